@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: The ketseal authors
+# SPDX-License-Identifier: Apache-2.0
+
+# The door. Meson and Ninja do the work; each target here does its own set-up.
+BUILD ?= build
+ASAN := $(BUILD)/asan
+CLANG := $(BUILD)/clang
+RELEASE := $(BUILD)/release
+PREFIX ?= /usr/local
+
+openssl_prefix = $(shell tools/deps.sh --prefix)
+setup = prefix=$$(tools/deps.sh --prefix); \
+	env $${prefix:+PKG_CONFIG_PATH="$$prefix/lib/pkgconfig"} $(1) \
+	meson setup --prefix=$(PREFIX) $${prefix:+-Dopenssl_private=true} $(2) >$(BUILD)/setup.log 2>&1 || \
+	{ tail -n 30 $(BUILD)/setup.log; exit 4; }
+
+.PHONY: all deps check demo bench install clean tidy format fuzz
+
+all: $(RELEASE)/build.ninja
+	@ninja --quiet -C $(RELEASE)
+
+deps:
+	@tools/deps.sh
+
+$(RELEASE)/build.ninja: | deps
+	@mkdir -p $(BUILD)
+	@$(call setup,,$(RELEASE))
+
+$(ASAN)/build.ninja: | deps
+	@mkdir -p $(BUILD)
+	@$(call setup,,$(ASAN) --buildtype=debugoptimized -Db_sanitize=address$(comma)undefined -Dsanitized=true -Db_lundef=false)
+
+$(CLANG)/build.ninja: | deps
+	@mkdir -p $(BUILD)
+	@$(call setup,CC=clang-14,$(CLANG))
+
+comma := ,
+
+check: all $(ASAN)/build.ninja
+	@BUILD=$(BUILD) tools/check.sh
+
+tidy: all
+	@tools/tidy.py
+
+format:
+	@clang-format-14 -i $$(git ls-files '*.c' '*.h')
+
+demo: all
+	@examples/demo.sh $(RELEASE)
+
+bench: all
+	@bench/run.sh $(RELEASE)
+
+install: all
+	@meson install --quiet -C $(RELEASE)
+
+clean:
+	rm -rf $(BUILD)

@@ -1,0 +1,187 @@
+#!/bin/sh
+# SPDX-FileCopyrightText: The ketseal authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Installs what ketseal builds and tests with. Quiet and quick when there is nothing to do.
+#
+#   tools/deps.sh            install what is missing
+#   tools/deps.sh --prefix   print the prefix of the private OpenSSL, nothing if the system's serves
+#
+# Distribution packages come from the package manager. Where the system's OpenSSL is older than 3.5,
+# the next Debian release's source package (with that distribution's security patches) is fetched by
+# apt from the mirror this system already uses, checked by apt against the archive's keys, and built
+# once into a cache outside the tree.
+set -eu
+
+cache=${KETSEAL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ketseal}
+openssl_min=3.5
+openssl_suite=trixie
+prefix=$cache/openssl-$openssl_suite-$(uname -m)
+
+say() { printf 'deps: %s\n' "$*" >&2; }
+die() { say "$*"; exit 4; }
+
+version_at_least() { dpkg --compare-versions "$1" ge "$2"; }
+
+system_openssl_serves() {
+    version=$(pkg-config --modversion libcrypto 2>/dev/null) || return 1
+    version_at_least "$version" "$openssl_min"
+}
+
+if [ "${1-}" = --prefix ]; then
+    system_openssl_serves || printf '%s\n' "$prefix"
+    exit 0
+fi
+[ $# -eq 0 ] || die "unknown argument '$1'"
+
+command -v dpkg-query >/dev/null || die "this script knows Debian and its derivatives only; see README.md for the list of packages"
+
+# What the build needs, what the programs need, what the tests need.
+packages="build-essential meson ninja-build pkg-config dpkg-dev git python3 ca-certificates
+libevent-dev libtss2-dev libseccomp-dev libcurl4-openssl-dev libcyaml-dev libsqlite3-dev
+swtpm swtpm-tools
+libcmocka-dev bats jq tpm2-tools codespell shellcheck mandoc xxd"
+# Checks that have one pinned version or one host architecture, and skip loudly without it.
+optional="clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev"
+[ "$(uname -m)" = x86_64 ] && optional="$optional gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
+
+# evhttp before this version parses requests in ways that allow smuggling (Debian DSA for libevent).
+libevent_min=2.1.12-stable-8+deb12u1
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    else
+        command -v sudo >/dev/null || die "need root to install packages, and sudo is absent"
+        sudo "$@"
+    fi
+}
+
+installed() {
+    dpkg-query -W -f='${db:Status-Status}\n' "$1" 2>/dev/null | grep -q '^installed$'
+}
+
+missing() {
+    for package in "$@"; do
+        installed "$package" || printf '%s ' "$package"
+    done
+}
+
+libevent_fixed() {
+    version=$(dpkg-query -W -f='${Version}' libevent-dev 2>/dev/null) || return 1
+    version_at_least "$version" "$libevent_min"
+}
+
+# shellcheck disable=SC2086 # word lists
+install_packages() {
+    wanted=$(missing $packages)
+    # An optional package that this release does not have is asked for once, then left.
+    declined=$cache/declined-packages
+    wanted_optional=
+    for package in $(missing $optional); do
+        grep -qsx "$package" "$declined" || wanted_optional="$wanted_optional $package"
+    done
+    libevent_fixed || wanted="$wanted libevent-dev libevent-2.1-7 libevent-core-2.1-7 libevent-extra-2.1-7 libevent-openssl-2.1-7 libevent-pthreads-2.1-7"
+    [ -n "$wanted$wanted_optional" ] || return 0
+
+    say "refreshing package lists"
+    as_root apt-get -qq update || die "apt-get update failed"
+    if [ -n "$wanted" ]; then
+        wanted_known=
+        for package in $wanted; do
+            # Debian 13 renamed the libevent libraries (t64); the -dev package pulls them there.
+            case $package in
+            libevent-*-2.1-7 | libevent-2.1-7)
+                apt-cache show "$package" >/dev/null 2>&1 || continue
+                ;;
+            esac
+            wanted_known="$wanted_known $package"
+        done
+        say "installing$wanted_known"
+        as_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get -qq install --no-install-recommends -y $wanted_known >/dev/null ||
+            die "apt-get install failed for:$wanted_known"
+    fi
+    mkdir -p "$cache"
+    for package in $wanted_optional; do
+        if apt-cache show "$package" >/dev/null 2>&1; then
+            say "installing $package"
+            as_root env DEBIAN_FRONTEND=noninteractive \
+                apt-get -qq install --no-install-recommends -y "$package" >/dev/null ||
+                die "apt-get install failed for: $package"
+        else
+            say "this release has no $package; the check that uses it will be skipped"
+            printf '%s\n' "$package" >>"$declined"
+        fi
+    done
+    libevent_fixed || die "libevent-dev is older than $libevent_min (request smuggling); upgrade it"
+}
+
+# The mirror, as this system's own apt configuration names it, for each Debian archive.
+mirror_of() { # LABEL
+    # shellcheck disable=SC2016 # apt's own $(…)
+    apt-get indextargets --format '$(REPO_URI) $(LABEL)' 'Created-By: Packages' |
+        awk -v label="$1" '{uri = $1; $1 = ""; if ($0 == " " label) {print uri; exit}}'
+}
+
+build_openssl() {
+    [ -f "$prefix/.complete" ] && return 0
+    main=$(mirror_of Debian)
+    security=$(mirror_of Debian-Security)
+    [ -n "$main" ] || die "no Debian mirror in this system's apt configuration"
+    mkdir -p "$cache"
+    work=$(mktemp -d "$cache/build.XXXXXX")
+    trap 'rm -rf "$work"' EXIT INT TERM
+
+    mkdir -p "$work/lists/partial" "$work/archives/partial" "$work/src"
+    keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    {
+        printf 'deb-src [signed-by=%s] %s %s main\n' "$keyring" "$main" "$openssl_suite"
+        [ -z "$security" ] || printf 'deb-src [signed-by=%s] %s %s-security main\n' \
+            "$keyring" "$security" "$openssl_suite"
+    } >"$work/sources.list"
+    cat >"$work/apt.conf" <<CONF
+Dir::Etc::sourcelist "$work/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::State::lists "$work/lists";
+Dir::Cache::archives "$work/archives";
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
+APT::Sandbox::User "$(id -un)";
+Acquire::Languages "none";
+CONF
+    say "fetching the source of OpenSSL ($openssl_suite, with its security patches)"
+    APT_CONFIG=$work/apt.conf apt-get -qq update || die "cannot read the $openssl_suite source index"
+    # A mirror may list a version whose files it does not carry (yet, or any more): the newest that it
+    # has is taken, and said aloud, since every one of these carries the distribution's patches.
+    dsc=
+    for version in $(APT_CONFIG=$work/apt.conf apt-cache showsrc openssl |
+        awk '$1 == "Version:" {print $2}' | sort -rVu); do
+        version_at_least "$version" "$openssl_min" || continue
+        if (cd "$work/src" && APT_CONFIG=$work/apt.conf \
+            apt-get -qq source --download-only "openssl=$version" >"$work/log" 2>&1); then
+            dsc=$work/src/openssl_$version.dsc
+            break
+        fi
+        say "the mirror lists openssl $version but does not deliver it; trying an older one"
+    done
+    [ -f "$dsc" ] || { tail -n 5 "$work/log" >&2; die "cannot fetch any OpenSSL >= $openssl_min source package"; }
+    # apt has checked the .dsc against the signed index; dpkg-source checks the rest against the .dsc.
+    dpkg-source -x "$dsc" "$work/openssl" >"$work/log" 2>&1 ||
+        { tail -n 20 "$work/log" >&2; die "cannot unpack $(basename "$dsc")"; }
+
+    say "building $(basename "$dsc" .dsc), a few minutes, once"
+    rm -rf "$prefix"
+    (
+        cd "$work/openssl"
+        ./Configure --prefix="$prefix" --openssldir="$prefix/ssl" --libdir=lib no-tests no-docs shared
+        make -j"$(nproc)"
+        make install_sw install_ssldirs
+    ) >"$work/log" 2>&1 || { tail -n 40 "$work/log" >&2; die "OpenSSL did not build"; }
+    basename "$dsc" .dsc >"$prefix/.complete"
+    rm -rf "$work"
+    trap - EXIT INT TERM
+}
+
+install_packages
+system_openssl_serves || build_openssl
