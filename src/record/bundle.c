@@ -10,11 +10,11 @@ static const struct ks_json_limits bundle_limits = {
     .nodes_max = 1024 * 1024,
 };
 
-static void put_path(struct ks_json_writer *writer, const char *name, const struct ks_path *path)
+static void put_path(struct ks_json_writer *writer, const char *name, const struct ks_merkle_proof *path)
 {
     ks_json_put_key(writer, name);
     ks_json_put_array(writer);
-    for (unsigned i = 0; i < path->len; i++) {
+    for (size_t i = 0; i < path->count; i++) {
         ks_json_put_hex(writer, KS_BYTES(path->hashes[i]));
     }
     ks_json_put_end(writer);
@@ -39,21 +39,22 @@ void ks_bundle_write(struct ks_bytes record, const struct ks_inclusion *inclusio
     ks_buf_put_text(out, "\n");
 }
 
-/* An array of at most MAX 32-byte digests in hexadecimal. */
-static enum ks_err parse_path(const struct ks_json *object, const char *name, unsigned max,
-                              uint8_t (*hashes)[32], unsigned *out_len)
+/* An array of 32-byte digests in hexadecimal. */
+static enum ks_err parse_path(const struct ks_json *object, const char *name,
+                              struct ks_merkle_proof *path)
 {
     enum ks_err err = KS_OK;
     const struct ks_json *array = NULL;
     struct ks_bytes text = {0};
 
     KS_TRY(ks_json_get(object, name, KS_JSON_ARRAY, &array));
-    KS_CHECK(ks_json_count(array) <= max, KS_ERR_LIMIT, "over %u hashes", max);
+    KS_CHECK(ks_json_count(array) <= KS_MERKLE_PATH_MAX, KS_ERR_LIMIT, "over %d hashes",
+             KS_MERKLE_PATH_MAX);
     for (size_t i = 0; i < ks_json_count(array); i++) {
         KS_TRY(ks_json_string(ks_json_at(array, i), &text));
-        KS_TRY(ks_hex_decode(text, hashes[i], 32));
+        KS_TRY(ks_hex_decode(text, path->hashes[i], sizeof path->hashes[i]));
     }
-    *out_len = (unsigned)ks_json_count(array);
+    path->count = ks_json_count(array);
 out:
     return ks_fail_prefix(err, "'%s'", name);
 }
@@ -68,10 +69,8 @@ static enum ks_err parse_ledger(const struct ks_json *root, struct ks_inclusion 
     KS_TRY(ks_json_only(ledger, names));
     KS_TRY(ks_json_get_string(ledger, "checkpoint", &inclusion->checkpoint));
     KS_TRY(ks_json_get_u64(ledger, "index", KS_JSON_INTEGER_MAX, &inclusion->index));
-    KS_TRY(parse_path(ledger, "path", KS_LEDGER_PATH_MAX, inclusion->path.hashes,
-                      &inclusion->path.len));
-    KS_TRY(parse_path(ledger, "intent_path", KS_LEDGER_PATH_MAX, inclusion->intent_path.hashes,
-                      &inclusion->intent_path.len));
+    KS_TRY(parse_path(ledger, "path", &inclusion->path));
+    KS_TRY(parse_path(ledger, "intent_path", &inclusion->intent_path));
 out:
     return ks_fail_prefix(err, "ledger");
 }
@@ -88,7 +87,7 @@ static enum ks_err parse_quote(const struct ks_json *evidence, struct ks_bundle 
     KS_TRY(ks_json_get_base64(quote, "signature", &bundle->quote_signature));
     KS_TRY(ks_json_get_u64(quote, "index", KS_JSON_INTEGER_MAX, &bundle->quote.index));
     KS_TRY(ks_json_get_u64(quote, "size", KS_JSON_INTEGER_MAX, &bundle->quote.size));
-    KS_TRY(parse_path(quote, "path", KS_QUOTE_PATH_MAX, bundle->quote.path, &bundle->quote.path_len));
+    KS_TRY(parse_path(quote, "path", &bundle->quote.path));
     bundle->quote.attest = ks_buf_view(&bundle->attest);
     bundle->quote.signature = ks_buf_view(&bundle->quote_signature);
 out:

@@ -318,8 +318,8 @@ void ks_evidence_write(const struct ks_evidence *evidence, struct ks_buf *out)
     ks_json_member_u64(&writer, "index", evidence->quote.index);
     ks_json_put_key(&writer, "path");
     ks_json_put_array(&writer);
-    for (unsigned i = 0; i < evidence->quote.path_len; i++) {
-        ks_json_put_hex(&writer, KS_BYTES(evidence->quote.path[i]));
+    for (size_t i = 0; i < evidence->quote.path.count; i++) {
+        ks_json_put_hex(&writer, KS_BYTES(evidence->quote.path.hashes[i]));
     }
     ks_json_put_end(&writer);
     ks_json_member_base64(&writer, "signature", evidence->quote.signature);

@@ -7,6 +7,7 @@
 #ifndef KS_RECORD_RECORD_H
 #define KS_RECORD_RECORD_H
 
+#include "ledger/merkle.h"
 #include "record/job.h"
 #include "record/site.h"
 
@@ -14,8 +15,6 @@
 #define KS_BUNDLE_BYTES_MAX (48 * 1024 * 1024)
 #define KS_RESULT_BYTES_MAX (8 * 1024 * 1024) /* the canonical result_summary */
 #define KS_ENTRY_BYTES_MAX 1024
-#define KS_QUOTE_PATH_MAX 32
-#define KS_LEDGER_PATH_MAX 64
 
 #define KS_RECORD_SCHEMA "ketseal-1"
 #define KS_CONTEXT_RECORD "ketseal/record/1"
@@ -74,8 +73,7 @@ struct ks_quote_evidence {
     struct ks_bytes signature; /* TPMT_SIGNATURE */
     uint64_t size;             /* records in the batch */
     uint64_t index;
-    unsigned path_len;
-    uint8_t path[KS_QUOTE_PATH_MAX][32];
+    struct ks_merkle_proof path;
 };
 struct ks_evidence {
     struct ks_bytes device_certificate; /* DER */
@@ -108,15 +106,11 @@ void ks_entry_abort_write(uint64_t counter, struct ks_bytes device, enum ks_err 
                           uint64_t intent_index, struct ks_buf *out);
 
 /* --- bundle ------------------------------------------------------------------------------------ */
-struct ks_path {
-    unsigned len;
-    uint8_t hashes[KS_LEDGER_PATH_MAX][32];
-};
 struct ks_inclusion {
     struct ks_bytes checkpoint; /* signed note; both paths lead to its root */
     uint64_t index;             /* of the record's entry */
-    struct ks_path path;
-    struct ks_path intent_path; /* of the intent's entry, whose index the core holds */
+    struct ks_merkle_proof path;
+    struct ks_merkle_proof intent_path; /* of the intent's entry, whose index the core holds */
 };
 /* RECORD is canonical; the result ends with one newline. */
 void ks_bundle_write(struct ks_bytes record, const struct ks_inclusion *inclusion, struct ks_buf *out);

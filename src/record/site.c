@@ -3,6 +3,7 @@
 
 #include "record/site.h"
 
+#include "crypto/digest.h"
 #include "record/job.h"
 
 static const struct ks_json_limits site_limits = {.len_max = KS_SITE_BYTES_MAX, .nodes_max = 2048};
@@ -87,4 +88,15 @@ enum ks_err ks_site_read(struct ks_bytes document, struct ks_site *out_site)
 out:
     ks_json_doc_free(doc);
     return err;
+}
+
+void ks_attest_binding(const uint8_t nonce[32], const uint8_t channel[32], uint8_t out_extra[32])
+{
+    const struct ks_bytes parts[] = {
+        KS_LITERAL("ketseal/attest/1\n"),
+        ks_bytes_of(nonce, 32),
+        ks_bytes_of(channel, 32),
+    };
+
+    ks_sha256_parts(parts, sizeof parts / sizeof parts[0], out_extra);
 }

@@ -32,4 +32,8 @@ void ks_site_write(const struct ks_site *site, struct ks_buf *out);
 KS_MUST_CHECK enum ks_err ks_site_parse(const struct ks_json *value, struct ks_site *out_site);
 KS_MUST_CHECK enum ks_err ks_site_read(struct ks_bytes document, struct ks_site *out_site);
 
+/* The qualifying data of the quote that answers /attest:
+ * SHA-256("ketseal/attest/1\n" || nonce (32 bytes) || channel (32 bytes)). */
+void ks_attest_binding(const uint8_t nonce[32], const uint8_t channel[32], uint8_t out_extra[32]);
+
 #endif
