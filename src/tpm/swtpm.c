@@ -14,8 +14,9 @@
 
 #include "base/sys.h"
 
-#define CHILD_FD           3    /* where swtpm finds its end of the socketpair */
-#define STATE_ARGUMENT_MAX 4200 /* PATH_MAX and the option's other letters */
+#define CHILD_FD     3    /* where swtpm finds its end of the socketpair */
+#define ARGUMENT_MAX 4200 /* PATH_MAX and the option's other letters */
+_Static_assert(CHILD_FD == 3, "it stands in argv as a literal");
 
 /* The directory exists, is ours, and nobody else can read the TPM's seeds. */
 static enum ks_err prepare_state_dir(const char *path)
@@ -85,7 +86,7 @@ static int plan_attributes(posix_spawnattr_t *attributes)
     return failed;
 }
 
-static enum ks_err spawn(const char *program, const char *state_argument, int child_end,
+static enum ks_err spawn(const char *program, const char *state_dir, int child_end,
                          pid_t *out_pid)
 {
     enum ks_err err = KS_OK;
@@ -94,19 +95,28 @@ static enum ks_err spawn(const char *program, const char *state_argument, int ch
     bool have_actions = false;
     bool have_attributes = false;
     int failed;
+    struct ks_buf state;
+    struct ks_buf log;
+
+    ks_buf_init(&state, ARGUMENT_MAX);
+    ks_buf_init(&log, ARGUMENT_MAX);
+    ks_buf_put_format(&state, "dir=%s,mode=0600%c", state_dir, '\0');
+    ks_buf_put_format(&log, "file=%s/" KS_SWTPM_LOG ",truncate%c", state_dir, '\0');
+    KS_TRY(ks_buf_check(&state));
+    KS_TRY(ks_buf_check(&log));
     char *argv[] = {
         "swtpm",      "socket",
         "--tpm2",     "--fd",
         "3", /* CHILD_FD */
         "--flags",    "not-need-init,startup-clear",
-        "--tpmstate", (char *)(uintptr_t)state_argument,
-        "-t", /* end with the connection */
+        "--tpmstate", (char *)state.data,
+        "--log",      (char *)log.data, /* else it reports each connection's end on stderr */
+        "-t",                           /* end with the connection */
         NULL,
     };
     /* Nothing of ours: no loader path, no library's debug switch. */
     char *envp[] = {"PATH=/usr/bin:/bin", "LC_ALL=C", NULL};
 
-    _Static_assert(CHILD_FD == 3, "the literal in argv");
     have_actions = (failed = posix_spawn_file_actions_init(&actions)) == 0;
     KS_CHECK(failed == 0, KS_ERR_NOMEM, "start swtpm: %s", strerror(failed));
     have_attributes = (failed = posix_spawnattr_init(&attributes)) == 0;
@@ -124,6 +134,8 @@ out:
     if (have_actions) {
         (void)posix_spawn_file_actions_destroy(&actions);
     }
+    ks_buf_done(&state);
+    ks_buf_done(&log);
     return err;
 }
 
@@ -132,24 +144,17 @@ enum ks_err ks_tpm_start_swtpm(const char *program, const char *state_dir, int *
 {
     enum ks_err err = KS_OK;
     int ends[2] = {-1, -1};
-    struct ks_buf argument;
     pid_t pid = -1;
 
-    ks_buf_init(&argument, STATE_ARGUMENT_MAX);
     KS_TRY(prepare_state_dir(state_dir));
-    ks_buf_put_format(&argument, "dir=%s,mode=0600", state_dir);
-    ks_buf_put_u8(&argument, 0);
-    KS_TRY(ks_buf_check(&argument));
     KS_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0, KS_ERR_IO,
              "socketpair for swtpm: %s", strerror(errno));
-    KS_TRY(spawn(program != NULL ? program : KS_SWTPM_PROGRAM, (const char *)argument.data,
-                 ends[1], &pid));
+    KS_TRY(spawn(program != NULL ? program : KS_SWTPM_PROGRAM, state_dir, ends[1], &pid));
     *out_fd = ends[0];
     *out_pid = pid;
     ends[0] = -1;
 out:
     ks_fd_close(&ends[0]);
     ks_fd_close(&ends[1]);
-    ks_buf_done(&argument);
     return err;
 }

@@ -35,6 +35,7 @@ KS_MUST_CHECK enum ks_err ks_tpm_open_device(const char *path, int *out_fd);
  * has its own process group and ends when the last copy of *OUT_FD is closed. *OUT_FD
  * (close-on-exec) and the child *OUT_PID, to be waited for, are the caller's. PROGRAM NULL
  * means KS_SWTPM_PROGRAM. */
+#define KS_SWTPM_LOG     "swtpm.log"
 #define KS_SWTPM_PROGRAM "/usr/bin/swtpm"
 KS_MUST_CHECK enum ks_err ks_tpm_start_swtpm(const char *program, const char *state_dir,
                                              int *out_fd, pid_t *out_pid);

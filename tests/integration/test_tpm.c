@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <pty.h>
 #include <signal.h>
@@ -74,16 +75,18 @@ static void halt(struct machine *machine)
     wait_for_exit(machine->pid);
 }
 
+static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *position)
+{
+    (void)info;
+    (void)kind;
+    (void)position;
+    return remove(path);
+}
+
 static void remove_dir(const char *dir)
 {
-    char command[128];
-    struct stat info;
-
     assert_int_equal(strncmp(dir, "/tmp/ketseal-test-", 18), 0);
-    assert_true(snprintf(command, sizeof command, "rm -r '%s'", dir) < (int)sizeof command);
-    if (stat(dir, &info) == 0) {
-        assert_int_equal(system(command), 0);
-    }
+    assert_int_equal(nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 static int set_up(void **state)
@@ -459,6 +462,34 @@ static void test_child_inherits_nothing(void **state)
     (void)close(60);
 }
 
+/* Damaged state: an error at open, and the reason where the header says. */
+static void test_broken_state(void **state)
+{
+    struct machine *machine = *state;
+    char path[128];
+    struct ks_buf text;
+    struct ks_tpm *tpm = NULL;
+    int fd = -1;
+
+    halt(machine);
+    assert_true(snprintf(path, sizeof path, "%s/tpm2-00.permall", machine->dir) > 0);
+    ks_buf_init(&text, 100000);
+    assert_ok(ks_file_read(path, 100000, &text));
+    assert_true(text.len > 100);
+    memset(text.data + 50, 'x', 15);
+    assert_ok(ks_file_write(path, ks_buf_view(&text), 0600));
+    assert_ok(ks_tpm_start_swtpm(NULL, machine->dir, &fd, &machine->pid));
+    assert_says(ks_tpm_open_fd(fd, TIMEOUT_MS, &tpm), KS_ERR_IO, "TPM properties");
+    ks_fd_close(&fd);
+    wait_for_exit(machine->pid);
+    ks_buf_clear(&text);
+    assert_true(snprintf(path, sizeof path, "%s/" KS_SWTPM_LOG, machine->dir) > 0);
+    assert_ok(ks_file_read(path, 100000, &text));
+    ks_buf_put_u8(&text, 0);
+    assert_non_null(strstr((const char *)text.data, "Could not initialize"));
+    ks_buf_done(&text);
+}
+
 static void test_start_refusals(void **state)
 {
     char dir[64];
@@ -530,7 +561,8 @@ static void test_character_device(void **state)
         (void)close(slave);
         if (dup2(master, 3) == 3) {
             (void)execl(KS_SWTPM_PROGRAM, "swtpm", "chardev", "--tpm2", "--fd", "3", "--flags",
-                        "not-need-init,startup-clear", "--tpmstate", argument, (char *)NULL);
+                        "not-need-init,startup-clear", "--tpmstate", argument, "--log",
+                        "file=-", (char *)NULL);
         }
         _exit(127);
     }
@@ -566,6 +598,7 @@ int main(void)
         ON_TPM(test_dead_tpm_is_an_error),
         ON_TPM(test_silent_tpm_runs_into_the_timeout),
         ON_TPM(test_child_inherits_nothing),
+        ON_TPM(test_broken_state),
         cmocka_unit_test(test_broken_answers),
         cmocka_unit_test(test_start_refusals),
         cmocka_unit_test(test_device_refusals),
