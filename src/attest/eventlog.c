@@ -30,7 +30,7 @@ static enum ks_err add(struct ks_event_log *log, struct ks_bytes name,
              "event name is not 1 to %d of [A-Za-z0-9_-]", KS_EVENT_NAME_MAX);
     ks_copy(event.name, name.data, name.len);
     ks_copy(event.digest, digest, KS_PCR_DIGEST_LEN);
-    KS_CHECK(ks_event_log_find(log, event.name) == NULL, KS_ERR_CONFLICT, "event '%s' twice",
+    KS_CHECK(ks_event_log_find(log, event.name) == NULL, KS_ERR_FORMAT, "event '%s' twice",
              event.name);
     KS_CHECK(log->count < KS_EVENTS_MAX, KS_ERR_LIMIT, "more than %d events", KS_EVENTS_MAX);
     log->events[log->count++] = event;

@@ -56,14 +56,14 @@ static TSS2_RC transmit(TSS2_TCTI_CONTEXT *context, size_t size, const uint8_t *
         return TSS2_TCTI_RC_BAD_SEQUENCE;
     }
     while (rest.rest.len > 0) {
-        if (wait_for(tcti->fd, POLLOUT, deadline_us) <= 0) {
-            return give_up(tcti, TSS2_TCTI_RC_IO_ERROR);
-        }
         /* MSG_NOSIGNAL: a TPM that ended is an error here, not the end of this process. */
         ssize_t sent = tcti->socket ? send(tcti->fd, rest.rest.data, rest.rest.len,
                                            MSG_NOSIGNAL | MSG_DONTWAIT)
                                     : write(tcti->fd, rest.rest.data, rest.rest.len);
-        if (sent < 0 && (errno == EINTR || errno == EAGAIN)) {
+        if (sent < 0 && errno == EAGAIN && wait_for(tcti->fd, POLLOUT, deadline_us) > 0) {
+            continue;
+        }
+        if (sent < 0 && errno == EINTR) {
             continue;
         }
         if (sent <= 0 || ks_read_bytes(&rest, (size_t)sent, &sent_part) != KS_OK) {

@@ -70,8 +70,8 @@ static void load(const char *name, struct vector *out)
         assert_true(error.len < sizeof out->error);
         ks_copy(out->error, error.data, error.len);
     }
-    assert_int_equal(out->pcr_values.len,
-                     (size_t)ks_pcr_mask_count(out->pcr_mask) * KS_PCR_DIGEST_LEN);
+    assert_true(out->pcr_values.len >=
+                (size_t)ks_pcr_mask_count(out->pcr_mask) * KS_PCR_DIGEST_LEN);
     ks_json_doc_free(doc);
     ks_buf_done(&text);
 }
