@@ -65,8 +65,8 @@ KS_MUST_CHECK enum ks_err ks_tls_peer(struct ks_tls *tls, struct ssl_st *ssl, ui
  * different for each connection, resumed ones too. */
 KS_MUST_CHECK enum ks_err ks_tls_exporter(struct ssl_st *ssl, uint8_t out[KS_TLS_EXPORTER_LEN]);
 
-/* The first error in OpenSSL's queue as text, queue emptied; "no detail" when there is none.
- * For errors: it holds no secret. Borrowed until the next call on this thread. */
+/* The reason of the first error in OpenSSL's queue, which is emptied; "no detail" when there is
+ * none. A constant text, without secrets. */
 const char *ks_tls_error_text(void);
 
 #endif
