@@ -23,8 +23,9 @@ double ks_exp(double value);
 /* Natural logarithm, 0.51 ulp. -infinity for 0, NaN below. */
 double ks_log(double value);
 
-/* BASE to the power EXPONENT, 0.51 ulp (1 ulp for subnormal results); the special cases of IEEE 754-2019
- * pow, among them x^0 = 1 for every x, and NaN for a negative BASE with a fraction in EXPONENT. */
+/* BASE to the power EXPONENT, 0.51 ulp (1 ulp for subnormal results). As IEEE 754-2019 pow for finite
+ * arguments: x^0 = 1 for every x, infinity for 0 to a negative power, NaN for a negative BASE with a
+ * fraction in EXPONENT. NaN when either is not finite, but 1 for 1^x and x^0. */
 double ks_pow(double base, double exponent);
 
 #endif
