@@ -351,15 +351,15 @@ enum ks_err ks_tpm_pcr_read(struct ks_tpm *tpm, uint32_t mask,
 
         steady = true;
         while (left != 0) {
-            uint32_t update;
-            uint32_t read;
+            uint32_t update = 0;
+            uint32_t got = 0;
 
-            KS_TRY(read_some(tpm, mask, left, values, &read, &update));
+            KS_TRY(read_some(tpm, mask, left, values, &got, &update));
             if (left == mask) {
                 first_update = update;
             }
             steady = steady && update == first_update;
-            left &= ~read;
+            left &= ~got;
         }
     }
     KS_CHECK(steady, KS_ERR_UNAVAILABLE, "TPM PCR read: others keep extending PCRs");
