@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* issue.h: certificates for tests that speak TLS: an SLH-DSA root and what it issues. Every failure
- * aborts. Views live as long as their object. */
+/* issue.h: certificates for tests that speak TLS: an SLH-DSA root and what it issues. Every
+ * failure aborts. Views live as long as their object. */
 #ifndef KS_TESTS_INTEGRATION_ISSUE_H
 #define KS_TESTS_INTEGRATION_ISSUE_H
 
