@@ -7,6 +7,7 @@
 #ifndef KS_RECORD_RECORD_H
 #define KS_RECORD_RECORD_H
 
+#include "crypto/cert.h"
 #include "ledger/merkle.h"
 #include "record/job.h"
 #include "record/site.h"
