@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* A head that is accepted is written again from its parts: method, target, fields. Parsed again that
- * must give the same parts, whatever bytes the first one was made of. */
+/* A head that is accepted is written again from its parts: method, target, fields. Parsed again
+ * that must give the same parts, whatever bytes the first one was made of. */
 #include "base/buf.h"
 #include "net/head.h"
 

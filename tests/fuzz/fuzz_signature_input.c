@@ -1,8 +1,9 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* The input is a whole request head. What is accepted as signed must have a base to check, must have the
- * one spelling of its parameters that we would write ourselves, and must not verify under a made-up key. */
+/* The input is a whole request head. What is accepted as signed must have a base to check, must
+ * have the one spelling of its parameters that we would write ourselves, and must not verify
+ * under a made-up key. */
 #include "base/buf.h"
 #include "net/signature.h"
 
