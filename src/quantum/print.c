@@ -29,7 +29,8 @@ static void put_bit(struct ks_buf *out, const struct ks_register *registers, siz
     ks_buf_put_u8(out, ']');
 }
 
-static void put_qubits(struct ks_buf *out, const struct ks_circuit *circuit, const struct ks_op *op)
+static void put_qubits(struct ks_buf *out, const struct ks_circuit *circuit,
+                       const struct ks_op *op)
 {
     for (unsigned i = 0; i < ks_gate_info(op->gate)->qubits; i++) {
         ks_buf_put_u8(out, i == 0 ? ' ' : ',');
@@ -37,7 +38,8 @@ static void put_qubits(struct ks_buf *out, const struct ks_circuit *circuit, con
     }
 }
 
-static void put_params(struct ks_buf *out, const struct ks_circuit *circuit, const struct ks_op *op)
+static void put_params(struct ks_buf *out, const struct ks_circuit *circuit,
+                       const struct ks_op *op)
 {
     const unsigned count = ks_gate_info(op->gate)->params;
     char text[KS_DOUBLE_TEXT_MAX];
@@ -58,8 +60,8 @@ static void put_op(struct ks_buf *out, const struct ks_circuit *circuit, const s
     if (op->condition != 0) {
         const struct ks_condition *condition = &circuit->conditions[op->condition - 1];
         ks_buf_put_text(out, "if(");
-        ks_buf_put_text(out, ks_register_of(circuit->cregs, circuit->creg_count, condition->first)
-                                 ->name);
+        ks_buf_put_text(
+            out, ks_register_of(circuit->cregs, circuit->creg_count, condition->first)->name);
         ks_buf_put_text(out, "==");
         put_number(out, condition->value);
         ks_buf_put_text(out, ") ");
