@@ -273,17 +273,27 @@ const struct ks_register *ks_register_of(const struct ks_register *registers, si
 /* --- conditions: equal ones share an entry
  * ------------------------------------------------------ */
 
+static bool conditions_equal(const struct ks_condition *a, const struct ks_condition *b)
+{
+    bool equal = a->first == b->first && a->value == b->value;
+    for (size_t i = 0; i < KS_CONDITION_HIGH; i++) {
+        equal = equal && a->high[i] == b->high[i];
+    }
+    return equal;
+}
+
 static size_t condition_slot(const struct ks_circuit_builder *builder,
                              const struct ks_condition *condition)
 {
-    const struct ks_condition *conditions = builder->circuit->conditions;
-    uint64_t hash = (condition->value + condition->first * UINT64_C(0x9e3779b97f4a7c15)) *
-                    UINT64_C(0xbf58476d1ce4e5b9);
-    size_t slot = (size_t)(hash >> 40) % CONDITION_SLOTS;
+    uint64_t hash = (condition->value + condition->first) * UINT64_C(0x9e3779b97f4a7c15);
 
+    for (size_t i = 0; i < KS_CONDITION_HIGH; i++) {
+        hash = (hash ^ hash >> 29 ^ condition->high[i]) * UINT64_C(0xbf58476d1ce4e5b9);
+    }
+    size_t slot = (size_t)(hash >> 40) % CONDITION_SLOTS;
     while (builder->condition_slots[slot] != 0) {
-        const struct ks_condition *other = &conditions[builder->condition_slots[slot] - 1];
-        if (other->first == condition->first && other->value == condition->value) {
+        const uint16_t index = builder->condition_slots[slot];
+        if (conditions_equal(&builder->circuit->conditions[index - 1], condition)) {
             break;
         }
         slot = (slot + 1) % CONDITION_SLOTS;

@@ -342,6 +342,7 @@ static enum ks_err parse_if(struct ks_qasm *qasm)
     struct ks_qasm_token token;
     struct ks_qasm_operand creg;
     struct ks_condition condition = {0};
+    uint64_t words[1 + KS_CONDITION_HIGH];
     enum ks_err err = KS_OK;
 
     KS_TRY(ks_qasm_advance(qasm));
@@ -354,12 +355,15 @@ static enum ks_err parse_if(struct ks_qasm *qasm)
     KS_TRY(expect_kind(qasm, KS_QASM_EQUAL, "'=='"));
     token = qasm->token;
     KS_TRY(expect_kind(qasm, KS_QASM_INTEGER, "an integer"));
-    if (!ks_qasm_integer(token.text, UINT64_MAX, &condition.value)) {
-        return ks_qasm_fail_at(qasm, &token, KS_ERR_LIMIT, "a condition on more than 64 bits");
+    if (!ks_qasm_wide(token.text, words, 1 + KS_CONDITION_HIGH)) {
+        return ks_qasm_fail_at(qasm, &token, KS_ERR_LIMIT, "a condition on more than %d bits",
+                               64 * (1 + KS_CONDITION_HIGH));
     }
     KS_TRY(ks_qasm_expect(qasm, ')'));
     condition.first = creg.first;
     condition.count = creg.size;
+    condition.value = words[0];
+    ks_copy(condition.high, &words[1], sizeof condition.high);
     err = ks_circuit_builder_condition(qasm->builder, &condition);
     KS_TRY(placed(qasm, &creg.token, err));
     KS_TRY(parse_operation(qasm));

@@ -267,6 +267,24 @@ bool ks_qasm_integer(struct ks_bytes text, uint64_t max, uint64_t *out_value)
     return true;
 }
 
+bool ks_qasm_wide(struct ks_bytes text, uint64_t *words, size_t count)
+{
+    ks_zero(words, count * sizeof *words);
+    for (size_t i = 0; i < text.len; i++) {
+        uint64_t carry = (uint64_t)(text.data[i] - '0');
+        for (size_t j = 0; j < count; j++) { /* in halves: 32 bits times 10 fit */
+            const uint64_t low = 10 * (words[j] & UINT32_MAX) + carry;
+            const uint64_t high = 10 * (words[j] >> 32) + (low >> 32);
+            words[j] = high << 32 | (low & UINT32_MAX);
+            carry = high >> 32;
+        }
+        if (carry != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* W. Clinger, "How to read floating point numbers accurately" (1990): when the digits fit into
  * 53 bits and the power of ten is exact, one IEEE operation rounds correctly. */
 static bool exact_number(struct ks_bytes text, double *out_value)

@@ -7,7 +7,7 @@
 
 #include "base/mem.h"
 
-#define KS_QASM_NUMBER_MAX 255 /* characters of one number */
+#define KS_QASM_NUMBER_MAX 511 /* characters of one number */
 
 enum ks_qasm_kind {
     KS_QASM_END,  /* of the source */
@@ -52,5 +52,7 @@ KS_MUST_CHECK enum ks_err ks_qasm_fail(const char *name, uint32_t line, uint32_t
 bool ks_qasm_number(struct ks_bytes text, double *out_value);
 /* The value of an INTEGER; false when it is above MAX. */
 bool ks_qasm_integer(struct ks_bytes text, uint64_t max, uint64_t *out_value);
+/* The value of an INTEGER in COUNT words, lowest first; false when it does not fit. */
+bool ks_qasm_wide(struct ks_bytes text, uint64_t *words, size_t count);
 
 #endif
