@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The N-th allocation from now on fails, those before and behind it do not; 0 calls that off.
- */
+/* The N-th allocation from now on fails, those before and behind it do not; 0 calls that
+ * off. */
 void ks_fault_fail_alloc_at(uint64_t n);
 /* True if that allocation has come and failed. */
 bool ks_fault_fired(void);

@@ -52,8 +52,7 @@ static int free_document(void **state)
     return 0;
 }
 
-/* --- tasks: each releases all it got, and reports what it was told
- * ------------------------------- */
+/* --- tasks: each releases all it got, and reports what it was told --- */
 
 static enum ks_err task_json_parse(void)
 {
