@@ -271,7 +271,7 @@ static bool is_self_signed(const struct ks_cert *cert)
                          X509_verify(cert->x509, X509_get0_pubkey(cert->x509)) == 1;
 
     if (!signed_by_own) {
-        (void)ks_fail_libcrypto(KS_ERR_VERIFY, "not self-signed"); /* empties the error queue */
+        ks_libcrypto_forget();
     }
     return signed_by_own;
 }
@@ -419,7 +419,7 @@ enum ks_err ks_cert_check_host(const struct ks_cert *cert, const char *host)
     if (found) {
         return KS_OK;
     }
-    (void)ks_fail_libcrypto(KS_ERR_VERIFY, "host"); /* empties the error queue */
+    ks_libcrypto_forget();
     return ks_fail(KS_ERR_VERIFY, "certificate '%s' is not for host '%s'", cert->subject, host);
 }
 

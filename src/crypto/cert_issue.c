@@ -194,7 +194,7 @@ static enum ks_err put_names(struct put put, const struct ks_cert_spec *spec)
     for (size_t i = 0; i < spec->ip_count; i++) {
         ASN1_OCTET_STRING *address = a2i_IPADDRESS(spec->ips[i]);
         if (address == NULL) {
-            (void)ks_fail_libcrypto(KS_ERR_USAGE, "address"); /* empties the error queue */
+            ks_libcrypto_forget();
         }
         KS_CHECK(address != NULL, KS_ERR_USAGE, "'%s' is not an IP address", spec->ips[i]);
         KS_CHECK(push_name(names, GEN_IPADD, address), KS_ERR_NOMEM,
