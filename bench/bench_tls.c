@@ -25,11 +25,13 @@
 #define COUNT_MAX          1000000
 #define REQUESTS_PER_COUNT 40
 #define ROUNDS             3
+#define BODY                                                                                   \
+    "{\"job\":\"0123456789012345678901234567890123456789012345678"                             \
+    "90123456789012345678901234567890123456789\"}"
+_Static_assert(sizeof BODY - 1 == 100, "as Content-Length says");
 #define REQUEST                                                                                \
     "POST /qjob HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"             \
-    "Content-Length: 100\r\n\r\n"                                                              \
-    "{\"0123456789\":\"0123456789012345678901234567890123456789012345678901234567890123456789" \
-    "01234567890123\"}"
+    "Content-Length: 100\r\n\r\n" BODY
 #define ANSWER                                                                                 \
     "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nContent-Type: "                 \
     "application/json\r\n"                                                                     \
