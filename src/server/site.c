@@ -691,8 +691,7 @@ void ks_site_server_close(struct ks_site_server *server)
     }
     for (size_t i = 0; server->tasks != NULL && i < KS_SITE_PENDING_MAX; i++) {
         if (server->tasks[i].state != KS_TASK_FREE) {
-            (void)ks_fail(KS_ERR_UNAVAILABLE, "the site is stopping");
-            ks_task_fail(&server->tasks[i], KS_ERR_UNAVAILABLE);
+            ks_task_fail(&server->tasks[i], ks_fail(KS_ERR_UNAVAILABLE, "the site is stopping"));
         }
     }
     ks_ledger_close(server->ledger);

@@ -16,6 +16,7 @@
 
 #include "enclave/frame.h"
 #include "ledger/ledger.h"
+#include "ledger/note.h"
 #include "net/http_server.h"
 #include "record/record.h"
 #include "store/store.h"
