@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -13,11 +14,9 @@
 #include "crypto/digest.h"
 #include "crypto/version.h"
 
-#define NAMES_MAX 256   /* bytes of a list of groups or signature algorithms */
-#define PEM_MAX   65536 /* bytes of one PEM input */
-#define CERT_LIST_MAX                                                                          \
-    32768 /* bytes of the peer's Certificate message; ours need about 12 kB                    \
-           */
+#define NAMES_MAX       256   /* bytes of a list of groups or signature algorithms */
+#define PEM_MAX         65536 /* bytes of one PEM input */
+#define CERT_LIST_MAX   32768 /* bytes of the peer's Certificate message; ours: 12 kB */
 #define VERIFIED_COUNT  256
 #define EXPORTER_LABEL  "EXPORTER-Channel-Binding"
 #define SESSION_CONTEXT "ketseal"
@@ -251,6 +250,11 @@ static enum ks_err load(const struct ks_tls_spec *spec, struct material *materia
     material->store = X509_STORE_new();
     KS_CHECK(material->store != NULL && X509_STORE_add_cert(material->store, root) == 1,
              KS_ERR_NOMEM, "TLS root: %s", ks_tls_error_text());
+    /* libcrypto reads a certificate's extensions when they are first needed: not by two threads
+     * at once. */
+    KS_CHECK(X509_check_purpose(root, -1, 0) == 1 &&
+                 X509_check_purpose(material->leaf, -1, 0) == 1,
+             KS_ERR_FORMAT, "TLS root or certificate: %s", ks_tls_error_text());
     if (spec->side == KS_TLS_SERVER) {
         KS_TRY(make_server_context(material, sessions_max));
     }
