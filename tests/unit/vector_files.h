@@ -19,7 +19,7 @@
 static inline void vector_read(const char *name, struct ks_buf *out)
 {
     const char *source_root = getenv("KS_SOURCE_ROOT");
-    char path[1024];
+    char path[4096];
 
     (void)snprintf(path, sizeof(path), "%s/tests/vectors/%s", source_root ? source_root : ".",
                    name);
