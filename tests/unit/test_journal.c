@@ -170,8 +170,8 @@ static void test_keys_are_derived_as_documented(void **state)
     struct ks_buf lines;
     unsigned count = 0;
 
-    vector_read("journal/accept/base-and-appended", &bytes);
-    vector_read("journal/keys", &lines);
+    vector_read("journal/accept", "base-and-appended", &bytes);
+    vector_read("journal", "keys", &lines);
     journal_close(fixture);
     write_file(fixture, ks_buf_view(&bytes));
     journal_open(fixture, NOW_S);
