@@ -19,6 +19,9 @@
 KS_MUST_CHECK enum ks_err ks_fail_libcrypto_at(const char *file, int line, enum ks_err code,
                                                const char *what);
 
+/* Empties libcrypto's error queue, for where its "no" is an ordinary answer. */
+void ks_libcrypto_forget(void);
+
 /* The pointer of a view for calls that dislike NULL even where the length is 0. */
 const uint8_t *ks_bytes_pointer(struct ks_bytes bytes);
 

@@ -32,6 +32,11 @@ enum ks_err ks_fail_libcrypto_at(const char *file, int line, enum ks_err code, c
     return ks_fail_at(file, line, code, "%s: %s", what, reason);
 }
 
+void ks_libcrypto_forget(void)
+{
+    ERR_clear_error();
+}
+
 const uint8_t *ks_bytes_pointer(struct ks_bytes bytes)
 {
     static const uint8_t nothing[1] = {0};

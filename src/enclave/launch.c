@@ -20,49 +20,8 @@
 #include "enclave/frame.h"
 #include "enclave/measure.h"
 
-#define WORKERS_MAX 256
 #define STOP_GRACE_MS 20000                     /* for ketseald to finish what it has accepted */
 #define WORKER_OVERHEAD (UINT64_C(1) << 30)     /* address space beside state vectors: program, result */
-
-/* --- configuration frame ------------------------------------------------------------------------ */
-
-void ks_enclave_config_put(const struct ks_enclave_config *config, struct ks_buf *out)
-{
-    ks_buf_put_lp16(out, config->origin);
-    ks_buf_put_lp32(out, config->root_pem);
-    ks_buf_put_lp32(out, config->crl_pem);
-    ks_buf_put_lp16(out, config->event_log);
-    ks_buf_put_u8(out, config->simulated_tpm ? 1 : 0);
-    ks_buf_put_u32(out, config->workers);
-    ks_buf_put_u64(out, config->state_memory_max);
-    ks_buf_put_u64(out, config->job_seconds_max);
-    ks_buf_put(out, KS_BYTES(config->worker_digest));
-}
-
-enum ks_err ks_enclave_config_read(struct ks_bytes payload, struct ks_enclave_config *out_config)
-{
-    enum ks_err err = KS_OK;
-    struct ks_reader reader = ks_reader_of(payload, "enclave configuration");
-    struct ks_enclave_config config = {0};
-    uint8_t simulated = 0;
-
-    KS_TRY(ks_read_lp16(&reader, 255, &config.origin));
-    KS_TRY(ks_read_lp32(&reader, 1024 * 1024, &config.root_pem));
-    KS_TRY(ks_read_lp32(&reader, 16 * 1024 * 1024, &config.crl_pem));
-    KS_TRY(ks_read_lp16(&reader, KS_EVENT_LOG_MAX, &config.event_log));
-    KS_TRY(ks_read_u8(&reader, &simulated));
-    KS_TRY(ks_read_u32(&reader, &config.workers));
-    KS_TRY(ks_read_u64(&reader, &config.state_memory_max));
-    KS_TRY(ks_read_u64(&reader, &config.job_seconds_max));
-    KS_TRY(ks_read_copy(&reader, config.worker_digest, sizeof config.worker_digest));
-    KS_TRY(ks_read_end(&reader));
-    KS_CHECK(simulated <= 1 && config.workers >= 1 && config.workers <= WORKERS_MAX, KS_ERR_FORMAT,
-             "enclave configuration: a value is out of range");
-    config.simulated_tpm = simulated == 1;
-    *out_config = config;
-out:
-    return err;
-}
 
 /* --- children ----------------------------------------------------------------------------------- */
 
@@ -80,7 +39,7 @@ struct launcher {
     pid_t swtpm_pid;
     pid_t enclave_pid;
     pid_t daemon_pid;
-    pid_t workers[WORKERS_MAX]; /* 0: free slot */
+    pid_t workers[KS_LAUNCH_WORKERS_MAX]; /* 0: free slot */
     bool stopping;
 };
 
@@ -162,10 +121,10 @@ static enum ks_err spawn_worker(struct launcher *launcher)
     pid_t pid = -1;
     size_t slot = 0;
 
-    while (slot < WORKERS_MAX && launcher->workers[slot] != 0) {
+    while (slot < KS_LAUNCH_WORKERS_MAX && launcher->workers[slot] != 0) {
         slot++;
     }
-    KS_ASSERT(slot < WORKERS_MAX);
+    KS_ASSERT(slot < KS_LAUNCH_WORKERS_MAX);
     (void)snprintf(threads, sizeof threads, "%u", spec->worker_threads);
     /* Two states at most: a trajectory keeps one copy at a split. */
     (void)snprintf(memory, sizeof memory, "%llu",
@@ -327,7 +286,7 @@ out:
 
 static bool forget_worker(struct launcher *launcher, pid_t pid)
 {
-    for (size_t i = 0; i < WORKERS_MAX; i++) {
+    for (size_t i = 0; i < KS_LAUNCH_WORKERS_MAX; i++) {
         if (launcher->workers[i] == pid) {
             launcher->workers[i] = 0;
             return true;
@@ -405,7 +364,7 @@ static enum ks_err serve_enclave(struct launcher *launcher)
         KS_CHECK(frame.type == KS_FRAME_KILL, KS_ERR_FORMAT, "enclave: frame of type %u", frame.type);
         KS_TRY(ks_read_u32(&reader, &pid));
         KS_TRY(ks_read_end(&reader));
-        for (size_t i = 0; i < WORKERS_MAX; i++) {
+        for (size_t i = 0; i < KS_LAUNCH_WORKERS_MAX; i++) {
             if (pid != 0 && launcher->workers[i] == (pid_t)pid) {
                 (void)kill((pid_t)pid, SIGKILL); /* reaped, and replaced, by SIGCHLD */
             }
@@ -476,7 +435,7 @@ static void stop_all(struct launcher *launcher)
 {
     end_child(&launcher->daemon_pid, SIGKILL);
     end_child(&launcher->enclave_pid, SIGKILL);
-    for (size_t i = 0; i < WORKERS_MAX; i++) {
+    for (size_t i = 0; i < KS_LAUNCH_WORKERS_MAX; i++) {
         end_child(&launcher->workers[i], SIGKILL);
     }
     ks_channel_done(&launcher->enclave);
@@ -501,8 +460,8 @@ enum ks_err ks_launch(const struct ks_launch_spec *spec)
     launcher->enclave_program = launcher->worker_program = launcher->tpm = launcher->state =
         launcher->signals = -1;
     ks_channel_init(&launcher->enclave, -1, "enclave");
-    KS_CHECK(spec->workers >= 1 && spec->workers <= WORKERS_MAX, KS_ERR_LIMIT, "workers: 1 to %d",
-             WORKERS_MAX);
+    KS_CHECK(spec->workers >= 1 && spec->workers <= KS_LAUNCH_WORKERS_MAX, KS_ERR_LIMIT, "workers: 1 to %d",
+             KS_LAUNCH_WORKERS_MAX);
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGCHLD);
     (void)sigaddset(&set, SIGTERM);

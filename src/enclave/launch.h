@@ -8,7 +8,9 @@
 #ifndef KS_ENCLAVE_LAUNCH_H
 #define KS_ENCLAVE_LAUNCH_H
 
-#include "base/mem.h"
+#include "base/buf.h"
+
+#define KS_LAUNCH_WORKERS_MAX 256
 
 struct ks_launch_spec {
     uint32_t version;            /* 1 */

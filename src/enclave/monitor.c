@@ -107,7 +107,7 @@ static enum ks_err fill_site(struct ks_monitor *monitor)
         {monitor->keys.note_mldsa44, site->note_mldsa44, sizeof site->note_mldsa44},
     };
 
-    ks_buf_init(&bytes, KS_SIG_PUBLIC_MAX);
+    ks_buf_init(&bytes, KS_SIG_PUBLIC_LEN_MAX);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         ks_buf_clear(&bytes);
         KS_TRY(ks_sign_key_public(keys[i].key, &bytes));

@@ -38,7 +38,7 @@ static enum ks_err verify_device(struct ks_monitor *monitor, struct ks_bytes der
     struct ks_bytes name = {0};
     struct ks_buf public_key;
 
-    ks_buf_init(&public_key, KS_SIG_PUBLIC_MAX);
+    ks_buf_init(&public_key, KS_SIG_PUBLIC_LEN_MAX);
     KS_TRY(ks_cert_parse_der(der, &cert));
     KS_TRY(ks_cert_verify(cert, monitor->root, monitor->crl, KS_CERT_DEVICE, now_s()));
     name = ks_bytes_text(ks_cert_subject(cert));
@@ -52,7 +52,7 @@ static enum ks_err verify_device(struct ks_monitor *monitor, struct ks_bytes der
     ks_sha256(ks_buf_view(&public_key), device.key_hash);
     ks_sha256(der, device.fingerprint);
     ks_copy(device.name, name.data, name.len);
-    device.expires_s = ks_cert_not_after(cert);
+    device.expires_s = ks_cert_not_after_s(cert);
     device_done(slot);
     *slot = device;
     device = (struct ks_monitor_device){0}; /* transferred */
@@ -362,36 +362,49 @@ out:
     return err;
 }
 
+static enum ks_err sign_head(const struct ks_monitor *monitor, const struct ks_head *head,
+                             struct ks_buf *out)
+{
+    struct ks_checkpoint checkpoint = {.origin = ks_bytes_text(monitor->site.origin),
+                                       .size = head->size};
+    const struct ks_note_signer signers[] = {
+        {checkpoint.origin, KS_NOTE_ED25519, monitor->keys.note_ed25519},
+        {checkpoint.origin, KS_NOTE_COSIGNED_MLDSA44, monitor->keys.note_mldsa44},
+    };
+
+    ks_copy(checkpoint.root, head->root, sizeof checkpoint.root);
+    return ks_checkpoint_sign(&checkpoint, signers, sizeof signers / sizeof signers[0], now_s(), out);
+}
+
 enum ks_err ks_monitor_checkpoint(struct ks_monitor *monitor, uint32_t id, struct ks_bytes payload)
 {
     enum ks_err err = KS_OK;
     struct ks_reader reader = ks_reader_of(payload, "checkpoint frame");
     struct ks_head head = {0};
     const struct ks_head *last = ks_head_log_last(monitor->heads);
-    uint8_t proof[KS_LEDGER_PATH_MAX][32];
+    struct ks_merkle_proof proof = {0};
     uint32_t count = 0;
     struct ks_buf note;
     size_t begin = 0;
 
-    ks_buf_init(&note, KS_CHECKPOINT_NOTE_MAX);
+    ks_buf_init(&note, KS_NOTE_LEN_MAX);
     KS_TRY(ks_read_u64(&reader, &head.size));
     KS_TRY(ks_read_copy(&reader, head.root, sizeof head.root));
     KS_TRY(ks_read_u32(&reader, &count));
-    KS_CHECK(count <= KS_LEDGER_PATH_MAX, KS_ERR_LIMIT, "checkpoint frame: a proof of %u hashes",
+    KS_CHECK(count <= KS_MERKLE_PATH_MAX, KS_ERR_LIMIT, "checkpoint frame: a proof of %u hashes",
              count);
-    KS_TRY(ks_read_copy(&reader, proof, (size_t)count * 32));
+    KS_TRY(ks_read_copy(&reader, proof.hashes, (size_t)count * KS_MERKLE_LEN));
     KS_TRY(ks_read_end(&reader));
     KS_CHECK(head.size >= last->size, KS_ERR_DENIED,
              "a ledger of %llu entries was signed already, this one has %llu",
              (unsigned long long)last->size, (unsigned long long)head.size);
     if (last->size > 0) {
         err = ks_merkle_check_consistency(last->size, last->root, head.size, head.root,
-                                          (const uint8_t(*)[32])proof, count);
+                                          proof.hashes[0], count);
         KS_TRY(err == KS_ERR_VERIFY ? ks_fail_prefix(KS_ERR_DENIED, "checkpoint") : err);
     }
     KS_TRY(ks_head_log_append(monitor->heads, &head));
-    KS_TRY(ks_checkpoint_sign(monitor->site.origin, &head, now_s(), monitor->keys.note_ed25519,
-                              monitor->keys.note_mldsa44, &note));
+    KS_TRY(sign_head(monitor, &head, &note));
     begin = ks_answer_begin(&monitor->daemon.out, KS_FRAME_CHECKPOINT, id);
     ks_buf_put_lp32(&monitor->daemon.out, ks_buf_view(&note));
     ks_frame_end(&monitor->daemon.out, begin);

@@ -8,7 +8,7 @@
 
 #include "base/sys.h"
 #include "crypto/sign.h"
-#include "ledger/merkle.h"
+#include "ledger/ledger.h"
 
 /* How the seeds are protected at rest; written into the file. Sealing to the TPM is the next value. */
 enum ks_state_protection {

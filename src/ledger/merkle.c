@@ -244,9 +244,9 @@ size_t ks_merkle_path_len(uint64_t index, uint64_t size)
     return len;
 }
 
-enum ks_err ks_merkle_check_inclusion(uint64_t index, uint64_t size,
-                                      const uint8_t leaf[KS_MERKLE_LEN], const uint8_t *path,
-                                      size_t path_count, const uint8_t root[KS_MERKLE_LEN])
+enum ks_err ks_merkle_inclusion_root(uint64_t index, uint64_t size,
+                                     const uint8_t leaf[KS_MERKLE_LEN], const uint8_t *path,
+                                     size_t path_count, uint8_t out_root[KS_MERKLE_LEN])
 {
     uint64_t node = index;
     uint64_t last = size - 1;
@@ -273,13 +273,24 @@ enum ks_err ks_merkle_check_inclusion(uint64_t index, uint64_t size,
         }
         path += KS_MERKLE_LEN;
     }
-    if (!hash_equal(hash, root)) {
-        return ks_fail(KS_ERR_VERIFY,
-                       "the inclusion path of leaf %" PRIu64
-                       " does not lead to the root of size %" PRIu64,
-                       index, size);
-    }
+    ks_copy(out_root, hash, KS_MERKLE_LEN);
     return KS_OK;
+}
+
+enum ks_err ks_merkle_check_inclusion(uint64_t index, uint64_t size,
+                                      const uint8_t leaf[KS_MERKLE_LEN], const uint8_t *path,
+                                      size_t path_count, const uint8_t root[KS_MERKLE_LEN])
+{
+    enum ks_err err = KS_OK;
+    uint8_t hash[KS_MERKLE_LEN];
+
+    KS_TRY(ks_merkle_inclusion_root(index, size, leaf, path, path_count, hash));
+    KS_CHECK(hash_equal(hash, root), KS_ERR_VERIFY,
+             "the inclusion path of leaf %" PRIu64
+             " does not lead to the root of size %" PRIu64,
+             index, size);
+out:
+    return err;
 }
 
 /* The cases without hashes: the empty prefix and the whole tree. */

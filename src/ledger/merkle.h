@@ -80,6 +80,12 @@ KS_MUST_CHECK enum ks_err ks_merkle_prove_consistency(const struct ks_merkle_sou
  * (asserts INDEX < SIZE <= KS_MERKLE_SIZE_MAX). */
 size_t ks_merkle_path_len(uint64_t index, uint64_t size);
 
+/* The root that an inclusion path leads to, for a root that is stated elsewhere (a quote's
+ * qualifying data). KS_ERR_VERIFY for an INDEX outside SIZE or a path of the wrong length. */
+KS_MUST_CHECK enum ks_err ks_merkle_inclusion_root(uint64_t index, uint64_t size,
+                                                   const uint8_t leaf[KS_MERKLE_LEN],
+                                                   const uint8_t *path, size_t path_count,
+                                                   uint8_t out_root[KS_MERKLE_LEN]);
 /* Checks an inclusion path of PATH_COUNT hashes (RFC 9162 §2.1.3.2). KS_ERR_VERIFY when the
  * index is not in the tree, when the path is not exactly as long as it has to be, and when it
  * ends at another root. */

@@ -232,7 +232,7 @@ static enum ks_err load(const struct ks_tls_spec *spec, struct material *materia
     KS_TRY(read_key(spec->key_pem, &material->key));
     KS_TRY(ks_cert_parse_pem(spec->root_pem, &material->root));
     if (spec->crl_pem.len > 0) {
-        KS_TRY(ks_crl_parse(spec->crl_pem, &material->crl));
+        KS_TRY(ks_crl_parse_pem(spec->crl_pem, &material->crl));
     }
     KS_TRY(check_own(spec, material));
     material->store = X509_STORE_new();

@@ -104,18 +104,23 @@ static enum ks_err spawn(const char *program, const char *state_dir, int child_e
     ks_buf_put_format(&log, "file=%s/" KS_SWTPM_LOG ",truncate%c", state_dir, '\0');
     KS_TRY(ks_buf_check(&state));
     KS_TRY(ks_buf_check(&log));
-    char *argv[] = {
-        "swtpm",      "socket",
-        "--tpm2",     "--fd",
+    const char *const argv[] = {
+        "swtpm",
+        "socket",
+        "--tpm2",
+        "--fd",
         "3", /* CHILD_FD */
-        "--flags",    "not-need-init,startup-clear",
-        "--tpmstate", (char *)state.data,
-        "--log",      (char *)log.data, /* else it reports each connection's end on stderr */
-        "-t",                           /* end with the connection */
+        "--flags",
+        "not-need-init,startup-clear",
+        "--tpmstate",
+        (const char *)state.data,
+        "--log",
+        (const char *)log.data, /* else it reports each connection's end on stderr */
+        "-t",                   /* end with the connection */
         NULL,
     };
     /* Nothing of ours: no loader path, no library's debug switch. */
-    char *envp[] = {"PATH=/usr/bin:/bin", "LC_ALL=C", NULL};
+    const char *const envp[] = {"PATH=/usr/bin:/bin", "LC_ALL=C", NULL};
 
     have_actions = (failed = posix_spawn_file_actions_init(&actions)) == 0;
     KS_CHECK(failed == 0, KS_ERR_NOMEM, "start swtpm: %s", strerror(failed));
@@ -125,7 +130,9 @@ static enum ks_err spawn(const char *program, const char *state_dir, int child_e
     KS_CHECK(failed == 0, KS_ERR_NOMEM, "start swtpm: %s", strerror(failed));
     failed = plan_attributes(&attributes);
     KS_CHECK(failed == 0, KS_ERR_NOMEM, "start swtpm: %s", strerror(failed));
-    failed = posix_spawn(out_pid, program, &actions, &attributes, argv, envp);
+    /* POSIX promises not to write to either array; its prototype is older than const. */
+    failed = posix_spawn(out_pid, program, &actions, &attributes,
+                         (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)envp);
     KS_CHECK(failed == 0, KS_ERR_IO, "start '%s': %s", program, strerror(failed));
 out:
     if (have_attributes) {

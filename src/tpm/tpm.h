@@ -50,9 +50,11 @@ enum ks_tpm_kind {
 };
 
 /* Speaks over FD (socket or device) and asks the TPM who it is. On success FD belongs to the
- * new object; on failure it stays the caller's. TIMEOUT_MS 0 means KS_TPM_TIMEOUT_MS. All files
- * the library wants (OpenSSL's configuration) are read here: sandboxes may close afterwards.
- * Then only poll, read, write, sendto, clock_gettime and memory calls are made. */
+ * new object; on failure it stays the caller's. Keys that an earlier, killed holder of the same
+ * connection left loaded are flushed. TIMEOUT_MS 0 means KS_TPM_TIMEOUT_MS. The
+ * library reads files (OpenSSL's configuration) up to the end of ks_tpm_ak_open: a sandbox
+ * closes after that. Then only poll, read, write, sendto, clock_gettime, futex and memory calls
+ * are made. */
 KS_MUST_CHECK enum ks_err ks_tpm_open_fd(int fd, unsigned timeout_ms, struct ks_tpm **out_tpm);
 /* Flushes the key, closes the descriptor. NULL is fine. */
 void ks_tpm_close(struct ks_tpm *tpm);

@@ -83,7 +83,7 @@ static void test_values(void **state)
     struct ks_buf file;
 
     (void)state;
-    vector_read("math/values.txt", &file);
+    vector_read("math", "values.txt", &file);
     ks_buf_put_u8(&file, 0);
     char *next = (char *)file.data;
     while (*next != '\0') {

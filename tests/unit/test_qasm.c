@@ -136,7 +136,6 @@ static void test_reject(void **state)
 
 static void accept_one(void *context, const char *name, struct ks_bytes source)
 {
-    char path[256];
     struct ks_circuit *circuit = NULL;
     struct ks_buf out;
     struct ks_buf want;
@@ -146,8 +145,7 @@ static void accept_one(void *context, const char *name, struct ks_bytes source)
         fail_msg("%s", ks_err_detail());
     }
     check_round_trip(circuit, &out);
-    (void)snprintf(path, sizeof(path), "qasm/canonical/%s", name);
-    vector_read(path, &want);
+    vector_read("qasm/canonical", name, &want);
     if (!ks_bytes_equal(ks_buf_view(&out), ks_buf_view(&want))) {
         fail_msg("%s prints as\n%.*s", name, (int)out.len, (const char *)out.data);
     }
