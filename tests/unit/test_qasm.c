@@ -13,6 +13,9 @@
 
 #include <complex.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "quantum/circuit.h"
 #include "vector_files.h"
