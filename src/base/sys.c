@@ -1,0 +1,377 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+#include "base/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define READ_STEP       65536 /* bytes asked of one read(2) */
+#define TEMPORARY_TRIES 16
+
+/* --- descriptors
+ * ------------------------------------------------------------------------------- */
+
+void ks_fd_close(int *fd)
+{
+    const int saved = errno;
+
+    if (*fd >= 0) {
+        (void)close(*fd); /* what was to be durable has been synced; EINTR closes on Linux */
+        *fd = -1;
+    }
+    errno = saved;
+}
+
+enum ks_err ks_fd_write(int fd, struct ks_bytes bytes, const char *what)
+{
+    size_t done = 0;
+
+    while (done < bytes.len) {
+        const ssize_t len = write(fd, bytes.data + done, bytes.len - done);
+
+        if (len < 0 && errno != EINTR) {
+            return ks_fail(KS_ERR_IO, "write '%s': %s", what, strerror(errno));
+        }
+        done += len > 0 ? (size_t)len : 0;
+    }
+    return KS_OK;
+}
+
+enum ks_err ks_fd_read(int fd, void *target, size_t len, const char *what)
+{
+    size_t done = 0;
+
+    while (done < len) {
+        const ssize_t got = read(fd, (uint8_t *)target + done, len - done);
+
+        if (got < 0 && errno != EINTR) {
+            return ks_fail(KS_ERR_IO, "read '%s': %s", what, strerror(errno));
+        }
+        if (got == 0 && done == 0) {
+            return ks_fail(KS_ERR_NOT_FOUND, "'%s' has ended", what);
+        }
+        if (got == 0) {
+            return ks_fail(KS_ERR_IO, "'%s' ended after %zu of %zu bytes", what, done, len);
+        }
+        done += got > 0 ? (size_t)got : 0;
+    }
+    return KS_OK;
+}
+
+/* --- files
+ * ------------------------------------------------------------------------------------- */
+
+/* Up to LEN bytes at once; 0 is the end. */
+static enum ks_err read_some(int fd, void *target, size_t len, const char *what,
+                             size_t *out_len)
+{
+    ssize_t got = 0;
+
+    do {
+        got = read(fd, target, len);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0) {
+        return ks_fail(KS_ERR_IO, "read '%s': %s", what, strerror(errno));
+    }
+    *out_len = (size_t)got;
+    return KS_OK;
+}
+
+/* Straight into the buffer, so that a key file leaves no copy on the way. */
+static enum ks_err read_to_end(int fd, size_t len_max, const char *what, struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+    size_t total = 0;
+    size_t got = 0;
+
+    do {
+        const size_t room =
+            out->max - out->len < len_max - total ? out->max - out->len : len_max - total;
+        const size_t step = room < READ_STEP ? room : READ_STEP;
+        uint8_t *target = NULL;
+        uint8_t extra = 0;
+
+        if (step == 0) {
+            KS_TRY(read_some(fd, &extra, 1, what, &got));
+            KS_CHECK(got == 0, KS_ERR_LIMIT, "'%s' has more than %zu bytes", what, total);
+            break;
+        }
+        target = ks_buf_reserve(out, step);
+        KS_TRY(ks_buf_check(out));
+        KS_TRY(read_some(fd, target, step, what, &got));
+        ks_buf_grew(out, got);
+        total += got;
+    } while (got > 0);
+out:
+    return err;
+}
+
+enum ks_err ks_file_read(const char *path, size_t len_max, struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+    const size_t len_before = out->len;
+    int fd = -1;
+
+    if (strcmp(path, "-") == 0) {
+        err = read_to_end(STDIN_FILENO, len_max, "standard input", out);
+    } else {
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        KS_CHECK(fd >= 0, errno == ENOENT ? KS_ERR_NOT_FOUND : KS_ERR_IO, "open '%s': %s", path,
+                 strerror(errno));
+        err = read_to_end(fd, len_max, path, out);
+    }
+    if (err != KS_OK) {
+        ks_wipe(out->data == NULL ? NULL : out->data + len_before, out->len - len_before);
+        out->len = len_before;
+    }
+out:
+    ks_fd_close(&fd);
+    return err;
+}
+
+/* Opens the directory that holds PATH and points OUT_NAME at the last part of PATH. */
+static enum ks_err open_parent(const char *path, int *out_fd, const char **out_name)
+{
+    char parent[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    const char *name = slash == NULL ? path : slash + 1;
+    const size_t parent_len = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+    int fd = -1;
+
+    if (name[0] == '\0' || parent_len >= sizeof parent) {
+        return ks_fail(KS_ERR_IO, "'%s' names no file", path);
+    }
+    ks_copy(parent, path, parent_len);
+    parent[parent_len] = '\0';
+    fd = open(parent_len == 0 ? "." : parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return ks_fail(errno == ENOENT ? KS_ERR_NOT_FOUND : KS_ERR_IO,
+                       "open the folder of '%s': %s", path, strerror(errno));
+    }
+    *out_fd = fd;
+    *out_name = name;
+    return KS_OK;
+}
+
+/* A new file beside the target, under a name nobody else has. The leading dot hides it from
+ * globs. */
+static enum ks_err open_temporary(int dir_fd, const char *path, char *name, size_t name_size,
+                                  int *out_fd)
+{
+    enum ks_err err = KS_OK;
+    uint64_t random = 0;
+    int fd = -1;
+
+    for (int i = 0; fd < 0 && i < TEMPORARY_TRIES; i++) {
+        KS_TRY(ks_random(&random, sizeof random));
+        (void)snprintf(name, name_size, ".ketseal-%016llx", (unsigned long long)random);
+        fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        KS_CHECK(fd >= 0 || errno == EEXIST, KS_ERR_IO, "create a file beside '%s': %s", path,
+                 strerror(errno));
+    }
+    KS_CHECK(fd >= 0, KS_ERR_IO, "create a file beside '%s': no free name", path);
+    *out_fd = fd;
+out:
+    return err;
+}
+
+/* Gives the temporary its name without ever replacing another file. */
+static int rename_new(int dir_fd, const char *source, const char *target)
+{
+    if (renameat2(dir_fd, source, dir_fd, target, RENAME_NOREPLACE) == 0) {
+        return 0;
+    }
+    if (errno != EINVAL && errno != ENOSYS) {
+        return -1;
+    }
+    /* A file system without that flag; a hard link does the same in two steps. */
+    return linkat(dir_fd, source, dir_fd, target, 0) == 0 ? unlinkat(dir_fd, source, 0) : -1;
+}
+
+static enum ks_err write_whole(const char *path, struct ks_bytes bytes, mode_t mode,
+                               bool replace)
+{
+    enum ks_err err = KS_OK;
+    char temporary[32] = ""; /* ".ketseal-", 16 digits, NUL */
+    const char *name = NULL;
+    int dir_fd = -1;
+    int fd = -1;
+    int rc = 0;
+
+    KS_TRY(open_parent(path, &dir_fd, &name));
+    KS_TRY(open_temporary(dir_fd, path, temporary, sizeof temporary, &fd));
+    KS_TRY(ks_fd_write(fd, bytes, path));
+    KS_CHECK(fchmod(fd, mode) == 0, KS_ERR_IO, "set the mode of '%s': %s", path,
+             strerror(errno));
+    KS_CHECK(fsync(fd) == 0, KS_ERR_IO, "sync '%s': %s", path, strerror(errno));
+    rc = replace ? renameat(dir_fd, temporary, dir_fd, name)
+                 : rename_new(dir_fd, temporary, name);
+    KS_CHECK(rc == 0 || replace || errno != EEXIST, KS_ERR_CONFLICT, "'%s' exists already",
+             path);
+    KS_CHECK(rc == 0, KS_ERR_IO, "rename to '%s': %s", path, strerror(errno));
+    temporary[0] = '\0'; /* it has its name now */
+    KS_CHECK(fsync(dir_fd) == 0, KS_ERR_IO, "sync the folder of '%s': %s", path,
+             strerror(errno));
+out:
+    if (err != KS_OK && fd >= 0 && temporary[0] != '\0') {
+        (void)unlinkat(dir_fd, temporary, 0); /* the first error is the one to report */
+    }
+    ks_fd_close(&fd);
+    ks_fd_close(&dir_fd);
+    return err;
+}
+
+/* Pipes and devices (/dev/null, /dev/stdout) cannot be replaced and must not be. */
+static enum ks_err write_special(const char *path, struct ks_bytes bytes)
+{
+    enum ks_err err = KS_OK;
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+
+    KS_CHECK(fd >= 0, KS_ERR_IO, "open '%s': %s", path, strerror(errno));
+    KS_TRY(ks_fd_write(fd, bytes, path));
+out:
+    ks_fd_close(&fd);
+    return err;
+}
+
+enum ks_err ks_file_write(const char *path, struct ks_bytes bytes, mode_t mode)
+{
+    char resolved[PATH_MAX];
+    struct stat info;
+
+    if (strcmp(path, "-") == 0) {
+        return ks_fd_write(STDOUT_FILENO, bytes, "standard output");
+    }
+    if (stat(path, &info) == 0) {
+        if (S_ISDIR(info.st_mode)) {
+            return ks_fail(KS_ERR_IO, "'%s' is a folder", path);
+        }
+        if (!S_ISREG(info.st_mode)) {
+            return write_special(path, bytes);
+        }
+        /* Through a symbolic link to the file it means: a rename would replace the link. */
+        if (realpath(path, resolved) != NULL) {
+            return write_whole(resolved, bytes, mode, true);
+        }
+    }
+    return write_whole(path, bytes, mode, true);
+}
+
+enum ks_err ks_file_create(const char *path, struct ks_bytes bytes, mode_t mode)
+{
+    if (strcmp(path, "-") == 0) {
+        return ks_fd_write(STDOUT_FILENO, bytes, "standard output");
+    }
+    return write_whole(path, bytes, mode, false);
+}
+
+/* Makes one folder; a new one is synced into its parent. */
+static enum ks_err make_one(const char *path, mode_t mode)
+{
+    enum ks_err err = KS_OK;
+    const char *name = NULL;
+    int parent_fd = -1;
+    struct stat info;
+
+    if (mkdir(path, mode) != 0) {
+        const int cause = errno;
+
+        KS_CHECK(stat(path, &info) == 0, KS_ERR_IO, "make the folder '%s': %s", path,
+                 strerror(cause));
+        KS_CHECK(S_ISDIR(info.st_mode), KS_ERR_IO, "'%s' is no folder", path);
+        return KS_OK;
+    }
+    KS_CHECK(chmod(path, mode) == 0, KS_ERR_IO, "set the mode of '%s': %s", path,
+             strerror(errno));
+    KS_TRY(open_parent(path, &parent_fd, &name));
+    KS_CHECK(fsync(parent_fd) == 0, KS_ERR_IO, "sync the folder of '%s': %s", path,
+             strerror(errno));
+out:
+    ks_fd_close(&parent_fd);
+    return err;
+}
+
+enum ks_err ks_dir_make(const char *path, mode_t mode)
+{
+    enum ks_err err = KS_OK;
+    char part[PATH_MAX];
+    size_t len = strlen(path);
+
+    while (len > 1 && path[len - 1] == '/') {
+        len--;
+    }
+    KS_CHECK(len > 0 && len < sizeof part, KS_ERR_IO, "'%s' names no folder", path);
+    ks_copy(part, path, len);
+    part[len] = '\0';
+    for (size_t i = 1; i < len; i++) {
+        if (part[i] == '/' && part[i - 1] != '/') {
+            part[i] = '\0';
+            KS_TRY(make_one(part, mode));
+            part[i] = '/';
+        }
+    }
+    KS_TRY(make_one(part, mode));
+out:
+    return err;
+}
+
+/* --- clocks, randomness, the process
+ * ------------------------------------------------------------- */
+
+static uint64_t clock_us(clockid_t clock)
+{
+    struct timespec now = {0, 0};
+
+    KS_ASSERT(clock_gettime(clock, &now) == 0);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t ks_clock_us(void)
+{
+    return clock_us(CLOCK_REALTIME);
+}
+
+uint64_t ks_clock_monotonic_us(void)
+{
+    return clock_us(CLOCK_MONOTONIC);
+}
+
+enum ks_err ks_random(void *target, size_t len)
+{
+    size_t done = 0;
+
+    while (done < len) {
+        const ssize_t got = getrandom((uint8_t *)target + done, len - done, 0);
+
+        if (got < 0 && errno != EINTR) {
+            return ks_fail(KS_ERR_IO, "kernel randomness: %s", strerror(errno));
+        }
+        done += got > 0 ? (size_t)got : 0;
+    }
+    return KS_OK;
+}
+
+enum ks_err ks_process_harden(void)
+{
+    const struct rlimit none = {0, 0};
+
+    if (setrlimit(RLIMIT_CORE, &none) != 0) {
+        return ks_fail(KS_ERR_IO, "forbid core dumps: %s", strerror(errno));
+    }
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
+        return ks_fail(KS_ERR_IO, "make the process undumpable: %s", strerror(errno));
+    }
+    (void)umask(077);
+    return KS_OK;
+}
