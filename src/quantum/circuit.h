@@ -12,46 +12,46 @@
 /* The native gates: name in OpenQASM 2, qubits (controls first), parameters. Gates of qelib1.inc that
  * are not here (u0, rccx, rc3x, c3x, c3sqrtx, c4x) and user gates are expanded by the parser. Values are
  * part of no format. */
-#define KS_GATE_LIST(X)                                                                            \
-    X(ID, "id", 1, 0)                                                                              \
-    X(X, "x", 1, 0)                                                                                \
-    X(Y, "y", 1, 0)                                                                                \
-    X(Z, "z", 1, 0)                                                                                \
-    X(H, "h", 1, 0)                                                                                \
-    X(S, "s", 1, 0)                                                                                \
-    X(SDG, "sdg", 1, 0)                                                                            \
-    X(T, "t", 1, 0)                                                                                \
-    X(TDG, "tdg", 1, 0)                                                                            \
-    X(SX, "sx", 1, 0)                                                                              \
-    X(SXDG, "sxdg", 1, 0)                                                                          \
-    X(RX, "rx", 1, 1)                                                                              \
-    X(RY, "ry", 1, 1)                                                                              \
-    X(RZ, "rz", 1, 1)                                                                              \
-    X(P, "p", 1, 1)                                                                                \
-    X(U1, "u1", 1, 1)                                                                              \
-    X(U2, "u2", 1, 2)                                                                              \
-    X(U3, "u3", 1, 3)                                                                              \
-    X(U, "u", 1, 3)                                                                                \
-    X(CX, "cx", 2, 0)                                                                              \
-    X(CY, "cy", 2, 0)                                                                              \
-    X(CZ, "cz", 2, 0)                                                                              \
-    X(CH, "ch", 2, 0)                                                                              \
-    X(CSX, "csx", 2, 0)                                                                            \
-    X(SWAP, "swap", 2, 0)                                                                          \
-    X(CRX, "crx", 2, 1)                                                                            \
-    X(CRY, "cry", 2, 1)                                                                            \
-    X(CRZ, "crz", 2, 1)                                                                            \
-    X(CP, "cp", 2, 1)                                                                              \
-    X(CU1, "cu1", 2, 1)                                                                            \
-    X(CU3, "cu3", 2, 3)                                                                            \
-    X(CU, "cu", 2, 4)                                                                              \
-    X(RXX, "rxx", 2, 1)                                                                            \
-    X(RZZ, "rzz", 2, 1)                                                                            \
-    X(CCX, "ccx", 3, 0)                                                                            \
-    X(CSWAP, "cswap", 3, 0)                                                                        \
-    X(MEASURE, "measure", 1, 0)                                                                    \
-    X(RESET, "reset", 1, 0)                                                                        \
-    X(BARRIER, "barrier", 0, 0)
+#define KS_GATE_LIST(ENTRY)                                                                        \
+    ENTRY(ID, "id", 1, 0)                                                                          \
+    ENTRY(X, "x", 1, 0)                                                                            \
+    ENTRY(Y, "y", 1, 0)                                                                            \
+    ENTRY(Z, "z", 1, 0)                                                                            \
+    ENTRY(H, "h", 1, 0)                                                                            \
+    ENTRY(S, "s", 1, 0)                                                                            \
+    ENTRY(SDG, "sdg", 1, 0)                                                                        \
+    ENTRY(T, "t", 1, 0)                                                                            \
+    ENTRY(TDG, "tdg", 1, 0)                                                                        \
+    ENTRY(SX, "sx", 1, 0)                                                                          \
+    ENTRY(SXDG, "sxdg", 1, 0)                                                                      \
+    ENTRY(RX, "rx", 1, 1)                                                                          \
+    ENTRY(RY, "ry", 1, 1)                                                                          \
+    ENTRY(RZ, "rz", 1, 1)                                                                          \
+    ENTRY(P, "p", 1, 1)                                                                            \
+    ENTRY(U1, "u1", 1, 1)                                                                          \
+    ENTRY(U2, "u2", 1, 2)                                                                          \
+    ENTRY(U3, "u3", 1, 3)                                                                          \
+    ENTRY(U, "u", 1, 3)                                                                            \
+    ENTRY(CX, "cx", 2, 0)                                                                          \
+    ENTRY(CY, "cy", 2, 0)                                                                          \
+    ENTRY(CZ, "cz", 2, 0)                                                                          \
+    ENTRY(CH, "ch", 2, 0)                                                                          \
+    ENTRY(CSX, "csx", 2, 0)                                                                        \
+    ENTRY(SWAP, "swap", 2, 0)                                                                      \
+    ENTRY(CRX, "crx", 2, 1)                                                                        \
+    ENTRY(CRY, "cry", 2, 1)                                                                        \
+    ENTRY(CRZ, "crz", 2, 1)                                                                        \
+    ENTRY(CP, "cp", 2, 1)                                                                          \
+    ENTRY(CU1, "cu1", 2, 1)                                                                        \
+    ENTRY(CU3, "cu3", 2, 3)                                                                        \
+    ENTRY(CU, "cu", 2, 4)                                                                          \
+    ENTRY(RXX, "rxx", 2, 1)                                                                        \
+    ENTRY(RZZ, "rzz", 2, 1)                                                                        \
+    ENTRY(CCX, "ccx", 3, 0)                                                                        \
+    ENTRY(CSWAP, "cswap", 3, 0)                                                                    \
+    ENTRY(MEASURE, "measure", 1, 0)                                                                \
+    ENTRY(RESET, "reset", 1, 0)                                                                    \
+    ENTRY(BARRIER, "barrier", 0, 0)
 
 enum ks_gate {
 #define KS_GATE_ENUM(name, text, qubits, params) KS_GATE_##name,
@@ -60,6 +60,7 @@ enum ks_gate {
         KS_GATE_COUNT
 };
 
+#define KS_REGISTER_NAME_MAX 255
 #define KS_OP_QUBITS_MAX 3
 #define KS_OP_PARAMS_MAX 4
 
@@ -100,6 +101,7 @@ struct ks_circuit {
     size_t qreg_count;
     struct ks_register *cregs;
     size_t creg_count;
+    uint32_t depth; /* see ks_circuit_depth; set when the circuit is finished */
 };
 
 struct ks_gate_info {
@@ -109,19 +111,25 @@ struct ks_gate_info {
 };
 const struct ks_gate_info *ks_gate_info(enum ks_gate gate);
 
+/* The register that holds flat index BIT (asserted to exist); borrowed from REGISTERS. */
+const struct ks_register *ks_register_of(const struct ks_register *registers, size_t count,
+                                         uint32_t bit);
+
 /* --- building: for the parser, the templates and tests ------------------------------------------ */
 struct ks_circuit_builder;
 
 KS_MUST_CHECK enum ks_err ks_circuit_builder_new(const struct ks_circuit_limits *limits,
                                                  struct ks_circuit_builder **out_builder);
 void ks_circuit_builder_free(struct ks_circuit_builder *builder); /* NULL is fine */
-/* NAME is copied. Registers must come before the first operation that uses them. KS_ERR_LIMIT over the
- * limits, KS_ERR_FORMAT for a size of 0 or a name in use. */
+/* NAME is copied: an OpenQASM identifier of at most KS_REGISTER_NAME_MAX bytes that is no keyword and no
+ * gate of qelib1.inc. Registers must come before the first operation that uses them. KS_ERR_LIMIT over
+ * the limits, KS_ERR_FORMAT for a size of 0 or a name that is in use or not allowed. */
 KS_MUST_CHECK enum ks_err ks_circuit_builder_qreg(struct ks_circuit_builder *builder,
                                                   struct ks_bytes name, uint32_t size);
 KS_MUST_CHECK enum ks_err ks_circuit_builder_creg(struct ks_circuit_builder *builder,
                                                   struct ks_bytes name, uint32_t size);
-/* The condition that the following operations get; NULL for none. */
+/* The condition that the following operations get, on a whole classical register; NULL for none. A value
+ * that the register cannot hold is kept: it is never equal. */
 KS_MUST_CHECK enum ks_err ks_circuit_builder_condition(struct ks_circuit_builder *builder,
                                                        const struct ks_condition *condition);
 /* QUBITS and PARAMS have the gate's counts (ks_gate_info). Refuses (KS_ERR_FORMAT) equal qubits, indices
@@ -133,6 +141,8 @@ KS_MUST_CHECK enum ks_err ks_circuit_builder_measure(struct ks_circuit_builder *
                                                      uint32_t qubit, uint32_t clbit);
 KS_MUST_CHECK enum ks_err ks_circuit_builder_reset(struct ks_circuit_builder *builder, uint32_t qubit);
 KS_MUST_CHECK enum ks_err ks_circuit_builder_barrier(struct ks_circuit_builder *builder);
+/* How many operations the limits still allow. */
+uint64_t ks_circuit_builder_room(const struct ks_circuit_builder *builder);
 /* Takes the circuit out; the builder is left empty and still to be freed. */
 KS_MUST_CHECK enum ks_err ks_circuit_builder_finish(struct ks_circuit_builder *builder,
                                                     struct ks_circuit **out_circuit);
