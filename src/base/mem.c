@@ -55,7 +55,7 @@ void ks_zero(void *target, size_t len)
 
 void ks_wipe(void *target, size_t len)
 {
-    if (len > 0) {
+    if (target != NULL && len > 0) {
         explicit_bzero(target, len);
     }
 }

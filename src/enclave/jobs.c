@@ -1,0 +1,513 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* From RUN to a sealed record: a worker runs the job, the core is made of its answer, one TPM quote covers
+ * all that finished since the last, then both keys sign. While the TPM works, more jobs finish: the batch
+ * grows by itself under load, and is one record without it. */
+
+#include "crypto/digest.h"
+#include "enclave/monitor.h"
+#include "enclave/work.h"
+#include "ledger/merkle.h"
+
+#define DEADLINE_MARGIN_US 5000000 /* wall clock beside a job's processor time */
+
+/* --- the table of jobs ------------------------------------------------------------------------------ */
+
+enum ks_err ks_monitor_job_new(struct ks_monitor *monitor, struct ks_monitor_job **out_job)
+{
+    for (size_t i = 0; i < KS_MONITOR_JOBS_MAX; i++) {
+        struct ks_monitor_job *job = &monitor->jobs[i];
+
+        if (job->state == KS_MJOB_FREE) {
+            *job = (struct ks_monitor_job){.state = KS_MJOB_ADMITTED, .order = ++monitor->order};
+            ks_buf_init(&job->certificate, KS_CERT_DER_MAX);
+            ks_buf_init(&job->parameters, 4096);
+            ks_buf_init(&job->result, KS_RESULT_BYTES_MAX);
+            ks_buf_init(&job->kernels, KS_WORK_NAME_MAX);
+            ks_buf_init(&job->core_bytes, KS_RECORD_BYTES_MAX);
+            *out_job = job;
+            return KS_OK;
+        }
+    }
+    return ks_fail(KS_ERR_UNAVAILABLE, "%d jobs are waiting already", KS_MONITOR_JOBS_MAX);
+}
+
+void ks_monitor_job_free(struct ks_monitor_job *job)
+{
+    if (job == NULL) {
+        return;
+    }
+    ks_request_body_done(&job->body);
+    ks_buf_done(&job->certificate);
+    ks_buf_done(&job->parameters);
+    ks_buf_done(&job->result);
+    ks_buf_done(&job->kernels);
+    ks_buf_done(&job->core_bytes);
+    job->state = KS_MJOB_FREE;
+}
+
+struct ks_monitor_job *ks_monitor_job_find(struct ks_monitor *monitor, struct ks_bytes id)
+{
+    for (size_t i = 0; i < KS_MONITOR_JOBS_MAX; i++) {
+        struct ks_monitor_job *job = &monitor->jobs[i];
+
+        if (job->state != KS_MJOB_FREE && ks_bytes_is(id, job->id)) {
+            return job;
+        }
+    }
+    return NULL;
+}
+
+/* Answers RUN with the error and its stored detail. */
+static void end_job(struct ks_monitor *monitor, struct ks_monitor_job *job, enum ks_err err)
+{
+    ks_answer_error(&monitor->daemon.out, KS_FRAME_RUN, job->request, err);
+    ks_monitor_job_free(job);
+}
+
+/* --- run and cancel --------------------------------------------------------------------------------- */
+
+enum ks_err ks_monitor_run(struct ks_monitor *monitor, uint32_t id, struct ks_bytes payload)
+{
+    enum ks_err err = KS_OK;
+    struct ks_reader reader = ks_reader_of(payload, "run frame");
+    struct ks_bytes job_id = {0};
+    struct ks_monitor_job *job = NULL;
+    uint64_t intent_index = 0;
+
+    KS_TRY(ks_read_bytes(&reader, KS_UUID_TEXT_LEN, &job_id));
+    KS_TRY(ks_read_u64(&reader, &intent_index));
+    KS_TRY(ks_read_end(&reader));
+    job = ks_monitor_job_find(monitor, job_id);
+    KS_CHECK(job != NULL && job->state == KS_MJOB_ADMITTED, KS_ERR_CONFLICT,
+             "no such job is admitted");
+    job->request = id;
+    job->intent_index = intent_index;
+    job->state = KS_MJOB_QUEUED;
+    job->timing_us[0] = ks_clock_monotonic_us();
+out:
+    return err;
+}
+
+static void kill_worker(struct ks_monitor *monitor, const struct ks_monitor_worker *worker)
+{
+    size_t begin = ks_frame_begin(&monitor->launcher.out, KS_FRAME_KILL, 0);
+
+    ks_buf_put_u32(&monitor->launcher.out, worker->pid);
+    ks_frame_end(&monitor->launcher.out, begin);
+}
+
+/* The worker of JOB, or NULL. */
+static struct ks_monitor_worker *worker_of(struct ks_monitor *monitor, const struct ks_monitor_job *job)
+{
+    for (size_t i = 0; i < KS_MONITOR_WORKERS_MAX; i++) {
+        if (monitor->workers[i].job == job) {
+            return &monitor->workers[i];
+        }
+    }
+    return NULL;
+}
+
+/* What has a core already gets its record: it did happen. */
+enum ks_err ks_monitor_cancel(struct ks_monitor *monitor, uint32_t id, struct ks_bytes payload)
+{
+    enum ks_err err = KS_OK;
+    struct ks_monitor_job *job = ks_monitor_job_find(monitor, payload);
+    size_t begin = 0;
+
+    KS_CHECK(job != NULL, KS_ERR_NOT_FOUND, "no such job");
+    KS_CHECK(job->state < KS_MJOB_FINISHED, KS_ERR_CONFLICT, "the job has finished already");
+    if (job->state == KS_MJOB_RUNNING) {
+        job->cancelled = true;
+        kill_worker(monitor, worker_of(monitor, job)); /* its death answers RUN */
+    } else if (job->state == KS_MJOB_QUEUED) {
+        end_job(monitor, job, ks_fail(KS_ERR_CONFLICT, "cancelled before it ran"));
+    } else {
+        ks_monitor_job_free(job);
+    }
+    begin = ks_answer_begin(&monitor->daemon.out, KS_FRAME_CANCEL, id);
+    ks_frame_end(&monitor->daemon.out, begin);
+out:
+    return err;
+}
+
+/* --- workers ---------------------------------------------------------------------------------------- */
+
+enum ks_err ks_monitor_worker_add(struct ks_monitor *monitor, int fd, uint32_t pid)
+{
+    for (size_t i = 0; i < KS_MONITOR_WORKERS_MAX; i++) {
+        struct ks_monitor_worker *worker = &monitor->workers[i];
+
+        if (worker->channel.fd < 0) {
+            ks_channel_init(&worker->channel, fd, "worker");
+            worker->pid = pid;
+            worker->job = NULL;
+            return KS_OK;
+        }
+    }
+    ks_fd_close(&fd);
+    return ks_fail(KS_ERR_INTERNAL, "more workers than the launcher may start");
+}
+
+static void worker_done(struct ks_monitor_worker *worker)
+{
+    ks_channel_done(&worker->channel);
+    worker->job = NULL;
+}
+
+static enum ks_err send_job(struct ks_monitor *monitor, struct ks_monitor_worker *worker,
+                            struct ks_monitor_job *job)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_job *asked = &job->body.job;
+    const struct ks_work_job work = {
+        .source = asked->source,
+        .template = asked->template,
+        .qubits = asked->qubits,
+        .depth = asked->depth,
+        .template_seed = asked->template_seed,
+        .shots = asked->shots,
+        .seed = asked->seed,
+        .single = asked->single,
+        .memory_max = monitor->state_memory_max,
+    };
+    size_t begin = ks_frame_begin(&worker->channel.out, KS_FRAME_JOB, 1);
+
+    ks_work_job_put(&work, &worker->channel.out);
+    ks_frame_end(&worker->channel.out, begin);
+    worker->job = job;
+    job->state = KS_MJOB_RUNNING;
+    job->started_us = ks_clock_us();
+    job->timing_us[0] = ks_clock_monotonic_us() - job->timing_us[0];
+    job->deadline_us = ks_clock_monotonic_us() + monitor->job_seconds_max * 1000000 + DEADLINE_MARGIN_US;
+    KS_TRY(ks_channel_flush(&worker->channel));
+out:
+    return err;
+}
+
+static struct ks_monitor_job *next_queued(struct ks_monitor *monitor)
+{
+    struct ks_monitor_job *next = NULL;
+
+    for (size_t i = 0; i < KS_MONITOR_JOBS_MAX; i++) {
+        struct ks_monitor_job *job = &monitor->jobs[i];
+
+        if (job->state == KS_MJOB_QUEUED && (next == NULL || job->order < next->order)) {
+            next = job;
+        }
+    }
+    return next;
+}
+
+enum ks_err ks_monitor_dispatch(struct ks_monitor *monitor)
+{
+    enum ks_err err = KS_OK;
+    uint64_t now_us = ks_clock_monotonic_us();
+
+    for (size_t i = 0; i < KS_MONITOR_WORKERS_MAX; i++) {
+        struct ks_monitor_worker *worker = &monitor->workers[i];
+        struct ks_monitor_job *job = worker->job;
+
+        if (worker->channel.fd < 0) {
+            continue;
+        }
+        if (job != NULL && now_us > job->deadline_us) {
+            kill_worker(monitor, worker);
+            job->deadline_us = UINT64_MAX; /* once */
+        }
+        if (job == NULL && (job = next_queued(monitor)) != NULL) {
+            /* One that died while it waited shows here; its job goes to the next. */
+            err = send_job(monitor, worker, job);
+            if (err == KS_ERR_IO) {
+                job->state = KS_MJOB_QUEUED;
+                worker_done(worker);
+                continue;
+            }
+            KS_TRY(err);
+        }
+    }
+out:
+    return err;
+}
+
+uint64_t ks_monitor_deadline_us(const struct ks_monitor *monitor)
+{
+    uint64_t deadline_us = 0;
+
+    for (size_t i = 0; i < KS_MONITOR_WORKERS_MAX; i++) {
+        const struct ks_monitor_job *job = monitor->workers[i].job;
+
+        if (job != NULL && job->deadline_us != UINT64_MAX &&
+            (deadline_us == 0 || job->deadline_us < deadline_us)) {
+            deadline_us = job->deadline_us;
+        }
+    }
+    return deadline_us;
+}
+
+/* --- the core --------------------------------------------------------------------------------------- */
+
+static void put_parameters(const struct ks_job *job, struct ks_buf *out)
+{
+    struct ks_json_writer writer = ks_json_writer_of(out);
+
+    ks_json_put_object(&writer);
+    if (job->template.len > 0) {
+        ks_json_member_u64(&writer, "depth", job->depth);
+        ks_json_member_u64(&writer, "qubits", job->qubits);
+        ks_json_member_u64(&writer, "seed", job->template_seed);
+    }
+    ks_json_put_end(&writer);
+}
+
+static enum ks_err digest_program(const struct ks_job *job, uint8_t out_digest[32])
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf program;
+
+    ks_buf_init(&program, KS_JOB_BYTES_MAX);
+    ks_job_program_write(job, &program);
+    KS_TRY(ks_buf_check(&program));
+    ks_sha256(ks_buf_view(&program), out_digest);
+out:
+    ks_buf_done(&program);
+    return err;
+}
+
+static void fill_request(const struct ks_monitor *monitor, struct ks_monitor_job *job)
+{
+    struct ks_core *core = &job->core;
+    const struct ks_submission *submission = &job->body.submission;
+
+    core->origin = ks_bytes_text(monitor->site.origin);
+    core->intent_index = job->intent_index;
+    core->checkpoint_size = job->before.size;
+    ks_copy(core->checkpoint_root, job->before.root, sizeof core->checkpoint_root);
+    ks_copy(core->event_log, monitor->event_log_hash, sizeof core->event_log);
+    core->simulated_tpm = monitor->site.simulated_tpm;
+    core->device = ks_bytes_text(job->device);
+    core->key_id = submission->key_id;
+    core->key_source = KS_LITERAL("kem");
+    ks_copy(core->channel, job->channel, sizeof core->channel);
+    core->counter = submission->counter;
+    ks_copy(core->job, submission->job, sizeof core->job);
+    ks_copy(core->submission, job->submission_hash, sizeof core->submission);
+    ks_sha256(ks_buf_view(&job->body.signature), core->submission_signature);
+    ks_copy(core->record_id, job->id, sizeof core->record_id);
+}
+
+/* Makes the core of what the worker answered. Its counts are canonical JSON or are refused: the worker is
+ * as untrusted as the program that it ran. */
+static enum ks_err make_core(struct ks_monitor *monitor, struct ks_monitor_job *job,
+                             const struct ks_work_result *result)
+{
+    static const struct ks_json_limits limits = {.len_max = KS_RESULT_BYTES_MAX,
+                                                 .nodes_max = 1024 * 1024};
+    enum ks_err err = KS_OK;
+    struct ks_json_doc *doc = NULL;
+    struct ks_core *core = &job->core;
+    const struct ks_job *asked = &job->body.job;
+    uint8_t hash[32];
+
+    KS_TRY(ks_fail_prefix(ks_json_parse_canonical(result->counts, &limits, &doc), "worker"));
+    ks_buf_put(&job->result, result->counts);
+    ks_buf_put(&job->kernels, result->kernels);
+    put_parameters(asked, &job->parameters);
+    KS_TRY(ks_buf_check(&job->result));
+    KS_TRY(ks_buf_check(&job->kernels));
+    KS_TRY(ks_buf_check(&job->parameters));
+    *core = (struct ks_core){
+        .name = asked->template.len > 0 ? asked->template : KS_LITERAL("openqasm2"),
+        .parameters = ks_buf_view(&job->parameters),
+        .qubits = result->qubits,
+        .clbits = result->clbits,
+        .seed = asked->seed,
+        .shots = asked->shots,
+        .single = asked->single,
+        .isa = ks_buf_view(&job->kernels),
+        .threads = result->threads,
+        .numerics = result->numerics,
+        .result = ks_buf_view(&job->result),
+        .started_us = job->started_us,
+        .finished_us = ks_clock_us(),
+    };
+    core->created_us = core->finished_us;
+    ks_sha256(result->circuit, core->circuit_hash);
+    KS_TRY(digest_program(asked, core->source_digest));
+    ks_copy(core->build, monitor->worker_digest, sizeof core->build);
+    fill_request(monitor, job);
+    ks_core_write(core, &job->core_bytes);
+    KS_TRY(ks_buf_check(&job->core_bytes));
+    ks_sha256(ks_buf_view(&job->core_bytes), hash);
+    ks_merkle_leaf(KS_BYTES(hash), job->leaf);
+    job->timing_us[1] = result->parse_us;
+    job->timing_us[2] = result->simulate_us;
+    job->state = KS_MJOB_FINISHED;
+out:
+    ks_json_doc_free(doc);
+    return err;
+}
+
+/* A worker that ended without an answer. */
+static enum ks_err death_of(const struct ks_monitor_job *job)
+{
+    if (job->cancelled) {
+        return ks_fail(KS_ERR_CONFLICT, "cancelled while it ran");
+    }
+    if (job->deadline_us == UINT64_MAX) {
+        return ks_fail(KS_ERR_LIMIT, "the job took longer than this site allows");
+    }
+    return ks_fail(KS_ERR_LIMIT, "the worker died: over its memory or time, or it did what it may not");
+}
+
+enum ks_err ks_monitor_worker_readable(struct ks_monitor *monitor, size_t slot)
+{
+    enum ks_err err = KS_OK;
+    struct ks_monitor_worker *worker = &monitor->workers[slot];
+    struct ks_monitor_job *job = worker->job;
+    struct ks_frame frame = {0};
+    struct ks_reader reader;
+    struct ks_work_result result = {0};
+    bool found = false;
+
+    err = ks_channel_fill(&worker->channel, NULL);
+    if (err == KS_OK) {
+        err = ks_channel_next(&worker->channel, &frame, &found);
+        if (err == KS_OK && !found) {
+            return KS_OK;
+        }
+    } else if (job != NULL) {
+        err = death_of(job);
+    }
+    if (job == NULL) {
+        worker_done(worker); /* it died, or spoke before it was asked */
+        return KS_OK;
+    }
+    KS_TRY(err);
+    KS_CHECK(frame.type == (KS_FRAME_JOB | KS_FRAME_ANSWER), KS_ERR_INTERNAL, "worker: frame type %u",
+             frame.type);
+    KS_TRY(ks_answer_open(&frame, &reader));
+    KS_TRY(ks_work_result_read(&reader, &result));
+    KS_TRY(make_core(monitor, job, &result));
+out:
+    if (err != KS_OK) {
+        end_job(monitor, job, err);
+    }
+    worker_done(worker);
+    return KS_OK; /* the job's failure is answered; it is not ours */
+}
+
+/* --- quotes and records ------------------------------------------------------------------------------- */
+
+enum ks_err ks_monitor_quote_start(struct ks_monitor *monitor)
+{
+    enum ks_err err = KS_OK;
+    uint8_t leaves[KS_QUOTE_BATCH_MAX][32];
+    uint8_t root[32];
+    uint8_t extra[32];
+    size_t count = 0;
+
+    if (monitor->batch_count > 0) {
+        return KS_OK;
+    }
+    for (size_t i = 0; i < KS_MONITOR_JOBS_MAX && count < KS_QUOTE_BATCH_MAX; i++) {
+        struct ks_monitor_job *job = &monitor->jobs[i];
+
+        if (job->state == KS_MJOB_FINISHED) {
+            ks_copy(leaves[count], job->leaf, sizeof leaves[count]);
+            monitor->batch[count++] = job;
+        }
+    }
+    if (count == 0) {
+        return KS_OK;
+    }
+    KS_TRY(ks_merkle_root_of(leaves[0], count, root));
+    ks_quote_extra_data(count, root, extra);
+    KS_TRY(ks_tpm_quote_start(monitor->tpm, KS_BYTES(extra), UINT32_C(1) << KS_LAUNCH_PCR));
+    for (size_t i = 0; i < count; i++) {
+        monitor->batch[i]->state = KS_MJOB_QUOTED;
+    }
+    monitor->batch_count = count;
+    monitor->quote_begin_us = ks_clock_monotonic_us();
+out:
+    return err;
+}
+
+/* Signs the record of batch member INDEX and answers RUN. */
+static enum ks_err seal(struct ks_monitor *monitor, size_t index, const uint8_t *leaves,
+                        struct ks_bytes attest, struct ks_bytes signature)
+{
+    enum ks_err err = KS_OK;
+    struct ks_monitor_job *job = monitor->batch[index];
+    struct ks_buf *out = &monitor->daemon.out;
+    struct ks_buf evidence_bytes;
+    struct ks_buf record;
+    struct ks_buf entry;
+    struct ks_evidence evidence = {
+        .device_certificate = ks_buf_view(&job->certificate),
+        .event_log = ks_buf_view(&monitor->event_log),
+        .job = ks_buf_view(&job->body.job_bytes),
+        .submission = ks_buf_view(&job->body.submission_bytes),
+        .signature = ks_buf_view(&job->body.signature),
+        .quote = {.attest = attest,
+                  .signature = signature,
+                  .size = monitor->batch_count,
+                  .index = index},
+    };
+    size_t begin = 0;
+
+    ks_buf_init(&evidence_bytes, KS_RECORD_BYTES_MAX);
+    ks_buf_init(&record, KS_RECORD_BYTES_MAX);
+    ks_buf_init(&entry, KS_ENTRY_BYTES_MAX);
+    KS_TRY(ks_merkle_path(leaves, monitor->batch_count, index, &evidence.quote.path));
+    ks_evidence_write(&evidence, &evidence_bytes);
+    KS_TRY(ks_buf_check(&evidence_bytes));
+    KS_TRY(ks_record_seal(&job->core, ks_buf_view(&job->core_bytes), ks_buf_view(&evidence_bytes),
+                          monitor->keys.ed25519, monitor->keys.mldsa65, &record, &entry));
+    begin = ks_answer_begin(out, KS_FRAME_RUN, job->request);
+    ks_buf_put_lp32(out, ks_buf_view(&record));
+    ks_buf_put_lp16(out, ks_buf_view(&entry));
+    for (size_t i = 0; i < sizeof job->timing_us / sizeof job->timing_us[0]; i++) {
+        ks_buf_put_u64(out, job->timing_us[i]);
+    }
+    ks_frame_end(out, begin);
+out:
+    ks_buf_done(&evidence_bytes);
+    ks_buf_done(&record);
+    ks_buf_done(&entry);
+    return err;
+}
+
+enum ks_err ks_monitor_quote_finish(struct ks_monitor *monitor)
+{
+    enum ks_err err = KS_OK;
+    uint8_t leaves[KS_QUOTE_BATCH_MAX][32];
+    struct ks_buf attest;
+    struct ks_buf signature;
+    enum ks_err quoted = KS_OK;
+
+    ks_buf_init(&attest, KS_ATTEST_MAX);
+    ks_buf_init(&signature, KS_TPM_SIGNATURE_MAX);
+    quoted = ks_tpm_quote_finish(monitor->tpm, &attest, &signature);
+    for (size_t i = 0; i < monitor->batch_count; i++) {
+        ks_copy(leaves[i], monitor->batch[i]->leaf, sizeof leaves[i]);
+        monitor->batch[i]->timing_us[3] = ks_clock_monotonic_us() - monitor->quote_begin_us;
+    }
+    for (size_t i = 0; i < monitor->batch_count; i++) {
+        struct ks_monitor_job *job = monitor->batch[i];
+
+        err = quoted != KS_OK ? quoted
+                              : seal(monitor, i, leaves[0], ks_buf_view(&attest),
+                                     ks_buf_view(&signature));
+        if (err != KS_OK) {
+            end_job(monitor, job, err);
+        } else {
+            ks_monitor_job_free(job);
+        }
+    }
+    monitor->batch_count = 0;
+    ks_buf_done(&attest);
+    ks_buf_done(&signature);
+    return quoted; /* a TPM that no longer answers ends the enclave: nothing can be sealed without it */
+}

@@ -1,0 +1,479 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+#include "enclave/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/sys.h"
+#include "enclave/frame.h"
+#include "enclave/measure.h"
+
+#define STOP_GRACE_MS 20000                     /* for ketseald to finish what it has accepted */
+#define WORKER_OVERHEAD (UINT64_C(1) << 30)     /* address space beside state vectors: program, result */
+
+/* --- children ----------------------------------------------------------------------------------- */
+
+struct launcher {
+    const struct ks_launch_spec *spec;
+    struct ks_event_log log;
+    bool simulated_tpm;
+    uint8_t worker_digest[32];
+    int enclave_program; /* sealed */
+    int worker_program;  /* sealed */
+    int tpm;
+    int state;   /* the enclave's directory */
+    int signals; /* signalfd */
+    struct ks_channel enclave;
+    pid_t swtpm_pid;
+    pid_t enclave_pid;
+    pid_t daemon_pid;
+    pid_t workers[KS_LAUNCH_WORKERS_MAX]; /* 0: free slot */
+    bool stopping;
+};
+
+/* In the child: PAIRS lists descriptors to become 3, 4, 5, …; everything else closes on exec. Never
+ * returns. */
+static void become(const char *path, int program_fd, const int *fds, int count, char *const argv[],
+                   pid_t parent)
+{
+    static char path_env[] = "PATH=/usr/bin:/bin";
+    static char tss_env[] = "TSS2_LOG=all+none";
+    char *const envp[] = {path_env, tss_env, NULL};
+    sigset_t none;
+
+    (void)sigemptyset(&none);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || sigprocmask(SIG_SETMASK, &none, NULL) != 0 ||
+        getppid() != parent) { /* it died before the signal was asked for */
+        _exit(70);
+    }
+    /* Out of the way of the targets first, so that no dup2 overwrites a source. */
+    int high[8];
+    for (int i = 0; i < count; i++) {
+        high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 64);
+        if (high[i] < 0) {
+            _exit(70);
+        }
+    }
+    if (program_fd >= 0) {
+        program_fd = fcntl(program_fd, F_DUPFD_CLOEXEC, 64);
+    }
+    for (int i = 0; i < count; i++) {
+        if (dup2(high[i], 3 + i) < 0) {
+            _exit(70);
+        }
+    }
+    if (program_fd >= 0) {
+        (void)fexecve(program_fd, argv, envp);
+    } else {
+        (void)execve(path, argv, envp);
+    }
+    _exit(70); /* the parent logs the death of the child */
+}
+
+static enum ks_err spawn(const char *path, int program_fd, const int *fds, int count,
+                         char *const argv[], pid_t *out_pid)
+{
+    pid_t parent = getpid();
+    pid_t pid = fork();
+
+    if (pid < 0) {
+        return ks_fail(KS_ERR_IO, "fork for %s: %s", argv[0], strerror(errno));
+    }
+    if (pid == 0) {
+        become(path, program_fd, fds, count, argv, parent);
+    }
+    *out_pid = pid;
+    return KS_OK;
+}
+
+static enum ks_err make_pair(int out_ends[2])
+{
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, out_ends) != 0) {
+        return ks_fail(KS_ERR_IO, "socketpair: %s", strerror(errno));
+    }
+    return KS_OK;
+}
+
+static enum ks_err spawn_worker(struct launcher *launcher)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_launch_spec *spec = launcher->spec;
+    int ends[2] = {-1, -1};
+    char threads[24];
+    char memory[24];
+    char seconds[24];
+    static char name[] = "ketseal-worker";
+    char *argv[] = {name, threads, memory, seconds, NULL};
+    uint8_t pid_bytes[4];
+    struct ks_buf payload = {.data = pid_bytes, .cap = sizeof pid_bytes, .max = sizeof pid_bytes};
+    pid_t pid = -1;
+    size_t slot = 0;
+
+    while (slot < KS_LAUNCH_WORKERS_MAX && launcher->workers[slot] != 0) {
+        slot++;
+    }
+    KS_ASSERT(slot < KS_LAUNCH_WORKERS_MAX);
+    (void)snprintf(threads, sizeof threads, "%u", spec->worker_threads);
+    /* Two states at most: a trajectory keeps one copy at a split. */
+    (void)snprintf(memory, sizeof memory, "%llu",
+                   (unsigned long long)(2 * spec->state_memory_max + WORKER_OVERHEAD));
+    (void)snprintf(seconds, sizeof seconds, "%llu",
+                   (unsigned long long)(spec->job_seconds_max * spec->worker_threads));
+    KS_TRY(make_pair(ends));
+    KS_TRY(spawn(NULL, launcher->worker_program, &ends[1], 1, argv, &pid));
+    launcher->workers[slot] = pid;
+    ks_buf_put_u32(&payload, (uint32_t)pid);
+    KS_TRY(ks_channel_send_fd(&launcher->enclave, KS_FRAME_WORKER, 0, ks_buf_view(&payload), ends[0]));
+out:
+    ks_fd_close(&ends[0]);
+    ks_fd_close(&ends[1]);
+    return err;
+}
+
+/* --- start ---------------------------------------------------------------------------------------- */
+
+static enum ks_err open_tpm(struct launcher *launcher)
+{
+    enum ks_err err = KS_OK;
+    char path[4096];
+
+    if (launcher->spec->tpm_device != NULL) {
+        KS_TRY(ks_tpm_open_device(launcher->spec->tpm_device, &launcher->tpm));
+    } else {
+        (void)snprintf(path, sizeof path, "%s/tpm", launcher->spec->state_dir);
+        KS_TRY(ks_tpm_start_swtpm(NULL, path, &launcher->tpm, &launcher->swtpm_pid));
+    }
+out:
+    return err;
+}
+
+static enum ks_err measure(struct launcher *launcher)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_launch_spec *spec = launcher->spec;
+    struct ks_tpm *tpm = NULL;
+    uint8_t digest[32];
+    int copy = -1;
+
+    ks_event_log_init(&launcher->log, KS_LAUNCH_PCR, NULL);
+    KS_TRY(ks_measure_program(spec->enclave_program, &launcher->enclave_program, digest));
+    KS_TRY(ks_event_log_add(&launcher->log, "ketseal-enclave", digest));
+    KS_TRY(ks_measure_program(spec->worker_program, &launcher->worker_program,
+                              launcher->worker_digest));
+    KS_TRY(ks_event_log_add(&launcher->log, "ketseal-worker", launcher->worker_digest));
+    KS_TRY(ks_measure_libraries(launcher->enclave_program, &launcher->log));
+    copy = fcntl(launcher->tpm, F_DUPFD_CLOEXEC, 3);
+    KS_CHECK(copy >= 0, KS_ERR_IO, "TPM descriptor: %s", strerror(errno));
+    KS_TRY(ks_tpm_open_fd(copy, 0, &tpm));
+    copy = -1; /* transferred */
+    launcher->simulated_tpm = ks_tpm_info(tpm)->kind == KS_TPM_SIMULATED;
+    KS_TRY(ks_measure_extend(tpm, spec->state_dir, &launcher->log));
+out:
+    ks_tpm_close(tpm);
+    ks_fd_close(&copy);
+    return err;
+}
+
+static enum ks_err send_config(struct launcher *launcher)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_launch_spec *spec = launcher->spec;
+    struct ks_buf log;
+    struct ks_enclave_config config = {
+        .origin = ks_bytes_text(spec->origin),
+        .root_pem = spec->root_pem,
+        .crl_pem = spec->crl_pem,
+        .simulated_tpm = launcher->simulated_tpm,
+        .workers = spec->workers,
+        .state_memory_max = spec->state_memory_max,
+        .job_seconds_max = spec->job_seconds_max,
+    };
+    size_t begin = 0;
+
+    ks_buf_init(&log, KS_EVENT_LOG_MAX);
+    ks_event_log_write(&launcher->log, &log);
+    KS_TRY(ks_buf_check(&log));
+    config.event_log = ks_buf_view(&log);
+    ks_copy(config.worker_digest, launcher->worker_digest, sizeof config.worker_digest);
+    begin = ks_frame_begin(&launcher->enclave.out, KS_FRAME_CONFIG, 0);
+    ks_enclave_config_put(&config, &launcher->enclave.out);
+    ks_frame_end(&launcher->enclave.out, begin);
+    KS_TRY(ks_channel_flush(&launcher->enclave));
+out:
+    ks_buf_done(&log);
+    return err;
+}
+
+static enum ks_err start_enclave(struct launcher *launcher, int daemon_end)
+{
+    enum ks_err err = KS_OK;
+    int ends[2] = {-1, -1};
+    char path[4096];
+    static char name[] = "ketseal-enclave";
+    char *argv[] = {name, NULL};
+
+    (void)snprintf(path, sizeof path, "%s/enclave", launcher->spec->state_dir);
+    KS_TRY(ks_dir_make(path, 0700));
+    launcher->state = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    KS_CHECK(launcher->state >= 0, KS_ERR_IO, "open '%s': %s", path, strerror(errno));
+    KS_TRY(make_pair(ends));
+    {
+        const int fds[] = {
+            [KS_ENCLAVE_LAUNCHER_FD - 3] = ends[1],
+            [KS_ENCLAVE_DAEMON_FD - 3] = daemon_end,
+            [KS_ENCLAVE_TPM_FD - 3] = launcher->tpm,
+            [KS_ENCLAVE_STATE_FD - 3] = launcher->state,
+        };
+        KS_TRY(spawn(NULL, launcher->enclave_program, fds, 4, argv, &launcher->enclave_pid));
+    }
+    ks_channel_init(&launcher->enclave, ends[0], "enclave");
+    ends[0] = -1; /* transferred */
+    /* From here on the TPM is the enclave's alone. */
+    ks_fd_close(&launcher->tpm);
+    ks_fd_close(&launcher->state);
+    KS_TRY(send_config(launcher));
+    for (unsigned i = 0; i < launcher->spec->workers; i++) {
+        KS_TRY(spawn_worker(launcher));
+    }
+out:
+    ks_fd_close(&ends[0]);
+    ks_fd_close(&ends[1]);
+    return err;
+}
+
+/* execve takes char *const *, and promises not to write. */
+static char *const *as_argv(const char *const *argv)
+{
+    union {
+        const char *const *in;
+        char *const *out;
+    } cast = {.in = argv};
+
+    return cast.out;
+}
+
+static enum ks_err start(struct launcher *launcher)
+{
+    enum ks_err err = KS_OK;
+    int ends[2] = {-1, -1};
+
+    KS_TRY(ks_dir_make(launcher->spec->state_dir, 0700));
+    KS_TRY(open_tpm(launcher));
+    KS_TRY(measure(launcher));
+    KS_TRY(make_pair(ends));
+    KS_TRY(start_enclave(launcher, ends[0]));
+    KS_TRY(spawn(launcher->spec->daemon_program, -1, &ends[1], 1,
+                 as_argv(launcher->spec->daemon_argv), &launcher->daemon_pid));
+out:
+    ks_fd_close(&ends[0]);
+    ks_fd_close(&ends[1]);
+    return err;
+}
+
+/* --- supervision ---------------------------------------------------------------------------------- */
+
+static bool forget_worker(struct launcher *launcher, pid_t pid)
+{
+    for (size_t i = 0; i < KS_LAUNCH_WORKERS_MAX; i++) {
+        if (launcher->workers[i] == pid) {
+            launcher->workers[i] = 0;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void log_death(const char *event, pid_t pid, int status)
+{
+    struct ks_log_line line;
+
+    ks_log_begin(&line, KS_LOG_ERROR, event);
+    ks_log_u64(&line, "pid", (uint64_t)pid);
+    ks_log_u64(&line, WIFSIGNALED(status) ? "signal" : "exit",
+               (uint64_t)(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)));
+    ks_log_end(&line);
+}
+
+/* Reaps what has died. *OUT_DONE once ketseald has ended after a stop. */
+static enum ks_err reap(struct launcher *launcher, bool *out_done)
+{
+    enum ks_err err = KS_OK;
+    int status = 0;
+    pid_t pid = 0;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+
+        if (forget_worker(launcher, pid)) {
+            if (!launcher->stopping) {
+                KS_TRY(spawn_worker(launcher));
+            }
+        } else if (pid == launcher->daemon_pid) {
+            launcher->daemon_pid = 0;
+            KS_CHECK(clean, KS_ERR_IO, "ketseald ended unexpectedly (status %d)", status);
+            *out_done = true;
+        } else if (pid == launcher->enclave_pid) {
+            launcher->enclave_pid = 0;
+            log_death("enclave.died", pid, status);
+            KS_CHECK(launcher->daemon_pid == 0 && clean, KS_ERR_IO,
+                     "the enclave ended unexpectedly (status %d)", status);
+        } else if (pid == launcher->swtpm_pid) {
+            launcher->swtpm_pid = 0;
+            KS_CHECK(launcher->enclave_pid == 0, KS_ERR_IO, "swtpm ended unexpectedly (status %d)",
+                     status);
+        }
+    }
+out:
+    return err;
+}
+
+/* The enclave asks for nothing but the end of a worker of ours. */
+static enum ks_err serve_enclave(struct launcher *launcher)
+{
+    enum ks_err err = KS_OK;
+    struct ks_frame frame = {0};
+    bool found = true;
+
+    err = ks_channel_fill(&launcher->enclave, NULL);
+    if (err == KS_ERR_NOT_FOUND) {
+        ks_fd_close(&launcher->enclave.fd); /* its death is told by SIGCHLD */
+        return KS_OK;
+    }
+    KS_TRY(err);
+    for (;;) {
+        struct ks_reader reader;
+        uint32_t pid = 0;
+
+        KS_TRY(ks_channel_next(&launcher->enclave, &frame, &found));
+        if (!found) {
+            break;
+        }
+        reader = ks_reader_of(frame.payload, "enclave");
+        KS_CHECK(frame.type == KS_FRAME_KILL, KS_ERR_FORMAT, "enclave: frame of type %u", frame.type);
+        KS_TRY(ks_read_u32(&reader, &pid));
+        KS_TRY(ks_read_end(&reader));
+        for (size_t i = 0; i < KS_LAUNCH_WORKERS_MAX; i++) {
+            if (pid != 0 && launcher->workers[i] == (pid_t)pid) {
+                (void)kill((pid_t)pid, SIGKILL); /* reaped, and replaced, by SIGCHLD */
+            }
+        }
+    }
+out:
+    return err;
+}
+
+static enum ks_err handle_signal(struct launcher *launcher, bool *out_done)
+{
+    enum ks_err err = KS_OK;
+    struct signalfd_siginfo info;
+
+    KS_TRY(ks_fd_read(launcher->signals, &info, sizeof info, "signals"));
+    if (info.ssi_signo == SIGCHLD) {
+        KS_TRY(reap(launcher, out_done));
+    } else if (!launcher->stopping) {
+        launcher->stopping = true;
+        ks_log_event(KS_LOG_INFO, "site.stopping");
+        if (launcher->daemon_pid > 0) {
+            (void)kill(launcher->daemon_pid, SIGTERM); /* if it is gone already, SIGCHLD tells */
+        }
+    }
+out:
+    return err;
+}
+
+static enum ks_err supervise(struct launcher *launcher)
+{
+    enum ks_err err = KS_OK;
+    bool done = false;
+
+    while (!done) {
+        struct pollfd fds[] = {
+            {.fd = launcher->signals, .events = POLLIN},
+            {.fd = launcher->enclave.fd, .events = POLLIN},
+        };
+        int count = poll(fds, 2, launcher->stopping ? STOP_GRACE_MS : -1);
+
+        KS_CHECK(count >= 0 || errno == EINTR, KS_ERR_IO, "poll: %s", strerror(errno));
+        KS_CHECK(count != 0, KS_ERR_IO, "ketseald did not stop within %d ms", STOP_GRACE_MS);
+        if ((fds[1].revents & (POLLIN | POLLHUP)) != 0) {
+            KS_TRY(serve_enclave(launcher));
+        }
+        if ((fds[0].revents & POLLIN) != 0) {
+            KS_TRY(handle_signal(launcher, &done));
+        }
+    }
+out:
+    return err;
+}
+
+static void end_child(pid_t *pid, int signal_number)
+{
+    if (*pid > 0) {
+        if (signal_number != 0) {
+            (void)kill(*pid, signal_number);
+        }
+        while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR) {
+        }
+        *pid = 0;
+    }
+}
+
+/* In the order of trust: nobody outlives what it depends on. */
+static void stop_all(struct launcher *launcher)
+{
+    end_child(&launcher->daemon_pid, SIGKILL);
+    end_child(&launcher->enclave_pid, SIGKILL);
+    for (size_t i = 0; i < KS_LAUNCH_WORKERS_MAX; i++) {
+        end_child(&launcher->workers[i], SIGKILL);
+    }
+    ks_channel_done(&launcher->enclave);
+    ks_fd_close(&launcher->tpm);
+    end_child(&launcher->swtpm_pid, 0); /* ends by itself when its socket closes */
+    ks_fd_close(&launcher->enclave_program);
+    ks_fd_close(&launcher->worker_program);
+    ks_fd_close(&launcher->state);
+    ks_fd_close(&launcher->signals);
+}
+
+enum ks_err ks_launch(const struct ks_launch_spec *spec)
+{
+    enum ks_err err = KS_OK;
+    struct launcher *launcher = ks_calloc(1, sizeof *launcher);
+    sigset_t set;
+
+    if (launcher == NULL) {
+        return ks_fail(KS_ERR_NOMEM, "launcher");
+    }
+    launcher->spec = spec;
+    launcher->enclave_program = launcher->worker_program = launcher->tpm = launcher->state =
+        launcher->signals = -1;
+    ks_channel_init(&launcher->enclave, -1, "enclave");
+    KS_CHECK(spec->workers >= 1 && spec->workers <= KS_LAUNCH_WORKERS_MAX, KS_ERR_LIMIT, "workers: 1 to %d",
+             KS_LAUNCH_WORKERS_MAX);
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGCHLD);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    KS_CHECK(sigprocmask(SIG_BLOCK, &set, NULL) == 0, KS_ERR_IO, "sigprocmask: %s", strerror(errno));
+    launcher->signals = signalfd(-1, &set, SFD_CLOEXEC);
+    KS_CHECK(launcher->signals >= 0, KS_ERR_IO, "signalfd: %s", strerror(errno));
+    KS_TRY(start(launcher));
+    ks_log_event(KS_LOG_INFO, "site.launched");
+    KS_TRY(supervise(launcher));
+out:
+    stop_all(launcher);
+    ks_free(launcher);
+    return err;
+}

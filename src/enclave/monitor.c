@@ -1,0 +1,407 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* ketseal-enclave: holds every key of a site, and the TPM; signs what it has checked. It is started by
+ * ketseal-launch from a measured, sealed copy, speaks frames to ketseald, to the launcher and to workers,
+ * and reaches nothing else: no network, no file but its own state. The table below is what may be asked,
+ * in which phase, and how large. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "crypto/digest.h"
+#include "crypto/version.h"
+#include "enclave/monitor.h"
+#include "enclave/sandbox.h"
+
+struct request_rule {
+    uint16_t type;
+    ks_monitor_handler handler;
+    unsigned phases;   /* mask of enum ks_monitor_phase */
+    size_t length_max; /* bytes of payload */
+};
+
+#define SIGNED_REQUEST_MAX (KS_HTTP_HEAD_BYTES + KS_JOB_BYTES_MAX + 65536)
+#define KS_HTTP_HEAD_BYTES 16384
+
+/*   request              handler                 phases                             max bytes */
+static const struct request_rule rules[] = {
+    {KS_FRAME_HELLO,      ks_monitor_hello,       KS_PHASE_READY | KS_PHASE_BROKEN,  0},
+    {KS_FRAME_KEYS,       ks_monitor_keys,        KS_PHASE_READY,                    65536},
+    {KS_FRAME_AUTH,       ks_monitor_auth,        KS_PHASE_READY,                    SIGNED_REQUEST_MAX},
+    {KS_FRAME_ADMIT,      ks_monitor_admit,       KS_PHASE_READY,                    SIGNED_REQUEST_MAX},
+    {KS_FRAME_RUN,        ks_monitor_run,         KS_PHASE_READY,                    64},
+    {KS_FRAME_CANCEL,     ks_monitor_cancel,      KS_PHASE_READY,                    64},
+    {KS_FRAME_CHECKPOINT, ks_monitor_checkpoint,  KS_PHASE_READY,                    4096},
+    {KS_FRAME_ATTEST,     ks_monitor_attest,      KS_PHASE_READY,                    64},
+};
+
+/* --- start ------------------------------------------------------------------------------------------ */
+
+static enum ks_err set_nonblocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
+        return ks_fail(KS_ERR_IO, "descriptor %d: %s", fd, strerror(errno));
+    }
+    return KS_OK;
+}
+
+static enum ks_err apply_config(struct ks_monitor *monitor, const struct ks_enclave_config *config)
+{
+    enum ks_err err = KS_OK;
+
+    KS_CHECK(config->origin.len >= 1 && config->origin.len < sizeof monitor->site.origin, KS_ERR_LIMIT,
+             "origin: 1 to 255 bytes");
+    ks_copy(monitor->site.origin, config->origin.data, config->origin.len);
+    KS_TRY(ks_fail_prefix(ks_cert_parse_pem(config->root_pem, &monitor->root), "root certificate"));
+    if (config->crl_pem.len > 0) {
+        KS_TRY(ks_fail_prefix(ks_crl_parse_pem(config->crl_pem, &monitor->crl), "revocation list"));
+    }
+    KS_TRY(ks_event_log_parse(config->event_log, &monitor->site.event_log));
+    ks_buf_put(&monitor->event_log, config->event_log);
+    KS_TRY(ks_buf_check(&monitor->event_log));
+    ks_sha256(config->event_log, monitor->event_log_hash);
+    monitor->site.simulated_tpm = config->simulated_tpm;
+    monitor->workers_max = config->workers;
+    monitor->state_memory_max = config->state_memory_max;
+    monitor->job_seconds_max = config->job_seconds_max;
+    ks_copy(monitor->worker_digest, config->worker_digest, sizeof monitor->worker_digest);
+out:
+    return err;
+}
+
+static enum ks_err read_config(struct ks_monitor *monitor)
+{
+    enum ks_err err = KS_OK;
+    struct ks_frame frame = {0};
+    struct ks_enclave_config config = {0};
+
+    /* No descriptor comes before the configuration has been read: workers are sent after it. */
+    KS_TRY(ks_channel_receive(&monitor->launcher, &frame));
+    KS_CHECK(frame.type == KS_FRAME_CONFIG, KS_ERR_FORMAT, "launcher: frame of type %u", frame.type);
+    KS_TRY(ks_enclave_config_read(frame.payload, &config));
+    KS_TRY(apply_config(monitor, &config));
+out:
+    return err;
+}
+
+static enum ks_err fill_site(struct ks_monitor *monitor)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf bytes;
+    struct ks_site *site = &monitor->site;
+    const struct {
+        const struct ks_sign_key *key;
+        uint8_t *target;
+        size_t len;
+    } keys[] = {
+        {monitor->keys.ed25519, site->ed25519, sizeof site->ed25519},
+        {monitor->keys.mldsa65, site->mldsa65, sizeof site->mldsa65},
+        {monitor->keys.note_ed25519, site->note_ed25519, sizeof site->note_ed25519},
+        {monitor->keys.note_mldsa44, site->note_mldsa44, sizeof site->note_mldsa44},
+    };
+
+    ks_buf_init(&bytes, KS_SIG_PUBLIC_LEN_MAX);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        ks_buf_clear(&bytes);
+        KS_TRY(ks_sign_key_public(keys[i].key, &bytes));
+        KS_ASSERT(bytes.len == keys[i].len);
+        ks_copy(keys[i].target, bytes.data, bytes.len);
+    }
+    ks_buf_clear(&bytes);
+    ks_tpm_ak_public(monitor->tpm, &bytes);
+    KS_TRY(ks_buf_check(&bytes));
+    KS_CHECK(bytes.len <= sizeof site->ak, KS_ERR_LIMIT, "attestation key of %zu bytes", bytes.len);
+    ks_copy(site->ak, bytes.data, bytes.len);
+    site->ak_len = bytes.len;
+out:
+    ks_buf_done(&bytes);
+    return err;
+}
+
+static enum ks_err open_state(struct ks_monitor *monitor)
+{
+    enum ks_err err = KS_OK;
+    uint8_t random[32];
+
+    KS_TRY(ks_fs_system_new(KS_ENCLAVE_STATE_FD, &monitor->fs));
+    KS_TRY(ks_tpm_open_fd(KS_ENCLAVE_TPM_FD, 0, &monitor->tpm));
+    KS_TRY(ks_tpm_ak_open(monitor->tpm));
+    KS_TRY(ks_tpm_random(monitor->tpm, random, sizeof random));
+    KS_TRY(ks_enclave_keys_open(monitor->fs, KS_BYTES(random), &monitor->keys));
+    KS_TRY(ks_journal_open(monitor->fs, ks_secret_view(&monitor->keys.journal),
+                           ks_clock_us() / 1000000, &monitor->journal));
+    KS_TRY(ks_head_log_open(monitor->fs, ks_secret_view(&monitor->keys.journal), &monitor->heads));
+    KS_TRY(fill_site(monitor));
+out:
+    ks_wipe(random, sizeof random);
+    return err;
+}
+
+static enum ks_err allocate(struct ks_monitor *monitor)
+{
+    enum ks_err err = KS_OK;
+
+    monitor->jobs = ks_calloc(KS_MONITOR_JOBS_MAX, sizeof *monitor->jobs);
+    monitor->workers = ks_calloc(KS_MONITOR_WORKERS_MAX, sizeof *monitor->workers);
+    monitor->devices = ks_calloc(KS_MONITOR_DEVICES_MAX, sizeof *monitor->devices);
+    KS_CHECK(monitor->jobs != NULL && monitor->workers != NULL && monitor->devices != NULL, KS_ERR_NOMEM,
+             "tables of the enclave");
+    for (size_t i = 0; i < KS_MONITOR_WORKERS_MAX; i++) {
+        monitor->workers[i].channel.fd = -1;
+    }
+out:
+    return err;
+}
+
+/* --- loop ------------------------------------------------------------------------------------------- */
+
+static enum ks_err dispatch_request(struct ks_monitor *monitor, const struct ks_frame *frame)
+{
+    enum ks_err err = KS_OK;
+    const struct request_rule *rule = NULL;
+
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        if (rules[i].type == frame->type) {
+            rule = &rules[i];
+        }
+    }
+    KS_CHECK(rule != NULL, KS_ERR_DENIED, "request of type %u", frame->type);
+    KS_CHECK((rule->phases & monitor->phase) != 0, KS_ERR_UNAVAILABLE,
+             "the enclave's own storage has failed; restart the site");
+    KS_CHECK(frame->payload.len <= rule->length_max, KS_ERR_LIMIT, "request of type %u: %zu bytes",
+             frame->type, frame->payload.len);
+    KS_TRY(rule->handler(monitor, frame->id, frame->payload));
+out:
+    if (err != KS_OK) {
+        ks_answer_error(&monitor->daemon.out, frame->type, frame->id, err);
+        if (err == KS_ERR_IO) {
+            ks_log_failure("enclave.storage", err);
+            monitor->phase = KS_PHASE_BROKEN;
+        }
+    }
+    return KS_OK;
+}
+
+static enum ks_err read_daemon(struct ks_monitor *monitor)
+{
+    enum ks_err err = KS_OK;
+    struct ks_frame frame = {0};
+    bool found = true;
+
+    err = ks_channel_fill(&monitor->daemon, NULL);
+    if (err == KS_ERR_NOT_FOUND) {
+        monitor->closed = true;
+        return KS_OK;
+    }
+    KS_TRY(err);
+    for (;;) {
+        KS_TRY(ks_channel_next(&monitor->daemon, &frame, &found));
+        if (!found) {
+            break;
+        }
+        KS_TRY(dispatch_request(monitor, &frame));
+    }
+out:
+    return err;
+}
+
+/* Each read takes at most one frame with its descriptor: the kernel never joins two of those. */
+static enum ks_err read_launcher(struct ks_monitor *monitor)
+{
+    enum ks_err err = KS_OK;
+    struct ks_frame frame = {0};
+    struct ks_reader reader;
+    uint32_t pid = 0;
+    bool found = false;
+    int fd = -1;
+
+    KS_TRY(ks_channel_fill(&monitor->launcher, &fd));
+    if (fd < 0) {
+        return KS_OK;
+    }
+    KS_TRY(ks_channel_next(&monitor->launcher, &frame, &found));
+    KS_CHECK(found && frame.type == KS_FRAME_WORKER, KS_ERR_FORMAT, "launcher: a descriptor without frame");
+    reader = ks_reader_of(frame.payload, "launcher");
+    KS_TRY(ks_read_u32(&reader, &pid));
+    KS_TRY(ks_read_end(&reader));
+    KS_TRY(set_nonblocking(fd));
+    err = ks_monitor_worker_add(monitor, fd, pid);
+    fd = -1; /* transferred */
+out:
+    ks_fd_close(&fd);
+    return err;
+}
+
+#define FIXED_FDS 3 /* ketseald, launcher, TPM */
+
+/* Fills FDS; SLOTS tells which worker an entry after the fixed ones is. */
+static nfds_t gather(const struct ks_monitor *monitor, struct pollfd *fds, size_t *slots)
+{
+    nfds_t count = FIXED_FDS;
+
+    fds[0] = (struct pollfd){.fd = monitor->daemon.fd, .events = POLLIN};
+    if (monitor->daemon.out.len > 0) {
+        fds[0].events |= POLLOUT;
+    }
+    fds[1] = (struct pollfd){.fd = monitor->launcher.fd, .events = POLLIN};
+    if (monitor->launcher.out.len > 0) {
+        fds[1].events |= POLLOUT;
+    }
+    fds[2] = (struct pollfd){.fd = monitor->batch_count > 0 ? ks_tpm_fd(monitor->tpm) : -1,
+                             .events = POLLIN};
+    for (size_t i = 0; i < KS_MONITOR_WORKERS_MAX; i++) {
+        const struct ks_channel *channel = &monitor->workers[i].channel;
+
+        if (channel->fd >= 0) {
+            slots[count] = i;
+            fds[count] = (struct pollfd){.fd = channel->fd, .events = POLLIN};
+            if (channel->out.len > 0) {
+                fds[count].events |= POLLOUT;
+            }
+            count++;
+        }
+    }
+    return count;
+}
+
+static int timeout_ms(const struct ks_monitor *monitor)
+{
+    uint64_t deadline_us = ks_monitor_deadline_us(monitor);
+    uint64_t now_us = ks_clock_monotonic_us();
+
+    if (deadline_us == 0) {
+        return -1;
+    }
+    if (deadline_us <= now_us) {
+        return 0;
+    }
+    return deadline_us - now_us > 60000000 ? 60000 : (int)((deadline_us - now_us) / 1000 + 1);
+}
+
+static enum ks_err flush_all(struct ks_monitor *monitor)
+{
+    enum ks_err err = KS_OK;
+
+    err = ks_channel_flush(&monitor->daemon);
+    if (err == KS_ERR_IO) {
+        monitor->closed = true;
+        err = KS_OK;
+    }
+    KS_TRY(err);
+    KS_TRY(ks_channel_flush(&monitor->launcher));
+out:
+    return err;
+}
+
+static enum ks_err turn(struct ks_monitor *monitor)
+{
+    enum ks_err err = KS_OK;
+    struct pollfd fds[FIXED_FDS + KS_MONITOR_WORKERS_MAX];
+    size_t slots[FIXED_FDS + KS_MONITOR_WORKERS_MAX];
+    nfds_t count = gather(monitor, fds, slots);
+    const short ready = POLLIN | POLLHUP | POLLERR;
+
+    if (poll(fds, count, timeout_ms(monitor)) < 0 && errno != EINTR) {
+        return ks_fail(KS_ERR_IO, "poll: %s", strerror(errno));
+    }
+    if ((fds[1].revents & ready) != 0) {
+        KS_TRY(read_launcher(monitor));
+    }
+    for (nfds_t i = FIXED_FDS; i < count; i++) {
+        if ((fds[i].revents & POLLOUT) != 0 && (fds[i].revents & ready) == 0) {
+            err = ks_channel_flush(&monitor->workers[slots[i]].channel);
+            KS_TRY(err == KS_ERR_IO ? KS_OK : err); /* its death is read next */
+        }
+        if ((fds[i].revents & ready) != 0) {
+            KS_TRY(ks_monitor_worker_readable(monitor, slots[i]));
+        }
+    }
+    if ((fds[0].revents & ready) != 0) {
+        KS_TRY(read_daemon(monitor));
+    }
+    if ((fds[2].revents & ready) != 0) {
+        KS_TRY(ks_monitor_quote_finish(monitor));
+    }
+    KS_TRY(ks_monitor_dispatch(monitor));
+    KS_TRY(ks_monitor_quote_start(monitor));
+    KS_TRY(flush_all(monitor));
+out:
+    return err;
+}
+
+static void monitor_done(struct ks_monitor *monitor)
+{
+    for (size_t i = 0; monitor->jobs != NULL && i < KS_MONITOR_JOBS_MAX; i++) {
+        if (monitor->jobs[i].state != KS_MJOB_FREE) {
+            ks_monitor_job_free(&monitor->jobs[i]);
+        }
+    }
+    for (size_t i = 0; monitor->workers != NULL && i < KS_MONITOR_WORKERS_MAX; i++) {
+        ks_channel_done(&monitor->workers[i].channel);
+    }
+    for (size_t i = 0; monitor->devices != NULL && i < KS_MONITOR_DEVICES_MAX; i++) {
+        ks_verify_key_free(monitor->devices[i].key);
+    }
+    ks_free(monitor->jobs);
+    ks_free(monitor->workers);
+    ks_free(monitor->devices);
+    ks_head_log_close(monitor->heads);
+    ks_journal_close(monitor->journal);
+    ks_enclave_keys_done(&monitor->keys);
+    ks_tpm_close(monitor->tpm);
+    ks_fs_system_free(monitor->fs);
+    ks_cert_free(monitor->root);
+    ks_crl_free(monitor->crl);
+    ks_buf_done(&monitor->event_log);
+    ks_channel_done(&monitor->daemon);
+    ks_channel_done(&monitor->launcher);
+}
+
+static enum ks_err serve(struct ks_monitor *monitor)
+{
+    enum ks_err err = KS_OK;
+
+    KS_TRY(ks_process_harden());
+    KS_TRY(ks_crypto_check_version());
+    KS_TRY(allocate(monitor));
+    KS_TRY(read_config(monitor));
+    KS_TRY(open_state(monitor));
+    KS_TRY(set_nonblocking(monitor->launcher.fd));
+    KS_TRY(set_nonblocking(monitor->daemon.fd));
+    KS_TRY(ks_sandbox_enclave(KS_ENCLAVE_STATE_FD));
+    monitor->phase = KS_PHASE_READY;
+    ks_log_event(KS_LOG_INFO, "enclave.ready");
+    while (!monitor->closed) {
+        KS_TRY(turn(monitor));
+    }
+out:
+    return err;
+}
+
+int main(void)
+{
+    enum ks_err err = KS_OK;
+    struct ks_monitor *monitor = ks_calloc(1, sizeof *monitor);
+
+    ks_log_init("ketseal-enclave", KS_LOG_INFO);
+    if (monitor == NULL) {
+        return ks_err_exit_code(KS_ERR_NOMEM);
+    }
+    ks_channel_init(&monitor->launcher, KS_ENCLAVE_LAUNCHER_FD, "launcher");
+    ks_channel_init(&monitor->daemon, KS_ENCLAVE_DAEMON_FD, "ketseald");
+    ks_buf_init(&monitor->event_log, KS_EVENT_LOG_MAX);
+    err = serve(monitor);
+    if (err != KS_OK) {
+        ks_log_failure("enclave.failed", err);
+    }
+    monitor_done(monitor);
+    ks_free(monitor);
+    return ks_err_exit_code(err);
+}

@@ -1,0 +1,139 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* monitor.h: the enclave's inside, shared by the files that make it up: monitor.c (loop, request table),
+ * requests.c (who asks and with which key), jobs.c (workers, results, quotes, records). One thread. */
+#ifndef KS_ENCLAVE_MONITOR_H
+#define KS_ENCLAVE_MONITOR_H
+
+#include "enclave/frame.h"
+#include "enclave/journal.h"
+#include "enclave/launch.h"
+#include "enclave/state.h"
+#include "record/record.h"
+#include "tpm/tpm.h"
+
+#define KS_MONITOR_JOBS_MAX 4096    /* admitted and not yet answered */
+#define KS_MONITOR_WORKERS_MAX 256
+#define KS_MONITOR_DEVICES_MAX 256  /* verified certificates remembered */
+#define KS_QUOTE_BATCH_MAX 256      /* records under one quote */
+#define KS_KEYS_LIFE_S (24 * 3600)
+#define KS_SUBMISSION_AGE_MAX_S 300 /* between the device's clock and ours, either way */
+
+enum ks_monitor_phase {
+    KS_PHASE_READY = 1,
+    KS_PHASE_BROKEN = 2, /* own storage failed: answers nothing but HELLO */
+};
+
+enum ks_monitor_job_state {
+    KS_MJOB_FREE = 0,
+    KS_MJOB_ADMITTED, /* waits for RUN */
+    KS_MJOB_QUEUED,   /* waits for a worker */
+    KS_MJOB_RUNNING,
+    KS_MJOB_FINISHED, /* core made; waits for a quote */
+    KS_MJOB_QUOTED,   /* in the batch being quoted */
+};
+
+struct ks_monitor_job {
+    enum ks_monitor_job_state state;
+    char id[KS_UUID_TEXT_LEN + 1];
+    uint32_t request; /* frame id of RUN */
+    uint64_t order;   /* first come, first served */
+    struct ks_request_body body;
+    struct ks_buf certificate; /* DER */
+    char device[KS_DEVICE_ID_MAX + 1];
+    uint8_t channel[KS_CHANNEL_LEN];
+    uint8_t submission_hash[32];
+    struct ks_head before; /* last signed head when the job was admitted */
+    uint64_t intent_index;
+    uint64_t started_us;
+    uint64_t deadline_us; /* monotonic */
+    bool cancelled;
+    struct ks_core core;
+    struct ks_buf parameters;
+    struct ks_buf result;
+    struct ks_buf kernels;
+    struct ks_buf core_bytes;
+    uint8_t leaf[32]; /* Merkle leaf of H */
+    uint64_t timing_us[4]; /* queue, parse, simulate, quote */
+};
+
+struct ks_monitor_worker {
+    struct ks_channel channel; /* fd -1: free slot */
+    uint32_t pid;
+    struct ks_monitor_job *job; /* NULL: waiting for one */
+};
+
+struct ks_monitor_device {
+    uint8_t fingerprint[32]; /* SHA-256 of the certificate */
+    uint64_t expires_s;
+    uint64_t used;
+    char name[KS_DEVICE_ID_MAX + 1];
+    uint8_t key_hash[32]; /* SHA-256 of its public key: owner of one-time keys */
+    struct ks_verify_key *key;
+};
+
+struct ks_monitor {
+    enum ks_monitor_phase phase;
+    struct ks_channel launcher;
+    struct ks_channel daemon;
+    struct ks_tpm *tpm;
+    struct ks_fs *fs;
+    struct ks_enclave_keys keys;
+    struct ks_journal *journal;
+    struct ks_head_log *heads;
+    struct ks_cert *root;
+    struct ks_crl *crl; /* NULL: none */
+    struct ks_site site;
+    struct ks_buf event_log; /* canonical JSON */
+    uint8_t event_log_hash[32];
+    uint8_t worker_digest[32];
+    uint32_t workers_max;
+    uint64_t state_memory_max;
+    uint64_t job_seconds_max;
+    uint64_t order; /* of the next job */
+    struct ks_monitor_job *jobs;       /* KS_MONITOR_JOBS_MAX */
+    struct ks_monitor_worker *workers; /* KS_MONITOR_WORKERS_MAX */
+    struct ks_monitor_device *devices; /* KS_MONITOR_DEVICES_MAX */
+    struct ks_monitor_job *batch[KS_QUOTE_BATCH_MAX]; /* under the quote being made */
+    size_t batch_count;
+    uint64_t quote_begin_us;
+    bool closed; /* ketseald has gone */
+};
+
+/* Handlers: PAYLOAD is the request's; they answer by writing a whole answer frame to monitor->daemon.out,
+ * now or (RUN) later. An error that they return is answered by the loop. */
+typedef enum ks_err (*ks_monitor_handler)(struct ks_monitor *monitor, uint32_t id,
+                                          struct ks_bytes payload);
+
+KS_MUST_CHECK enum ks_err ks_monitor_hello(struct ks_monitor *, uint32_t id, struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_keys(struct ks_monitor *, uint32_t id, struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_auth(struct ks_monitor *, uint32_t id, struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_admit(struct ks_monitor *, uint32_t id, struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_run(struct ks_monitor *, uint32_t id, struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_cancel(struct ks_monitor *, uint32_t id, struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_checkpoint(struct ks_monitor *, uint32_t id,
+                                                struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_attest(struct ks_monitor *, uint32_t id, struct ks_bytes payload);
+
+/* --- jobs.c ---------------------------------------------------------------------------------------- */
+/* A free job; KS_ERR_UNAVAILABLE when all are taken. */
+KS_MUST_CHECK enum ks_err ks_monitor_job_new(struct ks_monitor *monitor,
+                                             struct ks_monitor_job **out_job);
+void ks_monitor_job_free(struct ks_monitor_job *job);
+struct ks_monitor_job *ks_monitor_job_find(struct ks_monitor *monitor, struct ks_bytes id);
+
+/* Takes over FD, a fresh worker's socket. */
+KS_MUST_CHECK enum ks_err ks_monitor_worker_add(struct ks_monitor *monitor, int fd, uint32_t pid);
+/* Reads what worker SLOT has sent; ends it. */
+KS_MUST_CHECK enum ks_err ks_monitor_worker_readable(struct ks_monitor *monitor, size_t slot);
+/* Gives queued jobs to waiting workers, and ends those over their time. */
+KS_MUST_CHECK enum ks_err ks_monitor_dispatch(struct ks_monitor *monitor);
+/* Starts a quote over what has finished, if none is being made. */
+KS_MUST_CHECK enum ks_err ks_monitor_quote_start(struct ks_monitor *monitor);
+/* Takes the quote and seals the batch. */
+KS_MUST_CHECK enum ks_err ks_monitor_quote_finish(struct ks_monitor *monitor);
+/* Monotonic time at which the next job is over its time; 0 for none. */
+uint64_t ks_monitor_deadline_us(const struct ks_monitor *monitor);
+
+#endif

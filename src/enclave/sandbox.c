@@ -1,0 +1,278 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+#include "enclave/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Constants of newer kernels than the distribution's headers (linux/landlock.h). */
+#define LANDLOCK_TRUNCATE (UINT64_C(1) << 14)   /* ABI 3 */
+#define LANDLOCK_IOCTL_DEV (UINT64_C(1) << 15)  /* ABI 5 */
+#define LANDLOCK_NET_TCP UINT64_C(3)            /* ABI 4: bind and connect */
+#define LANDLOCK_SCOPES UINT64_C(3)             /* ABI 6: abstract unix sockets, signals */
+
+struct landlock_attr {
+    uint64_t handled_access_fs;
+    uint64_t handled_access_net;
+    uint64_t scoped;
+};
+
+/* One row: the call is allowed when (argument & mask) == value; mask 0 allows it whatever it is given. */
+struct rule {
+    int call;
+    unsigned argument;
+    uint64_t mask;
+    uint64_t value;
+    const char *reason;
+};
+
+#define COMPUTE_RULES                                                                              \
+    {SCMP_SYS(brk), 0, 0, 0, "memory"}, {SCMP_SYS(munmap), 0, 0, 0, "memory"},                     \
+        {SCMP_SYS(mremap), 0, 0, 0, "memory"}, {SCMP_SYS(madvise), 0, 0, 0, "memory"},             \
+        {SCMP_SYS(mmap), 2, PROT_EXEC, 0, "memory, never executable"},                             \
+        {SCMP_SYS(mprotect), 2, PROT_EXEC, 0, "memory, never executable"},                         \
+        {SCMP_SYS(futex), 0, 0, 0, "threads"}, {SCMP_SYS(sched_yield), 0, 0, 0, "threads"},        \
+        {SCMP_SYS(rt_sigreturn), 0, 0, 0, "signals"},                                              \
+        {SCMP_SYS(rt_sigprocmask), 0, 0, 0, "threads and abort"},                                  \
+        {SCMP_SYS(clock_gettime), 0, 0, 0, "clocks without vdso"},                                 \
+        {SCMP_SYS(restart_syscall), 0, 0, 0, "after a stop"},                                      \
+        {SCMP_SYS(exit), 0, 0, 0, "end of a thread"}, {SCMP_SYS(exit_group), 0, 0, 0, "end"}
+
+static const struct rule worker_rules[] = {
+    COMPUTE_RULES,
+    {SCMP_SYS(recvmsg), 0, 0, 0, "its one socket"},
+    {SCMP_SYS(sendto), 0, 0, 0, "its one socket"},
+};
+
+#define FILE_RULES                                                                                 \
+    {SCMP_SYS(openat), 0, 0, 0, "own state; Landlock says where"},                                 \
+        {SCMP_SYS(close), 0, 0, 0, "descriptors"}, {SCMP_SYS(lseek), 0, 0, 0, "own files"},        \
+        {SCMP_SYS(fstat), 0, 0, 0, "own files"}, {SCMP_SYS(newfstatat), 0, 0, 0, "own files"},     \
+        {SCMP_SYS(pread64), 0, 0, 0, "own files"}, {SCMP_SYS(pwrite64), 0, 0, 0, "own files"},     \
+        {SCMP_SYS(ftruncate), 0, 0, 0, "own files"}, {SCMP_SYS(fsync), 0, 0, 0, "durability"},     \
+        {SCMP_SYS(fdatasync), 0, 0, 0, "durability"}, {SCMP_SYS(fchmod), 0, 0, 0, "own files"},    \
+        {SCMP_SYS(fcntl), 0, 0, 0, "descriptor flags and locks"},                                  \
+        {SCMP_SYS(renameat), 0, 0, 0, "own files"}, {SCMP_SYS(renameat2), 0, 0, 0, "own files"},   \
+        {SCMP_SYS(unlinkat), 0, 0, 0, "own files"}
+
+#define MESSAGE_RULES                                                                              \
+    {SCMP_SYS(read), 0, 0, 0, "sockets, TPM, own files"},                                          \
+        {SCMP_SYS(write), 0, 0, 0, "sockets, TPM, log, own files"},                                \
+        {SCMP_SYS(readv), 0, 0, 0, "sockets"}, {SCMP_SYS(writev), 0, 0, 0, "sockets"},             \
+        {SCMP_SYS(recvmsg), 0, 0, 0, "frames"}, {SCMP_SYS(recvfrom), 0, 0, 0, "sockets"},          \
+        {SCMP_SYS(sendto), 0, 0, 0, "frames"}, {SCMP_SYS(sendmsg), 0, 0, 0, "frames"},             \
+        {SCMP_SYS(poll), 0, 0, 0, "waiting"}, {SCMP_SYS(ppoll), 0, 0, 0, "waiting"},               \
+        {SCMP_SYS(getrandom), 0, 0, 0, "randomness"}, {SCMP_SYS(getpid), 0, 0, 0, "libcrypto"},    \
+        {SCMP_SYS(gettid), 0, 0, 0, "libcrypto"},                                                  \
+        {SCMP_SYS(clock_nanosleep), 0, 0, 0, "waiting"}, {SCMP_SYS(getuid), 0, 0, 0, "libraries"}, \
+        {SCMP_SYS(geteuid), 0, 0, 0, "libraries"}, {SCMP_SYS(getgid), 0, 0, 0, "libraries"},       \
+        {SCMP_SYS(getegid), 0, 0, 0, "libraries"}
+
+static const struct rule enclave_rules[] = {
+    COMPUTE_RULES,
+    MESSAGE_RULES,
+    FILE_RULES,
+};
+
+/* CLONE_THREAD must be set; clone3 hides its flags in memory and is answered ENOSYS instead. */
+static const struct rule daemon_rules[] = {
+    COMPUTE_RULES,
+    MESSAGE_RULES,
+    FILE_RULES,
+    {SCMP_SYS(clone), 0, CLONE_THREAD, CLONE_THREAD, "threads, not processes"},
+    {SCMP_SYS(set_robust_list), 0, 0, 0, "threads"},
+    {SCMP_SYS(rseq), 0, 0, 0, "threads"},
+    {SCMP_SYS(sched_getaffinity), 0, 0, 0, "threads"},
+    {SCMP_SYS(prctl), 0, 0xffffffff, PR_SET_NAME, "names of threads"},
+    {SCMP_SYS(accept), 0, 0, 0, "connections"},
+    {SCMP_SYS(accept4), 0, 0, 0, "connections"},
+    {SCMP_SYS(shutdown), 0, 0, 0, "connections"},
+    {SCMP_SYS(getsockname), 0, 0, 0, "connections"},
+    {SCMP_SYS(getpeername), 0, 0, 0, "connections"},
+    {SCMP_SYS(setsockopt), 0, 0, 0, "connections"},
+    {SCMP_SYS(getsockopt), 0, 0, 0, "connections"},
+    {SCMP_SYS(ioctl), 1, 0xffffffff, 0x541b, "FIONREAD of libevent"},
+    {SCMP_SYS(epoll_create1), 0, 0, 0, "event loops"},
+    {SCMP_SYS(epoll_ctl), 0, 0, 0, "event loops"},
+    {SCMP_SYS(epoll_wait), 0, 0, 0, "event loops"},
+    {SCMP_SYS(epoll_pwait), 0, 0, 0, "event loops"},
+    {SCMP_SYS(eventfd2), 0, 0, 0, "event loops"},
+    {SCMP_SYS(pipe2), 0, 0, 0, "event loops"},
+    {SCMP_SYS(timerfd_create), 0, 0, 0, "event loops"},
+    {SCMP_SYS(timerfd_settime), 0, 0, 0, "event loops"},
+    {SCMP_SYS(socketpair), 0, 0, 0, "event loops"},
+    {SCMP_SYS(rt_sigaction), 0, 0, 0, "stop signals"},
+    {SCMP_SYS(sigaltstack), 0, 0, 0, "threads"},
+    {SCMP_SYS(getdents64), 0, 0, 0, "own directories"},
+    {SCMP_SYS(access), 0, 0, 0, "SQLite"},
+    {SCMP_SYS(faccessat), 0, 0, 0, "SQLite"},
+    {SCMP_SYS(faccessat2), 0, 0, 0, "SQLite"},
+    {SCMP_SYS(stat), 0, 0, 0, "SQLite"},
+    {SCMP_SYS(lstat), 0, 0, 0, "SQLite"},
+    {SCMP_SYS(readlink), 0, 0, 0, "SQLite"},
+    {SCMP_SYS(open), 0, 0, 0, "SQLite; Landlock says where"},
+    {SCMP_SYS(unlink), 0, 0, 0, "SQLite"},
+    {SCMP_SYS(fallocate), 0, 0, 0, "SQLite"},
+    {SCMP_SYS(fchown), 0, 0, 0, "SQLite"},
+    {SCMP_SYS(getcwd), 0, 0, 0, "SQLite"},
+    {SCMP_SYS(sysinfo), 0, 0, 0, "libraries"},
+    {SCMP_SYS(tgkill), 0, 0, 0, "abort and thread signals; other processes are outside its scope"},
+};
+
+static enum ks_err load_rules(const struct rule *rules, size_t count)
+{
+    enum ks_err err = KS_OK;
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+    int result = 0;
+
+    KS_CHECK(filter != NULL, KS_ERR_NOMEM, "seccomp filter");
+    for (size_t i = 0; i < count && result == 0; i++) {
+        const struct rule *rule = &rules[i];
+
+        if (rule->mask == 0) {
+            result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, rule->call, 0);
+        } else {
+            result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, rule->call, 1,
+                                      SCMP_CMP64(rule->argument, SCMP_CMP_MASKED_EQ, rule->mask,
+                                                 rule->value));
+        }
+    }
+    /* glibc falls back to clone when clone3 is unknown. */
+    if (result == 0) {
+        result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+    }
+    if (result == 0) {
+        result = seccomp_load(filter);
+    }
+    KS_CHECK(result == 0, KS_ERR_UNAVAILABLE, "seccomp: %s", strerror(-result));
+out:
+    if (filter != NULL) {
+        seccomp_release(filter);
+    }
+    return err;
+}
+
+static long landlock_create(const struct landlock_attr *attr, size_t size, uint32_t flags)
+{
+    return syscall(SYS_landlock_create_ruleset, attr, size, flags);
+}
+
+/* Takes away every file but those below DIR_FDS, TCP, and signals to others, as far as the kernel can. */
+static enum ks_err restrict_files(const int *dir_fds, size_t count)
+{
+    enum ks_err err = KS_OK;
+    long abi = landlock_create(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    uint64_t files = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1; /* ABI 1: bits 0 to 12 */
+    struct landlock_attr attr = {0};
+    size_t size = sizeof attr.handled_access_fs;
+    int ruleset = -1;
+
+    KS_CHECK(abi >= 1, KS_ERR_UNAVAILABLE, "Landlock: %s; this kernel cannot confine the process",
+             strerror(errno));
+    if (abi >= 2) {
+        files |= LANDLOCK_ACCESS_FS_REFER;
+    }
+    if (abi >= 3) {
+        files |= LANDLOCK_TRUNCATE;
+    }
+    if (abi >= 4) {
+        attr.handled_access_net = LANDLOCK_NET_TCP;
+        size = offsetof(struct landlock_attr, scoped);
+    }
+    if (abi >= 5) {
+        files |= LANDLOCK_IOCTL_DEV;
+    }
+    if (abi >= 6) {
+        attr.scoped = LANDLOCK_SCOPES;
+        size = sizeof attr;
+    }
+    attr.handled_access_fs = files;
+    ruleset = (int)landlock_create(&attr, size, 0);
+    KS_CHECK(ruleset >= 0, KS_ERR_UNAVAILABLE, "Landlock: %s", strerror(errno));
+    for (size_t i = 0; i < count; i++) {
+        struct landlock_path_beneath_attr beneath = {
+            .allowed_access = files & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE,
+            .parent_fd = dir_fds[i],
+        };
+
+        KS_CHECK(syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) == 0,
+                 KS_ERR_UNAVAILABLE, "Landlock: rule for directory %zu: %s", i, strerror(errno));
+    }
+    KS_CHECK(syscall(SYS_landlock_restrict_self, ruleset, 0) == 0, KS_ERR_UNAVAILABLE, "Landlock: %s",
+             strerror(errno));
+out:
+    if (ruleset >= 0) {
+        (void)close(ruleset); /* nothing was written through it */
+    }
+    return err;
+}
+
+static enum ks_err no_new_privileges(void)
+{
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+        return ks_fail(KS_ERR_UNAVAILABLE, "PR_SET_NO_NEW_PRIVS: %s", strerror(errno));
+    }
+    return KS_OK;
+}
+
+static enum ks_err limit(int resource, const char *name, uint64_t value)
+{
+    const struct rlimit bound = {.rlim_cur = value, .rlim_max = value};
+
+    if (setrlimit((__rlimit_resource_t)resource, &bound) != 0) {
+        return ks_fail(KS_ERR_UNAVAILABLE, "limit of %s: %s", name, strerror(errno));
+    }
+    return KS_OK;
+}
+
+enum ks_err ks_sandbox_worker(uint64_t memory_max, uint64_t cpu_s)
+{
+    enum ks_err err = KS_OK;
+
+    KS_TRY(no_new_privileges());
+    KS_TRY(limit(RLIMIT_AS, "memory", memory_max));
+    KS_TRY(limit(RLIMIT_CPU, "processor time", cpu_s));
+    KS_TRY(limit(RLIMIT_FSIZE, "file size", 0));
+    KS_TRY(limit(RLIMIT_NOFILE, "descriptors", 0));
+    KS_TRY(limit(RLIMIT_CORE, "core dumps", 0));
+    KS_TRY(restrict_files(NULL, 0));
+    KS_TRY(limit(RLIMIT_NPROC, "processes", 0));
+    KS_TRY(load_rules(worker_rules, sizeof worker_rules / sizeof worker_rules[0]));
+out:
+    return err;
+}
+
+enum ks_err ks_sandbox_enclave(int state_fd)
+{
+    enum ks_err err = KS_OK;
+
+    KS_TRY(no_new_privileges());
+    KS_TRY(limit(RLIMIT_CORE, "core dumps", 0));
+    KS_TRY(restrict_files(&state_fd, 1));
+    KS_TRY(load_rules(enclave_rules, sizeof enclave_rules / sizeof enclave_rules[0]));
+out:
+    return err;
+}
+
+enum ks_err ks_sandbox_daemon(const int *dir_fds, size_t count)
+{
+    enum ks_err err = KS_OK;
+
+    KS_TRY(no_new_privileges());
+    KS_TRY(limit(RLIMIT_CORE, "core dumps", 0));
+    KS_TRY(restrict_files(dir_fds, count));
+    KS_TRY(load_rules(daemon_rules, sizeof daemon_rules / sizeof daemon_rules[0]));
+out:
+    return err;
+}

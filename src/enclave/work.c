@@ -1,0 +1,78 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+#include "enclave/work.h"
+
+void ks_work_job_put(const struct ks_work_job *job, struct ks_buf *out)
+{
+    ks_buf_put_lp32(out, job->source);
+    ks_buf_put_lp16(out, job->template);
+    ks_buf_put_u32(out, job->qubits);
+    ks_buf_put_u32(out, job->depth);
+    ks_buf_put_u64(out, job->template_seed);
+    ks_buf_put_u64(out, job->shots);
+    ks_buf_put_u64(out, job->seed);
+    ks_buf_put_u8(out, job->single ? 1 : 0);
+    ks_buf_put_u64(out, job->memory_max);
+}
+
+enum ks_err ks_work_job_read(struct ks_bytes payload, struct ks_work_job *out_job)
+{
+    enum ks_err err = KS_OK;
+    struct ks_reader reader = ks_reader_of(payload, "job frame");
+    struct ks_work_job job = {0};
+    uint8_t single = 0;
+
+    KS_TRY(ks_read_lp32(&reader, KS_WORK_PROGRAM_MAX, &job.source));
+    KS_TRY(ks_read_lp16(&reader, KS_WORK_NAME_MAX, &job.template));
+    KS_TRY(ks_read_u32(&reader, &job.qubits));
+    KS_TRY(ks_read_u32(&reader, &job.depth));
+    KS_TRY(ks_read_u64(&reader, &job.template_seed));
+    KS_TRY(ks_read_u64(&reader, &job.shots));
+    KS_TRY(ks_read_u64(&reader, &job.seed));
+    KS_TRY(ks_read_u8(&reader, &single));
+    KS_TRY(ks_read_u64(&reader, &job.memory_max));
+    KS_TRY(ks_read_end(&reader));
+    KS_CHECK(single <= 1, KS_ERR_FORMAT, "job frame: precision %u", single);
+    job.single = single == 1;
+    *out_job = job;
+out:
+    return err;
+}
+
+void ks_work_result_put(const struct ks_work_result *result, struct ks_buf *out)
+{
+    ks_buf_put_lp32(out, result->counts);
+    ks_buf_put_lp32(out, result->circuit);
+    ks_buf_put_u32(out, result->qubits);
+    ks_buf_put_u32(out, result->clbits);
+    ks_buf_put_u64(out, result->ops);
+    ks_buf_put_u32(out, result->depth);
+    ks_buf_put_u32(out, result->numerics);
+    ks_buf_put_u32(out, result->threads);
+    ks_buf_put_lp16(out, result->kernels);
+    ks_buf_put_u64(out, result->parse_us);
+    ks_buf_put_u64(out, result->simulate_us);
+}
+
+enum ks_err ks_work_result_read(struct ks_reader *reader, struct ks_work_result *out_result)
+{
+    enum ks_err err = KS_OK;
+    struct ks_work_result result = {0};
+
+    KS_TRY(ks_read_lp32(reader, KS_WORK_RESULT_MAX, &result.counts));
+    KS_TRY(ks_read_lp32(reader, KS_WORK_CIRCUIT_MAX, &result.circuit));
+    KS_TRY(ks_read_u32(reader, &result.qubits));
+    KS_TRY(ks_read_u32(reader, &result.clbits));
+    KS_TRY(ks_read_u64(reader, &result.ops));
+    KS_TRY(ks_read_u32(reader, &result.depth));
+    KS_TRY(ks_read_u32(reader, &result.numerics));
+    KS_TRY(ks_read_u32(reader, &result.threads));
+    KS_TRY(ks_read_lp16(reader, KS_WORK_NAME_MAX, &result.kernels));
+    KS_TRY(ks_read_u64(reader, &result.parse_us));
+    KS_TRY(ks_read_u64(reader, &result.simulate_us));
+    KS_TRY(ks_read_end(reader));
+    *out_result = result;
+out:
+    return err;
+}

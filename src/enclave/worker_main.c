@@ -1,0 +1,156 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* ketseal-worker: runs one circuit and ends. It is started before there is a job, closes every door,
+ * reads one frame from descriptor 3, answers with one frame, and is gone. The program that it parses is
+ * the untrusted input of the whole system: nothing outside this process ever parses it.
+ *
+ *   ketseal-worker THREADS ADDRESS_SPACE_BYTES CPU_SECONDS     (started by ketseal-launch alone) */
+
+#include "base/json.h"
+#include "base/pool.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "enclave/frame.h"
+#include "enclave/sandbox.h"
+#include "enclave/work.h"
+#include "ketseal/circuit.h"
+
+#define SOCKET_FD 3
+
+static enum ks_err read_number(const char *text, uint64_t max, uint64_t *out_value)
+{
+    return ks_text_u64(ks_bytes_text(text), max, out_value);
+}
+
+static enum ks_err make_circuit(const struct ks_work_job *job, struct ks_circuit **out_circuit)
+{
+    enum ks_err err = KS_OK;
+    char name[KS_WORK_NAME_MAX + 1] = {0};
+    struct ks_template_spec spec = {
+        .version = 1,
+        .name = name,
+        .qubits = job->qubits,
+        .depth = job->depth,
+        .seed = job->template_seed,
+    };
+
+    if (job->template.len == 0) {
+        KS_TRY(ks_circuit_parse(&job->source, "program", NULL, out_circuit));
+    } else {
+        ks_copy(name, job->template.data, job->template.len);
+        KS_TRY(ks_circuit_template(&spec, NULL, out_circuit));
+    }
+out:
+    return err;
+}
+
+/* Outcomes come in ascending order, so the object is canonical. */
+static void put_counts(const struct ks_counts *counts, struct ks_buf *out)
+{
+    struct ks_json_writer writer = ks_json_writer_of(out);
+
+    ks_json_put_object(&writer);
+    for (size_t i = 0; i < ks_counts_size(counts) && out->err == KS_OK; i++) {
+        ks_json_member_u64(&writer, ks_counts_outcome(counts, i), ks_counts_count(counts, i));
+    }
+    ks_json_put_end(&writer);
+}
+
+static enum ks_err run(const struct ks_work_job *job, struct ks_pool *pool, struct ks_buf *counts_json,
+                       struct ks_buf *circuit_text, struct ks_work_result *result)
+{
+    enum ks_err err = KS_OK;
+    struct ks_circuit *circuit = NULL;
+    struct ks_counts *counts = NULL;
+    struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
+    uint64_t begin_us = ks_clock_monotonic_us();
+    uint64_t parsed_us = 0;
+
+    KS_TRY(make_circuit(job, &circuit));
+    ks_circuit_print(circuit, circuit_text);
+    KS_TRY(ks_fail_prefix(ks_buf_check(circuit_text), "the canonical circuit"));
+    parsed_us = ks_clock_monotonic_us();
+    spec.shots = job->shots;
+    spec.seed = job->seed;
+    spec.precision = job->single ? KS_PRECISION_SINGLE : KS_PRECISION_DOUBLE;
+    spec.memory_max = job->memory_max;
+    spec.pool = pool;
+    KS_TRY(ks_simulate(circuit, &spec, &counts));
+    put_counts(counts, counts_json);
+    KS_TRY(ks_fail_prefix(ks_buf_check(counts_json), "the result (%zu distinct outcomes)",
+                          ks_counts_size(counts)));
+    *result = (struct ks_work_result){
+        .counts = ks_buf_view(counts_json),
+        .circuit = ks_buf_view(circuit_text),
+        .qubits = ks_circuit_qubits(circuit),
+        .clbits = ks_circuit_clbits(circuit),
+        .ops = ks_circuit_ops(circuit),
+        .depth = ks_circuit_depth(circuit),
+        .numerics = KS_NUMERICS,
+        .threads = ks_pool_threads(pool),
+        .kernels = ks_bytes_text(ks_simulate_kernels()),
+        .parse_us = parsed_us - begin_us,
+        .simulate_us = ks_clock_monotonic_us() - parsed_us,
+    };
+out:
+    ks_counts_free(counts);
+    ks_circuit_free(circuit);
+    return err;
+}
+
+static enum ks_err serve(struct ks_channel *channel, struct ks_pool *pool)
+{
+    enum ks_err err = KS_OK;
+    struct ks_frame frame = {0};
+    struct ks_work_job job = {0};
+    struct ks_work_result result = {0};
+    struct ks_buf counts;
+    struct ks_buf circuit;
+    enum ks_err verdict = KS_OK;
+
+    ks_buf_init(&counts, KS_WORK_RESULT_MAX);
+    ks_buf_init(&circuit, KS_WORK_CIRCUIT_MAX);
+    KS_TRY(ks_channel_receive(channel, &frame));
+    KS_CHECK(frame.type == KS_FRAME_JOB, KS_ERR_FORMAT, "frame of type %u", frame.type);
+    verdict = ks_work_job_read(frame.payload, &job);
+    if (verdict == KS_OK) {
+        verdict = run(&job, pool, &counts, &circuit, &result);
+    }
+    if (verdict == KS_OK) {
+        size_t begin = ks_answer_begin(&channel->out, KS_FRAME_JOB, frame.id);
+
+        ks_work_result_put(&result, &channel->out);
+        ks_frame_end(&channel->out, begin);
+    } else {
+        ks_answer_error(&channel->out, KS_FRAME_JOB, frame.id, verdict);
+    }
+    KS_TRY(ks_channel_flush(channel));
+out:
+    ks_buf_done(&counts);
+    ks_buf_done(&circuit);
+    return err;
+}
+
+int main(int argc, char **argv)
+{
+    enum ks_err err = KS_OK;
+    struct ks_channel channel;
+    struct ks_pool *pool = NULL;
+    uint64_t threads = 0;
+    uint64_t memory_max = 0;
+    uint64_t cpu_s = 0;
+
+    ks_channel_init(&channel, SOCKET_FD, "enclave");
+    KS_CHECK(argc == 4, KS_ERR_USAGE, "ketseal-worker is started by ketseal-launch");
+    KS_TRY(read_number(argv[1], KS_POOL_THREADS_MAX, &threads));
+    KS_TRY(read_number(argv[2], UINT64_MAX, &memory_max));
+    KS_TRY(read_number(argv[3], UINT32_MAX, &cpu_s));
+    KS_TRY(ks_process_harden());
+    KS_TRY(ks_pool_new((unsigned)threads, &pool));
+    KS_TRY(ks_sandbox_worker(memory_max, cpu_s));
+    KS_TRY(serve(&channel, pool));
+out:
+    /* Nobody is left to tell: the enclave sees the closed socket. The pool's threads end with us. */
+    return ks_err_exit_code(err);
+}

@@ -1,0 +1,464 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+#include "net/http_client.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <openssl/ssl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "base/sys.h"
+#include "net/head.h"
+
+#define URL_MAX         (KS_HTTP_TARGET_MAX + KS_HTTP_HOST_MAX + 16)
+#define CONNECT_TO_MAX  600
+#define IDLE_REUSE_S    30L /* a site closes idle connections after 60 s: stay clear of that */
+#define ANSWER_HEAD_MAX 65536
+#define FIELDS_MAX      32
+#define SCHEME          "https://"
+
+struct ks_http_client {
+    struct ks_tls *tls;
+    CURL *curl;
+    struct curl_slist *connect_to;
+    char authority[KS_HTTP_HOST_MAX + 1];
+    size_t response_max;
+    long connect_ms;
+    long total_ms;
+    struct exchange *exchange; /* while a call runs */
+};
+
+struct ks_http_outgoing {
+    struct curl_slist *fields;
+    unsigned count;
+};
+
+/* One call's state, for libcurl's callbacks. */
+struct exchange {
+    struct ks_http_client *client;
+    const struct ks_http_call *call;
+    struct ks_http_outgoing outgoing;
+    struct ks_buf body;
+    size_t head_len;
+    unsigned attempts;
+    bool resumed;
+    enum ks_err err; /* what a callback refused for; its detail is stored */
+};
+
+/* --- callbacks
+ * --------------------------------------------------------------------------------- */
+
+static CURLcode on_context(CURL *curl, void *context, void *user)
+{
+    struct ks_http_client *client = user;
+    enum ks_err err = ks_tls_configure(client->tls, context);
+
+    (void)curl;
+    if (err != KS_OK) {
+        client->exchange->err = err;
+        return CURLE_SSL_CERTPROBLEM;
+    }
+    return CURLE_OK;
+}
+
+enum ks_err ks_http_outgoing_add(struct ks_http_outgoing *outgoing, const char *name,
+                                 const char *value)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf line;
+    struct curl_slist *grown = NULL;
+
+    ks_buf_init(&line, KS_HTTP_HEAD_MAX);
+    KS_CHECK(ks_http_is_token(ks_bytes_text(name)) && ks_http_is_value(ks_bytes_text(value)) &&
+                 value[0] != 0,
+             KS_ERR_FORMAT, "field '%s' cannot stand in a request head", name);
+    KS_CHECK(outgoing->count < FIELDS_MAX, KS_ERR_LIMIT, "over %d fields in a request head",
+             FIELDS_MAX);
+    ks_buf_put_format(&line, "%s: %s", name, value);
+    ks_buf_put_u8(&line, 0);
+    KS_TRY(ks_buf_check(&line));
+    grown = curl_slist_append(outgoing->fields, (const char *)line.data);
+    KS_CHECK(grown != NULL, KS_ERR_NOMEM, "no memory for a request head");
+    outgoing->fields = grown;
+    outgoing->count++;
+out:
+    ks_buf_done(&line);
+    return err;
+}
+
+/* What the method and the body bring with them. */
+static enum ks_err put_plain_fields(struct exchange *exchange)
+{
+    enum ks_err err = KS_OK;
+
+    curl_slist_free_all(exchange->outgoing.fields);
+    exchange->outgoing = (struct ks_http_outgoing){0};
+    if (exchange->call->content_type != NULL) {
+        KS_TRY(ks_http_outgoing_add(&exchange->outgoing, "Content-Type",
+                                    exchange->call->content_type));
+    }
+    /* A body goes out at once: waiting for 100 would cost a round trip. */
+    exchange->outgoing.fields = curl_slist_append(exchange->outgoing.fields, "Expect:");
+    KS_CHECK(exchange->outgoing.fields != NULL, KS_ERR_NOMEM, "no memory for a request head");
+out:
+    return err;
+}
+
+static enum ks_err prepare(struct exchange *exchange)
+{
+    enum ks_err err = KS_OK;
+    struct ks_cert *peer = NULL;
+    struct curl_tlssessioninfo *info = NULL;
+    SSL *ssl = NULL;
+    uint8_t exporter[KS_TLS_EXPORTER_LEN];
+    CURL *curl = exchange->client->curl;
+
+    exchange->attempts++;
+    KS_CHECK(exchange->attempts == 1 || strcmp(exchange->call->method, "GET") == 0, KS_ERR_IO,
+             "the site closed the connection; it may or may not have got the request");
+    KS_CHECK(curl_easy_getinfo(curl, CURLINFO_TLS_SSL_PTR, &info) == CURLE_OK && info != NULL &&
+                 info->backend == CURLSSLBACKEND_OPENSSL && info->internals != NULL,
+             KS_ERR_INTERNAL, "libcurl does not give its TLS connection");
+    ssl = info->internals;
+    exchange->resumed = SSL_session_reused(ssl) == 1;
+    KS_TRY(ks_tls_peer(exchange->client->tls, ssl, ks_clock_us() / 1000000, &peer));
+    KS_TRY(ks_tls_exporter(ssl, exporter));
+    KS_TRY(put_plain_fields(exchange));
+    if (exchange->call->prepare != NULL) {
+        KS_TRY(exchange->call->prepare(exchange->call->context, exporter, peer,
+                                       &exchange->outgoing));
+    }
+    KS_CHECK(curl_easy_setopt(curl, CURLOPT_HTTPHEADER, exchange->outgoing.fields) == CURLE_OK,
+             KS_ERR_INTERNAL, "libcurl takes no fields at this point");
+out:
+    ks_cert_free(peer);
+    return err;
+}
+
+/* The connection stands, the head is not yet made: it is made from the options as they are
+ * after this. */
+static int on_connected(void *user, char *peer_ip, char *local_ip, int peer_port,
+                        int local_port)
+{
+    struct exchange *exchange = user;
+
+    (void)peer_ip;
+    (void)local_ip;
+    (void)peer_port;
+    (void)local_port;
+    exchange->err = prepare(exchange);
+    return exchange->err == KS_OK ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *user)
+{
+    struct exchange *exchange = user;
+
+    ks_buf_put(&exchange->body, ks_bytes_of(data, size * count));
+    exchange->err = ks_buf_check(&exchange->body);
+    return exchange->err == KS_OK ? size * count : 0;
+}
+
+static size_t on_head_line(char *data, size_t size, size_t count, void *user)
+{
+    struct exchange *exchange = user;
+
+    (void)data;
+    exchange->head_len += size * count;
+    if (exchange->head_len > ANSWER_HEAD_MAX) {
+        exchange->err = ks_fail(KS_ERR_LIMIT, "answer head over %d bytes", ANSWER_HEAD_MAX);
+        return 0;
+    }
+    return size * count;
+}
+
+/* --- the client
+ * -------------------------------------------------------------------------------- */
+
+static enum ks_err parse_origin(const char *origin, char authority[KS_HTTP_HOST_MAX + 1])
+{
+    struct ks_bytes text = ks_bytes_text(origin);
+    size_t skip = sizeof SCHEME - 1;
+    struct ks_bytes rest;
+
+    if (text.len <= skip || !ks_bytes_is(ks_bytes_of(text.data, skip), SCHEME)) {
+        return ks_fail(KS_ERR_USAGE, "'%s' does not start with https://", origin);
+    }
+    rest = ks_bytes_of(text.data + skip, text.len - skip);
+    if (!ks_http_is_authority(rest)) {
+        return ks_fail(KS_ERR_USAGE, "'%s' is not https://host or https://host:port", origin);
+    }
+    ks_copy(authority, rest.data, rest.len);
+    authority[rest.len] = 0;
+    return KS_OK;
+}
+
+/* "host:port:connect-host:connect-port"; empty first two: any. */
+static enum ks_err set_connect_to(struct ks_http_client *client, const char *target)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf line;
+
+    ks_buf_init(&line, CONNECT_TO_MAX);
+    KS_CHECK(ks_http_is_authority(ks_bytes_text(target)), KS_ERR_USAGE, "'%s' is not host:port",
+             target);
+    ks_buf_put_format(&line, "::%s", target);
+    ks_buf_put_u8(&line, 0);
+    KS_TRY(ks_buf_check(&line));
+    client->connect_to = curl_slist_append(NULL, (const char *)line.data);
+    KS_CHECK(client->connect_to != NULL, KS_ERR_NOMEM, "no memory for a client");
+out:
+    ks_buf_done(&line);
+    return err;
+}
+
+static bool set_tls_options(struct ks_http_client *client)
+{
+    CURL *curl = client->curl;
+
+    return curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https") == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_SSLVERSION,
+                            (long)(CURL_SSLVERSION_TLSv1_3 | CURL_SSLVERSION_MAX_TLSv1_3)) ==
+               CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK &&
+           /* Not the system's roots: ours come with the context. */
+           curl_easy_setopt(curl, CURLOPT_CAINFO, NULL) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_CAPATH, NULL) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, on_context) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_SSL_CTX_DATA, client) == CURLE_OK;
+}
+
+static bool set_http_options(struct ks_http_client *client)
+{
+    CURL *curl = client->curl;
+
+    return curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) ==
+               CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_PROXY, "") == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_MAXCONNECTS, 1L) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_MAXAGE_CONN, IDLE_REUSE_S) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, client->connect_ms) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, client->total_ms) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_CONNECT_TO, client->connect_to) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_head_line) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, on_connected) == CURLE_OK;
+}
+
+enum ks_err ks_http_client_new(const struct ks_http_client_spec *spec,
+                               struct ks_http_client **out_client)
+{
+    enum ks_err err = KS_OK;
+    struct ks_http_client *client = ks_calloc(1, sizeof *client);
+
+    KS_CHECK(client != NULL, KS_ERR_NOMEM, "no memory for a client");
+    client->tls = spec->tls;
+    client->connect_ms = spec->connect_ms > 0 ? (long)spec->connect_ms : 10000;
+    client->total_ms = spec->total_ms > 0 ? (long)spec->total_ms : 60000;
+    client->response_max = spec->response_max > 0 ? spec->response_max : (size_t)8 << 20;
+    KS_TRY(parse_origin(spec->origin, client->authority));
+    if (spec->connect_to != NULL) {
+        KS_TRY(set_connect_to(client, spec->connect_to));
+    }
+    KS_CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK, KS_ERR_NOMEM,
+             "libcurl does not start");
+    client->curl = curl_easy_init();
+    KS_CHECK(client->curl != NULL, KS_ERR_NOMEM, "no memory for a client");
+    KS_CHECK(set_tls_options(client) && set_http_options(client), KS_ERR_INTERNAL,
+             "this libcurl lacks an option that ketseal needs: %s", curl_version());
+    *out_client = client;
+    client = NULL;
+out:
+    ks_http_client_free(client);
+    return err;
+}
+
+void ks_http_client_free(struct ks_http_client *client)
+{
+    if (client != NULL) {
+        curl_easy_cleanup(client->curl);
+        curl_slist_free_all(client->connect_to);
+        ks_free(client);
+    }
+}
+
+const char *ks_http_client_authority(const struct ks_http_client *client)
+{
+    return client->authority;
+}
+
+/* --- one exchange
+ * ------------------------------------------------------------------------------ */
+
+/* True when the connection of the last call cannot carry another: between exchanges there is
+ * nothing to read on it but its end (a close_notify counts as alive for this libcurl). Looking
+ * costs one system call and saves a request that the site would never see. */
+static bool connection_is_stale(CURL *curl)
+{
+    curl_socket_t fd = CURL_SOCKET_BAD;
+    char byte = 0;
+
+    if (curl_easy_getinfo(curl, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK ||
+        fd == CURL_SOCKET_BAD) {
+        return false;
+    }
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
+           (errno != EAGAIN && errno != EWOULDBLOCK);
+}
+
+static enum ks_err set_request(struct exchange *exchange, char *url, size_t url_size)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_http_call *call = exchange->call;
+    CURL *curl = exchange->client->curl;
+    struct ks_bytes target = ks_bytes_text(call->target);
+    struct ks_buf text;
+    bool good = true;
+
+    ks_buf_init(&text, url_size);
+    KS_CHECK(target.len > 0 && target.data[0] == '/' && target.len <= KS_HTTP_TARGET_MAX &&
+                 ks_http_is_value(target) && strpbrk(call->target, " \t#") == NULL,
+             KS_ERR_USAGE, "'%s' is not a request target", call->target);
+    KS_CHECK(ks_http_is_token(ks_bytes_text(call->method)), KS_ERR_USAGE, "bad request method");
+    KS_CHECK(call->body.len == 0 || call->content_type != NULL, KS_ERR_USAGE,
+             "a request body needs a content type");
+    ks_buf_put_format(&text, SCHEME "%s%s", exchange->client->authority, call->target);
+    ks_buf_put_u8(&text, 0);
+    KS_TRY(ks_buf_check(&text));
+    ks_copy(url, text.data, text.len);
+    good = curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK;
+    if (call->content_type != NULL) {
+        good = good && curl_easy_setopt(curl, CURLOPT_POST, 1L) == CURLE_OK &&
+               curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
+                                (curl_off_t)call->body.len) == CURLE_OK &&
+               curl_easy_setopt(curl, CURLOPT_POSTFIELDS,
+                                call->body.len > 0 ? (const char *)call->body.data : "") ==
+                   CURLE_OK;
+    } else {
+        good = good && curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L) == CURLE_OK;
+    }
+    good = good && curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_NOBODY, (long)(strcmp(call->method, "HEAD") == 0)) ==
+               CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, (long)connection_is_stale(curl)) ==
+               CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_WRITEDATA, exchange) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_HEADERDATA, exchange) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_PREREQDATA, exchange) == CURLE_OK;
+    KS_CHECK(good, KS_ERR_NOMEM, "libcurl does not take the request");
+out:
+    ks_buf_done(&text);
+    return err;
+}
+
+/* A connection that breaks while it is written to raises SIGPIPE, which libcurl is told to
+ * leave alone, since its way of ignoring it is the whole process's. This is one thread's. */
+static CURLcode perform(CURL *curl)
+{
+    const struct timespec now = {0};
+    sigset_t pipe_only;
+    sigset_t before;
+    sigset_t pending;
+    CURLcode code;
+
+    (void)sigemptyset(&pipe_only);
+    (void)sigaddset(&pipe_only, SIGPIPE);
+    (void)pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
+    code = curl_easy_perform(curl);
+    if (sigismember(&before, SIGPIPE) == 0 && sigpending(&pending) == 0 &&
+        sigismember(&pending, SIGPIPE) == 1) {
+        (void)sigtimedwait(&pipe_only, NULL, &now);
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return code;
+}
+
+static enum ks_err outcome(const struct exchange *exchange, CURLcode code)
+{
+    const char *text = curl_easy_strerror(code);
+
+    if (exchange->err != KS_OK) {
+        return exchange->err; /* a callback's own reason; its detail is stored */
+    }
+    switch (code) {
+    case CURLE_OK:
+        return KS_OK;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_CERTPROBLEM:
+        return ks_fail(KS_ERR_VERIFY, "%s: %s", exchange->client->authority, text);
+    case CURLE_OUT_OF_MEMORY:
+        return ks_fail(KS_ERR_NOMEM, "%s: %s", exchange->client->authority, text);
+    default:
+        return ks_fail(KS_ERR_IO, "%s: %s", exchange->client->authority, text);
+    }
+}
+
+static enum ks_err read_answer(struct exchange *exchange, struct ks_http_answer *out_answer)
+{
+    enum ks_err err = KS_OK;
+    CURL *curl = exchange->client->curl;
+    struct ks_http_answer answer = {0};
+    long status = 0;
+    long connects = 0;
+    const char *type = NULL;
+    struct ks_bytes type_text;
+
+    KS_CHECK(curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK &&
+                 curl_easy_getinfo(curl, CURLINFO_NUM_CONNECTS, &connects) == CURLE_OK &&
+                 curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type) == CURLE_OK,
+             KS_ERR_INTERNAL, "libcurl does not know its answer");
+    KS_CHECK(status >= 200 && status <= 599, KS_ERR_IO, "%s: status %ld",
+             exchange->client->authority, status);
+    type_text = ks_bytes_text(type != NULL ? type : "");
+    KS_CHECK(type_text.len < sizeof answer.content_type && ks_http_is_value(type_text),
+             KS_ERR_IO, "%s: bad content type in the answer", exchange->client->authority);
+    ks_copy(answer.content_type, type_text.data, type_text.len);
+    answer.status = (int)status;
+    answer.reused = connects == 0;
+    answer.resumed = exchange->resumed;
+    answer.body = exchange->body; /* transferred */
+    ks_buf_init(&exchange->body, 0);
+    *out_answer = answer;
+out:
+    return err;
+}
+
+enum ks_err ks_http_client_call(struct ks_http_client *client, const struct ks_http_call *call,
+                                struct ks_http_answer *out_answer)
+{
+    enum ks_err err = KS_OK;
+    struct exchange exchange = {.client = client, .call = call};
+    char url[URL_MAX];
+
+    ks_buf_init(&exchange.body, client->response_max);
+    client->exchange = &exchange;
+    KS_TRY(set_request(&exchange, url, sizeof url));
+    KS_TRY(put_plain_fields(&exchange));
+    KS_TRY(outcome(&exchange, perform(client->curl)));
+    KS_TRY(read_answer(&exchange, out_answer));
+out:
+    client->exchange = NULL;
+    (void)curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, NULL);
+    (void)curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, NULL);
+    curl_slist_free_all(exchange.outgoing.fields);
+    ks_buf_done(&exchange.body);
+    return err;
+}
+
+void ks_http_answer_done(struct ks_http_answer *answer)
+{
+    if (answer != NULL) {
+        ks_buf_done(&answer->body);
+    }
+}

@@ -1,0 +1,480 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+#include "record/job.h"
+
+#include "crypto/digest.h"
+#include "ketseal/circuit.h"
+
+static const struct ks_json_limits body_limits = {.len_max = KS_JOB_BYTES_MAX, .nodes_max = 256};
+static const struct ks_json_limits keys_limits = {.len_max = 16384, .nodes_max = 64};
+
+/* --- job --------------------------------------------------------------------------------------- */
+
+static enum ks_err parse_source(const struct ks_json *program, struct ks_job *job)
+{
+    static const char *const names[] = {"format", "source", NULL};
+    enum ks_err err = KS_OK;
+    struct ks_bytes format = {0};
+
+    KS_TRY(ks_json_only(program, names));
+    KS_TRY(ks_json_get_string(program, "format", &format));
+    KS_CHECK(ks_bytes_is(format, "openqasm2"), KS_ERR_FORMAT,
+             "'format': '%.*s' is not known; this site runs openqasm2",
+             (int)(format.len > 32 ? 32 : format.len), (const char *)format.data);
+    KS_TRY(ks_json_get_string(program, "source", &job->source));
+    KS_CHECK(job->source.len > 0, KS_ERR_FORMAT, "'source': empty program");
+out:
+    return err;
+}
+
+static enum ks_err parse_template(const struct ks_json *program, struct ks_job *job)
+{
+    static const char *const names[] = {"depth", "qubits", "seed", "template", NULL};
+    enum ks_err err = KS_OK;
+    uint64_t qubits = 0;
+    uint64_t depth = 0;
+
+    KS_TRY(ks_json_only(program, names));
+    KS_TRY(ks_json_get_string(program, "template", &job->template));
+    KS_CHECK(ks_text_is_name(job->template, KS_WORKLOAD_NAME_MAX), KS_ERR_FORMAT,
+             "'template': not a name");
+    KS_TRY(ks_json_get_u64(program, "qubits", UINT32_MAX, &qubits));
+    KS_TRY(ks_json_get_u64(program, "depth", UINT32_MAX, &depth));
+    KS_TRY(ks_json_get_u64(program, "seed", KS_JSON_INTEGER_MAX, &job->template_seed));
+    job->qubits = (uint32_t)qubits;
+    job->depth = (uint32_t)depth;
+out:
+    return err;
+}
+
+enum ks_err ks_job_parse(const struct ks_json *value, struct ks_job *out_job)
+{
+    static const char *const names[] = {"kind", "precision", "program", "schema",
+                                        "seed", "shots",     NULL};
+    enum ks_err err = KS_OK;
+    struct ks_job job = {0};
+    struct ks_bytes text = {0};
+    const struct ks_json *program = NULL;
+
+    KS_TRY(ks_json_only(value, names));
+    KS_TRY(ks_json_get_string(value, "schema", &text));
+    KS_CHECK(ks_bytes_is(text, "ketseal.job/1"), KS_ERR_FORMAT, "'schema': expected ketseal.job/1");
+    KS_TRY(ks_json_get_string(value, "kind", &text));
+    KS_CHECK(ks_bytes_is(text, "circuit"), KS_ERR_FORMAT, "'kind': expected circuit");
+    KS_TRY(ks_json_get_string(value, "precision", &text));
+    job.single = ks_bytes_is(text, "single");
+    KS_CHECK(job.single || ks_bytes_is(text, "double"), KS_ERR_FORMAT,
+             "'precision': expected single or double");
+    KS_TRY(ks_json_get_u64(value, "seed", KS_JSON_INTEGER_MAX, &job.seed));
+    KS_TRY(ks_json_get_u64(value, "shots", KS_JSON_INTEGER_MAX, &job.shots));
+    KS_CHECK(job.shots >= 1 && job.shots <= KS_SHOTS_MAX, KS_ERR_LIMIT, "'shots': 1 to %d",
+             KS_SHOTS_MAX);
+    KS_TRY(ks_json_get(value, "program", KS_JSON_OBJECT, &program));
+    if (ks_json_find(program, "template") != NULL) {
+        KS_TRY(parse_template(program, &job));
+    } else {
+        KS_TRY(parse_source(program, &job));
+    }
+    *out_job = job;
+out:
+    return err;
+}
+
+static void put_program(const struct ks_job *job, struct ks_json_writer *writer)
+{
+    ks_json_put_object(writer);
+    if (job->template.len > 0) {
+        ks_json_member_u64(writer, "depth", job->depth);
+        ks_json_member_u64(writer, "qubits", job->qubits);
+        ks_json_member_u64(writer, "seed", job->template_seed);
+        ks_json_member_string(writer, "template", job->template);
+    } else {
+        ks_json_member_text(writer, "format", "openqasm2");
+        ks_json_member_string(writer, "source", job->source);
+    }
+    ks_json_put_end(writer);
+}
+
+void ks_job_program_write(const struct ks_job *job, struct ks_buf *out)
+{
+    struct ks_json_writer writer = ks_json_writer_of(out);
+
+    put_program(job, &writer);
+}
+
+void ks_job_write(const struct ks_job *job, struct ks_buf *out)
+{
+    struct ks_json_writer writer = ks_json_writer_of(out);
+
+    ks_json_put_object(&writer);
+    ks_json_member_text(&writer, "kind", "circuit");
+    ks_json_member_text(&writer, "precision", job->single ? "single" : "double");
+    ks_json_put_key(&writer, "program");
+    put_program(job, &writer);
+    ks_json_member_text(&writer, "schema", "ketseal.job/1");
+    ks_json_member_u64(&writer, "seed", job->seed);
+    ks_json_member_u64(&writer, "shots", job->shots);
+    ks_json_put_end(&writer);
+}
+
+/* --- submission -------------------------------------------------------------------------------- */
+
+static enum ks_err get_device(const struct ks_json *value, struct ks_bytes *out_device)
+{
+    enum ks_err err = KS_OK;
+    struct ks_bytes device = {0};
+
+    KS_TRY(ks_json_get_string(value, "device", &device));
+    KS_CHECK(ks_text_is_name(device, KS_DEVICE_ID_MAX), KS_ERR_FORMAT,
+             "'device': 1 to %d letters, digits, '-' and '_'", KS_DEVICE_ID_MAX);
+    *out_device = device;
+out:
+    return err;
+}
+
+enum ks_err ks_submission_parse(const struct ks_json *value, struct ks_submission *out_submission)
+{
+    static const char *const names[] = {"channel", "counter", "created_at", "device", "job",
+                                        "key_id",  "nonce",   "schema",     "site",   NULL};
+    enum ks_err err = KS_OK;
+    struct ks_submission submission = {0};
+    struct ks_bytes text = {0};
+
+    KS_TRY(ks_json_only(value, names));
+    KS_TRY(ks_json_get_string(value, "schema", &text));
+    KS_CHECK(ks_bytes_is(text, "ketseal.submission/1"), KS_ERR_FORMAT,
+             "'schema': expected ketseal.submission/1");
+    KS_TRY(ks_json_get_base64_exact(value, "channel", submission.channel, KS_CHANNEL_LEN));
+    KS_TRY(ks_json_get_u64(value, "counter", KS_JSON_INTEGER_MAX, &submission.counter));
+    KS_TRY(ks_json_get_string(value, "created_at", &text));
+    KS_TRY(ks_fail_prefix(ks_time_parse(text, &submission.created_us), "'created_at'"));
+    KS_TRY(get_device(value, &submission.device));
+    KS_TRY(ks_json_get_hex(value, "job", submission.job, sizeof submission.job));
+    KS_TRY(ks_json_get_string(value, "key_id", &submission.key_id));
+    KS_TRY(ks_json_get_base64_exact(value, "nonce", submission.nonce, KS_NONCE_LEN));
+    KS_TRY(ks_json_get_string(value, "site", &submission.site));
+    KS_CHECK(submission.site.len <= KS_ORIGIN_MAX, KS_ERR_LIMIT, "'site': over %d bytes",
+             KS_ORIGIN_MAX);
+    *out_submission = submission;
+out:
+    return err;
+}
+
+void ks_submission_write(const struct ks_submission *submission, struct ks_buf *out)
+{
+    struct ks_json_writer writer = ks_json_writer_of(out);
+    char time[KS_TIME_TEXT_LEN + 1];
+
+    ks_time_text(submission->created_us, time);
+    ks_json_put_object(&writer);
+    ks_json_member_base64(&writer, "channel", KS_BYTES(submission->channel));
+    ks_json_member_u64(&writer, "counter", submission->counter);
+    ks_json_member_text(&writer, "created_at", time);
+    ks_json_member_string(&writer, "device", submission->device);
+    ks_json_member_hex(&writer, "job", KS_BYTES(submission->job));
+    ks_json_member_string(&writer, "key_id", submission->key_id);
+    ks_json_member_base64(&writer, "nonce", KS_BYTES(submission->nonce));
+    ks_json_member_text(&writer, "schema", "ketseal.submission/1");
+    ks_json_member_string(&writer, "site", submission->site);
+    ks_json_put_end(&writer);
+}
+
+void ks_request_body_write(struct ks_bytes job, struct ks_bytes submission,
+                           struct ks_bytes signature, struct ks_buf *out)
+{
+    struct ks_json_writer writer = ks_json_writer_of(out);
+
+    ks_json_put_object(&writer);
+    ks_json_put_key(&writer, "job");
+    ks_json_put_canonical(&writer, job);
+    ks_json_member_base64(&writer, "signature", signature);
+    ks_json_put_key(&writer, "submission");
+    ks_json_put_canonical(&writer, submission);
+    ks_json_put_end(&writer);
+}
+
+enum ks_err ks_request_body_parse(struct ks_bytes bytes, struct ks_request_body *out_body)
+{
+    static const char *const names[] = {"job", "signature", "submission", NULL};
+    enum ks_err err = KS_OK;
+    struct ks_request_body body = {0};
+    const struct ks_json *root = NULL;
+    const struct ks_json *job = NULL;
+    const struct ks_json *submission = NULL;
+    uint8_t digest[KS_SHA256_LEN];
+
+    ks_buf_init(&body.job_bytes, KS_JOB_BYTES_MAX);
+    ks_buf_init(&body.submission_bytes, KS_JOB_BYTES_MAX);
+    ks_buf_init(&body.signature, KS_SIG_LEN_MAX);
+    KS_TRY(ks_json_parse_canonical(bytes, &body_limits, &body.doc));
+    root = ks_json_root(body.doc);
+    KS_TRY(ks_json_only(root, names));
+    KS_TRY(ks_json_get(root, "job", KS_JSON_OBJECT, &job));
+    KS_TRY(ks_json_get(root, "submission", KS_JSON_OBJECT, &submission));
+    KS_TRY(ks_json_get_base64(root, "signature", &body.signature));
+    KS_TRY(ks_fail_prefix(ks_job_parse(job, &body.job), "job"));
+    KS_TRY(ks_fail_prefix(ks_submission_parse(submission, &body.submission), "submission"));
+    ks_json_canonical(job, &body.job_bytes);
+    ks_json_canonical(submission, &body.submission_bytes);
+    KS_TRY(ks_buf_check(&body.job_bytes));
+    KS_TRY(ks_buf_check(&body.submission_bytes));
+    ks_sha256(ks_buf_view(&body.job_bytes), digest);
+    KS_CHECK(ks_bytes_equal(KS_BYTES(digest), KS_BYTES(body.submission.job)), KS_ERR_FORMAT,
+             "submission: 'job' is the digest of another job");
+    *out_body = body;
+    body = (struct ks_request_body){0}; /* transferred */
+out:
+    ks_request_body_done(&body);
+    return err;
+}
+
+void ks_request_body_done(struct ks_request_body *body)
+{
+    ks_json_doc_free(body->doc);
+    ks_buf_done(&body->job_bytes);
+    ks_buf_done(&body->submission_bytes);
+    ks_buf_done(&body->signature);
+    *body = (struct ks_request_body){0};
+}
+
+/* --- one-time keys ----------------------------------------------------------------------------- */
+
+/* The request as it is signed (SIGNATURE empty) and as it is sent. Same members, same order. */
+static void put_keys_request(const struct ks_keys_request *request, struct ks_bytes signature,
+                             struct ks_buf *out)
+{
+    struct ks_json_writer writer = ks_json_writer_of(out);
+
+    ks_json_put_object(&writer);
+    ks_json_member_base64(&writer, "channel", KS_BYTES(request->channel));
+    ks_json_member_u64(&writer, "count", request->count);
+    ks_json_member_string(&writer, "device", request->device);
+    ks_json_member_base64(&writer, "kem_public", request->kem_public);
+    ks_json_member_base64(&writer, "nonce", KS_BYTES(request->nonce));
+    ks_json_member_text(&writer, "schema", "ketseal.keys/1");
+    if (signature.len > 0) {
+        ks_json_member_base64(&writer, "signature", signature);
+    }
+    ks_json_put_end(&writer);
+}
+
+enum ks_err ks_keys_request_write(const struct ks_keys_request *request,
+                                  const struct ks_sign_key *key, struct ks_buf *out,
+                                  uint8_t out_digest[32])
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf message;
+    struct ks_buf signature;
+
+    ks_buf_init(&message, keys_limits.len_max);
+    ks_buf_init(&signature, KS_SIG_LEN_MAX);
+    put_keys_request(request, (struct ks_bytes){0}, &message);
+    KS_TRY(ks_buf_check(&message));
+    KS_TRY(ks_sign(key, KS_CONTEXT_KEYS, ks_buf_view(&message), &signature));
+    put_keys_request(request, ks_buf_view(&signature), out);
+    KS_TRY(ks_buf_check(out));
+    ks_sha256(ks_buf_view(&message), out_digest);
+out:
+    ks_buf_done(&message);
+    ks_buf_done(&signature);
+    return err;
+}
+
+static enum ks_err keys_request_members(const struct ks_json *root, struct ks_buf *kem_public,
+                                        struct ks_buf *device, struct ks_keys_request *request)
+{
+    static const char *const names[] = {"channel", "count",  "device",    "kem_public",
+                                        "nonce",   "schema", "signature", NULL};
+    enum ks_err err = KS_OK;
+    struct ks_bytes text = {0};
+    uint64_t count = 0;
+
+    KS_TRY(ks_json_only(root, names));
+    KS_TRY(ks_json_get_string(root, "schema", &text));
+    KS_CHECK(ks_bytes_is(text, "ketseal.keys/1"), KS_ERR_FORMAT,
+             "'schema': expected ketseal.keys/1");
+    KS_TRY(ks_json_get_base64_exact(root, "channel", request->channel, KS_CHANNEL_LEN));
+    KS_TRY(ks_json_get_u64(root, "count", UINT32_MAX, &count));
+    KS_CHECK(count >= 1 && count <= KS_KEYS_PER_REQUEST_MAX, KS_ERR_LIMIT, "'count': 1 to %d",
+             KS_KEYS_PER_REQUEST_MAX);
+    request->count = (uint32_t)count;
+    KS_TRY(get_device(root, &text));
+    ks_buf_put(device, text);
+    KS_TRY(ks_buf_check(device));
+    request->device = ks_buf_view(device);
+    KS_TRY(ks_json_get_base64(root, "kem_public", kem_public));
+    KS_CHECK(kem_public->len == KS_KEM_PUBLIC_LEN, KS_ERR_FORMAT,
+             "'kem_public': expected %d bytes of ML-KEM-768", KS_KEM_PUBLIC_LEN);
+    request->kem_public = ks_buf_view(kem_public);
+    KS_TRY(ks_json_get_base64_exact(root, "nonce", request->nonce, KS_NONCE_LEN));
+out:
+    return err;
+}
+
+enum ks_err ks_keys_request_read(struct ks_bytes document, const struct ks_verify_key *key,
+                                 struct ks_buf *kem_public, struct ks_buf *device,
+                                 struct ks_keys_request *out_request, uint8_t out_digest[32])
+{
+    enum ks_err err = KS_OK;
+    struct ks_json_doc *doc = NULL;
+    struct ks_keys_request request = {0};
+    struct ks_buf message;
+    struct ks_buf signature;
+
+    ks_buf_init(&message, keys_limits.len_max);
+    ks_buf_init(&signature, KS_SIG_LEN_MAX);
+    KS_TRY(ks_json_parse_canonical(document, &keys_limits, &doc));
+    KS_TRY(keys_request_members(ks_json_root(doc), kem_public, device, &request));
+    KS_TRY(ks_json_get_base64(ks_json_root(doc), "signature", &signature));
+    put_keys_request(&request, (struct ks_bytes){0}, &message);
+    KS_TRY(ks_buf_check(&message));
+    KS_TRY(ks_fail_prefix(
+        ks_verify(key, KS_CONTEXT_KEYS, ks_buf_view(&message), ks_buf_view(&signature)),
+        "key request of '%.*s'", (int)request.device.len, (const char *)request.device.data));
+    ks_sha256(ks_buf_view(&message), out_digest);
+    *out_request = request;
+out:
+    ks_json_doc_free(doc);
+    ks_buf_done(&message);
+    ks_buf_done(&signature);
+    return err;
+}
+
+static void put_keys_answer(const struct ks_keys_answer *answer, struct ks_bytes signature,
+                            struct ks_buf *out)
+{
+    struct ks_json_writer writer = ks_json_writer_of(out);
+    struct ks_buf batch;
+
+    ks_buf_init(&batch, 64);
+    ks_buf_put_format(&batch, "%016llx.%016llx", (unsigned long long)answer->instance,
+                      (unsigned long long)answer->batch);
+    ks_json_put_object(&writer);
+    ks_json_member_string(&writer, "batch", ks_buf_view(&batch));
+    ks_json_member_base64(&writer, "ciphertext", KS_BYTES(answer->ciphertext));
+    ks_json_member_u64(&writer, "count", answer->count);
+    ks_json_member_u64(&writer, "expires", answer->expires_s);
+    ks_json_member_hex(&writer, "request", KS_BYTES(answer->request));
+    ks_json_member_text(&writer, "schema", "ketseal.keys-answer/1");
+    if (signature.len > 0) {
+        ks_json_member_base64(&writer, "signature", signature);
+    }
+    ks_json_put_end(&writer);
+    if (batch.err != KS_OK && out->err == KS_OK) {
+        out->err = batch.err;
+    }
+    ks_buf_done(&batch);
+}
+
+void ks_keys_answer_salt(const struct ks_keys_answer *answer, uint8_t out_salt[32])
+{
+    uint8_t fixed[8 + 8 + 4 + 8];
+    struct ks_buf buf = {.data = fixed, .cap = sizeof fixed, .max = sizeof fixed};
+
+    ks_buf_put_u64(&buf, answer->instance);
+    ks_buf_put_u64(&buf, answer->batch);
+    ks_buf_put_u32(&buf, answer->count);
+    ks_buf_put_u64(&buf, answer->expires_s);
+    const struct ks_bytes parts[] = {
+        KS_LITERAL("ketseal/keys-salt/1\n"),
+        KS_BYTES(answer->request),
+        KS_BYTES(fixed),
+        KS_BYTES(answer->ciphertext),
+    };
+    ks_sha256_parts(parts, sizeof parts / sizeof parts[0], out_salt);
+}
+
+enum ks_err ks_keys_answer_write(const struct ks_keys_answer *answer, const struct ks_sign_key *key,
+                                 struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf message;
+    struct ks_buf signature;
+
+    ks_buf_init(&message, keys_limits.len_max);
+    ks_buf_init(&signature, KS_SIG_LEN_MAX);
+    put_keys_answer(answer, (struct ks_bytes){0}, &message);
+    KS_TRY(ks_buf_check(&message));
+    KS_TRY(ks_sign(key, KS_CONTEXT_KEYS_ANSWER, ks_buf_view(&message), &signature));
+    put_keys_answer(answer, ks_buf_view(&signature), out);
+    KS_TRY(ks_buf_check(out));
+out:
+    ks_buf_done(&message);
+    ks_buf_done(&signature);
+    return err;
+}
+
+/* "<16 hex>.<16 hex>" */
+static enum ks_err parse_batch(struct ks_bytes text, uint64_t *out_instance, uint64_t *out_batch)
+{
+    enum ks_err err = KS_OK;
+    uint8_t bytes[16];
+    struct ks_reader reader = ks_reader_of(KS_BYTES(bytes), "batch");
+    uint64_t instance = 0;
+    uint64_t batch = 0;
+
+    KS_CHECK(text.len == 33 && text.data[16] == '.', KS_ERR_FORMAT,
+             "'batch': expected instance.batch");
+    KS_TRY(ks_hex_decode(ks_bytes_of(text.data, 16), bytes, 8));
+    KS_TRY(ks_hex_decode(ks_bytes_of(text.data + 17, 16), bytes + 8, 8));
+    KS_TRY(ks_read_u64(&reader, &instance));
+    KS_TRY(ks_read_u64(&reader, &batch));
+    *out_instance = instance;
+    *out_batch = batch;
+out:
+    return err;
+}
+
+static enum ks_err keys_answer_members(const struct ks_json *root, struct ks_keys_answer *answer)
+{
+    static const char *const names[] = {"batch",   "ciphertext", "count",     "expires",
+                                        "request", "schema",     "signature", NULL};
+    enum ks_err err = KS_OK;
+    struct ks_bytes text = {0};
+    uint64_t count = 0;
+
+    KS_TRY(ks_json_only(root, names));
+    KS_TRY(ks_json_get_string(root, "schema", &text));
+    KS_CHECK(ks_bytes_is(text, "ketseal.keys-answer/1"), KS_ERR_FORMAT,
+             "'schema': expected ketseal.keys-answer/1");
+    KS_TRY(ks_json_get_string(root, "batch", &text));
+    KS_TRY(parse_batch(text, &answer->instance, &answer->batch));
+    KS_TRY(ks_json_get_base64_exact(root, "ciphertext", answer->ciphertext, KS_KEM_CIPHERTEXT_LEN));
+    KS_TRY(ks_json_get_u64(root, "count", KS_KEYS_PER_REQUEST_MAX, &count));
+    KS_CHECK(count >= 1, KS_ERR_FORMAT, "'count': no keys");
+    answer->count = (uint32_t)count;
+    KS_TRY(ks_json_get_u64(root, "expires", KS_JSON_INTEGER_MAX, &answer->expires_s));
+    KS_TRY(ks_json_get_hex(root, "request", answer->request, sizeof answer->request));
+out:
+    return err;
+}
+
+enum ks_err ks_keys_answer_read(struct ks_bytes document, const struct ks_verify_key *key,
+                                const uint8_t request_digest[32], struct ks_keys_answer *out_answer)
+{
+    enum ks_err err = KS_OK;
+    struct ks_json_doc *doc = NULL;
+    struct ks_keys_answer answer = {0};
+    struct ks_buf message;
+    struct ks_buf signature;
+
+    ks_buf_init(&message, keys_limits.len_max);
+    ks_buf_init(&signature, KS_SIG_LEN_MAX);
+    KS_TRY(ks_json_parse_canonical(document, &keys_limits, &doc));
+    KS_TRY(keys_answer_members(ks_json_root(doc), &answer));
+    KS_TRY(ks_json_get_base64(ks_json_root(doc), "signature", &signature));
+    put_keys_answer(&answer, (struct ks_bytes){0}, &message);
+    KS_TRY(ks_buf_check(&message));
+    KS_TRY(ks_fail_prefix(
+        ks_verify(key, KS_CONTEXT_KEYS_ANSWER, ks_buf_view(&message), ks_buf_view(&signature)),
+        "key answer of the site"));
+    KS_CHECK(ks_bytes_equal(KS_BYTES(answer.request), ks_bytes_of(request_digest, 32)),
+             KS_ERR_VERIFY, "key answer of the site: it answers another request");
+    *out_answer = answer;
+out:
+    ks_json_doc_free(doc);
+    ks_buf_done(&message);
+    ks_buf_done(&signature);
+    return err;
+}

@@ -1,0 +1,153 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+#include "record/policy.h"
+
+static const struct ks_json_limits policy_limits = {.len_max = KS_POLICY_BYTES_MAX,
+                                                    .nodes_max = 4096};
+
+/* What a new policy demands: everything that this version can check offline. */
+static const enum ks_verdict_check default_require[] = {
+    KS_VERDICT_FORMAT,
+    KS_VERDICT_SIGNATURE_ED25519,
+    KS_VERDICT_SIGNATURE_MLDSA,
+    KS_VERDICT_REQUEST_CERTIFICATE,
+    KS_VERDICT_REQUEST_SIGNATURE,
+    KS_VERDICT_REQUEST_BINDING,
+    KS_VERDICT_RESULT,
+    KS_VERDICT_QUOTE_SIGNATURE,
+    KS_VERDICT_QUOTE_BINDING,
+    KS_VERDICT_QUOTE_PCR,
+    KS_VERDICT_PLATFORM_TPM,
+    KS_VERDICT_LEDGER_CHECKPOINT,
+    KS_VERDICT_LEDGER_INCLUSION,
+    KS_VERDICT_LEDGER_INTENT,
+};
+
+void ks_policy_write(const struct ks_cert *root, struct ks_bytes crl_pem, struct ks_bytes site,
+                     bool accept_simulated_tpm, struct ks_buf *out)
+{
+    struct ks_json_writer writer = ks_json_writer_of(out);
+    struct ks_buf pem;
+
+    ks_buf_init(&pem, KS_POLICY_BYTES_MAX);
+    ks_cert_to_pem(root, &pem);
+    ks_json_put_object(&writer);
+    ks_json_member_string(&writer, "crl", crl_pem);
+    ks_json_put_key(&writer, "require");
+    ks_json_put_array(&writer);
+    for (size_t i = 0; i < sizeof default_require / sizeof default_require[0]; i++) {
+        ks_json_put_text(&writer, ks_verdict_check_name(default_require[i]));
+    }
+    ks_json_put_end(&writer);
+    ks_json_member_string(&writer, "root", ks_buf_view(&pem));
+    ks_json_member_text(&writer, "schema", "ketseal.policy/1");
+    ks_json_put_key(&writer, "site");
+    ks_json_put_canonical(&writer, site);
+    ks_json_put_key(&writer, "tpm");
+    ks_json_put_array(&writer);
+    ks_json_put_text(&writer, "hardware");
+    if (accept_simulated_tpm) {
+        ks_json_put_text(&writer, "simulated");
+    }
+    ks_json_put_end(&writer);
+    ks_json_put_end(&writer);
+    ks_buf_put_text(out, "\n");
+    if (pem.err != KS_OK && out->err == KS_OK) {
+        out->err = pem.err;
+    }
+    ks_buf_done(&pem);
+}
+
+static enum ks_err parse_require(const struct ks_json *root, struct ks_policy *policy)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_json *array = NULL;
+    struct ks_bytes text = {0};
+
+    KS_TRY(ks_json_get(root, "require", KS_JSON_ARRAY, &array));
+    for (size_t i = 0; i < ks_json_count(array); i++) {
+        bool known = false;
+
+        KS_TRY(ks_json_string(ks_json_at(array, i), &text));
+        for (unsigned check = 0; check < KS_VERDICT_CHECKS; check++) {
+            if (ks_bytes_is(text, ks_verdict_check_name((enum ks_verdict_check)check))) {
+                policy->require[check] = true;
+                known = true;
+            }
+        }
+        KS_CHECK(known, KS_ERR_FORMAT, "'require': unknown check '%.*s'",
+                 (int)(text.len > 64 ? 64 : text.len), (const char *)text.data);
+    }
+    /* Without these nothing else that was checked means anything. */
+    KS_CHECK(policy->require[KS_VERDICT_FORMAT] && policy->require[KS_VERDICT_SIGNATURE_MLDSA],
+             KS_ERR_FORMAT, "'require': must hold at least format and signature.ml-dsa-65");
+out:
+    return err;
+}
+
+static enum ks_err parse_tpm(const struct ks_json *root, struct ks_policy *policy)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_json *array = NULL;
+    struct ks_bytes text = {0};
+
+    KS_TRY(ks_json_get(root, "tpm", KS_JSON_ARRAY, &array));
+    for (size_t i = 0; i < ks_json_count(array); i++) {
+        KS_TRY(ks_json_string(ks_json_at(array, i), &text));
+        if (ks_bytes_is(text, "hardware")) {
+            policy->accept_hardware_tpm = true;
+        } else {
+            KS_CHECK(ks_bytes_is(text, "simulated"), KS_ERR_FORMAT,
+                     "'tpm': expected hardware or simulated");
+            policy->accept_simulated_tpm = true;
+        }
+    }
+out:
+    return err;
+}
+
+enum ks_err ks_policy_read(const struct ks_bytes *document, struct ks_policy **out_policy)
+{
+    static const char *const names[] = {"crl", "require", "root", "schema", "site", "tpm", NULL};
+    enum ks_err err = KS_OK;
+    struct ks_json_doc *doc = NULL;
+    struct ks_policy *policy = ks_calloc(1, sizeof *policy);
+    const struct ks_json *root = NULL;
+    const struct ks_json *site = NULL;
+    struct ks_bytes text = {0};
+
+    KS_CHECK(policy != NULL, KS_ERR_NOMEM, "policy");
+    KS_TRY(ks_json_parse(*document, &policy_limits, &doc));
+    root = ks_json_root(doc);
+    KS_TRY(ks_json_get_string(root, "schema", &text));
+    KS_CHECK(ks_bytes_is(text, "ketseal.policy/1"), KS_ERR_FORMAT,
+             "'schema': expected ketseal.policy/1");
+    KS_TRY(ks_json_only(root, names));
+    KS_TRY(ks_json_get_string(root, "root", &text));
+    KS_TRY(ks_fail_prefix(ks_cert_parse_pem(text, &policy->root), "'root'"));
+    KS_TRY(ks_json_get_string(root, "crl", &text));
+    if (text.len > 0) {
+        KS_TRY(ks_fail_prefix(ks_crl_parse_pem(text, &policy->crl), "'crl'"));
+    }
+    KS_TRY(ks_json_get(root, "site", KS_JSON_OBJECT, &site));
+    KS_TRY(ks_fail_prefix(ks_site_parse(site, &policy->site), "'site'"));
+    KS_TRY(parse_require(root, policy));
+    KS_TRY(parse_tpm(root, policy));
+    *out_policy = policy;
+    policy = NULL; /* transferred */
+out:
+    ks_policy_free(policy);
+    ks_json_doc_free(doc);
+    return ks_fail_prefix(err, "policy");
+}
+
+void ks_policy_free(struct ks_policy *policy)
+{
+    if (policy == NULL) {
+        return;
+    }
+    ks_cert_free(policy->root);
+    ks_crl_free(policy->crl);
+    ks_free(policy);
+}

@@ -1,0 +1,28 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* policy.h: what an auditor trusts and demands (docs/formats/policy.md): the root of device
+ * certificates, the pinned site, which TPMs are accepted, which checks must pass. Owns everything. */
+#ifndef KS_RECORD_POLICY_H
+#define KS_RECORD_POLICY_H
+
+#include "crypto/cert.h"
+#include "ketseal/verify.h"
+#include "record/site.h"
+
+#define KS_POLICY_BYTES_MAX (1024 * 1024)
+
+struct ks_policy {
+    struct ks_cert *root;
+    struct ks_crl *crl; /* NULL when the policy has none */
+    struct ks_site site;
+    bool accept_simulated_tpm;
+    bool accept_hardware_tpm;
+    bool require[KS_VERDICT_CHECKS];
+};
+
+/* SITE is the canonical site document; CRL_PEM may be empty. */
+void ks_policy_write(const struct ks_cert *root, struct ks_bytes crl_pem, struct ks_bytes site,
+                     bool accept_simulated_tpm, struct ks_buf *out);
+
+#endif

@@ -1,0 +1,447 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+#include "record/record.h"
+
+#include "crypto/digest.h"
+#include "ketseal/circuit.h"
+
+/* --- core -------------------------------------------------------------------------------------- */
+
+static void put_time(struct ks_json_writer *writer, const char *name, uint64_t time_us)
+{
+    char text[KS_TIME_TEXT_LEN + 1];
+
+    ks_time_text(time_us, text);
+    ks_json_member_text(writer, name, text);
+}
+
+static void put_execution(const struct ks_core *core, struct ks_json_writer *writer)
+{
+    uint8_t digest[KS_SHA256_LEN];
+
+    ks_sha256(core->result, digest);
+    ks_json_put_object(writer);
+    ks_json_member_text(writer, "backend", "ketseal-statevector");
+    ks_json_member_hex(writer, "build", KS_BYTES(core->build));
+    put_time(writer, "finished_at", core->finished_us);
+    ks_json_member_string(writer, "isa", core->isa);
+    ks_json_member_text(writer, "isolation", "process");
+    ks_json_member_u64(writer, "numerics", core->numerics);
+    ks_json_member_text(writer, "precision", core->single ? "single" : "double");
+    ks_json_member_hex(writer, "result_digest", KS_BYTES(digest));
+    ks_json_put_key(writer, "result_summary");
+    ks_json_put_canonical(writer, core->result);
+    put_time(writer, "started_at", core->started_us);
+    ks_json_member_u64(writer, "threads", core->threads);
+    ks_json_put_end(writer);
+}
+
+static void put_request(const struct ks_core *core, struct ks_json_writer *writer)
+{
+    ks_json_put_object(writer);
+    ks_json_member_base64(writer, "channel", KS_BYTES(core->channel));
+    ks_json_member_u64(writer, "counter", core->counter);
+    ks_json_member_string(writer, "device", core->device);
+    ks_json_member_hex(writer, "job", KS_BYTES(core->job));
+    ks_json_member_string(writer, "key_id", core->key_id);
+    ks_json_member_string(writer, "key_source", core->key_source);
+    ks_json_member_hex(writer, "submission", KS_BYTES(core->submission));
+    ks_json_member_hex(writer, "submission_signature", KS_BYTES(core->submission_signature));
+    ks_json_put_end(writer);
+}
+
+static void put_workload(const struct ks_core *core, struct ks_json_writer *writer)
+{
+    ks_json_put_object(writer);
+    ks_json_member_text(writer, "bit_order", "clbit 0 rightmost");
+    ks_json_member_hex(writer, "circuit_hash", KS_BYTES(core->circuit_hash));
+    ks_json_member_u64(writer, "clbits", core->clbits);
+    ks_json_member_string(writer, "name", core->name);
+    ks_json_put_key(writer, "parameters");
+    ks_json_put_canonical(writer, core->parameters);
+    ks_json_member_u64(writer, "qubits", core->qubits);
+    ks_json_member_text(writer, "sdk", "ketseal");
+    ks_json_member_u64(writer, "seed", core->seed);
+    ks_json_member_text(writer, "seed_provenance", "client");
+    ks_json_member_u64(writer, "shots", core->shots);
+    ks_json_member_hex(writer, "source_digest", KS_BYTES(core->source_digest));
+    ks_json_put_end(writer);
+}
+
+void ks_core_write(const struct ks_core *core, struct ks_buf *out)
+{
+    struct ks_json_writer writer = ks_json_writer_of(out);
+
+    ks_json_put_object(&writer);
+    ks_json_put_key(&writer, "execution");
+    put_execution(core, &writer);
+    ks_json_put_key(&writer, "ledger");
+    ks_json_put_object(&writer);
+    ks_json_put_key(&writer, "checkpoint");
+    ks_json_put_object(&writer);
+    ks_json_member_hex(&writer, "root", KS_BYTES(core->checkpoint_root));
+    ks_json_member_u64(&writer, "size", core->checkpoint_size);
+    ks_json_put_end(&writer);
+    ks_json_member_u64(&writer, "intent", core->intent_index);
+    ks_json_member_string(&writer, "origin", core->origin);
+    ks_json_put_end(&writer);
+    ks_json_put_key(&writer, "platform");
+    ks_json_put_object(&writer);
+    ks_json_member_text(&writer, "backend", "process");
+    ks_json_member_hex(&writer, "event_log", KS_BYTES(core->event_log));
+    ks_json_member_text(&writer, "tpm", core->simulated_tpm ? "simulated" : "hardware");
+    ks_json_put_end(&writer);
+    ks_json_put_key(&writer, "record");
+    ks_json_put_object(&writer);
+    put_time(&writer, "created_at", core->created_us);
+    ks_json_member_text(&writer, "hash_alg", "sha256");
+    ks_json_member_text(&writer, "record_id", core->record_id);
+    ks_json_put_end(&writer);
+    ks_json_put_key(&writer, "request");
+    put_request(core, &writer);
+    ks_json_member_text(&writer, "schema_version", KS_RECORD_SCHEMA);
+    ks_json_put_key(&writer, "workload");
+    put_workload(core, &writer);
+    ks_json_put_end(&writer);
+}
+
+/* Member NAME must be exactly TEXT. */
+static enum ks_err expect_text(const struct ks_json *object, const char *name, const char *text)
+{
+    enum ks_err err = KS_OK;
+    struct ks_bytes value = {0};
+
+    KS_TRY(ks_json_get_string(object, name, &value));
+    KS_CHECK(ks_bytes_is(value, text), KS_ERR_FORMAT, "'%s': expected '%s'", name, text);
+out:
+    return err;
+}
+
+static enum ks_err get_time(const struct ks_json *object, const char *name, uint64_t *out_time_us)
+{
+    enum ks_err err = KS_OK;
+    struct ks_bytes text = {0};
+
+    KS_TRY(ks_json_get_string(object, name, &text));
+    KS_TRY(ks_fail_prefix(ks_time_parse(text, out_time_us), "'%s'", name));
+out:
+    return err;
+}
+
+/* Member NAME is FIRST or SECOND; tells which. */
+static enum ks_err get_choice(const struct ks_json *object, const char *name, const char *first,
+                              const char *second, bool *out_is_first)
+{
+    enum ks_err err = KS_OK;
+    struct ks_bytes text = {0};
+
+    KS_TRY(ks_json_get_string(object, name, &text));
+    KS_CHECK(ks_bytes_is(text, first) || ks_bytes_is(text, second), KS_ERR_FORMAT,
+             "'%s': expected '%s' or '%s'", name, first, second);
+    *out_is_first = ks_bytes_is(text, first);
+out:
+    return err;
+}
+
+static enum ks_err get_unsigned(const struct ks_json *object, const char *name, uint32_t *out_value)
+{
+    enum ks_err err = KS_OK;
+    uint64_t value = 0;
+
+    KS_TRY(ks_json_get_u64(object, name, UINT32_MAX, &value));
+    *out_value = (uint32_t)value;
+out:
+    return err;
+}
+
+static enum ks_err parse_execution(const struct ks_json *root, struct ks_buf *result,
+                                   struct ks_core *core)
+{
+    static const char *const names[] = {
+        "backend",       "build",          "finished_at", "isa",     "isolation", "numerics", "precision",
+        "result_digest", "result_summary", "started_at",  "threads", NULL};
+    enum ks_err err = KS_OK;
+    const struct ks_json *value = NULL;
+    const struct ks_json *summary = NULL;
+    uint8_t stated[KS_SHA256_LEN];
+    uint8_t digest[KS_SHA256_LEN];
+    uint32_t threads = 0;
+
+    KS_TRY(ks_json_get(root, "execution", KS_JSON_OBJECT, &value));
+    KS_TRY(ks_json_only(value, names));
+    KS_TRY(expect_text(value, "backend", "ketseal-statevector"));
+    KS_TRY(ks_json_get_hex(value, "build", core->build, sizeof core->build));
+    KS_TRY(get_time(value, "finished_at", &core->finished_us));
+    KS_TRY(ks_json_get_string(value, "isa", &core->isa));
+    KS_TRY(expect_text(value, "isolation", "process"));
+    KS_TRY(ks_json_get_u64(value, "numerics", KS_JSON_INTEGER_MAX, &core->numerics));
+    KS_TRY(get_choice(value, "precision", "single", "double", &core->single));
+    KS_TRY(get_time(value, "started_at", &core->started_us));
+    KS_TRY(get_unsigned(value, "threads", &threads));
+    core->threads = threads;
+    KS_TRY(ks_json_get(value, "result_summary", KS_JSON_OBJECT, &summary));
+    ks_json_canonical(summary, result);
+    KS_TRY(ks_buf_check(result));
+    core->result = ks_buf_view(result);
+    KS_TRY(ks_json_get_hex(value, "result_digest", stated, sizeof stated));
+    ks_sha256(core->result, digest);
+    KS_CHECK(ks_bytes_equal(KS_BYTES(stated), KS_BYTES(digest)), KS_ERR_VERIFY,
+             "'result_digest' is not the digest of 'result_summary'");
+out:
+    return ks_fail_prefix(err, "execution");
+}
+
+static enum ks_err parse_ledger_platform(const struct ks_json *root, struct ks_core *core)
+{
+    static const char *const ledger_names[] = {"checkpoint", "intent", "origin", NULL};
+    static const char *const checkpoint_names[] = {"root", "size", NULL};
+    static const char *const platform_names[] = {"backend", "event_log", "tpm", NULL};
+    enum ks_err err = KS_OK;
+    const struct ks_json *value = NULL;
+    const struct ks_json *checkpoint = NULL;
+
+    KS_TRY(ks_json_get(root, "ledger", KS_JSON_OBJECT, &value));
+    KS_TRY(ks_json_only(value, ledger_names));
+    KS_TRY(ks_json_get(value, "checkpoint", KS_JSON_OBJECT, &checkpoint));
+    KS_TRY(ks_json_only(checkpoint, checkpoint_names));
+    KS_TRY(ks_json_get_hex(checkpoint, "root", core->checkpoint_root, sizeof core->checkpoint_root));
+    KS_TRY(ks_json_get_u64(checkpoint, "size", KS_JSON_INTEGER_MAX, &core->checkpoint_size));
+    KS_TRY(ks_json_get_u64(value, "intent", KS_JSON_INTEGER_MAX, &core->intent_index));
+    KS_TRY(ks_json_get_string(value, "origin", &core->origin));
+    KS_TRY(ks_json_get(root, "platform", KS_JSON_OBJECT, &value));
+    KS_TRY(ks_json_only(value, platform_names));
+    KS_TRY(expect_text(value, "backend", "process"));
+    KS_TRY(ks_json_get_hex(value, "event_log", core->event_log, sizeof core->event_log));
+    KS_TRY(get_choice(value, "tpm", "simulated", "hardware", &core->simulated_tpm));
+out:
+    return err;
+}
+
+static enum ks_err parse_request(const struct ks_json *root, struct ks_core *core)
+{
+    static const char *const names[] = {"channel",    "counter",    "device",
+                                        "job",        "key_id",     "key_source",
+                                        "submission", "submission_signature", NULL};
+    enum ks_err err = KS_OK;
+    const struct ks_json *value = NULL;
+
+    KS_TRY(ks_json_get(root, "request", KS_JSON_OBJECT, &value));
+    KS_TRY(ks_json_only(value, names));
+    KS_TRY(ks_json_get_base64_exact(value, "channel", core->channel, sizeof core->channel));
+    KS_TRY(ks_json_get_u64(value, "counter", KS_JSON_INTEGER_MAX, &core->counter));
+    KS_TRY(ks_json_get_string(value, "device", &core->device));
+    KS_TRY(ks_json_get_hex(value, "job", core->job, sizeof core->job));
+    KS_TRY(ks_json_get_string(value, "key_id", &core->key_id));
+    KS_TRY(ks_json_get_string(value, "key_source", &core->key_source));
+    KS_TRY(ks_json_get_hex(value, "submission", core->submission, sizeof core->submission));
+    KS_TRY(ks_json_get_hex(value, "submission_signature", core->submission_signature,
+                           sizeof core->submission_signature));
+out:
+    return ks_fail_prefix(err, "request");
+}
+
+static enum ks_err parse_workload(const struct ks_json *root, struct ks_buf *parameters,
+                                  struct ks_core *core)
+{
+    static const char *const names[] = {"bit_order",       "circuit_hash", "clbits", "name",
+                                        "parameters",      "qubits",       "sdk",    "seed",
+                                        "seed_provenance", "shots",        "source_digest", NULL};
+    enum ks_err err = KS_OK;
+    const struct ks_json *value = NULL;
+    const struct ks_json *member = NULL;
+
+    KS_TRY(ks_json_get(root, "workload", KS_JSON_OBJECT, &value));
+    KS_TRY(ks_json_only(value, names));
+    KS_TRY(expect_text(value, "bit_order", "clbit 0 rightmost"));
+    KS_TRY(ks_json_get_hex(value, "circuit_hash", core->circuit_hash, sizeof core->circuit_hash));
+    KS_TRY(get_unsigned(value, "clbits", &core->clbits));
+    KS_TRY(ks_json_get_string(value, "name", &core->name));
+    KS_TRY(ks_json_get(value, "parameters", KS_JSON_OBJECT, &member));
+    ks_json_canonical(member, parameters);
+    KS_TRY(ks_buf_check(parameters));
+    core->parameters = ks_buf_view(parameters);
+    KS_TRY(get_unsigned(value, "qubits", &core->qubits));
+    KS_TRY(expect_text(value, "sdk", "ketseal"));
+    KS_TRY(ks_json_get_u64(value, "seed", KS_JSON_INTEGER_MAX, &core->seed));
+    KS_TRY(expect_text(value, "seed_provenance", "client"));
+    KS_TRY(ks_json_get_u64(value, "shots", KS_SHOTS_MAX, &core->shots));
+    KS_TRY(ks_json_get_hex(value, "source_digest", core->source_digest, sizeof core->source_digest));
+out:
+    return ks_fail_prefix(err, "workload");
+}
+
+enum ks_err ks_core_parse(const struct ks_json *value, struct ks_buf *parameters,
+                          struct ks_buf *result, struct ks_core *out_core)
+{
+    static const char *const names[] = {"execution", "ledger",         "platform", "record",
+                                        "request",   "schema_version", "workload", NULL};
+    static const char *const record_names[] = {"created_at", "hash_alg", "record_id", NULL};
+    enum ks_err err = KS_OK;
+    struct ks_core core = {0};
+    const struct ks_json *record = NULL;
+    struct ks_bytes text = {0};
+
+    KS_TRY(expect_text(value, "schema_version", KS_RECORD_SCHEMA));
+    KS_TRY(ks_json_only(value, names));
+    KS_TRY(ks_json_get(value, "record", KS_JSON_OBJECT, &record));
+    KS_TRY(ks_json_only(record, record_names));
+    KS_TRY(get_time(record, "created_at", &core.created_us));
+    KS_TRY(expect_text(record, "hash_alg", "sha256"));
+    KS_TRY(ks_json_get_string(record, "record_id", &text));
+    KS_CHECK(ks_text_is_uuid(text), KS_ERR_FORMAT, "'record_id': not a UUID");
+    ks_copy(core.record_id, text.data, text.len);
+    KS_TRY(parse_execution(value, result, &core));
+    KS_TRY(parse_ledger_platform(value, &core));
+    KS_TRY(parse_request(value, &core));
+    KS_TRY(parse_workload(value, parameters, &core));
+    *out_core = core;
+out:
+    return ks_fail_prefix(err, "core");
+}
+
+/* --- evidence and signatures --------------------------------------------------------------------- */
+
+void ks_evidence_write(const struct ks_evidence *evidence, struct ks_buf *out)
+{
+    struct ks_json_writer writer = ks_json_writer_of(out);
+
+    ks_json_put_object(&writer);
+    ks_json_member_base64(&writer, "device_certificate", evidence->device_certificate);
+    ks_json_put_key(&writer, "event_log");
+    ks_json_put_canonical(&writer, evidence->event_log);
+    ks_json_put_key(&writer, "job");
+    ks_json_put_canonical(&writer, evidence->job);
+    ks_json_put_key(&writer, "quote");
+    ks_json_put_object(&writer);
+    ks_json_member_base64(&writer, "attest", evidence->quote.attest);
+    ks_json_member_u64(&writer, "index", evidence->quote.index);
+    ks_json_put_key(&writer, "path");
+    ks_json_put_array(&writer);
+    for (size_t i = 0; i < evidence->quote.path.count; i++) {
+        ks_json_put_hex(&writer, KS_BYTES(evidence->quote.path.hashes[i]));
+    }
+    ks_json_put_end(&writer);
+    ks_json_member_base64(&writer, "signature", evidence->quote.signature);
+    ks_json_member_u64(&writer, "size", evidence->quote.size);
+    ks_json_put_end(&writer);
+    ks_json_member_base64(&writer, "signature", evidence->signature);
+    ks_json_put_key(&writer, "submission");
+    ks_json_put_canonical(&writer, evidence->submission);
+    ks_json_put_end(&writer);
+}
+
+void ks_record_digest(const uint8_t core_hash[32], const uint8_t evidence_hash[32],
+                      uint8_t out_digest[32])
+{
+    const struct ks_bytes parts[] = {
+        KS_LITERAL("ketseal/record/1\n"),
+        ks_bytes_of(core_hash, 32),
+        ks_bytes_of(evidence_hash, 32),
+    };
+    ks_sha256_parts(parts, sizeof parts / sizeof parts[0], out_digest);
+}
+
+static void put_signatures(struct ks_bytes ed25519, struct ks_bytes mldsa65, struct ks_buf *out)
+{
+    struct ks_json_writer writer = ks_json_writer_of(out);
+
+    ks_json_put_object(&writer);
+    ks_json_member_base64(&writer, "ed25519", ed25519);
+    ks_json_member_base64(&writer, "ml-dsa-65", mldsa65);
+    ks_json_put_end(&writer);
+}
+
+enum ks_err ks_record_seal(const struct ks_core *core, struct ks_bytes core_bytes,
+                           struct ks_bytes evidence_bytes, const struct ks_sign_key *ed25519,
+                           const struct ks_sign_key *mldsa65, struct ks_buf *out_record,
+                           struct ks_buf *out_entry)
+{
+    enum ks_err err = KS_OK;
+    struct ks_json_writer writer = ks_json_writer_of(out_record);
+    struct ks_buf classical;
+    struct ks_buf quantum_safe;
+    struct ks_buf signatures;
+    uint8_t core_hash[KS_SHA256_LEN];
+    uint8_t evidence_hash[KS_SHA256_LEN];
+    uint8_t signatures_hash[KS_SHA256_LEN];
+    uint8_t digest[KS_SHA256_LEN];
+
+    ks_buf_init(&classical, KS_SIG_LEN_MAX);
+    ks_buf_init(&quantum_safe, KS_SIG_LEN_MAX);
+    ks_buf_init(&signatures, (size_t)4 * KS_SIG_LEN_MAX);
+    ks_sha256(core_bytes, core_hash);
+    ks_sha256(evidence_bytes, evidence_hash);
+    ks_record_digest(core_hash, evidence_hash, digest);
+    KS_TRY(ks_sign(ed25519, "", KS_BYTES(digest), &classical));
+    KS_TRY(ks_sign(mldsa65, KS_CONTEXT_RECORD, KS_BYTES(digest), &quantum_safe));
+    put_signatures(ks_buf_view(&classical), ks_buf_view(&quantum_safe), &signatures);
+    KS_TRY(ks_buf_check(&signatures));
+    ks_sha256(ks_buf_view(&signatures), signatures_hash);
+
+    ks_json_put_object(&writer);
+    ks_json_put_key(&writer, "core");
+    ks_json_put_canonical(&writer, core_bytes);
+    ks_json_put_key(&writer, "evidence");
+    ks_json_put_canonical(&writer, evidence_bytes);
+    ks_json_put_key(&writer, "signatures");
+    ks_json_put_canonical(&writer, ks_buf_view(&signatures));
+    ks_json_put_end(&writer);
+    KS_TRY(ks_buf_check(out_record));
+    ks_entry_record_write(core, core_hash, evidence_hash, signatures_hash, out_entry);
+    KS_TRY(ks_buf_check(out_entry));
+out:
+    ks_buf_done(&classical);
+    ks_buf_done(&quantum_safe);
+    ks_buf_done(&signatures);
+    return err;
+}
+
+/* --- ledger entries ---------------------------------------------------------------------------- */
+
+void ks_entry_intent_write(uint64_t counter, struct ks_bytes device, const uint8_t job[32],
+                           const uint8_t submission[32], struct ks_buf *out)
+{
+    struct ks_json_writer writer = ks_json_writer_of(out);
+
+    ks_json_put_object(&writer);
+    ks_json_member_u64(&writer, "counter", counter);
+    ks_json_member_string(&writer, "device", device);
+    ks_json_member_hex(&writer, "job", ks_bytes_of(job, 32));
+    ks_json_member_text(&writer, "kind", "intent");
+    ks_json_member_text(&writer, "schema", "ketseal.entry/1");
+    ks_json_member_hex(&writer, "submission", ks_bytes_of(submission, 32));
+    ks_json_put_end(&writer);
+}
+
+void ks_entry_record_write(const struct ks_core *core, const uint8_t core_hash[32],
+                           const uint8_t evidence_hash[32], const uint8_t signatures_hash[32],
+                           struct ks_buf *out)
+{
+    struct ks_json_writer writer = ks_json_writer_of(out);
+
+    ks_json_put_object(&writer);
+    ks_json_member_u64(&writer, "counter", core->counter);
+    ks_json_member_string(&writer, "device", core->device);
+    ks_json_member_hex(&writer, "evidence", ks_bytes_of(evidence_hash, 32));
+    ks_json_member_u64(&writer, "intent", core->intent_index);
+    ks_json_member_text(&writer, "kind", "record");
+    ks_json_member_hex(&writer, "record", ks_bytes_of(core_hash, 32));
+    ks_json_member_text(&writer, "schema", "ketseal.entry/1");
+    ks_json_member_hex(&writer, "signatures", ks_bytes_of(signatures_hash, 32));
+    ks_json_put_end(&writer);
+}
+
+void ks_entry_abort_write(struct ks_bytes device, enum ks_err error, uint64_t intent_index,
+                          struct ks_buf *out)
+{
+    struct ks_json_writer writer = ks_json_writer_of(out);
+
+    ks_json_put_object(&writer);
+    ks_json_member_string(&writer, "device", device);
+    ks_json_member_text(&writer, "error", ks_err_name(error));
+    ks_json_member_u64(&writer, "intent", intent_index);
+    ks_json_member_text(&writer, "kind", "abort");
+    ks_json_member_text(&writer, "schema", "ketseal.entry/1");
+    ks_json_put_end(&writer);
+}

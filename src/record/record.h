@@ -1,0 +1,148 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* record.h: the execution record: core, evidence, signatures; the ledger entry it leaves; the bundle an
+ * auditor keeps. Canonical JSON throughout (docs/formats/record.md). Record bytes never change after
+ * signing. Pure: times and identifiers are arguments. */
+#ifndef KS_RECORD_RECORD_H
+#define KS_RECORD_RECORD_H
+
+#include "crypto/cert.h"
+#include "ledger/merkle.h"
+#include "record/job.h"
+#include "record/site.h"
+
+#define KS_RECORD_BYTES_MAX (32 * 1024 * 1024)
+#define KS_BUNDLE_BYTES_MAX (48 * 1024 * 1024)
+#define KS_RESULT_BYTES_MAX (8 * 1024 * 1024) /* the canonical result_summary */
+#define KS_ENTRY_BYTES_MAX 1024
+
+#define KS_RECORD_SCHEMA "ketseal-1"
+#define KS_CONTEXT_RECORD "ketseal/record/1"
+
+/* Everything that exists before H. Views borrow. */
+struct ks_core {
+    /* workload */
+    struct ks_bytes name;
+    struct ks_bytes parameters; /* canonical JSON object */
+    uint8_t circuit_hash[32];   /* SHA-256 of the canonical circuit */
+    uint8_t source_digest[32];  /* SHA-256 of the canonical program member of the job */
+    uint32_t qubits;
+    uint32_t clbits;
+    uint64_t seed;
+    uint64_t shots;
+    bool single;
+    /* execution */
+    uint8_t build[32]; /* SHA-256 of the worker that ran it */
+    struct ks_bytes isa;
+    unsigned threads;
+    uint64_t numerics;
+    struct ks_bytes result; /* result_summary, canonical JSON object */
+    uint64_t started_us;
+    uint64_t finished_us;
+    /* record */
+    char record_id[KS_UUID_TEXT_LEN + 1];
+    uint64_t created_us;
+    /* ledger, platform */
+    struct ks_bytes origin;
+    uint64_t intent_index;
+    uint64_t checkpoint_size; /* the latest that the enclave had signed before the intent */
+    uint8_t checkpoint_root[32];
+    uint8_t event_log[32]; /* SHA-256 of the canonical launch event log */
+    bool simulated_tpm;
+    /* request */
+    struct ks_bytes device;
+    struct ks_bytes key_id;
+    struct ks_bytes key_source;
+    uint8_t channel[KS_CHANNEL_LEN];
+    uint64_t counter;
+    uint8_t job[32];
+    uint8_t submission[32];           /* SHA-256 of the signed submission */
+    uint8_t submission_signature[32]; /* SHA-256 of its signature */
+};
+
+void ks_core_write(const struct ks_core *core, struct ks_buf *out);
+/* Strict: every member known, derived members (result_digest) checked (KS_ERR_VERIFY). RESULT receives
+ * the canonical result_summary, PARAMETERS the canonical parameters; the views point into them. */
+KS_MUST_CHECK enum ks_err ks_core_parse(const struct ks_json *value, struct ks_buf *parameters,
+                                        struct ks_buf *result, struct ks_core *out_core);
+
+/* One TPM quote for a batch of records: the leaf of record I is the Merkle leaf hash of its H, the
+ * qualifying data is ks_quote_extra_data of size and root (attest/quote.h). */
+struct ks_quote_evidence {
+    struct ks_bytes attest;    /* TPMS_ATTEST */
+    struct ks_bytes signature; /* TPMT_SIGNATURE */
+    uint64_t size;             /* records in the batch */
+    uint64_t index;
+    struct ks_merkle_proof path;
+};
+struct ks_evidence {
+    struct ks_bytes device_certificate; /* DER */
+    struct ks_bytes event_log;          /* canonical JSON */
+    struct ks_bytes job;                /* canonical JSON */
+    struct ks_bytes submission;         /* canonical JSON */
+    struct ks_bytes signature;          /* of the submission */
+    struct ks_quote_evidence quote;
+};
+void ks_evidence_write(const struct ks_evidence *evidence, struct ks_buf *out);
+
+/* D = SHA-256("ketseal/record/1\n" || H || SHA-256(evidence)): what both keys sign. */
+void ks_record_digest(const uint8_t core_hash[32], const uint8_t evidence_hash[32],
+                      uint8_t out_digest[32]);
+/* Signs and assembles the record, and the ledger entry that it leaves. */
+KS_MUST_CHECK enum ks_err ks_record_seal(const struct ks_core *core, struct ks_bytes core_bytes,
+                                         struct ks_bytes evidence_bytes,
+                                         const struct ks_sign_key *ed25519,
+                                         const struct ks_sign_key *mldsa65, struct ks_buf *out_record,
+                                         struct ks_buf *out_entry);
+
+/* --- ledger entries ---------------------------------------------------------------------------- */
+void ks_entry_intent_write(uint64_t counter, struct ks_bytes device, const uint8_t job[32],
+                           const uint8_t submission[32], struct ks_buf *out);
+void ks_entry_record_write(const struct ks_core *core, const uint8_t core_hash[32],
+                           const uint8_t evidence_hash[32], const uint8_t signatures_hash[32],
+                           struct ks_buf *out);
+/* A job that ended without a record: refused by the worker, cancelled, or interrupted. */
+void ks_entry_abort_write(struct ks_bytes device, enum ks_err error, uint64_t intent_index,
+                          struct ks_buf *out);
+
+/* --- bundle ------------------------------------------------------------------------------------ */
+struct ks_inclusion {
+    struct ks_bytes checkpoint; /* signed note; both paths lead to its root */
+    uint64_t index;             /* of the record's entry */
+    struct ks_merkle_proof path;
+    struct ks_merkle_proof intent_path; /* of the intent's entry, whose index the core holds */
+};
+/* RECORD is canonical; the result ends with one newline. */
+void ks_bundle_write(struct ks_bytes record, const struct ks_inclusion *inclusion, struct ks_buf *out);
+
+/* A parsed bundle; owns everything that the views point into. */
+struct ks_bundle {
+    struct ks_json_doc *doc;
+    struct ks_core core;
+    struct ks_job job;
+    struct ks_submission submission;
+    struct ks_event_log event_log;
+    struct ks_quote_evidence quote;
+    struct ks_inclusion inclusion;
+    uint8_t core_hash[32];       /* H */
+    uint8_t evidence_hash[32];
+    uint8_t signatures_hash[32];
+    struct ks_buf record;        /* canonical, as it was signed and stored */
+    struct ks_buf parameters;
+    struct ks_buf result;
+    struct ks_buf job_bytes;
+    struct ks_buf submission_bytes;
+    struct ks_buf submission_signature;
+    struct ks_buf certificate;   /* DER */
+    struct ks_buf attest;
+    struct ks_buf quote_signature;
+    struct ks_buf ed25519;
+    struct ks_buf mldsa65;
+};
+/* BYTES must be exactly what ks_bundle_write gives for some record. KS_ERR_FORMAT, KS_ERR_LIMIT;
+ * KS_ERR_VERIFY when a digest inside does not fit what it names. Checks no signature. */
+KS_MUST_CHECK enum ks_err ks_bundle_parse(struct ks_bytes bytes, struct ks_bundle **out_bundle);
+void ks_bundle_free(struct ks_bundle *bundle); /* NULL is fine */
+
+#endif

@@ -1,0 +1,542 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* The threat model in code: one function for each check, in the order of KS_VERDICT_LIST. A check gives
+ * KS_OK (pass), KS_ERR_VERIFY or KS_ERR_FORMAT (fail), and anything else means that it could not be told:
+ * then it stays not-run, and a policy that requires it is not satisfied. */
+
+#include "ketseal/verify.h"
+
+#include <stdio.h>
+
+#include "crypto/digest.h"
+#include "ledger/checkpoint.h"
+#include "ledger/ledger.h"
+#include "ledger/merkle.h"
+#include "record/policy.h"
+#include "record/record.h"
+
+struct check_info {
+    const char *name;
+    const char *covers;
+    const char *stops;
+    const char *not_proved;
+};
+
+static const struct check_info infos[KS_VERDICT_CHECKS] = {
+    [KS_VERDICT_FORMAT] =
+        {"format", "every byte of the bundle: canonical JSON, known members, digests that fit",
+         "hidden members, duplicate keys, two readings of one file",
+         "anything about who wrote it"},
+    [KS_VERDICT_SIGNATURE_ED25519] =
+        {"signature.ed25519", "core and evidence, by their digests, under the pinned Ed25519 key",
+         "a forged or changed record, as long as Ed25519 stands", "that the content is true"},
+    [KS_VERDICT_SIGNATURE_MLDSA] =
+        {"signature.ml-dsa-65", "core and evidence, by their digests, under the pinned ML-DSA-65 key",
+         "a forged or changed record, by a quantum computer too", "that the content is true"},
+    [KS_VERDICT_REQUEST_CERTIFICATE] =
+        {"request.certificate", "the device's certificate, against the policy's root and revocations",
+         "records for devices that nobody enrolled, or that were revoked",
+         "that the device was not compromised while its certificate was valid"},
+    [KS_VERDICT_REQUEST_SIGNATURE] =
+        {"request.signature", "the submission, under the device's ML-DSA-65 key",
+         "a site that invents jobs in the name of a device",
+         "that the device itself, not its operator, wanted the job"},
+    [KS_VERDICT_REQUEST_BINDING] =
+        {"request.binding", "job, submission and core: digests, device, counter, key, channel, times",
+         "a submission put to another job, site, connection or key",
+         "that the channel named is the connection used: that is the site's claim"},
+    [KS_VERDICT_RESULT] =
+        {"result", "result_summary: its digest, the lengths of its outcomes, the sum of its counts",
+         "a result changed after the fact or of another shape",
+         "that the counts are right: replay the job for that"},
+    [KS_VERDICT_QUOTE_SIGNATURE] =
+        {"quote.signature", "the TPM's attestation, under the pinned attestation key",
+         "evidence that no TPM made, or another TPM", "that the TPM was not attacked physically"},
+    [KS_VERDICT_QUOTE_BINDING] =
+        {"quote.binding", "the quote's qualifying data: the Merkle root over the hashes of the batch",
+         "an old quote put to a new record", "when exactly within the batch the record was made"},
+    [KS_VERDICT_QUOTE_PCR] =
+        {"quote.pcr", "the quoted PCR, the launch event log replayed, and the policy's reference",
+         "another enclave, worker or library than the ones the policy names",
+         "which process asked the TPM: it shows what was launched since boot"},
+    [KS_VERDICT_PLATFORM_TPM] =
+        {"platform.tpm", "the kind of TPM, as core and pinned site say",
+         "a simulated TPM passed off where hardware is demanded",
+         "the maker of the TPM: enrolment checks that"},
+    [KS_VERDICT_LEDGER_CHECKPOINT] =
+        {"ledger.checkpoint", "the checkpoint, under both pinned ledger keys",
+         "a proof in a tree that the site never published",
+         "that everybody is shown the same tree: witnesses do that"},
+    [KS_VERDICT_LEDGER_INCLUSION] =
+        {"ledger.inclusion", "the record's ledger entry, by its path to the checkpoint's root",
+         "a record kept out of the ledger, or taken out later", "that all records were logged"},
+    [KS_VERDICT_LEDGER_INTENT] =
+        {"ledger.intent", "the entry logged before the run, by its path to the same root",
+         "a run picked from many after its result was seen",
+         "when the intent was logged, beyond its order"},
+    [KS_VERDICT_LEDGER_WITNESS] =
+        {"ledger.witness", "cosignatures of independent witnesses", "a split view of the ledger",
+         "anything, in this version: it does not run"},
+    [KS_VERDICT_ANCHOR] =
+        {"anchor", "the checkpoint's anchor on a public chain", "a ledger rewritten later",
+         "anything, in this version: it does not run"},
+    [KS_VERDICT_REPLAY] =
+        {"replay", "the job, run again and compared bit for bit", "invented counts",
+         "anything here: `ketseal replay` runs it"},
+};
+
+const char *ks_verdict_check_name(enum ks_verdict_check check)
+{
+    return infos[check].name;
+}
+
+const char *ks_verdict_check_covers(enum ks_verdict_check check)
+{
+    return infos[check].covers;
+}
+
+const char *ks_verdict_check_stops(enum ks_verdict_check check)
+{
+    return infos[check].stops;
+}
+
+const char *ks_verdict_check_not_proved(enum ks_verdict_check check)
+{
+    return infos[check].not_proved;
+}
+
+/* What the checks look at. */
+struct context {
+    const struct ks_bundle *bundle;
+    const struct ks_policy *policy;
+    struct ks_bytes certificate_der;
+    struct ks_cert *device; /* NULL if it does not parse */
+    struct ks_quote_view quote;
+    bool quote_parsed;
+    struct ks_head head; /* of the checkpoint, once its signatures are good */
+    bool head_known;
+};
+
+static enum ks_err check_signature(enum ks_sig_alg alg, struct ks_bytes public_key,
+                                   const char *signature_context, const struct ks_bundle *bundle,
+                                   struct ks_bytes signature)
+{
+    enum ks_err err = KS_OK;
+    struct ks_verify_key *key = NULL;
+    uint8_t digest[KS_SHA256_LEN];
+
+    ks_record_digest(bundle->core_hash, bundle->evidence_hash, digest);
+    KS_TRY(ks_verify_key_new(alg, public_key, &key));
+    KS_TRY(ks_verify(key, signature_context, KS_BYTES(digest), signature));
+out:
+    ks_verify_key_free(key);
+    return err;
+}
+
+static enum ks_err check_ed25519(struct context *context)
+{
+    return check_signature(KS_SIG_ED25519, KS_BYTES(context->policy->site.ed25519), "",
+                           context->bundle, ks_buf_view(&context->bundle->ed25519));
+}
+
+static enum ks_err check_mldsa(struct context *context)
+{
+    return check_signature(KS_SIG_MLDSA65, KS_BYTES(context->policy->site.mldsa65), KS_CONTEXT_RECORD,
+                           context->bundle, ks_buf_view(&context->bundle->mldsa65));
+}
+
+static enum ks_err check_certificate(struct context *context)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_core *core = &context->bundle->core;
+
+    KS_TRY(ks_cert_parse_der(ks_buf_view(&context->bundle->certificate), &context->device));
+    KS_TRY(ks_cert_verify(context->device, context->policy->root, context->policy->crl,
+                          KS_CERT_DEVICE, core->created_us / 1000000));
+    KS_CHECK(ks_bytes_equal(ks_bytes_text(ks_cert_subject(context->device)), core->device),
+             KS_ERR_VERIFY, "the certificate is of '%s', the core names '%.*s'",
+             ks_cert_subject(context->device), (int)core->device.len,
+             (const char *)core->device.data);
+out:
+    return err;
+}
+
+static enum ks_err check_request_signature(struct context *context)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_bundle *bundle = context->bundle;
+    struct ks_verify_key *key = NULL;
+
+    KS_CHECK(context->device != NULL, KS_ERR_UNAVAILABLE, "no certificate to check it with");
+    KS_TRY(ks_cert_key(context->device, &key));
+    KS_CHECK(ks_verify_key_alg(key) == KS_SIG_MLDSA65, KS_ERR_VERIFY,
+             "the device's key is %s, not ML-DSA-65", ks_sig_alg_name(ks_verify_key_alg(key)));
+    KS_TRY(ks_verify(key, KS_CONTEXT_SUBMISSION, ks_buf_view(&bundle->submission_bytes),
+                     ks_buf_view(&bundle->submission_signature)));
+out:
+    ks_verify_key_free(key);
+    return err;
+}
+
+static bool digest_is(struct ks_bytes bytes, const uint8_t digest[32])
+{
+    uint8_t actual[KS_SHA256_LEN];
+
+    ks_sha256(bytes, actual);
+    return ks_bytes_equal(KS_BYTES(actual), ks_bytes_of(digest, sizeof actual));
+}
+
+/* SHA-256 of the job's canonical program member. */
+static bool source_is(const struct ks_bundle *bundle)
+{
+    uint8_t digest[KS_SHA256_LEN];
+    struct ks_buf program;
+    bool same = false;
+
+    ks_buf_init(&program, KS_JOB_BYTES_MAX);
+    ks_job_program_write(&bundle->job, &program);
+    if (program.err == KS_OK) {
+        ks_sha256(ks_buf_view(&program), digest);
+        same = ks_bytes_equal(KS_BYTES(digest), KS_BYTES(bundle->core.source_digest));
+    }
+    ks_buf_done(&program);
+    return same;
+}
+
+static enum ks_err check_request_binding(struct context *context)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_bundle *bundle = context->bundle;
+    const struct ks_core *core = &bundle->core;
+    const struct ks_job *job = &bundle->job;
+    const struct ks_submission *submission = &bundle->submission;
+    struct ks_bytes origin = ks_bytes_text(context->policy->site.origin);
+
+    KS_CHECK(digest_is(ks_buf_view(&bundle->job_bytes), core->job), KS_ERR_VERIFY,
+             "the core names another job");
+    KS_CHECK(digest_is(ks_buf_view(&bundle->job_bytes), submission->job), KS_ERR_VERIFY,
+             "the submission names another job");
+    KS_CHECK(digest_is(ks_buf_view(&bundle->submission_bytes), core->submission), KS_ERR_VERIFY,
+             "the core names another submission");
+    KS_CHECK(digest_is(ks_buf_view(&bundle->submission_signature), core->submission_signature),
+             KS_ERR_VERIFY, "the core names another signature of the submission");
+    KS_CHECK(source_is(bundle), KS_ERR_VERIFY, "'source_digest' is of another program");
+    KS_CHECK(job->shots == core->shots && job->seed == core->seed && job->single == core->single,
+             KS_ERR_VERIFY, "shots, seed or precision differ from the job's");
+    KS_CHECK(ks_bytes_equal(submission->device, core->device), KS_ERR_VERIFY,
+             "the submission is of another device");
+    KS_CHECK(submission->counter == core->counter, KS_ERR_VERIFY,
+             "the submission has another counter");
+    KS_CHECK(ks_bytes_equal(submission->key_id, core->key_id), KS_ERR_VERIFY,
+             "the submission names another key");
+    KS_CHECK(ks_bytes_equal(KS_BYTES(submission->channel), KS_BYTES(core->channel)), KS_ERR_VERIFY,
+             "the submission was made for another connection");
+    KS_CHECK(ks_bytes_equal(submission->site, origin), KS_ERR_VERIFY,
+             "the submission was made for another site");
+    KS_CHECK(ks_bytes_equal(core->origin, origin), KS_ERR_VERIFY, "the core names another ledger");
+    KS_CHECK(core->started_us <= core->finished_us && core->finished_us <= core->created_us,
+             KS_ERR_VERIFY, "the times are out of order");
+out:
+    return err;
+}
+
+static enum ks_err check_result(struct context *context)
+{
+    enum ks_err err = KS_OK;
+    static const struct ks_json_limits limits = {.len_max = KS_RESULT_BYTES_MAX,
+                                                 .nodes_max = 1024 * 1024};
+    const struct ks_core *core = &context->bundle->core;
+    struct ks_json_doc *doc = NULL;
+    const struct ks_json *result = NULL;
+    uint64_t total = 0;
+
+    KS_TRY(ks_json_parse(core->result, &limits, &doc));
+    result = ks_json_root(doc);
+    for (size_t i = 0; i < ks_json_count(result); i++) {
+        struct ks_bytes outcome = ks_json_key_at(result, i);
+        uint64_t count = 0;
+
+        KS_CHECK(outcome.len == core->clbits, KS_ERR_VERIFY, "an outcome has %zu bits, not %u",
+                 outcome.len, core->clbits);
+        for (size_t bit = 0; bit < outcome.len; bit++) {
+            KS_CHECK(outcome.data[bit] == '0' || outcome.data[bit] == '1', KS_ERR_VERIFY,
+                     "an outcome is no bit string");
+        }
+        KS_TRY(ks_json_u64(ks_json_at(result, i), core->shots, &count));
+        KS_CHECK(count >= 1 && count <= core->shots - total, KS_ERR_VERIFY,
+                 "the counts are over %llu shots", (unsigned long long)core->shots);
+        total += count;
+    }
+    KS_CHECK(total == core->shots, KS_ERR_VERIFY, "the counts add up to %llu of %llu shots",
+             (unsigned long long)total, (unsigned long long)core->shots);
+out:
+    ks_json_doc_free(doc);
+    return err;
+}
+
+static enum ks_err check_quote_signature(struct context *context)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_site *site = &context->policy->site;
+    struct ks_ak_public ak = {0};
+
+    KS_TRY(ks_quote_parse(context->bundle->quote.attest, &context->quote));
+    context->quote_parsed = true;
+    KS_TRY(ks_ak_public_parse(ks_bytes_of(site->ak, site->ak_len), &ak));
+    KS_TRY(ks_quote_check_signature(&ak, context->bundle->quote.attest,
+                                    context->bundle->quote.signature));
+    KS_TRY(ks_quote_check_signer(&ak, &context->quote));
+out:
+    return err;
+}
+
+static enum ks_err check_quote_binding(struct context *context)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_quote_evidence *quote = &context->bundle->quote;
+    uint8_t leaf[32];
+    uint8_t root[32];
+    uint8_t extra[32];
+
+    KS_CHECK(context->quote_parsed, KS_ERR_VERIFY, "the quote does not parse");
+    ks_merkle_leaf(KS_BYTES(context->bundle->core_hash), leaf);
+    KS_TRY(ks_merkle_inclusion_root(quote->index, quote->size, leaf, quote->path.hashes[0],
+                                    quote->path.count, root));
+    ks_quote_extra_data(quote->size, root, extra);
+    KS_TRY(ks_quote_check_extra(&context->quote, KS_BYTES(extra)));
+out:
+    return err;
+}
+
+/* Names the first event that differs, for people. */
+static enum ks_err compare_launch(const struct ks_event_log *actual, const struct ks_event_log *want)
+{
+    enum ks_err err = KS_OK;
+
+    for (size_t i = 0; i < want->count; i++) {
+        const uint8_t *digest = ks_event_log_find(actual, want->events[i].name);
+
+        KS_CHECK(digest != NULL, KS_ERR_VERIFY, "'%s' was not launched", want->events[i].name);
+        KS_CHECK(ks_bytes_equal(ks_bytes_of(digest, 32), KS_BYTES(want->events[i].digest)),
+                 KS_ERR_VERIFY, "another '%s' was launched than the policy names",
+                 want->events[i].name);
+    }
+    KS_CHECK(ks_event_log_equal(actual, want), KS_ERR_VERIFY,
+             "the launch differs from the policy's in its order, its PCR or by a further event");
+out:
+    return err;
+}
+
+static enum ks_err check_quote_pcr(struct context *context)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_event_log *log = &context->bundle->event_log;
+    struct ks_buf bytes;
+    uint8_t values[1][KS_PCR_DIGEST_LEN];
+
+    ks_buf_init(&bytes, KS_EVENT_LOG_MAX);
+    KS_CHECK(context->quote_parsed, KS_ERR_VERIFY, "the quote does not parse");
+    ks_event_log_write(log, &bytes);
+    KS_TRY(ks_buf_check(&bytes));
+    KS_CHECK(digest_is(ks_buf_view(&bytes), context->bundle->core.event_log), KS_ERR_VERIFY,
+             "the core names another event log");
+    KS_CHECK(log->pcr == KS_LAUNCH_PCR, KS_ERR_VERIFY, "the event log is of PCR %u", log->pcr);
+    ks_event_log_replay(log, values[0]);
+    KS_TRY(ks_quote_check_pcrs(&context->quote, UINT32_C(1) << KS_LAUNCH_PCR,
+                               (const uint8_t(*)[KS_PCR_DIGEST_LEN])values));
+    KS_TRY(compare_launch(log, &context->policy->site.event_log));
+out:
+    ks_buf_done(&bytes);
+    return err;
+}
+
+static enum ks_err check_platform_tpm(struct context *context)
+{
+    enum ks_err err = KS_OK;
+    bool simulated = context->bundle->core.simulated_tpm;
+
+    KS_CHECK(simulated == context->policy->site.simulated_tpm, KS_ERR_VERIFY,
+             "the core and the pinned site disagree on the kind of TPM");
+    KS_CHECK(simulated ? context->policy->accept_simulated_tpm : context->policy->accept_hardware_tpm,
+             KS_ERR_VERIFY, "the policy does not accept a %s TPM", simulated ? "simulated" : "hardware");
+out:
+    return err;
+}
+
+static enum ks_err check_checkpoint(struct context *context)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_site *site = &context->policy->site;
+    struct ks_bytes origin = ks_bytes_text(site->origin);
+    struct ks_note_key *keys[2] = {NULL, NULL};
+    /* Exact: a line by anybody else would be bytes that nothing binds. */
+    struct ks_note_trust trust = {.keys = (const struct ks_note_key *const *)keys, .count = 2,
+                                  .exact = true};
+    struct ks_checkpoint_opened opened;
+
+    KS_TRY(ks_note_key_new(origin, KS_NOTE_ED25519, KS_BYTES(site->note_ed25519), &keys[0]));
+    KS_TRY(ks_note_key_new(origin, KS_NOTE_COSIGNED_MLDSA44, KS_BYTES(site->note_mldsa44), &keys[1]));
+    KS_TRY(ks_checkpoint_open(context->bundle->inclusion.checkpoint, origin, &trust, &opened));
+    context->head.size = opened.checkpoint.size;
+    ks_copy(context->head.root, opened.checkpoint.root, sizeof context->head.root);
+    context->head_known = true;
+out:
+    ks_note_key_free(keys[0]);
+    ks_note_key_free(keys[1]);
+    return err;
+}
+
+static enum ks_err check_inclusion(struct context *context)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_bundle *bundle = context->bundle;
+    const struct ks_inclusion *inclusion = &bundle->inclusion;
+    struct ks_buf entry;
+    uint8_t leaf[32];
+
+    ks_buf_init(&entry, KS_ENTRY_BYTES_MAX);
+    KS_CHECK(context->head_known, KS_ERR_VERIFY, "there is no good checkpoint to check it against");
+    ks_entry_record_write(&bundle->core, bundle->core_hash, bundle->evidence_hash,
+                          bundle->signatures_hash, &entry);
+    KS_TRY(ks_buf_check(&entry));
+    ks_merkle_leaf(ks_buf_view(&entry), leaf);
+    KS_TRY(ks_merkle_check_inclusion(inclusion->index, context->head.size, leaf, inclusion->path.hashes[0],
+                                     inclusion->path.count, context->head.root));
+out:
+    ks_buf_done(&entry);
+    return err;
+}
+
+static enum ks_err check_intent(struct context *context)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_bundle *bundle = context->bundle;
+    const struct ks_core *core = &bundle->core;
+    struct ks_buf entry;
+    uint8_t leaf[32];
+
+    ks_buf_init(&entry, KS_ENTRY_BYTES_MAX);
+    KS_CHECK(context->head_known, KS_ERR_VERIFY, "there is no good checkpoint to check it against");
+    KS_CHECK(core->intent_index < bundle->inclusion.index, KS_ERR_VERIFY,
+             "the intent was logged after the record");
+    KS_CHECK(core->checkpoint_size <= core->intent_index, KS_ERR_VERIFY,
+             "the checkpoint before the intent already covers it");
+    ks_entry_intent_write(core->counter, core->device, core->job, core->submission, &entry);
+    KS_TRY(ks_buf_check(&entry));
+    ks_merkle_leaf(ks_buf_view(&entry), leaf);
+    KS_TRY(ks_merkle_check_inclusion(core->intent_index, context->head.size, leaf,
+                                     bundle->inclusion.intent_path.hashes[0],
+                                     bundle->inclusion.intent_path.count, context->head.root));
+out:
+    ks_buf_done(&entry);
+    return err;
+}
+
+/* KS_OK passes, "false" and "malformed" fail; anything else could not be told. Hands on what should stop
+ * the verification itself. */
+static enum ks_err settle(struct ks_verdict_item *item, enum ks_err err)
+{
+    if (err == KS_OK) {
+        item->state = KS_PASS;
+        item->reason[0] = '\0';
+        return KS_OK;
+    }
+    item->state = err == KS_ERR_VERIFY || err == KS_ERR_FORMAT || err == KS_ERR_LIMIT ? KS_FAIL
+                                                                                      : KS_NOT_RUN;
+    (void)snprintf(item->reason, sizeof item->reason, "%s", ks_err_detail());
+    return err == KS_ERR_NOMEM || err == KS_ERR_INTERNAL ? err : KS_OK;
+}
+
+static void set_reason(struct ks_verdict *verdict, enum ks_verdict_check check, const char *reason)
+{
+    (void)snprintf(verdict->checks[check].reason, sizeof verdict->checks[check].reason, "%s", reason);
+}
+
+static void describe(const struct ks_bundle *bundle, const struct context *context,
+                     struct ks_verdict *verdict)
+{
+    const struct ks_core *core = &bundle->core;
+
+    (void)snprintf(verdict->record_id, sizeof verdict->record_id, "%s", core->record_id);
+    (void)snprintf(verdict->device, sizeof verdict->device, "%.*s", (int)core->device.len,
+                   (const char *)core->device.data);
+    (void)snprintf(verdict->origin, sizeof verdict->origin, "%.*s", (int)core->origin.len,
+                   (const char *)core->origin.data);
+    verdict->ledger_index = bundle->inclusion.index;
+    verdict->ledger_size = context->head_known ? context->head.size : 0;
+    ks_copy(verdict->record_hash, bundle->core_hash, sizeof verdict->record_hash);
+}
+
+static enum ks_err run_checks(struct context *context, struct ks_verdict *verdict)
+{
+    static const struct {
+        enum ks_verdict_check check;
+        enum ks_err (*run)(struct context *context);
+    } table[] = {
+        {KS_VERDICT_SIGNATURE_ED25519, check_ed25519},
+        {KS_VERDICT_SIGNATURE_MLDSA, check_mldsa},
+        {KS_VERDICT_REQUEST_CERTIFICATE, check_certificate},
+        {KS_VERDICT_REQUEST_SIGNATURE, check_request_signature},
+        {KS_VERDICT_REQUEST_BINDING, check_request_binding},
+        {KS_VERDICT_RESULT, check_result},
+        {KS_VERDICT_QUOTE_SIGNATURE, check_quote_signature},
+        {KS_VERDICT_QUOTE_BINDING, check_quote_binding},
+        {KS_VERDICT_QUOTE_PCR, check_quote_pcr},
+        {KS_VERDICT_PLATFORM_TPM, check_platform_tpm},
+        {KS_VERDICT_LEDGER_CHECKPOINT, check_checkpoint},
+        {KS_VERDICT_LEDGER_INCLUSION, check_inclusion},
+        {KS_VERDICT_LEDGER_INTENT, check_intent},
+    };
+    enum ks_err err = KS_OK;
+
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        KS_TRY(settle(&verdict->checks[table[i].check], table[i].run(context)));
+    }
+out:
+    return err;
+}
+
+/* All that POLICY requires has passed, or KS_ERR_VERIFY naming the first that has not. */
+static enum ks_err conclude(const struct ks_policy *policy, const struct ks_verdict *verdict)
+{
+    enum ks_err err = KS_OK;
+
+    for (unsigned i = 0; i < KS_VERDICT_CHECKS; i++) {
+        const struct ks_verdict_item *item = &verdict->checks[i];
+
+        /* A check that failed is never overlooked, required or not: it means tampering. */
+        KS_CHECK(item->state != KS_FAIL, KS_ERR_VERIFY, "%s: %s", infos[i].name, item->reason);
+        KS_CHECK(!policy->require[i] || item->state == KS_PASS, KS_ERR_VERIFY,
+                 "%s: required by the policy, but not run: %s", infos[i].name, item->reason);
+    }
+out:
+    return err;
+}
+
+enum ks_err ks_bundle_verify(const struct ks_bytes *bytes, const struct ks_policy *policy,
+                             struct ks_verdict *out_verdict)
+{
+    enum ks_err err = KS_OK;
+    struct ks_bundle *bundle = NULL;
+    struct context context = {.policy = policy};
+
+    *out_verdict = (struct ks_verdict){0};
+    for (unsigned i = 0; i < KS_VERDICT_CHECKS; i++) {
+        set_reason(out_verdict, (enum ks_verdict_check)i, "not reached: the bundle is malformed");
+    }
+    set_reason(out_verdict, KS_VERDICT_LEDGER_WITNESS, "this version has no witnesses");
+    set_reason(out_verdict, KS_VERDICT_ANCHOR, "this version has no anchors");
+    set_reason(out_verdict, KS_VERDICT_REPLAY, "run `ketseal replay`");
+    KS_TRY(settle(&out_verdict->checks[KS_VERDICT_FORMAT], ks_bundle_parse(*bytes, &bundle)));
+    if (bundle != NULL) {
+        context.bundle = bundle;
+        KS_TRY(run_checks(&context, out_verdict));
+        describe(bundle, &context, out_verdict);
+    }
+    KS_TRY(conclude(policy, out_verdict));
+out:
+    ks_cert_free(context.device);
+    ks_bundle_free(bundle);
+    return err;
+}

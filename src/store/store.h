@@ -1,0 +1,127 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* store.h: the truth of a site: jobs, ledger entries, records, checkpoints, in one SQLite
+ * database, ketseal.db (WAL, synchronous=FULL; docs/formats/store.md). What a commit returned
+ * OK for survives any crash; what it did not is either there or not, whole. Hides SQL. One
+ * writer connection, used by one thread; any number of readers, each used by one thread. Opened
+ * before the sandbox closes; afterwards it touches only files in the database's own directory.
+ */
+#ifndef KS_STORE_STORE_H
+#define KS_STORE_STORE_H
+
+#include "base/mem.h"
+#include "base/text.h"
+
+#define KS_STORE_ENTRY_MAX       1024               /* bytes of a ledger entry */
+#define KS_STORE_RECORD_MAX      (64 * 1024 * 1024) /* bytes of a record */
+#define KS_STORE_DEVICE_MAX      100                /* characters of a device id */
+#define KS_STORE_IDEMPOTENCY_MAX 64                 /* characters of an idempotency key */
+#define KS_STORE_DETAIL_MAX      512
+#define KS_STORE_NOTE_MAX        65536 /* bytes of a checkpoint note */
+#define KS_STORE_PAGE_MAX        1000
+
+struct ks_store;
+struct ks_store_reader;
+
+struct ks_store_options {
+    uint32_t version; /* 1 */
+    const char
+        *directory;  /* created if absent, mode 0700 (with a VFS of its own: never touched) */
+    const char *vfs; /* SQLite VFS name; NULL for the default: tests put a crashing one here */
+    uint32_t wal_pages; /* pages in the WAL before it is folded into the database; 0: 1000 */
+};
+
+enum ks_job_state {
+    KS_JOB_ACCEPTED = 1, /* intent durable, not yet answered by the enclave */
+    KS_JOB_DONE = 2,     /* record durable */
+    KS_JOB_FAILED = 3,   /* error kept */
+    KS_JOB_CANCELLED = 4,
+};
+const char *ks_job_state_name(enum ks_job_state state);
+
+struct ks_store_job {
+    char id[KS_UUID_TEXT_LEN + 1];
+    char device[KS_STORE_DEVICE_MAX + 1];
+    char idempotency[KS_STORE_IDEMPOTENCY_MAX + 1]; /* "" for none */
+    enum ks_job_state state;
+    uint8_t job_digest[32];
+    uint64_t created_us;
+    uint64_t finished_us;  /* 0 until it ends */
+    uint64_t intent_index; /* ledger index of the intent */
+    uint64_t result_index; /* of the record or abort entry; valid in DONE, FAILED, CANCELLED */
+    enum ks_err error;     /* FAILED */
+    char detail[KS_STORE_DETAIL_MAX + 1];
+};
+
+KS_MUST_CHECK enum ks_err ks_store_open(const struct ks_store_options *options,
+                                        struct ks_store **out_store);
+void ks_store_close(
+    struct ks_store *store); /* NULL is fine; an open transaction is rolled back */
+
+/* --- writing: one transaction is one group commit
+ * ------------------------------------------------ */
+KS_MUST_CHECK enum ks_err ks_store_begin(struct ks_store *store);
+/* Appends ENTRY at the next ledger index (gapless from 0), its leaf hash beside it. */
+KS_MUST_CHECK enum ks_err ks_store_append(struct ks_store *store, struct ks_bytes entry,
+                                          const uint8_t leaf[32], uint64_t *out_index);
+/* Inserts JOB in state ACCEPTED. KS_ERR_CONFLICT when the id, or (device, idempotency) exists.
+ */
+KS_MUST_CHECK enum ks_err ks_store_job_insert(struct ks_store *store,
+                                              const struct ks_store_job *job);
+/* ACCEPTED -> DONE with its record, or -> FAILED / CANCELLED; KS_ERR_CONFLICT from any other
+ * state. */
+KS_MUST_CHECK enum ks_err ks_store_job_done(struct ks_store *store, const char *id,
+                                            uint64_t finished_us, uint64_t result_index,
+                                            struct ks_bytes record);
+KS_MUST_CHECK enum ks_err ks_store_job_end(struct ks_store *store, const char *id,
+                                           enum ks_job_state state, uint64_t finished_us,
+                                           uint64_t result_index, enum ks_err error,
+                                           const char *detail);
+/* The site's checkpoint note at SIZE; replaces none: KS_ERR_CONFLICT if one is there for that
+ * size with other bytes. */
+KS_MUST_CHECK enum ks_err ks_store_checkpoint_put(struct ks_store *store, uint64_t size,
+                                                  struct ks_bytes note);
+/* Durable when this returns KS_OK; on an error the transaction is rolled back. */
+KS_MUST_CHECK enum ks_err ks_store_commit(struct ks_store *store);
+void ks_store_rollback(struct ks_store *store); /* without a transaction: nothing */
+
+/* --- reading: sees committed transactions only
+ * --------------------------------------------------- */
+KS_MUST_CHECK enum ks_err ks_store_reader_new(const struct ks_store_options *options,
+                                              struct ks_store_reader **out_reader);
+void ks_store_reader_free(struct ks_store_reader *reader); /* NULL is fine */
+KS_MUST_CHECK enum ks_err ks_store_size(struct ks_store_reader *reader, uint64_t *out_size);
+/* Entry INDEX; KS_ERR_NOT_FOUND past the end. Appends to OUT. */
+KS_MUST_CHECK enum ks_err ks_store_entry(struct ks_store_reader *reader, uint64_t index,
+                                         struct ks_buf *out);
+/* Calls VISIT for entries [first, first + count) in order, stopping at its first error. */
+typedef enum ks_err (*ks_store_visit)(void *context, uint64_t index, struct ks_bytes entry,
+                                      const uint8_t leaf[32]);
+KS_MUST_CHECK enum ks_err ks_store_entries(struct ks_store_reader *reader, uint64_t first,
+                                           uint64_t count, ks_store_visit visit, void *context);
+KS_MUST_CHECK enum ks_err ks_store_job(struct ks_store_reader *reader, const char *id,
+                                       struct ks_store_job *out_job);
+KS_MUST_CHECK enum ks_err ks_store_job_by_idempotency(struct ks_store_reader *reader,
+                                                      const char *device,
+                                                      const char *idempotency,
+                                                      struct ks_store_job *out_job);
+/* At most COUNT jobs of DEVICE (NULL: all) in descending order of (created_us, id), starting
+ * after AFTER (an id; NULL: from the newest). */
+KS_MUST_CHECK enum ks_err ks_store_jobs(struct ks_store_reader *reader, const char *device,
+                                        const char *after, size_t count,
+                                        struct ks_store_job *out_jobs, size_t *out_count);
+/* Jobs in state ACCEPTED, oldest first: at start these were interrupted. */
+KS_MUST_CHECK enum ks_err ks_store_jobs_open(struct ks_store_reader *reader, size_t count,
+                                             struct ks_store_job *out_jobs, size_t *out_count);
+KS_MUST_CHECK enum ks_err ks_store_record(struct ks_store_reader *reader, const char *job_id,
+                                          struct ks_buf *out);
+/* The newest checkpoint; KS_ERR_NOT_FOUND before the first. */
+KS_MUST_CHECK enum ks_err ks_store_checkpoint(struct ks_store_reader *reader,
+                                              uint64_t *out_size, struct ks_buf *out_note);
+/* SQLite's own integrity check and ours: entries gapless, leaf hashes 32 bytes, each DONE job
+ * has its record, each job's indices are below the size. KS_ERR_VERIFY names the first thing
+ * that is wrong. */
+KS_MUST_CHECK enum ks_err ks_store_check(struct ks_store_reader *reader);
+
+#endif

@@ -1,0 +1,527 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+#include "tpm/tpm.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <tss2/tss2_esys.h>
+#include <tss2/tss2_mu.h>
+#include <tss2/tss2_rc.h>
+
+#include "base/sys.h"
+#include "tpm/internal.h"
+
+#define RANDOM_CHUNK_MAX                                                                       \
+    64 /* bytes of one TPM2_GetRandom; TPMs give at most their largest digest */
+#define PCR_READ_ROUNDS 4 /* attempts at a set of values that nobody extends meanwhile */
+#define PCR_SELECT_LEN  3 /* KS_PCR_COUNT bits */
+_Static_assert(KS_PCR_COUNT == 8 * PCR_SELECT_LEN, "the selection covers all PCRs");
+
+struct ks_tpm {
+    int fd;
+    struct ks_tcti tcti;
+    ESYS_CONTEXT *esys;
+    struct ks_tpm_info info;
+    ESYS_TR ak; /* ESYS_TR_NONE until ks_tpm_ak_open */
+    uint8_t ak_public[KS_AK_PUBLIC_MAX];
+    size_t ak_public_len;
+    bool quoting; /* between quote_start and quote_finish */
+};
+
+/* The key template; docs/formats/quote.md has it field by field, and changing one byte gives
+ * every TPM another key. unique.x is SHA-256("ketseal/ak/1"): it sets our key apart from others
+ * made from the same seed with the same attributes. */
+static const TPM2B_PUBLIC ak_template = {
+    .publicArea =
+        {
+            .type = TPM2_ALG_ECC,
+            .nameAlg = TPM2_ALG_SHA256,
+            .objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
+                                TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |
+                                TPMA_OBJECT_NODA | TPMA_OBJECT_RESTRICTED |
+                                TPMA_OBJECT_SIGN_ENCRYPT,
+            .parameters.eccDetail =
+                {
+                    .symmetric.algorithm = TPM2_ALG_NULL,
+                    .scheme = {.scheme = TPM2_ALG_ECDSA,
+                               .details.ecdsa.hashAlg = TPM2_ALG_SHA256},
+                    .curveID = TPM2_ECC_NIST_P256,
+                    .kdf.scheme = TPM2_ALG_NULL,
+                },
+            .unique.ecc = {.x = {.size = 32,
+                                 .buffer = {0xc0, 0x70, 0xc4, 0x93, 0xff, 0x28, 0x73, 0xfa,
+                                            0xb8, 0x94, 0x08, 0x15, 0x42, 0x86, 0xfc, 0x76,
+                                            0x92, 0x13, 0xcd, 0xe4, 0x31, 0xa5, 0x9c, 0xcb,
+                                            0xb1, 0xc8, 0x89, 0x9f, 0xfe, 0xda, 0xb4, 0xaa}},
+                           .y = {.size = 32}},
+        },
+};
+
+/* Vendor ids (TCG Vendor ID Registry) behind which there is software, or a hypervisor, and no
+ * chip of its own. MSFT also names Pluton, a real one; erring this way only costs an explicit
+ * policy line. */
+static const char *const simulated_makers[] = {
+    "IBM",  /* libtpms and the reference simulator: swtpm, QEMU */
+    "XYZ",  /* older builds of the reference simulator */
+    "MSFT", /* Hyper-V, the Microsoft simulator */
+    "GOOG", /* Google Cloud's virtual TPM */
+    "AMZN", /* EC2's virtual TPM */
+    "VMW",  /* VMware */
+};
+
+/* KS_OK, or the library's or TPM's code RC as one error about the command WHAT. */
+static enum ks_err result(const struct ks_tpm *tpm, TSS2_RC rc, const char *what)
+{
+    if (rc == TSS2_RC_SUCCESS) {
+        return KS_OK;
+    }
+    if ((rc & ~TSS2_RC_LAYER_MASK) == TSS2_BASE_RC_MEMORY && (rc & TSS2_RC_LAYER_MASK) != 0) {
+        return ks_fail(KS_ERR_NOMEM, "TPM %s: out of memory", what);
+    }
+    return ks_fail(KS_ERR_IO, "TPM %s: %s (0x%08x)%s", what, Tss2_RC_Decode(rc), (unsigned)rc,
+                   tpm->tcti.dead ? "; the TPM ended or kept silent, its connection is given up"
+                                  : "");
+}
+
+static void selection_of(uint32_t mask, TPML_PCR_SELECTION *out_selection)
+{
+    *out_selection = (TPML_PCR_SELECTION){
+        .count = 1,
+        .pcrSelections[0] = {.hash = TPM2_ALG_SHA256, .sizeofSelect = PCR_SELECT_LEN},
+    };
+    for (unsigned i = 0; i < PCR_SELECT_LEN; i++) {
+        out_selection->pcrSelections[0].pcrSelect[i] = (uint8_t)(mask >> (8 * i));
+    }
+}
+
+/* --- open, close
+ * --------------------------------------------------------------------------------- */
+
+static uint32_t property(const TPML_TAGGED_TPM_PROPERTY *list, TPM2_PT name)
+{
+    for (uint32_t i = 0; i < list->count && i < TPM2_MAX_TPM_PROPERTIES; i++) {
+        if (list->tpmProperty[i].property == name) {
+            return list->tpmProperty[i].value;
+        }
+    }
+    return 0;
+}
+
+/* Four big-endian characters; trailing spaces and NULs go, anything unprintable becomes '?'. */
+static size_t put_characters(uint32_t value, char *target)
+{
+    size_t len = 0;
+
+    for (unsigned i = 0; i < 4; i++) {
+        uint8_t character = (uint8_t)(value >> (24 - 8 * i));
+        target[i] = character >= 0x20 && character < 0x7f ? (char)character : '?';
+        if (character != 0 && character != ' ') {
+            len = i + 1;
+        }
+    }
+    ks_zero(target + len, 4 - len);
+    return len;
+}
+
+static enum ks_err read_info(struct ks_tpm *tpm)
+{
+    enum ks_err err = KS_OK;
+    TPMS_CAPABILITY_DATA *data = NULL;
+    TPMI_YES_NO more;
+    const TPML_TAGGED_TPM_PROPERTY *list;
+    struct ks_tpm_info *info = &tpm->info;
+    size_t vendor_len = 0;
+
+    KS_TRY(result(tpm,
+                  Esys_GetCapability(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                                     TPM2_CAP_TPM_PROPERTIES, TPM2_PT_MANUFACTURER,
+                                     TPM2_PT_FIRMWARE_VERSION_2 - TPM2_PT_MANUFACTURER + 1,
+                                     &more, &data),
+                  "properties"));
+    KS_CHECK(data->capability == TPM2_CAP_TPM_PROPERTIES, KS_ERR_IO,
+             "TPM properties: an answer to another question");
+    list = &data->data.tpmProperties;
+    (void)put_characters(property(list, TPM2_PT_MANUFACTURER), info->manufacturer);
+    for (TPM2_PT i = 0; i < 4; i++) {
+        vendor_len += put_characters(property(list, TPM2_PT_VENDOR_STRING_1 + i),
+                                     info->vendor + vendor_len);
+    }
+    info->firmware = (uint64_t)property(list, TPM2_PT_FIRMWARE_VERSION_1) << 32 |
+                     property(list, TPM2_PT_FIRMWARE_VERSION_2);
+    info->kind = tpm->tcti.socket ? KS_TPM_SIMULATED : KS_TPM_HARDWARE;
+    for (size_t i = 0; i < sizeof simulated_makers / sizeof simulated_makers[0]; i++) {
+        if (ks_bytes_is(ks_bytes_text(info->manufacturer), simulated_makers[i])) {
+            info->kind = KS_TPM_SIMULATED;
+        }
+    }
+out:
+    Esys_Free(data);
+    return err;
+}
+
+/* Frees the key slots that an earlier holder of this connection left behind when it was killed:
+ * a TPM has as few as three, and the next keys would find none (TPM_RC_OBJECT_MEMORY). */
+static enum ks_err flush_leftovers(struct ks_tpm *tpm)
+{
+    enum ks_err err = KS_OK;
+    TPMS_CAPABILITY_DATA *data = NULL;
+    TPMI_YES_NO more;
+
+    KS_TRY(result(tpm,
+                  Esys_GetCapability(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                                     TPM2_CAP_HANDLES, TPM2_TRANSIENT_FIRST,
+                                     TPM2_MAX_CAP_HANDLES, &more, &data),
+                  "handles"));
+    KS_CHECK(data->capability == TPM2_CAP_HANDLES &&
+                 data->data.handles.count <= TPM2_MAX_CAP_HANDLES,
+             KS_ERR_IO, "TPM handles: an answer to another question");
+    for (uint32_t i = 0; i < data->data.handles.count; i++) {
+        ESYS_TR object = ESYS_TR_NONE;
+
+        KS_TRY(result(tpm,
+                      Esys_TR_FromTPMPublic(tpm->esys, data->data.handles.handle[i],
+                                            ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &object),
+                      "handles"));
+        KS_TRY(result(tpm, Esys_FlushContext(tpm->esys, object), "flush"));
+    }
+out:
+    Esys_Free(data);
+    return err;
+}
+
+enum ks_err ks_tpm_open_fd(int fd, unsigned timeout_ms, struct ks_tpm **out_tpm)
+{
+    enum ks_err err = KS_OK;
+    struct ks_tpm *tpm = NULL;
+    struct stat info;
+
+    KS_CHECK(timeout_ms <= INT_MAX / 2, KS_ERR_USAGE, "TPM timeout of %u ms", timeout_ms);
+    KS_CHECK(fstat(fd, &info) == 0, KS_ERR_IO, "TPM descriptor %d: %s", fd, strerror(errno));
+    KS_CHECK(S_ISSOCK(info.st_mode) || S_ISCHR(info.st_mode), KS_ERR_USAGE,
+             "TPM descriptor %d: neither a socket nor a character device", fd);
+    tpm = ks_calloc(1, sizeof *tpm);
+    KS_CHECK(tpm != NULL, KS_ERR_NOMEM, "TPM context");
+    tpm->fd = -1; /* the caller's until success */
+    tpm->ak = ESYS_TR_NONE;
+    ks_tcti_init(&tpm->tcti, fd, S_ISSOCK(info.st_mode),
+                 timeout_ms != 0 ? timeout_ms : KS_TPM_TIMEOUT_MS);
+    KS_TRY(result(tpm, Esys_Initialize(&tpm->esys, (TSS2_TCTI_CONTEXT *)&tpm->tcti, NULL),
+                  "library"));
+    /* For the _Finish calls; the transport ends the wait. */
+    KS_TRY(result(tpm, Esys_SetTimeout(tpm->esys, TSS2_TCTI_TIMEOUT_BLOCK), "library"));
+    KS_TRY(read_info(tpm));
+    KS_TRY(flush_leftovers(tpm));
+    tpm->fd = fd;
+    *out_tpm = tpm;
+    tpm = NULL;
+out:
+    ks_tpm_close(tpm);
+    return err;
+}
+
+/* Collects the answer of a started quote. */
+static TSS2_RC finish(struct ks_tpm *tpm, TPM2B_ATTEST **out_attest,
+                      TPMT_SIGNATURE **out_signature)
+{
+    TSS2_RC rc;
+
+    /* TRY_AGAIN: the TPM was busy and the library has sent the command again, a bounded number
+     * of times. */
+    do {
+        rc = Esys_Quote_Finish(tpm->esys, out_attest, out_signature);
+    } while ((rc & ~TSS2_RC_LAYER_MASK) == TSS2_BASE_RC_TRY_AGAIN);
+    tpm->quoting = false;
+    return rc;
+}
+
+void ks_tpm_close(struct ks_tpm *tpm)
+{
+    TPM2B_ATTEST *attest = NULL;
+    TPMT_SIGNATURE *signature = NULL;
+
+    if (tpm == NULL) {
+        return;
+    }
+    if (tpm->quoting) {
+        (void)finish(tpm, &attest, &signature); /* nobody wants it any more */
+        Esys_Free(attest);
+        Esys_Free(signature);
+    }
+    if (tpm->ak != ESYS_TR_NONE && !tpm->tcti.dead) {
+        /* A lost key slot is freed by the next reset; there is nobody to tell. */
+        (void)Esys_FlushContext(tpm->esys, tpm->ak);
+    }
+    Esys_Finalize(&tpm->esys); /* takes NULL */
+    ks_fd_close(&tpm->fd);
+    ks_free(tpm);
+}
+
+int ks_tpm_fd(const struct ks_tpm *tpm)
+{
+    return tpm->fd;
+}
+
+const struct ks_tpm_info *ks_tpm_info(const struct ks_tpm *tpm)
+{
+    return &tpm->info;
+}
+
+const char *ks_tpm_kind_name(enum ks_tpm_kind kind)
+{
+    return kind == KS_TPM_HARDWARE ? "hardware" : "simulated";
+}
+
+/* --- random, PCRs, clock
+ * ------------------------------------------------------------------------- */
+
+enum ks_err ks_tpm_random(struct ks_tpm *tpm, void *out, size_t len)
+{
+    enum ks_err err = KS_OK;
+    uint8_t *target = out;
+    size_t done = 0;
+
+    KS_ASSERT(!tpm->quoting);
+    while (done < len) {
+        TPM2B_DIGEST *digest = NULL;
+        uint16_t want =
+            (uint16_t)(len - done < RANDOM_CHUNK_MAX ? len - done : RANDOM_CHUNK_MAX);
+        TSS2_RC rc =
+            Esys_GetRandom(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, want, &digest);
+        size_t got = rc == TSS2_RC_SUCCESS ? digest->size : 0;
+
+        if (got > 0 && got <= want) {
+            ks_copy(target + done, digest->buffer, got);
+            ks_wipe(digest, sizeof *digest);
+        }
+        Esys_Free(digest);
+        KS_TRY(result(tpm, rc, "random"));
+        KS_CHECK(got > 0 && got <= want, KS_ERR_IO, "TPM random: %zu bytes, asked for %u", got,
+                 (unsigned)want);
+        done += got;
+    }
+out:
+    if (err != KS_OK) {
+        ks_wipe(out, len);
+    }
+    return err;
+}
+
+enum ks_err ks_tpm_pcr_extend(struct ks_tpm *tpm, unsigned pcr,
+                              const uint8_t digest[KS_PCR_DIGEST_LEN])
+{
+    TPML_DIGEST_VALUES values = {.count = 1, .digests[0].hashAlg = TPM2_ALG_SHA256};
+
+    KS_ASSERT(pcr < KS_PCR_COUNT && !tpm->quoting);
+    ks_copy(values.digests[0].digest.sha256, digest, KS_PCR_DIGEST_LEN);
+    return result(tpm,
+                  Esys_PCR_Extend(tpm->esys, ESYS_TR_PCR0 + pcr, ESYS_TR_PASSWORD, ESYS_TR_NONE,
+                                  ESYS_TR_NONE, &values),
+                  "PCR extend");
+}
+
+/* Reads as many PCRs of MASK as the TPM returns at once (8 at most) to their places in VALUES,
+ * which holds those of ALL. *OUT_READ tells which. */
+static enum ks_err read_some(struct ks_tpm *tpm, uint32_t all, uint32_t mask,
+                             uint8_t (*values)[KS_PCR_DIGEST_LEN], uint32_t *out_read,
+                             uint32_t *out_update)
+{
+    enum ks_err err = KS_OK;
+    TPML_PCR_SELECTION want;
+    TPML_PCR_SELECTION *have = NULL;
+    TPML_DIGEST *digests = NULL;
+    uint32_t have_mask = 0;
+    uint32_t next = 0;
+
+    selection_of(mask, &want);
+    KS_TRY(result(tpm,
+                  Esys_PCR_Read(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &want,
+                                out_update, &have, &digests),
+                  "PCR read"));
+    KS_CHECK(have->count == 1 && have->pcrSelections[0].hash == TPM2_ALG_SHA256 &&
+                 have->pcrSelections[0].sizeofSelect == PCR_SELECT_LEN,
+             KS_ERR_IO, "TPM PCR read: an answer about another bank");
+    for (unsigned i = 0; i < PCR_SELECT_LEN; i++) {
+        have_mask |= (uint32_t)have->pcrSelections[0].pcrSelect[i] << (8 * i);
+    }
+    KS_CHECK(have_mask != 0 && (have_mask & ~mask) == 0 &&
+                 ks_pcr_mask_count(have_mask) == digests->count,
+             KS_ERR_IO,
+             "TPM PCR read: asked for mask 0x%06x, got %u values for 0x%06x; is the "
+             "sha256 bank active?",
+             (unsigned)mask, (unsigned)digests->count, (unsigned)have_mask);
+    for (unsigned pcr = 0; pcr < KS_PCR_COUNT; pcr++) {
+        if ((have_mask & 1u << pcr) != 0) {
+            const TPM2B_DIGEST *digest = &digests->digests[next++];
+            KS_CHECK(digest->size == KS_PCR_DIGEST_LEN, KS_ERR_IO,
+                     "TPM PCR read: PCR %u has %u bytes", pcr, (unsigned)digest->size);
+            ks_copy(values[ks_pcr_mask_count(all & ((1u << pcr) - 1))], digest->buffer,
+                    KS_PCR_DIGEST_LEN);
+        }
+    }
+    *out_read = have_mask;
+out:
+    Esys_Free(have);
+    Esys_Free(digests);
+    return err;
+}
+
+enum ks_err ks_tpm_pcr_read(struct ks_tpm *tpm, uint32_t mask,
+                            uint8_t (*out_values)[KS_PCR_DIGEST_LEN])
+{
+    enum ks_err err = KS_OK;
+    uint8_t values[KS_PCR_COUNT][KS_PCR_DIGEST_LEN];
+    bool steady = false;
+
+    KS_ASSERT(mask != 0 && mask < 1u << KS_PCR_COUNT && !tpm->quoting);
+    for (unsigned round = 0; round < PCR_READ_ROUNDS && !steady; round++) {
+        uint32_t left = mask;
+        uint32_t first_update = 0;
+
+        steady = true;
+        while (left != 0) {
+            uint32_t update = 0;
+            uint32_t got = 0;
+
+            KS_TRY(read_some(tpm, mask, left, values, &got, &update));
+            if (left == mask) {
+                first_update = update;
+            }
+            steady = steady && update == first_update;
+            left &= ~got;
+        }
+    }
+    KS_CHECK(steady, KS_ERR_UNAVAILABLE, "TPM PCR read: others keep extending PCRs");
+    ks_copy(out_values, values, (size_t)ks_pcr_mask_count(mask) * KS_PCR_DIGEST_LEN);
+out:
+    return err;
+}
+
+enum ks_err ks_tpm_clock(struct ks_tpm *tpm, struct ks_tpm_clock *out_clock)
+{
+    enum ks_err err = KS_OK;
+    TPMS_TIME_INFO *time = NULL;
+
+    KS_ASSERT(!tpm->quoting);
+    KS_TRY(result(tpm,
+                  Esys_ReadClock(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &time),
+                  "clock"));
+    *out_clock = (struct ks_tpm_clock){
+        .clock_ms = time->clockInfo.clock,
+        .reset_count = time->clockInfo.resetCount,
+        .restart_count = time->clockInfo.restartCount,
+        .safe = time->clockInfo.safe == TPM2_YES,
+    };
+out:
+    Esys_Free(time);
+    return err;
+}
+
+/* --- attestation key, quotes
+ * --------------------------------------------------------------------- */
+
+enum ks_err ks_tpm_ak_open(struct ks_tpm *tpm)
+{
+    enum ks_err err = KS_OK;
+    const TPM2B_SENSITIVE_CREATE sensitive = {0}; /* empty password */
+    const TPM2B_DATA outside = {0};
+    const TPML_PCR_SELECTION creation_pcrs = {0};
+    ESYS_TR ak = ESYS_TR_NONE;
+    TPM2B_PUBLIC *public_area = NULL;
+    struct ks_ak_public parsed;
+    uint8_t bytes[KS_AK_PUBLIC_MAX];
+    size_t len = 0;
+
+    KS_ASSERT(!tpm->quoting);
+    if (tpm->ak != ESYS_TR_NONE) {
+        return KS_OK;
+    }
+    KS_TRY(result(tpm,
+                  Esys_CreatePrimary(tpm->esys, ESYS_TR_RH_ENDORSEMENT, ESYS_TR_PASSWORD,
+                                     ESYS_TR_NONE, ESYS_TR_NONE, &sensitive, &ak_template,
+                                     &outside, &creation_pcrs, &ak, &public_area, NULL, NULL,
+                                     NULL),
+                  "attestation key"));
+    KS_TRY(result(
+        tpm, Tss2_MU_TPMT_PUBLIC_Marshal(&public_area->publicArea, bytes, sizeof bytes, &len),
+        "attestation key"));
+    /* What a verifier would refuse must not be used at all. */
+    KS_TRY(ks_ak_public_parse(ks_bytes_of(bytes, len), &parsed));
+    ks_copy(tpm->ak_public, bytes, len);
+    tpm->ak_public_len = len;
+    tpm->ak = ak;
+    ak = ESYS_TR_NONE;
+out:
+    if (ak != ESYS_TR_NONE) {
+        (void)Esys_FlushContext(tpm->esys, ak); /* the first error is the one to tell */
+    }
+    Esys_Free(public_area);
+    return err;
+}
+
+void ks_tpm_ak_public(const struct ks_tpm *tpm, struct ks_buf *out_public)
+{
+    KS_ASSERT(tpm->ak != ESYS_TR_NONE);
+    ks_buf_put(out_public, ks_bytes_of(tpm->ak_public, tpm->ak_public_len));
+}
+
+enum ks_err ks_tpm_quote_start(struct ks_tpm *tpm, struct ks_bytes extra_data,
+                               uint32_t pcr_mask)
+{
+    enum ks_err err = KS_OK;
+    TPM2B_DATA extra = {0};
+    const TPMT_SIG_SCHEME key_scheme = {.scheme = TPM2_ALG_NULL}; /* the key's own */
+    TPML_PCR_SELECTION selection;
+
+    KS_ASSERT(tpm->ak != ESYS_TR_NONE && !tpm->quoting);
+    KS_ASSERT(pcr_mask != 0 && pcr_mask < 1u << KS_PCR_COUNT);
+    KS_CHECK(extra_data.len <= KS_QUOTE_EXTRA_MAX, KS_ERR_LIMIT,
+             "TPM quote: %zu bytes of extra data, limit %d", extra_data.len,
+             KS_QUOTE_EXTRA_MAX);
+    extra.size = (uint16_t)extra_data.len;
+    ks_copy(extra.buffer, extra_data.data, extra_data.len);
+    selection_of(pcr_mask, &selection);
+    KS_TRY(result(tpm,
+                  Esys_Quote_Async(tpm->esys, tpm->ak, ESYS_TR_PASSWORD, ESYS_TR_NONE,
+                                   ESYS_TR_NONE, &extra, &key_scheme, &selection),
+                  "quote"));
+    tpm->quoting = true;
+out:
+    return err;
+}
+
+enum ks_err ks_tpm_quote_finish(struct ks_tpm *tpm, struct ks_buf *out_attest,
+                                struct ks_buf *out_signature)
+{
+    enum ks_err err = KS_OK;
+    TPM2B_ATTEST *attest = NULL;
+    TPMT_SIGNATURE *signature = NULL;
+    uint8_t bytes[KS_TPM_SIGNATURE_MAX];
+    size_t len = 0;
+
+    KS_ASSERT(tpm->quoting);
+    KS_TRY(result(tpm, finish(tpm, &attest, &signature), "quote"));
+    KS_TRY(result(tpm, Tss2_MU_TPMT_SIGNATURE_Marshal(signature, bytes, sizeof bytes, &len),
+                  "quote signature"));
+    ks_buf_put(out_attest, ks_bytes_of(attest->attestationData, attest->size));
+    ks_buf_put(out_signature, ks_bytes_of(bytes, len));
+    KS_TRY(ks_buf_check(out_attest));
+    KS_TRY(ks_buf_check(out_signature));
+out:
+    Esys_Free(attest);
+    Esys_Free(signature);
+    return err;
+}
+
+enum ks_err ks_tpm_quote(struct ks_tpm *tpm, struct ks_bytes extra_data, uint32_t pcr_mask,
+                         struct ks_buf *out_attest, struct ks_buf *out_signature)
+{
+    enum ks_err err = KS_OK;
+
+    KS_TRY(ks_tpm_quote_start(tpm, extra_data, pcr_mask));
+    KS_TRY(ks_tpm_quote_finish(tpm, out_attest, out_signature));
+out:
+    return err;
+}

@@ -1,0 +1,638 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* A real swtpm from start to death. Exits with 77 (skipped) where there is none. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <poll.h>
+#include <pty.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "attest/eventlog.h"
+#include "base/sys.h"
+#include "crypto/digest.h"
+#include "tpm/tpm.h"
+
+#define TIMEOUT_MS   5000
+#define EXIT_WAIT_US 5000000
+#define MASK_14      (1u << KS_LAUNCH_PCR)
+
+struct machine {
+    char dir[64]; /* state */
+    pid_t pid;
+    struct ks_tpm *tpm;
+};
+
+static void boot(struct machine *machine)
+{
+    int fd = -1;
+
+    if (ks_tpm_start_swtpm(NULL, machine->dir, &fd, &machine->pid) != KS_OK ||
+        ks_tpm_open_fd(fd, TIMEOUT_MS, &machine->tpm) != KS_OK) {
+        fail_msg("%s", ks_err_detail());
+    }
+}
+
+static void new_dir(char target[64])
+{
+    assert_true(snprintf(target, 64, "/tmp/ketseal-test-XXXXXX") < 64);
+    assert_non_null(mkdtemp(target));
+}
+
+/* It must end by itself once nobody holds the socket. */
+static void wait_for_exit(pid_t pid)
+{
+    uint64_t start_us = ks_clock_monotonic_us();
+    int status;
+
+    while (waitpid(pid, &status, WNOHANG) == 0) {
+        if (ks_clock_monotonic_us() - start_us > EXIT_WAIT_US) {
+            (void)kill(pid, SIGKILL);
+            (void)waitpid(pid, &status, 0);
+            fail_msg("swtpm still runs after its socket was closed");
+        }
+        (void)usleep(1000);
+    }
+}
+
+static void halt(struct machine *machine)
+{
+    ks_tpm_close(machine->tpm);
+    machine->tpm = NULL;
+    wait_for_exit(machine->pid);
+}
+
+static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *position)
+{
+    (void)info;
+    (void)kind;
+    (void)position;
+    return remove(path);
+}
+
+static void remove_dir(const char *dir)
+{
+    assert_int_equal(strncmp(dir, "/tmp/ketseal-test-", 18), 0);
+    assert_int_equal(nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+static int set_up(void **state)
+{
+    struct machine *machine = calloc(1, sizeof *machine);
+
+    assert_non_null(machine);
+    new_dir(machine->dir);
+    boot(machine);
+    *state = machine;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct machine *machine = *state;
+
+    if (machine->tpm != NULL) {
+        halt(machine);
+    }
+    remove_dir(machine->dir);
+    free(machine);
+    return 0;
+}
+
+static void assert_ok(enum ks_err err)
+{
+    if (err != KS_OK) {
+        fail_msg("%s: %s (%s)", ks_err_name(err), ks_err_detail(), ks_err_where());
+    }
+}
+
+static void assert_says(enum ks_err err, enum ks_err want, const char *part)
+{
+    assert_int_equal(err, want);
+    if (strstr(ks_err_detail(), part) == NULL) {
+        fail_msg("\"%s\" has no \"%s\"", ks_err_detail(), part);
+    }
+}
+
+static void test_info(void **state)
+{
+    const struct machine *machine = *state;
+    const struct ks_tpm_info *info = ks_tpm_info(machine->tpm);
+
+    assert_int_equal(info->kind, KS_TPM_SIMULATED);
+    assert_string_equal(ks_tpm_kind_name(info->kind), "simulated");
+    assert_string_equal(info->manufacturer, "IBM");
+    assert_non_null(strstr(info->vendor, "TPM"));
+    assert_int_not_equal(info->firmware, 0);
+}
+
+static void test_random(void **state)
+{
+    const struct machine *machine = *state;
+    static const size_t sizes[] = {0, 1, 32, 63, 64, 65, 1000};
+    uint8_t bytes[1001];
+    unsigned seen[256] = {0};
+    unsigned distinct = 0;
+
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        memset(bytes, 0xa5, sizeof bytes);
+        assert_ok(ks_tpm_random(machine->tpm, bytes, sizes[i]));
+        assert_int_equal(bytes[sizes[i]], 0xa5); /* not a byte too many */
+    }
+    for (size_t i = 0; i < 1000; i++) {
+        distinct += seen[bytes[i]]++ == 0;
+    }
+    assert_true(distinct > 200); /* about 251 of 256 expected; every chunk was filled */
+}
+
+static void test_extend_and_read(void **state)
+{
+    const struct machine *machine = *state;
+    const uint8_t digest[KS_PCR_DIGEST_LEN] = {1, 2, 3};
+    uint8_t values[KS_PCR_COUNT][KS_PCR_DIGEST_LEN];
+    uint8_t want[2 * KS_PCR_DIGEST_LEN] = {0};
+    uint8_t extended[KS_PCR_DIGEST_LEN];
+
+    ks_copy(want + KS_PCR_DIGEST_LEN, digest, sizeof digest);
+    ks_sha256(KS_BYTES(want), extended);
+    assert_ok(ks_tpm_pcr_extend(machine->tpm, KS_LAUNCH_PCR, digest));
+    assert_ok(ks_tpm_pcr_read(machine->tpm, MASK_14, values));
+    assert_memory_equal(values[0], extended, sizeof extended);
+
+    /* All of them take three commands. PC Client TPM Profile: after a reset, 17 to 22 are ones.
+     */
+    assert_ok(ks_tpm_pcr_read(machine->tpm, 0xffffff, values));
+    for (unsigned pcr = 0; pcr < KS_PCR_COUNT; pcr++) {
+        uint8_t plain[KS_PCR_DIGEST_LEN];
+        memset(plain, pcr >= 17 && pcr <= 22 ? 0xff : 0, sizeof plain);
+        assert_memory_equal(values[pcr], pcr == KS_LAUNCH_PCR ? extended : plain, sizeof plain);
+    }
+    /* Sparse, in ascending order. */
+    assert_ok(ks_tpm_pcr_read(machine->tpm, MASK_14 | 1u << 17 | 1u << 3, values));
+    assert_int_equal(values[0][0], 0);
+    assert_memory_equal(values[1], extended, sizeof extended);
+    assert_int_equal(values[2][0], 0xff);
+}
+
+static void read_ak(struct ks_tpm *tpm, struct ks_buf *out)
+{
+    ks_buf_init(out, KS_AK_PUBLIC_MAX);
+    assert_ok(ks_tpm_ak_open(tpm));
+    assert_ok(ks_tpm_ak_open(tpm)); /* the second does nothing */
+    ks_tpm_ak_public(tpm, out);
+    assert_ok(ks_buf_check(out));
+}
+
+static void test_ak_survives_restart(void **state)
+{
+    struct machine *machine = *state;
+    struct machine other = {0};
+    struct ks_tpm_clock before;
+    struct ks_tpm_clock after;
+    struct ks_buf first;
+    struct ks_buf second;
+    struct ks_buf foreign;
+    uint8_t value[1][KS_PCR_DIGEST_LEN];
+    const uint8_t zero[KS_PCR_DIGEST_LEN] = {0};
+    const uint8_t digest[KS_PCR_DIGEST_LEN] = {9};
+
+    read_ak(machine->tpm, &first);
+    assert_ok(ks_tpm_clock(machine->tpm, &before));
+    assert_ok(ks_tpm_pcr_extend(machine->tpm, KS_LAUNCH_PCR, digest));
+    halt(machine);
+    boot(machine);
+    read_ak(machine->tpm, &second);
+    assert_true(ks_bytes_equal(ks_buf_view(&first), ks_buf_view(&second)));
+    assert_ok(ks_tpm_clock(machine->tpm, &after));
+    assert_int_equal(after.reset_count, before.reset_count + 1);
+    assert_int_equal(after.restart_count, 0);
+    assert_ok(ks_tpm_pcr_read(machine->tpm, MASK_14, value));
+    assert_memory_equal(value[0], zero, sizeof zero); /* a reset is the only way back */
+
+    new_dir(other.dir);
+    boot(&other);
+    read_ak(other.tpm, &foreign);
+    assert_false(ks_bytes_equal(ks_buf_view(&first), ks_buf_view(&foreign)));
+    halt(&other);
+    remove_dir(other.dir);
+    ks_buf_done(&first);
+    ks_buf_done(&second);
+    ks_buf_done(&foreign);
+}
+
+struct quote {
+    struct ks_ak_public ak;
+    struct ks_buf attest;
+    struct ks_buf signature;
+};
+
+static void quote_init(struct quote *quote, struct ks_tpm *tpm)
+{
+    struct ks_buf ak;
+
+    read_ak(tpm, &ak);
+    assert_ok(ks_ak_public_parse(ks_buf_view(&ak), &quote->ak));
+    ks_buf_done(&ak);
+    ks_buf_init(&quote->attest, KS_ATTEST_MAX);
+    ks_buf_init(&quote->signature, KS_TPM_SIGNATURE_MAX);
+}
+
+static void quote_done(struct quote *quote)
+{
+    ks_buf_done(&quote->attest);
+    ks_buf_done(&quote->signature);
+}
+
+static void test_quote_is_checked_offline(void **state)
+{
+    const struct machine *machine = *state;
+    struct ks_event_log log;
+    struct quote quote;
+    struct ks_quote_view view;
+    struct ks_tpm_clock clock;
+    uint8_t values[1][KS_PCR_DIGEST_LEN];
+    uint8_t actual[1][KS_PCR_DIGEST_LEN];
+    uint8_t digest[KS_PCR_DIGEST_LEN] = {7};
+    struct ks_quote_expect expect = {
+        .extra_data = KS_LITERAL("a record's hash"),
+        .pcr_mask = MASK_14,
+        .pcr_values = (const uint8_t(*)[KS_PCR_DIGEST_LEN])values,
+    };
+
+    quote_init(&quote, machine->tpm);
+    ks_event_log_init(&log, KS_LAUNCH_PCR, NULL);
+    assert_ok(ks_event_log_add(&log, "ketseal-enclave", digest));
+    digest[0] = 8;
+    assert_ok(ks_event_log_add(&log, "ketseal-worker", digest));
+    for (size_t i = 0; i < log.count; i++) {
+        assert_ok(ks_tpm_pcr_extend(machine->tpm, log.pcr, log.events[i].digest));
+    }
+    ks_event_log_replay(&log, values[0]);
+    assert_ok(ks_tpm_pcr_read(machine->tpm, MASK_14, actual));
+    assert_memory_equal(values, actual, sizeof values);
+
+    assert_ok(ks_tpm_quote(machine->tpm, expect.extra_data, MASK_14, &quote.attest,
+                           &quote.signature));
+    assert_ok(ks_quote_check(&quote.ak, ks_buf_view(&quote.attest),
+                             ks_buf_view(&quote.signature), &expect, &view));
+    assert_ok(ks_tpm_clock(machine->tpm, &clock));
+    assert_int_equal(view.reset_count, clock.reset_count);
+    assert_int_equal(view.restart_count, clock.restart_count);
+    assert_int_equal(view.firmware_version, ks_tpm_info(machine->tpm)->firmware);
+    assert_true(view.clock_ms <= clock.clock_ms);
+
+    /* The same platform after one more program was measured. */
+    assert_ok(ks_tpm_pcr_extend(machine->tpm, KS_LAUNCH_PCR, digest));
+    ks_buf_clear(&quote.attest);
+    ks_buf_clear(&quote.signature);
+    assert_ok(ks_tpm_quote(machine->tpm, expect.extra_data, MASK_14, &quote.attest,
+                           &quote.signature));
+    assert_says(ks_quote_check(&quote.ak, ks_buf_view(&quote.attest),
+                               ks_buf_view(&quote.signature), &expect, NULL),
+                KS_ERR_VERIFY, "quote PCRs");
+    expect.extra_data = KS_LITERAL("another's");
+    assert_says(ks_quote_check(&quote.ak, ks_buf_view(&quote.attest),
+                               ks_buf_view(&quote.signature), &expect, NULL),
+                KS_ERR_VERIFY, "quote extra data");
+    quote_done(&quote);
+}
+
+static void test_quote_in_two_halves(void **state)
+{
+    const struct machine *machine = *state;
+    struct quote quote;
+    uint8_t extra[KS_QUOTE_EXTRA_MAX + 1] = {1};
+    uint8_t values[1][KS_PCR_DIGEST_LEN] = {{0}};
+    const struct ks_quote_expect expect = {
+        .extra_data = ks_bytes_of(extra, KS_QUOTE_EXTRA_MAX),
+        .pcr_mask = MASK_14,
+        .pcr_values = (const uint8_t(*)[KS_PCR_DIGEST_LEN])values,
+    };
+
+    quote_init(&quote, machine->tpm);
+    assert_says(ks_tpm_quote_start(machine->tpm, KS_BYTES(extra), MASK_14), KS_ERR_LIMIT,
+                "65 bytes");
+    for (unsigned i = 0; i < 100; i++) {
+        struct pollfd poll_fd = {.fd = ks_tpm_fd(machine->tpm), .events = POLLIN};
+
+        extra[5] = (uint8_t)i;
+        ks_buf_clear(&quote.attest);
+        ks_buf_clear(&quote.signature);
+        assert_ok(ks_tpm_quote_start(machine->tpm, expect.extra_data, MASK_14));
+        assert_int_equal(poll(&poll_fd, 1, TIMEOUT_MS), 1);
+        assert_ok(ks_tpm_quote_finish(machine->tpm, &quote.attest, &quote.signature));
+        assert_ok(ks_quote_check(&quote.ak, ks_buf_view(&quote.attest),
+                                 ks_buf_view(&quote.signature), &expect, NULL));
+    }
+    /* Closing in the middle is fine; the tear-down waits for swtpm's end. */
+    assert_ok(ks_tpm_quote_start(machine->tpm, expect.extra_data, MASK_14));
+    quote_done(&quote);
+}
+
+/* A TPM has three slots for loaded keys: each close must free ours. */
+static void test_close_frees_the_slot(void **state)
+{
+    struct machine *machine = *state;
+
+    for (unsigned i = 0; i < 8; i++) {
+        int copy = fcntl(ks_tpm_fd(machine->tpm), F_DUPFD_CLOEXEC, 0);
+
+        assert_true(copy >= 0);
+        assert_ok(ks_tpm_ak_open(machine->tpm));
+        ks_tpm_close(machine->tpm);
+        assert_ok(ks_tpm_open_fd(copy, TIMEOUT_MS, &machine->tpm));
+    }
+}
+
+/* A holder that is killed flushes nothing; the next one on the same connection must not run
+ * out. */
+static void test_killed_holders_leave_no_keys(void **state)
+{
+    struct machine *machine = *state;
+
+    for (unsigned i = 0; i < 5; i++) {
+        int status;
+        pid_t holder = fork();
+
+        assert_true(holder >= 0);
+        if (holder == 0) {
+            struct ks_tpm *tpm = NULL;
+            bool done = ks_tpm_open_fd(ks_tpm_fd(machine->tpm), TIMEOUT_MS, &tpm) == KS_OK &&
+                        ks_tpm_ak_open(tpm) == KS_OK;
+            _exit(done ? 0 : 1); /* as if killed: nothing is closed properly */
+        }
+        assert_int_equal(waitpid(holder, &status, 0), holder);
+        assert_int_equal(status, 0);
+    }
+}
+
+static void test_dead_tpm_is_an_error(void **state)
+{
+    struct machine *machine = *state;
+    struct quote quote;
+    uint8_t bytes[32];
+    uint64_t start_us;
+
+    quote_init(&quote, machine->tpm);
+    assert_ok(ks_tpm_quote_start(machine->tpm, KS_LITERAL("x"), MASK_14));
+    assert_int_equal(kill(machine->pid, SIGKILL), 0);
+    assert_int_equal(waitpid(machine->pid, NULL, 0), machine->pid);
+    start_us = ks_clock_monotonic_us();
+    /* The answer may have come before the end. */
+    (void)!ks_tpm_quote_finish(machine->tpm, &quote.attest, &quote.signature);
+    memset(bytes, 1, sizeof bytes);
+    assert_says(ks_tpm_random(machine->tpm, bytes, sizeof bytes), KS_ERR_IO, "TPM random");
+    assert_non_null(strstr(ks_err_detail(), "the TPM ended or kept silent"));
+    assert_int_equal(bytes[0] | bytes[31], 0);
+    assert_says(ks_tpm_quote_start(machine->tpm, KS_LITERAL("x"), MASK_14), KS_ERR_IO, "quote");
+    assert_true(ks_clock_monotonic_us() - start_us < 1000000);
+    ks_tpm_close(machine->tpm);
+    machine->tpm = NULL;
+    quote_done(&quote);
+}
+
+static void test_silent_tpm_runs_into_the_timeout(void **state)
+{
+    struct machine *machine = *state;
+    int copy = fcntl(ks_tpm_fd(machine->tpm), F_DUPFD_CLOEXEC, 0);
+    uint8_t bytes[32];
+    uint64_t start_us;
+    uint64_t spent_us;
+
+    ks_tpm_close(machine->tpm);
+    machine->tpm = NULL;
+    assert_ok(ks_tpm_open_fd(copy, 300, &machine->tpm));
+    assert_int_equal(kill(machine->pid, SIGSTOP), 0);
+    start_us = ks_clock_monotonic_us();
+    assert_says(ks_tpm_random(machine->tpm, bytes, sizeof bytes), KS_ERR_IO, "TPM random");
+    spent_us = ks_clock_monotonic_us() - start_us;
+    assert_true(spent_us >= 290000 && spent_us < 2000000);
+    assert_int_equal(kill(machine->pid, SIGCONT), 0);
+    /* The late answer must not be taken for the next one's. */
+    assert_says(ks_tpm_random(machine->tpm, bytes, sizeof bytes), KS_ERR_IO, "TPM random");
+}
+
+/* Answers that no TPM gives, lying ready in the socket. */
+static void test_broken_answers(void **state)
+{
+    static const struct {
+        const char *what;
+        size_t len;
+        uint8_t bytes[16];
+    } table[] = {
+        {"end of stream", 0, {0}},
+        {"cut header", 4, {0x80, 0x01, 0, 0}},
+        {"size below the header", 10, {0x80, 0x01, 0, 0, 0, 9, 0, 0, 0, 0}},
+        {"size zero", 10, {0x80, 0x01, 0, 0, 0, 0, 0, 0, 0, 0}},
+        {"size above all limits", 10, {0x80, 0x01, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0}},
+        {"more than its size", 12, {0x80, 0x01, 0, 0, 0, 10, 0, 0, 0, 0, 1, 2}},
+        {"less than its size", 10, {0x80, 0x01, 0, 0, 0, 12, 0, 0, 0, 0}},
+        {"success without a body", 10, {0x80, 0x01, 0, 0, 0, 10, 0, 0, 0, 0}},
+        {"TPM_RC_FAILURE", 10, {0x80, 0x01, 0, 0, 0, 10, 0, 0, 1, 1}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        int ends[2];
+        struct ks_tpm *tpm = NULL;
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        assert_ok(ks_fd_write(ends[1], ks_bytes_of(table[i].bytes, table[i].len), "socket"));
+        assert_int_equal(shutdown(ends[1], SHUT_WR), 0);
+        enum ks_err err = ks_tpm_open_fd(ends[0], 2000, &tpm);
+        if (err != KS_ERR_IO || tpm != NULL) {
+            fail_msg("%s: %s", table[i].what, ks_err_name(err));
+        }
+        /* Still the caller's. */
+        assert_true(fcntl(ends[0], F_GETFD) >= 0);
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+    }
+}
+
+static void test_child_inherits_nothing(void **state)
+{
+    struct machine *machine = *state;
+    char path[64];
+    char target[256];
+    ssize_t len;
+
+    halt(machine);
+    assert_int_equal(dup2(2, 60), 60); /* not close-on-exec: someone was careless */
+    boot(machine);
+    assert_ok(ks_tpm_ak_open(machine->tpm)); /* it has answered, so it has been executed */
+    assert_true(snprintf(path, sizeof path, "/proc/%d/fd/60", (int)machine->pid) > 0);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_true(snprintf(path, sizeof path, "/proc/%d/fd/3", (int)machine->pid) > 0);
+    len = readlink(path, target, sizeof target);
+    assert_true(len > 7 && strncmp(target, "socket:", 7) == 0);
+    assert_int_equal(getpgid(machine->pid), machine->pid);
+    assert_true(fcntl(ks_tpm_fd(machine->tpm), F_GETFD) & FD_CLOEXEC);
+    (void)close(60);
+}
+
+/* Damaged state: an error at open, and the reason where the header says. */
+static void test_broken_state(void **state)
+{
+    struct machine *machine = *state;
+    char path[128];
+    struct ks_buf text;
+    struct ks_tpm *tpm = NULL;
+    int fd = -1;
+
+    halt(machine);
+    assert_true(snprintf(path, sizeof path, "%s/tpm2-00.permall", machine->dir) > 0);
+    ks_buf_init(&text, 100000);
+    assert_ok(ks_file_read(path, 100000, &text));
+    assert_true(text.len > 100);
+    memset(text.data + 50, 'x', 15);
+    assert_ok(ks_file_write(path, ks_buf_view(&text), 0600));
+    assert_ok(ks_tpm_start_swtpm(NULL, machine->dir, &fd, &machine->pid));
+    assert_says(ks_tpm_open_fd(fd, TIMEOUT_MS, &tpm), KS_ERR_IO, "TPM properties");
+    ks_fd_close(&fd);
+    wait_for_exit(machine->pid);
+    ks_buf_clear(&text);
+    assert_true(snprintf(path, sizeof path, "%s/" KS_SWTPM_LOG, machine->dir) > 0);
+    assert_ok(ks_file_read(path, 100000, &text));
+    ks_buf_put_u8(&text, 0);
+    assert_non_null(strstr((const char *)text.data, "Could not initialize"));
+    ks_buf_done(&text);
+}
+
+static void test_start_refusals(void **state)
+{
+    char dir[64];
+    char path[128];
+    struct stat info;
+    int fd = -1;
+    pid_t pid = -1;
+
+    (void)state;
+    new_dir(dir);
+    assert_true(snprintf(path, sizeof path, "%s/a,b", dir) > 0);
+    assert_says(ks_tpm_start_swtpm(NULL, path, &fd, &pid), KS_ERR_USAGE, "comma");
+    assert_says(ks_tpm_start_swtpm(NULL, "", &fd, &pid), KS_ERR_USAGE, "empty");
+    assert_true(snprintf(path, sizeof path, "%s/new", dir) > 0);
+    assert_says(ks_tpm_start_swtpm("/nonexistent/swtpm", path, &fd, &pid), KS_ERR_IO,
+                "start '/nonexistent/swtpm': No such file or directory");
+    assert_int_equal(stat(path, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0700);
+    assert_int_equal(chmod(path, 0750), 0);
+    assert_says(ks_tpm_start_swtpm(NULL, path, &fd, &pid), KS_ERR_DENIED, "0700");
+    assert_int_equal(fd, -1);
+    assert_int_equal(pid, -1);
+    remove_dir(dir);
+}
+
+static void test_device_refusals(void **state)
+{
+    int fd = -1;
+    struct ks_tpm *tpm = NULL;
+
+    (void)state;
+    assert_says(ks_tpm_open_device("/nonexistent/tpm", &fd), KS_ERR_IO, "/nonexistent/tpm");
+    assert_says(ks_tpm_open_device("/proc/self/comm", &fd), KS_ERR_USAGE,
+                "no character device");
+    assert_int_equal(fd, -1);
+    assert_ok(ks_tpm_open_device("/dev/null", &fd)); /* a device, but no TPM */
+    assert_says(ks_tpm_open_fd(fd, TIMEOUT_MS, &tpm), KS_ERR_IO, "TPM properties");
+    assert_null(tpm);
+    (void)close(fd);
+    fd = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_says(ks_tpm_open_fd(fd, TIMEOUT_MS, &tpm), KS_ERR_USAGE, "neither a socket");
+    (void)close(fd);
+}
+
+/* A TPM behind a character device: a raw pseudo-terminal with swtpm at its other side. */
+static void test_character_device(void **state)
+{
+    char dir[64];
+    char argument[96];
+    char name[64];
+    int master = -1;
+    int slave = -1;
+    int fd = -1;
+    struct termios raw = {0};
+    struct ks_tpm *tpm = NULL;
+    struct quote quote;
+    uint8_t bytes[500];
+
+    (void)state;
+    new_dir(dir);
+    assert_true(snprintf(argument, sizeof argument, "dir=%s", dir) > 0);
+    cfmakeraw(&raw);
+    raw.c_cc[VMIN] = 1;
+    assert_int_equal(openpty(&master, &slave, name, &raw, NULL), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        (void)close(slave);
+        if (dup2(master, 3) == 3) {
+            (void)execl(KS_SWTPM_PROGRAM, "swtpm", "chardev", "--tpm2", "--fd", "3", "--flags",
+                        "not-need-init,startup-clear", "--tpmstate", argument, "--log",
+                        "file=-", (char *)NULL);
+        }
+        _exit(127);
+    }
+    assert_ok(ks_tpm_open_device(name, &fd));
+    assert_ok(ks_tpm_open_fd(fd, TIMEOUT_MS, &tpm));
+    /* Not a socket, yet the maker's name gives the software away. */
+    assert_int_equal(ks_tpm_info(tpm)->kind, KS_TPM_SIMULATED);
+    assert_ok(ks_tpm_random(tpm, bytes, sizeof bytes));
+    quote_init(&quote, tpm);
+    assert_ok(ks_tpm_quote(tpm, KS_LITERAL("x"), MASK_14, &quote.attest, &quote.signature));
+    assert_ok(ks_quote_check_signature(&quote.ak, ks_buf_view(&quote.attest),
+                                       ks_buf_view(&quote.signature)));
+    quote_done(&quote);
+    ks_tpm_close(tpm);
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    (void)close(slave);
+    (void)close(master);
+    wait_for_exit(pid);
+    remove_dir(dir);
+}
+
+int main(void)
+{
+#define ON_TPM(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        ON_TPM(test_info),
+        ON_TPM(test_random),
+        ON_TPM(test_extend_and_read),
+        ON_TPM(test_ak_survives_restart),
+        ON_TPM(test_quote_is_checked_offline),
+        ON_TPM(test_quote_in_two_halves),
+        ON_TPM(test_close_frees_the_slot),
+        ON_TPM(test_killed_holders_leave_no_keys),
+        ON_TPM(test_dead_tpm_is_an_error),
+        ON_TPM(test_silent_tpm_runs_into_the_timeout),
+        ON_TPM(test_child_inherits_nothing),
+        ON_TPM(test_broken_state),
+        cmocka_unit_test(test_broken_answers),
+        cmocka_unit_test(test_start_refusals),
+        cmocka_unit_test(test_device_refusals),
+        cmocka_unit_test(test_character_device),
+    };
+
+    if (access(KS_SWTPM_PROGRAM, X_OK) != 0) {
+        (void)fprintf(stderr,
+                      "SKIPPED: no " KS_SWTPM_PROGRAM ": the TPM code was not tested\n");
+        return 77;
+    }
+    (void)setenv("TSS2_LOG", "all+none", 1);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
