@@ -379,8 +379,8 @@ static void diagonal(const struct ks_view *view, const struct ks_step *step,
     struct phases phases;
 
     phases_init(&phases, step, entries);
-    if (phases.high_count > 0 && phases.high[0] - WIDTH_LOG < groups->run_log) {
-        groups->run_log = phases.high[0] - WIDTH_LOG; /* one table entry per run */
+    if (phases.high_count > 0 && phases.high[0] < groups->run_log + WIDTH_LOG) {
+        groups->run_log = (size_t)phases.high[0] - WIDTH_LOG; /* one table entry per run */
     }
     for (size_t group = groups->begin; group < groups->end;) {
         const size_t run = group_run(groups, group);
