@@ -3,7 +3,6 @@
 
 #include "attest/eventlog.h"
 
-#include "base/text.h"
 #include "crypto/digest.h"
 
 #define BANK "sha256"
@@ -20,14 +19,30 @@ void ks_event_log_init(struct ks_event_log *log, unsigned pcr,
     }
 }
 
+/* 1 to KS_EVENT_NAME_MAX of [A-Za-z0-9._+-]: programs and libraries, "libstdc++.so.6". */
+static bool is_event_name(struct ks_bytes name)
+{
+    if (name.len < 1 || name.len > KS_EVENT_NAME_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < name.len; i++) {
+        uint8_t c = name.data[i];
+        if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+              c == '.' || c == '_' || c == '+' || c == '-')) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum ks_err add(struct ks_event_log *log, struct ks_bytes name,
                        const uint8_t digest[KS_PCR_DIGEST_LEN])
 {
     enum ks_err err = KS_OK;
     struct ks_event event = {0};
 
-    KS_CHECK(ks_text_is_name(name, KS_EVENT_NAME_MAX), KS_ERR_FORMAT,
-             "event name is not 1 to %d of [A-Za-z0-9_-]", KS_EVENT_NAME_MAX);
+    KS_CHECK(is_event_name(name), KS_ERR_FORMAT, "event name is not 1 to %d of [A-Za-z0-9._+-]",
+             KS_EVENT_NAME_MAX);
     ks_copy(event.name, name.data, name.len);
     ks_copy(event.digest, digest, KS_PCR_DIGEST_LEN);
     KS_CHECK(ks_event_log_find(log, event.name) == NULL, KS_ERR_FORMAT, "event '%s' twice",

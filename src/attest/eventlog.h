@@ -12,7 +12,7 @@
 
 #define KS_LAUNCH_PCR     14    /* not resettable without a reset of the TPM */
 #define KS_EVENTS_MAX     64    /* events in one log */
-#define KS_EVENT_NAME_MAX 64    /* characters, [A-Za-z0-9_-] */
+#define KS_EVENT_NAME_MAX 64    /* characters, [A-Za-z0-9._+-] */
 #define KS_EVENT_LOG_MAX  16384 /* bytes of JSON */
 
 struct ks_event {
@@ -33,8 +33,8 @@ struct ks_event_log {
 /* An empty log for PCR (asserted < KS_PCR_COUNT). INITIAL NULL means zeros. */
 void ks_event_log_init(struct ks_event_log *log, unsigned pcr,
                        const uint8_t initial[KS_PCR_DIGEST_LEN]);
-/* KS_ERR_FORMAT for a name outside [A-Za-z0-9_-]{1,64}; KS_ERR_CONFLICT for a name already
- * there; KS_ERR_LIMIT for one too many. */
+/* KS_ERR_FORMAT for a name outside [A-Za-z0-9._+-]{1,64} or one already there (which of the two
+ * ran would be unclear); KS_ERR_LIMIT for one too many. */
 KS_MUST_CHECK enum ks_err ks_event_log_add(struct ks_event_log *log, const char *name,
                                            const uint8_t digest[KS_PCR_DIGEST_LEN]);
 /* The digest of event NAME, borrowed from LOG, or NULL. */

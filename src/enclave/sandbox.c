@@ -244,9 +244,9 @@ enum ks_err ks_sandbox_worker(uint64_t memory_max, uint64_t cpu_s)
     KS_TRY(limit(RLIMIT_AS, "memory", memory_max));
     KS_TRY(limit(RLIMIT_CPU, "processor time", cpu_s));
     KS_TRY(limit(RLIMIT_FSIZE, "file size", 0));
-    KS_TRY(limit(RLIMIT_NOFILE, "descriptors", 0));
     KS_TRY(limit(RLIMIT_CORE, "core dumps", 0));
     KS_TRY(restrict_files(NULL, 0));
+    KS_TRY(limit(RLIMIT_NOFILE, "descriptors", 0));
     KS_TRY(limit(RLIMIT_NPROC, "processes", 0));
     KS_TRY(load_rules(worker_rules, sizeof worker_rules / sizeof worker_rules[0]));
 out:

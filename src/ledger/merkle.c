@@ -286,7 +286,8 @@ enum ks_err ks_merkle_check_inclusion(uint64_t index, uint64_t size,
 
     KS_TRY(ks_merkle_inclusion_root(index, size, leaf, path, path_count, hash));
     KS_CHECK(hash_equal(hash, root), KS_ERR_VERIFY,
-             "the inclusion path of leaf %" PRIu64 " does not lead to the root of size %" PRIu64,
+             "the inclusion path of leaf %" PRIu64
+             " does not lead to the root of size %" PRIu64,
              index, size);
 out:
     return err;

@@ -5,9 +5,10 @@
 
 #include <math.h>
 
-#define CONDITIONS_MAX 65534 /* ks_op.condition is 16 bits and 0 means none */
+#include "quantum/array.h"
+
+#define CONDITIONS_MAX  65534 /* ks_op.condition is 16 bits and 0 means none */
 #define CONDITION_SLOTS 131072
-#define GROWTH_FIRST 64
 
 _Static_assert(KS_GATE_COUNT <= UINT8_MAX, "ks_op.gate is 8 bits");
 _Static_assert(CONDITION_SLOTS >= 2 * CONDITIONS_MAX, "the table is at most half full");
@@ -20,8 +21,9 @@ struct ks_circuit_builder {
     size_t condition_cap;
     size_t qreg_cap;
     size_t creg_cap;
-    uint16_t condition;        /* of the next operation, as in ks_op */
-    uint16_t *condition_slots; /* open hash table over circuit.conditions; NULL before the first */
+    uint16_t condition; /* of the next operation, as in ks_op */
+    uint16_t
+        *condition_slots; /* open hash table over circuit.conditions; NULL before the first */
 };
 
 static const struct ks_gate_info gate_infos[KS_GATE_COUNT] = {
@@ -36,7 +38,8 @@ const struct ks_gate_info *ks_gate_info(enum ks_gate gate)
     return &gate_infos[gate];
 }
 
-/* --- the circuit ------------------------------------------------------------------------------- */
+/* --- the circuit
+ * ------------------------------------------------------------------------------- */
 
 static void registers_free(struct ks_register *registers, size_t count)
 {
@@ -83,7 +86,8 @@ uint32_t ks_circuit_depth(const struct ks_circuit *circuit)
     return circuit->depth;
 }
 
-/* --- building ---------------------------------------------------------------------------------- */
+/* --- building
+ * ---------------------------------------------------------------------------------- */
 
 enum ks_err ks_circuit_builder_new(const struct ks_circuit_limits *limits,
                                    struct ks_circuit_builder **out_builder)
@@ -96,7 +100,8 @@ enum ks_err ks_circuit_builder_new(const struct ks_circuit_limits *limits,
         limits = &defaults;
     }
     KS_CHECK(limits->version == 1, KS_ERR_USAGE, "circuit limits version %u", limits->version);
-    KS_CHECK((builder = ks_calloc(1, sizeof *builder)) != NULL, KS_ERR_NOMEM, "circuit builder");
+    KS_CHECK((builder = ks_calloc(1, sizeof *builder)) != NULL, KS_ERR_NOMEM,
+             "circuit builder");
     builder->limits = *limits;
     builder->circuit = ks_calloc(1, sizeof *builder->circuit);
     KS_CHECK(builder->circuit != NULL, KS_ERR_NOMEM, "circuit");
@@ -117,22 +122,6 @@ void ks_circuit_builder_free(struct ks_circuit_builder *builder)
     ks_free(builder);
 }
 
-/* Makes room for MORE elements of SIZE bytes behind the COUNT there are. */
-static enum ks_err grow(void **array, size_t *cap, size_t count, size_t more, size_t size)
-{
-    if (more <= *cap - count) {
-        return KS_OK;
-    }
-    const size_t wanted = *cap < GROWTH_FIRST ? GROWTH_FIRST : 2 * *cap;
-    void *grown = ks_realloc(*array, wanted, size);
-    if (grown == NULL) {
-        return ks_fail(KS_ERR_NOMEM, "circuit of %zu elements", wanted);
-    }
-    *array = grown;
-    *cap = wanted;
-    return KS_OK;
-}
-
 /* An identifier of OpenQASM 2: [a-z][A-Za-z0-9_]* */
 static bool is_identifier(struct ks_bytes name)
 {
@@ -150,13 +139,14 @@ static bool is_identifier(struct ks_bytes name)
     return true;
 }
 
-/* Names that the canonical text cannot give to a register: its keywords, functions and gates. */
+/* Names that the canonical text cannot give to a register: its keywords, functions and gates.
+ */
 static bool is_reserved(struct ks_bytes name)
 {
-    static const char *const words[] = {"barrier", "cos",  "creg",    "exp",  "gate", "if",
-                                        "include", "ln",   "measure", "opaque", "pi",   "qreg",
-                                        "reset",   "sin",  "sqrt",    "tan",  "u0",   "rccx",
-                                        "rc3x",    "c3x",  "c3sqrtx", "c4x"};
+    static const char *const words[] = {"barrier", "cos",  "creg",    "exp",     "gate", "if",
+                                        "include", "ln",   "measure", "opaque",  "pi",   "qreg",
+                                        "reset",   "sin",  "sqrt",    "tan",     "u0",   "rccx",
+                                        "ryy",     "rc3x", "c3x",     "c3sqrtx", "c4x"};
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (ks_bytes_is(name, words[i])) {
@@ -205,7 +195,8 @@ static enum ks_err add_register(struct ks_circuit_builder *builder, struct regis
                        shown, text, KS_REGISTER_NAME_MAX);
     }
     if (is_reserved(name)) {
-        return ks_fail(KS_ERR_FORMAT, "'%.*s' is a word of OpenQASM or qelib1.inc", shown, text);
+        return ks_fail(KS_ERR_FORMAT, "'%.*s' is a word of OpenQASM or qelib1.inc", shown,
+                       text);
     }
     if (name_taken(circuit->qregs, circuit->qreg_count, name) ||
         name_taken(circuit->cregs, circuit->creg_count, name)) {
@@ -218,9 +209,14 @@ static enum ks_err add_register(struct ks_circuit_builder *builder, struct regis
         return ks_fail(KS_ERR_LIMIT, "register '%.*s' makes more than %u %s", shown, text,
                        list->total_max, list->what);
     }
-    enum ks_err err = grow((void **)list->registers, list->cap, *list->count, 1,
-                           sizeof **list->registers);
-    if (err != KS_OK || (err = ks_bytes_dup(name, &copy)) != KS_OK) {
+    struct ks_register *grown =
+        ks_array_room(*list->registers, list->cap, *list->count + 1, sizeof *grown);
+    if (grown == NULL) {
+        return ks_fail(KS_ERR_NOMEM, "%zu registers", *list->count + 1);
+    }
+    *list->registers = grown;
+    const enum ks_err err = ks_bytes_dup(name, &copy);
+    if (err != KS_OK) {
         return err;
     }
     (*list->registers)[(*list->count)++] =
@@ -255,7 +251,8 @@ enum ks_err ks_circuit_builder_creg(struct ks_circuit_builder *builder, struct k
     return add_register(builder, &list, name, size);
 }
 
-/* The register that holds flat index BIT, which must exist: registers lie in ascending order. */
+/* The register that holds flat index BIT, which must exist: registers lie in ascending order.
+ */
 const struct ks_register *ks_register_of(const struct ks_register *registers, size_t count,
                                          uint32_t bit)
 {
@@ -273,19 +270,30 @@ const struct ks_register *ks_register_of(const struct ks_register *registers, si
     return &registers[low];
 }
 
-/* --- conditions: equal ones share an entry ------------------------------------------------------ */
+/* --- conditions: equal ones share an entry
+ * ------------------------------------------------------ */
+
+static bool conditions_equal(const struct ks_condition *a, const struct ks_condition *b)
+{
+    bool equal = a->first == b->first && a->value == b->value;
+    for (size_t i = 0; i < KS_CONDITION_HIGH; i++) {
+        equal = equal && a->high[i] == b->high[i];
+    }
+    return equal;
+}
 
 static size_t condition_slot(const struct ks_circuit_builder *builder,
                              const struct ks_condition *condition)
 {
-    const struct ks_condition *conditions = builder->circuit->conditions;
-    uint64_t hash = (condition->value + condition->first * UINT64_C(0x9e3779b97f4a7c15)) *
-                    UINT64_C(0xbf58476d1ce4e5b9);
-    size_t slot = (size_t)(hash >> 40) % CONDITION_SLOTS;
+    uint64_t hash = (condition->value + condition->first) * UINT64_C(0x9e3779b97f4a7c15);
 
+    for (size_t i = 0; i < KS_CONDITION_HIGH; i++) {
+        hash = (hash ^ hash >> 29 ^ condition->high[i]) * UINT64_C(0xbf58476d1ce4e5b9);
+    }
+    size_t slot = (size_t)(hash >> 40) % CONDITION_SLOTS;
     while (builder->condition_slots[slot] != 0) {
-        const struct ks_condition *other = &conditions[builder->condition_slots[slot] - 1];
-        if (other->first == condition->first && other->value == condition->value) {
+        const uint16_t index = builder->condition_slots[slot];
+        if (conditions_equal(&builder->circuit->conditions[index - 1], condition)) {
             break;
         }
         slot = (slot + 1) % CONDITION_SLOTS;
@@ -310,16 +318,17 @@ enum ks_err ks_circuit_builder_condition(struct ks_circuit_builder *builder,
     KS_CHECK(creg->first == condition->first && creg->size == condition->count, KS_ERR_FORMAT,
              "a condition must be on a whole classical register");
     if (builder->condition_slots == NULL) {
-        builder->condition_slots =
-            ks_calloc(CONDITION_SLOTS, sizeof *builder->condition_slots);
+        builder->condition_slots = ks_calloc(CONDITION_SLOTS, sizeof *builder->condition_slots);
         KS_CHECK(builder->condition_slots != NULL, KS_ERR_NOMEM, "conditions");
     }
     const size_t slot = condition_slot(builder, condition);
     if (builder->condition_slots[slot] == 0) {
         KS_CHECK(circuit->condition_count < CONDITIONS_MAX, KS_ERR_LIMIT,
                  "more than %d different conditions", CONDITIONS_MAX);
-        KS_TRY(grow((void **)&circuit->conditions, &builder->condition_cap,
-                    circuit->condition_count, 1, sizeof *circuit->conditions));
+        struct ks_condition *grown = ks_array_room(circuit->conditions, &builder->condition_cap,
+                                                   circuit->condition_count + 1, sizeof *grown);
+        KS_CHECK(grown != NULL, KS_ERR_NOMEM, "%zu conditions", circuit->condition_count + 1);
+        circuit->conditions = grown;
         circuit->conditions[circuit->condition_count++] = *condition;
         builder->condition_slots[slot] = (uint16_t)circuit->condition_count;
     }
@@ -328,7 +337,8 @@ out:
     return err;
 }
 
-/* --- operations -------------------------------------------------------------------------------- */
+/* --- operations
+ * -------------------------------------------------------------------------------- */
 
 static enum ks_err add_op(struct ks_circuit_builder *builder, const struct ks_op *op)
 {
@@ -338,12 +348,14 @@ static enum ks_err add_op(struct ks_circuit_builder *builder, const struct ks_op
         return ks_fail(KS_ERR_LIMIT, "more than %llu operations",
                        (unsigned long long)builder->limits.ops_max);
     }
-    const enum ks_err err =
-        grow((void **)&circuit->ops, &builder->op_cap, circuit->op_count, 1, sizeof *op);
-    if (err == KS_OK) {
-        circuit->ops[circuit->op_count++] = *op;
+    struct ks_op *grown =
+        ks_array_room(circuit->ops, &builder->op_cap, circuit->op_count + 1, sizeof *grown);
+    if (grown == NULL) {
+        return ks_fail(KS_ERR_NOMEM, "%zu operations", circuit->op_count + 1);
     }
-    return err;
+    circuit->ops = grown;
+    circuit->ops[circuit->op_count++] = *op;
+    return KS_OK;
 }
 
 static enum ks_err check_qubits(const struct ks_circuit *circuit, const uint32_t *qubits,
@@ -376,19 +388,22 @@ enum ks_err ks_circuit_builder_gate(struct ks_circuit_builder *builder, enum ks_
         op.qubits[i] = qubits[i];
     }
     for (unsigned i = 0; i < info->params; i++) {
-        KS_CHECK(isfinite(params[i]), KS_ERR_FORMAT, "a parameter of '%s' is not a finite number",
-                 info->name);
+        KS_CHECK(isfinite(params[i]), KS_ERR_FORMAT,
+                 "a parameter of '%s' is not a finite number", info->name);
     }
     if (info->params > 0) {
         KS_CHECK(circuit->param_count <= UINT32_MAX - info->params, KS_ERR_LIMIT,
                  "more than %u parameters", UINT32_MAX);
-        KS_TRY(grow((void **)&circuit->params, &builder->param_cap, circuit->param_count,
-                    info->params, sizeof *circuit->params));
+        double *grown = ks_array_room(circuit->params, &builder->param_cap,
+                                      circuit->param_count + info->params, sizeof *grown);
+        KS_CHECK(grown != NULL, KS_ERR_NOMEM, "%zu parameters", circuit->param_count);
+        circuit->params = grown;
         op.param = (uint32_t)circuit->param_count;
     }
     KS_TRY(add_op(builder, &op));
     for (unsigned i = 0; i < info->params; i++) {
-        circuit->params[circuit->param_count++] = params[i] + 0.0; /* -0 has no text of its own */
+        circuit->params[circuit->param_count++] =
+            params[i] + 0.0; /* -0 has no text of its own */
     }
 out:
     return err;
@@ -400,8 +415,8 @@ enum ks_err ks_circuit_builder_measure(struct ks_circuit_builder *builder, uint3
     enum ks_err err = KS_OK;
 
     KS_TRY(check_qubits(builder->circuit, &qubit, 1));
-    KS_CHECK(clbit < builder->circuit->clbit_count, KS_ERR_FORMAT, "classical bit %u of %u", clbit,
-             builder->circuit->clbit_count);
+    KS_CHECK(clbit < builder->circuit->clbit_count, KS_ERR_FORMAT, "classical bit %u of %u",
+             clbit, builder->circuit->clbit_count);
     const struct ks_op op = {.gate = KS_GATE_MEASURE,
                              .condition = builder->condition,
                              .qubits = {qubit},
@@ -435,11 +450,12 @@ uint64_t ks_circuit_builder_room(const struct ks_circuit_builder *builder)
     return builder->limits.ops_max - builder->circuit->op_count;
 }
 
-/* --- depth ------------------------------------------------------------------------------------- */
+/* --- depth
+ * ------------------------------------------------------------------------------------- */
 
-/* The level of each bit is the length of the longest chain of operations that ends at it. A condition
- * reads and holds back all bits of its register, so a register has levels of its own: FLOOR holds for
- * all of its bits, HIGHEST is the largest of them. */
+/* The level of each bit is the length of the longest chain of operations that ends at it. A
+ * condition reads and holds back all bits of its register, so a register has levels of its own:
+ * FLOOR holds for all of its bits, HIGHEST is the largest of them. */
 struct levels {
     uint32_t *qubits;
     uint32_t *clbits;

@@ -61,6 +61,7 @@ enum ks_gate {
 };
 
 #define KS_REGISTER_NAME_MAX 255
+#define KS_CONDITION_HIGH 15 /* words: values below 2^1024 */
 #define KS_OP_QUBITS_MAX 3
 #define KS_OP_PARAMS_MAX 4
 
@@ -78,7 +79,8 @@ struct ks_op {
 struct ks_condition {
     uint32_t first;
     uint32_t count;
-    uint64_t value;
+    uint64_t value;                     /* of the lowest 64 bits */
+    uint64_t high[KS_CONDITION_HIGH];   /* of the others, lowest word first; bits behind are 0 */
 };
 
 /* A named register, in order of declaration; [first, first + size) of the flat indices. */

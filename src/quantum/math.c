@@ -32,7 +32,8 @@ static const uint32_t two_over_pi[] = {
     0x6d367ecf, 0x27cb09b7, 0x4f463f66, 0x9e5fea2d, 0x7527bac7, 0xebe5f17b, 0x3d0739f7,
     0x8a5292ea, 0x6bfb5fb1, 0x1f8d5d08, 0x56033046, 0xfc7b6bab,
 };
-#define WINDOW_WORDS 6 /* 192 bits: 2 of the quadrant, 53 lost to the factor, 61 to cancellation */
+#define WINDOW_WORDS                                                                           \
+    6 /* 192 bits: 2 of the quadrant, 53 lost to the factor, 61 to cancellation */
 
 /* 2^EXPONENT, EXPONENT in [-1022, 1023]. */
 static double power_of_two(int exponent)
@@ -66,7 +67,8 @@ static struct pair pair_multiply(struct pair a, struct pair b)
     return pair_sum(product.hi, product.lo + (a.hi * b.lo + a.lo * b.hi));
 }
 
-/* --- sine and cosine --------------------------------------------------------------------------- */
+/* --- sine and cosine
+ * --------------------------------------------------------------------------- */
 
 /* Word INDEX, counted from the lowest, of the 192 bits of two_over_pi from bit START on. */
 static uint32_t window_word(unsigned start, unsigned index)
@@ -86,11 +88,13 @@ static struct pair fraction_pair(const uint32_t fraction[WINDOW_WORDS])
     while (top > 3 && fraction[top] == 0) {
         top--;
     }
-    /* 128 bits from the first word that is not 0; three of its four words hold 65 bits or more. */
+    /* 128 bits from the first word that is not 0; three of its four words hold 65 bits or more.
+     */
     const uint64_t high = (uint64_t)fraction[top] << 32 | fraction[top - 1];
     const uint64_t low = (uint64_t)fraction[top - 2] << 32 | fraction[top - 3];
     const double unit = power_of_two(32 * (int)(top + 1) - 192 - 128);
-    const struct pair upper = two_sum((double)(high >> 32) * 0x1p96, (double)(uint32_t)high * 0x1p64);
+    const struct pair upper =
+        two_sum((double)(high >> 32) * 0x1p96, (double)(uint32_t)high * 0x1p64);
     const struct pair lower = two_sum((double)(low >> 32) * 0x1p32, (double)(uint32_t)low);
     const struct pair sum = two_sum(upper.hi, lower.hi);
     const struct pair total = pair_sum(sum.hi, sum.lo + (upper.lo + lower.lo));
@@ -98,9 +102,10 @@ static struct pair fraction_pair(const uint32_t fraction[WINDOW_WORDS])
     return (struct pair){total.hi * unit, total.lo * unit};
 }
 
-/* Payne and Hanek, "Radian reduction for trigonometric functions", SIGNUM 18 (1983): ANGLE (finite, not
- * negative, above pi / 4) = quadrant * pi/2 + rest with |rest| <= pi/4. With ANGLE = m * 2^e, only the
- * bits of 2/pi with weight 2^(1-e) and less reach ANGLE * 2/pi modulo 4; the product is exact. */
+/* Payne and Hanek, "Radian reduction for trigonometric functions", SIGNUM 18 (1983): ANGLE
+ * (finite, not negative, above pi / 4) = quadrant * pi/2 + rest with |rest| <= pi/4. With ANGLE
+ * = m * 2^e, only the bits of 2/pi with weight 2^(1-e) and less reach ANGLE * 2/pi modulo 4;
+ * the product is exact. */
 static struct pair reduce(double angle, unsigned *out_quadrant)
 {
     const union bits bits = {.value = angle};
@@ -141,15 +146,10 @@ static struct pair reduce(double angle, unsigned *out_quadrant)
 /* Taylor polynomials on [-pi/4, pi/4]: the first term left out is below 2^-62 of the result. */
 static struct pair sin_kernel(struct pair x)
 {
-    static const double inverse[] = {/* (-1)^k / (2k + 1)!, k = 1 to 8 */
-                                     -1.0 / 6,
-                                     1.0 / 120,
-                                     -1.0 / 5040,
-                                     1.0 / 362880,
-                                     -1.0 / 39916800,
-                                     1.0 / 6227020800,
-                                     -1.0 / 1307674368000,
-                                     1.0 / 355687428096000};
+    static const double inverse[] = {
+        /* (-1)^k / (2k + 1)!, k = 1 to 8 */
+        -1.0 / 6,        1.0 / 120,        -1.0 / 5040,          1.0 / 362880,
+        -1.0 / 39916800, 1.0 / 6227020800, -1.0 / 1307674368000, 1.0 / 355687428096000};
     const double square = x.hi * x.hi;
     double sum = 0;
     for (int k = 7; k >= 0; k--) {
@@ -160,15 +160,10 @@ static struct pair sin_kernel(struct pair x)
 
 static struct pair cos_kernel(struct pair x)
 {
-    static const double inverse[] = {/* (-1)^k / (2k)!, k = 2 to 9 */
-                                     1.0 / 24,
-                                     -1.0 / 720,
-                                     1.0 / 40320,
-                                     -1.0 / 3628800,
-                                     1.0 / 479001600,
-                                     -1.0 / 87178291200,
-                                     1.0 / 20922789888000,
-                                     -1.0 / 6402373705728000};
+    static const double inverse[] = {
+        /* (-1)^k / (2k)!, k = 2 to 9 */
+        1.0 / 24,        -1.0 / 720,         1.0 / 40320,          -1.0 / 3628800,
+        1.0 / 479001600, -1.0 / 87178291200, 1.0 / 20922789888000, -1.0 / 6402373705728000};
     const double square = x.hi * x.hi;
     const double square_low = fma(x.hi, x.hi, -square);
     double sum = 0;
@@ -228,9 +223,10 @@ double ks_tan(double angle)
     return signbit(angle) ? -magnitude : magnitude;
 }
 
-/* --- exponential, logarithm, power -------------------------------------------------------------
- * Parameter expressions are evaluated once per gate at most, so these take the plain way: everything
- * in pairs, rounded once at the end. */
+/* --- exponential, logarithm, power
+ * ------------------------------------------------------------- Parameter expressions are
+ * evaluated once per gate at most, so these take the plain way: everything in pairs, rounded
+ * once at the end. */
 
 static struct pair pair_add(struct pair a, struct pair b)
 {

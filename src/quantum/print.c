@@ -18,6 +18,46 @@ static void put_number(struct ks_buf *out, uint64_t value)
     ks_buf_put(out, ks_bytes_of(digits + sizeof digits - len, len));
 }
 
+/* Long division by ten; 2^1024 has 309 digits. */
+static void put_value(struct ks_buf *out, const struct ks_condition *condition)
+{
+    uint32_t words[2 * (1 + KS_CONDITION_HIGH)];
+    const size_t count = sizeof words / sizeof words[0];
+    char digits[309];
+    size_t len = 0;
+    bool zero = false;
+
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t word = i < 2 ? condition->value : condition->high[i / 2 - 1];
+        words[i] = (uint32_t)(i % 2 == 0 ? word : word >> 32);
+    }
+    while (!zero) {
+        uint64_t rest = 0;
+        zero = true;
+        for (size_t i = count; i-- > 0;) {
+            rest = rest << 32 | words[i];
+            words[i] = (uint32_t)(rest / 10);
+            rest %= 10;
+            zero = zero && words[i] == 0;
+        }
+        digits[sizeof digits - ++len] = (char)('0' + rest);
+    }
+    ks_buf_put(out, ks_bytes_of(&digits[sizeof digits - len], len));
+}
+
+static void put_condition(struct ks_buf *out, const struct ks_circuit *circuit,
+                          const struct ks_condition *condition)
+{
+    const struct ks_register *creg =
+        ks_register_of(circuit->cregs, circuit->creg_count, condition->first);
+
+    ks_buf_put_text(out, "if(");
+    ks_buf_put_text(out, creg->name);
+    ks_buf_put_text(out, "==");
+    put_value(out, condition);
+    ks_buf_put_text(out, ") ");
+}
+
 static void put_bit(struct ks_buf *out, const struct ks_register *registers, size_t count,
                     uint32_t bit)
 {
@@ -29,7 +69,8 @@ static void put_bit(struct ks_buf *out, const struct ks_register *registers, siz
     ks_buf_put_u8(out, ']');
 }
 
-static void put_qubits(struct ks_buf *out, const struct ks_circuit *circuit, const struct ks_op *op)
+static void put_qubits(struct ks_buf *out, const struct ks_circuit *circuit,
+                       const struct ks_op *op)
 {
     for (unsigned i = 0; i < ks_gate_info(op->gate)->qubits; i++) {
         ks_buf_put_u8(out, i == 0 ? ' ' : ',');
@@ -37,7 +78,8 @@ static void put_qubits(struct ks_buf *out, const struct ks_circuit *circuit, con
     }
 }
 
-static void put_params(struct ks_buf *out, const struct ks_circuit *circuit, const struct ks_op *op)
+static void put_params(struct ks_buf *out, const struct ks_circuit *circuit,
+                       const struct ks_op *op)
 {
     const unsigned count = ks_gate_info(op->gate)->params;
     char text[KS_DOUBLE_TEXT_MAX];
@@ -56,13 +98,7 @@ static void put_params(struct ks_buf *out, const struct ks_circuit *circuit, con
 static void put_op(struct ks_buf *out, const struct ks_circuit *circuit, const struct ks_op *op)
 {
     if (op->condition != 0) {
-        const struct ks_condition *condition = &circuit->conditions[op->condition - 1];
-        ks_buf_put_text(out, "if(");
-        ks_buf_put_text(out, ks_register_of(circuit->cregs, circuit->creg_count, condition->first)
-                                 ->name);
-        ks_buf_put_text(out, "==");
-        put_number(out, condition->value);
-        ks_buf_put_text(out, ") ");
+        put_condition(out, circuit, &circuit->conditions[op->condition - 1]);
     }
     ks_buf_put_text(out, ks_gate_info(op->gate)->name);
     put_params(out, circuit, op);

@@ -432,13 +432,12 @@ void ks_entry_record_write(const struct ks_core *core, const uint8_t core_hash[3
     ks_json_put_end(&writer);
 }
 
-void ks_entry_abort_write(uint64_t counter, struct ks_bytes device, enum ks_err error,
-                          uint64_t intent_index, struct ks_buf *out)
+void ks_entry_abort_write(struct ks_bytes device, enum ks_err error, uint64_t intent_index,
+                          struct ks_buf *out)
 {
     struct ks_json_writer writer = ks_json_writer_of(out);
 
     ks_json_put_object(&writer);
-    ks_json_member_u64(&writer, "counter", counter);
     ks_json_member_string(&writer, "device", device);
     ks_json_member_text(&writer, "error", ks_err_name(error));
     ks_json_member_u64(&writer, "intent", intent_index);

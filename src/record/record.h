@@ -103,8 +103,8 @@ void ks_entry_record_write(const struct ks_core *core, const uint8_t core_hash[3
                            const uint8_t evidence_hash[32], const uint8_t signatures_hash[32],
                            struct ks_buf *out);
 /* A job that ended without a record: refused by the worker, cancelled, or interrupted. */
-void ks_entry_abort_write(uint64_t counter, struct ks_bytes device, enum ks_err error,
-                          uint64_t intent_index, struct ks_buf *out);
+void ks_entry_abort_write(struct ks_bytes device, enum ks_err error, uint64_t intent_index,
+                          struct ks_buf *out);
 
 /* --- bundle ------------------------------------------------------------------------------------ */
 struct ks_inclusion {

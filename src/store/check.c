@@ -78,10 +78,11 @@ enum ks_err ks_store_check(struct ks_store_reader *reader)
 {
     enum ks_err err = KS_OK;
 
-    KS_TRY(check_integrity(&reader->db));
+    /* Ours first: they say which entry or job it is. */
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
         KS_TRY(check_rule(&reader->db, rules[i]));
     }
+    KS_TRY(check_integrity(&reader->db));
 out:
     return err;
 }

@@ -97,8 +97,7 @@ static void selection_of(uint32_t mask, TPML_PCR_SELECTION *out_selection)
     }
 }
 
-/* --- open, close
- * --------------------------------------------------------------------------------- */
+/* --- open, close --- */
 
 static uint32_t property(const TPML_TAGGED_TPM_PROPERTY *list, TPM2_PT name)
 {
@@ -162,6 +161,36 @@ out:
     return err;
 }
 
+/* Frees the key slots that an earlier holder of this connection left behind when it was killed:
+ * a TPM has as few as three, and the next keys would find none (TPM_RC_OBJECT_MEMORY). */
+static enum ks_err flush_leftovers(struct ks_tpm *tpm)
+{
+    enum ks_err err = KS_OK;
+    TPMS_CAPABILITY_DATA *data = NULL;
+    TPMI_YES_NO more;
+
+    KS_TRY(result(tpm,
+                  Esys_GetCapability(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                                     TPM2_CAP_HANDLES, TPM2_TRANSIENT_FIRST,
+                                     TPM2_MAX_CAP_HANDLES, &more, &data),
+                  "handles"));
+    KS_CHECK(data->capability == TPM2_CAP_HANDLES &&
+                 data->data.handles.count <= TPM2_MAX_CAP_HANDLES,
+             KS_ERR_IO, "TPM handles: an answer to another question");
+    for (uint32_t i = 0; i < data->data.handles.count; i++) {
+        ESYS_TR object = ESYS_TR_NONE;
+
+        KS_TRY(result(tpm,
+                      Esys_TR_FromTPMPublic(tpm->esys, data->data.handles.handle[i],
+                                            ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &object),
+                      "handles"));
+        KS_TRY(result(tpm, Esys_FlushContext(tpm->esys, object), "flush"));
+    }
+out:
+    Esys_Free(data);
+    return err;
+}
+
 enum ks_err ks_tpm_open_fd(int fd, unsigned timeout_ms, struct ks_tpm **out_tpm)
 {
     enum ks_err err = KS_OK;
@@ -183,6 +212,7 @@ enum ks_err ks_tpm_open_fd(int fd, unsigned timeout_ms, struct ks_tpm **out_tpm)
     /* For the _Finish calls; the transport ends the wait. */
     KS_TRY(result(tpm, Esys_SetTimeout(tpm->esys, TSS2_TCTI_TIMEOUT_BLOCK), "library"));
     KS_TRY(read_info(tpm));
+    KS_TRY(flush_leftovers(tpm));
     tpm->fd = fd;
     *out_tpm = tpm;
     tpm = NULL;
@@ -243,8 +273,7 @@ const char *ks_tpm_kind_name(enum ks_tpm_kind kind)
     return kind == KS_TPM_HARDWARE ? "hardware" : "simulated";
 }
 
-/* --- random, PCRs, clock
- * ------------------------------------------------------------------------- */
+/* --- random, PCRs, clock --- */
 
 enum ks_err ks_tpm_random(struct ks_tpm *tpm, void *out, size_t len)
 {
@@ -351,15 +380,15 @@ enum ks_err ks_tpm_pcr_read(struct ks_tpm *tpm, uint32_t mask,
 
         steady = true;
         while (left != 0) {
-            uint32_t update;
-            uint32_t read;
+            uint32_t update = 0;
+            uint32_t got = 0;
 
-            KS_TRY(read_some(tpm, mask, left, values, &read, &update));
+            KS_TRY(read_some(tpm, mask, left, values, &got, &update));
             if (left == mask) {
                 first_update = update;
             }
             steady = steady && update == first_update;
-            left &= ~read;
+            left &= ~got;
         }
     }
     KS_CHECK(steady, KS_ERR_UNAVAILABLE, "TPM PCR read: others keep extending PCRs");
@@ -388,8 +417,7 @@ out:
     return err;
 }
 
-/* --- attestation key, quotes
- * --------------------------------------------------------------------- */
+/* --- attestation key, quotes --- */
 
 enum ks_err ks_tpm_ak_open(struct ks_tpm *tpm)
 {

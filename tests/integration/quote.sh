@@ -7,7 +7,7 @@
 # tpm2-tools on the same TPM, from the template in docs/formats/quote.md.
 set -eu
 
-quote_make=$1
+quote_make=$(realpath "$1")
 for tool in swtpm tpm2_checkquote tpm2_print tpm2_createprimary; do
     if ! command -v "$tool" >/dev/null; then
         echo "SKIPPED: no $tool: quotes were not checked with tpm2-tools" >&2

@@ -19,21 +19,22 @@ struct note_keys {
     struct ks_note_trust trust;
 };
 
-/* Reads a file of vkeys, one per line. The trust points into KEYS. */
-static inline void note_keys_read(const char *name, struct note_keys *keys)
+/* Reads the file "keys" of a folder of vectors, one vkey per line. The trust points into KEYS.
+ */
+static inline void note_keys_read(const char *folder, struct note_keys *keys)
 {
     struct ks_buf text;
     struct ks_reader reader;
     struct ks_bytes line;
 
     *keys = (struct note_keys){0};
-    vector_read(name, &text);
+    vector_read(folder, "keys", &text);
     reader = ks_reader_of(ks_buf_view(&text), "keys");
     while (reader.rest.len != 0) {
         assert_true(keys->trust.count < KS_NOTE_KEYS_MAX);
         assert_int_equal(ks_read_line(&reader, &line), KS_OK);
         if (ks_note_key_parse(line, &keys->keys[keys->trust.count]) != KS_OK) {
-            fail_msg("%s: %s", name, ks_err_detail());
+            fail_msg("%s/keys: %s", folder, ks_err_detail());
         }
         keys->trust.count++;
     }

@@ -388,8 +388,7 @@ static void test_extra_data(void **state)
     assert_memory_equal(extra, want, sizeof want);
 }
 
-/* --- event log
- * ------------------------------------------------------------------------------------ */
+/* --- event log --- */
 
 #define HEX_01 "0101010101010101010101010101010101010101010101010101010101010101"
 #define HEX_02 "0202020202020202020202020202020202020202020202020202020202020202"
@@ -509,6 +508,10 @@ static void test_log_limits(void **state)
     ks_event_log_init(&log, 0, digest);
     assert_int_equal(ks_event_log_add(&log, name, digest), KS_ERR_FORMAT);
     assert_int_equal(ks_event_log_add(&log, "", digest), KS_ERR_FORMAT);
+    assert_int_equal(ks_event_log_add(&log, "lib/c.so", digest), KS_ERR_FORMAT);
+    assert_int_equal(ks_event_log_add(&log, "\xc3\xa4", digest), KS_ERR_FORMAT);
+    assert_int_equal(ks_event_log_add(&log, "libstdc++.so.6", digest), KS_OK);
+    log.count = 0;
     /* The largest log fits its own limit of bytes and nodes. */
     for (unsigned i = 0; i < KS_EVENTS_MAX; i++) {
         assert_int_equal(snprintf(name, sizeof name, "%064u", i), KS_EVENT_NAME_MAX);

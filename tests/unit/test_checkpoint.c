@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -19,7 +20,7 @@ static struct note_keys known;
 static int read_keys(void **state)
 {
     (void)state;
-    note_keys_read("checkpoint/keys", &known);
+    note_keys_read("checkpoint", &known);
     return 0;
 }
 
@@ -80,8 +81,8 @@ static void test_witness(void **state)
     struct ks_buf witnessed;
 
     (void)state;
-    vector_read("checkpoint/accept/go-both", &both);
-    vector_read("checkpoint/accept/go-witnessed", &witnessed);
+    vector_read("checkpoint/accept", "go-both", &both);
+    vector_read("checkpoint/accept", "go-witnessed", &witnessed);
     assert_int_equal(open_note(ks_buf_view(&witnessed), &opened), KS_OK);
     assert_true(opened.verdict.has_signed[2]);
     assert_true(opened.verdict.time_s[2] > 1700000000);
@@ -123,7 +124,7 @@ static void test_every_byte(void **state)
     struct ks_buf both;
 
     (void)state;
-    vector_read("checkpoint/accept/go-both", &both);
+    vector_read("checkpoint/accept", "go-both", &both);
     for (size_t i = 0; i < both.len; i++) {
         const uint8_t kept = both.data[i];
         both.data[i] ^= (uint8_t)(1U << i % 7);
@@ -152,7 +153,7 @@ static void test_sign(void **state)
     struct ks_buf note;
 
     (void)state;
-    vector_read("checkpoint/accept/go-both", &go);
+    vector_read("checkpoint/accept", "go-both", &go);
     assert_int_equal(open_note(ks_buf_view(&go), &opened), KS_OK);
     ks_buf_init(&note, KS_NOTE_LEN_MAX);
     assert_int_equal(ks_checkpoint_sign(&opened.checkpoint, signers, 2, 1234567890, &note),

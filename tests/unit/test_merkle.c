@@ -171,6 +171,7 @@ static void check_inclusion(size_t index, size_t size, const uint8_t root[KS_MER
     const struct ks_merkle_source source = {&context, naive_read};
     struct ks_merkle_proof path;
     struct ks_merkle_proof small;
+    uint8_t found[KS_MERKLE_LEN];
     uint8_t want[KS_MERKLE_PATH_MAX][KS_MERKLE_LEN];
     const size_t count = naive_path(leaves, size, index, want);
 
@@ -184,6 +185,10 @@ static void check_inclusion(size_t index, size_t size, const uint8_t root[KS_MER
     assert_int_equal(ks_merkle_check_inclusion(index, size, leaf(index), &path.hashes[0][0],
                                                path.count, root),
                      KS_OK);
+    assert_int_equal(ks_merkle_inclusion_root(index, size, leaf(index), &path.hashes[0][0],
+                                              path.count, found),
+                     KS_OK);
+    assert_memory_equal(found, root, KS_MERKLE_LEN);
     if (size <= SIZE_MAX_FLIPS) {
         refuse_near_inclusion(index, size, path, root);
     }

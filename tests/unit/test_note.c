@@ -17,7 +17,7 @@ static struct note_keys known;
 static int read_keys(void **state)
 {
     (void)state;
-    note_keys_read("note/keys", &known);
+    note_keys_read("note", &known);
     return 0;
 }
 
@@ -112,9 +112,9 @@ static void test_exact(void **state)
 
     (void)state;
     exact.exact = true;
-    vector_read("note/accept/two", &two);
-    vector_read("note/accept/one", &one);
-    vector_read("note/accept/unknown-beside-known", &stranger);
+    vector_read("note/accept", "two", &two);
+    vector_read("note/accept", "one", &one);
+    vector_read("note/accept", "unknown-beside-known", &stranger);
     assert_int_equal(parse_and_verify(ks_buf_view(&two), &exact), KS_OK);
     assert_int_equal(parse_and_verify(ks_buf_view(&one), &exact), KS_ERR_VERIFY);
     exact.count = 1;
@@ -144,7 +144,7 @@ static void test_bad_trust(void **state)
     struct ks_buf one;
 
     (void)state;
-    vector_read("note/accept/one", &one);
+    vector_read("note/accept", "one", &one);
     assert_int_equal(parse_and_verify(ks_buf_view(&one), &none), KS_ERR_USAGE);
     assert_int_equal(parse_and_verify(ks_buf_view(&one), &many), KS_ERR_USAGE);
     assert_int_equal(parse_and_verify(ks_buf_view(&one), &same), KS_ERR_USAGE);
@@ -190,13 +190,13 @@ static void test_sign(void **state)
     struct ks_buf got;
 
     (void)state;
-    vector_read("note/accept/one", &want);
+    vector_read("note/accept", "one", &want);
     ks_buf_init(&got, KS_NOTE_LEN_MAX);
     assert_int_equal(ks_note_sign(KS_LITERAL("This is a note.\n"), &signer, 1, 12345, &got),
                      KS_OK);
     assert_true(ks_bytes_equal(ks_buf_view(&got), ks_buf_view(&want)));
     ks_buf_done(&want);
-    vector_read("note/keys", &want);
+    vector_read("note", "keys", &want);
     ks_buf_clear(&got);
     assert_int_equal(ks_note_signer_vkey(&signer, &got), KS_OK);
     assert_memory_equal(got.data, want.data, got.len);

@@ -7,7 +7,6 @@
 #define KS_TESTS_UNIT_VECTOR_FILES_H
 
 #include <dirent.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,18 +14,29 @@
 
 #define VECTOR_LEN_MAX (1024 * 1024)
 
-/* Reads tests/vectors/NAME into OUT, which is initialised here. */
-static inline void vector_read(const char *name, struct ks_buf *out)
+/* tests/vectors/FOLDER/NAME as a text in PATH, which is initialised here. */
+static inline void vector_path(struct ks_buf *path, const char *folder, const char *name)
 {
     const char *source_root = getenv("KS_SOURCE_ROOT");
-    char path[1024];
 
-    (void)snprintf(path, sizeof(path), "%s/tests/vectors/%s", source_root ? source_root : ".",
-                   name);
+    ks_buf_init(path, 4096);
+    ks_buf_put_format(path, "%s/tests/vectors/%s%s%s", source_root ? source_root : ".", folder,
+                      name[0] != '\0' ? "/" : "", name);
+    ks_buf_put_u8(path, 0);
+    assert_int_equal(ks_buf_check(path), KS_OK);
+}
+
+/* Reads tests/vectors/FOLDER/NAME into OUT, which is initialised here. */
+static inline void vector_read(const char *folder, const char *name, struct ks_buf *out)
+{
+    struct ks_buf path;
+
+    vector_path(&path, folder, name);
     ks_buf_init(out, VECTOR_LEN_MAX);
-    if (ks_file_read(path, VECTOR_LEN_MAX, out) != KS_OK) {
-        fail_msg("%s: %s", path, ks_err_detail());
+    if (ks_file_read((const char *)path.data, VECTOR_LEN_MAX, out) != KS_OK) {
+        fail_msg("%s/%s: %s", folder, name, ks_err_detail());
     }
+    ks_buf_done(&path);
 }
 
 /* Calls TEST with the name and contents of every file of tests/vectors/FOLDER; there have to be
@@ -35,13 +45,11 @@ static inline void vector_each(const char *folder, size_t count_min, void *conte
                                void (*test)(void *context, const char *name,
                                             struct ks_bytes bytes))
 {
-    const char *source_root = getenv("KS_SOURCE_ROOT");
-    char path[1024];
+    struct ks_buf path;
     size_t count = 0;
 
-    (void)snprintf(path, sizeof(path), "%s/tests/vectors/%s", source_root ? source_root : ".",
-                   folder);
-    DIR *dir = opendir(path);
+    vector_path(&path, folder, "");
+    DIR *dir = opendir((const char *)path.data);
     assert_non_null(dir);
     for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
         struct ks_buf bytes;
@@ -49,14 +57,14 @@ static inline void vector_each(const char *folder, size_t count_min, void *conte
         if (entry->d_name[0] == '.') {
             continue;
         }
-        (void)snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
-        vector_read(path, &bytes);
+        vector_read(folder, entry->d_name, &bytes);
         test(context, entry->d_name, ks_buf_view(&bytes));
         ks_buf_done(&bytes);
         count++;
     }
     (void)closedir(dir);
     assert_true(count >= count_min);
+    ks_buf_done(&path);
 }
 
 /* The error that a reject file has to give, by its name: "format-…", "limit-…", "verify-…". */

@@ -1,0 +1,150 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* The REST interface (docs/openapi.yaml). One table; a path segment in braces matches anything and is
+ * handed to the handler. Whoever gets here has shown a device certificate of ours in TLS. */
+
+#include <string.h>
+
+#include "server/api.h"
+
+struct route {
+    const char *method;
+    const char *path;
+    ks_api_handler handler;
+};
+
+static const struct route routes[] = {
+    {"POST", "/qjob", ks_api_qjob},
+    {"POST", "/v1/jobs", ks_api_job_submit},
+    {"GET", "/v1/jobs", ks_api_job_list},
+    {"GET", "/v1/jobs/{}", ks_api_job_status},
+    {"GET", "/v1/jobs/{}/bundle", ks_api_job_bundle},
+    {"POST", "/v1/jobs/{}/cancel", ks_api_job_cancel},
+    {"POST", "/v1/keys", ks_api_keys},
+    {"GET", "/v1/site", ks_api_site},
+    {"GET", "/attest", ks_api_attest},
+    {"GET", "/v1/ledger/checkpoint", ks_api_ledger_checkpoint},
+    {"GET", "/v1/ledger/entries/{}", ks_api_ledger_entry},
+    {"GET", "/v1/ledger/inclusion", ks_api_ledger_inclusion},
+    {"GET", "/v1/ledger/consistency", ks_api_ledger_consistency},
+    {"GET", "/healthz", ks_api_health},
+    {"GET", "/readyz", ks_api_ready},
+};
+
+/* PATTERN's one "{}" stands for a segment of 1 to 255 bytes without '/'. */
+static bool matches(const char *pattern, struct ks_bytes path, struct ks_bytes *out_segment)
+{
+    const char *brace = strstr(pattern, "{}");
+    size_t before = brace == NULL ? strlen(pattern) : (size_t)(brace - pattern);
+    struct ks_bytes head = ks_bytes_of(pattern, before);
+    struct ks_bytes tail = brace == NULL ? (struct ks_bytes){0} : ks_bytes_text(brace + 2);
+    struct ks_bytes segment = {0};
+
+    if (brace == NULL) {
+        return ks_bytes_equal(path, head);
+    }
+    if (path.len <= head.len + tail.len || !ks_bytes_equal(ks_bytes_of(path.data, head.len), head) ||
+        !ks_bytes_equal(ks_bytes_of(path.data + path.len - tail.len, tail.len), tail)) {
+        return false;
+    }
+    segment = ks_bytes_of(path.data + head.len, path.len - head.len - tail.len);
+    if (segment.len > 255 || memchr(segment.data, '/', segment.len) != NULL) {
+        return false;
+    }
+    *out_segment = segment;
+    return true;
+}
+
+void ks_api_route(struct ks_site_server *server, struct ks_http_request *request)
+{
+    const struct ks_http_head *head = ks_http_request_head(request);
+    bool known = false;
+
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        struct ks_bytes segment = {0};
+
+        if (matches(routes[i].path, head->path, &segment)) {
+            known = true;
+            if (ks_bytes_is(head->method, routes[i].method)) {
+                routes[i].handler(server, request, segment);
+                return;
+            }
+        }
+    }
+    if (known) {
+        ks_http_reply_error(request, KS_ERR_USAGE, "this path does not take that method");
+    } else {
+        ks_http_reply_error(request, KS_ERR_NOT_FOUND, "no such path");
+    }
+}
+
+static void reply(struct ks_http_request *request, int status, const char *type, struct ks_bytes body)
+{
+    const struct ks_http_response response = {.status = status, .content_type = type, .body = body};
+
+    ks_http_reply(request, &response);
+}
+
+void ks_reply_json(struct ks_http_request *request, int status, struct ks_bytes body)
+{
+    reply(request, status, "application/json", body);
+}
+
+void ks_reply_text(struct ks_http_request *request, int status, struct ks_bytes body)
+{
+    reply(request, status, "text/plain; charset=utf-8", body);
+}
+
+void ks_reply_failure(struct ks_http_request *request, enum ks_err err)
+{
+    ks_http_reply_error(request, err, ks_err_detail());
+}
+
+void ks_reply_buffer(struct ks_http_request *request, enum ks_err err, const struct ks_buf *body)
+{
+    if (err == KS_OK) {
+        err = ks_buf_check(body);
+    }
+    if (err == KS_OK) {
+        ks_reply_json(request, 200, ks_buf_view(body));
+    } else {
+        ks_reply_failure(request, err);
+    }
+}
+
+struct ks_bytes ks_api_query(struct ks_http_request *request, const char *name)
+{
+    struct ks_bytes rest = ks_http_request_head(request)->query;
+    size_t name_len = strlen(name);
+
+    if (rest.len > 0) { /* the '?' */
+        rest = ks_bytes_of(rest.data + 1, rest.len - 1);
+    }
+    while (rest.len > 0) {
+        const uint8_t *end = memchr(rest.data, '&', rest.len);
+        size_t len = end == NULL ? rest.len : (size_t)(end - rest.data);
+
+        if (len > name_len && rest.data[name_len] == '=' &&
+            ks_bytes_equal(ks_bytes_of(rest.data, name_len), ks_bytes_of(name, name_len))) {
+            return ks_bytes_of(rest.data + name_len + 1, len - name_len - 1);
+        }
+        rest = ks_bytes_of(rest.data + len, rest.len - len);
+        if (rest.len > 0) {
+            rest = ks_bytes_of(rest.data + 1, rest.len - 1);
+        }
+    }
+    return (struct ks_bytes){0};
+}
+
+enum ks_err ks_api_query_u64(struct ks_http_request *request, const char *name, uint64_t fallback,
+                             uint64_t max, uint64_t *out_value)
+{
+    struct ks_bytes text = ks_api_query(request, name);
+
+    if (text.data == NULL) {
+        *out_value = fallback;
+        return KS_OK;
+    }
+    return ks_fail_prefix(ks_text_u64(text, max, out_value), "query '%s'", name);
+}

@@ -1,0 +1,462 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* Jobs: submit, wait, status, bundle, list, cancel; and the one-time keys that submissions spend. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/sys.h"
+#include "server/api.h"
+
+#define PAGE_DEFAULT 50
+#define PAGE_MAX 200
+
+/* --- documents -------------------------------------------------------------------------------------- */
+
+static void put_time(struct ks_json_writer *writer, const char *name, uint64_t time_us)
+{
+    char text[KS_TIME_TEXT_LEN + 1];
+
+    ks_time_text(time_us, text);
+    ks_json_member_text(writer, name, text);
+}
+
+/* {"created_at":…,"detail":…,"error":…,"finished_at":…,"id":…,"index":…,"intent":…,"job":…,"schema":…,
+ *  "state":…}: members that have no value yet are absent. */
+static void put_job(struct ks_json_writer *writer, const struct ks_store_job *job)
+{
+    ks_json_put_object(writer);
+    put_time(writer, "created_at", job->created_us);
+    if (job->state == KS_JOB_FAILED) {
+        ks_json_member_text(writer, "detail", job->detail);
+    }
+    ks_json_member_text(writer, "device", job->device);
+    if (job->state == KS_JOB_FAILED) {
+        ks_json_member_text(writer, "error", ks_err_name(job->error));
+    }
+    if (job->state != KS_JOB_ACCEPTED) {
+        put_time(writer, "finished_at", job->finished_us);
+    }
+    ks_json_member_text(writer, "id", job->id);
+    if (job->state != KS_JOB_ACCEPTED) {
+        ks_json_member_u64(writer, "index", job->result_index);
+    }
+    ks_json_member_u64(writer, "intent", job->intent_index);
+    ks_json_member_hex(writer, "job", KS_BYTES(job->job_digest));
+    ks_json_member_text(writer, "schema", "ketseal.job-state/1");
+    ks_json_member_text(writer, "state", ks_job_state_name(job->state));
+    ks_json_put_end(writer);
+}
+
+static void reply_job(struct ks_http_request *request, int status, const struct ks_store_job *job)
+{
+    struct ks_buf body;
+    struct ks_json_writer writer = ks_json_writer_of(&body);
+
+    ks_buf_init(&body, 8192);
+    put_job(&writer, job);
+    if (body.err == KS_OK) {
+        ks_reply_json(request, status, ks_buf_view(&body));
+    } else {
+        ks_http_reply_error(request, body.err, "job state");
+    }
+    ks_buf_done(&body);
+}
+
+/* The bundle of a job that is done, with the newest checkpoint. */
+static void reply_bundle(struct ks_site_server *server, struct ks_http_request *request,
+                         const struct ks_store_job *job, struct ks_bytes record)
+{
+    enum ks_err err = KS_OK;
+    struct ks_inclusion inclusion;
+    struct ks_buf bundle;
+
+    ks_buf_init(&bundle, KS_BUNDLE_BYTES_MAX);
+    KS_TRY(ks_site_inclusion(server, job->result_index, job->intent_index, &inclusion));
+    ks_bundle_write(record, &inclusion, &bundle);
+out:
+    ks_reply_buffer(request, err, &bundle);
+    ks_buf_done(&bundle);
+}
+
+void ks_api_job_accepted(struct ks_task *task)
+{
+    reply_job(task->request, 202, &task->job);
+}
+
+void ks_api_job_ended(struct ks_site_server *server, struct ks_task *task)
+{
+    if (task->request == NULL) {
+        return;
+    }
+    if (task->failure == KS_OK) {
+        reply_bundle(server, task->request, &task->job, ks_buf_view(&task->record));
+    } else {
+        ks_http_reply_error(task->request, task->failure, task->job.detail);
+    }
+    task->request = NULL;
+}
+
+/* --- signed requests -------------------------------------------------------------------------------- */
+
+/* The request as the enclave wants it: nothing in it is interpreted here. */
+static void put_request(const struct ks_http_request *request, struct ks_buf *out)
+{
+    ks_buf_put_lp32(out, ks_http_request_head(request)->raw);
+    ks_buf_put_lp32(out, ks_http_request_body(request));
+    ks_buf_put(out, ks_http_request_exporter(request));
+    ks_buf_put_lp32(out, ks_cert_der(ks_http_request_peer(request)));
+}
+
+static void ask_signed(struct ks_site_server *server, struct ks_task *task, uint16_t type,
+                       ks_task_step step)
+{
+    struct ks_buf payload;
+    enum ks_err err = KS_OK;
+
+    ks_buf_init(&payload, KS_FRAME_MAX);
+    put_request(task->request, &payload);
+    err = ks_buf_check(&payload);
+    if (err == KS_OK) {
+        ks_task_ask(server, task, type, ks_buf_view(&payload), step);
+    } else {
+        ks_task_fail(task, err);
+    }
+    ks_buf_done(&payload);
+}
+
+/* --- submit ----------------------------------------------------------------------------------------- */
+
+static enum ks_err read_admission(struct ks_task *task, struct ks_reader *answer)
+{
+    enum ks_err err = KS_OK;
+    struct ks_bytes id = {0};
+    struct ks_bytes device = {0};
+    struct ks_bytes intent = {0};
+    uint64_t counter = 0;
+
+    KS_TRY(ks_read_bytes(answer, KS_UUID_TEXT_LEN, &id));
+    KS_TRY(ks_read_lp16(answer, KS_DEVICE_ID_MAX, &device));
+    KS_TRY(ks_read_u64(answer, &counter));
+    KS_TRY(ks_read_copy(answer, task->job.job_digest, sizeof task->job.job_digest));
+    KS_TRY(ks_read_lp16(answer, KS_ENTRY_BYTES_MAX, &intent));
+    KS_TRY(ks_read_end(answer));
+    ks_copy(task->job.id, id.data, id.len);
+    task->job.id[id.len] = '\0';
+    ks_copy(task->job.device, device.data, device.len);
+    task->job.device[device.len] = '\0';
+    ks_buf_put(&task->intent, intent);
+    KS_TRY(ks_buf_check(&task->intent));
+out:
+    return err;
+}
+
+static void step_admitted(struct ks_site_server *server, struct ks_task *task, enum ks_err err,
+                          struct ks_reader *answer)
+{
+    KS_TRY(err);
+    KS_TRY(read_admission(task, answer));
+    ks_task_admitted(server, task);
+out:
+    if (err != KS_OK) {
+        ks_task_fail(task, err);
+    }
+}
+
+/* A repeated submission, authenticated: what the first one came to. */
+static void step_repeated(struct ks_site_server *server, struct ks_task *task, enum ks_err err,
+                          struct ks_reader *answer)
+{
+    struct ks_store_job job;
+    struct ks_buf record;
+
+    (void)answer;
+    ks_buf_init(&record, KS_RECORD_BYTES_MAX);
+    KS_TRY(err);
+    KS_TRY(ks_store_job_by_idempotency(server->reader, task->job.device, task->job.idempotency, &job));
+    if (task->wait && job.state == KS_JOB_DONE) {
+        KS_TRY(ks_store_record(server->reader, job.id, &record));
+        reply_bundle(server, task->request, &job, ks_buf_view(&record));
+    } else if (task->wait && job.state != KS_JOB_ACCEPTED) {
+        KS_TRY(ks_fail(job.error, "%s", job.detail));
+    } else {
+        reply_job(task->request, 200, &job);
+    }
+    task->request = NULL;
+out:
+    ks_buf_done(&record);
+    if (err != KS_OK) {
+        ks_task_fail(task, err);
+    } else {
+        ks_task_free(task);
+    }
+}
+
+/* The Idempotency-Key field, "" when it is absent: visible ASCII without spaces. */
+static enum ks_err read_idempotency(struct ks_http_request *request, char *target)
+{
+    enum ks_err err = KS_OK;
+    struct ks_bytes value = {0};
+
+    err = ks_http_head_get(ks_http_request_head(request), "idempotency-key", &value);
+    if (err == KS_ERR_NOT_FOUND) {
+        target[0] = '\0';
+        return KS_OK;
+    }
+    KS_TRY(err);
+    KS_CHECK(ks_text_is_name(value, KS_STORE_IDEMPOTENCY_MAX), KS_ERR_FORMAT,
+             "Idempotency-Key: 1 to %d letters, digits, '-' and '_'", KS_STORE_IDEMPOTENCY_MAX);
+    ks_copy(target, value.data, value.len);
+    target[value.len] = '\0';
+out:
+    return err;
+}
+
+static void submit(struct ks_site_server *server, struct ks_http_request *request, bool wait)
+{
+    enum ks_err err = KS_OK;
+    struct ks_task *task = NULL;
+    struct ks_store_job before;
+    char idempotency[KS_STORE_IDEMPOTENCY_MAX + 1];
+    const char *device = ks_cert_subject(ks_http_request_peer(request));
+
+    if (__atomic_load_n(&server->stopping, __ATOMIC_SEQ_CST)) {
+        ks_http_reply_error(request, KS_ERR_UNAVAILABLE, "the site is stopping");
+        return;
+    }
+    KS_TRY(read_idempotency(request, idempotency));
+    KS_CHECK(idempotency[0] == '\0' || ks_task_find_idempotency(server, device, idempotency) == NULL,
+             KS_ERR_CONFLICT, "a job with this Idempotency-Key is under way; ask again later");
+    err = idempotency[0] == '\0'
+              ? KS_ERR_NOT_FOUND
+              : ks_store_job_by_idempotency(server->reader, device, idempotency, &before);
+    if (err != KS_OK && err != KS_ERR_NOT_FOUND) {
+        goto out;
+    }
+    task = ks_task_new(server, request);
+    if (task == NULL) {
+        return;
+    }
+    task->wait = wait;
+    (void)snprintf(task->job.idempotency, sizeof task->job.idempotency, "%s", idempotency);
+    (void)snprintf(task->job.device, sizeof task->job.device, "%s", device);
+    if (err == KS_OK) {
+        ask_signed(server, task, KS_FRAME_AUTH, step_repeated);
+    } else {
+        ask_signed(server, task, KS_FRAME_ADMIT, step_admitted);
+    }
+    return;
+out:
+    ks_reply_failure(request, err);
+}
+
+void ks_api_qjob(struct ks_site_server *server, struct ks_http_request *request,
+                 struct ks_bytes segment)
+{
+    (void)segment;
+    submit(server, request, true);
+}
+
+void ks_api_job_submit(struct ks_site_server *server, struct ks_http_request *request,
+                       struct ks_bytes segment)
+{
+    (void)segment;
+    submit(server, request, false);
+}
+
+/* --- status, bundle, list --------------------------------------------------------------------------- */
+
+/* The job SEGMENT of the asking device; the jobs of others do not exist for it. */
+static enum ks_err find_job(struct ks_site_server *server, struct ks_http_request *request,
+                            struct ks_bytes segment, struct ks_store_job *out_job)
+{
+    enum ks_err err = KS_OK;
+    char id[KS_UUID_TEXT_LEN + 1];
+    struct ks_store_job job;
+
+    KS_CHECK(ks_text_is_uuid(segment), KS_ERR_FORMAT, "a job's id is a UUID");
+    ks_copy(id, segment.data, segment.len);
+    id[segment.len] = '\0';
+    KS_TRY(ks_store_job(server->reader, id, &job));
+    KS_CHECK(strcmp(job.device, ks_cert_subject(ks_http_request_peer(request))) == 0,
+             KS_ERR_NOT_FOUND, "no job %s", id);
+    *out_job = job;
+out:
+    return err;
+}
+
+void ks_api_job_status(struct ks_site_server *server, struct ks_http_request *request,
+                       struct ks_bytes segment)
+{
+    struct ks_store_job job;
+    enum ks_err err = find_job(server, request, segment, &job);
+
+    if (err == KS_OK) {
+        reply_job(request, 200, &job);
+    } else {
+        ks_reply_failure(request, err);
+    }
+}
+
+void ks_api_job_bundle(struct ks_site_server *server, struct ks_http_request *request,
+                       struct ks_bytes segment)
+{
+    enum ks_err err = KS_OK;
+    struct ks_store_job job;
+    struct ks_buf record;
+
+    ks_buf_init(&record, KS_RECORD_BYTES_MAX);
+    KS_TRY(find_job(server, request, segment, &job));
+    KS_CHECK(job.state != KS_JOB_ACCEPTED, KS_ERR_NOT_FOUND, "job %s has not ended yet", job.id);
+    if (job.state != KS_JOB_DONE) {
+        KS_TRY(ks_fail(job.error, "%s", job.detail));
+    }
+    KS_TRY(ks_store_record(server->reader, job.id, &record));
+    reply_bundle(server, request, &job, ks_buf_view(&record));
+out:
+    if (err != KS_OK) {
+        ks_reply_failure(request, err);
+    }
+    ks_buf_done(&record);
+}
+
+void ks_api_job_list(struct ks_site_server *server, struct ks_http_request *request,
+                     struct ks_bytes segment)
+{
+    enum ks_err err = KS_OK;
+    struct ks_store_job *jobs = ks_calloc(PAGE_MAX, sizeof *jobs);
+    struct ks_bytes after = ks_api_query(request, "after");
+    char after_id[KS_UUID_TEXT_LEN + 1] = {0};
+    uint64_t limit = 0;
+    size_t count = 0;
+    struct ks_buf body;
+    struct ks_json_writer writer = ks_json_writer_of(&body);
+
+    (void)segment;
+    ks_buf_init(&body, 1024 * 1024);
+    KS_CHECK(jobs != NULL, KS_ERR_NOMEM, "job list");
+    KS_TRY(ks_api_query_u64(request, "limit", PAGE_DEFAULT, PAGE_MAX, &limit));
+    KS_CHECK(after.data == NULL || ks_text_is_uuid(after), KS_ERR_FORMAT,
+             "query 'after': a job's id is a UUID");
+    ks_copy(after_id, after.data, after.len);
+    KS_TRY(ks_store_jobs(server->reader, ks_cert_subject(ks_http_request_peer(request)),
+                         after.len > 0 ? after_id : NULL, (size_t)limit, jobs, &count));
+    ks_json_put_object(&writer);
+    ks_json_put_key(&writer, "jobs");
+    ks_json_put_array(&writer);
+    for (size_t i = 0; i < count; i++) {
+        put_job(&writer, &jobs[i]);
+    }
+    ks_json_put_end(&writer);
+    if (count == limit && count > 0) {
+        ks_json_member_text(&writer, "next", jobs[count - 1].id);
+    }
+    ks_json_member_text(&writer, "schema", "ketseal.job-list/1");
+    ks_json_put_end(&writer);
+out:
+    ks_reply_buffer(request, err, &body);
+    ks_free(jobs);
+    ks_buf_done(&body);
+}
+
+/* --- cancel ----------------------------------------------------------------------------------------- */
+
+static void step_cancelled(struct ks_site_server *server, struct ks_task *task, enum ks_err err,
+                           struct ks_reader *answer)
+{
+    (void)server;
+    (void)answer;
+    if (err == KS_OK) {
+        ks_reply_json(task->request, 202, KS_LITERAL("{\"schema\":\"ketseal.cancel/1\"}"));
+        task->request = NULL;
+        ks_task_free(task);
+    } else {
+        struct ks_task *target = ks_task_find_job(server, task->job.id);
+
+        if (target != NULL) {
+            target->cancel_wanted = false;
+        }
+        ks_task_fail(task, err);
+    }
+}
+
+/* The request was signed by the job's own device: now the enclave may end the job. */
+static void step_may_cancel(struct ks_site_server *server, struct ks_task *task, enum ks_err err,
+                            struct ks_reader *answer)
+{
+    struct ks_task *target = NULL;
+
+    (void)answer;
+    KS_TRY(err);
+    target = ks_task_find_job(server, task->job.id);
+    KS_CHECK(target != NULL && target != task && target->state == KS_TASK_RUNNING, KS_ERR_CONFLICT,
+             "the job is not running");
+    target->cancel_wanted = true;
+    ks_task_ask(server, task, KS_FRAME_CANCEL, ks_bytes_of(task->job.id, KS_UUID_TEXT_LEN),
+                step_cancelled);
+out:
+    if (err != KS_OK) {
+        ks_task_fail(task, err);
+    }
+}
+
+void ks_api_job_cancel(struct ks_site_server *server, struct ks_http_request *request,
+                       struct ks_bytes segment)
+{
+    struct ks_store_job job;
+    struct ks_task *task = NULL;
+    enum ks_err err = find_job(server, request, segment, &job);
+
+    if (err != KS_OK) {
+        ks_reply_failure(request, err);
+        return;
+    }
+    task = ks_task_new(server, request);
+    if (task != NULL) {
+        (void)snprintf(task->job.id, sizeof task->job.id, "%s", job.id);
+        ask_signed(server, task, KS_FRAME_AUTH, step_may_cancel);
+    }
+}
+
+/* --- one-time keys ---------------------------------------------------------------------------------- */
+
+static void step_keys(struct ks_site_server *server, struct ks_task *task, enum ks_err err,
+                      struct ks_reader *answer)
+{
+    struct ks_bytes document = {0};
+
+    (void)server;
+    KS_TRY(err);
+    KS_TRY(ks_read_lp32(answer, 65536, &document));
+    KS_TRY(ks_read_end(answer));
+    ks_reply_json(task->request, 200, document);
+    task->request = NULL;
+    ks_task_free(task);
+out:
+    if (err != KS_OK) {
+        ks_task_fail(task, err);
+    }
+}
+
+void ks_api_keys(struct ks_site_server *server, struct ks_http_request *request,
+                 struct ks_bytes segment)
+{
+    struct ks_task *task = ks_task_new(server, request);
+    struct ks_buf payload;
+
+    (void)segment;
+    if (task == NULL) {
+        return;
+    }
+    ks_buf_init(&payload, KS_FRAME_MAX);
+    ks_buf_put_lp32(&payload, ks_cert_der(ks_http_request_peer(request)));
+    ks_buf_put(&payload, ks_http_request_exporter(request));
+    ks_buf_put_lp32(&payload, ks_http_request_body(request));
+    if (payload.err == KS_OK) {
+        ks_task_ask(server, task, KS_FRAME_KEYS, ks_buf_view(&payload), step_keys);
+    } else {
+        ks_task_fail(task, ks_buf_check(&payload));
+    }
+    ks_buf_done(&payload);
+}

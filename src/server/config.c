@@ -1,0 +1,204 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+#include "server/config.h"
+
+#include <cyaml/cyaml.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "base/text.h"
+
+static const cyaml_schema_field_t site_fields[] = {
+    CYAML_FIELD_STRING_PTR("origin", CYAML_FLAG_POINTER, struct ks_config_site, origin, 1, 255),
+    CYAML_FIELD_STRING_PTR("listen", CYAML_FLAG_POINTER, struct ks_config_site, listen, 3, 63),
+    CYAML_FIELD_STRING_PTR("state", CYAML_FLAG_POINTER, struct ks_config_site, state, 1, 3000),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t tls_fields[] = {
+    CYAML_FIELD_STRING_PTR("root", CYAML_FLAG_POINTER, struct ks_config_tls, root, 1, 3000),
+    CYAML_FIELD_STRING_PTR("certificate", CYAML_FLAG_POINTER, struct ks_config_tls, certificate, 1,
+                           3000),
+    CYAML_FIELD_STRING_PTR("key", CYAML_FLAG_POINTER, struct ks_config_tls, key, 1, 3000),
+    CYAML_FIELD_STRING_PTR("crl", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct ks_config_tls, crl,
+                           1, 3000),
+    CYAML_FIELD_STRING_PTR("groups", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct ks_config_tls,
+                           groups, 1, 255),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t workers_fields[] = {
+    CYAML_FIELD_UINT("count", CYAML_FLAG_OPTIONAL, struct ks_config_workers, count),
+    CYAML_FIELD_UINT("threads", CYAML_FLAG_OPTIONAL, struct ks_config_workers, threads),
+    CYAML_FIELD_UINT("memory_mib", CYAML_FLAG_OPTIONAL, struct ks_config_workers, memory_mib),
+    CYAML_FIELD_UINT("seconds", CYAML_FLAG_OPTIONAL, struct ks_config_workers, seconds),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t http_fields[] = {
+    CYAML_FIELD_UINT("loops", CYAML_FLAG_OPTIONAL, struct ks_config_http, loops),
+    CYAML_FIELD_UINT("connections", CYAML_FLAG_OPTIONAL, struct ks_config_http, connections),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t config_fields[] = {
+    CYAML_FIELD_MAPPING("site", CYAML_FLAG_DEFAULT, struct ks_config, site, site_fields),
+    CYAML_FIELD_MAPPING("tls", CYAML_FLAG_DEFAULT, struct ks_config, tls, tls_fields),
+    CYAML_FIELD_STRING_PTR("tpm", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct ks_config, tpm, 1,
+                           255),
+    CYAML_FIELD_MAPPING("workers", CYAML_FLAG_OPTIONAL, struct ks_config, workers, workers_fields),
+    CYAML_FIELD_MAPPING("http", CYAML_FLAG_OPTIONAL, struct ks_config, http, http_fields),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t config_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct ks_config, config_fields),
+};
+
+/* libcyaml says what is wrong only through its log: the last complaint is kept for our one error. */
+struct complaint {
+    char text[256];
+};
+
+static void keep_complaint(cyaml_log_t level, void *context, const char *format, va_list args)
+{
+    struct complaint *complaint = context;
+    char line[sizeof complaint->text];
+
+    (void)vsnprintf(line, sizeof line, format, args);
+    line[strcspn(line, "\n")] = '\0';
+    /* The first error is the precise one; a backtrace of mappings follows it. */
+    if (level == CYAML_LOG_ERROR && complaint->text[0] == '\0') {
+        (void)snprintf(complaint->text, sizeof complaint->text, "%s", line);
+    }
+}
+
+static cyaml_config_t cyaml_settings(struct complaint *complaint)
+{
+    return (cyaml_config_t){
+        .log_fn = keep_complaint,
+        .log_ctx = complaint,
+        .mem_fn = cyaml_mem,
+        .log_level = CYAML_LOG_ERROR,
+        .flags = CYAML_CFG_DEFAULT,
+    };
+}
+
+/* Makes *PATH absolute with respect to the folder of FILE. */
+static enum ks_err resolve(const char *file, char **path)
+{
+    enum ks_err err = KS_OK;
+    const char *slash = strrchr(file, '/');
+    char joined[8192];
+    char *copy = NULL;
+    int len = 0;
+
+    if (*path == NULL || (*path)[0] == '/' || slash == NULL) {
+        return KS_OK;
+    }
+    len = snprintf(joined, sizeof joined, "%.*s/%s", (int)(slash - file), file, *path);
+    KS_CHECK(len > 0 && (size_t)len < sizeof joined, KS_ERR_LIMIT, "path '%s' is too long", *path);
+    /* cyaml frees its strings with its own allocator. */
+    copy = cyaml_mem(NULL, NULL, (size_t)len + 1);
+    KS_CHECK(copy != NULL, KS_ERR_NOMEM, "configuration");
+    ks_copy(copy, joined, (size_t)len + 1);
+    (void)cyaml_mem(NULL, *path, 0);
+    *path = copy;
+out:
+    return err;
+}
+
+static unsigned processors(void)
+{
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return count < 1 ? 1 : (unsigned)count;
+}
+
+static enum ks_err complete(const char *path, struct ks_config *config)
+{
+    enum ks_err err = KS_OK;
+    struct ks_config_workers *workers = &config->workers;
+    char address[64];
+    uint16_t port = 0;
+
+    KS_TRY(resolve(path, &config->site.state));
+    KS_TRY(resolve(path, &config->tls.root));
+    KS_TRY(resolve(path, &config->tls.certificate));
+    KS_TRY(resolve(path, &config->tls.key));
+    KS_TRY(resolve(path, &config->tls.crl));
+    workers->count = workers->count == 0 ? 2 * processors() : workers->count;
+    workers->threads = workers->threads == 0 ? 1 : workers->threads;
+    workers->memory_mib = workers->memory_mib == 0 ? 1024 : workers->memory_mib;
+    workers->seconds = workers->seconds == 0 ? 300 : workers->seconds;
+    config->http.loops = config->http.loops == 0 ? 1 : config->http.loops;
+    config->http.connections = config->http.connections == 0 ? 1024 : config->http.connections;
+    KS_CHECK(workers->count <= 256, KS_ERR_LIMIT, "workers.count: 1 to 256");
+    KS_CHECK(workers->threads <= 256, KS_ERR_LIMIT, "workers.threads: 1 to 256");
+    KS_CHECK(config->http.loops <= 64, KS_ERR_LIMIT, "http.loops: 1 to 64");
+    KS_CHECK(config->tpm == NULL || strcmp(config->tpm, "swtpm") == 0 || config->tpm[0] == '/',
+             KS_ERR_FORMAT, "tpm: 'swtpm' or the path of a device");
+    KS_TRY(ks_config_listen(config, address, &port));
+out:
+    return err;
+}
+
+enum ks_err ks_config_load(const char *path, struct ks_config **out_config)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf text;
+    struct complaint complaint = {0};
+    cyaml_config_t settings = cyaml_settings(&complaint);
+    struct ks_config *config = NULL;
+    cyaml_err_t result = CYAML_OK;
+
+    ks_buf_init(&text, KS_CONFIG_BYTES_MAX);
+    KS_TRY(ks_file_read(path, KS_CONFIG_BYTES_MAX, &text));
+    result = cyaml_load_data(text.data, text.len, &settings, &config_schema, (cyaml_data_t **)&config,
+                             NULL);
+    KS_CHECK(result == CYAML_OK, KS_ERR_FORMAT, "%s: %s", path,
+             complaint.text[0] != '\0' ? complaint.text : cyaml_strerror(result));
+    KS_TRY(ks_fail_prefix(complete(path, config), "%s", path));
+    *out_config = config;
+    config = NULL; /* transferred */
+out:
+    ks_config_free(config);
+    ks_buf_done(&text);
+    return err;
+}
+
+void ks_config_free(struct ks_config *config)
+{
+    struct complaint complaint = {0};
+    cyaml_config_t settings = cyaml_settings(&complaint);
+
+    if (config != NULL) {
+        (void)cyaml_free(&settings, &config_schema, config, 0); /* fails on bad arguments only */
+    }
+}
+
+enum ks_err ks_config_listen(const struct ks_config *config, char address[64], uint16_t *out_port)
+{
+    enum ks_err err = KS_OK;
+    const char *listen = config->site.listen;
+    const char *colon = strrchr(listen, ':');
+    size_t len = 0;
+    uint64_t port = 0;
+
+    KS_CHECK(colon != NULL, KS_ERR_FORMAT, "site.listen: expected address:port");
+    len = (size_t)(colon - listen);
+    if (len >= 2 && listen[0] == '[' && listen[len - 1] == ']') {
+        listen++;
+        len -= 2;
+    }
+    KS_CHECK(len >= 1 && len < 64, KS_ERR_FORMAT, "site.listen: expected address:port");
+    KS_TRY(ks_fail_prefix(ks_text_u64(ks_bytes_text(colon + 1), 65535, &port), "site.listen: port"));
+    ks_copy(address, listen, len);
+    address[len] = '\0';
+    *out_port = (uint16_t)port;
+out:
+    return err;
+}

@@ -1,0 +1,51 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* config.h: ketseal.yaml, the one file that a site operator writes (docs/formats/config.md). Relative
+ * paths in it are relative to its own folder. Read by ketseal-launch and by ketseald. */
+#ifndef KS_SERVER_CONFIG_H
+#define KS_SERVER_CONFIG_H
+
+#include "base/buf.h"
+
+#define KS_CONFIG_BYTES_MAX 65536
+
+struct ks_config_site {
+    char *origin; /* name of the ledger: "lab.example/ketseal" */
+    char *listen; /* "127.0.0.1:8443", "[::1]:8443"; port 0 for any */
+    char *state;  /* directory, created 0700 */
+};
+struct ks_config_tls {
+    char *root;        /* PEM files */
+    char *certificate;
+    char *key;
+    char *crl;         /* NULL: none */
+    char *groups;      /* NULL: X25519MLKEM768 */
+};
+struct ks_config_workers {
+    unsigned count;      /* at once; default: twice the processors */
+    unsigned threads;    /* each; default 1 */
+    unsigned memory_mib; /* of one state vector; default 1024 */
+    unsigned seconds;    /* of processor time; default 300 */
+};
+struct ks_config_http {
+    unsigned loops;       /* default 1 */
+    unsigned connections; /* default 1024 */
+};
+
+struct ks_config {
+    struct ks_config_site site;
+    struct ks_config_tls tls;
+    char *tpm; /* "swtpm" or a device such as "/dev/tpmrm0"; default swtpm */
+    struct ks_config_workers workers;
+    struct ks_config_http http;
+};
+
+/* Errors name file and field. Free with ks_config_free. */
+KS_MUST_CHECK enum ks_err ks_config_load(const char *path, struct ks_config **out_config);
+void ks_config_free(struct ks_config *config); /* NULL is fine */
+/* Splits "address:port"; ADDRESS without brackets. */
+KS_MUST_CHECK enum ks_err ks_config_listen(const struct ks_config *config, char address[64],
+                                           uint16_t *out_port);
+
+#endif

@@ -1,0 +1,191 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* ketseald: faces the network. Holds the TLS key, the queue, the store and the ledger's tiles; cannot sign
+ * a record or a checkpoint and never sees a one-time key: the enclave does that, behind descriptor 3.
+ * Started by ketseal-launch. Before the first connection is accepted it closes its own doors
+ * (enclave/sandbox.h). */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/sys.h"
+#include "crypto/version.h"
+#include "enclave/launch.h"
+#include "enclave/sandbox.h"
+#include "server/config.h"
+#include "server/hostile.h"
+#include "server/site.h"
+
+#define PEM_MAX (16 * 1024 * 1024)
+#define STOP_GRACE_MS 5000
+
+struct daemon {
+    struct ks_config *config;
+    struct ks_buf root;
+    struct ks_buf certificate;
+    struct ks_buf key;
+    struct ks_buf crl;
+    struct ks_tls *tls;
+    struct ks_site_server *site;
+    struct ks_http_server *http;
+};
+
+static enum ks_err make_tls(struct daemon *daemon)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_config_tls *config = &daemon->config->tls;
+    struct ks_tls_spec spec = {.side = KS_TLS_SERVER, .groups = config->groups};
+
+    KS_TRY(ks_file_read(config->root, PEM_MAX, &daemon->root));
+    KS_TRY(ks_file_read(config->certificate, PEM_MAX, &daemon->certificate));
+    KS_TRY(ks_file_read(config->key, PEM_MAX, &daemon->key));
+    if (config->crl != NULL) {
+        KS_TRY(ks_file_read(config->crl, PEM_MAX, &daemon->crl));
+    }
+    spec.root_pem = ks_buf_view(&daemon->root);
+    spec.cert_pem = ks_buf_view(&daemon->certificate);
+    spec.key_pem = ks_buf_view(&daemon->key);
+    spec.crl_pem = ks_buf_view(&daemon->crl);
+    KS_TRY(ks_tls_new(&spec, &daemon->tls));
+out:
+    ks_buf_wipe(&daemon->key);
+    return err;
+}
+
+static enum ks_err listen_http(struct daemon *daemon)
+{
+    enum ks_err err = KS_OK;
+    char address[64];
+    struct ks_http_server_spec spec = {
+        .address = address,
+        .loops = daemon->config->http.loops,
+        .tls = daemon->tls,
+        .handler = ks_site_server_handle,
+        .context = daemon->site,
+        .limits = {.connections_max = daemon->config->http.connections,
+                   .body_max = KS_JOB_BYTES_MAX},
+    };
+
+    KS_TRY(ks_config_listen(daemon->config, address, &spec.port));
+    KS_TRY(ks_http_server_open(&spec, &daemon->http));
+out:
+    return err;
+}
+
+/* Where a test finds a port that the kernel chose. */
+static enum ks_err write_address(const struct daemon *daemon)
+{
+    enum ks_err err = KS_OK;
+    char path[4096];
+    char text[16];
+    int len = snprintf(text, sizeof text, "%u\n", (unsigned)ks_http_server_port(daemon->http));
+
+    (void)snprintf(path, sizeof path, "%s/port", daemon->config->site.state);
+    KS_TRY(ks_file_write(path, ks_bytes_of(text, (size_t)len), 0644));
+    (void)snprintf(path, sizeof path, "%s/site.json", daemon->config->site.state);
+    KS_TRY(ks_file_write(path, ks_buf_view(&daemon->site->site_document), 0644));
+out:
+    return err;
+}
+
+/* Only the store's own directory stays open to this process. */
+static enum ks_err close_doors(const struct daemon *daemon)
+{
+    enum ks_err err = KS_OK;
+    char path[4096];
+    int store = -1;
+
+    (void)snprintf(path, sizeof path, "%s/store", daemon->config->site.state);
+    store = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    KS_CHECK(store >= 0, KS_ERR_IO, "open '%s': %s", path, strerror(errno));
+    KS_TRY(ks_sandbox_daemon(&store, 1));
+out:
+    ks_fd_close(&store);
+    return err;
+}
+
+/* The handler of SIGTERM needs it; set once before the signal can come. */
+static struct ks_site_server *stopping_site;
+
+static void stop(int signal_number)
+{
+    (void)signal_number;
+    ks_site_server_stop(stopping_site);
+}
+
+static enum ks_err catch_signals(struct ks_site_server *site)
+{
+    struct sigaction action = {.sa_handler = stop, .sa_flags = SA_RESTART};
+
+    stopping_site = site;
+    if (sigaction(SIGTERM, &action, NULL) != 0 || sigaction(SIGINT, &action, NULL) != 0) {
+        return ks_fail(KS_ERR_IO, "sigaction: %s", strerror(errno));
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    return KS_OK;
+}
+
+static enum ks_err serve(struct daemon *daemon, const char *path)
+{
+    enum ks_err err = KS_OK;
+    struct ks_log_line line;
+
+    KS_TRY(ks_process_harden());
+    KS_TRY(ks_crypto_check_version());
+    KS_TRY(ks_config_load(path, &daemon->config));
+    KS_TRY(make_tls(daemon));
+    KS_TRY(ks_site_server_open(daemon->config->site.state, KS_DAEMON_ENCLAVE_FD, &daemon->site));
+    KS_TRY(listen_http(daemon));
+    KS_TRY(write_address(daemon));
+    KS_TRY(catch_signals(daemon->site));
+    KS_TRY(close_doors(daemon));
+    ks_turn_hostile(daemon->site->enclave.fd, daemon->config->site.state);
+    KS_TRY(ks_http_server_start(daemon->http));
+    ks_log_begin(&line, KS_LOG_INFO, "site.ready");
+    ks_log_text(&line, "origin", daemon->site->origin);
+    ks_log_u64(&line, "port", ks_http_server_port(daemon->http));
+    ks_log_u64(&line, "ledger_size", ks_ledger_head(daemon->site->ledger)->size);
+    ks_log_end(&line);
+    KS_TRY(ks_site_server_run(daemon->site));
+    KS_TRY(ks_http_server_stop(daemon->http, STOP_GRACE_MS));
+    ks_log_event(KS_LOG_INFO, "site.stopped");
+out:
+    return err;
+}
+
+int main(int argc, char **argv)
+{
+    enum ks_err err = KS_OK;
+    struct daemon daemon = {0};
+
+    ks_log_init("ketseald", KS_LOG_INFO);
+    ks_buf_init(&daemon.root, PEM_MAX);
+    ks_buf_init(&daemon.certificate, PEM_MAX);
+    ks_buf_init(&daemon.key, PEM_MAX);
+    ks_buf_init(&daemon.crl, PEM_MAX);
+    if (argc != 2) {
+        err = ks_fail(KS_ERR_USAGE, "ketseald is started by ketseal-launch");
+    } else {
+        err = serve(&daemon, argv[1]);
+    }
+    if (err != KS_OK) {
+        /* At once: whatever was not committed was promised to nobody. */
+        ks_log_failure("daemon.failed", err);
+        _exit(ks_err_exit_code(err));
+    }
+    ks_http_server_free(daemon.http);
+    ks_site_server_close(daemon.site);
+    ks_tls_free(daemon.tls);
+    ks_config_free(daemon.config);
+    ks_buf_done(&daemon.root);
+    ks_buf_done(&daemon.certificate);
+    ks_buf_done(&daemon.crl);
+    return 0;
+}

@@ -1,0 +1,107 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* ketseal-launch: starts a site: `ketseal-launch ketseal.yaml`. What it does is in enclave/launch.h. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/sys.h"
+#include "enclave/launch.h"
+#include "server/config.h"
+
+#define PEM_MAX (16 * 1024 * 1024)
+
+static const char usage[] = "usage: ketseal-launch [--libexec=DIRECTORY] ketseal.yaml\n"
+                            "Starts a ketseal site: TPM, enclave, workers and ketseald.\n"
+                            "See ketseal-launch(8).\n";
+
+/* DIRECTORY/NAME. */
+static enum ks_err join(const char *directory, const char *name, char target[4096])
+{
+    int len = snprintf(target, 4096, "%s/%s", directory, name);
+
+    if (len < 0 || len >= 4096) {
+        return ks_fail(KS_ERR_LIMIT, "path of %s is too long", name);
+    }
+    return KS_OK;
+}
+
+static enum ks_err launch(const char *path, const char *libexec)
+{
+    enum ks_err err = KS_OK;
+    struct ks_config *config = NULL;
+    struct ks_buf root;
+    struct ks_buf crl;
+    char enclave[4096];
+    char worker[4096];
+    char daemon[4096];
+    const char *argv[] = {"ketseald", path, NULL};
+    struct ks_launch_spec spec = {.version = 1};
+
+    ks_buf_init(&root, PEM_MAX);
+    ks_buf_init(&crl, PEM_MAX);
+    KS_TRY(ks_config_load(path, &config));
+    KS_TRY(ks_file_read(config->tls.root, PEM_MAX, &root));
+    if (config->tls.crl != NULL) {
+        KS_TRY(ks_file_read(config->tls.crl, PEM_MAX, &crl));
+    }
+    KS_TRY(join(libexec, "ketseal-enclave", enclave));
+    KS_TRY(join(libexec, "ketseal-worker", worker));
+    KS_TRY(join(libexec, "ketseald", daemon));
+    spec.enclave_program = enclave;
+    spec.worker_program = worker;
+    spec.daemon_program = daemon;
+    spec.daemon_argv = argv;
+    spec.state_dir = config->site.state;
+    spec.tpm_device = config->tpm == NULL || strcmp(config->tpm, "swtpm") == 0 ? NULL : config->tpm;
+    spec.origin = config->site.origin;
+    spec.root_pem = ks_buf_view(&root);
+    spec.crl_pem = ks_buf_view(&crl);
+    spec.workers = config->workers.count;
+    spec.worker_threads = config->workers.threads;
+    spec.state_memory_max = (uint64_t)config->workers.memory_mib << 20;
+    spec.job_seconds_max = config->workers.seconds;
+    KS_TRY(ks_launch(&spec));
+out:
+    ks_config_free(config);
+    ks_buf_done(&root);
+    ks_buf_done(&crl);
+    return err;
+}
+
+int main(int argc, char **argv)
+{
+    enum ks_err err = KS_OK;
+    const char *libexec = KS_LIBEXEC_DIR;
+    int at = 1;
+
+    ks_log_init("ketseal-launch", KS_LOG_INFO);
+    if (argc >= 2 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0)) {
+        (void)fputs(usage, stdout);
+        return 0;
+    }
+    if (argc >= 2 && strncmp(argv[1], "--libexec=", 10) == 0) {
+        libexec = argv[1] + 10;
+        at = 2;
+    }
+    if (argc != at + 1 || argv[at][0] == '-') {
+        (void)fprintf(stderr, "ketseal-launch: expected one configuration file\n");
+        return ks_err_exit_code(KS_ERR_USAGE);
+    }
+    /* tpm2-tss logs to stderr otherwise, once per layer. */
+    if (setenv("TSS2_LOG", "all+none", 1) != 0) {
+        return ks_err_exit_code(KS_ERR_NOMEM);
+    }
+    err = ks_process_harden();
+    if (err == KS_OK) {
+        err = launch(argv[at], libexec);
+    }
+    if (err != KS_OK) {
+        ks_log_failure("site.failed", err);
+    }
+    return ks_err_exit_code(err);
+}

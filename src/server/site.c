@@ -1,0 +1,709 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+#include "server/site.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/sys.h"
+#include "server/tiles.h"
+
+#define COMMIT_MAX 512 /* jobs in one transaction */
+
+/* --- tasks ------------------------------------------------------------------------------------------ */
+
+struct ks_task *ks_task_new(struct ks_site_server *server, struct ks_http_request *request)
+{
+    for (size_t i = 0; i < KS_SITE_PENDING_MAX; i++) {
+        struct ks_task *task = &server->tasks[i];
+
+        if (task->state == KS_TASK_FREE) {
+            *task = (struct ks_task){.state = KS_TASK_ASKED, .request = request};
+            ks_buf_init(&task->intent, KS_ENTRY_BYTES_MAX);
+            ks_buf_init(&task->entry, KS_ENTRY_BYTES_MAX);
+            ks_buf_init(&task->record, KS_RECORD_BYTES_MAX);
+            task->begin_us = ks_http_request_time_us(request);
+            return task;
+        }
+    }
+    ks_http_reply_error(request, KS_ERR_UNAVAILABLE, "too many requests are waiting");
+    return NULL;
+}
+
+void ks_task_free(struct ks_task *task)
+{
+    ks_buf_done(&task->intent);
+    ks_buf_done(&task->entry);
+    ks_buf_done(&task->record);
+    task->state = KS_TASK_FREE;
+}
+
+void ks_task_fail(struct ks_task *task, enum ks_err err)
+{
+    if (task->request != NULL) {
+        ks_http_reply_error(task->request, err, ks_err_detail());
+        task->request = NULL;
+    }
+    ks_task_free(task);
+}
+
+void ks_task_ask(struct ks_site_server *server, struct ks_task *task, uint16_t type,
+                 struct ks_bytes payload, ks_task_step step)
+{
+    size_t begin = 0;
+
+    task->id = ++server->next_id;
+    task->step = step;
+    begin = ks_frame_begin(&server->enclave.out, type, task->id);
+    ks_buf_put(&server->enclave.out, payload);
+    ks_frame_end(&server->enclave.out, begin);
+}
+
+struct ks_task *ks_task_find_job(struct ks_site_server *server, const char *job_id)
+{
+    for (size_t i = 0; i < KS_SITE_PENDING_MAX; i++) {
+        struct ks_task *task = &server->tasks[i];
+
+        if (task->state >= KS_TASK_INTENT && strcmp(task->job.id, job_id) == 0) {
+            return task;
+        }
+    }
+    return NULL;
+}
+
+struct ks_task *ks_task_find_idempotency(struct ks_site_server *server, const char *device,
+                                         const char *idempotency)
+{
+    for (size_t i = 0; i < KS_SITE_PENDING_MAX; i++) {
+        struct ks_task *task = &server->tasks[i];
+
+        if (task->state != KS_TASK_FREE && strcmp(task->job.idempotency, idempotency) == 0 &&
+            strcmp(task->job.device, device) == 0) {
+            return task;
+        }
+    }
+    return NULL;
+}
+
+/* --- jobs: from admission to the answer ----------------------------------------------------------- */
+
+void ks_task_admitted(struct ks_site_server *server, struct ks_task *task)
+{
+    (void)server;
+    task->admitted_us = ks_clock_monotonic_us();
+    task->job.created_us = ks_clock_us();
+    task->state = KS_TASK_INTENT;
+}
+
+/* RUN was answered: a record with its entry, or the reason why there is none. */
+static void step_sealed(struct ks_site_server *server, struct ks_task *task, enum ks_err err,
+                        struct ks_reader *answer)
+{
+    struct ks_bytes record = {0};
+    struct ks_bytes entry = {0};
+
+    (void)server;
+    task->sealed_us = ks_clock_monotonic_us();
+    task->state = KS_TASK_RESULT;
+    KS_TRY(err);
+    KS_TRY(ks_read_lp32(answer, KS_RECORD_BYTES_MAX, &record));
+    KS_TRY(ks_read_lp16(answer, KS_ENTRY_BYTES_MAX, &entry));
+    for (size_t i = 0; i < sizeof task->enclave_us / sizeof task->enclave_us[0]; i++) {
+        KS_TRY(ks_read_u64(answer, &task->enclave_us[i]));
+    }
+    KS_TRY(ks_read_end(answer));
+    ks_buf_put(&task->record, record);
+    ks_buf_put(&task->entry, entry);
+    KS_TRY(ks_buf_check(&task->record));
+    KS_TRY(ks_buf_check(&task->entry));
+out:
+    if (err != KS_OK) {
+        ks_buf_clear(&task->record);
+        ks_buf_clear(&task->entry);
+        task->failure = err;
+        (void)snprintf(task->job.detail, sizeof task->job.detail, "%s", ks_err_detail());
+        ks_entry_abort_write(ks_bytes_text(task->job.device), err, task->job.intent_index,
+                             &task->entry);
+    }
+}
+
+static void send_run(struct ks_site_server *server, struct ks_task *task)
+{
+    uint8_t bytes[KS_UUID_TEXT_LEN + 8];
+    struct ks_buf payload = {.data = bytes, .cap = sizeof bytes, .max = sizeof bytes};
+
+    ks_buf_put(&payload, ks_bytes_of(task->job.id, KS_UUID_TEXT_LEN));
+    ks_buf_put_u64(&payload, task->job.intent_index);
+    ks_task_ask(server, task, KS_FRAME_RUN, ks_buf_view(&payload), step_sealed);
+    task->state = KS_TASK_RUNNING;
+}
+
+static enum ks_err put_intent(struct ks_site_server *server, struct ks_task *task, uint8_t leaf[32])
+{
+    enum ks_err err = KS_OK;
+
+    ks_merkle_leaf(ks_buf_view(&task->intent), leaf);
+    KS_TRY(ks_store_append(server->store, ks_buf_view(&task->intent), leaf, &task->job.intent_index));
+    task->job.state = KS_JOB_ACCEPTED;
+    KS_TRY(ks_store_job_insert(server->store, &task->job));
+out:
+    return err;
+}
+
+static enum ks_err put_result(struct ks_site_server *server, struct ks_task *task, uint8_t leaf[32])
+{
+    enum ks_err err = KS_OK;
+
+    ks_merkle_leaf(ks_buf_view(&task->entry), leaf);
+    task->job.finished_us = ks_clock_us();
+    KS_TRY(ks_store_append(server->store, ks_buf_view(&task->entry), leaf, &task->job.result_index));
+    if (task->failure == KS_OK) {
+        task->job.state = KS_JOB_DONE;
+        KS_TRY(ks_store_job_done(server->store, task->job.id, task->job.finished_us,
+                                 task->job.result_index, ks_buf_view(&task->record)));
+    } else {
+        task->job.state = task->cancel_wanted ? KS_JOB_CANCELLED : KS_JOB_FAILED;
+        task->job.error = task->failure;
+        KS_TRY(ks_store_job_end(server->store, task->job.id, task->job.state, task->job.finished_us,
+                                task->job.result_index, task->failure, task->job.detail));
+    }
+out:
+    return err;
+}
+
+/* What a committed task does next. */
+static void after_commit(struct ks_site_server *server, struct ks_task *task)
+{
+    if (task->state == KS_TASK_INTENT) {
+        task->intended_us = ks_clock_monotonic_us();
+        send_run(server, task);
+        if (!task->wait && task->request != NULL) {
+            ks_api_job_accepted(task);
+            task->request = NULL;
+        }
+    } else if (task->failure != KS_OK) {
+        ks_api_job_ended(server, task);
+        ks_task_free(task);
+    } else {
+        task->committed_us = ks_clock_monotonic_us();
+        task->state = KS_TASK_CHECKPOINT;
+    }
+}
+
+static enum ks_err save_checkpoint(struct ks_site_server *server)
+{
+    enum ks_err err = KS_OK;
+
+    if (server->checkpoint_unsaved) {
+        KS_TRY(ks_store_checkpoint_put(server->store, server->signed_head.size,
+                                       ks_buf_view(&server->checkpoint)));
+    }
+out:
+    return err;
+}
+
+/* One transaction for all that waits. A store that fails ends ketseald: what was promised to nobody is
+ * lost with it, and a restart finds the rest. */
+static enum ks_err commit(struct ks_site_server *server)
+{
+    enum ks_err err = KS_OK;
+    struct ks_task *group[COMMIT_MAX];
+    uint8_t leaves[COMMIT_MAX][32];
+    size_t count = 0;
+    uint64_t first = 0;
+
+    for (size_t i = 0; i < KS_SITE_PENDING_MAX && count < COMMIT_MAX; i++) {
+        struct ks_task *task = &server->tasks[i];
+
+        if (task->state == KS_TASK_INTENT || task->state == KS_TASK_RESULT) {
+            group[count++] = task;
+        }
+    }
+    if (count == 0) {
+        return KS_OK;
+    }
+    KS_TRY(ks_store_begin(server->store));
+    for (size_t i = 0; i < count; i++) {
+        KS_TRY(group[i]->state == KS_TASK_INTENT ? put_intent(server, group[i], leaves[i])
+                                                 : put_result(server, group[i], leaves[i]));
+    }
+    KS_TRY(save_checkpoint(server));
+    KS_TRY(ks_store_commit(server->store));
+    server->checkpoint_unsaved = false;
+    KS_TRY(ks_ledger_append(server->ledger, leaves[0], count, &first));
+    for (size_t i = 0; i < count; i++) {
+        after_commit(server, group[i]);
+    }
+out:
+    ks_store_rollback(server->store);
+    return err;
+}
+
+/* --- checkpoints ------------------------------------------------------------------------------------ */
+
+enum ks_err ks_site_inclusion(struct ks_site_server *server, uint64_t index, uint64_t intent_index,
+                              struct ks_inclusion *out_inclusion)
+{
+    enum ks_err err = KS_OK;
+    struct ks_inclusion inclusion = {.checkpoint = ks_buf_view(&server->checkpoint), .index = index};
+    uint64_t size = server->signed_head.size;
+
+    KS_CHECK(index < size && intent_index < size, KS_ERR_NOT_FOUND,
+             "no checkpoint covers the record yet");
+    KS_TRY(ks_ledger_prove_inclusion(server->ledger, index, size, &inclusion.path));
+    KS_TRY(ks_ledger_prove_inclusion(server->ledger, intent_index, size, &inclusion.intent_path));
+    *out_inclusion = inclusion;
+out:
+    return err;
+}
+
+static void log_sealed(const struct ks_task *task)
+{
+    struct ks_log_line line;
+    uint64_t now_us = ks_clock_monotonic_us();
+
+    ks_log_begin(&line, KS_LOG_INFO, "record.sealed");
+    ks_log_text(&line, "job", task->job.id);
+    ks_log_text(&line, "device", task->job.device);
+    ks_log_u64(&line, "index", task->job.result_index);
+    ks_log_u64(&line, "admit_us", task->admitted_us - task->begin_us);
+    ks_log_u64(&line, "intent_us", task->intended_us - task->admitted_us);
+    ks_log_u64(&line, "queue_us", task->enclave_us[0]);
+    ks_log_u64(&line, "parse_us", task->enclave_us[1]);
+    ks_log_u64(&line, "simulate_us", task->enclave_us[2]);
+    ks_log_u64(&line, "quote_us", task->enclave_us[3]);
+    ks_log_u64(&line, "seal_us", task->sealed_us - task->intended_us);
+    ks_log_u64(&line, "commit_us", task->committed_us - task->sealed_us);
+    ks_log_u64(&line, "checkpoint_us", now_us - task->committed_us);
+    ks_log_end(&line);
+}
+
+/* Takes the enclave's note and answers all whom it covers. */
+static enum ks_err take_checkpoint(struct ks_site_server *server, struct ks_reader *answer)
+{
+    enum ks_err err = KS_OK;
+    struct ks_bytes note = {0};
+
+    KS_TRY(ks_read_lp32(answer, KS_NOTE_LEN_MAX, &note));
+    KS_TRY(ks_read_end(answer));
+    ks_buf_clear(&server->checkpoint);
+    ks_buf_put(&server->checkpoint, note);
+    KS_TRY(ks_buf_check(&server->checkpoint));
+    server->signed_head = server->checkpoint_head;
+    server->checkpoint_asked = false;
+    server->checkpoint_unsaved = true;
+    for (size_t i = 0; i < KS_SITE_PENDING_MAX; i++) {
+        struct ks_task *task = &server->tasks[i];
+
+        if (task->state == KS_TASK_CHECKPOINT && task->job.result_index < server->signed_head.size) {
+            log_sealed(task);
+            ks_api_job_ended(server, task);
+            ks_task_free(task);
+        }
+    }
+out:
+    return err;
+}
+
+static bool anybody_waits(const struct ks_site_server *server)
+{
+    for (size_t i = 0; i < KS_SITE_PENDING_MAX; i++) {
+        if (server->tasks[i].state == KS_TASK_CHECKPOINT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+#define CHECKPOINT_ID 0 /* of its frames; tasks count from 1 */
+
+static enum ks_err ask_checkpoint(struct ks_site_server *server)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_head *head = ks_ledger_head(server->ledger);
+    struct ks_merkle_proof proof = {0};
+    struct ks_buf *out = &server->enclave.out;
+    size_t begin = 0;
+
+    if (server->checkpoint_asked || head->size == server->signed_head.size || !anybody_waits(server)) {
+        return KS_OK;
+    }
+    if (server->signed_head.size > 0) {
+        KS_TRY(ks_ledger_prove_consistency(server->ledger, server->signed_head.size, head->size, &proof));
+    }
+    server->checkpoint_head = *head;
+    begin = ks_frame_begin(out, KS_FRAME_CHECKPOINT, CHECKPOINT_ID);
+    ks_buf_put_u64(out, head->size);
+    ks_buf_put(out, KS_BYTES(head->root));
+    ks_buf_put_u32(out, (uint32_t)proof.count);
+    ks_buf_put(out, ks_bytes_of(proof.hashes, proof.count * KS_MERKLE_LEN));
+    ks_frame_end(out, begin);
+    server->checkpoint_asked = true;
+out:
+    return err;
+}
+
+/* --- the enclave's answers ------------------------------------------------------------------------- */
+
+static enum ks_err take_answer(struct ks_site_server *server, const struct ks_frame *frame)
+{
+    enum ks_err err = KS_OK;
+    struct ks_reader reader = {0};
+    enum ks_err said = KS_OK;
+
+    KS_CHECK((frame->type & KS_FRAME_ANSWER) != 0, KS_ERR_FORMAT, "enclave: frame of type %u",
+             frame->type);
+    said = ks_answer_open(frame, &reader);
+    if (frame->id == CHECKPOINT_ID) {
+        KS_TRY(ks_fail_prefix(said, "the enclave refuses the checkpoint"));
+        KS_TRY(take_checkpoint(server, &reader));
+    }
+    for (size_t i = 0; frame->id != CHECKPOINT_ID && i < KS_SITE_PENDING_MAX; i++) {
+        struct ks_task *task = &server->tasks[i];
+
+        if (task->id == frame->id && (task->state == KS_TASK_ASKED || task->state == KS_TASK_RUNNING)) {
+            task->step(server, task, said, &reader);
+            break;
+        }
+    }
+out:
+    return err;
+}
+
+static enum ks_err read_enclave(struct ks_site_server *server)
+{
+    enum ks_err err = KS_OK;
+    struct ks_frame frame = {0};
+    bool found = true;
+
+    KS_TRY(ks_channel_fill(&server->enclave, NULL));
+    for (;;) {
+        KS_TRY(ks_channel_next(&server->enclave, &frame, &found));
+        if (!found) {
+            break;
+        }
+        KS_TRY(take_answer(server, &frame));
+    }
+out:
+    return err;
+}
+
+/* --- the queue -------------------------------------------------------------------------------------- */
+
+static void wake(struct ks_site_server *server)
+{
+    const uint64_t one = 1;
+
+    /* A full counter wakes as well as one more. */
+    (void)!write(server->wake, &one, sizeof one);
+}
+
+void ks_site_server_handle(void *context, struct ks_http_request *request)
+{
+    struct ks_site_server *server = context;
+    bool full = false;
+
+    (void)pthread_mutex_lock(&server->lock);
+    full = server->queue_count == KS_SITE_PENDING_MAX;
+    if (!full) {
+        server->queue[(server->queue_head + server->queue_count) % KS_SITE_PENDING_MAX] = request;
+        server->queue_count++;
+    }
+    (void)pthread_mutex_unlock(&server->lock);
+    if (full) {
+        ks_http_reply_error(request, KS_ERR_UNAVAILABLE, "too many requests are waiting");
+    } else {
+        wake(server);
+    }
+}
+
+static struct ks_http_request *take_request(struct ks_site_server *server)
+{
+    struct ks_http_request *request = NULL;
+
+    (void)pthread_mutex_lock(&server->lock);
+    if (server->queue_count > 0) {
+        request = server->queue[server->queue_head];
+        server->queue_head = (server->queue_head + 1) % KS_SITE_PENDING_MAX;
+        server->queue_count--;
+    }
+    (void)pthread_mutex_unlock(&server->lock);
+    return request;
+}
+
+void ks_site_server_stop(struct ks_site_server *server)
+{
+    __atomic_store_n(&server->stopping, true, __ATOMIC_SEQ_CST);
+    wake(server);
+}
+
+static bool finished(const struct ks_site_server *server)
+{
+    if (!__atomic_load_n(&server->stopping, __ATOMIC_SEQ_CST)) {
+        return false;
+    }
+    for (size_t i = 0; i < KS_SITE_PENDING_MAX; i++) {
+        if (server->tasks[i].state != KS_TASK_FREE) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum ks_err turn(struct ks_site_server *server)
+{
+    enum ks_err err = KS_OK;
+    struct ks_http_request *request = NULL;
+    uint64_t count = 0;
+    struct pollfd fds[] = {
+        {.fd = server->wake, .events = POLLIN},
+        {.fd = server->enclave.fd, .events = POLLIN},
+    };
+
+    if (server->enclave.out.len > 0) {
+        fds[1].events |= POLLOUT;
+    }
+    KS_CHECK(poll(fds, 2, -1) >= 0 || errno == EINTR, KS_ERR_IO, "poll: %s", strerror(errno));
+    if ((fds[0].revents & POLLIN) != 0) {
+        (void)!read(server->wake, &count, sizeof count);
+    }
+    while ((request = take_request(server)) != NULL) {
+        ks_api_route(server, request);
+    }
+    if ((fds[1].revents & (POLLIN | POLLHUP)) != 0) {
+        KS_TRY(read_enclave(server));
+    }
+    KS_TRY(commit(server));
+    KS_TRY(ask_checkpoint(server));
+    KS_TRY(ks_channel_flush(&server->enclave));
+out:
+    return err;
+}
+
+enum ks_err ks_site_server_run(struct ks_site_server *server)
+{
+    enum ks_err err = KS_OK;
+
+    while (!finished(server)) {
+        KS_TRY(turn(server));
+    }
+    if (server->checkpoint_unsaved) {
+        KS_TRY(ks_store_begin(server->store));
+        KS_TRY(save_checkpoint(server));
+        KS_TRY(ks_store_commit(server->store));
+    }
+out:
+    ks_store_rollback(server->store);
+    return err;
+}
+
+/* --- start ------------------------------------------------------------------------------------------ */
+
+/* Blocks for the answer to the only request that is under way. */
+static enum ks_err ask_now(struct ks_site_server *server, uint16_t type, struct ks_reader *out_answer)
+{
+    enum ks_err err = KS_OK;
+    struct ks_frame frame = {0};
+    size_t begin = ks_frame_begin(&server->enclave.out, type, CHECKPOINT_ID);
+
+    ks_frame_end(&server->enclave.out, begin);
+    KS_TRY(ks_channel_flush(&server->enclave));
+    KS_TRY(ks_channel_receive(&server->enclave, &frame));
+    KS_TRY(ks_answer_open(&frame, out_answer));
+out:
+    return err;
+}
+
+static enum ks_err greet(struct ks_site_server *server)
+{
+    enum ks_err err = KS_OK;
+    struct ks_reader answer = {0};
+    struct ks_bytes document = {0};
+    struct ks_site *site = ks_calloc(1, sizeof *site);
+
+    KS_CHECK(site != NULL, KS_ERR_NOMEM, "site");
+    KS_TRY(ask_now(server, KS_FRAME_HELLO, &answer));
+    KS_TRY(ks_read_lp32(&answer, KS_SITE_BYTES_MAX, &document));
+    KS_TRY(ks_read_u64(&answer, &server->signed_head.size));
+    KS_TRY(ks_read_copy(&answer, server->signed_head.root, KS_MERKLE_LEN));
+    KS_TRY(ks_read_end(&answer));
+    ks_buf_put(&server->site_document, document);
+    KS_TRY(ks_buf_check(&server->site_document));
+    KS_TRY(ks_site_read(document, site));
+    ks_copy(server->origin, site->origin, sizeof server->origin);
+out:
+    ks_free(site);
+    return err;
+}
+
+static enum ks_err add_leaf(void *context, uint64_t index, struct ks_bytes entry,
+                            const uint8_t leaf[32])
+{
+    struct ks_site_server *server = context;
+    uint8_t computed[32];
+    uint64_t first = 0;
+
+    /* From the entries, not from the stored hashes: a flipped bit must not be signed. */
+    ks_merkle_leaf(entry, computed);
+    if (!ks_bytes_equal(KS_BYTES(computed), ks_bytes_of(leaf, 32))) {
+        return ks_fail(KS_ERR_VERIFY, "ledger entry %llu is damaged: its leaf hash does not fit",
+                       (unsigned long long)index);
+    }
+    return ks_ledger_append(server->ledger, computed, 1, &first);
+}
+
+/* The tree anew from every entry, checked against the head that the enclave has signed last. */
+static enum ks_err rebuild_ledger(struct ks_site_server *server)
+{
+    enum ks_err err = KS_OK;
+    struct ks_head empty;
+    uint64_t size = 0;
+    uint8_t root[32];
+
+    ks_head_empty(&empty);
+    KS_TRY(ks_tiles_memory_new(&server->tiles));
+    KS_TRY(ks_ledger_open(&server->tiles, &empty, &server->ledger));
+    KS_TRY(ks_store_size(server->reader, &size));
+    KS_TRY(ks_store_entries(server->reader, 0, size, add_leaf, server));
+    KS_CHECK(size >= server->signed_head.size, KS_ERR_VERIFY,
+             "the store holds %llu ledger entries, but %llu were signed: it is an old copy",
+             (unsigned long long)size, (unsigned long long)server->signed_head.size);
+    if (server->signed_head.size > 0) {
+        KS_TRY(ks_ledger_root(server->ledger, server->signed_head.size, root));
+        KS_CHECK(ks_bytes_equal(KS_BYTES(root), KS_BYTES(server->signed_head.root)), KS_ERR_VERIFY,
+                 "the ledger's first %llu entries are not those that were signed",
+                 (unsigned long long)server->signed_head.size);
+    }
+out:
+    return err;
+}
+
+/* Jobs whose intent is durable but whose end is not: they ended with the process that ran them. */
+static enum ks_err end_interrupted(struct ks_site_server *server)
+{
+    enum ks_err err = KS_OK;
+    struct ks_store_job *jobs = ks_calloc(COMMIT_MAX, sizeof *jobs);
+    struct ks_buf entry;
+    size_t count = 0;
+
+    ks_buf_init(&entry, KS_ENTRY_BYTES_MAX);
+    KS_CHECK(jobs != NULL, KS_ERR_NOMEM, "interrupted jobs");
+    do {
+        KS_TRY(ks_store_jobs_open(server->reader, COMMIT_MAX, jobs, &count));
+        KS_TRY(count > 0 ? ks_store_begin(server->store) : KS_OK);
+        for (size_t i = 0; i < count; i++) {
+            uint8_t leaf[32];
+            uint64_t index = 0;
+            uint64_t first = 0;
+
+            ks_buf_clear(&entry);
+            ks_entry_abort_write(ks_bytes_text(jobs[i].device), KS_ERR_UNAVAILABLE,
+                                 jobs[i].intent_index, &entry);
+            KS_TRY(ks_buf_check(&entry));
+            ks_merkle_leaf(ks_buf_view(&entry), leaf);
+            KS_TRY(ks_store_append(server->store, ks_buf_view(&entry), leaf, &index));
+            KS_TRY(ks_store_job_end(server->store, jobs[i].id, KS_JOB_FAILED, ks_clock_us(), index,
+                                    KS_ERR_UNAVAILABLE, "interrupted by a restart of the site"));
+            KS_TRY(ks_ledger_append(server->ledger, leaf, 1, &first));
+        }
+        KS_TRY(count > 0 ? ks_store_commit(server->store) : KS_OK);
+    } while (count > 0);
+out:
+    ks_store_rollback(server->store);
+    ks_free(jobs);
+    ks_buf_done(&entry);
+    return err;
+}
+
+/* The note of the head that is signed: as stored, or signed once more. */
+static enum ks_err load_checkpoint(struct ks_site_server *server)
+{
+    enum ks_err err = KS_OK;
+    uint64_t size = 0;
+
+    err = ks_store_checkpoint(server->reader, &size, &server->checkpoint);
+    KS_TRY(err == KS_ERR_NOT_FOUND ? KS_OK : err);
+    if (size != server->signed_head.size) {
+        /* It was signed, and lost before it was stored: any later one covers it. */
+        ks_buf_clear(&server->checkpoint);
+    }
+out:
+    return err;
+}
+
+static enum ks_err nonblocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
+        return ks_fail(KS_ERR_IO, "enclave socket: %s", strerror(errno));
+    }
+    return KS_OK;
+}
+
+enum ks_err ks_site_server_open(const char *state_dir, int enclave_fd,
+                                struct ks_site_server **out_server)
+{
+    enum ks_err err = KS_OK;
+    struct ks_site_server *server = ks_calloc(1, sizeof *server);
+    char directory[4096];
+    const struct ks_store_options options = {.version = 1, .directory = directory};
+
+    if (server == NULL) {
+        return ks_fail(KS_ERR_NOMEM, "server");
+    }
+    server->wake = -1;
+    ks_channel_init(&server->enclave, enclave_fd, "enclave");
+    ks_buf_init(&server->site_document, KS_SITE_BYTES_MAX);
+    ks_buf_init(&server->checkpoint, KS_NOTE_LEN_MAX);
+    (void)pthread_mutex_init(&server->lock, NULL); /* cannot fail with default attributes */
+    (void)snprintf(directory, sizeof directory, "%s/store", state_dir);
+    server->tasks = ks_calloc(KS_SITE_PENDING_MAX, sizeof *server->tasks);
+    server->queue = ks_calloc(KS_SITE_PENDING_MAX, sizeof(struct ks_http_request *));
+    KS_CHECK(server->tasks != NULL && server->queue != NULL, KS_ERR_NOMEM, "server");
+    server->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    KS_CHECK(server->wake >= 0, KS_ERR_IO, "eventfd: %s", strerror(errno));
+    KS_TRY(greet(server));
+    KS_TRY(ks_store_open(&options, &server->store));
+    KS_TRY(ks_store_reader_new(&options, &server->reader));
+    KS_TRY(rebuild_ledger(server));
+    KS_TRY(end_interrupted(server));
+    KS_TRY(load_checkpoint(server));
+    KS_TRY(nonblocking(server->enclave.fd));
+    *out_server = server;
+    server = NULL; /* transferred */
+out:
+    ks_site_server_close(server);
+    return err;
+}
+
+void ks_site_server_close(struct ks_site_server *server)
+{
+    if (server == NULL) {
+        return;
+    }
+    for (size_t i = 0; server->tasks != NULL && i < KS_SITE_PENDING_MAX; i++) {
+        if (server->tasks[i].state != KS_TASK_FREE) {
+            ks_task_fail(&server->tasks[i], ks_fail(KS_ERR_UNAVAILABLE, "the site is stopping"));
+        }
+    }
+    ks_ledger_close(server->ledger);
+    ks_tiles_memory_free(&server->tiles);
+    ks_store_reader_free(server->reader);
+    ks_store_close(server->store);
+    ks_channel_done(&server->enclave);
+    ks_buf_done(&server->site_document);
+    ks_buf_done(&server->checkpoint);
+    ks_fd_close(&server->wake);
+    ks_free(server->tasks);
+    ks_free((void *)server->queue);
+    (void)pthread_mutex_destroy(&server->lock);
+    ks_free(server);
+}
