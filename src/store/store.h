@@ -29,6 +29,10 @@ struct ks_store_options {
     const char
         *directory;  /* created if absent, mode 0700 (with a VFS of its own: never touched) */
     const char *vfs; /* SQLite VFS name; NULL for the default: tests put a crashing one here */
+    /* With a VFS of its own: syncs its directory. Without one, the store does that by itself.
+     */
+    enum ks_err (*sync_dir)(void *context);
+    void *sync_dir_context;
     uint32_t wal_pages; /* pages in the WAL before it is folded into the database; 0: 1000 */
 };
 
