@@ -113,8 +113,7 @@ out:
     return err;
 }
 
-/* --- opening
- * ------------------------------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------------------------ */
 
 static enum ks_err set_path(const struct ks_store_options *options, struct ks_db *db)
 {
@@ -282,8 +281,7 @@ void ks_db_close(struct ks_db *db)
     db->path = NULL;
 }
 
-/* --- statements
- * ---------------------------------------------------------------------------------- */
+/* --- statements --------------------------------------------------------------------------- */
 
 enum ks_err ks_db_prepare(const struct ks_db *db, const char *const *sql, size_t count,
                           sqlite3_stmt **out_statements)

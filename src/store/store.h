@@ -59,8 +59,7 @@ KS_MUST_CHECK enum ks_err ks_store_open(const struct ks_store_options *options,
 void ks_store_close(
     struct ks_store *store); /* NULL is fine; an open transaction is rolled back */
 
-/* --- writing: one transaction is one group commit
- * ------------------------------------------------ */
+/* --- writing: one transaction is one group commit ----------------------------------------- */
 KS_MUST_CHECK enum ks_err ks_store_begin(struct ks_store *store);
 /* Appends ENTRY at the next ledger index (gapless from 0), its leaf hash beside it. */
 KS_MUST_CHECK enum ks_err ks_store_append(struct ks_store *store, struct ks_bytes entry,
@@ -86,8 +85,7 @@ KS_MUST_CHECK enum ks_err ks_store_checkpoint_put(struct ks_store *store, uint64
 KS_MUST_CHECK enum ks_err ks_store_commit(struct ks_store *store);
 void ks_store_rollback(struct ks_store *store); /* without a transaction: nothing */
 
-/* --- reading: sees committed transactions only
- * --------------------------------------------------- */
+/* --- reading: sees committed transactions only -------------------------------------------- */
 KS_MUST_CHECK enum ks_err ks_store_reader_new(const struct ks_store_options *options,
                                               struct ks_store_reader **out_reader);
 void ks_store_reader_free(struct ks_store_reader *reader); /* NULL is fine */

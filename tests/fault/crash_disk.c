@@ -93,8 +93,7 @@ uint64_t crash_random_below(struct crash_random *random, uint64_t bound)
     return crash_random_next(random) % bound;
 }
 
-/* --- files
- * --------------------------------------------------------------------------------------- */
+/* --- files -------------------------------------------------------------------------------- */
 
 static void set_len(struct ks_buf *bytes, uint64_t len)
 {
@@ -250,8 +249,7 @@ static void settle_file(struct crash_file *file)
     forget_writes(file);
 }
 
-/* --- the directory
- * ------------------------------------------------------------------------------- */
+/* --- the directory ------------------------------------------------------------------------ */
 
 /* Where NAME stands; the count when it is absent. */
 static size_t find(const struct directory *directory, const char *text)
@@ -360,8 +358,7 @@ static struct crash_file *file_new(struct crash_disk *disk)
     return file;
 }
 
-/* --- the disk
- * ------------------------------------------------------------------------------------ */
+/* --- the disk ----------------------------------------------------------------------------- */
 
 enum ks_err crash_disk_new(uint64_t seed, struct crash_disk **out_disk)
 {

@@ -53,8 +53,7 @@ static struct crash_vfs *vfs_of(sqlite3_vfs *vfs)
     return vfs->pAppData;
 }
 
-/* --- the file
- * ------------------------------------------------------------------------------------ */
+/* --- the file ----------------------------------------------------------------------------- */
 
 static int file_close(sqlite3_file *file)
 {
@@ -179,8 +178,7 @@ static int file_characteristics(sqlite3_file *file)
     return SQLITE_IOCAP_POWERSAFE_OVERWRITE;
 }
 
-/* --- the lock of a database
- * ---------------------------------------------------------------------- */
+/* --- the lock of a database --------------------------------------------------------------- */
 
 static int file_lock(sqlite3_file *file, int level)
 {
@@ -239,8 +237,7 @@ static int file_check_reserved(sqlite3_file *file, int *out_reserved)
     return SQLITE_OK;
 }
 
-/* --- the shared memory of a WAL
- * ------------------------------------------------------------------ */
+/* --- the shared memory of a WAL ----------------------------------------------------------- */
 
 static int shm_map(sqlite3_file *file, int region, int size, int extend,
                    void volatile **out_memory)
@@ -326,8 +323,7 @@ static const sqlite3_io_methods methods = {
     .xShmUnmap = shm_unmap,
 };
 
-/* --- the file system
- * ----------------------------------------------------------------------------- */
+/* --- the file system ---------------------------------------------------------------------- */
 
 static int join(struct connection *connection, const char *name)
 {

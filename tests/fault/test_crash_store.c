@@ -80,8 +80,7 @@ static void fill(uint64_t salt, uint8_t *target, size_t len)
     }
 }
 
-/* --- the workload
- * -------------------------------------------------------------------------------- */
+/* --- the workload ------------------------------------------------------------------------- */
 
 static enum ks_err append(struct site *site, struct model *model, uint64_t *out_index)
 {
@@ -231,8 +230,7 @@ out:
     return err;
 }
 
-/* --- what has to hold after a crash
- * -------------------------------------------------------------- */
+/* --- what has to hold after a crash ------------------------------------------------------- */
 
 struct recovered {
     const struct model *model;
@@ -412,8 +410,7 @@ static void verify(struct site *site)
     ks_store_reader_free(reader);
 }
 
-/* --- crashes
- * ------------------------------------------------------------------------------------- */
+/* --- crashes ------------------------------------------------------------------------------ */
 
 static void site_begin(struct site *site, uint64_t seed, enum crash_sync ignored)
 {

@@ -132,8 +132,7 @@ static void run_sql(const struct fixture *fixture, const char *sql)
         }                                                                                      \
     } while (0)
 
-/* --- what is kept
- * -------------------------------------------------------------------------------- */
+/* --- what is kept ------------------------------------------------------------------------- */
 
 static void test_commits_are_seen_and_kept(void **state)
 {
@@ -236,8 +235,7 @@ static void test_entries_are_visited_in_order(void **state)
     assert_int_equal(ks_store_entries(fixture->reader, 10, 0, visit, &beyond), KS_OK);
 }
 
-/* --- jobs
- * ---------------------------------------------------------------------------------------- */
+/* --- jobs --------------------------------------------------------------------------------- */
 
 static void test_a_job_ends_once(void **state)
 {
@@ -396,8 +394,7 @@ static void test_a_checkpoint_is_never_replaced(void **state)
     ks_buf_done(&note);
 }
 
-/* --- what is refused
- * ----------------------------------------------------------------------------- */
+/* --- what is refused ---------------------------------------------------------------------- */
 
 static void test_a_reader_creates_nothing(void **state)
 {
@@ -528,8 +525,7 @@ static void test_a_gap_is_not_passed_over(void **state)
     assert_int_equal(visited.next, 2);
 }
 
-/* --- a disk in trouble
- * --------------------------------------------------------------------------- */
+/* --- a disk in trouble -------------------------------------------------------------------- */
 
 static void test_a_full_disk_rolls_back(void **state)
 {

@@ -1,0 +1,14 @@
+OPENQASM 2.0;
+include "qelib1.inc";
+qreg q[1];
+creg c[1];
+tdg q[0];
+sx q[0];
+t q[0];
+ry(1.5707963267948966) q[0];
+tdg q[0];
+sx q[0];
+t q[0];
+ry(1.5707963267948966) q[0];
+sx q[0];
+measure q[0] -> c[0];

@@ -1,0 +1,10 @@
+OPENQASM 2.0;
+include "qelib1.inc";
+qreg q[2];
+creg c[2];
+tdg q[0];
+sx q[0];
+t q[0];
+ry(1.5707963267948966) q[1];
+measure q[0] -> c[0];
+measure q[1] -> c[1];

@@ -1,0 +1,14 @@
+OPENQASM 2.0;
+include "qelib1.inc";
+qreg a[1];
+qreg b[2];
+creg m[1];
+creg n[2];
+h a[0];
+measure a[0] -> m[0];
+cx a[0],b[1];
+measure b[0] -> n[0];
+measure b[1] -> n[1];
+if(n==2) x a[0];
+reset a[0];
+measure a[0] -> m[0];

@@ -1,0 +1,12 @@
+OPENQASM 2.0;
+include "qelib1.inc";
+qreg qreg_1[1];
+qreg ifx[1];
+qreg aB_9[1];
+creg creg_2[1];
+creg pi_[1];
+rx(3.141592653589793) qreg_1[0];
+h ifx[0];
+x aB_9[0];
+measure qreg_1[0] -> pi_[0];
+rx(1) ifx[0];

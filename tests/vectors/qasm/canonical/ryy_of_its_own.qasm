@@ -1,0 +1,15 @@
+OPENQASM 2.0;
+include "qelib1.inc";
+qreg q[2];
+sdg q[0];
+sdg q[1];
+rxx(1) q[0],q[1];
+s q[0];
+s q[1];
+rx(2) q[0];
+rx(2) q[1];
+sdg q[0];
+sdg q[1];
+rxx(3) q[0],q[1];
+s q[0];
+s q[1];

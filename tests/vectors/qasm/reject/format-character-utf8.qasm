@@ -1,0 +1,7 @@
+// expect: 7:9: unexpected byte 0xcf
+OPENQASM 2.0;
+include "qelib1.inc";
+qreg q[3];
+qreg r[2];
+creg c[3];
+h q[0]; π

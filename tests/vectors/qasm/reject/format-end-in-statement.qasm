@@ -1,0 +1,7 @@
+// expect: 7:6: expected ']', found the end of the file
+OPENQASM 2.0;
+include "qelib1.inc";
+qreg q[3];
+qreg r[2];
+creg c[3];
+h q[0

@@ -1,0 +1,7 @@
+// expect: 7:6: expected a number, a parameter, pi, a function or '(', found ')'
+OPENQASM 2.0;
+include "qelib1.inc";
+qreg q[3];
+qreg r[2];
+creg c[3];
+u2(1,) q[0];

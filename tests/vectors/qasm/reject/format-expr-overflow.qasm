@@ -1,0 +1,7 @@
+// expect: 7:6: the result of '^' is not a finite number
+OPENQASM 2.0;
+include "qelib1.inc";
+qreg q[3];
+qreg r[2];
+creg c[3];
+rx(10^309) q[0];

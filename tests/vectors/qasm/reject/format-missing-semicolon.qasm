@@ -1,0 +1,8 @@
+// expect: 8:1: expected ',' or ';', found 'h'
+OPENQASM 2.0;
+include "qelib1.inc";
+qreg q[3];
+qreg r[2];
+creg c[3];
+h q[0]
+h q[1];

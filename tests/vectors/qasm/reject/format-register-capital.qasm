@@ -1,0 +1,7 @@
+// expect: 7:6: name 'Q' does not start with a small letter
+OPENQASM 2.0;
+include "qelib1.inc";
+qreg q[3];
+qreg r[2];
+creg c[3];
+qreg Q[2];

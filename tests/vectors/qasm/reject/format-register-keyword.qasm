@@ -1,0 +1,7 @@
+// expect: 7:6: 'measure' is a word of OpenQASM
+OPENQASM 2.0;
+include "qelib1.inc";
+qreg q[3];
+qreg r[2];
+creg c[3];
+qreg measure[2];

@@ -1,0 +1,7 @@
+// expect: 7:1: gate 'u2' takes 2 parameters, not 1
+OPENQASM 2.0;
+include "qelib1.inc";
+qreg q[3];
+qreg r[2];
+creg c[3];
+u2(1) q[0];
