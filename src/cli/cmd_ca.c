@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/sys.h"
+#include "base/text.h"
 #include "cli/cli.h"
 #include "crypto/cert.h"
 #include "crypto/keyfile.h"

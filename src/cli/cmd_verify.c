@@ -135,7 +135,7 @@ static void print_replay(const struct ks_cli *cli, const struct ks_bundle *bundl
     const char *kernels = ks_cli_text(cli, "kernels");
 
     if (cli->json) {
-        ks_cli_print("{\"kernels\":\"%s\",\"numerics\":%u,\"replayed\":%s,\"schema\":\"ketseal.replay/1\"}\n",
+        ks_cli_print("{\"kernels\":\"%s\",\"numerics\":%d,\"replayed\":%s,\"schema\":\"ketseal.replay/1\"}\n",
                      kernels == NULL ? ks_simulate_kernels() : kernels, KS_NUMERICS,
                      err == KS_OK ? "true" : "false");
     } else if (err == KS_OK) {

@@ -440,7 +440,10 @@ static void stop_all(struct launcher *launcher)
     }
     ks_channel_done(&launcher->enclave);
     ks_fd_close(&launcher->tpm);
-    end_child(&launcher->swtpm_pid, 0); /* ends by itself when its socket closes */
+    if (launcher->swtpm_pid > 0) {
+        ks_tpm_stop_swtpm(launcher->swtpm_pid);
+        launcher->swtpm_pid = 0;
+    }
     ks_fd_close(&launcher->enclave_program);
     ks_fd_close(&launcher->worker_program);
     ks_fd_close(&launcher->state);
