@@ -42,7 +42,7 @@ PUBLIC_OWNER = {'error': 'base', 'circuit': 'quantum', 'record': 'record', 'veri
 VERIFIER = {'base', 'crypto', 'ledger', 'attest', 'chain', 'record'}
 CLOSED = [
     (r'src/(crypto|ledger|attest|chain|record)/', VERIFIER, 'the verifier links'),
-    (r'src/\w+/(ketseal_)?verify_main\.c$', VERIFIER, 'the verifier links'),
+    (r'src/cli/(verify_main|verdict)\.[ch]$', VERIFIER, 'the verifier links'),
     (r'src/quantum/', {'base', 'quantum'}, 'the worker links'),
     (r'src/enclave/(worker_main|work|frame|sandbox)\.[ch]$', {'base', 'quantum', 'enclave'},
      'the worker links'),
@@ -89,7 +89,7 @@ BANNED = [
     (r'rand|srand|random|srandom|drand48|rand_r', None, 'use crypto/digest.h or the job\'s generator'),
     (r'assert', None, 'use KS_ASSERT, which stays on in release'),
 ]
-TESTS_TOO = re.compile(r'^(strcpy|strcat|strncat|sprintf|vsprintf|gets|atoi|atol|atoll|alloca|strtok|'
+TESTS_TOO = re.compile(r'^(strcpy|strcat|strncat|sprintf|vsprintf|gets|atoi|atol|atoll|alloca|'
                        r'rand|srand|assert)$')
 # memcmp by file: how many are permitted, since each was looked at and compares nothing secret.
 MEMCMP = {
@@ -238,8 +238,10 @@ def check_rooted_include(path, line, name, out):
         out.add(path, line, 'internal', '"%s" is internal to %s' % (name, target))
     for pattern, allowed, who in CLOSED:
         # An installed header gives types and constants; that nothing of it is linked is the
-        # verifier's own target to show.
-        if re.match(pattern, path) and target not in allowed and not name.startswith('ketseal/'):
+        # verifier's own target to show. Files of one set may include each other.
+        inside = any(re.match(other, 'src/' + name) for other, _, whose in CLOSED if whose == who)
+        if re.match(pattern, path) and target not in allowed and not inside and \
+                not name.startswith('ketseal/'):
             out.add(path, line, 'closed', '"%s": %s %s only' % (name, who, ', '.join(sorted(allowed))))
             break
     if FLOORS[module] in PURE_FLOORS and target == 'base':
@@ -394,7 +396,7 @@ def check_form(path, text, code, out):
         if match.group(0).startswith('//'):
             out.add(path, line_of(text, match.start()), 'comment', 'a // comment')
     for match in re.finditer(r'^[ \t]*typedef\b([^;]*)', code, re.M):
-        if not re.search(r'\(\s*\*', match.group(1)):
+        if path.startswith(('src/', 'include/')) and not re.search(r'\(\s*\*', match.group(1)):
             out.add(path, line_of(code, match.start()), 'typedef', 'struct and enum keep their tags')
     for match in re.finditer(r'\b(if|for|while|switch)\s*\(', code):
         if re.search(r'#[ \t]*$', code[:match.start()].rsplit('\n', 1)[-1]):
