@@ -1,0 +1,74 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* kernel.h: the arithmetic on amplitudes, one table of functions per instruction set and
+ * precision, all with the same bits: each amplitude gets the same operations in the same order
+ * (kernel_body.h), fma is IEEE 754's, sums run over fixed blocks in a fixed order.
+ *
+ * Real and imaginary parts are two arrays. Kernels never allocate and never fail. Any thread;
+ * two calls may run at once when they write to different amplitudes. */
+#ifndef KS_QUANTUM_KERNEL_H
+#define KS_QUANTUM_KERNEL_H
+
+#include "quantum/plan.h"
+
+/* Arrays always hold at least this many amplitudes, zeros behind the state: the widest vector.
+ */
+#define KS_AMPS_MIN 16
+/* Sums are taken over blocks of so many amplitudes (or all, where there are fewer). */
+#define KS_BLOCK_LOG 12
+#define KS_BLOCK     ((size_t)1 << KS_BLOCK_LOG)
+
+/* Amplitudes [origin, origin + count) of the state; count is a power of two that divides
+ * origin. */
+struct ks_view {
+    void *re;
+    void *im;
+    size_t origin;
+    size_t count;
+};
+
+struct ks_kernels {
+    const char *name;
+    enum ks_precision precision;
+    /* Does STEP to part PART of PARTS of the view. The step's target lies in the view: 2^target
+     * < count. GROW writes twice as many amplitudes as the view has. ENTRIES: of the plan. */
+    void (*apply)(const struct ks_view *view, const struct ks_step *step, const double *entries,
+                  size_t part, size_t parts);
+    /* Sums of |amplitude|^2 over the view, of at most KS_BLOCK amplitudes: out[b] over those
+     * whose index has bit SLOT equal to b; all in out[0] with SLOT KS_NO_SLOT. In double, also
+     * for single. */
+    void (*sums)(const struct ks_view *view, uint32_t slot, double out_sums[2]);
+    /* Adds the |amplitude|^2 from index FROM of the view on to *SUM, one by one, as long as it
+     * stays at or below TARGET. Returns the index of the one that was not added, or count. */
+    size_t (*find)(const struct ks_view *view, size_t from, double *sum, double target);
+    /* Keeps the amplitudes whose bit SLOT is VALUE, times SCALE, in TARGET (which may be
+     * SOURCE, half as long). */
+    void (*halve)(const struct ks_view *source, uint32_t slot, bool value, double scale,
+                  const struct ks_view *target);
+};
+
+#define KS_NO_SLOT UINT32_MAX
+
+/* The kernels NAME ("scalar", "avx2", "avx512"; NULL for the best) for PRECISION;
+ * KS_ERR_NOT_FOUND when the CPU or the build does not have them. Borrowed, constant. */
+KS_MUST_CHECK enum ks_err ks_kernels_find(const char *name, enum ks_precision precision,
+                                          const struct ks_kernels **out_kernels);
+
+extern const struct ks_kernels ks_kernels_scalar_double;
+extern const struct ks_kernels ks_kernels_scalar_single;
+extern const struct ks_kernels ks_kernels_avx2_double;
+extern const struct ks_kernels ks_kernels_avx2_single;
+extern const struct ks_kernels ks_kernels_avx512_double;
+extern const struct ks_kernels ks_kernels_avx512_single;
+
+/* The kernels of this build, best first: {name, double, single, does the CPU have it}. Ends
+ * with a NULL name. kernels_x86.c or kernels_portable.c. */
+struct ks_kernel_set {
+    const char *name;
+    const struct ks_kernels *kernels[2]; /* by enum ks_precision */
+    bool (*usable)(void);
+};
+extern const struct ks_kernel_set ks_kernel_sets[];
+
+#endif

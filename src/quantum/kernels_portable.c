@@ -1,0 +1,14 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+#include "quantum/kernel.h"
+
+static bool always(void)
+{
+    return true;
+}
+
+const struct ks_kernel_set ks_kernel_sets[] = {
+    {"scalar", {&ks_kernels_scalar_double, &ks_kernels_scalar_single}, always},
+    {NULL, {NULL, NULL}, NULL},
+};

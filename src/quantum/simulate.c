@@ -1,0 +1,750 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+#include "quantum/simulate.h"
+
+#include <inttypes.h>
+
+#include "quantum/counts.h"
+#include "quantum/live.h"
+#include "quantum/philox.h"
+
+/* Bytes of waiting copies of states where the caller gives no limit. */
+#define COPIES_MAX  ((uint64_t)1 << 30)
+#define RADIX_BITS  11
+#define RADIX       ((size_t)1 << RADIX_BITS)
+#define DRAW_SLICES 64
+
+/* --- how much memory
+ * --------------------------------------------------------------------------- */
+
+/* BYTES as "64.0 GiB". */
+static void size_text(uint64_t bytes, char target[24])
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    struct ks_buf text;
+    unsigned unit = 0;
+    uint64_t tenths = bytes;
+
+    ks_buf_init(&text, 24);
+    if (bytes == UINT64_MAX) {
+        ks_buf_put_text(&text, "more than 8.0 EiB");
+    } else if (bytes < 1024) {
+        ks_buf_put_format(&text, "%u B", (unsigned)bytes);
+    } else {
+        for (; tenths >= 1024 * 1024; tenths /= 1024) {
+            unit++;
+        }
+        tenths = tenths * 10 / 1024;
+        ks_buf_put_format(&text, "%u.%u %s", (unsigned)(tenths / 10), (unsigned)(tenths % 10),
+                          units[unit + 1]);
+    }
+    ks_buf_put_u8(&text, 0);
+    if (ks_buf_check(&text) == KS_OK) {
+        ks_copy(target, text.data, text.len);
+    } else {
+        target[0] = '\0';
+    }
+    ks_buf_done(&text);
+}
+
+static enum ks_err check_memory(uint32_t slots, const struct ks_simulate_spec *spec)
+{
+    const uint64_t bytes = ks_state_bytes(slots, spec->precision);
+    const char *precision = spec->precision == KS_PRECISION_DOUBLE ? "double" : "single";
+    char needed[24];
+    char limit[24];
+
+    size_text(bytes, needed);
+    if (spec->memory_max != 0 && bytes > spec->memory_max) {
+        size_text(spec->memory_max, limit);
+        return ks_fail(KS_ERR_LIMIT, "needs %s for %u qubits in %s precision, limit %s", needed,
+                       slots, precision, limit);
+    }
+    if (slots > KS_SLOTS_MAX) {
+        return ks_fail(KS_ERR_LIMIT, "needs %s for %u qubits in %s precision, limit %d qubits",
+                       needed, slots, precision, KS_SLOTS_MAX);
+    }
+    return KS_OK;
+}
+
+/* The most slots that CIRCUIT can take: no measurement or reset gives one back, every condition
+ * may hold. */
+static enum ks_err slots_bound(const struct ks_circuit *circuit, uint32_t *out_slots)
+{
+    enum ks_err err = KS_OK;
+    struct ks_plan plan;
+    struct ks_frame frame = {0};
+    uint8_t *roles = NULL;
+
+    ks_plan_init(&plan);
+    KS_TRY(ks_roles_new(circuit, &roles));
+    KS_TRY(ks_frame_init(&frame, circuit->qubit_count));
+    ks_plan_begin(&plan, &frame);
+    for (size_t i = 0; i < circuit->op_count; i++) {
+        const struct ks_op *op = &circuit->ops[i];
+        const enum ks_role role = (enum ks_role)roles[i];
+        const unsigned qubits = ks_gate_info((enum ks_gate)op->gate)->qubits;
+
+        plan.step_count = 0; /* only the slots are wanted */
+        plan.entry_count = 0;
+        if (role == KS_ROLE_GATE && op->condition == 0) {
+            ks_plan_gate(&plan, &frame, circuit, op);
+        } else if (role == KS_ROLE_FINAL) {
+            ks_plan_settle(&plan, &frame, op->qubits[0]);
+        } else if (role != KS_ROLE_DEAD) {
+            for (unsigned q = 0; q < qubits; q++) {
+                ks_plan_activate(&plan, &frame, op->qubits[q]);
+            }
+        }
+    }
+    KS_TRY(ks_plan_end(&plan));
+    *out_slots = plan.slots_peak;
+out:
+    ks_plan_done(&plan);
+    ks_frame_done(&frame);
+    ks_free(roles);
+    return err;
+}
+
+uint64_t ks_simulate_memory(const struct ks_circuit *circuit, enum ks_precision precision)
+{
+    uint32_t slots = circuit->qubit_count;
+
+    /* Without memory to look closer the bound that always holds remains: all qubits. */
+    if (slots_bound(circuit, &slots) != KS_OK) {
+        slots = circuit->qubit_count;
+    }
+    return ks_state_bytes(slots, precision);
+}
+
+/* --- branches
+ * ---------------------------------------------------------------------------------- */
+
+/* One course of measurement outcomes so far, and the shots that took it. */
+struct branch {
+    struct branch *next; /* on the stack */
+    struct ks_state state;
+    bool has_state; /* else it starts again from the front and takes the outcomes known */
+    struct ks_frame frame;
+    uint64_t *clbits;
+    size_t op; /* the next one */
+    uint32_t draws;
+    uint8_t *outcomes; /* of the draws so far, and beyond them those to be taken again */
+    uint32_t outcome_count;
+    uint32_t outcome_cap;
+    uint32_t *shots; /* into run.shots */
+    size_t shot_count;
+    double weight; /* its probability, where no shots are taken */
+};
+
+/* A measurement done by sampling. */
+struct final {
+    uint32_t qubit;
+    uint32_t clbit;
+};
+
+struct run {
+    const struct ks_circuit *circuit;
+    const struct ks_simulate_spec *spec;
+    const struct ks_kernels *kernels;
+    uint8_t *roles;
+    struct final *finals;
+    size_t final_count;
+    struct ks_plan plan;
+    struct branch *stack;
+    uint64_t copied; /* bytes of the states on the stack */
+    uint32_t *shots; /* all; NULL with PROBABILITIES */
+    uint64_t *draws;
+    uint64_t *draws_spare;
+    struct ks_tally *tally;
+    double *probabilities; /* or NULL */
+    size_t words;
+    uint64_t *outcome; /* scratch, WORDS long */
+};
+
+static void branch_free(struct branch *branch)
+{
+    if (branch != NULL) {
+        ks_state_done(&branch->state);
+        ks_frame_done(&branch->frame);
+        ks_free(branch->clbits);
+        ks_free(branch->outcomes);
+        ks_free(branch);
+    }
+}
+
+static enum ks_err branch_new(const struct run *run, struct branch **out_branch)
+{
+    enum ks_err err = KS_OK;
+    struct branch *branch = ks_calloc(1, sizeof *branch);
+
+    KS_CHECK(branch != NULL, KS_ERR_NOMEM, "no memory for a branch");
+    ks_state_init(&branch->state, run->kernels, run->spec->pool);
+    KS_TRY(ks_frame_init(&branch->frame, run->circuit->qubit_count));
+    branch->clbits = ks_calloc(run->words, sizeof *branch->clbits);
+    KS_CHECK(branch->clbits != NULL, KS_ERR_NOMEM, "no memory for a branch");
+    *out_branch = branch;
+    branch = NULL;
+out:
+    branch_free(branch);
+    return err;
+}
+
+static enum ks_err add_outcome(struct branch *branch, bool outcome)
+{
+    if (branch->outcome_count == branch->outcome_cap) {
+        const uint32_t cap = branch->outcome_cap == 0 ? 64 : 2 * branch->outcome_cap;
+        uint8_t *outcomes = ks_realloc(branch->outcomes, cap, sizeof *outcomes);
+
+        if (outcomes == NULL) {
+            return ks_fail(KS_ERR_NOMEM, "no memory for %u outcomes", cap);
+        }
+        branch->outcomes = outcomes;
+        branch->outcome_cap = cap;
+    }
+    branch->outcomes[branch->outcome_count++] = outcome;
+    return KS_OK;
+}
+
+static uint64_t branch_bytes(const struct branch *branch)
+{
+    return ks_state_bytes(branch->state.slot_cap, branch->state.kernels->precision);
+}
+
+static void drop_state(struct run *run, struct branch *branch)
+{
+    if (branch->has_state) {
+        run->copied -= branch_bytes(branch);
+        ks_state_done(&branch->state);
+        branch->has_state = false;
+    }
+}
+
+/* Whether BYTES more fit beside what is on the stack. */
+static bool copies_fit(const struct run *run, uint64_t bytes, uint64_t current)
+{
+    const uint64_t max = run->spec->memory_max;
+
+    if (max == 0) {
+        return bytes <= COPIES_MAX && run->copied <= COPIES_MAX - bytes;
+    }
+    return bytes <= max && current <= max - bytes && run->copied <= max - bytes - current;
+}
+
+/* Room for the plan at hand in BRANCH; waiting copies give way to it. */
+static enum ks_err reserve(struct run *run, struct branch *branch)
+{
+    const uint32_t slots = run->plan.slots_peak;
+    enum ks_err err = check_memory(slots, run->spec);
+
+    if (err != KS_OK) {
+        return err;
+    }
+    for (struct branch *b = run->stack; b != NULL && run->spec->memory_max != 0; b = b->next) {
+        if (!copies_fit(run, 0, ks_state_bytes(slots, run->spec->precision))) {
+            drop_state(run, b);
+        }
+    }
+    return ks_state_reserve(&branch->state, slots);
+}
+
+static bool bit_of(const uint64_t *words, uint32_t bit)
+{
+    return (words[bit / 64] >> bit % 64 & 1) != 0;
+}
+
+static void set_bit(uint64_t *words, uint32_t bit, bool value)
+{
+    const uint64_t mask = (uint64_t)1 << bit % 64;
+
+    words[bit / 64] = value ? words[bit / 64] | mask : words[bit / 64] & ~mask;
+}
+
+static bool condition_holds(const struct run *run, const struct branch *branch,
+                            const struct ks_op *op)
+{
+    const struct ks_condition *condition;
+
+    if (op->condition == 0) {
+        return true;
+    }
+    condition = &run->circuit->conditions[op->condition - 1];
+    for (uint32_t i = 0; i < condition->count; i++) {
+        const bool wanted = i < 64 && (condition->value >> i & 1) != 0;
+
+        if (bit_of(branch->clbits, condition->first + i) != wanted) {
+            return false;
+        }
+    }
+    return condition->count >= 64 || condition->value >> condition->count == 0;
+}
+
+/* Plans and runs the gates up to the next measurement or reset that is to be done in its place;
+ * branch->op is that operation then, or behind the last. */
+static enum ks_err advance(struct run *run, struct branch *branch)
+{
+    const struct ks_circuit *circuit = run->circuit;
+    enum ks_err err = KS_OK;
+    bool stop = false;
+
+    ks_plan_begin(&run->plan, &branch->frame);
+    for (; branch->op < circuit->op_count; branch->op++) {
+        const struct ks_op *op = &circuit->ops[branch->op];
+        const enum ks_role role = (enum ks_role)run->roles[branch->op];
+
+        stop = role == KS_ROLE_MEASURE || role == KS_ROLE_RESET;
+        if (role == KS_ROLE_DEAD || role == KS_ROLE_FINAL ||
+            !condition_holds(run, branch, op)) {
+            stop = false;
+        } else if (stop) {
+            ks_plan_settle(&run->plan, &branch->frame, op->qubits[0]);
+            break;
+        } else {
+            ks_plan_gate(&run->plan, &branch->frame, circuit, op);
+        }
+    }
+    for (size_t i = 0; !stop && i < run->final_count; i++) {
+        ks_plan_settle(&run->plan, &branch->frame, run->finals[i].qubit);
+    }
+    if (!stop) {
+        ks_plan_drop_phases(&run->plan);
+    }
+    KS_TRY(ks_plan_end(&run->plan));
+    KS_TRY(reserve(run, branch));
+    if (!branch->has_state) {
+        ks_state_reset(&branch->state);
+        branch->has_state = true;
+    }
+    ks_state_run(&branch->state, &run->plan);
+out:
+    return err;
+}
+
+/* The measured operation of BRANCH came out as OUTCOME; its qubit has lost its slot in STATE.
+ */
+static void take_outcome(const struct run *run, struct branch *branch, bool outcome)
+{
+    const struct ks_op *op = &run->circuit->ops[branch->op];
+
+    if (op->gate == KS_GATE_MEASURE) {
+        set_bit(branch->clbits, op->clbit, outcome);
+    }
+    ks_frame_forget(&branch->frame, op->qubits[0], op->gate == KS_GATE_MEASURE && outcome);
+    branch->op++;
+}
+
+/* --- splitting
+ * --------------------------------------------------------------------------------- */
+
+/* Moves the shots whose draw gives 1 behind the others; returns how many gave 0. */
+static size_t divide_shots(const struct run *run, const struct branch *branch, double p1)
+{
+    size_t zeros = 0;
+
+    for (size_t i = 0; i < branch->shot_count; i++) {
+        const uint32_t shot = branch->shots[i];
+        const uint64_t draw =
+            ks_philox_draw(run->spec->seed, shot, branch->draws, KS_DRAW_SPLIT);
+
+        if ((double)draw * (1.0 / ((uint64_t)1 << KS_DRAW_BITS)) >= p1) {
+            branch->shots[i] = branch->shots[zeros];
+            branch->shots[zeros++] = shot;
+        }
+    }
+    return zeros;
+}
+
+/* Puts on the stack what OTHER becomes when the operation comes out as 1: its own copy of
+ * everything, of the state only when that fits. The shots from ZEROS on are its. */
+static enum ks_err push_one(struct run *run, const struct branch *branch, uint32_t slot,
+                            double p1, size_t zeros)
+{
+    const struct ks_qubit *qubit =
+        &branch->frame.qubits[run->circuit->ops[branch->op].qubits[0]];
+    const uint64_t bytes = ks_state_bytes(branch->state.slot_count - 1, run->spec->precision);
+    const double scale = 1 / __builtin_sqrt(p1);
+    enum ks_err err = KS_OK;
+    struct branch *one = NULL;
+
+    KS_TRY(branch_new(run, &one));
+    for (uint32_t i = 0; i < branch->draws; i++) {
+        KS_TRY(add_outcome(one, branch->outcomes[i] != 0));
+    }
+    KS_TRY(add_outcome(one, true));
+    if (run->shots != NULL) {
+        one->shots = branch->shots + zeros;
+        one->shot_count = branch->shot_count - zeros;
+    }
+    one->weight = branch->weight * p1;
+    if (copies_fit(run, bytes, branch_bytes(branch)) &&
+        ks_state_reserve(&one->state, branch->state.slot_count - 1) == KS_OK) {
+        ks_state_halve_into(&branch->state, slot, !qubit->bit, scale, &one->state);
+        one->has_state = true;
+        run->copied += branch_bytes(one);
+        ks_frame_copy(&one->frame, &branch->frame);
+        ks_copy(one->clbits, branch->clbits, run->words * sizeof *one->clbits);
+        one->op = branch->op;
+        one->draws = branch->draws + 1;
+        take_outcome(run, one, true);
+    }
+    one->next = run->stack;
+    run->stack = one;
+    one = NULL;
+out:
+    branch_free(one);
+    return err;
+}
+
+/* Decides an operation that can come out either way, with probability P1 as 1. */
+static enum ks_err split(struct run *run, struct branch *branch, uint32_t slot, double p1,
+                         bool *out_outcome)
+{
+    enum ks_err err = KS_OK;
+    size_t zeros = 0;
+    bool outcome = false;
+
+    if (branch->draws < branch->outcome_count) {
+        outcome = branch->outcomes[branch->draws] != 0;
+        branch->draws++;
+        *out_outcome = outcome;
+        return KS_OK;
+    }
+    if (run->shots != NULL) {
+        zeros = divide_shots(run, branch, p1);
+        outcome = zeros == 0;
+    }
+    if (run->shots == NULL || (zeros > 0 && zeros < branch->shot_count)) {
+        KS_TRY(push_one(run, branch, slot, p1, zeros));
+        branch->shot_count = zeros;
+    }
+    branch->weight *= 1 - p1;
+    KS_TRY(add_outcome(branch, outcome));
+    branch->draws++;
+    *out_outcome = outcome;
+out:
+    return err;
+}
+
+static enum ks_err measure(struct run *run, struct branch *branch)
+{
+    const struct ks_qubit *qubit =
+        &branch->frame.qubits[run->circuit->ops[branch->op].qubits[0]];
+    const double certain =
+        run->spec->precision == KS_PRECISION_DOUBLE ? KS_CERTAIN_DOUBLE : KS_CERTAIN_SINGLE;
+    const uint32_t slot = (uint32_t)qubit->slot;
+    double weights[2];
+    double p1;
+    double scale = 1;
+    bool outcome = qubit->bit;
+
+    if (qubit->slot >= 0) {
+        ks_state_weights(&branch->state, slot, weights);
+        if (!(weights[0] + weights[1] > 0)) {
+            return ks_fail(KS_ERR_INTERNAL, "the state has no amplitude left");
+        }
+        p1 = weights[!qubit->bit] / (weights[0] + weights[1]);
+        if (p1 <= certain) {
+            outcome = false;
+        } else if (weights[qubit->bit] / (weights[0] + weights[1]) <= certain) {
+            outcome = true;
+        } else {
+            const enum ks_err err = split(run, branch, slot, p1, &outcome);
+
+            if (err != KS_OK) {
+                return err;
+            }
+            scale = 1 / __builtin_sqrt(outcome ? p1 : 1 - p1);
+        }
+        ks_state_halve(&branch->state, slot, outcome != qubit->bit, scale);
+    }
+    take_outcome(run, branch, outcome);
+    return KS_OK;
+}
+
+/* --- the end of a branch
+ * ----------------------------------------------------------------------- */
+
+/* Writes to run->outcome the classical bits when the final measurements find amplitude INDEX.
+ */
+static void outcome_of(const struct run *run, const struct branch *branch, uint64_t index)
+{
+    ks_copy(run->outcome, branch->clbits, run->words * sizeof *run->outcome);
+    for (size_t i = 0; i < run->final_count; i++) {
+        const struct ks_qubit *qubit = &branch->frame.qubits[run->finals[i].qubit];
+        const bool bit = qubit->slot >= 0 && (index >> qubit->slot & 1) != 0;
+
+        set_bit(run->outcome, run->finals[i].clbit, bit != qubit->bit);
+    }
+}
+
+struct draw_pass {
+    const struct run *run;
+    const struct branch *branch;
+};
+
+static void draw_task(void *context, size_t slice)
+{
+    const struct draw_pass *pass = context;
+    const struct branch *branch = pass->branch;
+    const size_t begin = branch->shot_count / DRAW_SLICES * slice +
+                         branch->shot_count % DRAW_SLICES * slice / DRAW_SLICES;
+    const size_t end = branch->shot_count / DRAW_SLICES * (slice + 1) +
+                       branch->shot_count % DRAW_SLICES * (slice + 1) / DRAW_SLICES;
+
+    for (size_t i = begin; i < end; i++) {
+        pass->run->draws[i] = ks_philox_draw(pass->run->spec->seed, branch->shots[i],
+                                             branch->draws, KS_DRAW_SAMPLE);
+    }
+}
+
+/* Sorts run->draws: least significant digit first. */
+static void sort_draws(struct run *run, size_t count)
+{
+    size_t starts[RADIX];
+
+    for (unsigned shift = 0; shift < KS_DRAW_BITS; shift += RADIX_BITS) {
+        uint64_t *const from = run->draws;
+        size_t sum = 0;
+
+        ks_zero(starts, sizeof starts);
+        for (size_t i = 0; i < count; i++) {
+            starts[from[i] >> shift & (RADIX - 1)]++;
+        }
+        for (size_t digit = 0; digit < RADIX; digit++) {
+            const size_t digits = starts[digit];
+
+            starts[digit] = sum;
+            sum += digits;
+        }
+        for (size_t i = 0; i < count; i++) {
+            run->draws_spare[starts[from[i] >> shift & (RADIX - 1)]++] = from[i];
+        }
+        run->draws = run->draws_spare;
+        run->draws_spare = from;
+    }
+}
+
+static enum ks_err sample(struct run *run, struct branch *branch)
+{
+    struct draw_pass pass = {.run = run, .branch = branch};
+    enum ks_err err = KS_OK;
+    size_t i = 0;
+
+    if (branch->state.slot_count == 0) {
+        outcome_of(run, branch, 0); /* nothing is left to chance */
+        return ks_tally_add(run->tally, run->outcome, branch->shot_count);
+    }
+    ks_pool_run(branch->shot_count < DRAW_SLICES * 16 ? NULL : run->spec->pool, draw_task,
+                &pass, DRAW_SLICES);
+    sort_draws(run, branch->shot_count);
+    ks_state_sample(&branch->state, run->draws, branch->shot_count);
+    while (i < branch->shot_count) {
+        const uint64_t index = run->draws[i];
+        const size_t first = i;
+
+        while (i < branch->shot_count && run->draws[i] == index) {
+            i++;
+        }
+        outcome_of(run, branch, index);
+        KS_TRY(ks_tally_add(run->tally, run->outcome, i - first));
+    }
+out:
+    return err;
+}
+
+static enum ks_err add_probabilities(struct run *run, struct branch *branch)
+{
+    const size_t amps = (size_t)1 << branch->state.slot_count;
+    double *squares = ks_calloc(amps, sizeof *squares);
+    double weights[2];
+
+    if (squares == NULL) {
+        return ks_fail(KS_ERR_NOMEM, "no memory for %zu probabilities", amps);
+    }
+    ks_state_squares(&branch->state, squares);
+    ks_state_weights(&branch->state, KS_NO_SLOT, weights);
+    for (size_t i = 0; i < amps; i++) {
+        outcome_of(run, branch, i);
+        run->probabilities[run->outcome[0]] += branch->weight * (squares[i] / weights[0]);
+    }
+    ks_free(squares);
+    return KS_OK;
+}
+
+/* --- all of it
+ * --------------------------------------------------------------------------------- */
+
+static enum ks_err run_branch(struct run *run, struct branch *branch)
+{
+    enum ks_err err = KS_OK;
+
+    KS_TRY(advance(run, branch));
+    while (branch->op < run->circuit->op_count) {
+        KS_TRY(measure(run, branch));
+        KS_TRY(advance(run, branch));
+    }
+    KS_TRY(run->probabilities != NULL ? add_probabilities(run, branch) : sample(run, branch));
+out:
+    return err;
+}
+
+static enum ks_err run_all(struct run *run)
+{
+    enum ks_err err = KS_OK;
+    struct branch *branch = NULL;
+
+    KS_TRY(branch_new(run, &branch));
+    branch->shots = run->shots;
+    branch->shot_count = (size_t)run->spec->shots;
+    branch->weight = 1;
+    while (branch != NULL) {
+        KS_TRY(run_branch(run, branch));
+        branch_free(branch);
+        branch = run->stack;
+        if (branch != NULL) {
+            run->stack = branch->next;
+            run->copied -= branch->has_state ? branch_bytes(branch) : 0;
+        }
+    }
+out:
+    branch_free(branch);
+    return err;
+}
+
+static enum ks_err list_finals(struct run *run)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < run->circuit->op_count; i++) {
+        count += run->roles[i] == KS_ROLE_FINAL;
+    }
+    run->finals = ks_calloc(count, sizeof *run->finals);
+    if (run->finals == NULL) {
+        return ks_fail(KS_ERR_NOMEM, "no memory for %zu measurements", count);
+    }
+    for (size_t i = 0; i < run->circuit->op_count; i++) {
+        const struct ks_op *op = &run->circuit->ops[i];
+
+        if (run->roles[i] == KS_ROLE_FINAL) {
+            run->finals[run->final_count++] = (struct final){op->qubits[0], op->clbit};
+        }
+    }
+    return KS_OK;
+}
+
+static enum ks_err run_init(struct run *run, const struct ks_circuit *circuit,
+                            const struct ks_simulate_spec *spec)
+{
+    enum ks_err err = KS_OK;
+
+    *run = (struct run){.circuit = circuit, .spec = spec};
+    ks_plan_init(&run->plan);
+    KS_CHECK(spec->version == 1, KS_ERR_USAGE, "simulation spec version %u", spec->version);
+    KS_CHECK((unsigned)spec->precision <= KS_PRECISION_SINGLE, KS_ERR_USAGE, "precision %u",
+             (unsigned)spec->precision);
+    KS_TRY(ks_kernels_find(spec->kernels, spec->precision, &run->kernels));
+    KS_TRY(ks_roles_new(circuit, &run->roles));
+    KS_TRY(list_finals(run));
+    KS_TRY(ks_tally_new(circuit->clbit_count, &run->tally));
+    run->words = ks_tally_words(run->tally);
+    run->outcome = ks_calloc(run->words, sizeof *run->outcome);
+    KS_CHECK(run->outcome != NULL, KS_ERR_NOMEM, "no memory for an outcome");
+out:
+    return err;
+}
+
+static void run_done(struct run *run)
+{
+    while (run->stack != NULL) {
+        struct branch *branch = run->stack;
+
+        run->stack = branch->next;
+        branch_free(branch);
+    }
+    ks_plan_done(&run->plan);
+    ks_tally_free(run->tally);
+    ks_free(run->roles);
+    ks_free(run->finals);
+    ks_free(run->shots);
+    ks_free(run->draws);
+    ks_free(run->draws_spare);
+    ks_free(run->outcome);
+}
+
+enum ks_err ks_simulate(const struct ks_circuit *circuit, const struct ks_simulate_spec *spec,
+                        struct ks_counts **out_counts)
+{
+    enum ks_err err = KS_OK;
+    struct run run;
+
+    KS_TRY(run_init(&run, circuit, spec));
+    KS_CHECK(spec->shots >= 1 && spec->shots <= KS_SHOTS_MAX, KS_ERR_LIMIT,
+             "%" PRIu64 " shots, limit 1 to %d", spec->shots, KS_SHOTS_MAX);
+    run.shots = ks_calloc((size_t)spec->shots, sizeof *run.shots);
+    run.draws = ks_calloc((size_t)spec->shots, sizeof *run.draws);
+    run.draws_spare = ks_calloc((size_t)spec->shots, sizeof *run.draws_spare);
+    KS_CHECK(run.shots != NULL && run.draws != NULL && run.draws_spare != NULL, KS_ERR_NOMEM,
+             "no memory for %" PRIu64 " shots", spec->shots);
+    for (uint32_t i = 0; i < (uint32_t)spec->shots; i++) {
+        run.shots[i] = i;
+    }
+    KS_TRY(run_all(&run));
+    KS_TRY(ks_tally_finish(run.tally, out_counts));
+out:
+    run_done(&run);
+    return err;
+}
+
+enum ks_err ks_simulate_probabilities(const struct ks_circuit *circuit,
+                                      const struct ks_simulate_spec *spec,
+                                      double *out_probabilities)
+{
+    enum ks_err err = KS_OK;
+    struct run run;
+
+    KS_TRY(run_init(&run, circuit, spec));
+    KS_CHECK(circuit->clbit_count <= KS_PROBABILITIES_CLBITS_MAX, KS_ERR_LIMIT,
+             "%u classical bits, limit %d", circuit->clbit_count, KS_PROBABILITIES_CLBITS_MAX);
+    ks_zero(out_probabilities, ((size_t)1 << circuit->clbit_count) * sizeof *out_probabilities);
+    run.probabilities = out_probabilities;
+    KS_TRY(run_all(&run));
+out:
+    run_done(&run);
+    return err;
+}
+
+enum ks_err ks_simulate_state(const struct ks_circuit *circuit, struct ks_state *out)
+{
+    enum ks_err err = KS_OK;
+    struct ks_plan plan;
+    struct ks_frame frame = {0};
+
+    ks_plan_init(&plan);
+    KS_TRY(ks_frame_init(&frame, circuit->qubit_count));
+    /* Slots in the order of the qubits, so that no later gate finds one without. */
+    ks_plan_begin(&plan, &frame);
+    for (uint32_t q = 0; q < circuit->qubit_count; q++) {
+        ks_plan_activate(&plan, &frame, q);
+    }
+    for (size_t i = 0; i < circuit->op_count; i++) {
+        const struct ks_op *op = &circuit->ops[i];
+
+        KS_CHECK(op->gate != KS_GATE_MEASURE && op->gate != KS_GATE_RESET && op->condition == 0,
+                 KS_ERR_USAGE, "operation %zu is not a gate", i);
+        ks_plan_gate(&plan, &frame, circuit, op);
+    }
+    for (uint32_t q = 0; q < circuit->qubit_count; q++) {
+        ks_plan_flush(&plan, &frame, q);
+    }
+    KS_TRY(ks_plan_end(&plan));
+    KS_CHECK(plan.slots_peak <= KS_SLOTS_MAX, KS_ERR_LIMIT, "%u qubits, limit %d",
+             plan.slots_peak, KS_SLOTS_MAX);
+    KS_TRY(ks_state_reserve(out, plan.slots_peak));
+    ks_state_reset(out);
+    ks_state_run(out, &plan);
+out:
+    ks_plan_done(&plan);
+    ks_frame_done(&frame);
+    return err;
+}

@@ -1,0 +1,55 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* state.h: 2^slots amplitudes and what is done to them as a whole. All results have the same
+ * bits for every set of kernels and every number of threads. A state belongs to one thread; it
+ * uses its pool. */
+#ifndef KS_QUANTUM_STATE_H
+#define KS_QUANTUM_STATE_H
+
+#include "base/pool.h"
+#include "quantum/kernel.h"
+
+struct ks_state {
+    const struct ks_kernels *kernels; /* borrowed */
+    struct ks_pool *pool;             /* borrowed; may be NULL */
+    uint32_t slot_count;
+    uint32_t slot_cap; /* room; meaningless while memory is NULL */
+    void *memory;      /* owned; re and im point into it */
+    void *re;
+    void *im;
+    double *sums; /* owned; two for each block */
+};
+
+/* Bytes of the amplitudes of 2^SLOTS; UINT64_MAX when over 2^63. */
+uint64_t ks_state_bytes(uint32_t slots, enum ks_precision precision);
+
+/* Holds nothing yet: ks_state_reset gives it its first amplitude. */
+void ks_state_init(struct ks_state *state, const struct ks_kernels *kernels,
+                   struct ks_pool *pool);
+void ks_state_done(struct ks_state *state);
+/* Room for 2^SLOTS amplitudes (at most KS_SLOTS_MAX); those that there are stay. KS_ERR_NOMEM.
+ */
+KS_MUST_CHECK enum ks_err ks_state_reserve(struct ks_state *state, uint32_t slots);
+/* No slots, amplitude 1. Needs a reserved state. */
+void ks_state_reset(struct ks_state *state);
+/* Does PLAN, which starts with as many slots as the state has; room for its peak is reserved.
+ */
+void ks_state_run(struct ks_state *state, const struct ks_plan *plan);
+
+/* Sums of |amplitude|^2 where bit SLOT of the index is 0 and 1; with KS_NO_SLOT all in out[0].
+ * Not normalised: divide by their sum. */
+void ks_state_weights(struct ks_state *state, uint32_t slot, double out_weights[2]);
+/* Keeps the half where SLOT is VALUE, times SCALE; the slot is gone, those above move down. */
+void ks_state_halve(struct ks_state *state, uint32_t slot, bool value, double scale);
+/* The same into TARGET, which has room for it; the state stays. */
+void ks_state_halve_into(const struct ks_state *state, uint32_t slot, bool value, double scale,
+                         struct ks_state *target);
+
+/* Each of the COUNT ascending DRAWS of KS_DRAW_BITS bits becomes the index of the amplitude it
+ * hits when all lie side by side, each as long as its probability. */
+void ks_state_sample(struct ks_state *state, uint64_t *draws, size_t count);
+/* out[i] = |amplitude i|^2 in double, not normalised. For tests. */
+void ks_state_squares(const struct ks_state *state, double *out_squares);
+
+#endif
