@@ -165,6 +165,7 @@ GOOD = [
                        'void ks_z(void)\n{\nout:\n    return;\n}\n'),
     ('tests/unit/x.c', '#include <cmocka.h>\n#include <openssl/evp.h>\n#include "expect.h"\n' + body(
         'x = malloc(3);', 'x = strtoull(text, NULL, 10);', 'assert_true(x);', 'mkstemp("/tmp/XXXXXX");')),
+    ('src/quantum/kernel_body.h', 'typedef KS_REAL real;\n'),
     ('src/net/x.h', guarded('KS_NET_X_H', 'typedef int (*ks_handler)(int);')),
     ('src/enclave/worker_main.c', '#include "quantum/simulate.h"\n#include "enclave/frame.h"\n'),
 ]
