@@ -92,7 +92,9 @@ stage_shell() {
 
 # What a program is linked from, as the build knows it: the verifier and the worker are a promise.
 linked_from() { # PROGRAM
-    ninja -C "$build/release" -t query "$1" | sed -n 's,.*libks_\([a-z0-9_]*\)\.a$,\1,p' | sort -u | xargs
+    ninja -C "$build/release" -t query "$1" |
+        sed -n 's,.*libks_\([a-z0-9_]*\)\.a\(\.p/.*\)\?$,\1,p' |
+        sed 's/^quantum_.*/quantum/' | sort -u | xargs
 }
 
 stage_links() {
