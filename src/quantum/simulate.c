@@ -212,12 +212,17 @@ static uint64_t branch_bytes(const struct branch *branch)
     return ks_state_bytes(branch->state.slot_cap, branch->state.kernels->precision);
 }
 
+/* Gives up BRANCH's state: its course will be taken again from the front. */
 static void drop_state(struct run *run, struct branch *branch)
 {
     if (branch->has_state) {
         run->copied -= branch_bytes(branch);
         ks_state_done(&branch->state);
         branch->has_state = false;
+        ks_frame_reset(&branch->frame);
+        ks_zero(branch->clbits, run->words * sizeof *branch->clbits);
+        branch->op = 0;
+        branch->draws = 0;
     }
 }
 
