@@ -83,10 +83,12 @@ static void add_middle(struct ks_circuit_builder *builder, const struct random_s
     case 1:
         add_gate(builder, random_gate(spec->qubits, state), spec->qubits, state);
         break;
-    default:
-        MUST(ks_circuit_builder_measure(builder, below(state, spec->qubits),
-                                        below(state, spec->clbits)));
+    default: {
+        const uint32_t qubit = below(state, spec->qubits); /* arguments have no order */
+
+        MUST(ks_circuit_builder_measure(builder, qubit, below(state, spec->clbits)));
         break;
+    }
     }
     if (conditional) {
         MUST(ks_circuit_builder_condition(builder, NULL));
@@ -145,7 +147,11 @@ struct ks_circuit *random_around(enum ks_gate gate, uint32_t qubits, uint64_t se
 
     for (uint32_t layer = 0; layer < 2; layer++) {
         for (uint32_t q = 0; q < qubits; q++) {
-            const double params[3] = {angle(&state), angle(&state), angle(&state)};
+            double params[3];
+
+            for (unsigned i = 0; i < 3; i++) {
+                params[i] = angle(&state);
+            }
 
             MUST(ks_circuit_builder_gate(builder, KS_GATE_U3, &q, params));
         }

@@ -405,9 +405,10 @@ static void test_roles(void **state)
     struct ks_circuit *circuit = parse(
         "OPENQASM 2.0; include \"qelib1.inc\"; qreg q[3]; creg c[3];\n"
         "h q[0]; measure q[0] -> c[0]; h q[1]; cx q[1],q[2]; measure q[1] -> c[1]; h q[2];\n"
-        "reset q[1]; h q[0];");
-    static const uint8_t want[] = {KS_ROLE_GATE,  KS_ROLE_FINAL, KS_ROLE_GATE, KS_ROLE_GATE,
-                                   KS_ROLE_FINAL, KS_ROLE_DEAD,  KS_ROLE_DEAD, KS_ROLE_DEAD};
+        "reset q[1]; h q[0]; reset q[2];");
+    static const uint8_t want[] = {KS_ROLE_GATE, KS_ROLE_FINAL, KS_ROLE_GATE,
+                                   KS_ROLE_GATE, KS_ROLE_FINAL, KS_ROLE_DEAD,
+                                   KS_ROLE_DEAD, KS_ROLE_DEAD,  KS_ROLE_TIDY};
     uint8_t *roles = NULL;
 
     (void)state;
