@@ -6,6 +6,8 @@
 # sealed, verified offline and replayed; one forged bundle refused.
 #
 #   examples/demo.sh [BUILD_DIRECTORY]
+#
+# KETSEAL_DEMO_KEEP=DIRECTORY keeps the bundles and the policy there.
 set -eu
 
 build=$(cd "${1:-build/release}" && pwd)
@@ -99,5 +101,9 @@ sed 's/"shots":2000/"shots":2001/' bell.bundle >forged.bundle
 if "$ketseal" verify --policy lab.policy forged.bundle; then
     echo "the forged bundle was accepted" >&2
     exit 1
+fi
+if [ -n "${KETSEAL_DEMO_KEEP-}" ]; then
+    mkdir -p "$KETSEAL_DEMO_KEEP"
+    cp bell.bundle qft16.bundle clifford.bundle lab.policy "$KETSEAL_DEMO_KEEP/"
 fi
 step "done: three records sealed, verified and replayed; the forgery was refused"

@@ -191,6 +191,19 @@ static size_t utf8_sequence(struct ks_bytes text)
     return len;
 }
 
+enum ks_err ks_path_join(const char *directory, const char *name, char target[KS_PATH_MAX])
+{
+    char joined[KS_PATH_MAX];
+    int len = snprintf(joined, sizeof joined, "%s/%s", directory, name);
+
+    if (len < 0 || (size_t)len >= sizeof joined) {
+        return ks_fail(KS_ERR_LIMIT, "path '%.64s…/%.64s' is over %d bytes", directory, name,
+                       KS_PATH_MAX - 1);
+    }
+    ks_copy(target, joined, (size_t)len + 1);
+    return KS_OK;
+}
+
 bool ks_utf8_valid(struct ks_bytes text)
 {
     for (size_t at = 0; at < text.len;) {

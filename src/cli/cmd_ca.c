@@ -11,28 +11,19 @@
 #include "crypto/cert.h"
 #include "crypto/keyfile.h"
 
-#define DAY_S UINT64_C(86400)
-#define DAYS_MAX 36500
+#define DAY_S      UINT64_C(86400)
+#define DAYS_MAX   36500
 #define BACKDATE_S 300 /* for clocks that are a little behind */
 
-static enum ks_err join(const char *directory, const char *name, char target[4096])
-{
-    int len = snprintf(target, 4096, "%s/%s", directory, name);
-
-    if (len < 0 || len >= 4096) {
-        return ks_fail(KS_ERR_LIMIT, "path '%s/%s' is too long", directory, name);
-    }
-    return KS_OK;
-}
-
-static enum ks_err write_cert(const struct ks_cert *cert, const char *directory, const char *name)
+static enum ks_err write_cert(const struct ks_cert *cert, const char *directory,
+                              const char *name)
 {
     enum ks_err err = KS_OK;
-    char path[4096];
+    char path[KS_PATH_MAX];
     struct ks_buf pem;
 
     ks_buf_init(&pem, KS_CERT_PEM_MAX);
-    KS_TRY(join(directory, name, path));
+    KS_TRY(ks_path_join(directory, name, path));
     ks_cert_to_pem(cert, &pem);
     KS_TRY(ks_buf_check(&pem));
     KS_TRY(ks_file_create(path, ks_buf_view(&pem), 0644));
@@ -44,11 +35,11 @@ out:
 static enum ks_err read_cert(const char *directory, const char *name, struct ks_cert **out_cert)
 {
     enum ks_err err = KS_OK;
-    char path[4096];
+    char path[KS_PATH_MAX];
     struct ks_buf pem;
 
     ks_buf_init(&pem, KS_CERT_PEM_MAX);
-    KS_TRY(join(directory, name, path));
+    KS_TRY(ks_path_join(directory, name, path));
     KS_TRY(ks_file_read(path, KS_CERT_PEM_MAX, &pem));
     KS_TRY(ks_fail_prefix(ks_cert_parse_pem(ks_buf_view(&pem), out_cert), "%s", path));
 out:
@@ -105,21 +96,21 @@ enum ks_err ks_command_ca_new(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
     const char *directory = ks_cli_text(cli, "out");
-    char path[4096];
+    char path[KS_PATH_MAX];
     struct ks_sign_key *key = NULL;
     struct ks_cert *root = NULL;
     struct ks_cert_spec spec = {.role = KS_CERT_ROOT, .subject = ks_cli_text(cli, "name")};
 
     KS_TRY(validity(cli, &spec));
-    KS_TRY(join(directory, "issued", path));
+    KS_TRY(ks_path_join(directory, "issued", path));
     KS_TRY(ks_dir_make(path, 0700));
     ks_cli_progress(cli, "making an SLH-DSA-SHA2-128s root");
     KS_TRY(ks_sign_key_new(KS_SIG_SLHDSA_SHA2_128S, &key));
     KS_TRY(ks_cert_issue_root(key, &spec, &root));
-    KS_TRY(join(directory, "root.key", path));
+    KS_TRY(ks_path_join(directory, "root.key", path));
     KS_TRY(ks_sign_key_save(key, path));
     KS_TRY(write_cert(root, directory, "root.pem"));
-    KS_TRY(join(directory, "root.pem", path));
+    KS_TRY(ks_path_join(directory, "root.pem", path));
     print_cert(cli, root, path);
 out:
     ks_sign_key_free(key);
@@ -132,12 +123,12 @@ static enum ks_err write_identity(const char *out, const char *role, const struc
                                   const struct ks_cert *cert, const struct ks_sign_key *key)
 {
     enum ks_err err = KS_OK;
-    char path[4096];
+    char path[KS_PATH_MAX];
     char name[64];
 
     KS_TRY(ks_dir_make(out, 0700));
     (void)snprintf(name, sizeof name, "%s.key", role);
-    KS_TRY(join(out, name, path));
+    KS_TRY(ks_path_join(out, name, path));
     KS_TRY(ks_sign_key_save(key, path));
     (void)snprintf(name, sizeof name, "%s.pem", role);
     KS_TRY(write_cert(cert, out, name));
@@ -152,7 +143,7 @@ enum ks_err ks_command_ca_issue(struct ks_cli *cli)
     const char *ca = ks_cli_text(cli, "ca");
     const char *out = ks_cli_text(cli, "out");
     const char *role = cli->operands[0];
-    char path[4096];
+    char path[KS_PATH_MAX];
     char issued[KS_CERT_SUBJECT_MAX + 80];
     struct ks_sign_key *root_key = NULL;
     struct ks_sign_key *key = NULL;
@@ -172,11 +163,12 @@ enum ks_err ks_command_ca_issue(struct ks_cli *cli)
     KS_CHECK(spec.role == KS_CERT_DEVICE || spec.dns_count + spec.ip_count > 0, KS_ERR_USAGE,
              "a server needs at least one --dns or --ip");
     KS_TRY(validity(cli, &spec));
-    KS_TRY(join(ca, "root.key", path));
+    KS_TRY(ks_path_join(ca, "root.key", path));
     KS_TRY(ks_sign_key_load(path, &root_key));
     KS_TRY(read_cert(ca, "root.pem", &root));
-    spec.not_before_s = spec.not_before_s < ks_cert_not_before_s(root) ? ks_cert_not_before_s(root)
-                                                                       : spec.not_before_s;
+    spec.not_before_s = spec.not_before_s < ks_cert_not_before_s(root)
+                            ? ks_cert_not_before_s(root)
+                            : spec.not_before_s;
     spec.not_after_s = spec.not_after_s > ks_cert_not_after_s(root) ? ks_cert_not_after_s(root)
                                                                     : spec.not_after_s;
     KS_TRY(ks_sign_key_new(KS_SIG_MLDSA65, &key));

@@ -3,122 +3,69 @@
 
 /* verify, replay, policy make. */
 
-#include <string.h>
-
 #include "base/pool.h"
 #include "base/sys.h"
-#include "cli/cli.h"
+#include "cli/simulate.h"
 #include "cli/verdict.h"
-#include "crypto/digest.h"
-#include "ketseal/circuit.h"
 #include "record/policy.h"
 #include "record/record.h"
-
-static enum ks_err read_policy(const char *path, struct ks_policy **out_policy)
-{
-    enum ks_err err = KS_OK;
-    struct ks_buf text;
-    struct ks_bytes document = {0};
-
-    ks_buf_init(&text, KS_POLICY_BYTES_MAX);
-    KS_TRY(ks_file_read(path, KS_POLICY_BYTES_MAX, &text));
-    document = ks_buf_view(&text);
-    KS_TRY(ks_fail_prefix(ks_policy_read(&document, out_policy), "%s", path));
-out:
-    ks_buf_done(&text);
-    return err;
-}
 
 enum ks_err ks_command_verify(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
-    struct ks_buf bytes;
-    struct ks_bytes view = {0};
-    struct ks_policy *policy = NULL;
-    struct ks_verdict *verdict = ks_calloc(1, sizeof *verdict);
+    const struct ks_verdict_options options = {.json = cli->json,
+                                               .explain = ks_cli_switch(cli, "explain")};
 
-    ks_buf_init(&bytes, KS_BUNDLE_BYTES_MAX);
-    KS_CHECK(verdict != NULL, KS_ERR_NOMEM, "verdict");
-    KS_TRY(read_policy(ks_cli_text(cli, "policy"), &policy));
-    KS_TRY(ks_file_read(cli->operands[0], KS_BUNDLE_BYTES_MAX, &bytes));
-    view = ks_buf_view(&bytes);
-    err = ks_bundle_verify(&view, policy, verdict);
-    if (err == KS_OK || err == KS_ERR_VERIFY) {
-        ks_verdict_print(stdout, verdict, err == KS_OK, cli->json, ks_cli_switch(cli, "explain"));
-    }
-out:
-    ks_policy_free(policy);
-    ks_free(verdict);
-    ks_buf_done(&bytes);
+    err = ks_verdict_files(stdout, ks_cli_text(cli, "policy"), cli->operands[0], &options);
+    cli->answered = cli->json && err == KS_ERR_VERIFY;
     return err;
 }
 
-/* --- replay ----------------------------------------------------------------------------------------- */
+/* --- replay
+ * ----------------------------------------------------------------------------------------- */
 
-static enum ks_err make_circuit(const struct ks_job *job, struct ks_circuit **out_circuit)
+static enum ks_err make_circuit(const struct ks_bundle *bundle, struct ks_circuit **out_circuit)
 {
-    enum ks_err err = KS_OK;
+    const struct ks_job *job = &bundle->job;
     char name[KS_WORKLOAD_NAME_MAX + 1] = {0};
-    const struct ks_template_spec spec = {
+    const struct ks_job_spec spec = {
         .version = 1,
-        .name = name,
+        .qasm = (const char *)job->source.data,
+        .qasm_len = job->source.len,
+        .template = job->template.len > 0 ? name : NULL,
         .qubits = job->qubits,
         .depth = job->depth,
-        .seed = job->template_seed,
+        .template_seed = job->template_seed,
     };
 
-    if (job->template.len > 0) {
-        ks_copy(name, job->template.data, job->template.len);
-        KS_TRY(ks_circuit_template(&spec, NULL, out_circuit));
-    } else {
-        KS_TRY(ks_circuit_parse(&job->source, "program", NULL, out_circuit));
-    }
-out:
-    return err;
+    ks_copy(name, job->template.data, job->template.len);
+    return ks_cli_circuit(&spec, "program", out_circuit);
 }
 
-static void put_counts(const struct ks_counts *counts, struct ks_buf *out)
-{
-    struct ks_json_writer writer = ks_json_writer_of(out);
-
-    ks_json_put_object(&writer);
-    for (size_t i = 0; i < ks_counts_size(counts); i++) {
-        ks_json_member_u64(&writer, ks_counts_outcome(counts, i), ks_counts_count(counts, i));
-    }
-    ks_json_put_end(&writer);
-}
-
-/* The circuit of the record, and its outcomes, computed here. KS_ERR_VERIFY when either differs. */
-static enum ks_err run_again(const struct ks_cli *cli, const struct ks_bundle *bundle,
-                             struct ks_pool *pool)
+/* The circuit of the record, and its outcomes, computed here. KS_ERR_VERIFY when either
+ * differs. */
+static enum ks_err run_again(const struct ks_bundle *bundle, struct ks_simulate_spec *spec)
 {
     enum ks_err err = KS_OK;
     const struct ks_core *core = &bundle->core;
     struct ks_circuit *circuit = NULL;
     struct ks_counts *counts = NULL;
-    struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
     struct ks_buf text;
     struct ks_buf result;
+    struct ks_json_writer writer = ks_json_writer_of(&result);
     uint8_t hash[32];
-    uint64_t memory_mib = 0;
 
-    ks_buf_init(&text, KS_RECORD_BYTES_MAX);
+    ks_buf_init(&text, KS_CIRCUIT_TEXT_MAX);
     ks_buf_init(&result, KS_RESULT_BYTES_MAX);
-    KS_TRY(make_circuit(&bundle->job, &circuit));
-    ks_circuit_print(circuit, &text);
-    KS_TRY(ks_buf_check(&text));
-    ks_sha256(ks_buf_view(&text), hash);
+    KS_TRY(make_circuit(bundle, &circuit));
+    KS_TRY(ks_cli_circuit_text(circuit, &text, hash));
     KS_CHECK(ks_bytes_equal(KS_BYTES(hash), KS_BYTES(core->circuit_hash)), KS_ERR_VERIFY,
              "the program gives another circuit than the record's circuit_hash");
-    KS_TRY(ks_cli_number(cli, "memory", UINT32_MAX, &memory_mib));
-    spec.shots = core->shots;
-    spec.seed = core->seed;
-    spec.precision = core->single ? KS_PRECISION_SINGLE : KS_PRECISION_DOUBLE;
-    spec.memory_max = memory_mib << 20;
-    spec.kernels = ks_cli_text(cli, "kernels");
-    spec.pool = pool;
-    KS_TRY(ks_simulate(circuit, &spec, &counts));
-    put_counts(counts, &result);
+    spec->shots = core->shots;
+    spec->seed = core->seed;
+    spec->precision = core->single ? KS_PRECISION_SINGLE : KS_PRECISION_DOUBLE;
+    KS_TRY(ks_simulate(circuit, spec, &counts));
+    ks_cli_counts_put(counts, &writer);
     KS_TRY(ks_buf_check(&result));
     KS_CHECK(ks_bytes_equal(ks_buf_view(&result), core->result), KS_ERR_VERIFY,
              "the outcomes differ from the record's");
@@ -130,19 +77,30 @@ out:
     return err;
 }
 
-static void print_replay(const struct ks_cli *cli, const struct ks_bundle *bundle, enum ks_err err)
+static enum ks_err print_replay(const struct ks_cli *cli, const struct ks_core *core,
+                                const char *kernels, bool same)
 {
-    const char *kernels = ks_cli_text(cli, "kernels");
+    enum ks_err err = KS_OK;
+    struct ks_buf out;
+    struct ks_json_writer writer = ks_json_writer_of(&out);
 
+    ks_buf_init(&out, 4096);
     if (cli->json) {
-        ks_cli_print("{\"kernels\":\"%s\",\"numerics\":%d,\"replayed\":%s,\"schema\":\"ketseal.replay/1\"}\n",
-                     kernels == NULL ? ks_simulate_kernels() : kernels, KS_NUMERICS,
-                     err == KS_OK ? "true" : "false");
-    } else if (err == KS_OK) {
+        ks_json_put_object(&writer);
+        ks_json_member_text(&writer, "kernels", kernels);
+        ks_json_member_u64(&writer, "numerics", KS_NUMERICS);
+        ks_json_member_text(&writer, "record_id", core->record_id);
+        ks_json_member_bool(&writer, "replayed", same);
+        ks_json_member_text(&writer, "schema", "ketseal.replay/1");
+        ks_json_put_end(&writer);
+        KS_TRY(ks_cli_print_json(&out));
+    } else if (same) {
         ks_cli_print("replayed: %llu shots of record %s, bit for bit the same (%s)\n",
-                     (unsigned long long)bundle->core.shots, bundle->core.record_id,
-                     kernels == NULL ? ks_simulate_kernels() : kernels);
+                     (unsigned long long)core->shots, core->record_id, kernels);
     }
+out:
+    ks_buf_done(&out);
+    return err;
 }
 
 enum ks_err ks_command_replay(struct ks_cli *cli)
@@ -151,21 +109,27 @@ enum ks_err ks_command_replay(struct ks_cli *cli)
     struct ks_buf bytes;
     struct ks_bundle *bundle = NULL;
     struct ks_pool *pool = NULL;
-    uint64_t threads = 0;
+    struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
 
     ks_buf_init(&bytes, KS_BUNDLE_BYTES_MAX);
-    KS_TRY(ks_cli_number(cli, "threads", KS_POOL_THREADS_MAX, &threads));
-    KS_TRY(ks_pool_new((unsigned)threads, &pool));
+    KS_TRY(ks_cli_simulation(cli, &pool, &spec));
     KS_TRY(ks_file_read(cli->operands[0], KS_BUNDLE_BYTES_MAX, &bytes));
-    KS_TRY(ks_fail_prefix(ks_bundle_parse(ks_buf_view(&bytes), &bundle), "%s", cli->operands[0]));
+    KS_TRY(
+        ks_fail_prefix(ks_bundle_parse(ks_buf_view(&bytes), &bundle), "%s", cli->operands[0]));
     /* Another numerics number promises nothing about our bits: that is not a difference. */
     KS_CHECK(bundle->core.numerics == KS_NUMERICS, KS_ERR_UNAVAILABLE,
              "could not tell: the record's numerics is %llu, this version computes %d",
              (unsigned long long)bundle->core.numerics, KS_NUMERICS);
-    err = run_again(cli, bundle, pool);
-    if (err == KS_OK || err == KS_ERR_VERIFY) {
-        print_replay(cli, bundle, err);
+    ks_cli_progress(cli, "replaying %llu shots on %u qubits",
+                    (unsigned long long)bundle->core.shots, bundle->core.qubits);
+    err = run_again(bundle, &spec);
+    if (err == KS_ERR_VERIFY && cli->json) {
+        KS_TRY(print_replay(cli, &bundle->core, ks_cli_kernels(&spec), false));
+        cli->answered = true;
+        err = KS_ERR_VERIFY;
     }
+    KS_TRY(err);
+    KS_TRY(print_replay(cli, &bundle->core, ks_cli_kernels(&spec), true));
 out:
     ks_bundle_free(bundle);
     ks_pool_free(pool);
@@ -173,7 +137,8 @@ out:
     return err;
 }
 
-/* --- policy ----------------------------------------------------------------------------------------- */
+/* --- policy
+ * ----------------------------------------------------------------------------------------- */
 
 static enum ks_err read_root(const char *path, struct ks_cert **out_root)
 {
@@ -215,8 +180,9 @@ enum ks_err ks_command_policy_make(struct ks_cli *cli)
     if (crl_path != NULL) {
         KS_TRY(ks_file_read(crl_path, KS_CRL_PEM_MAX, &crl));
     }
-    KS_CHECK(!site->simulated_tpm || ks_cli_switch(cli, "insecure-simulated-tpm"), KS_ERR_DENIED,
-             "%s: this site's TPM is simulated; --insecure-simulated-tpm accepts that", site_path);
+    KS_CHECK(
+        !site->simulated_tpm || ks_cli_switch(cli, "insecure-simulated-tpm"), KS_ERR_DENIED,
+        "%s: this site's TPM is simulated; --insecure-simulated-tpm accepts that", site_path);
     ks_policy_write(root, ks_buf_view(&crl), ks_buf_view(&site_canonical),
                     ks_cli_switch(cli, "insecure-simulated-tpm"), &out);
     KS_TRY(ks_buf_check(&out));

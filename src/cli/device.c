@@ -6,23 +6,14 @@
 #include <string.h>
 
 #include "base/sys.h"
-
-static enum ks_err join(const char *directory, const char *name, char target[4096])
-{
-    int len = snprintf(target, 4096, "%s/%s", directory, name);
-
-    if (len < 0 || len >= 4096) {
-        return ks_fail(KS_ERR_LIMIT, "path '%s/%s' is too long", directory, name);
-    }
-    return KS_OK;
-}
+#include "base/text.h"
 
 /* --url, or the first line of DIR/url. */
 static enum ks_err find_url(const struct ks_cli *cli, const char *directory, char target[512])
 {
     enum ks_err err = KS_OK;
     const char *given = ks_cli_text(cli, "url");
-    char path[4096];
+    char path[KS_PATH_MAX];
     struct ks_buf text;
 
     ks_buf_init(&text, 511);
@@ -30,10 +21,11 @@ static enum ks_err find_url(const struct ks_cli *cli, const char *directory, cha
         KS_CHECK(strlen(given) < 512, KS_ERR_USAGE, "--url: too long");
         ks_copy(target, given, strlen(given) + 1);
     } else {
-        KS_TRY(join(directory, "url", path));
+        KS_TRY(ks_path_join(directory, "url", path));
         err = ks_file_read(path, 511, &text);
-        KS_TRY(err == KS_ERR_NOT_FOUND ? ks_fail(KS_ERR_USAGE, "--url: missing, and there is no %s", path)
-                                       : err);
+        KS_TRY(err == KS_ERR_NOT_FOUND
+                   ? ks_fail(KS_ERR_USAGE, "--url: missing, and there is no %s", path)
+                   : err);
         ks_copy(target, text.data, text.len);
         target[text.len] = '\0';
         target[strcspn(target, "\r\n")] = '\0';
@@ -48,11 +40,11 @@ enum ks_err ks_cli_client(const struct ks_cli *cli, struct ks_client **out_clien
     enum ks_err err = KS_OK;
     const char *directory = ks_cli_text(cli, "device");
     char url[512];
-    char root[4096];
-    char certificate[4096];
-    char key[4096];
-    char site[4096];
-    char state[4096];
+    char root[KS_PATH_MAX];
+    char certificate[KS_PATH_MAX];
+    char key[KS_PATH_MAX];
+    char site[KS_PATH_MAX];
+    char state[KS_PATH_MAX];
     const struct ks_client_spec spec = {
         .version = 1,
         .url = url,
@@ -64,13 +56,39 @@ enum ks_err ks_cli_client(const struct ks_cli *cli, struct ks_client **out_clien
     };
 
     KS_TRY(find_url(cli, directory, url));
-    KS_TRY(join(directory, "root.pem", root));
-    KS_TRY(join(directory, "device.pem", certificate));
-    KS_TRY(join(directory, "device.key", key));
-    KS_TRY(join(directory, "site.json", site));
-    KS_TRY(join(directory, "state", state));
+    KS_TRY(ks_path_join(directory, "root.pem", root));
+    KS_TRY(ks_path_join(directory, "device.pem", certificate));
+    KS_TRY(ks_path_join(directory, "device.key", key));
+    KS_TRY(ks_path_join(directory, "site.json", site));
+    KS_TRY(ks_path_join(directory, "state", state));
     KS_TRY(ks_client_open(&spec, out_client));
 out:
+    return err;
+}
+
+enum ks_err ks_cli_device_file(const struct ks_cli *cli, const char *name, size_t len_max,
+                               struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+    char path[KS_PATH_MAX];
+
+    KS_TRY(ks_path_join(ks_cli_text(cli, "device"), name, path));
+    KS_TRY(ks_file_read(path, len_max, out));
+out:
+    return err;
+}
+
+enum ks_err ks_cli_site(const struct ks_cli *cli, struct ks_site *out_site)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf document;
+
+    ks_buf_init(&document, KS_SITE_BYTES_MAX);
+    KS_TRY(ks_cli_device_file(cli, "site.json", KS_SITE_BYTES_MAX, &document));
+    KS_TRY(ks_fail_prefix(ks_site_read(ks_buf_view(&document), out_site), "%s/site.json",
+                          ks_cli_text(cli, "device")));
+out:
+    ks_buf_done(&document);
     return err;
 }
 
@@ -82,7 +100,8 @@ const char *ks_cli_job_name(const struct ks_cli *cli)
     return ks_cli_text(cli, "template");
 }
 
-static enum ks_err read_program(const struct ks_cli *cli, struct ks_buf *source, struct ks_job_spec *job)
+enum ks_err ks_cli_program(const struct ks_cli *cli, struct ks_buf *source,
+                           struct ks_job_spec *job)
 {
     enum ks_err err = KS_OK;
     uint64_t number = 0;
@@ -105,13 +124,26 @@ out:
     return err;
 }
 
-enum ks_err ks_cli_job(const struct ks_cli *cli, struct ks_buf *source, struct ks_job_spec *out_job)
+enum ks_err ks_cli_precision(const struct ks_cli *cli, enum ks_precision *out_precision)
+{
+    const char *name = ks_cli_text(cli, "precision");
+    bool single = strcmp(name, "single") == 0;
+
+    if (!single && strcmp(name, "double") != 0) {
+        return ks_fail(KS_ERR_USAGE, "--precision: single or double, not '%s'", name);
+    }
+    *out_precision = single ? KS_PRECISION_SINGLE : KS_PRECISION_DOUBLE;
+    return KS_OK;
+}
+
+enum ks_err ks_cli_job(const struct ks_cli *cli, struct ks_buf *source,
+                       struct ks_job_spec *out_job)
 {
     enum ks_err err = KS_OK;
     struct ks_job_spec job = {.version = 1};
-    const char *precision = ks_cli_text(cli, "precision");
+    enum ks_precision precision = KS_PRECISION_DOUBLE;
 
-    KS_TRY(read_program(cli, source, &job));
+    KS_TRY(ks_cli_program(cli, source, &job));
     KS_TRY(ks_cli_number(cli, "shots", KS_SHOTS_MAX, &job.shots));
     KS_CHECK(job.shots >= 1, KS_ERR_USAGE, "--shots: at least 1");
     if (ks_cli_text(cli, "seed") != NULL) {
@@ -124,9 +156,8 @@ enum ks_err ks_cli_job(const struct ks_cli *cli, struct ks_buf *source, struct k
     if (ks_cli_text(cli, "template-seed") != NULL) {
         KS_TRY(ks_cli_number(cli, "template-seed", KS_JSON_INTEGER_MAX, &job.template_seed));
     }
-    job.single_precision = strcmp(precision, "single") == 0;
-    KS_CHECK(job.single_precision || strcmp(precision, "double") == 0, KS_ERR_USAGE,
-             "--precision: single or double");
+    KS_TRY(ks_cli_precision(cli, &precision));
+    job.single_precision = precision == KS_PRECISION_SINGLE;
     *out_job = job;
 out:
     return err;

@@ -11,14 +11,16 @@
 #include "cli/cli.h"
 #include "crypto/version.h"
 
-/* --- values ------------------------------------------------------------------------------------------ */
+/* --- values
+ * ------------------------------------------------------------------------------------------ */
 
 static size_t flag_index(const struct ks_command *command, const char *name, size_t len)
 {
     size_t i = 0;
 
     while (command->flags != NULL && command->flags[i].name != NULL) {
-        if (strlen(command->flags[i].name) == len && strncmp(command->flags[i].name, name, len) == 0) {
+        if (strlen(command->flags[i].name) == len &&
+            strncmp(command->flags[i].name, name, len) == 0) {
             return i;
         }
         i++;
@@ -46,7 +48,8 @@ bool ks_cli_switch(const struct ks_cli *cli, const char *name)
     return cli->counts[known_flag(cli, name)] > 0;
 }
 
-enum ks_err ks_cli_number(const struct ks_cli *cli, const char *name, uint64_t max, uint64_t *out_value)
+enum ks_err ks_cli_number(const struct ks_cli *cli, const char *name, uint64_t max,
+                          uint64_t *out_value)
 {
     const char *text = ks_cli_text(cli, name);
 
@@ -68,9 +71,11 @@ unsigned ks_cli_many(const struct ks_cli *cli, const char *name, const char *con
     return cli->counts[index];
 }
 
-/* --- parsing ----------------------------------------------------------------------------------------- */
+/* --- parsing
+ * ----------------------------------------------------------------------------------------- */
 
-static enum ks_err take_flag(struct ks_cli *cli, const char *text, const char *next, bool *out_used_next)
+static enum ks_err take_flag(struct ks_cli *cli, const char *text, const char *next,
+                             bool *out_used_next)
 {
     enum ks_err err = KS_OK;
     const char *equals = strchr(text, '=');
@@ -91,8 +96,8 @@ static enum ks_err take_flag(struct ks_cli *cli, const char *text, const char *n
     }
     KS_CHECK(cli->counts[index] == 0 || flag->kind == KS_FLAG_MANY, KS_ERR_USAGE,
              "--%s was given twice", flag->name);
-    KS_CHECK(cli->counts[index] < KS_CLI_OPERANDS_MAX, KS_ERR_USAGE, "--%s: at most %d times",
-             flag->name, KS_CLI_OPERANDS_MAX);
+    KS_CHECK(cli->counts[index] < KS_CLI_VALUES_MAX, KS_ERR_USAGE, "--%s: at most %d times",
+             flag->name, KS_CLI_VALUES_MAX);
     cli->values[index][cli->counts[index]++] = value;
 out:
     return err;
@@ -118,7 +123,8 @@ static enum ks_err parse_rest(struct ks_cli *cli, int argc, char **argv, int at)
             only_operands = true;
         } else if (!only_operands && strcmp(text, "--json") == 0) {
             cli->json = true;
-        } else if (!only_operands && (strcmp(text, "-q") == 0 || strcmp(text, "--quiet") == 0)) {
+        } else if (!only_operands &&
+                   (strcmp(text, "-q") == 0 || strcmp(text, "--quiet") == 0)) {
             cli->quiet = true;
         } else if (!only_operands && long_form(text) != NULL) {
             KS_TRY(take_flag(cli, long_form(text), next, &used_next));
@@ -133,9 +139,10 @@ static enum ks_err parse_rest(struct ks_cli *cli, int argc, char **argv, int at)
         }
         i += used_next ? 1 : 0;
     }
-    KS_CHECK(cli->operand_count >= cli->command->operands_min, KS_ERR_USAGE, "missing operand: %s",
-             cli->command->operands);
-    for (size_t i = 0; cli->command->flags != NULL && cli->command->flags[i].name != NULL; i++) {
+    KS_CHECK(cli->operand_count >= cli->command->operands_min, KS_ERR_USAGE,
+             "missing operand: %s", cli->command->operands);
+    for (size_t i = 0; cli->command->flags != NULL && cli->command->flags[i].name != NULL;
+         i++) {
         KS_CHECK(!cli->command->flags[i].required || cli->counts[i] > 0, KS_ERR_USAGE,
                  "--%s: missing", cli->command->flags[i].name);
     }
@@ -170,38 +177,8 @@ static bool wants_help(int argc, char **argv, int at)
     return false;
 }
 
-/* --- output ------------------------------------------------------------------------------------------ */
-
-static void print_command(FILE *stream, const struct ks_command *command)
-{
-    (void)fprintf(stream, "  ketseal %s%s%s %s%s\n", command->noun, command->verb == NULL ? "" : " ",
-                  command->verb == NULL ? "" : command->verb,
-                  command->flags == NULL ? "" : "[--flag=VALUE]… ", command->operands);
-    (void)fprintf(stream, "      %s\n", command->help);
-}
-
-void ks_cli_help(FILE *stream, const struct ks_command *command)
-{
-    (void)fputs("usage: ketseal [--json] [-q] NOUN VERB [--flag=VALUE]… [--] [OPERAND]…\n", stream);
-    if (command == NULL) {
-        for (const struct ks_command *c = ks_commands; c->noun != NULL; c++) {
-            print_command(stream, c);
-        }
-        (void)fputs("`ketseal NOUN VERB --help` lists the flags of one command; see also ketseal(1).\n",
-                    stream);
-        return;
-    }
-    print_command(stream, command);
-    for (size_t i = 0; command->flags != NULL && command->flags[i].name != NULL; i++) {
-        const struct ks_flag *flag = &command->flags[i];
-
-        (void)fprintf(stream, "  --%s%s%s\n      %s%s%s%s%s\n", flag->name,
-                      flag->kind == KS_FLAG_SWITCH ? "" : "=",
-                      flag->kind == KS_FLAG_SWITCH ? "" : flag->value, flag->help,
-                      flag->required ? " (required)" : "", flag->fallback == NULL ? "" : " [",
-                      flag->fallback == NULL ? "" : flag->fallback, flag->fallback == NULL ? "" : "]");
-    }
-}
+/* --- output
+ * ------------------------------------------------------------------------------------------ */
 
 void ks_cli_progress(const struct ks_cli *cli, const char *format, ...)
 {
@@ -228,6 +205,17 @@ void ks_cli_print(const char *format, ...)
 void ks_cli_print_bytes(struct ks_bytes bytes)
 {
     (void)fwrite(bytes.data, 1, bytes.len, stdout); /* checked once, at the end of main */
+}
+
+enum ks_err ks_cli_print_json(struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+
+    ks_buf_put_text(out, "\n");
+    KS_TRY(ks_buf_check(out));
+    ks_cli_print_bytes(ks_buf_view(out));
+out:
+    return err;
 }
 
 enum ks_err ks_cli_output(const char *path, const char *input, struct ks_bytes bytes)
@@ -259,8 +247,7 @@ enum ks_err ks_cli_random_seed(uint64_t *out_seed)
     return err;
 }
 
-/* One line for people; one object with --json. */
-static void report(const struct ks_cli *cli, enum ks_err err)
+void ks_cli_report(const struct ks_cli *cli, enum ks_err err)
 {
     struct ks_buf text;
     struct ks_json_writer writer = ks_json_writer_of(&text);
@@ -300,14 +287,14 @@ int main(int argc, char **argv)
         return 0;
     }
     KS_CHECK(at < argc || cli.command != NULL, KS_ERR_USAGE, "no command; try ketseal --help");
-    KS_CHECK(cli.command != NULL, KS_ERR_USAGE, "'%s%s%s': no such command; try ketseal --help", argv[at],
-             at + 1 < argc ? " " : "", at + 1 < argc ? argv[at + 1] : "");
+    KS_CHECK(cli.command != NULL, KS_ERR_USAGE, "'%s%s%s': no such command; try ketseal --help",
+             argv[at], at + 1 < argc ? " " : "", at + 1 < argc ? argv[at + 1] : "");
     KS_TRY(parse_rest(&cli, argc, argv, at));
     KS_TRY(ks_crypto_check_version());
     KS_TRY(cli.command->run(&cli));
 out:
-    if (err != KS_OK && !(err == KS_ERR_VERIFY && cli.json)) {
-        report(&cli, err); /* with --json a negative verdict is a result, printed already */
+    if (err != KS_OK && !cli.answered) {
+        ks_cli_report(&cli, err);
     }
     if (fflush(stdout) != 0 || ferror(stdout) != 0) {
         (void)fputs("ketseal: cannot write to standard output\n", stderr);

@@ -3,7 +3,12 @@
 
 #include "cli/verdict.h"
 
+#include <string.h>
+
 #include "base/json.h"
+#include "base/sys.h"
+#include "record/policy.h"
+#include "record/record.h"
 
 static const char *state_name(enum ks_verdict_state state)
 {
@@ -35,9 +40,9 @@ static void sort_checks(enum ks_verdict_check order[KS_VERDICT_CHECKS])
     for (unsigned i = 0; i < KS_VERDICT_CHECKS; i++) {
         unsigned at = i;
 
-        while (at > 0 &&
-               ks_bytes_compare(ks_bytes_text(ks_verdict_check_name(order[at - 1])),
-                                ks_bytes_text(ks_verdict_check_name((enum ks_verdict_check)i))) > 0) {
+        while (at > 0 && ks_bytes_compare(ks_bytes_text(ks_verdict_check_name(order[at - 1])),
+                                          ks_bytes_text(ks_verdict_check_name(
+                                              (enum ks_verdict_check)i))) > 0) {
             order[at] = order[at - 1];
             at--;
         }
@@ -71,7 +76,8 @@ static void print_json(FILE *stream, const struct ks_verdict *verdict, bool veri
     ks_json_put_end(&writer);
     ks_json_member_text(&writer, "device", verdict->device);
     if (failed < KS_VERDICT_CHECKS) {
-        ks_json_member_text(&writer, "failed", ks_verdict_check_name((enum ks_verdict_check)failed));
+        ks_json_member_text(&writer, "failed",
+                            ks_verdict_check_name((enum ks_verdict_check)failed));
     }
     ks_json_member_u64(&writer, "index", verdict->ledger_index);
     ks_json_member_text(&writer, "origin", verdict->origin);
@@ -89,22 +95,24 @@ static void print_explained(FILE *stream, const struct ks_verdict *verdict)
         const struct ks_verdict_item *item = &verdict->checks[i];
         enum ks_verdict_check check = (enum ks_verdict_check)i;
 
-        (void)fprintf(stream, "%-8s %s%s%s\n", state_name(item->state), ks_verdict_check_name(check),
-                      item->reason[0] == '\0' ? "" : ": ", item->reason);
+        (void)fprintf(stream, "%-8s %s%s%s\n", state_name(item->state),
+                      ks_verdict_check_name(check), item->reason[0] == '\0' ? "" : ": ",
+                      item->reason);
         (void)fprintf(stream, "         covers      %s\n", ks_verdict_check_covers(check));
         (void)fprintf(stream, "         stops       %s\n", ks_verdict_check_stops(check));
         (void)fprintf(stream, "         not proved  %s\n", ks_verdict_check_not_proved(check));
     }
 }
 
-void ks_verdict_print(FILE *stream, const struct ks_verdict *verdict, bool verified, bool json,
-                      bool explain)
+/* JSON: {"checks":{…},"failed":…,"schema":"ketseal.verify/1","verified":…}. */
+static void print_verdict(FILE *stream, const struct ks_verdict *verdict, bool verified,
+                          const struct ks_verdict_options *options)
 {
-    if (json) {
+    if (options->json) {
         print_json(stream, verdict, verified);
         return;
     }
-    if (explain) {
+    if (options->explain) {
         print_explained(stream, verdict);
     }
     if (verified) {
@@ -115,4 +123,46 @@ void ks_verdict_print(FILE *stream, const struct ks_verdict *verdict, bool verif
                       (unsigned long long)verdict->ledger_index,
                       (unsigned long long)verdict->ledger_size);
     }
+}
+
+enum ks_err ks_verdict_policy(const char *path, struct ks_policy **out_policy)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf text;
+    struct ks_bytes document = {0};
+
+    ks_buf_init(&text, KS_POLICY_BYTES_MAX);
+    KS_TRY(ks_file_read(path, KS_POLICY_BYTES_MAX, &text));
+    document = ks_buf_view(&text);
+    KS_TRY(ks_fail_prefix(ks_policy_read(&document, out_policy), "%s", path));
+out:
+    ks_buf_done(&text);
+    return err;
+}
+
+enum ks_err ks_verdict_files(FILE *stream, const char *policy_path, const char *bundle_path,
+                             const struct ks_verdict_options *options)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf bundle;
+    struct ks_bytes view = {0};
+    struct ks_policy *policy = NULL;
+    struct ks_verdict *verdict = ks_calloc(1, sizeof *verdict);
+
+    ks_buf_init(&bundle, KS_BUNDLE_BYTES_MAX);
+    KS_CHECK(verdict != NULL, KS_ERR_NOMEM, "verdict");
+    KS_CHECK(strcmp(policy_path, "-") != 0 || strcmp(bundle_path, "-") != 0, KS_ERR_USAGE,
+             "policy and bundle cannot both be standard input");
+    KS_TRY(ks_verdict_policy(policy_path, &policy));
+    KS_TRY(ks_file_read(bundle_path, KS_BUNDLE_BYTES_MAX, &bundle));
+    view = ks_buf_view(&bundle);
+    err = ks_bundle_verify(&view, policy, verdict);
+    if (err == KS_OK || err == KS_ERR_VERIFY) {
+        print_verdict(stream, verdict, err == KS_OK, options);
+    }
+out:
+    ks_policy_free(policy);
+    ks_free(verdict);
+    ks_buf_done(&bundle);
+    return err;
 }
