@@ -37,7 +37,7 @@ stage_deps() {
 }
 
 build_in() { # DIRECTORY
-    make "$1/build.ninja" && ninja -C "$1"
+    make --no-print-directory "$1/build.ninja" && ninja --quiet -k 0 -C "$1"
 }
 
 stage_release() {
