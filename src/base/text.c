@@ -26,8 +26,8 @@ enum ks_err ks_hex_decode(struct ks_bytes text, uint8_t *target, size_t len)
         }
     }
     for (size_t i = 0; i < len; i++) {
-        target[i] =
-            (uint8_t)(hex_digit(text.data[2 * i]) << 4 | hex_digit(text.data[2 * i + 1]));
+        target[i] = (uint8_t)((unsigned)hex_digit(text.data[2 * i]) << 4 |
+                              (unsigned)hex_digit(text.data[2 * i + 1]));
     }
     return KS_OK;
 }
@@ -381,7 +381,7 @@ void ks_uuid_text(const uint8_t random[16], char target[KS_UUID_TEXT_LEN + 1])
     bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80); /* variant 10 */
     ks_hex_encode(KS_BYTES(bytes), hex);
     for (size_t i = 0; i < KS_UUID_TEXT_LEN; i++) {
-        target[i] = is_uuid_dash(i) ? '-' : hex[next++];
+        target[i] = (char)(is_uuid_dash(i) ? '-' : hex[next++]);
     }
     target[KS_UUID_TEXT_LEN] = '\0';
 }

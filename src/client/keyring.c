@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 
+#include "base/sys.h"
 #include "crypto/digest.h"
 
 #define KEYRING_FILE "keyring"

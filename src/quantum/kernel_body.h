@@ -566,6 +566,7 @@ static void apply(const struct ks_view *view, const struct ks_step *step, const 
     }
 }
 
+extern const struct ks_kernels KERNELS;
 const struct ks_kernels KERNELS = {
     .name = KERNELS_NAME,
     .precision = KERNELS_PRECISION,

@@ -11,9 +11,12 @@ typedef bool lanes;
 
 #define WIDTH             1
 #define WIDTH_LOG         0
-#define KERNELS           ks_kernels_scalar_double
 #define KERNELS_NAME      "scalar"
 #define KERNELS_PRECISION KS_PRECISION_DOUBLE
+
+#ifndef KERNELS /* test_kernels compiles this under another name, with fma in hardware */
+#define KERNELS ks_kernels_scalar_double
+#endif
 
 static inline real r_fma(real a, real b, real c)
 {

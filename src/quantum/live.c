@@ -38,7 +38,7 @@ static enum ks_role role_of(const struct later *later, const struct ks_op *op)
     case KS_GATE_MEASURE:
         return role_of_measure(later, op);
     case KS_GATE_RESET:
-        return later->live[op->qubits[0]] ? KS_ROLE_RESET : KS_ROLE_DEAD;
+        return later->live[op->qubits[0]] ? KS_ROLE_RESET : KS_ROLE_TIDY;
     default:
         for (unsigned i = 0; i < qubits; i++) {
             if (later->live[op->qubits[i]]) {
@@ -54,7 +54,7 @@ static void step_back(struct later *later, const struct ks_circuit *circuit,
 {
     const unsigned qubits = ks_gate_info((enum ks_gate)op->gate)->qubits;
 
-    if (role == KS_ROLE_DEAD) {
+    if (role == KS_ROLE_DEAD || role == KS_ROLE_TIDY) {
         return;
     }
     for (unsigned i = 0; i < qubits; i++) {
@@ -81,6 +81,24 @@ static void step_back(struct later *later, const struct ks_circuit *circuit,
     }
 }
 
+/* A qubit that is sampled at the end has to be there then: nothing to tidy away. */
+static void drop_tidy(const struct ks_circuit *circuit, uint8_t *roles, struct later *later)
+{
+    bool *sampled = later->touched; /* free for another use now */
+
+    ks_zero(sampled, circuit->qubit_count * sizeof *sampled);
+    for (size_t i = 0; i < circuit->op_count; i++) {
+        if (roles[i] == KS_ROLE_FINAL) {
+            sampled[circuit->ops[i].qubits[0]] = true;
+        }
+    }
+    for (size_t i = 0; i < circuit->op_count; i++) {
+        if (roles[i] == KS_ROLE_TIDY && sampled[circuit->ops[i].qubits[0]]) {
+            roles[i] = KS_ROLE_DEAD;
+        }
+    }
+}
+
 enum ks_err ks_roles_new(const struct ks_circuit *circuit, uint8_t **out_roles)
 {
     enum ks_err err = KS_OK;
@@ -102,6 +120,7 @@ enum ks_err ks_roles_new(const struct ks_circuit *circuit, uint8_t **out_roles)
         roles[i] = (uint8_t)role_of(&later, &circuit->ops[i]);
         step_back(&later, circuit, &circuit->ops[i], (enum ks_role)roles[i]);
     }
+    drop_tidy(circuit, roles, &later);
     *out_roles = roles;
     roles = NULL;
 out:

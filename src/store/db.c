@@ -3,6 +3,11 @@
 
 #include "store/db.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "base/buf.h"
 #include "base/sys.h"
 
@@ -267,6 +272,23 @@ enum ks_err ks_db_open(const struct ks_store_options *options, enum ks_db_role r
         }
     }
 out:
+    return err;
+}
+
+enum ks_err ks_db_sync_dir(const struct ks_store_options *options)
+{
+    enum ks_err err = KS_OK;
+    int fd = -1;
+
+    if (options->vfs != NULL) {
+        KS_ASSERT(options->sync_dir != NULL);
+        return options->sync_dir(options->sync_dir_context);
+    }
+    fd = open(options->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    KS_CHECK(fd >= 0, KS_ERR_IO, "open '%s': %s", options->directory, strerror(errno));
+    KS_CHECK(fsync(fd) == 0, KS_ERR_IO, "sync '%s': %s", options->directory, strerror(errno));
+out:
+    ks_fd_close(&fd);
     return err;
 }
 

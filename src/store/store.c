@@ -92,6 +92,8 @@ enum ks_err ks_store_open(const struct ks_store_options *options, struct ks_stor
     KS_TRY(ks_db_open(options, KS_DB_WRITER, &store->db));
     KS_TRY(ks_db_prepare(&store->db, statement_sql, STATEMENTS, store->statements));
     KS_TRY(read_size(store, &store->size));
+    /* By now the WAL is there, and it stays until the last connection closes. */
+    KS_TRY(ks_db_sync_dir(options));
     *out_store = store;
     store = NULL;
 out:

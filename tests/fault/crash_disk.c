@@ -56,7 +56,7 @@ struct crash_disk {
     uint64_t steps_left; /* 0: not armed */
     uint64_t syncs_left; /* until one fails; 0: none will */
     uint64_t syncs[CRASH_SYNCS];
-    enum crash_sync ignored;
+    bool ignored[CRASH_SYNCS];
     bool down;
     bool full;
 };
@@ -71,6 +71,7 @@ const char *crash_sync_name(enum crash_sync place)
         [CRASH_SYNC_ROLLBACK] = "SQLite's rollback journal",
         [CRASH_SYNC_WAL_DIR] = "directory after the WAL's creation",
         [CRASH_SYNC_ROLLBACK_DIR] = "directory after the rollback journal's creation",
+        [CRASH_SYNC_STORE_DIR] = "directory at the store's opening",
         [CRASH_SYNC_APPEND] = "append",
         [CRASH_SYNC_REPLACE] = "replace",
         [CRASH_SYNC_DIR] = "directory",
@@ -393,7 +394,7 @@ bool crash_disk_is_down(const struct crash_disk *disk)
 
 void crash_disk_ignore(struct crash_disk *disk, enum crash_sync place)
 {
-    disk->ignored = place;
+    disk->ignored[place] = place != CRASH_SYNC_NONE;
 }
 
 uint64_t crash_disk_syncs(const struct crash_disk *disk, enum crash_sync place)
@@ -476,7 +477,7 @@ static enum ks_err sync_step(struct crash_disk *disk, enum crash_sync place, boo
             return ks_fail(KS_ERR_IO, "sync: injected failure");
         }
     }
-    *out_done = place != disk->ignored;
+    *out_done = !disk->ignored[place];
     return KS_OK;
 }
 

@@ -662,6 +662,166 @@ static void test_classical(void **state)
     EVP_PKEY_free(ed25519);
 }
 
+/* --- second encodings of one meaning
+ * ------------------------------------------------------------ */
+
+/* Copies DER with the length of the element at OFFSET written one byte longer than it has to
+ * be. The PARENTS elements around it are each at depth 4 * n and of the form 30 82 hh ll. */
+static void widen(struct ks_bytes der, size_t offset, size_t parents, struct ks_buf *out)
+{
+    bool long_form = der.data[offset + 1] == 0x82;
+
+    ks_buf_clear(out);
+    ks_buf_put(out, ks_bytes_of(der.data, offset + 1));
+    if (long_form) {
+        ks_buf_put_u16(out, 0x8300); /* 82 hh ll becomes 83 00 hh ll */
+    } else {
+        ks_buf_put_u8(out, 0x81); /* ll becomes 81 ll */
+    }
+    offset += long_form ? 2 : 1;
+    ks_buf_put(out, ks_bytes_of(der.data + offset, der.len - offset));
+    assert_int_equal(ks_buf_check(out), KS_OK);
+    for (size_t i = 0; i < parents; i++) {
+        uint8_t *low = &out->data[4 * i + 3];
+        assert_int_equal(out->data[4 * i + 1], 0x82);
+        assert_true(*low < 0xff); /* else the byte above would have to grow too */
+        (*low)++;
+    }
+}
+
+static size_t find_text(struct ks_bytes der, const char *text)
+{
+    struct ks_bytes want = ks_bytes_text(text);
+
+    for (size_t i = 0; i + want.len <= der.len; i++) {
+        if (ks_bytes_equal(ks_bytes_of(der.data + i, want.len), want)) {
+            return i;
+        }
+    }
+    fail_msg("'%s' is not there", text);
+    return 0;
+}
+
+static void test_long_lengths(void **state)
+{
+    struct ks_bytes der = ks_cert_der(pki.device);
+    struct ks_bytes list = ks_crl_der(pki.crl);
+    /* SEQUENCE, SET, SEQUENCE, OID of 5 bytes, UTF8String: 13 bytes stand before the text. */
+    const size_t offsets[] = {0, 4, find_text(der, "Test CA") - 13,
+                              find_text(der, "device-1") - 13};
+    const size_t parents[] = {0, 1, 2, 2};
+    struct ks_cert *cert = NULL;
+    struct ks_crl *crl = NULL;
+    struct ks_buf other;
+
+    (void)state;
+    ks_buf_init(&other, KS_CERT_DER_MAX);
+    for (size_t i = 0; i < 4; i++) {
+        const unsigned char *cursor = NULL;
+        X509 *x509 = NULL;
+
+        assert_int_equal(der.data[offsets[i]], 0x30);
+        widen(der, offsets[i], parents[i], &other);
+        cursor = other.data;
+        x509 = d2i_X509(NULL, &cursor, (long)other.len);
+        assert_non_null(x509); /* libcrypto takes it: the check is ours */
+        X509_free(x509);
+        assert_int_equal(ks_cert_parse_der(ks_buf_view(&other), &cert), KS_ERR_FORMAT);
+    }
+    widen(list, 0, 0, &other);
+    assert_int_equal(ks_crl_parse_der(ks_buf_view(&other), &crl), KS_ERR_FORMAT);
+    widen(list, find_text(list, "Test CA") - 13, list.data[5] == 0x82 ? 2 : 1, &other);
+    if (list.data[5] != 0x82) {
+        other.data[5 + (list.data[5] == 0x81 ? 1 : 0)]++;
+    }
+    assert_int_equal(ks_crl_parse_der(ks_buf_view(&other), &crl), KS_ERR_FORMAT);
+    assert_null(cert);
+    assert_null(crl);
+    ks_buf_done(&other);
+}
+
+/* Signs X509 anew and parses it. */
+static enum ks_err parse_signed(X509 *x509, EVP_PKEY *key)
+{
+    struct ks_cert *cert = NULL;
+    unsigned char *der = NULL;
+    int len = 0;
+    enum ks_err err = KS_OK;
+
+    assert_true(X509_sign(x509, key, NULL) > 0);
+    len = i2d_X509(x509, &der);
+    assert_true(len > 0);
+    err = ks_cert_parse_der(ks_bytes_of(der, (size_t)len), &cert);
+    OPENSSL_free(der);
+    ks_cert_free(cert);
+    return err;
+}
+
+/* Puts VALUE in the place of extension NID. */
+static void replace_extension(X509 *x509, int nid, struct ks_bytes value)
+{
+    int index = X509_get_ext_by_NID(x509, nid, -1);
+    X509_EXTENSION *old = X509_delete_ext(x509, index);
+    ASN1_OCTET_STRING *octets = ASN1_OCTET_STRING_new();
+    X509_EXTENSION *extension = NULL;
+
+    assert_int_equal(ASN1_OCTET_STRING_set(octets, value.data, (int)value.len), 1);
+    extension =
+        X509_EXTENSION_create_by_NID(NULL, nid, X509_EXTENSION_get_critical(old), octets);
+    assert_int_equal(X509_add_ext(x509, extension, index), 1);
+    X509_EXTENSION_free(old);
+    X509_EXTENSION_free(extension);
+    ASN1_OCTET_STRING_free(octets);
+}
+
+static void test_other_forms(void **state)
+{
+    EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ML-DSA-44");
+    static const struct {
+        int nid;
+        struct ks_bytes value;
+        enum ks_err err;
+    } cases[] = {
+        {NID_key_usage, {(const uint8_t *)"\x03\x02\x07\x80", 4}, KS_OK}, /* as it was */
+        {NID_key_usage, {(const uint8_t *)"\x03\x02\x00\x80", 4}, KS_ERR_FORMAT},
+        {NID_key_usage, {(const uint8_t *)"\x03\x02\x07\x80\x00", 5}, KS_ERR_FORMAT},
+        {NID_key_usage, {(const uint8_t *)"\x03\x81\x02\x07\x80", 5}, KS_ERR_FORMAT},
+        {NID_basic_constraints, {(const uint8_t *)"\x30\x00", 2}, KS_OK}, /* as it was */
+        {NID_basic_constraints, {(const uint8_t *)"\x30\x03\x01\x01\x00", 5}, KS_ERR_FORMAT},
+        {NID_basic_constraints, {(const uint8_t *)"\x30\x03\x02\x01\x00", 5}, KS_ERR_FORMAT},
+        {NID_basic_constraints, {(const uint8_t *)"", 0}, KS_ERR_FORMAT},
+    };
+    X509 *x509 = NULL;
+    ASN1_TIME *time = ASN1_GENERALIZEDTIME_set(NULL, (time_t)END);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        x509 = x509_of(pki.device);
+        replace_extension(x509, cases[i].nid, cases[i].value);
+        assert_int_equal(parse_signed(x509, key), cases[i].err);
+        X509_free(x509);
+    }
+    x509 = x509_of(pki.device); /* the year 2026 in the form that begins with 2050 */
+    assert_int_equal(X509_set1_notAfter(x509, time), 1);
+    assert_int_equal(parse_signed(x509, key), KS_ERR_FORMAT);
+    X509_free(x509);
+    x509 = x509_of(pki.device); /* one extension twice */
+    assert_int_equal(X509_add_ext(x509, X509_get_ext(x509, 0), -1), 1);
+    assert_int_equal(parse_signed(x509, key), KS_ERR_FORMAT);
+    X509_free(x509);
+    x509 = x509_of(pki.device); /* an unknown extension: critical, then not */
+    add_extension(x509, x509, NID_policy_constraints, "critical,requireExplicitPolicy:1");
+    assert_int_equal(parse_signed(x509, key), KS_ERR_FORMAT);
+    X509_free(x509);
+    x509 = x509_of(pki.device);
+    add_extension(x509, x509, NID_netscape_comment, "hello");
+    assert_int_equal(parse_signed(x509, key), KS_OK);
+    X509_free(x509);
+    ASN1_TIME_free(time);
+    EVP_PKEY_free(key);
+    assert_int_equal(ERR_peek_error(), 0);
+}
+
 /* --- specifications that are refused
  * ------------------------------------------------------------ */
 
@@ -675,9 +835,9 @@ static void test_issue_refused(void **state)
     struct ks_cert_spec root_spec = spec_of(KS_CERT_ROOT, "Root");
     const char *bad_name[] = {"*.example"};
     const char *bad_address[] = {"1.2.3"};
-    static const char *const subjects[] = {"", " x", "a b", "a\tb",
-                                           "01234567890123456789012345678901234567890123456789"
-                                           "0123456789012345"};
+    static const char sixty_five[] =
+        "01234567890123456789012345678901234567890123456789012345678901234";
+    static const char *const subjects[] = {"", " x", "a b", "a\tb", sixty_five};
 
     (void)state;
     assert_int_equal(ks_sign_key_verify_key(ed25519, &classical), KS_OK);
@@ -751,7 +911,7 @@ static struct ks_cert *cert_from(const char *name)
     struct ks_cert *cert = NULL;
     struct ks_buf pem;
 
-    vector_read(name, &pem);
+    vector_read("cert", name, &pem);
     assert_int_equal(ks_cert_parse_pem(ks_buf_view(&pem), &cert), KS_OK);
     ks_buf_done(&pem);
     return cert;
@@ -759,16 +919,16 @@ static struct ks_cert *cert_from(const char *name)
 
 static void test_made_by_openssl(void **state)
 {
-    struct ks_cert *root = cert_from("cert/root.pem");
-    struct ks_cert *device = cert_from("cert/device.pem");
-    struct ks_cert *server = cert_from("cert/server.pem");
-    struct ks_cert *revoked = cert_from("cert/revoked.pem");
-    struct ks_cert *classical = cert_from("cert/classical.pem");
+    struct ks_cert *root = cert_from("root.pem");
+    struct ks_cert *device = cert_from("device.pem");
+    struct ks_cert *server = cert_from("server.pem");
+    struct ks_cert *revoked = cert_from("revoked.pem");
+    struct ks_cert *classical = cert_from("classical.pem");
     struct ks_crl *crl = NULL;
     struct ks_buf pem;
 
     (void)state;
-    vector_read("cert/list.pem", &pem);
+    vector_read("cert", "list.pem", &pem);
     assert_int_equal(ks_crl_parse_pem(ks_buf_view(&pem), &crl), KS_OK);
     ks_buf_done(&pem);
     uint64_t now = ks_crl_this_update_s(crl) + 60;
@@ -801,6 +961,8 @@ int main(void)
         cmocka_unit_test(test_odd_certificates),
         cmocka_unit_test(test_odd_profile),
         cmocka_unit_test(test_classical),
+        cmocka_unit_test(test_long_lengths),
+        cmocka_unit_test(test_other_forms),
         cmocka_unit_test(test_issue_refused),
         cmocka_unit_test(test_list_refused),
         cmocka_unit_test(test_made_by_openssl),

@@ -530,11 +530,11 @@ static void run_file(const char *file, size_t valid_min, size_t invalid_min)
     static struct vectors vectors; /* too large for the stack */
     struct ks_reader reader;
     struct ks_bytes line;
-    char path[128];
+    char name[64];
 
     vectors = (struct vectors){.file = file};
-    (void)snprintf(path, sizeof(path), "crypto/%s.txt", file);
-    vector_read(path, &vectors.text);
+    (void)snprintf(name, sizeof(name), "%s.txt", file);
+    vector_read("crypto", name, &vectors.text);
     reader = ks_reader_of(ks_buf_view(&vectors.text), file);
     while (reader.rest.len > 0) {
         assert_int_equal(ks_read_line(&reader, &line), KS_OK);

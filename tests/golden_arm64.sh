@@ -1,0 +1,35 @@
+#!/bin/sh
+# SPDX-FileCopyrightText: The ketseal authors
+# SPDX-License-Identifier: Apache-2.0
+
+# Compiles base, quantum and the golden program for arm64 and compares its digests, under an emulator, with
+# the committed ones. Needs gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user-static.
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+for tool in aarch64-linux-gnu-gcc qemu-aarch64-static; do
+    if ! command -v $tool >/dev/null 2>&1; then
+        echo "golden_arm64: SKIPPED: no $tool" >&2
+        exit 77
+    fi
+done
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$root"
+# The source lists are meson's, so that a new file cannot be forgotten here.
+base=$(sed -n "/^base_lib/,/include_directories/s/.*'\([a-z0-9_]*\.c\)'.*/&/p" src/base/meson.build |
+    grep -o "[a-z0-9_]*\.c" | sed 's|^|src/base/|')
+quantum=$(sed -n "/^quantum_lib/,/implicit/p" src/quantum/meson.build |
+    grep -o "[a-z0-9_]*\.c" | sed 's|^|src/quantum/|')
+# shellcheck disable=SC2086 # lists of plain names
+aarch64-linux-gnu-gcc -std=c17 -O2 -static -ffp-contract=off -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
+    -Isrc -Iinclude -Itests -o "$work/golden" tests/golden/golden.c tests/oracle/random_circuit.c \
+    $base $quantum src/quantum/kernel_scalar_double.c src/quantum/kernel_scalar_single.c \
+    src/quantum/kernels_portable.c -lpthread -lm
+for threads in 1 2; do
+    qemu-aarch64-static "$work/golden" scalar $threads >"$work/got"
+    diff tests/vectors/quantum/golden.txt "$work/got" >&2 || {
+        echo "golden_arm64: arm64 gives other digests" >&2
+        exit 1
+    }
+done
+echo "golden_arm64: as committed"

@@ -1,0 +1,29 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* random_circuit.h: seeded circuits for tests: the same on every machine, since golden digests
+ * are made of them. */
+#ifndef KS_ORACLE_RANDOM_CIRCUIT_H
+#define KS_ORACLE_RANDOM_CIRCUIT_H
+
+#include "quantum/circuit.h"
+
+struct random_spec {
+    uint64_t seed;
+    uint32_t qubits;
+    uint32_t gates; /* any of KS_GATE_LIST, on random qubits */
+    uint32_t
+        middles; /* measurements, resets and conditions among them: at most so many of each */
+    uint32_t
+        clbits; /* 0: no measurements; else all qubits that have a classical bit at the end */
+};
+
+/* Pseudo-random 64 bits: splitmix64 (Steele, Lea, Flood 2014). */
+uint64_t random_next(uint64_t *state);
+/* Aborts when the builder refuses it. Free with ks_circuit_free. */
+struct ks_circuit *random_circuit(const struct random_spec *spec);
+/* GATE once, on random qubits with random parameters, between layers that mix all QUBITS; all
+ * measured. */
+struct ks_circuit *random_around(enum ks_gate gate, uint32_t qubits, uint64_t seed);
+
+#endif
