@@ -452,7 +452,9 @@ enum ks_err ks_monitor_attest(struct ks_monitor *monitor, uint32_t id, struct ks
     KS_TRY(ks_read_copy(&reader, nonce, sizeof nonce));
     KS_TRY(ks_read_copy(&reader, channel, sizeof channel));
     KS_TRY(ks_read_end(&reader));
-    KS_CHECK(monitor->batch_count == 0, KS_ERR_UNAVAILABLE, "the TPM is busy with a quote; ask again");
+    if (monitor->batch_count > 0) { /* the TPM makes one quote at a time: take the one under way */
+        KS_TRY(ks_monitor_quote_finish(monitor));
+    }
     ks_attest_binding(nonce, channel, extra);
     KS_TRY(ks_tpm_quote(monitor->tpm, KS_BYTES(extra), UINT32_C(1) << KS_LAUNCH_PCR, &attest,
                         &signature));
