@@ -159,7 +159,7 @@ static void apply_one(double complex *s, size_t n, enum ks_gate gate, const doub
         U3(q, p[0], p[1], p[2]);
         break;
     default:
-        KS_ASSERT(!"a gate the oracle does not know");
+        KS_ASSERT(false); /* a gate the oracle does not know */
     }
 }
 
@@ -248,7 +248,7 @@ static void apply_two(double complex *s, size_t n, enum ks_gate gate, const doub
         CX(a, b);
         break;
     default:
-        KS_ASSERT(!"a gate the oracle does not know");
+        KS_ASSERT(false); /* a gate the oracle does not know */
     }
 }
 
