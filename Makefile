@@ -5,6 +5,7 @@
 BUILD ?= build
 ASAN := $(BUILD)/asan
 CLANG := $(BUILD)/clang
+FUZZ := $(BUILD)/fuzz
 RELEASE := $(BUILD)/release
 PREFIX ?= /usr/local
 
@@ -34,6 +35,10 @@ $(CLANG)/build.ninja: | deps
 	@mkdir -p $(BUILD)
 	@$(call setup,CC=clang-14,$(CLANG))
 
+$(FUZZ)/build.ninja: | deps
+	@mkdir -p $(BUILD)
+	@$(call setup,CC=clang-14,$(FUZZ) --buildtype=debugoptimized -Db_sanitize=address$(comma)undefined -Dsanitized=true -Dfuzzer=true -Db_lundef=false)
+
 comma := ,
 
 check: all $(ASAN)/build.ninja
@@ -53,6 +58,15 @@ bench: all
 
 install: all
 	@meson install --quiet -C $(RELEASE)
+
+# make fuzz T=json S=60: one fuzzer for S seconds. What it finds stays in build/fuzz.
+S ?= 60
+fuzz: $(FUZZ)/build.ninja
+	@test -n "$(T)" || { echo 'usage: make fuzz T=<name> S=<seconds>; names: see tests/fuzz/meson.build' >&2; exit 2; }
+	@ninja --quiet -C $(FUZZ) tests/fuzz/fuzz_$(T)
+	@mkdir -p $(FUZZ)/corpus/$(T)
+	@$(FUZZ)/tests/fuzz/fuzz_$(T) -max_total_time=$(S) -timeout=10 -print_final_stats=1 \
+		-artifact_prefix=$(FUZZ)/$(T)- $(FUZZ)/corpus/$(T) tests/fuzz/corpus/$(T)
 
 clean:
 	rm -rf $(BUILD)

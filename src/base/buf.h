@@ -1,8 +1,9 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* buf.h: the one reader and the one writer of bytes. Integers on the wire are big-endian. Readers fail
- * at once; writers are sticky, with one check at the end. No pointer arithmetic is needed elsewhere. */
+/* buf.h: the one reader and the one writer of bytes. Integers on the wire are big-endian.
+ * Readers fail at once; writers are sticky, with one check at the end. No pointer arithmetic is
+ * needed elsewhere. */
 #ifndef KS_BASE_BUF_H
 #define KS_BASE_BUF_H
 
@@ -19,16 +20,16 @@ struct ks_buf {
 
 /* LEN_MAX is the most it may ever hold. Allocates nothing. */
 void ks_buf_init(struct ks_buf *buf, size_t len_max);
-void ks_buf_done(struct ks_buf *buf);                  /* frees; buffer is empty and reusable */
-void ks_buf_wipe(struct ks_buf *buf);                  /* erases the contents, then ks_buf_done */
-void ks_buf_clear(struct ks_buf *buf);                 /* len = 0, error forgotten, memory kept */
+void ks_buf_done(struct ks_buf *buf);  /* frees; buffer is empty and reusable */
+void ks_buf_wipe(struct ks_buf *buf);  /* erases the contents, then ks_buf_done */
+void ks_buf_clear(struct ks_buf *buf); /* len = 0, error forgotten, memory kept */
 struct ks_bytes ks_buf_view(const struct ks_buf *buf); /* valid until the next put */
 /* KS_OK, or the sticky error (detail is stored again). */
 KS_MUST_CHECK enum ks_err ks_buf_check(const struct ks_buf *buf);
 /* Drops the first COUNT bytes (asserts COUNT <= len). */
 void ks_buf_consume(struct ks_buf *buf, size_t count);
-/* Makes room for COUNT more bytes and returns where they go, or NULL (sticky error). Follow with
- * ks_buf_grew. For read(2) and for library calls that fill memory. */
+/* Makes room for COUNT more bytes and returns where they go, or NULL (sticky error). Follow
+ * with ks_buf_grew. For read(2) and for library calls that fill memory. */
 uint8_t *ks_buf_reserve(struct ks_buf *buf, size_t count);
 void ks_buf_grew(struct ks_buf *buf, size_t count);
 
@@ -62,12 +63,14 @@ KS_MUST_CHECK enum ks_err ks_read_bytes(struct ks_reader *reader, size_t len,
                                         struct ks_bytes *out_bytes);
 /* Copies exactly LEN bytes to TARGET. */
 KS_MUST_CHECK enum ks_err ks_read_copy(struct ks_reader *reader, void *target, size_t len);
-/* Length-prefixed view of at most LEN_MAX bytes: KS_ERR_LIMIT above, KS_ERR_FORMAT when cut short. */
+/* Length-prefixed view of at most LEN_MAX bytes: KS_ERR_LIMIT above, KS_ERR_FORMAT when cut
+ * short. */
 KS_MUST_CHECK enum ks_err ks_read_lp16(struct ks_reader *reader, size_t len_max,
                                        struct ks_bytes *out_bytes);
 KS_MUST_CHECK enum ks_err ks_read_lp32(struct ks_reader *reader, size_t len_max,
                                        struct ks_bytes *out_bytes);
-/* The text up to and without the next '\n', which is consumed; KS_ERR_FORMAT if there is none. */
+/* The text up to and without the next '\n', which is consumed; KS_ERR_FORMAT if there is
+ * none. */
 KS_MUST_CHECK enum ks_err ks_read_line(struct ks_reader *reader, struct ks_bytes *out_line);
 /* KS_ERR_FORMAT if bytes are left: they would be unsigned bytes. */
 KS_MUST_CHECK enum ks_err ks_read_end(const struct ks_reader *reader);

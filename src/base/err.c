@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WHERE_MAX                                                                              \
-    128 /* the longest source path of the tree, a colon and a line number, with room */
+/* The longest source path of the tree, a colon and a line number, with room. */
+#define WHERE_MAX 128
 
 /* The one global of the project: what the last failure of this thread said. */
 static _Thread_local struct {
@@ -25,12 +25,15 @@ struct entry {
     const char *meaning;
 };
 
-static const struct entry entries[] = {{KS_OK, 0, 200, "OK", "no error"},
 #define KS_ERR_ENTRY(name, value, exit_code, http_status, meaning)                             \
     {KS_ERR_##name, (exit_code), (http_status), #name, (meaning)},
-                                       KS_ERR_LIST(KS_ERR_ENTRY)
-#undef KS_ERR_ENTRY
+/* clang-format off */
+static const struct entry entries[] = {
+    {KS_OK, 0, 200, "OK", "no error"},
+    KS_ERR_LIST(KS_ERR_ENTRY)
 };
+/* clang-format on */
+#undef KS_ERR_ENTRY
 
 static const struct entry *entry_of(enum ks_err err)
 {

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* json_node.h: what a parsed value looks like inside. Internal to json_read.c and json_write.c.
- */
+/* json_node.h: what a parsed value looks like inside. Internal to json_read.c and
+ * json_write.c. */
 #ifndef KS_BASE_JSON_NODE_H
 #define KS_BASE_JSON_NODE_H
 

@@ -1,10 +1,10 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* log.h: logfmt on standard error, one line per event: `level=info event=record.sealed index=7 ms=12`.
- * Only files that hold a main log; everything else returns its error. One write(2) per line, so lines
- * of several threads and processes do not mix. Values are quoted and escaped when they need it.
- * Secrets have no formatter. */
+/* log.h: logfmt on standard error, one line per event: `level=info event=record.sealed index=7
+ * ms=12`. Only files that hold a main log; everything else returns its error. One write(2) per
+ * line, so lines of several threads and processes do not mix. Values are quoted and escaped
+ * when they need it. Secrets have no formatter. */
 #ifndef KS_BASE_LOG_H
 #define KS_BASE_LOG_H
 
@@ -12,7 +12,8 @@
 
 enum ks_log_level { KS_LOG_ERROR, KS_LOG_WARN, KS_LOG_INFO, KS_LOG_DEBUG };
 
-/* PROGRAM is put into each line and must outlive the process's last one. Call once, before threads. */
+/* PROGRAM is put into each line and must outlive the process's last one. Call once, before
+ * threads. */
 void ks_log_init(const char *program, enum ks_log_level level);
 
 struct ks_log_line {

@@ -77,11 +77,12 @@ bool ks_ct_equal(struct ks_bytes a, struct ks_bytes b)
 
 void *ks_calloc(size_t count, size_t size)
 {
-    if (ks_fault_alloc()) {
+    size_t len = 0;
+
+    if (__builtin_mul_overflow(count, size, &len) || ks_fault_alloc()) {
         return NULL;
     }
-    /* calloc checks the multiplication; 0 bytes would give a pointer that may be NULL. */
-    return count == 0 || size == 0 ? calloc(1, 1) : calloc(count, size);
+    return calloc(len == 0 ? 1 : len, 1); /* of 0 bytes it may give NULL */
 }
 
 void *ks_realloc(void *old, size_t count, size_t size)

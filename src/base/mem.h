@@ -11,14 +11,15 @@
 
 #include "base/err.h"
 
-/* A borrowed view: it never owns, and dies with what it points into. {NULL, 0} is the empty view. */
+/* A borrowed view: it never owns, and dies with what it points into. {NULL, 0} is the empty
+ * view. */
 struct ks_bytes {
     const uint8_t *data;
     size_t len;
 };
 
 /* A view of an array, of a NUL-terminated text (without the NUL), of a literal. */
-#define KS_BYTES(array) ((struct ks_bytes){(const uint8_t *)(array), sizeof(array)})
+#define KS_BYTES(array)  ((struct ks_bytes){(const uint8_t *)(array), sizeof(array)})
 #define KS_LITERAL(text) ((struct ks_bytes){(const uint8_t *)("" text), sizeof(text) - 1})
 struct ks_bytes ks_bytes_of(const void *data, size_t len);
 struct ks_bytes ks_bytes_text(const char *text);
@@ -36,8 +37,8 @@ void ks_wipe(void *target, size_t len);
 bool ks_ct_equal(struct ks_bytes a, struct ks_bytes b);
 
 /* Zeroed memory, multiplication checked. NULL on overflow or exhaustion: then an ordinary
- * KS_ERR_NOMEM. Freed with ks_free; count or size 0 gives a unique pointer. Under KS_FAULT builds the
- * N-th call fails (tests/fault). */
+ * KS_ERR_NOMEM. Freed with ks_free; count or size 0 gives a unique pointer. Under KS_FAULT
+ * builds the N-th call fails (tests/fault). */
 void *ks_calloc(size_t count, size_t size) __attribute__((malloc));
 /* Grows or shrinks to count * size; new bytes are NOT zeroed; NULL leaves OLD valid. */
 void *ks_realloc(void *old, size_t count, size_t size);

@@ -1,9 +1,10 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* pool.h: threads for pure computation on disjoint slices, joined before the call returns. The result
- * of a run must not depend on the number of threads: slices are numbered, never handed out by time.
- * A pool belongs to one thread, which also works in it. Create it before any sandbox closes. */
+/* pool.h: threads for pure computation on disjoint slices, joined before the call returns. The
+ * result of a run must not depend on the number of threads: slices are numbered, never handed
+ * out by time. A pool belongs to one thread, which also works in it. Create it before any
+ * sandbox closes. */
 #ifndef KS_BASE_POOL_H
 #define KS_BASE_POOL_H
 
@@ -15,12 +16,12 @@ struct ks_pool;
 
 /* THREADS counts the caller: 1 starts none. KS_ERR_LIMIT outside 1..KS_POOL_THREADS_MAX. */
 KS_MUST_CHECK enum ks_err ks_pool_new(unsigned threads, struct ks_pool **out_pool);
-void ks_pool_free(struct ks_pool *pool); /* NULL is fine */
+void ks_pool_free(struct ks_pool *pool);              /* NULL is fine */
 unsigned ks_pool_threads(const struct ks_pool *pool); /* NULL counts as 1 */
 
-/* Calls task(context, slice) once for each slice in [0, slices), then returns; thread T takes the
- * contiguous range [T*slices/threads, (T+1)*slices/threads). Tasks must not fail, allocate or call the
- * pool. A NULL pool runs them all here. */
+/* Calls task(context, slice) once for each slice in [0, slices), then returns; thread T takes
+ * the contiguous range [T*slices/threads, (T+1)*slices/threads). Tasks must not fail, allocate
+ * or call the pool. A NULL pool runs them all here. */
 typedef void (*ks_pool_task)(void *context, size_t slice);
 void ks_pool_run(struct ks_pool *pool, ks_pool_task task, void *context, size_t slices);
 

@@ -1,11 +1,11 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* sys.h: the operating system: descriptors, files, clocks, kernel randomness. Floors 2 and 3 never
- * include it: they get time and bytes as arguments.
+/* sys.h: the operating system: descriptors, files, clocks, kernel randomness. Floors 2 and 3
+ * never include it: they get time and bytes as arguments.
  *
- * struct ks_fs is the file layer for whatever must survive a crash. Production code uses ks_fs_system();
- * tests/fault puts a layer beneath that forgets everything unsynced. */
+ * struct ks_fs is the file layer for whatever must survive a crash. Production code uses
+ * ks_fs_system(); tests/fault puts a layer beneath that forgets everything unsynced. */
 #ifndef KS_BASE_SYS_H
 #define KS_BASE_SYS_H
 
@@ -13,37 +13,40 @@
 
 #include "base/buf.h"
 
-/* --- descriptors ------------------------------------------------------------------------------- */
+/* --- descriptors --- */
 void ks_fd_close(int *fd); /* closes when >= 0 and sets -1; keeps errno */
 /* All bytes or an error; EINTR is retried. WHAT names the peer or file in errors. */
 KS_MUST_CHECK enum ks_err ks_fd_write(int fd, struct ks_bytes bytes, const char *what);
-/* Exactly LEN bytes; KS_ERR_NOT_FOUND when the peer closed before the first, KS_ERR_IO inside. */
+/* Exactly LEN bytes; KS_ERR_NOT_FOUND when the peer closed before the first, KS_ERR_IO
+ * inside. */
 KS_MUST_CHECK enum ks_err ks_fd_read(int fd, void *target, size_t len, const char *what);
 
-/* --- files, plain ------------------------------------------------------------------------------ */
+/* --- files, plain --- */
 /* The whole file, at most len_max bytes (KS_ERR_LIMIT). PATH "-" is standard input. */
 KS_MUST_CHECK enum ks_err ks_file_read(const char *path, size_t len_max, struct ks_buf *out);
-/* Writes PATH by temporary file, fsync, rename, fsync of the directory: all of it or nothing. MODE is
- * exact, whatever the umask. PATH "-" is standard output. */
+/* Writes PATH by temporary file, fsync, rename, fsync of the directory: all of it or nothing.
+ * MODE is exact, whatever the umask. PATH "-" is standard output. */
 KS_MUST_CHECK enum ks_err ks_file_write(const char *path, struct ks_bytes bytes, mode_t mode);
 /* The same, and KS_ERR_CONFLICT if PATH exists. */
 KS_MUST_CHECK enum ks_err ks_file_create(const char *path, struct ks_bytes bytes, mode_t mode);
-KS_MUST_CHECK enum ks_err ks_dir_make(const char *path, mode_t mode); /* with parents; existing is fine */
+/* With its parents; an existing folder is fine. */
+KS_MUST_CHECK enum ks_err ks_dir_make(const char *path, mode_t mode);
 
-/* --- clocks and randomness --------------------------------------------------------------------- */
+/* --- clocks and randomness --- */
 uint64_t ks_clock_us(void);           /* CLOCK_REALTIME, microseconds since 1970 */
 uint64_t ks_clock_monotonic_us(void); /* CLOCK_MONOTONIC */
 /* getrandom(2); blocks until seeded at boot; KS_ERR_IO where the kernel refuses. */
 KS_MUST_CHECK enum ks_err ks_random(void *target, size_t len);
 
-/* No core dump, not dumpable (so no /proc/self/mem for others), umask 077. First thing in each daemon. */
+/* No core dump, not dumpable (so no /proc/self/mem for others), umask 077. First thing in each
+ * daemon. */
 KS_MUST_CHECK enum ks_err ks_process_harden(void);
 
-/* --- the file layer that must survive a crash --------------------------------------------------- */
+/* --- the file layer that must survive a crash --- */
 struct ks_fs_file; /* owned by its layer */
 
-/* Every path is relative to the layer's own directory and has no '/'. All calls are durable only as
- * documented; sync of the file does not make its name durable, sync_dir does. */
+/* Every path is relative to the layer's own directory and has no '/'. All calls are durable
+ * only as documented; sync of the file does not make its name durable, sync_dir does. */
 struct ks_fs {
     void *context;
     /* Opens for read and append, creating it if absent (mode 0600). */
@@ -60,7 +63,8 @@ struct ks_fs {
     enum ks_err (*sync_dir)(void *context);
 };
 
-/* The real layer over an open directory descriptor, which it takes over (closed by _free). */
+/* The real layer over an open directory descriptor, which it takes over (closed by _free; on
+ * failure it stays the caller's). */
 KS_MUST_CHECK enum ks_err ks_fs_system_new(int dir_fd, struct ks_fs **out_fs);
 void ks_fs_system_free(struct ks_fs *fs); /* NULL is fine */
 

@@ -12,17 +12,19 @@ KS_MUST_CHECK enum ks_err ks_hex_decode(struct ks_bytes text, uint8_t *target, s
 /* Writes 2 * len characters and a NUL. */
 void ks_hex_encode(struct ks_bytes bytes, char *target);
 
-/* RFC 4648 §4 with padding; canonical only (zero trailing bits, no white space). Appends to OUT. */
+/* RFC 4648 §4 with padding; canonical only (zero trailing bits, no white space). Appends to
+ * OUT. */
 KS_MUST_CHECK enum ks_err ks_base64_decode(struct ks_bytes text, struct ks_buf *out);
 /* The same into exactly LEN bytes. */
-KS_MUST_CHECK enum ks_err ks_base64_decode_exact(struct ks_bytes text, uint8_t *target, size_t len);
+KS_MUST_CHECK enum ks_err ks_base64_decode_exact(struct ks_bytes text, uint8_t *target,
+                                                 size_t len);
 
 /* Decimal digits only, no sign, no leading zero but "0" itself, at most MAX. */
 KS_MUST_CHECK enum ks_err ks_text_u64(struct ks_bytes text, uint64_t max, uint64_t *out_value);
 
 /* ECMAScript Number::toString of a finite VALUE (RFC 8785 §3.2.2.3): the shortest digits that
- * round-trip, nearest among those. Writes at most KS_DOUBLE_TEXT_MAX bytes, NUL included; returns the
- * length without it. */
+ * round-trip, nearest among those. Writes at most KS_DOUBLE_TEXT_MAX bytes, NUL included;
+ * returns the length without it. */
 #define KS_DOUBLE_TEXT_MAX 32
 size_t ks_double_text(double value, char *target);
 
@@ -32,14 +34,14 @@ bool ks_utf8_valid(struct ks_bytes text);
 /* 1 to LEN_MAX bytes, each [A-Za-z0-9_-]: device ids, names. */
 bool ks_text_is_name(struct ks_bytes text, size_t len_max);
 
-/* UTC as "2026-01-14T02:01:24.123456Z": always exactly KS_TIME_TEXT_LEN characters; and back, strictly.
- * Microseconds since 1970-01-01T00:00:00Z; years 1970 to 9999. */
+/* UTC as "2026-01-14T02:01:24.123456Z": always exactly KS_TIME_TEXT_LEN characters; and back,
+ * strictly. Microseconds since 1970-01-01T00:00:00Z; years 1970 to 9999. */
 #define KS_TIME_TEXT_LEN 27
 void ks_time_text(uint64_t time_us, char target[KS_TIME_TEXT_LEN + 1]);
 KS_MUST_CHECK enum ks_err ks_time_parse(struct ks_bytes text, uint64_t *out_time_us);
 
-/* RFC 9562 version 4 from 16 random bytes (version and variant bits are set here): 36 characters and
- * NUL; and a check of that exact form (lower case). */
+/* RFC 9562 version 4 from 16 random bytes (version and variant bits are set here): 36
+ * characters and NUL; and a check of that exact form (lower case). */
 #define KS_UUID_TEXT_LEN 36
 void ks_uuid_text(const uint8_t random[16], char target[KS_UUID_TEXT_LEN + 1]);
 bool ks_text_is_uuid(struct ks_bytes text);

@@ -69,8 +69,8 @@ static inline const char *source_path(const char *name)
     return path;
 }
 
-/* A small generator with a seed, so that a failure can be run again (Marsaglia's xorshift64).
- */
+/* A small generator with a seed, so that a failure can be run again (Marsaglia's
+ * xorshift64). */
 static inline uint64_t next_random(uint64_t *state)
 {
     *state ^= *state << 13;

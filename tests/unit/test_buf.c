@@ -119,6 +119,16 @@ static void test_limit(void **state)
     assert_int_equal(ks_buf_check(&buf), KS_ERR_LIMIT);
     ks_buf_done(&buf);
 
+    ks_buf_init(&buf, SIZE_MAX); /* lengths whose sum overflows */
+    ks_buf_put_u8(&buf, 1);
+    assert_null(ks_buf_reserve(&buf, SIZE_MAX));
+    assert_int_equal(ks_buf_check(&buf), KS_ERR_LIMIT);
+    ks_buf_clear(&buf);
+    ks_buf_put_u8(&buf, 1);
+    assert_null(ks_buf_reserve(&buf, SIZE_MAX - 1)); /* and no room for the NUL of put_format */
+    assert_int_equal(ks_buf_check(&buf), KS_ERR_NOMEM);
+    ks_buf_done(&buf);
+
     ks_buf_init(&buf, 0);
     assert_non_null(ks_buf_reserve(&buf, 0));
     assert_int_equal(ks_buf_check(&buf), KS_OK);

@@ -90,8 +90,8 @@ static void test_base64(void **state)
     ks_buf_done(&buf);
 }
 
-/* Of all texts of four characters that decode, each decodes to other bytes: one text per value.
- */
+/* Of all texts of four characters that decode, each decodes to other bytes: one text per
+ * value. */
 static void test_base64_is_injective(void **state)
 {
     static const char digits[] =
@@ -327,8 +327,7 @@ static void test_uuid(void **state)
     }
 }
 
-/* --- doubles
- * --------------------------------------------------------------------------------------- */
+/* --- doubles --- */
 
 static double from_bits(uint64_t bits)
 {
@@ -440,8 +439,8 @@ static void expect_not_exact(double value, int digits, int mode)
 }
 
 /* Reads back; nothing one digit shorter does, neither below nor above the value (then nothing
- * shorter at all does); and if the nearest text of that many digits reads back, it is that one.
- */
+ * shorter at all does); and if the nearest text of that many digits reads back, it is that
+ * one. */
 static void expect_shortest(double value)
 {
     char text[KS_DOUBLE_TEXT_MAX];
