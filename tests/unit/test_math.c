@@ -12,6 +12,8 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "quantum/math.h"
 #include "vector_files.h"

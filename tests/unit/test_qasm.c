@@ -13,6 +13,9 @@
 
 #include <complex.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "quantum/circuit.h"
 #include "vector_files.h"
@@ -163,75 +166,76 @@ static void test_accept(void **state)
 /* --- expressions
  * ------------------------------------------------------------------------------- */
 
+/* The values are Python's: float arithmetic and mpmath's functions, correctly rounded. */
+static const struct {
+    const char *text;
+    double value;
+} expressions[] = {
+    {"1", 1},
+    {"007", 7},
+    {"1.", 1},
+    {".5", 0.5},
+    {"1e3", 1000},
+    {"1E+3", 1000},
+    {"1.5e-3", 0.0015},
+    {"1e-7", 1e-7},
+    {"1e+21", 1e21},
+    {"9007199254740993", 9007199254740992},
+    {"123456789012345678901234567890", 123456789012345678901234567890.0},
+    {"0.1234567890123456789012345678901234567890", 0.12345678901234568},
+    {"2.2250738585072011e-308", 2.2250738585072011e-308},
+    {"4.9e-324", 4.9e-324},
+    {"1e-400", 0},
+    {"1.7976931348623157e308", 1.7976931348623157e308},
+    {"pi", 0x1.921fb54442d18p+1},
+    {"-pi", -0x1.921fb54442d18p+1},
+    {"3*pi/4", 3 * 0x1.921fb54442d18p+1 / 4},
+    {"-0", 0},
+    {"1-2-3", -4},
+    {"8/4/2", 1},
+    {"2+3*4", 14},
+    {"(2+3)*4", 20},
+    {"2^3^2", 512},
+    {"(2^3)^2", 64},
+    {"-2^2", -4},
+    {"(-2)^2", 4},
+    {"2^-1", 0.5},
+    {"2^-3^2", 0x1p-9},
+    {"2^-1*4", 2},
+    {"2*-3", -6},
+    {"--3", 3},
+    {"+-+3", -3},
+    {"1--1", 2},
+    {"-2*3", -6},
+    {"1/3", 1.0 / 3},
+    {"((((1))))", 1},
+    {"sin(pi/6)", 0x1.fffffffffffffp-2},
+    {"cos(pi)", -1},
+    {"tan(0.5)", 0.54630248984379048},
+    {"exp(1)", 2.718281828459045},
+    {"ln(10)", 2.302585092994046},
+    {"sqrt(2)", 0x1.6a09e667f3bcdp+0},
+    {"sqrt(-0)", 0},
+    {"-sin(1)^2", -0x1.6a88995d4dc81p-1},
+    {"cos(sin(ln(exp(2))))", 0x1.3a85910b3a4c8p-1},
+    {"2 ^ ( 1 / 2 )", 0x1.6a09e667f3bcdp+0},
+};
+
 static void test_expressions(void **state)
 {
-    /* The values are Python's: float arithmetic and mpmath's functions, correctly rounded. */
-    static const struct {
-        const char *text;
-        double value;
-    } cases[] = {
-        {"1", 1},
-        {"007", 7},
-        {"1.", 1},
-        {".5", 0.5},
-        {"1e3", 1000},
-        {"1E+3", 1000},
-        {"1.5e-3", 0.0015},
-        {"1e-7", 1e-7},
-        {"1e+21", 1e21},
-        {"9007199254740993", 9007199254740992},
-        {"123456789012345678901234567890", 123456789012345678901234567890.0},
-        {"0.1234567890123456789012345678901234567890", 0.12345678901234568},
-        {"2.2250738585072011e-308", 2.2250738585072011e-308},
-        {"4.9e-324", 4.9e-324},
-        {"1e-400", 0},
-        {"1.7976931348623157e308", 1.7976931348623157e308},
-        {"pi", 0x1.921fb54442d18p+1},
-        {"-pi", -0x1.921fb54442d18p+1},
-        {"3*pi/4", 3 * 0x1.921fb54442d18p+1 / 4},
-        {"-0", 0},
-        {"1-2-3", -4},
-        {"8/4/2", 1},
-        {"2+3*4", 14},
-        {"(2+3)*4", 20},
-        {"2^3^2", 512},
-        {"(2^3)^2", 64},
-        {"-2^2", -4},
-        {"(-2)^2", 4},
-        {"2^-1", 0.5},
-        {"2^-3^2", 0x1p-9},
-        {"2^-1*4", 2},
-        {"2*-3", -6},
-        {"--3", 3},
-        {"+-+3", -3},
-        {"1--1", 2},
-        {"-2*3", -6},
-        {"1/3", 1.0 / 3},
-        {"((((1))))", 1},
-        {"sin(pi/6)", 0x1.fffffffffffffp-2},
-        {"cos(pi)", -1},
-        {"tan(0.5)", 0.54630248984379048},
-        {"exp(1)", 2.718281828459045},
-        {"ln(10)", 2.302585092994046},
-        {"sqrt(2)", 0x1.6a09e667f3bcdp+0},
-        {"sqrt(-0)", 0},
-        {"-sin(1)^2", -0x1.6a88995d4dc81p-1},
-        {"cos(sin(ln(exp(2))))", 0x1.3a85910b3a4c8p-1},
-        {"2 ^ ( 1 / 2 )", 0x1.6a09e667f3bcdp+0},
-    };
-
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof(expressions) / sizeof(expressions[0]); i++) {
         char source[400];
         (void)snprintf(source, sizeof(source),
                        "OPENQASM 2.0; include \"qelib1.inc\"; qreg q[1]; rx(%s) q[0];"
                        "gate g(t1,t2) a { rx(t1+(%s)*t2) a; } g(0,1) q[0];",
-                       cases[i].text, cases[i].text);
+                       expressions[i].text, expressions[i].text);
         struct ks_circuit *circuit = parse_text(source);
         assert_int_equal(circuit->param_count, 2);
         for (unsigned j = 0; j < 2; j++) {
-            if (memcmp(&circuit->params[j], &cases[i].value, sizeof(double)) != 0) {
-                fail_msg("%s is %a, not %a", cases[i].text, circuit->params[j], cases[i].value);
+            if (memcmp(&circuit->params[j], &expressions[i].value, sizeof(double)) != 0) {
+                fail_msg("%s is %a, not %a", expressions[i].text, circuit->params[j],
+                         expressions[i].value);
             }
         }
         ks_circuit_free(circuit);

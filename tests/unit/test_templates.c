@@ -10,6 +10,9 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+#include <string.h>
+
 #include "quantum/circuit.h"
 #include "quantum/mt19937.h"
 #include "vector_files.h"
