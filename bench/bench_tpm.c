@@ -6,7 +6,6 @@
  * it afterwards. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 
 #include "base/sys.h"
 #include "base/text.h"
@@ -131,9 +130,7 @@ static enum ks_err run_all(const char *state_dir, size_t count)
 out:
     ks_tpm_close(bench.tpm);
     ks_fd_close(&fd);
-    if (pid > 0) {
-        (void)waitpid(pid, NULL, 0);
-    }
+    ks_tpm_stop_swtpm(pid);
     ks_free(bench.spent_us);
     ks_buf_done(&bench.attest);
     ks_buf_done(&bench.signature);

@@ -24,7 +24,7 @@
 
 enum ks_err {
     KS_OK = 0,
-#define KS_ERR_ENUM(name, value, exit_code, http_status, meaning) KS_ERR_##name = value,
+#define KS_ERR_ENUM(name, value, exit_code, http_status, meaning) KS_ERR_##name = (value),
     KS_ERR_LIST(KS_ERR_ENUM)
 #undef KS_ERR_ENUM
 };

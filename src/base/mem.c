@@ -42,6 +42,8 @@ int ks_bytes_compare(struct ks_bytes a, struct ks_bytes b)
 void ks_copy(void *target, const void *source, size_t len)
 {
     if (len > 0) {
+        /* That ks_wipe takes NULL makes the analyzer think that ks_secret_set does.
+         * NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
         memcpy(target, source, len);
     }
 }

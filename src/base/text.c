@@ -26,8 +26,8 @@ enum ks_err ks_hex_decode(struct ks_bytes text, uint8_t *target, size_t len)
         }
     }
     for (size_t i = 0; i < len; i++) {
-        target[i] =
-            (uint8_t)(hex_digit(text.data[2 * i]) << 4 | hex_digit(text.data[2 * i + 1]));
+        target[i] = (uint8_t)((unsigned)hex_digit(text.data[2 * i]) << 4 |
+                              (unsigned)hex_digit(text.data[2 * i + 1]));
     }
     return KS_OK;
 }
@@ -191,6 +191,43 @@ static size_t utf8_sequence(struct ks_bytes text)
     return len;
 }
 
+enum ks_err ks_path_join(const char *directory, const char *name, char target[KS_PATH_MAX])
+{
+    char joined[KS_PATH_MAX];
+    int len = snprintf(joined, sizeof joined, "%s/%s", directory, name);
+
+    if (len < 0 || (size_t)len >= sizeof joined) {
+        return ks_fail(KS_ERR_LIMIT, "path '%.64s…/%.64s' is over %d bytes", directory, name,
+                       KS_PATH_MAX - 1);
+    }
+    ks_copy(target, joined, (size_t)len + 1);
+    return KS_OK;
+}
+
+void ks_text_shown(struct ks_bytes text, char *target, size_t size)
+{
+    size_t at = 0;
+
+    KS_ASSERT(size >= 1);
+    while (at < text.len) {
+        const uint8_t *from = text.data + at;
+        const size_t sequence = utf8_sequence(ks_bytes_of(from, text.len - at));
+        const bool c1 = sequence == 2 && from[0] == 0xc2 && from[1] <= 0x9f;
+        const size_t len = sequence == 0 ? 1 : sequence;
+
+        if (len > size - 1 - at) {
+            break;
+        }
+        for (size_t i = 0; i < len; i++) {
+            const bool hidden = sequence == 0 || c1 || from[i] < 0x20 || from[i] == 0x7f;
+
+            target[at + i] = hidden ? '?' : (char)from[i];
+        }
+        at += len;
+    }
+    target[at] = '\0';
+}
+
 bool ks_utf8_valid(struct ks_bytes text)
 {
     for (size_t at = 0; at < text.len;) {
@@ -344,7 +381,7 @@ void ks_uuid_text(const uint8_t random[16], char target[KS_UUID_TEXT_LEN + 1])
     bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80); /* variant 10 */
     ks_hex_encode(KS_BYTES(bytes), hex);
     for (size_t i = 0; i < KS_UUID_TEXT_LEN; i++) {
-        target[i] = is_uuid_dash(i) ? '-' : hex[next++];
+        target[i] = (char)(is_uuid_dash(i) ? '-' : hex[next++]);
     }
     target[KS_UUID_TEXT_LEN] = '\0';
 }

@@ -36,6 +36,7 @@ out:
 
 static enum ks_err read_key_usage(struct ks_cert *cert, void *value)
 {
+    enum ks_err err = KS_OK;
     ASN1_BIT_STRING *bits = value;
     /* Bit i of the string is the i-th of these, RFC 5280 §4.2.1.3. */
     static const uint32_t usages[] = {
@@ -44,11 +45,15 @@ static enum ks_err read_key_usage(struct ks_cert *cert, void *value)
         KU_CRL_SIGN,          KU_ENCIPHER_ONLY,   KU_DECIPHER_ONLY};
 
     for (int i = 0; i < (int)(sizeof(usages) / sizeof(usages[0])); i++) {
-        if (ASN1_BIT_STRING_get_bit(bits, i) == 1) {
-            cert->key_usage |= usages[i];
-        }
+        int bit = ASN1_BIT_STRING_get_bit(bits, i);
+        cert->key_usage |= bit == 1 ? usages[i] : 0;
+        /* Setting a bit to what it is makes libcrypto forget how many zeros stood at the end,
+         * so that it encodes the string as named bits are to be: up to the last one (X.690
+         * §11.2.2). */
+        KS_CHECK(ASN1_BIT_STRING_set_bit(bits, i, bit) == 1, KS_ERR_NOMEM, "out of memory");
     }
-    return KS_OK;
+out:
+    return err;
 }
 
 static enum ks_err read_extended_key_usage(struct ks_cert *cert, void *value)
@@ -154,8 +159,8 @@ static enum ks_err read_extension(struct ks_cert *cert, X509_EXTENSION *extensio
     if (value == NULL) {
         KS_TRY(ks_fail_libcrypto(KS_ERR_FORMAT, OBJ_nid2sn(nid)));
     }
-    KS_TRY(ks_x509_check_canonical(extension, value));
     KS_TRY(extensions[i].read(cert, value));
+    KS_TRY(ks_x509_check_canonical(extension, value));
 out:
     free_value(nid, value);
     return err;

@@ -6,7 +6,7 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <string.h>
+#include <stdio.h>
 
 #include "crypto/internal.h"
 
@@ -25,7 +25,7 @@ enum ks_err ks_fail_libcrypto_at(const char *file, int line, enum ks_err code, c
     if (error != 0) {
         const char *text = ERR_reason_error_string(error);
         if (text != NULL) {
-            (void)strncpy(reason, text, sizeof(reason) - 1);
+            (void)snprintf(reason, sizeof reason, "%s", text);
         }
     }
     ERR_clear_error();

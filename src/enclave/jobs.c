@@ -20,6 +20,7 @@ enum ks_err ks_monitor_job_new(struct ks_monitor *monitor, struct ks_monitor_job
         struct ks_monitor_job *job = &monitor->jobs[i];
 
         if (job->state == KS_MJOB_FREE) {
+            monitor->jobs_used = i >= monitor->jobs_used ? i + 1 : monitor->jobs_used;
             *job = (struct ks_monitor_job){.state = KS_MJOB_ADMITTED, .order = ++monitor->order};
             ks_buf_init(&job->certificate, KS_CERT_DER_MAX);
             ks_buf_init(&job->parameters, 4096);
@@ -33,7 +34,7 @@ enum ks_err ks_monitor_job_new(struct ks_monitor *monitor, struct ks_monitor_job
     return ks_fail(KS_ERR_UNAVAILABLE, "%d jobs are waiting already", KS_MONITOR_JOBS_MAX);
 }
 
-void ks_monitor_job_free(struct ks_monitor_job *job)
+void ks_monitor_job_free(struct ks_monitor *monitor, struct ks_monitor_job *job)
 {
     if (job == NULL) {
         return;
@@ -45,11 +46,14 @@ void ks_monitor_job_free(struct ks_monitor_job *job)
     ks_buf_done(&job->kernels);
     ks_buf_done(&job->core_bytes);
     job->state = KS_MJOB_FREE;
+    while (monitor->jobs_used > 0 && monitor->jobs[monitor->jobs_used - 1].state == KS_MJOB_FREE) {
+        monitor->jobs_used--;
+    }
 }
 
 struct ks_monitor_job *ks_monitor_job_find(struct ks_monitor *monitor, struct ks_bytes id)
 {
-    for (size_t i = 0; i < KS_MONITOR_JOBS_MAX; i++) {
+    for (size_t i = 0; i < monitor->jobs_used; i++) {
         struct ks_monitor_job *job = &monitor->jobs[i];
 
         if (job->state != KS_MJOB_FREE && ks_bytes_is(id, job->id)) {
@@ -63,7 +67,7 @@ struct ks_monitor_job *ks_monitor_job_find(struct ks_monitor *monitor, struct ks
 static void end_job(struct ks_monitor *monitor, struct ks_monitor_job *job, enum ks_err err)
 {
     ks_answer_error(&monitor->daemon.out, KS_FRAME_RUN, job->request, err);
-    ks_monitor_job_free(job);
+    ks_monitor_job_free(monitor, job);
 }
 
 /* --- run and cancel --------------------------------------------------------------------------------- */
@@ -124,7 +128,7 @@ enum ks_err ks_monitor_cancel(struct ks_monitor *monitor, uint32_t id, struct ks
     } else if (job->state == KS_MJOB_QUEUED) {
         end_job(monitor, job, ks_fail(KS_ERR_CONFLICT, "cancelled before it ran"));
     } else {
-        ks_monitor_job_free(job);
+        ks_monitor_job_free(monitor, job);
     }
     begin = ks_answer_begin(&monitor->daemon.out, KS_FRAME_CANCEL, id);
     ks_frame_end(&monitor->daemon.out, begin);
@@ -190,7 +194,7 @@ static struct ks_monitor_job *next_queued(struct ks_monitor *monitor)
 {
     struct ks_monitor_job *next = NULL;
 
-    for (size_t i = 0; i < KS_MONITOR_JOBS_MAX; i++) {
+    for (size_t i = 0; i < monitor->jobs_used; i++) {
         struct ks_monitor_job *job = &monitor->jobs[i];
 
         if (job->state == KS_MJOB_QUEUED && (next == NULL || job->order < next->order)) {
@@ -411,7 +415,7 @@ enum ks_err ks_monitor_quote_start(struct ks_monitor *monitor)
     if (monitor->batch_count > 0) {
         return KS_OK;
     }
-    for (size_t i = 0; i < KS_MONITOR_JOBS_MAX && count < KS_QUOTE_BATCH_MAX; i++) {
+    for (size_t i = 0; i < monitor->jobs_used && count < KS_QUOTE_BATCH_MAX; i++) {
         struct ks_monitor_job *job = &monitor->jobs[i];
 
         if (job->state == KS_MJOB_FINISHED) {
@@ -503,7 +507,7 @@ enum ks_err ks_monitor_quote_finish(struct ks_monitor *monitor)
         if (err != KS_OK) {
             end_job(monitor, job, err);
         } else {
-            ks_monitor_job_free(job);
+            ks_monitor_job_free(monitor, job);
         }
     }
     monitor->batch_count = 0;

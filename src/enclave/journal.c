@@ -7,8 +7,9 @@
 #include "crypto/digest.h"
 #include "enclave/journal_format.h"
 
-#define FILE_NAME  "journal"
-#define MASTER_LEN 32
+#define FILE_NAME    "journal"
+#define NUMBER_FIRST 1 /* so that a number nobody set is none */
+#define MASTER_LEN   32
 /* Records appended before the file is rewritten without what is past. */
 #define APPENDED_MAX    8192
 #define REPLAY_MAX      (KS_JOURNAL_BATCHES_MAX + APPENDED_MAX) /* batches in a file */
@@ -42,8 +43,12 @@ uint64_t ks_journal_instance(const struct ks_journal *journal)
     return journal->instance;
 }
 
-/* --- batches in memory
- * --------------------------------------------------------------------------- */
+uint64_t ks_journal_number_next(const struct ks_journal *journal)
+{
+    return journal->number_next;
+}
+
+/* --- batches in memory -------------------------------------------------------------------- */
 
 /* Takes in a batch with a number above all others. */
 static enum ks_err push(struct ks_journal *journal, const struct ks_journal_record *record)
@@ -116,8 +121,7 @@ static bool forget_past(struct ks_journal *journal)
     return any;
 }
 
-/* --- the file
- * ------------------------------------------------------------------------------------ */
+/* --- the file ----------------------------------------------------------------------------- */
 
 static void close_file(struct ks_journal *journal)
 {
@@ -188,8 +192,7 @@ out:
     return err;
 }
 
-/* --- opening
- * ------------------------------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------------------------ */
 
 /* A record whose tag is true, in the order of the file. */
 static enum ks_err replay(struct ks_journal *journal, const struct ks_journal_record *record,
@@ -270,6 +273,7 @@ static enum ks_err load(struct ks_journal *journal)
         KS_TRY(ks_random(instance, sizeof instance));
         struct ks_reader reader = ks_reader_of(KS_BYTES(instance), "instance");
         KS_TRY(ks_read_u64(&reader, &journal->instance));
+        journal->number_next = NUMBER_FIRST;
         goto out;
     }
     KS_TRY(err);
@@ -320,8 +324,7 @@ void ks_journal_close(struct ks_journal *journal)
     ks_free(journal);
 }
 
-/* --- wrapping the secret of a batch
- * -------------------------------------------------------------- */
+/* --- wrapping the secret of a batch ------------------------------------------------------- */
 
 /* What the wrapped secret is bound to: the batch in this instance. The mark moves, and is not.
  */
@@ -383,8 +386,7 @@ out:
     return err;
 }
 
-/* --- what the enclave asks
- * ----------------------------------------------------------------------- */
+/* --- what the enclave asks ---------------------------------------------------------------- */
 
 enum ks_err ks_journal_add(struct ks_journal *journal, struct ks_key_batch *batch)
 {

@@ -16,11 +16,11 @@
 #define KS_ENCLAVE_JOURNAL_H
 
 #include "base/sys.h"
+#include "qkd/keyid.h"
 
 #define KS_JOURNAL_BATCHES_MAX 16384 /* live batches */
-#define KS_JOURNAL_KEYS_MAX    4096  /* keys in a batch */
-#define KS_JOURNAL_RESERVE     64    /* keys reserved ahead by one durable mark */
-#define KS_ONE_TIME_KEY_LEN    32
+#define KS_JOURNAL_KEYS_MAX    KS_KEY_BATCH_MAX
+#define KS_JOURNAL_RESERVE     64 /* keys reserved ahead by one durable mark */
 
 struct ks_journal;
 
@@ -44,6 +44,10 @@ void ks_journal_close(struct ks_journal *journal); /* NULL is fine; wipes */
 /* The instance: 8 random bytes made when the journal was created; names all of its keys. */
 uint64_t ks_journal_instance(const struct ks_journal *journal);
 
+/* The number that the next ks_journal_add gives its batch if it succeeds: for a salt that
+ * covers it. */
+uint64_t ks_journal_number_next(const struct ks_journal *journal);
+
 /* Makes a batch durable; BATCH->number is filled in. KS_ERR_LIMIT when too many live. */
 KS_MUST_CHECK enum ks_err ks_journal_add(struct ks_journal *journal,
                                          struct ks_key_batch *batch);
@@ -60,17 +64,5 @@ KS_MUST_CHECK enum ks_err ks_journal_key(struct ks_journal *journal, uint64_t in
 KS_MUST_CHECK enum ks_err ks_journal_spend(struct ks_journal *journal, uint64_t instance,
                                            uint64_t number, uint32_t index,
                                            const uint8_t device[32], uint64_t now_s);
-
-/* Both ends derive the same key: HKDF-SHA256(secret, salt, "ketseal/one-time-key/1" || u32be
- * index). */
-KS_MUST_CHECK enum ks_err ks_one_time_key_derive(struct ks_bytes secret, struct ks_bytes salt,
-                                                 uint32_t index,
-                                                 uint8_t out_key[KS_ONE_TIME_KEY_LEN]);
-/* "<instance 16 hex>.<batch 16 hex>.<index decimal>", and back, strictly. */
-#define KS_KEY_ID_TEXT_MAX 48
-void ks_key_id_text(uint64_t instance, uint64_t number, uint32_t index,
-                    char target[KS_KEY_ID_TEXT_MAX]);
-KS_MUST_CHECK enum ks_err ks_key_id_parse(struct ks_bytes text, uint64_t *out_instance,
-                                          uint64_t *out_number, uint32_t *out_index);
 
 #endif

@@ -32,8 +32,7 @@ static void chain(const uint8_t mac_key[32], struct ks_bytes previous, struct ks
                    out_tag);
 }
 
-/* --- writing
- * ------------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------------ */
 
 void ks_journal_put_header(struct ks_buf *out, const struct ks_journal_header *header,
                            const uint8_t mac_key[32], uint8_t out_tag[KS_JOURNAL_TAG_LEN])
@@ -79,8 +78,7 @@ void ks_journal_put_record(struct ks_buf *out, const struct ks_journal_record *r
     }
 }
 
-/* --- reading
- * ------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------ */
 
 enum ks_err ks_journal_read_header(struct ks_reader *reader, const uint8_t mac_key[32],
                                    struct ks_journal_header *out_header,

@@ -295,17 +295,6 @@ static bool forget_worker(struct launcher *launcher, pid_t pid)
     return false;
 }
 
-static void log_death(const char *event, pid_t pid, int status)
-{
-    struct ks_log_line line;
-
-    ks_log_begin(&line, KS_LOG_ERROR, event);
-    ks_log_u64(&line, "pid", (uint64_t)pid);
-    ks_log_u64(&line, WIFSIGNALED(status) ? "signal" : "exit",
-               (uint64_t)(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)));
-    ks_log_end(&line);
-}
-
 /* Reaps what has died. *OUT_DONE once ketseald has ended after a stop. */
 static enum ks_err reap(struct launcher *launcher, bool *out_done)
 {
@@ -326,12 +315,11 @@ static enum ks_err reap(struct launcher *launcher, bool *out_done)
             *out_done = true;
         } else if (pid == launcher->enclave_pid) {
             launcher->enclave_pid = 0;
-            log_death("enclave.died", pid, status);
-            KS_CHECK(launcher->daemon_pid == 0 && clean, KS_ERR_IO,
+            KS_CHECK((launcher->daemon_pid == 0 || launcher->stopping) && clean, KS_ERR_IO,
                      "the enclave ended unexpectedly (status %d)", status);
         } else if (pid == launcher->swtpm_pid) {
             launcher->swtpm_pid = 0;
-            KS_CHECK(launcher->enclave_pid == 0, KS_ERR_IO, "swtpm ended unexpectedly (status %d)",
+            KS_CHECK(launcher->enclave_pid == 0 || launcher->stopping, KS_ERR_IO, "swtpm ended unexpectedly (status %d)",
                      status);
         }
     }
@@ -440,7 +428,10 @@ static void stop_all(struct launcher *launcher)
     }
     ks_channel_done(&launcher->enclave);
     ks_fd_close(&launcher->tpm);
-    end_child(&launcher->swtpm_pid, 0); /* ends by itself when its socket closes */
+    if (launcher->swtpm_pid > 0) {
+        ks_tpm_stop_swtpm(launcher->swtpm_pid);
+        launcher->swtpm_pid = 0;
+    }
     ks_fd_close(&launcher->enclave_program);
     ks_fd_close(&launcher->worker_program);
     ks_fd_close(&launcher->state);

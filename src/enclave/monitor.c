@@ -338,10 +338,8 @@ out:
 
 static void monitor_done(struct ks_monitor *monitor)
 {
-    for (size_t i = 0; monitor->jobs != NULL && i < KS_MONITOR_JOBS_MAX; i++) {
-        if (monitor->jobs[i].state != KS_MJOB_FREE) {
-            ks_monitor_job_free(&monitor->jobs[i]);
-        }
+    while (monitor->jobs_used > 0) { /* the last one in use; freeing it finds the next */
+        ks_monitor_job_free(monitor, &monitor->jobs[monitor->jobs_used - 1]);
     }
     for (size_t i = 0; monitor->workers != NULL && i < KS_MONITOR_WORKERS_MAX; i++) {
         ks_channel_done(&monitor->workers[i].channel);

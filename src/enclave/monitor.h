@@ -93,6 +93,7 @@ struct ks_monitor {
     uint64_t job_seconds_max;
     uint64_t order; /* of the next job */
     struct ks_monitor_job *jobs;       /* KS_MONITOR_JOBS_MAX */
+    size_t jobs_used;                  /* all at and above are free */
     struct ks_monitor_worker *workers; /* KS_MONITOR_WORKERS_MAX */
     struct ks_monitor_device *devices; /* KS_MONITOR_DEVICES_MAX */
     struct ks_monitor_job *batch[KS_QUOTE_BATCH_MAX]; /* under the quote being made */
@@ -120,7 +121,7 @@ KS_MUST_CHECK enum ks_err ks_monitor_attest(struct ks_monitor *, uint32_t id, st
 /* A free job; KS_ERR_UNAVAILABLE when all are taken. */
 KS_MUST_CHECK enum ks_err ks_monitor_job_new(struct ks_monitor *monitor,
                                              struct ks_monitor_job **out_job);
-void ks_monitor_job_free(struct ks_monitor_job *job);
+void ks_monitor_job_free(struct ks_monitor *monitor, struct ks_monitor_job *job);
 struct ks_monitor_job *ks_monitor_job_find(struct ks_monitor *monitor, struct ks_bytes id);
 
 /* Takes over FD, a fresh worker's socket. */

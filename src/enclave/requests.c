@@ -246,7 +246,7 @@ enum ks_err ks_monitor_admit(struct ks_monitor *monitor, uint32_t id, struct ks_
     ks_frame_end(out, begin);
     job = NULL; /* stays admitted */
 out:
-    ks_monitor_job_free(job);
+    ks_monitor_job_free(monitor, job);
     ks_buf_done(&entry);
     return err;
 }

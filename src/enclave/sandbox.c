@@ -47,6 +47,7 @@ struct rule {
         {SCMP_SYS(rt_sigprocmask), 0, 0, 0, "threads and abort"},                                  \
         {SCMP_SYS(clock_gettime), 0, 0, 0, "clocks without vdso"},                                 \
         {SCMP_SYS(restart_syscall), 0, 0, 0, "after a stop"},                                      \
+        {SCMP_SYS(sysinfo), 0, 0, 0, "memory size, which qsort of the C library asks"},                                                \
         {SCMP_SYS(exit), 0, 0, 0, "end of a thread"}, {SCMP_SYS(exit_group), 0, 0, 0, "end"}
 
 static const struct rule worker_rules[] = {
@@ -126,7 +127,6 @@ static const struct rule daemon_rules[] = {
     {SCMP_SYS(fallocate), 0, 0, 0, "SQLite"},
     {SCMP_SYS(fchown), 0, 0, 0, "SQLite"},
     {SCMP_SYS(getcwd), 0, 0, 0, "SQLite"},
-    {SCMP_SYS(sysinfo), 0, 0, 0, "libraries"},
     {SCMP_SYS(tgkill), 0, 0, 0, "abort and thread signals; other processes are outside its scope"},
 };
 
@@ -244,9 +244,9 @@ enum ks_err ks_sandbox_worker(uint64_t memory_max, uint64_t cpu_s)
     KS_TRY(limit(RLIMIT_AS, "memory", memory_max));
     KS_TRY(limit(RLIMIT_CPU, "processor time", cpu_s));
     KS_TRY(limit(RLIMIT_FSIZE, "file size", 0));
-    KS_TRY(limit(RLIMIT_NOFILE, "descriptors", 0));
     KS_TRY(limit(RLIMIT_CORE, "core dumps", 0));
     KS_TRY(restrict_files(NULL, 0));
+    KS_TRY(limit(RLIMIT_NOFILE, "descriptors", 0));
     KS_TRY(limit(RLIMIT_NPROC, "processes", 0));
     KS_TRY(load_rules(worker_rules, sizeof worker_rules / sizeof worker_rules[0]));
 out:

@@ -6,20 +6,20 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <pthread.h>
 #include <string.h>
 
 #include "base/sys.h"
+#include "crypto/digest.h"
 #include "crypto/version.h"
 
-#define NAMES_MAX 256   /* bytes of a list of groups or signature algorithms */
-#define PEM_MAX   65536 /* bytes of one PEM input */
-#define CERT_LIST_MAX                                                                          \
-    32768 /* bytes of the peer's Certificate message; ours need about 12 kB                    \
-           */
-#define EXPORTER_LABEL      "EXPORTER-Channel-Binding"
-#define SESSION_CONTEXT     "ketseal"
-#define OPENSSL_VERSION_3_5 0x30500000UL
+#define NAMES_MAX       256   /* bytes of a list of groups or signature algorithms */
+#define PEM_MAX         65536 /* bytes of one PEM input */
+#define CERT_LIST_MAX   32768 /* bytes of the peer's Certificate message; ours: 12 kB */
+#define VERIFIED_COUNT  256
+#define EXPORTER_LABEL  "EXPORTER-Channel-Binding"
+#define SESSION_CONTEXT "ketseal"
 
 /* What may be configured: all of it post-quantum, so whatever is negotiated is. */
 static const char *const groups_known[] = {"X25519MLKEM768", "SecP256r1MLKEM768",
@@ -38,10 +38,22 @@ struct material {
     SSL_CTX *context;   /* server only */
 };
 
+/* A peer's certificate that ks_cert_verify has found good. With root, revocation list and role
+ * unchanged the answer stays the same from then until one of the three runs out: two SLH-DSA
+ * verifications saved. */
+struct verified {
+    uint8_t fingerprint[KS_SHA256_LEN];
+    uint64_t from_s;
+    uint64_t until_s; /* 0: empty */
+};
+
 struct ks_tls {
     enum ks_tls_side side;
     pthread_rwlock_t lock; /* over the contents of material */
     struct material material;
+    pthread_mutex_t verified_lock;
+    struct verified
+        verified[VERIFIED_COUNT]; /* by the fingerprint's first byte; of this material */
 };
 
 const char *ks_tls_error_text(void)
@@ -238,6 +250,11 @@ static enum ks_err load(const struct ks_tls_spec *spec, struct material *materia
     material->store = X509_STORE_new();
     KS_CHECK(material->store != NULL && X509_STORE_add_cert(material->store, root) == 1,
              KS_ERR_NOMEM, "TLS root: %s", ks_tls_error_text());
+    /* libcrypto reads a certificate's extensions when they are first needed: not by two threads
+     * at once. */
+    KS_CHECK(X509_check_purpose(root, -1, 0) == 1 &&
+                 X509_check_purpose(material->leaf, -1, 0) == 1,
+             KS_ERR_FORMAT, "TLS root or certificate: %s", ks_tls_error_text());
     if (spec->side == KS_TLS_SERVER) {
         KS_TRY(make_server_context(material, sessions_max));
     }
@@ -252,16 +269,15 @@ enum ks_err ks_tls_new(const struct ks_tls_spec *spec, struct ks_tls **out_tls)
     struct ks_tls *tls = NULL;
 
     KS_TRY(ks_crypto_check_version());
-    KS_CHECK(OpenSSL_version_num() >= OPENSSL_VERSION_3_5, KS_ERR_UNAVAILABLE,
-             "this program needs OpenSSL 3.5 or newer, not %s",
-             OpenSSL_version(OPENSSL_VERSION));
     /* No openssl.cnf: what is negotiated is decided here. */
     KS_CHECK(OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) == 1, KS_ERR_INTERNAL,
              "OpenSSL does not start: %s", ks_tls_error_text());
     tls = ks_calloc(1, sizeof *tls);
     KS_CHECK(tls != NULL, KS_ERR_NOMEM, "no memory for a TLS context");
     tls->side = spec->side;
-    KS_CHECK(pthread_rwlock_init(&tls->lock, NULL) == 0, KS_ERR_NOMEM, "no memory for a lock");
+    KS_CHECK(pthread_rwlock_init(&tls->lock, NULL) == 0 &&
+                 pthread_mutex_init(&tls->verified_lock, NULL) == 0,
+             KS_ERR_NOMEM, "no memory for a lock");
     KS_TRY(load(spec, &tls->material));
     *out_tls = tls;
     tls = NULL;
@@ -274,6 +290,7 @@ void ks_tls_free(struct ks_tls *tls)
 {
     if (tls != NULL) {
         material_done(&tls->material);
+        (void)pthread_mutex_destroy(&tls->verified_lock);
         (void)pthread_rwlock_destroy(&tls->lock);
         ks_free(tls);
     }
@@ -290,6 +307,7 @@ enum ks_err ks_tls_reload(struct ks_tls *tls, const struct ks_tls_spec *spec)
     (void)pthread_rwlock_wrlock(&tls->lock);
     old = tls->material;
     tls->material = fresh;
+    ks_zero(tls->verified, sizeof tls->verified);
     (void)pthread_rwlock_unlock(&tls->lock);
     fresh = old; /* connections hold their own reference to its context */
 out:
@@ -337,12 +355,47 @@ out:
     return err;
 }
 
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ks_cert_verify, remembered. The caller holds the lock over the material. */
+static enum ks_err verify_peer(struct ks_tls *tls, const struct ks_cert *peer, uint64_t time_s)
+{
+    enum ks_err err = KS_OK;
+    const struct material *material = &tls->material;
+    enum ks_cert_role role = tls->side == KS_TLS_SERVER ? KS_CERT_DEVICE : KS_CERT_SERVER;
+    struct verified fresh = {.from_s = time_s};
+    struct verified *place = NULL;
+    bool known = false;
+
+    ks_cert_fingerprint(peer, fresh.fingerprint);
+    place = &tls->verified[fresh.fingerprint[0]];
+    (void)pthread_mutex_lock(&tls->verified_lock);
+    known = ks_bytes_equal(KS_BYTES(place->fingerprint), KS_BYTES(fresh.fingerprint)) &&
+            place->from_s <= time_s && time_s <= place->until_s;
+    (void)pthread_mutex_unlock(&tls->verified_lock);
+    if (known) {
+        return KS_OK;
+    }
+    KS_TRY(ks_cert_verify(peer, material->root, material->crl, role, time_s));
+    fresh.until_s = smaller(ks_cert_not_after_s(peer), ks_cert_not_after_s(material->root));
+    if (material->crl != NULL) {
+        fresh.until_s = smaller(fresh.until_s, ks_crl_next_update_s(material->crl) - 1);
+    }
+    (void)pthread_mutex_lock(&tls->verified_lock);
+    *place = fresh;
+    (void)pthread_mutex_unlock(&tls->verified_lock);
+out:
+    return err;
+}
+
 enum ks_err ks_tls_peer(struct ks_tls *tls, SSL *ssl, uint64_t time_s,
                         struct ks_cert **out_peer)
 {
     enum ks_err err = KS_OK;
     struct ks_cert *peer = NULL;
-    enum ks_cert_role role = tls->side == KS_TLS_SERVER ? KS_CERT_DEVICE : KS_CERT_SERVER;
     const char *group = SSL_get0_group_name(ssl);
 
     (void)pthread_rwlock_rdlock(&tls->lock);
@@ -353,7 +406,7 @@ enum ks_err ks_tls_peer(struct ks_tls *tls, SSL *ssl, uint64_t time_s,
     KS_CHECK(SSL_get_verify_result(ssl) == X509_V_OK, KS_ERR_VERIFY, "peer certificate: %s",
              X509_verify_cert_error_string(SSL_get_verify_result(ssl)));
     KS_TRY(peer_der(ssl, &peer));
-    KS_TRY(ks_cert_verify(peer, tls->material.root, tls->material.crl, role, time_s));
+    KS_TRY(verify_peer(tls, peer, time_s));
     *out_peer = peer;
     peer = NULL;
 out:

@@ -369,11 +369,10 @@ static void put_keys_answer(const struct ks_keys_answer *answer, struct ks_bytes
 
 void ks_keys_answer_salt(const struct ks_keys_answer *answer, uint8_t out_salt[32])
 {
-    uint8_t fixed[8 + 8 + 4 + 8];
+    uint8_t fixed[8 + 4 + 8];
     struct ks_buf buf = {.data = fixed, .cap = sizeof fixed, .max = sizeof fixed};
 
     ks_buf_put_u64(&buf, answer->instance);
-    ks_buf_put_u64(&buf, answer->batch);
     ks_buf_put_u32(&buf, answer->count);
     ks_buf_put_u64(&buf, answer->expires_s);
     const struct ks_bytes parts[] = {

@@ -103,9 +103,12 @@ struct ks_keys_answer {
     uint64_t expires_s;
     uint8_t request[32]; /* digest of the request this answers */
 };
-/* SALT is SHA-256(request digest || bytes signed): the HKDF salt of the batch, the same at both ends. */
+/* Signs and writes the answer. */
 KS_MUST_CHECK enum ks_err ks_keys_answer_write(const struct ks_keys_answer *answer,
                                                const struct ks_sign_key *key, struct ks_buf *out);
+/* The HKDF salt of the batch, the same at both ends: SHA-256("ketseal/keys-salt/1\n" || request digest ||
+ * u64 instance || u32 count || u64 expires || ciphertext). The batch's number is not in it: the journal
+ * gives that when it keeps the batch, salt included. */
 void ks_keys_answer_salt(const struct ks_keys_answer *answer, uint8_t out_salt[32]);
 /* KS_ERR_VERIFY unless KEY (the site's record key, pinned by the device) signed it and it answers
  * REQUEST_DIGEST. */

@@ -6,7 +6,8 @@
 #include "crypto/digest.h"
 #include "record/job.h"
 
-static const struct ks_json_limits site_limits = {.len_max = KS_SITE_BYTES_MAX, .nodes_max = 2048};
+static const struct ks_json_limits site_limits = {.len_max = KS_SITE_BYTES_MAX,
+                                                  .nodes_max = 2048};
 
 void ks_site_write(const struct ks_site *site, struct ks_buf *out)
 {
@@ -49,9 +50,17 @@ out:
 
 enum ks_err ks_site_parse(const struct ks_json *value, struct ks_site *out_site)
 {
-    static const char *const names[] = {"ak",           "backend",        "ed25519", "event_log",
-                                        "ml-dsa-65",    "note-ed25519",   "note-ml-dsa-44",
-                                        "origin",       "schema",         "tpm",     NULL};
+    static const char *const names[] = {"ak",
+                                        "backend",
+                                        "ed25519",
+                                        "event_log",
+                                        "ml-dsa-65",
+                                        "note-ed25519",
+                                        "note-ml-dsa-44",
+                                        "origin",
+                                        "schema",
+                                        "tpm",
+                                        NULL};
     enum ks_err err = KS_OK;
     struct ks_site site = {0};
     struct ks_bytes text = {0};
@@ -59,7 +68,8 @@ enum ks_err ks_site_parse(const struct ks_json *value, struct ks_site *out_site)
 
     KS_TRY(ks_json_only(value, names));
     KS_TRY(ks_json_get_string(value, "schema", &text));
-    KS_CHECK(ks_bytes_is(text, "ketseal.site/1"), KS_ERR_FORMAT, "'schema': expected ketseal.site/1");
+    KS_CHECK(ks_bytes_is(text, "ketseal.site/1"), KS_ERR_FORMAT,
+             "'schema': expected ketseal.site/1");
     KS_TRY(ks_json_get_string(value, "backend", &text));
     KS_CHECK(ks_bytes_is(text, "process"), KS_ERR_FORMAT, "'backend': only process is known");
     KS_TRY(ks_json_get_string(value, "tpm", &text));
@@ -67,8 +77,8 @@ enum ks_err ks_site_parse(const struct ks_json *value, struct ks_site *out_site)
     KS_CHECK(site.simulated_tpm || ks_bytes_is(text, "hardware"), KS_ERR_FORMAT,
              "'tpm': expected hardware or simulated");
     KS_TRY(ks_json_get_string(value, "origin", &text));
-    KS_CHECK(text.len >= 1 && text.len < sizeof site.origin, KS_ERR_LIMIT, "'origin': 1 to %d bytes",
-             KS_ORIGIN_MAX);
+    KS_CHECK(text.len >= 1 && text.len < sizeof site.origin, KS_ERR_LIMIT,
+             "'origin': 1 to %d bytes", KS_ORIGIN_MAX);
     ks_copy(site.origin, text.data, text.len);
     KS_TRY(parse_keys(value, &site));
     KS_TRY(ks_json_get(value, "event_log", KS_JSON_OBJECT, &log));
@@ -90,7 +100,27 @@ out:
     return err;
 }
 
-void ks_attest_binding(const uint8_t nonce[32], const uint8_t channel[32], uint8_t out_extra[32])
+enum ks_err ks_site_checkpoint_open(const struct ks_site *site, struct ks_bytes note,
+                                    struct ks_checkpoint_opened *out_opened)
+{
+    enum ks_err err = KS_OK;
+    struct ks_bytes origin = ks_bytes_text(site->origin);
+    struct ks_note_key *keys[2] = {NULL, NULL};
+    struct ks_note_trust trust = {
+        .keys = (const struct ks_note_key *const *)keys, .count = 2, .exact = true};
+
+    KS_TRY(ks_note_key_new(origin, KS_NOTE_ED25519, KS_BYTES(site->note_ed25519), &keys[0]));
+    KS_TRY(ks_note_key_new(origin, KS_NOTE_COSIGNED_MLDSA44, KS_BYTES(site->note_mldsa44),
+                           &keys[1]));
+    KS_TRY(ks_checkpoint_open(note, origin, &trust, out_opened));
+out:
+    ks_note_key_free(keys[0]);
+    ks_note_key_free(keys[1]);
+    return err;
+}
+
+void ks_attest_binding(const uint8_t nonce[32], const uint8_t channel[32],
+                       uint8_t out_extra[32])
 {
     const struct ks_bytes parts[] = {
         KS_LITERAL("ketseal/attest/1\n"),

@@ -1,16 +1,16 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* The threat model in code: one function for each check, in the order of KS_VERDICT_LIST. A check gives
- * KS_OK (pass), KS_ERR_VERIFY or KS_ERR_FORMAT (fail), and anything else means that it could not be told:
- * then it stays not-run, and a policy that requires it is not satisfied. */
+/* The threat model in code: one function for each check, in the order of KS_VERDICT_LIST. A
+ * check gives KS_OK (pass), KS_ERR_VERIFY or KS_ERR_FORMAT (fail), and anything else means that
+ * it could not be told: then it stays not-run, and a policy that requires it is not satisfied.
+ */
 
 #include "ketseal/verify.h"
 
 #include <stdio.h>
 
 #include "crypto/digest.h"
-#include "ledger/checkpoint.h"
 #include "ledger/ledger.h"
 #include "ledger/merkle.h"
 #include "record/policy.h"
@@ -29,13 +29,16 @@ static const struct check_info infos[KS_VERDICT_CHECKS] = {
          "hidden members, duplicate keys, two readings of one file",
          "anything about who wrote it"},
     [KS_VERDICT_SIGNATURE_ED25519] =
-        {"signature.ed25519", "core and evidence, by their digests, under the pinned Ed25519 key",
+        {"signature.ed25519",
+         "core and evidence, by their digests, under the pinned Ed25519 key",
          "a forged or changed record, as long as Ed25519 stands", "that the content is true"},
     [KS_VERDICT_SIGNATURE_MLDSA] =
-        {"signature.ml-dsa-65", "core and evidence, by their digests, under the pinned ML-DSA-65 key",
+        {"signature.ml-dsa-65",
+         "core and evidence, by their digests, under the pinned ML-DSA-65 key",
          "a forged or changed record, by a quantum computer too", "that the content is true"},
     [KS_VERDICT_REQUEST_CERTIFICATE] =
-        {"request.certificate", "the device's certificate, against the policy's root and revocations",
+        {"request.certificate",
+         "the device's certificate, against the policy's root and revocations",
          "records for devices that nobody enrolled, or that were revoked",
          "that the device was not compromised while its certificate was valid"},
     [KS_VERDICT_REQUEST_SIGNATURE] =
@@ -43,27 +46,32 @@ static const struct check_info infos[KS_VERDICT_CHECKS] = {
          "a site that invents jobs in the name of a device",
          "that the device itself, not its operator, wanted the job"},
     [KS_VERDICT_REQUEST_BINDING] =
-        {"request.binding", "job, submission and core: digests, device, counter, key, channel, times",
+        {"request.binding",
+         "job, submission and core: digests, device, counter, key, channel, times",
          "a submission put to another job, site, connection or key",
          "that the channel named is the connection used: that is the site's claim"},
     [KS_VERDICT_RESULT] =
-        {"result", "result_summary: its digest, the lengths of its outcomes, the sum of its counts",
+        {"result",
+         "result_summary: its digest, the lengths of its outcomes, the sum of its counts",
          "a result changed after the fact or of another shape",
          "that the counts are right: replay the job for that"},
-    [KS_VERDICT_QUOTE_SIGNATURE] =
-        {"quote.signature", "the TPM's attestation, under the pinned attestation key",
-         "evidence that no TPM made, or another TPM", "that the TPM was not attacked physically"},
+    [KS_VERDICT_QUOTE_SIGNATURE] = {"quote.signature",
+                                    "the TPM's attestation, under the pinned attestation key",
+                                    "evidence that no TPM made, or another TPM",
+                                    "that the TPM was not attacked physically"},
     [KS_VERDICT_QUOTE_BINDING] =
-        {"quote.binding", "the quote's qualifying data: the Merkle root over the hashes of the batch",
-         "an old quote put to a new record", "when exactly within the batch the record was made"},
+        {"quote.binding",
+         "the quote's qualifying data: the Merkle root over the hashes of the batch",
+         "an old quote put to a new record",
+         "when exactly within the batch the record was made"},
     [KS_VERDICT_QUOTE_PCR] =
-        {"quote.pcr", "the quoted PCR, the launch event log replayed, and the policy's reference",
+        {"quote.pcr",
+         "the quoted PCR, the launch event log replayed, and the policy's reference",
          "another enclave, worker or library than the ones the policy names",
          "which process asked the TPM: it shows what was launched since boot"},
-    [KS_VERDICT_PLATFORM_TPM] =
-        {"platform.tpm", "the kind of TPM, as core and pinned site say",
-         "a simulated TPM passed off where hardware is demanded",
-         "the maker of the TPM: enrolment checks that"},
+    [KS_VERDICT_PLATFORM_TPM] = {"platform.tpm", "the kind of TPM, as core and pinned site say",
+                                 "a simulated TPM passed off where hardware is demanded",
+                                 "the maker of the TPM: enrolment checks that"},
     [KS_VERDICT_LEDGER_CHECKPOINT] =
         {"ledger.checkpoint", "the checkpoint, under both pinned ledger keys",
          "a proof in a tree that the site never published",
@@ -75,15 +83,14 @@ static const struct check_info infos[KS_VERDICT_CHECKS] = {
         {"ledger.intent", "the entry logged before the run, by its path to the same root",
          "a run picked from many after its result was seen",
          "when the intent was logged, beyond its order"},
-    [KS_VERDICT_LEDGER_WITNESS] =
-        {"ledger.witness", "cosignatures of independent witnesses", "a split view of the ledger",
-         "anything, in this version: it does not run"},
-    [KS_VERDICT_ANCHOR] =
-        {"anchor", "the checkpoint's anchor on a public chain", "a ledger rewritten later",
-         "anything, in this version: it does not run"},
-    [KS_VERDICT_REPLAY] =
-        {"replay", "the job, run again and compared bit for bit", "invented counts",
-         "anything here: `ketseal replay` runs it"},
+    [KS_VERDICT_LEDGER_WITNESS] = {"ledger.witness", "cosignatures of independent witnesses",
+                                   "a split view of the ledger",
+                                   "anything, in this version: it does not run"},
+    [KS_VERDICT_ANCHOR] = {"anchor", "the checkpoint's anchor on a public chain",
+                           "a ledger rewritten later",
+                           "anything, in this version: it does not run"},
+    [KS_VERDICT_REPLAY] = {"replay", "the job, run again and compared bit for bit",
+                           "invented counts", "anything here: `ketseal replay` runs it"},
 };
 
 const char *ks_verdict_check_name(enum ks_verdict_check check)
@@ -119,8 +126,8 @@ struct context {
 };
 
 static enum ks_err check_signature(enum ks_sig_alg alg, struct ks_bytes public_key,
-                                   const char *signature_context, const struct ks_bundle *bundle,
-                                   struct ks_bytes signature)
+                                   const char *signature_context,
+                                   const struct ks_bundle *bundle, struct ks_bytes signature)
 {
     enum ks_err err = KS_OK;
     struct ks_verify_key *key = NULL;
@@ -142,8 +149,9 @@ static enum ks_err check_ed25519(struct context *context)
 
 static enum ks_err check_mldsa(struct context *context)
 {
-    return check_signature(KS_SIG_MLDSA65, KS_BYTES(context->policy->site.mldsa65), KS_CONTEXT_RECORD,
-                           context->bundle, ks_buf_view(&context->bundle->mldsa65));
+    return check_signature(KS_SIG_MLDSA65, KS_BYTES(context->policy->site.mldsa65),
+                           KS_CONTEXT_RECORD, context->bundle,
+                           ks_buf_view(&context->bundle->mldsa65));
 }
 
 static enum ks_err check_certificate(struct context *context)
@@ -222,7 +230,8 @@ static enum ks_err check_request_binding(struct context *context)
     KS_CHECK(digest_is(ks_buf_view(&bundle->submission_signature), core->submission_signature),
              KS_ERR_VERIFY, "the core names another signature of the submission");
     KS_CHECK(source_is(bundle), KS_ERR_VERIFY, "'source_digest' is of another program");
-    KS_CHECK(job->shots == core->shots && job->seed == core->seed && job->single == core->single,
+    KS_CHECK(job->shots == core->shots && job->seed == core->seed &&
+                 job->single == core->single,
              KS_ERR_VERIFY, "shots, seed or precision differ from the job's");
     KS_CHECK(ks_bytes_equal(submission->device, core->device), KS_ERR_VERIFY,
              "the submission is of another device");
@@ -230,11 +239,12 @@ static enum ks_err check_request_binding(struct context *context)
              "the submission has another counter");
     KS_CHECK(ks_bytes_equal(submission->key_id, core->key_id), KS_ERR_VERIFY,
              "the submission names another key");
-    KS_CHECK(ks_bytes_equal(KS_BYTES(submission->channel), KS_BYTES(core->channel)), KS_ERR_VERIFY,
-             "the submission was made for another connection");
+    KS_CHECK(ks_bytes_equal(KS_BYTES(submission->channel), KS_BYTES(core->channel)),
+             KS_ERR_VERIFY, "the submission was made for another connection");
     KS_CHECK(ks_bytes_equal(submission->site, origin), KS_ERR_VERIFY,
              "the submission was made for another site");
-    KS_CHECK(ks_bytes_equal(core->origin, origin), KS_ERR_VERIFY, "the core names another ledger");
+    KS_CHECK(ks_bytes_equal(core->origin, origin), KS_ERR_VERIFY,
+             "the core names another ledger");
     KS_CHECK(core->started_us <= core->finished_us && core->finished_us <= core->created_us,
              KS_ERR_VERIFY, "the times are out of order");
 out:
@@ -310,7 +320,8 @@ out:
 }
 
 /* Names the first event that differs, for people. */
-static enum ks_err compare_launch(const struct ks_event_log *actual, const struct ks_event_log *want)
+static enum ks_err compare_launch(const struct ks_event_log *actual,
+                                  const struct ks_event_log *want)
 {
     enum ks_err err = KS_OK;
 
@@ -322,8 +333,9 @@ static enum ks_err compare_launch(const struct ks_event_log *actual, const struc
                  KS_ERR_VERIFY, "another '%s' was launched than the policy names",
                  want->events[i].name);
     }
-    KS_CHECK(ks_event_log_equal(actual, want), KS_ERR_VERIFY,
-             "the launch differs from the policy's in its order, its PCR or by a further event");
+    KS_CHECK(
+        ks_event_log_equal(actual, want), KS_ERR_VERIFY,
+        "the launch differs from the policy's in its order, its PCR or by a further event");
 out:
     return err;
 }
@@ -358,8 +370,10 @@ static enum ks_err check_platform_tpm(struct context *context)
 
     KS_CHECK(simulated == context->policy->site.simulated_tpm, KS_ERR_VERIFY,
              "the core and the pinned site disagree on the kind of TPM");
-    KS_CHECK(simulated ? context->policy->accept_simulated_tpm : context->policy->accept_hardware_tpm,
-             KS_ERR_VERIFY, "the policy does not accept a %s TPM", simulated ? "simulated" : "hardware");
+    KS_CHECK(simulated ? context->policy->accept_simulated_tpm
+                       : context->policy->accept_hardware_tpm,
+             KS_ERR_VERIFY, "the policy does not accept a %s TPM",
+             simulated ? "simulated" : "hardware");
 out:
     return err;
 }
@@ -367,23 +381,14 @@ out:
 static enum ks_err check_checkpoint(struct context *context)
 {
     enum ks_err err = KS_OK;
-    const struct ks_site *site = &context->policy->site;
-    struct ks_bytes origin = ks_bytes_text(site->origin);
-    struct ks_note_key *keys[2] = {NULL, NULL};
-    /* Exact: a line by anybody else would be bytes that nothing binds. */
-    struct ks_note_trust trust = {.keys = (const struct ks_note_key *const *)keys, .count = 2,
-                                  .exact = true};
     struct ks_checkpoint_opened opened;
 
-    KS_TRY(ks_note_key_new(origin, KS_NOTE_ED25519, KS_BYTES(site->note_ed25519), &keys[0]));
-    KS_TRY(ks_note_key_new(origin, KS_NOTE_COSIGNED_MLDSA44, KS_BYTES(site->note_mldsa44), &keys[1]));
-    KS_TRY(ks_checkpoint_open(context->bundle->inclusion.checkpoint, origin, &trust, &opened));
+    KS_TRY(ks_site_checkpoint_open(&context->policy->site,
+                                   context->bundle->inclusion.checkpoint, &opened));
     context->head.size = opened.checkpoint.size;
     ks_copy(context->head.root, opened.checkpoint.root, sizeof context->head.root);
     context->head_known = true;
 out:
-    ks_note_key_free(keys[0]);
-    ks_note_key_free(keys[1]);
     return err;
 }
 
@@ -396,13 +401,15 @@ static enum ks_err check_inclusion(struct context *context)
     uint8_t leaf[32];
 
     ks_buf_init(&entry, KS_ENTRY_BYTES_MAX);
-    KS_CHECK(context->head_known, KS_ERR_VERIFY, "there is no good checkpoint to check it against");
+    KS_CHECK(context->head_known, KS_ERR_VERIFY,
+             "there is no good checkpoint to check it against");
     ks_entry_record_write(&bundle->core, bundle->core_hash, bundle->evidence_hash,
                           bundle->signatures_hash, &entry);
     KS_TRY(ks_buf_check(&entry));
     ks_merkle_leaf(ks_buf_view(&entry), leaf);
-    KS_TRY(ks_merkle_check_inclusion(inclusion->index, context->head.size, leaf, inclusion->path.hashes[0],
-                                     inclusion->path.count, context->head.root));
+    KS_TRY(ks_merkle_check_inclusion(inclusion->index, context->head.size, leaf,
+                                     inclusion->path.hashes[0], inclusion->path.count,
+                                     context->head.root));
 out:
     ks_buf_done(&entry);
     return err;
@@ -417,7 +424,8 @@ static enum ks_err check_intent(struct context *context)
     uint8_t leaf[32];
 
     ks_buf_init(&entry, KS_ENTRY_BYTES_MAX);
-    KS_CHECK(context->head_known, KS_ERR_VERIFY, "there is no good checkpoint to check it against");
+    KS_CHECK(context->head_known, KS_ERR_VERIFY,
+             "there is no good checkpoint to check it against");
     KS_CHECK(core->intent_index < bundle->inclusion.index, KS_ERR_VERIFY,
              "the intent was logged after the record");
     KS_CHECK(core->checkpoint_size <= core->intent_index, KS_ERR_VERIFY,
@@ -433,8 +441,8 @@ out:
     return err;
 }
 
-/* KS_OK passes, "false" and "malformed" fail; anything else could not be told. Hands on what should stop
- * the verification itself. */
+/* KS_OK passes, "false" and "malformed" fail; anything else could not be told. Hands on what
+ * should stop the verification itself. */
 static enum ks_err settle(struct ks_verdict_item *item, enum ks_err err)
 {
     if (err == KS_OK) {
@@ -442,15 +450,18 @@ static enum ks_err settle(struct ks_verdict_item *item, enum ks_err err)
         item->reason[0] = '\0';
         return KS_OK;
     }
-    item->state = err == KS_ERR_VERIFY || err == KS_ERR_FORMAT || err == KS_ERR_LIMIT ? KS_FAIL
-                                                                                      : KS_NOT_RUN;
-    (void)snprintf(item->reason, sizeof item->reason, "%s", ks_err_detail());
+    item->state = err == KS_ERR_VERIFY || err == KS_ERR_FORMAT || err == KS_ERR_LIMIT
+                      ? KS_FAIL
+                      : KS_NOT_RUN;
+    ks_text_shown(ks_bytes_text(ks_err_detail()), item->reason, sizeof item->reason);
     return err == KS_ERR_NOMEM || err == KS_ERR_INTERNAL ? err : KS_OK;
 }
 
-static void set_reason(struct ks_verdict *verdict, enum ks_verdict_check check, const char *reason)
+static void set_reason(struct ks_verdict *verdict, enum ks_verdict_check check,
+                       const char *reason)
 {
-    (void)snprintf(verdict->checks[check].reason, sizeof verdict->checks[check].reason, "%s", reason);
+    (void)snprintf(verdict->checks[check].reason, sizeof verdict->checks[check].reason, "%s",
+                   reason);
 }
 
 static void describe(const struct ks_bundle *bundle, const struct context *context,
@@ -523,7 +534,8 @@ enum ks_err ks_bundle_verify(const struct ks_bytes *bytes, const struct ks_polic
 
     *out_verdict = (struct ks_verdict){0};
     for (unsigned i = 0; i < KS_VERDICT_CHECKS; i++) {
-        set_reason(out_verdict, (enum ks_verdict_check)i, "not reached: the bundle is malformed");
+        set_reason(out_verdict, (enum ks_verdict_check)i,
+                   "not reached: the bundle is malformed");
     }
     set_reason(out_verdict, KS_VERDICT_LEDGER_WITNESS, "this version has no witnesses");
     set_reason(out_verdict, KS_VERDICT_ANCHOR, "this version has no anchors");

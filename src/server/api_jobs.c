@@ -121,7 +121,7 @@ static void ask_signed(struct ks_site_server *server, struct ks_task *task, uint
     if (err == KS_OK) {
         ks_task_ask(server, task, type, ks_buf_view(&payload), step);
     } else {
-        ks_task_fail(task, err);
+        ks_task_fail(server, task, err);
     }
     ks_buf_done(&payload);
 }
@@ -160,7 +160,7 @@ static void step_admitted(struct ks_site_server *server, struct ks_task *task, e
     ks_task_admitted(server, task);
 out:
     if (err != KS_OK) {
-        ks_task_fail(task, err);
+        ks_task_fail(server, task, err);
     }
 }
 
@@ -187,9 +187,9 @@ static void step_repeated(struct ks_site_server *server, struct ks_task *task, e
 out:
     ks_buf_done(&record);
     if (err != KS_OK) {
-        ks_task_fail(task, err);
+        ks_task_fail(server, task, err);
     } else {
-        ks_task_free(task);
+        ks_task_free(server, task);
     }
 }
 
@@ -370,14 +370,14 @@ static void step_cancelled(struct ks_site_server *server, struct ks_task *task, 
     if (err == KS_OK) {
         ks_reply_json(task->request, 202, KS_LITERAL("{\"schema\":\"ketseal.cancel/1\"}"));
         task->request = NULL;
-        ks_task_free(task);
+        ks_task_free(server, task);
     } else {
         struct ks_task *target = ks_task_find_job(server, task->job.id);
 
         if (target != NULL) {
             target->cancel_wanted = false;
         }
-        ks_task_fail(task, err);
+        ks_task_fail(server, task, err);
     }
 }
 
@@ -397,7 +397,7 @@ static void step_may_cancel(struct ks_site_server *server, struct ks_task *task,
                 step_cancelled);
 out:
     if (err != KS_OK) {
-        ks_task_fail(task, err);
+        ks_task_fail(server, task, err);
     }
 }
 
@@ -432,10 +432,10 @@ static void step_keys(struct ks_site_server *server, struct ks_task *task, enum 
     KS_TRY(ks_read_end(answer));
     ks_reply_json(task->request, 200, document);
     task->request = NULL;
-    ks_task_free(task);
+    ks_task_free(server, task);
 out:
     if (err != KS_OK) {
-        ks_task_fail(task, err);
+        ks_task_fail(server, task, err);
     }
 }
 
@@ -456,7 +456,7 @@ void ks_api_keys(struct ks_site_server *server, struct ks_http_request *request,
     if (payload.err == KS_OK) {
         ks_task_ask(server, task, KS_FRAME_KEYS, ks_buf_view(&payload), step_keys);
     } else {
-        ks_task_fail(task, ks_buf_check(&payload));
+        ks_task_fail(server, task, ks_buf_check(&payload));
     }
     ks_buf_done(&payload);
 }

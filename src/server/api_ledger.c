@@ -30,9 +30,9 @@ static void step_ready(struct ks_site_server *server, struct ks_task *task, enum
         ks_reply_json(task->request, 200,
                       KS_LITERAL("{\"schema\":\"ketseal.health/1\",\"status\":\"ready\"}"));
         task->request = NULL;
-        ks_task_free(task);
+        ks_task_free(server, task);
     } else {
-        ks_task_fail(task, err == KS_OK ? ks_fail(KS_ERR_UNAVAILABLE, "the site is stopping") : err);
+        ks_task_fail(server, task, err == KS_OK ? ks_fail(KS_ERR_UNAVAILABLE, "the site is stopping") : err);
     }
 }
 
@@ -60,10 +60,10 @@ static void step_attested(struct ks_site_server *server, struct ks_task *task, e
     KS_TRY(ks_read_end(answer));
     ks_reply_json(task->request, 200, document);
     task->request = NULL;
-    ks_task_free(task);
+    ks_task_free(server, task);
 out:
     if (err != KS_OK) {
-        ks_task_fail(task, err);
+        ks_task_fail(server, task, err);
     }
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* ketseald: faces the network. Holds the TLS key, the queue, the store and the ledger's tiles; cannot sign
- * a record or a checkpoint and never sees a one-time key: the enclave does that, behind descriptor 3.
- * Started by ketseal-launch. Before the first connection is accepted it closes its own doors
- * (enclave/sandbox.h). */
+/* ketseald: faces the network. Holds the TLS key, the queue, the store and the ledger's tiles;
+ * cannot sign a record or a checkpoint and never sees a one-time key: the enclave does that,
+ * behind descriptor 3. Started by ketseal-launch. Before the first connection is accepted it
+ * closes its own doors (enclave/sandbox.h). */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "base/sys.h"
+#include "base/text.h"
 #include "crypto/version.h"
 #include "enclave/launch.h"
 #include "enclave/sandbox.h"
@@ -23,7 +24,7 @@
 #include "server/hostile.h"
 #include "server/site.h"
 
-#define PEM_MAX (16 * 1024 * 1024)
+#define PEM_MAX       (16 * 1024 * 1024)
 #define STOP_GRACE_MS 5000
 
 struct daemon {
@@ -83,13 +84,13 @@ out:
 static enum ks_err write_address(const struct daemon *daemon)
 {
     enum ks_err err = KS_OK;
-    char path[4096];
+    char path[KS_PATH_MAX];
     char text[16];
     int len = snprintf(text, sizeof text, "%u\n", (unsigned)ks_http_server_port(daemon->http));
 
-    (void)snprintf(path, sizeof path, "%s/port", daemon->config->site.state);
+    KS_TRY(ks_path_join(daemon->config->site.state, "port", path));
     KS_TRY(ks_file_write(path, ks_bytes_of(text, (size_t)len), 0644));
-    (void)snprintf(path, sizeof path, "%s/site.json", daemon->config->site.state);
+    KS_TRY(ks_path_join(daemon->config->site.state, "site.json", path));
     KS_TRY(ks_file_write(path, ks_buf_view(&daemon->site->site_document), 0644));
 out:
     return err;
@@ -99,10 +100,10 @@ out:
 static enum ks_err close_doors(const struct daemon *daemon)
 {
     enum ks_err err = KS_OK;
-    char path[4096];
+    char path[KS_PATH_MAX];
     int store = -1;
 
-    (void)snprintf(path, sizeof path, "%s/store", daemon->config->site.state);
+    KS_TRY(ks_path_join(daemon->config->site.state, "store", path));
     store = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     KS_CHECK(store >= 0, KS_ERR_IO, "open '%s': %s", path, strerror(errno));
     KS_TRY(ks_sandbox_daemon(&store, 1));
@@ -141,7 +142,8 @@ static enum ks_err serve(struct daemon *daemon, const char *path)
     KS_TRY(ks_crypto_check_version());
     KS_TRY(ks_config_load(path, &daemon->config));
     KS_TRY(make_tls(daemon));
-    KS_TRY(ks_site_server_open(daemon->config->site.state, KS_DAEMON_ENCLAVE_FD, &daemon->site));
+    KS_TRY(
+        ks_site_server_open(daemon->config->site.state, KS_DAEMON_ENCLAVE_FD, &daemon->site));
     KS_TRY(listen_http(daemon));
     KS_TRY(write_address(daemon));
     KS_TRY(catch_signals(daemon->site));

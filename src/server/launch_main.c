@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* ketseal-launch: starts a site: `ketseal-launch ketseal.yaml`. What it does is in enclave/launch.h. */
+/* ketseal-launch: starts a site: `ketseal-launch ketseal.yaml`. What it does is in
+ * enclave/launch.h. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/sys.h"
+#include "base/text.h"
 #include "enclave/launch.h"
 #include "server/config.h"
 
@@ -19,26 +21,15 @@ static const char usage[] = "usage: ketseal-launch [--libexec=DIRECTORY] ketseal
                             "Starts a ketseal site: TPM, enclave, workers and ketseald.\n"
                             "See ketseal-launch(8).\n";
 
-/* DIRECTORY/NAME. */
-static enum ks_err join(const char *directory, const char *name, char target[4096])
-{
-    int len = snprintf(target, 4096, "%s/%s", directory, name);
-
-    if (len < 0 || len >= 4096) {
-        return ks_fail(KS_ERR_LIMIT, "path of %s is too long", name);
-    }
-    return KS_OK;
-}
-
 static enum ks_err launch(const char *path, const char *libexec)
 {
     enum ks_err err = KS_OK;
     struct ks_config *config = NULL;
     struct ks_buf root;
     struct ks_buf crl;
-    char enclave[4096];
-    char worker[4096];
-    char daemon[4096];
+    char enclave[KS_PATH_MAX];
+    char worker[KS_PATH_MAX];
+    char daemon[KS_PATH_MAX];
     const char *argv[] = {"ketseald", path, NULL};
     struct ks_launch_spec spec = {.version = 1};
 
@@ -49,15 +40,16 @@ static enum ks_err launch(const char *path, const char *libexec)
     if (config->tls.crl != NULL) {
         KS_TRY(ks_file_read(config->tls.crl, PEM_MAX, &crl));
     }
-    KS_TRY(join(libexec, "ketseal-enclave", enclave));
-    KS_TRY(join(libexec, "ketseal-worker", worker));
-    KS_TRY(join(libexec, "ketseald", daemon));
+    KS_TRY(ks_path_join(libexec, "ketseal-enclave", enclave));
+    KS_TRY(ks_path_join(libexec, "ketseal-worker", worker));
+    KS_TRY(ks_path_join(libexec, "ketseald", daemon));
     spec.enclave_program = enclave;
     spec.worker_program = worker;
     spec.daemon_program = daemon;
     spec.daemon_argv = argv;
     spec.state_dir = config->site.state;
-    spec.tpm_device = config->tpm == NULL || strcmp(config->tpm, "swtpm") == 0 ? NULL : config->tpm;
+    spec.tpm_device =
+        config->tpm == NULL || strcmp(config->tpm, "swtpm") == 0 ? NULL : config->tpm;
     spec.origin = config->site.origin;
     spec.root_pem = ks_buf_view(&root);
     spec.crl_pem = ks_buf_view(&crl);

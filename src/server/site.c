@@ -25,6 +25,7 @@ struct ks_task *ks_task_new(struct ks_site_server *server, struct ks_http_reques
         struct ks_task *task = &server->tasks[i];
 
         if (task->state == KS_TASK_FREE) {
+            server->tasks_used = i >= server->tasks_used ? i + 1 : server->tasks_used;
             *task = (struct ks_task){.state = KS_TASK_ASKED, .request = request};
             ks_buf_init(&task->intent, KS_ENTRY_BYTES_MAX);
             ks_buf_init(&task->entry, KS_ENTRY_BYTES_MAX);
@@ -37,21 +38,24 @@ struct ks_task *ks_task_new(struct ks_site_server *server, struct ks_http_reques
     return NULL;
 }
 
-void ks_task_free(struct ks_task *task)
+void ks_task_free(struct ks_site_server *server, struct ks_task *task)
 {
     ks_buf_done(&task->intent);
     ks_buf_done(&task->entry);
     ks_buf_done(&task->record);
     task->state = KS_TASK_FREE;
+    while (server->tasks_used > 0 && server->tasks[server->tasks_used - 1].state == KS_TASK_FREE) {
+        server->tasks_used--;
+    }
 }
 
-void ks_task_fail(struct ks_task *task, enum ks_err err)
+void ks_task_fail(struct ks_site_server *server, struct ks_task *task, enum ks_err err)
 {
     if (task->request != NULL) {
         ks_http_reply_error(task->request, err, ks_err_detail());
         task->request = NULL;
     }
-    ks_task_free(task);
+    ks_task_free(server, task);
 }
 
 void ks_task_ask(struct ks_site_server *server, struct ks_task *task, uint16_t type,
@@ -68,7 +72,7 @@ void ks_task_ask(struct ks_site_server *server, struct ks_task *task, uint16_t t
 
 struct ks_task *ks_task_find_job(struct ks_site_server *server, const char *job_id)
 {
-    for (size_t i = 0; i < KS_SITE_PENDING_MAX; i++) {
+    for (size_t i = 0; i < server->tasks_used; i++) {
         struct ks_task *task = &server->tasks[i];
 
         if (task->state >= KS_TASK_INTENT && strcmp(task->job.id, job_id) == 0) {
@@ -81,7 +85,7 @@ struct ks_task *ks_task_find_job(struct ks_site_server *server, const char *job_
 struct ks_task *ks_task_find_idempotency(struct ks_site_server *server, const char *device,
                                          const char *idempotency)
 {
-    for (size_t i = 0; i < KS_SITE_PENDING_MAX; i++) {
+    for (size_t i = 0; i < server->tasks_used; i++) {
         struct ks_task *task = &server->tasks[i];
 
         if (task->state != KS_TASK_FREE && strcmp(task->job.idempotency, idempotency) == 0 &&
@@ -190,7 +194,7 @@ static void after_commit(struct ks_site_server *server, struct ks_task *task)
         }
     } else if (task->failure != KS_OK) {
         ks_api_job_ended(server, task);
-        ks_task_free(task);
+        ks_task_free(server, task);
     } else {
         task->committed_us = ks_clock_monotonic_us();
         task->state = KS_TASK_CHECKPOINT;
@@ -219,7 +223,7 @@ static enum ks_err commit(struct ks_site_server *server)
     size_t count = 0;
     uint64_t first = 0;
 
-    for (size_t i = 0; i < KS_SITE_PENDING_MAX && count < COMMIT_MAX; i++) {
+    for (size_t i = 0; i < server->tasks_used && count < COMMIT_MAX; i++) {
         struct ks_task *task = &server->tasks[i];
 
         if (task->state == KS_TASK_INTENT || task->state == KS_TASK_RESULT) {
@@ -299,13 +303,13 @@ static enum ks_err take_checkpoint(struct ks_site_server *server, struct ks_read
     server->signed_head = server->checkpoint_head;
     server->checkpoint_asked = false;
     server->checkpoint_unsaved = true;
-    for (size_t i = 0; i < KS_SITE_PENDING_MAX; i++) {
+    for (size_t i = 0; i < server->tasks_used; i++) {
         struct ks_task *task = &server->tasks[i];
 
         if (task->state == KS_TASK_CHECKPOINT && task->job.result_index < server->signed_head.size) {
             log_sealed(task);
             ks_api_job_ended(server, task);
-            ks_task_free(task);
+            ks_task_free(server, task);
         }
     }
 out:
@@ -314,7 +318,7 @@ out:
 
 static bool anybody_waits(const struct ks_site_server *server)
 {
-    for (size_t i = 0; i < KS_SITE_PENDING_MAX; i++) {
+    for (size_t i = 0; i < server->tasks_used; i++) {
         if (server->tasks[i].state == KS_TASK_CHECKPOINT) {
             return true;
         }
@@ -365,7 +369,7 @@ static enum ks_err take_answer(struct ks_site_server *server, const struct ks_fr
         KS_TRY(ks_fail_prefix(said, "the enclave refuses the checkpoint"));
         KS_TRY(take_checkpoint(server, &reader));
     }
-    for (size_t i = 0; frame->id != CHECKPOINT_ID && i < KS_SITE_PENDING_MAX; i++) {
+    for (size_t i = 0; frame->id != CHECKPOINT_ID && i < server->tasks_used; i++) {
         struct ks_task *task = &server->tasks[i];
 
         if (task->id == frame->id && (task->state == KS_TASK_ASKED || task->state == KS_TASK_RUNNING)) {
@@ -449,7 +453,7 @@ static bool finished(const struct ks_site_server *server)
     if (!__atomic_load_n(&server->stopping, __ATOMIC_SEQ_CST)) {
         return false;
     }
-    for (size_t i = 0; i < KS_SITE_PENDING_MAX; i++) {
+    for (size_t i = 0; i < server->tasks_used; i++) {
         if (server->tasks[i].state != KS_TASK_FREE) {
             return false;
         }
@@ -689,10 +693,9 @@ void ks_site_server_close(struct ks_site_server *server)
     if (server == NULL) {
         return;
     }
-    for (size_t i = 0; server->tasks != NULL && i < KS_SITE_PENDING_MAX; i++) {
-        if (server->tasks[i].state != KS_TASK_FREE) {
-            ks_task_fail(&server->tasks[i], ks_fail(KS_ERR_UNAVAILABLE, "the site is stopping"));
-        }
+    while (server->tasks_used > 0) { /* the last one in use; freeing it finds the next */
+        ks_task_fail(server, &server->tasks[server->tasks_used - 1],
+                     ks_fail(KS_ERR_UNAVAILABLE, "the site is stopping"));
     }
     ks_ledger_close(server->ledger);
     ks_tiles_memory_free(&server->tiles);

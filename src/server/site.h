@@ -75,6 +75,7 @@ struct ks_site_server {
     struct ks_head checkpoint_head; /* of the one that was asked for */
     bool checkpoint_unsaved;
     struct ks_task *tasks; /* KS_SITE_PENDING_MAX */
+    size_t tasks_used;     /* all at and above are free */
     uint32_t next_id;
     bool stopping;
 
@@ -106,9 +107,9 @@ void ks_api_job_accepted(struct ks_task *task);
 
 /* A task for REQUEST; NULL after answering 503 when too many wait. */
 struct ks_task *ks_task_new(struct ks_site_server *server, struct ks_http_request *request);
-void ks_task_free(struct ks_task *task);
+void ks_task_free(struct ks_site_server *server, struct ks_task *task);
 /* Answers the request with an error, if it still waits, and frees the task. */
-void ks_task_fail(struct ks_task *task, enum ks_err err);
+void ks_task_fail(struct ks_site_server *server, struct ks_task *task, enum ks_err err);
 /* Sends a frame of TYPE with PAYLOAD; STEP gets the answer. */
 void ks_task_ask(struct ks_site_server *server, struct ks_task *task, uint16_t type,
                  struct ks_bytes payload, ks_task_step step);

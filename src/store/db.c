@@ -3,6 +3,11 @@
 
 #include "store/db.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "base/buf.h"
 #include "base/sys.h"
 
@@ -113,8 +118,7 @@ out:
     return err;
 }
 
-/* --- opening
- * ------------------------------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------------------------ */
 
 static enum ks_err set_path(const struct ks_store_options *options, struct ks_db *db)
 {
@@ -241,6 +245,21 @@ out:
     return err;
 }
 
+/* Starts the WAL over, under a new salt. A crash may have left every frame of an unfinished
+ * commit in it but one. If the next commit then begins with that very frame, and only that
+ * frame reaches the disk, the older commit is valid after all, though it was seen to be absent.
+ */
+static enum ks_err start_wal_over(const struct ks_db *db)
+{
+    enum ks_err err = KS_OK;
+    int64_t busy = 0;
+
+    KS_TRY(ks_db_integer(db, "PRAGMA wal_checkpoint(TRUNCATE)", &busy));
+    KS_CHECK(busy == 0, KS_ERR_UNAVAILABLE, "%s: another process is reading it", db->path);
+out:
+    return err;
+}
+
 enum ks_err ks_db_open(const struct ks_store_options *options, enum ks_db_role role,
                        struct ks_db *out_db)
 {
@@ -266,8 +285,26 @@ enum ks_err ks_db_open(const struct ks_store_options *options, enum ks_db_role r
         if (fresh) {
             KS_TRY(ks_db_exec(out_db, schema, "create the schema"));
         }
+        KS_TRY(start_wal_over(out_db));
     }
 out:
+    return err;
+}
+
+enum ks_err ks_db_sync_dir(const struct ks_store_options *options)
+{
+    enum ks_err err = KS_OK;
+    int fd = -1;
+
+    if (options->vfs != NULL) {
+        KS_ASSERT(options->sync_dir != NULL);
+        return options->sync_dir(options->sync_dir_context);
+    }
+    fd = open(options->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    KS_CHECK(fd >= 0, KS_ERR_IO, "open '%s': %s", options->directory, strerror(errno));
+    KS_CHECK(fsync(fd) == 0, KS_ERR_IO, "sync '%s': %s", options->directory, strerror(errno));
+out:
+    ks_fd_close(&fd);
     return err;
 }
 
@@ -282,8 +319,7 @@ void ks_db_close(struct ks_db *db)
     db->path = NULL;
 }
 
-/* --- statements
- * ---------------------------------------------------------------------------------- */
+/* --- statements --------------------------------------------------------------------------- */
 
 enum ks_err ks_db_prepare(const struct ks_db *db, const char *const *sql, size_t count,
                           sqlite3_stmt **out_statements)

@@ -31,6 +31,10 @@ enum ks_db_role { KS_DB_WRITER, KS_DB_READER };
  * that a newer ketseal wrote. OUT_DB may be given to ks_db_close after a failure. */
 KS_MUST_CHECK enum ks_err ks_db_open(const struct ks_store_options *options,
                                      enum ks_db_role role, struct ks_db *out_db);
+/* Makes the names of the database and of its WAL durable. SQLite syncs the directory as well,
+ * but its unix VFS does not look at the result (unixSync in os_unix.c): a failure there would
+ * lose whole commits. */
+KS_MUST_CHECK enum ks_err ks_db_sync_dir(const struct ks_store_options *options);
 void ks_db_close(struct ks_db *db); /* statements have to be finalized before */
 
 /* Our code for SQLite's result CODE, with "PATH: WHAT: SQLite's own words" as the detail. */

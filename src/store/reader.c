@@ -63,8 +63,7 @@ static enum ks_err one_row(const struct ks_store_reader *reader, sqlite3_stmt *s
     return err;
 }
 
-/* --- entries
- * ------------------------------------------------------------------------------------- */
+/* --- entries ------------------------------------------------------------------------------ */
 
 enum ks_err ks_store_size(struct ks_store_reader *reader, uint64_t *out_size)
 {
@@ -127,8 +126,7 @@ enum ks_err ks_store_entry(struct ks_store_reader *reader, uint64_t index, struc
     return ks_store_entries(reader, index, 1, put_entry, out);
 }
 
-/* --- jobs
- * ---------------------------------------------------------------------------------------- */
+/* --- jobs --------------------------------------------------------------------------------- */
 
 enum ks_err ks_store_job_of_row(const struct ks_db *db, sqlite3_stmt *row,
                                 struct ks_store_job *out_job)

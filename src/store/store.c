@@ -67,8 +67,7 @@ const char *ks_job_state_name(enum ks_job_state state)
     return "unknown";
 }
 
-/* --- lifecycle
- * ----------------------------------------------------------------------------------- */
+/* --- lifecycle ---------------------------------------------------------------------------- */
 
 static enum ks_err read_size(struct ks_store *store, uint64_t *out_size)
 {
@@ -93,6 +92,8 @@ enum ks_err ks_store_open(const struct ks_store_options *options, struct ks_stor
     KS_TRY(ks_db_open(options, KS_DB_WRITER, &store->db));
     KS_TRY(ks_db_prepare(&store->db, statement_sql, STATEMENTS, store->statements));
     KS_TRY(read_size(store, &store->size));
+    /* By now the WAL is there, and it stays until the last connection closes. */
+    KS_TRY(ks_db_sync_dir(options));
     *out_store = store;
     store = NULL;
 out:
@@ -111,8 +112,7 @@ void ks_store_close(struct ks_store *store)
     ks_free(store);
 }
 
-/* --- transactions
- * -------------------------------------------------------------------------------- */
+/* --- transactions ------------------------------------------------------------------------- */
 
 /* SQLite has rolled back by itself after some errors; then there is nothing left to do. */
 static void roll_back(struct ks_store *store)
@@ -190,8 +190,7 @@ void ks_store_rollback(struct ks_store *store)
     }
 }
 
-/* --- entries
- * ------------------------------------------------------------------------------------- */
+/* --- entries ------------------------------------------------------------------------------ */
 
 enum ks_err ks_store_append(struct ks_store *store, struct ks_bytes entry,
                             const uint8_t leaf[32], uint64_t *out_index)
@@ -245,8 +244,7 @@ out:
     return err;
 }
 
-/* --- jobs
- * ---------------------------------------------------------------------------------------- */
+/* --- jobs --------------------------------------------------------------------------------- */
 
 static enum ks_err check_job(const struct ks_store *store, const struct ks_store_job *job)
 {

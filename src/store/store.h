@@ -29,6 +29,10 @@ struct ks_store_options {
     const char
         *directory;  /* created if absent, mode 0700 (with a VFS of its own: never touched) */
     const char *vfs; /* SQLite VFS name; NULL for the default: tests put a crashing one here */
+    /* With a VFS of its own: syncs its directory. Without one, the store does that by itself.
+     */
+    enum ks_err (*sync_dir)(void *context);
+    void *sync_dir_context;
     uint32_t wal_pages; /* pages in the WAL before it is folded into the database; 0: 1000 */
 };
 
@@ -59,8 +63,10 @@ KS_MUST_CHECK enum ks_err ks_store_open(const struct ks_store_options *options,
 void ks_store_close(
     struct ks_store *store); /* NULL is fine; an open transaction is rolled back */
 
-/* --- writing: one transaction is one group commit
- * ------------------------------------------------ */
+/* --- writing: one transaction is one group commit ----------------------------------------- */
+/* KS_ERR_CONFLICT when another process has appended to the ledger. Afterwards KS_ERR_CONFLICT,
+ * _NOT_FOUND, _LIMIT and _USAGE leave the transaction as it was; any other error has rolled it
+ * back, and only ks_store_commit (which then fails) or ks_store_rollback may follow. */
 KS_MUST_CHECK enum ks_err ks_store_begin(struct ks_store *store);
 /* Appends ENTRY at the next ledger index (gapless from 0), its leaf hash beside it. */
 KS_MUST_CHECK enum ks_err ks_store_append(struct ks_store *store, struct ks_bytes entry,
@@ -86,8 +92,7 @@ KS_MUST_CHECK enum ks_err ks_store_checkpoint_put(struct ks_store *store, uint64
 KS_MUST_CHECK enum ks_err ks_store_commit(struct ks_store *store);
 void ks_store_rollback(struct ks_store *store); /* without a transaction: nothing */
 
-/* --- reading: sees committed transactions only
- * --------------------------------------------------- */
+/* --- reading: sees committed transactions only -------------------------------------------- */
 KS_MUST_CHECK enum ks_err ks_store_reader_new(const struct ks_store_options *options,
                                               struct ks_store_reader **out_reader);
 void ks_store_reader_free(struct ks_store_reader *reader); /* NULL is fine */
@@ -95,7 +100,9 @@ KS_MUST_CHECK enum ks_err ks_store_size(struct ks_store_reader *reader, uint64_t
 /* Entry INDEX; KS_ERR_NOT_FOUND past the end. Appends to OUT. */
 KS_MUST_CHECK enum ks_err ks_store_entry(struct ks_store_reader *reader, uint64_t index,
                                          struct ks_buf *out);
-/* Calls VISIT for entries [first, first + count) in order, stopping at its first error. */
+/* Calls VISIT for entries [first, first + count) in order, stopping at its first error.
+ * KS_ERR_NOT_FOUND after the last one if there are fewer. VISIT must not read entries with the
+ * same reader. */
 typedef enum ks_err (*ks_store_visit)(void *context, uint64_t index, struct ks_bytes entry,
                                       const uint8_t leaf[32]);
 KS_MUST_CHECK enum ks_err ks_store_entries(struct ks_store_reader *reader, uint64_t first,

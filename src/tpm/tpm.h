@@ -22,8 +22,7 @@
 
 #define KS_TPM_TIMEOUT_MS 30000 /* for one command; slow chips need seconds for a self-test */
 
-/* --- descriptors (for the launcher)
- * -------------------------------------------------------------- */
+/* --- descriptors (for the launcher) --- */
 
 /* Opens a TPM character device, close-on-exec, non-blocking. *OUT_FD is the caller's.
  * KS_ERR_IO; KS_ERR_USAGE if PATH is no character device. */
@@ -32,16 +31,22 @@ KS_MUST_CHECK enum ks_err ks_tpm_open_device(const char *path, int *out_fd);
 /* Starts swtpm on STATE_DIR (created with mode 0700; KS_ERR_DENIED if it exists with other
  * rights or another owner; ',' in the path is refused, swtpm would read an option there). First
  * use makes a new TPM. The process inherits one end of a socketpair and stderr, nothing else,
- * has its own process group and ends when the last copy of *OUT_FD is closed. *OUT_FD
- * (close-on-exec) and the child *OUT_PID, to be waited for, are the caller's. PROGRAM NULL
- * means KS_SWTPM_PROGRAM. */
+ * has its own process group, ends when the last copy of *OUT_FD is closed, and is killed when
+ * the calling thread ends. Its messages go to KS_SWTPM_LOG in STATE_DIR, begun anew at each
+ * start: why a TPM with broken state ends at once stands there. *OUT_FD (close-on-exec) and the
+ * child *OUT_PID, for ks_tpm_stop_swtpm, are the caller's. PROGRAM NULL means KS_SWTPM_PROGRAM;
+ * KS_ERR_IO if it cannot be executed. */
 #define KS_SWTPM_LOG     "swtpm.log"
 #define KS_SWTPM_PROGRAM "/usr/bin/swtpm"
 KS_MUST_CHECK enum ks_err ks_tpm_start_swtpm(const char *program, const char *state_dir,
                                              int *out_fd, pid_t *out_pid);
 
-/* --- the TPM
- * ------------------------------------------------------------------------------------- */
+/* After the last copy of the descriptor is closed: waits for PID (<= 0 is fine) to end, and
+ * makes it. A swtpm (0.7.1) whose user was killed between command and answer never notices and
+ * keeps its state locked. Takes at most a few seconds. */
+void ks_tpm_stop_swtpm(pid_t pid);
+
+/* --- the TPM --- */
 struct ks_tpm;
 
 enum ks_tpm_kind {
@@ -51,10 +56,11 @@ enum ks_tpm_kind {
 
 /* Speaks over FD (socket or device) and asks the TPM who it is. On success FD belongs to the
  * new object; on failure it stays the caller's. Keys that an earlier, killed holder of the same
- * connection left loaded are flushed. TIMEOUT_MS 0 means KS_TPM_TIMEOUT_MS. The
- * library reads files (OpenSSL's configuration) up to the end of ks_tpm_ak_open: a sandbox
- * closes after that. Then only poll, read, write, sendto, clock_gettime, futex and memory calls
- * are made. */
+ * connection left loaded are flushed; but if it was killed between command and answer, the
+ * stream is out of step, which is KS_ERR_IO here: start another TPM process. TIMEOUT_MS 0 means
+ * KS_TPM_TIMEOUT_MS. The library reads files (OpenSSL's configuration) up to the end of
+ * ks_tpm_ak_open: a sandbox closes after that. Then only poll, read, write, sendto,
+ * clock_gettime, futex and memory calls are made. */
 KS_MUST_CHECK enum ks_err ks_tpm_open_fd(int fd, unsigned timeout_ms, struct ks_tpm **out_tpm);
 /* Flushes the key, closes the descriptor. NULL is fine. */
 void ks_tpm_close(struct ks_tpm *tpm);

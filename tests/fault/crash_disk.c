@@ -56,7 +56,7 @@ struct crash_disk {
     uint64_t steps_left; /* 0: not armed */
     uint64_t syncs_left; /* until one fails; 0: none will */
     uint64_t syncs[CRASH_SYNCS];
-    enum crash_sync ignored;
+    bool ignored[CRASH_SYNCS];
     bool down;
     bool full;
 };
@@ -71,6 +71,7 @@ const char *crash_sync_name(enum crash_sync place)
         [CRASH_SYNC_ROLLBACK] = "SQLite's rollback journal",
         [CRASH_SYNC_WAL_DIR] = "directory after the WAL's creation",
         [CRASH_SYNC_ROLLBACK_DIR] = "directory after the rollback journal's creation",
+        [CRASH_SYNC_STORE_DIR] = "directory at the store's opening",
         [CRASH_SYNC_APPEND] = "append",
         [CRASH_SYNC_REPLACE] = "replace",
         [CRASH_SYNC_DIR] = "directory",
@@ -93,8 +94,7 @@ uint64_t crash_random_below(struct crash_random *random, uint64_t bound)
     return crash_random_next(random) % bound;
 }
 
-/* --- files
- * --------------------------------------------------------------------------------------- */
+/* --- files -------------------------------------------------------------------------------- */
 
 static void set_len(struct ks_buf *bytes, uint64_t len)
 {
@@ -250,8 +250,7 @@ static void settle_file(struct crash_file *file)
     forget_writes(file);
 }
 
-/* --- the directory
- * ------------------------------------------------------------------------------- */
+/* --- the directory ------------------------------------------------------------------------ */
 
 /* Where NAME stands; the count when it is absent. */
 static size_t find(const struct directory *directory, const char *text)
@@ -360,8 +359,7 @@ static struct crash_file *file_new(struct crash_disk *disk)
     return file;
 }
 
-/* --- the disk
- * ------------------------------------------------------------------------------------ */
+/* --- the disk ----------------------------------------------------------------------------- */
 
 enum ks_err crash_disk_new(uint64_t seed, struct crash_disk **out_disk)
 {
@@ -396,7 +394,7 @@ bool crash_disk_is_down(const struct crash_disk *disk)
 
 void crash_disk_ignore(struct crash_disk *disk, enum crash_sync place)
 {
-    disk->ignored = place;
+    disk->ignored[place] = place != CRASH_SYNC_NONE;
 }
 
 uint64_t crash_disk_syncs(const struct crash_disk *disk, enum crash_sync place)
@@ -479,7 +477,7 @@ static enum ks_err sync_step(struct crash_disk *disk, enum crash_sync place, boo
             return ks_fail(KS_ERR_IO, "sync: injected failure");
         }
     }
-    *out_done = place != disk->ignored;
+    *out_done = !disk->ignored[place];
     return KS_OK;
 }
 

@@ -29,6 +29,7 @@ enum crash_sync {
     CRASH_SYNC_ROLLBACK,     /* SQLite: the rollback journal, at creation only */
     CRASH_SYNC_WAL_DIR,      /* SQLite: the directory, after it created the WAL */
     CRASH_SYNC_ROLLBACK_DIR, /* SQLite: the directory, after it created the rollback journal */
+    CRASH_SYNC_STORE_DIR,    /* the store: the directory, when it opens */
     CRASH_SYNC_APPEND,       /* ks_fs.sync */
     CRASH_SYNC_REPLACE,      /* the one inside ks_fs.write */
     CRASH_SYNC_DIR,          /* ks_fs.sync_dir */
@@ -56,7 +57,8 @@ bool crash_disk_is_down(const struct crash_disk *disk);
  * files must be closed. */
 void crash_disk_restart(struct crash_disk *disk);
 
-/* Syncs from PLACE do nothing and report success: as if the call were deleted. */
+/* Syncs from PLACE, too, do nothing and report success from now on: as if the call were
+ * deleted. */
 void crash_disk_ignore(struct crash_disk *disk, enum crash_sync place);
 /* How often a sync came from PLACE, ignored or not. */
 uint64_t crash_disk_syncs(const struct crash_disk *disk, enum crash_sync place);

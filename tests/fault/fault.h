@@ -3,8 +3,8 @@
 
 /* fault.h: makes one allocation of ks_calloc or ks_realloc fail. Only in builds with the meson
  * option 'fault' (a sanitizer build has it). One counter for all threads. */
-#ifndef KS_TESTS_FAULT_H
-#define KS_TESTS_FAULT_H
+#ifndef KS_TESTS_FAULT_FAULT_H
+#define KS_TESTS_FAULT_FAULT_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -16,7 +16,7 @@
 #include "fault/crash_fs.h"
 
 #define POINTS      12000 /* crash points */
-#define POINTS_EACH 8000 /* at most, until a missing sync is noticed */
+#define POINTS_EACH 8000  /* at most, until a missing sync is noticed */
 #define BATCHES_MAX 48
 #define KEYS_MAX    400 /* of a batch here */
 #define DEVICES     3
@@ -71,8 +71,7 @@ static void set_wrong(struct enclave *enclave, const char *what, uint64_t number
     }
 }
 
-/* --- the workload
- * -------------------------------------------------------------------------------- */
+/* --- the workload ------------------------------------------------------------------------- */
 
 static void add(struct enclave *enclave)
 {
@@ -129,8 +128,7 @@ static void spend(struct enclave *enclave)
     }
 }
 
-/* --- what has to hold after a crash
- * -------------------------------------------------------------- */
+/* --- what has to hold after a crash ------------------------------------------------------- */
 
 /* Asks for a key that must be there if USABLE, and right if it is. */
 static void check_key(struct enclave *enclave, const struct ks_key_batch *batch, uint32_t index,
@@ -187,8 +185,7 @@ static void verify(struct enclave *enclave)
     }
 }
 
-/* --- crashes
- * ------------------------------------------------------------------------------------- */
+/* --- crashes ------------------------------------------------------------------------------ */
 
 static void enclave_begin(struct enclave *enclave, uint64_t seed, enum crash_sync ignored)
 {

@@ -17,17 +17,19 @@
 #include "ledger/merkle.h"
 #include "store/store.h"
 
-#define POINTS      6000 /* crash points */
-#define POINTS_EACH 6000 /* at most, until a missing sync is noticed */
-#define ENTRIES_MAX 400
-#define JOBS_MAX    200
-#define CANDIDATES  3
-#define RECORD_MAX  9000 /* bytes: up to three pages */
-#define STEPS_RUN   160  /* a crash comes within these */
-#define STEPS_OPEN  24
-#define WHAT_MAX    1024
-#define WRONG_MAX   (WHAT_MAX + 64) /* with seed and step */
-#define DIRECTORY   "site"
+#define POINTS       5000  /* crash points */
+#define POINTS_EACH  30000 /* at most, until a missing sync is noticed */
+#define SEEDS_EACH   1000  /* of fresh stores, at most */
+#define STEPS_CREATE 24    /* more than the creation has */
+#define ENTRIES_MAX  400
+#define JOBS_MAX     200
+#define CANDIDATES   3
+#define RECORD_MAX   9000 /* bytes: up to three pages */
+#define STEPS_RUN    160  /* a crash comes within these */
+#define STEPS_OPEN   24
+#define WHAT_MAX     1024
+#define WRONG_MAX    (WHAT_MAX + 64) /* with seed and step */
+#define DIRECTORY    "site"
 
 struct entry {
     uint64_t salt; /* its bytes come from this */
@@ -80,8 +82,7 @@ static void fill(uint64_t salt, uint8_t *target, size_t len)
     }
 }
 
-/* --- the workload
- * -------------------------------------------------------------------------------- */
+/* --- the workload ------------------------------------------------------------------------- */
 
 static enum ks_err append(struct site *site, struct model *model, uint64_t *out_index)
 {
@@ -231,8 +232,7 @@ out:
     return err;
 }
 
-/* --- what has to hold after a crash
- * -------------------------------------------------------------- */
+/* --- what has to hold after a crash ------------------------------------------------------- */
 
 struct recovered {
     const struct model *model;
@@ -412,8 +412,7 @@ static void verify(struct site *site)
     ks_store_reader_free(reader);
 }
 
-/* --- crashes
- * ------------------------------------------------------------------------------------- */
+/* --- crashes ------------------------------------------------------------------------------ */
 
 static void site_begin(struct site *site, uint64_t seed, enum crash_sync ignored)
 {
@@ -422,12 +421,18 @@ static void site_begin(struct site *site, uint64_t seed, enum crash_sync ignored
     assert_int_equal(crash_disk_new(seed ^ 0x5eed, &site->disk), KS_OK);
     assert_int_equal(crash_vfs_new(site->disk, seed, &site->vfs), KS_OK);
     crash_disk_ignore(site->disk, ignored);
+    if (ignored == CRASH_SYNC_STORE_DIR) {
+        /* SQLite's own sync of the directory may fail without a word: here it always does. */
+        crash_disk_ignore(site->disk, CRASH_SYNC_WAL_DIR);
+    }
     root_of(&site->acked, 0, site->acked_root);
     site->options = (struct ks_store_options){
         .version = 1,
         .directory = DIRECTORY,
         .vfs = CRASH_VFS_NAME,
-        .wal_pages = (uint32_t)(4 + below(site, 40)),
+        .sync_dir = crash_vfs_sync_dir,
+        .sync_dir_context = site->disk,
+        .wal_pages = (uint32_t)(1 + below(site, below(site, 2) == 0 ? 4 : 40)),
     };
 }
 
@@ -487,7 +492,7 @@ static bool is_large(const struct site *site)
            site->acked.jobs_count > JOBS_MAX - 100;
 }
 
-/* Chains of crashes on one disk after another, until POINTS or the first thing that is wrong.
+/* Chains of crashes on one disk after another, until there were POINTS or something is wrong.
  */
 static bool crash_often(uint64_t seed, enum crash_sync ignored, unsigned points,
                         char *out_wrong, uint64_t *out_syncs)
@@ -528,50 +533,89 @@ static void test_chains_of_crashes(void **state)
     }
 }
 
-/* A fresh store, crashed at step 1, 2, 3, … of its creation and first transactions. */
+/* Fresh stores, crashed at step 1, 2, 3, … POINTS of their creation and first transactions,
+ * with each of SEEDS seeds; until something is wrong. */
+static bool crash_fresh(enum crash_sync ignored, uint64_t seeds, uint64_t points,
+                        char *out_wrong, uint64_t *out_syncs)
+{
+    static struct site site; /* large; one thread */
+    bool well = true;
+
+    *out_syncs = 0;
+    for (uint64_t run = 0; run < seeds * points && well; run++) {
+        const uint64_t seed = 1 + run / points;
+        const uint64_t point = 1 + run % points;
+
+        site_begin(&site, seed * 1000 + point, ignored);
+        crash_disk_arm(site.disk, point);
+        if (ks_store_open(&site.options, &site.store) == KS_OK) {
+            while (!crash_disk_is_down(site.disk)) {
+                (void)transact(&site); /* fails in the last one */
+            }
+        }
+        ks_store_close(site.store);
+        site.store = NULL;
+        (void)recover(&site);
+        *out_syncs += crash_disk_syncs(site.disk, ignored);
+        well = site.wrong[0] == '\0';
+        if (!well) {
+            (void)snprintf(out_wrong, WRONG_MAX, "seed %llu, point %llu: %s",
+                           (unsigned long long)seed, (unsigned long long)point, site.wrong);
+        }
+        site_end(&site);
+    }
+    return well;
+}
+
 static void test_every_step_of_a_fresh_store(void **state)
 {
     (void)state;
-    static struct site site;
+    char wrong[WRONG_MAX];
+    uint64_t syncs = 0;
 
-    for (uint64_t seed = 1; seed <= 8; seed++) {
-        for (uint64_t point = 1; point <= 120; point++) {
-            site_begin(&site, seed, CRASH_SYNC_NONE);
-            crash_disk_arm(site.disk, point);
-            if (ks_store_open(&site.options, &site.store) == KS_OK) {
-                while (!crash_disk_is_down(site.disk)) {
-                    (void)transact(&site); /* fails in the last one */
-                }
-            }
-            ks_store_close(site.store);
-            site.store = NULL;
-            (void)recover(&site);
-            if (site.wrong[0] != '\0') {
-                fail_msg("seed %llu, point %llu: %s", (unsigned long long)seed,
-                         (unsigned long long)point, site.wrong);
-            }
-            site_end(&site);
-        }
+    if (!crash_fresh(CRASH_SYNC_NONE, 8, 120, wrong, &syncs)) {
+        fail_msg("%s", wrong);
     }
+}
+
+/* SQLite's unix VFS does not say when its sync of the directory failed: the store's own
+ * suffices. */
+static void test_the_store_syncs_its_directory(void **state)
+{
+    (void)state;
+    char wrong[WRONG_MAX];
+    uint64_t syncs = 0;
+
+    if (!crash_often(3000, CRASH_SYNC_WAL_DIR, POINTS / 4, wrong, &syncs)) {
+        fail_msg("%s", wrong);
+    }
+    assert_true(syncs > 0);
 }
 
 static void test_every_sync_is_needed(void **state)
 {
     (void)state;
-    static const enum crash_sync places[] = {
-        CRASH_SYNC_DB,       CRASH_SYNC_WAL,     CRASH_SYNC_WAL_HEADER,
-        CRASH_SYNC_ROLLBACK, CRASH_SYNC_WAL_DIR, CRASH_SYNC_ROLLBACK_DIR,
+    static const struct {
+        enum crash_sync place;
+        bool at_creation;
+    } places[] = {
+        {CRASH_SYNC_DB, false},         {CRASH_SYNC_WAL, false},
+        {CRASH_SYNC_WAL_HEADER, false}, {CRASH_SYNC_STORE_DIR, false},
+        {CRASH_SYNC_ROLLBACK, true},    {CRASH_SYNC_ROLLBACK_DIR, true},
     };
 
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        const enum crash_sync place = places[i].place;
         char wrong[WRONG_MAX] = "";
         uint64_t syncs = 0;
-        const bool well = crash_often(2000, places[i], POINTS_EACH, wrong, &syncs);
+        const bool well = places[i].at_creation
+                              ? crash_fresh(place, SEEDS_EACH, STEPS_CREATE, wrong, &syncs)
+                              : crash_often(2000, place, POINTS_EACH, wrong, &syncs);
         assert_true(syncs > 0);
         if (well) {
-            fail_msg("nothing noticed without the sync of %s", crash_sync_name(places[i]));
+            fail_msg("nothing noticed without the sync of %s", crash_sync_name(place));
         }
-        print_message("without the sync of %s: %s\n", crash_sync_name(places[i]), wrong);
+        print_message("without the sync of %s: %s\n", crash_sync_name(place), wrong);
     }
 }
 
@@ -580,6 +624,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_step_of_a_fresh_store),
         cmocka_unit_test(test_chains_of_crashes),
+        cmocka_unit_test(test_the_store_syncs_its_directory),
         cmocka_unit_test(test_every_sync_is_needed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

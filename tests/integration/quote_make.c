@@ -6,7 +6,6 @@
  * ours. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 
 #include "base/sys.h"
 #include "tpm/tpm.h"
@@ -45,9 +44,7 @@ static enum ks_err make(const char *state_dir)
 out:
     ks_tpm_close(tpm);
     ks_fd_close(&fd);
-    if (pid > 0) {
-        (void)waitpid(pid, NULL, 0);
-    }
+    ks_tpm_stop_swtpm(pid);
     ks_buf_done(&ak);
     ks_buf_done(&attest);
     ks_buf_done(&signature);

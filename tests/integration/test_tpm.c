@@ -423,6 +423,72 @@ static void test_silent_tpm_runs_into_the_timeout(void **state)
     assert_int_equal(kill(machine->pid, SIGCONT), 0);
     /* The late answer must not be taken for the next one's. */
     assert_says(ks_tpm_random(machine->tpm, bytes, sizeof bytes), KS_ERR_IO, "TPM random");
+    ks_tpm_close(machine->tpm);
+    machine->tpm = NULL;
+    /* Its answer may find nobody, and then swtpm does not end by itself. */
+    ks_tpm_stop_swtpm(machine->pid);
+    assert_int_equal(kill(machine->pid, 0), -1);
+}
+
+/* Closed while it was busy, stopped, and its state is free for the next one. */
+static void test_stop_while_busy(void **state)
+{
+    struct machine *machine = *state;
+    const uint8_t command[] = {0x80, 0x01, 0,    0,    0, 12,
+                               0,    0,    0x01, 0x7b, 0, 32}; /* GetRandom */
+
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(kill(machine->pid, SIGSTOP), 0);
+        assert_ok(ks_fd_write(ks_tpm_fd(machine->tpm), KS_BYTES(command), "socket"));
+        ks_tpm_close(machine->tpm);
+        machine->tpm = NULL;
+        assert_int_equal(kill(machine->pid, SIGCONT), 0);
+        ks_tpm_stop_swtpm(machine->pid);
+        assert_int_equal(kill(machine->pid, 0), -1);
+        boot(machine);
+    }
+}
+
+/* A launcher that is killed takes its swtpm along, even one that would not notice. */
+static void test_parent_takes_it_along(void **state)
+{
+    char dir[64];
+    int report[2];
+    pid_t swtpm = 0;
+
+    (void)state;
+    new_dir(dir);
+    assert_int_equal(pipe2(report, O_CLOEXEC), 0);
+    pid_t parent = fork();
+    assert_true(parent >= 0);
+    if (parent == 0) {
+        int fd = -1;
+        bool done = ks_tpm_start_swtpm(NULL, dir, &fd, &swtpm) == KS_OK &&
+                    kill(swtpm, SIGSTOP) == 0 && /* it cannot see the socket close */
+                    write(report[1], &swtpm, sizeof swtpm) == sizeof swtpm;
+        (void)raise(done ? SIGKILL : SIGTERM);
+        _exit(1);
+    }
+    assert_int_equal(read(report[0], &swtpm, sizeof swtpm), sizeof swtpm);
+    assert_int_equal(waitpid(parent, NULL, 0), parent);
+    uint64_t start_us = ks_clock_monotonic_us();
+    char path[64];
+    /* An orphan's corpse may wait for a slow init: dead or gone are both fine. */
+    for (;;) {
+        char line[256] = {0};
+        assert_true(snprintf(path, sizeof path, "/proc/%d/stat", (int)swtpm) > 0);
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || read(fd, line, sizeof line - 1) <= 0 || strstr(line, ") Z") != NULL) {
+            ks_fd_close(&fd);
+            break;
+        }
+        ks_fd_close(&fd);
+        assert_true(ks_clock_monotonic_us() - start_us < EXIT_WAIT_US);
+        (void)usleep(1000);
+    }
+    (void)close(report[0]);
+    (void)close(report[1]);
+    remove_dir(dir);
 }
 
 /* Answers that no TPM gives, lying ready in the socket. */
@@ -620,8 +686,10 @@ int main(void)
         ON_TPM(test_killed_holders_leave_no_keys),
         ON_TPM(test_dead_tpm_is_an_error),
         ON_TPM(test_silent_tpm_runs_into_the_timeout),
+        ON_TPM(test_stop_while_busy),
         ON_TPM(test_child_inherits_nothing),
         ON_TPM(test_broken_state),
+        cmocka_unit_test(test_parent_takes_it_along),
         cmocka_unit_test(test_broken_answers),
         cmocka_unit_test(test_start_refusals),
         cmocka_unit_test(test_device_refusals),

@@ -1,9 +1,16 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* expect.h: what several unit tests need beside cmocka. Include after <cmocka.h>. */
-#ifndef KS_TESTS_EXPECT_H
-#define KS_TESTS_EXPECT_H
+/* expect.h: what several unit tests need beside cmocka. */
+#ifndef KS_TESTS_UNIT_EXPECT_H
+#define KS_TESTS_UNIT_EXPECT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 
 #include <fcntl.h>
 #include <signal.h>

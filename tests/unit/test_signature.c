@@ -126,37 +126,36 @@ static void accepts_an_independent_signer(void **state)
     }
 }
 
-/* One bit anywhere: only spellings without meaning may still pass (case of a field's name, or
- * of the host, or a field outside the signature). */
+/* One bit anywhere. What may still pass has no meaning: the case of a field's name or of the
+ * host, or the line of Content-Length, which frames the request but is not signed (the digest
+ * is). */
 static void refuses_each_flipped_bit_of_what_is_covered(void **state)
 {
     struct fixture fixture = fixture_of();
     struct ks_buf request;
+    size_t length_start = 0;
+    size_t length_end = 0;
     size_t passed = 0;
 
     (void)state;
     ks_buf_init(&request, 65536);
     read_vector("plain", &request);
+    length_end = ks_http_head_end(ks_buf_view(&request), 0) - 2;
+    length_start = length_end - strlen("Content-Length: 10\r\n");
     for (size_t bit = 0; bit < 8 * request.len; bit++) {
-        uint8_t old = request.data[bit / 8];
-        uint8_t flipped = old ^ (uint8_t)(1U << (bit % 8));
-        request.data[bit / 8] = flipped;
-        if (check_request(ks_buf_view(&request), KS_BYTES(fixture.key), CREATED) == KS_OK) {
-            bool case_only = (old ^ flipped) == 0x20;
-            bool length = bit / 8 > ks_http_head_end(ks_buf_view(&request), 0) - 8;
-            bool unknown = false; /* Content-Length with another name is an unsigned field */
-            struct ks_bytes rest = ks_bytes_of(request.data, request.len);
-            for (size_t i = bit / 8; i > 0 && rest.data[i] != '\n'; i--) {
-                unknown = rest.data[i - 1] == '\n';
-            }
-            assert_true(case_only || length || unknown);
+        size_t at = bit / 8;
+        uint8_t old = request.data[at];
+        request.data[at] = old ^ (uint8_t)(1U << (bit % 8));
+        if (check_request(ks_buf_view(&request), KS_BYTES(fixture.key), CREATED) == KS_OK &&
+            !(at >= length_start && at < length_end)) {
+            assert_int_equal(old ^ request.data[at], 0x20);
             passed++;
         }
-        request.data[bit / 8] = old;
+        request.data[at] = old;
     }
-    /* Names: 4 + 12 + 14 + 15 + 9 + 15 + 14 letters' case, host: 11; the rest are of
-     * Content-Length. */
-    assert_true(passed < 250);
+    /* host site.example content-type content-digest ketseal-channel Signature Signature-Input
+     */
+    assert_int_equal(passed, 4 + 11 + 11 + 13 + 14 + 9 + 14);
     ks_buf_done(&request);
 }
 

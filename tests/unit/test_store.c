@@ -132,8 +132,7 @@ static void run_sql(const struct fixture *fixture, const char *sql)
         }                                                                                      \
     } while (0)
 
-/* --- what is kept
- * -------------------------------------------------------------------------------- */
+/* --- what is kept ------------------------------------------------------------------------- */
 
 static void test_commits_are_seen_and_kept(void **state)
 {
@@ -236,8 +235,7 @@ static void test_entries_are_visited_in_order(void **state)
     assert_int_equal(ks_store_entries(fixture->reader, 10, 0, visit, &beyond), KS_OK);
 }
 
-/* --- jobs
- * ---------------------------------------------------------------------------------------- */
+/* --- jobs --------------------------------------------------------------------------------- */
 
 static void test_a_job_ends_once(void **state)
 {
@@ -396,8 +394,7 @@ static void test_a_checkpoint_is_never_replaced(void **state)
     ks_buf_done(&note);
 }
 
-/* --- what is refused
- * ----------------------------------------------------------------------------- */
+/* --- what is refused ---------------------------------------------------------------------- */
 
 static void test_a_reader_creates_nothing(void **state)
 {
@@ -528,14 +525,21 @@ static void test_a_gap_is_not_passed_over(void **state)
     assert_int_equal(visited.next, 2);
 }
 
-/* --- a disk in trouble
- * --------------------------------------------------------------------------- */
+/* --- a disk in trouble -------------------------------------------------------------------- */
+
+/* The context follows when there is a disk. */
+static struct ks_store_options crash_options(const char *directory)
+{
+    return (struct ks_store_options){.version = 1,
+                                     .directory = directory,
+                                     .vfs = CRASH_VFS_NAME,
+                                     .sync_dir = crash_vfs_sync_dir};
+}
 
 static void test_a_full_disk_rolls_back(void **state)
 {
     (void)state;
-    const struct ks_store_options options = {
-        .version = 1, .directory = "full", .vfs = CRASH_VFS_NAME};
+    struct ks_store_options options = crash_options("full");
     struct crash_disk *disk = NULL;
     struct crash_vfs *vfs = NULL;
     struct ks_store *store = NULL;
@@ -543,6 +547,7 @@ static void test_a_full_disk_rolls_back(void **state)
 
     assert_int_equal(crash_disk_new(1, &disk), KS_OK);
     assert_int_equal(crash_vfs_new(disk, 1, &vfs), KS_OK);
+    options.sync_dir_context = disk;
     assert_int_equal(ks_store_open(&options, &store), KS_OK);
     assert_int_equal(ks_store_reader_new(&options, &reader), KS_OK);
     accept(store, 1);
@@ -572,8 +577,7 @@ static void test_a_full_disk_rolls_back(void **state)
 static void test_a_transaction_that_failed_midway_cannot_be_committed(void **state)
 {
     (void)state;
-    const struct ks_store_options options = {
-        .version = 1, .directory = "full", .vfs = CRASH_VFS_NAME};
+    struct ks_store_options options = crash_options("full");
     const size_t record_len = 16 * 1024 * 1024;
     uint8_t *record = ks_calloc(record_len, 1);
     struct crash_disk *disk = NULL;
@@ -583,6 +587,7 @@ static void test_a_transaction_that_failed_midway_cannot_be_committed(void **sta
     assert_non_null(record);
     assert_int_equal(crash_disk_new(1, &disk), KS_OK);
     assert_int_equal(crash_vfs_new(disk, 1, &vfs), KS_OK);
+    options.sync_dir_context = disk;
     assert_int_equal(ks_store_open(&options, &store), KS_OK);
     accept(store, 1);
     crash_disk_set_full(disk, true);
@@ -605,8 +610,7 @@ static void test_a_transaction_that_failed_midway_cannot_be_committed(void **sta
 static void test_a_failed_sync_is_no_commit(void **state)
 {
     (void)state;
-    const struct ks_store_options options = {
-        .version = 1, .directory = "sync", .vfs = CRASH_VFS_NAME};
+    struct ks_store_options options = crash_options("sync");
     struct crash_disk *disk = NULL;
     struct crash_vfs *vfs = NULL;
     struct ks_store *store = NULL;
@@ -614,6 +618,7 @@ static void test_a_failed_sync_is_no_commit(void **state)
 
     assert_int_equal(crash_disk_new(1, &disk), KS_OK);
     assert_int_equal(crash_vfs_new(disk, 1, &vfs), KS_OK);
+    options.sync_dir_context = disk;
     assert_int_equal(ks_store_open(&options, &store), KS_OK);
     assert_int_equal(ks_store_reader_new(&options, &reader), KS_OK);
     crash_disk_fail_sync(disk, 1);

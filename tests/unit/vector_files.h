@@ -6,6 +6,13 @@
 #ifndef KS_TESTS_UNIT_VECTOR_FILES_H
 #define KS_TESTS_UNIT_VECTOR_FILES_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>

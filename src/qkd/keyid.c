@@ -1,13 +1,12 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* The names and the derivation of one-time keys: what both ends share. */
+#include "qkd/keyid.h"
 
 #include <stdio.h>
 
 #include "base/text.h"
 #include "crypto/digest.h"
-#include "enclave/journal.h"
 
 #define HEX_LEN 16 /* characters of a u64 */
 #define LABEL   "ketseal/one-time-key/1"
@@ -68,7 +67,7 @@ enum ks_err ks_key_id_parse(struct ks_bytes text, uint64_t *out_instance, uint64
              text.len);
     KS_TRY(read_hex(&reader, &instance));
     KS_TRY(read_hex(&reader, &number));
-    KS_TRY(ks_text_u64(reader.rest, KS_JOURNAL_KEYS_MAX - 1, &index));
+    KS_TRY(ks_text_u64(reader.rest, KS_KEY_BATCH_MAX - 1, &index));
     *out_instance = instance;
     *out_number = number;
     *out_index = (uint32_t)index;

@@ -1,0 +1,20 @@
+#!/bin/sh
+# SPDX-FileCopyrightText: The ketseal authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# All benches of this machine, one after the other; each line is one JSON object.
+#
+#   bench/run.sh [BUILD_DIRECTORY]
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+build=$(cd "${1:-build/release}" && pwd)
+work=$(mktemp -d "${TMPDIR:-/tmp}/ketseal-bench.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+
+"$build/bench/bench_tls"
+mkdir -m 700 "$work/tpm"
+"$build/bench/bench_store" "$work/store"
+"$build/bench/bench_tpm" "$work/tpm"
+"$here/jobs.sh" "$build"

@@ -1,0 +1,98 @@
+#!/bin/bash
+# SPDX-FileCopyrightText: The ketseal authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Verifies a bundle with none of ketseal's code: OpenSSL >= 3.5, jq, tpm2-tools. Exit code 0 yes, 1 no.
+#   examples/verify-by-hand.sh POLICY BUNDLE          (OPENSSL=… names another openssl)
+# docs/formats/record.md says what is hashed and signed; `jq -cS` is canonical for what bundles hold.
+set -euo pipefail
+policy=$1 bundle=$2 ssl=${OPENSSL:-openssl} dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+no() { echo "refused: $*"; exit 1; }
+get() { jq -er "$2" "$1"; }; json() { jq -cSj "$2" "$1"; }
+sha() { sha256sum | cut -c1-64; }; unhex() { xxd -r -p; }; u64() { printf '%016x' "$1"; }
+same() { [ "$1" = "$2" ] || no "$3"; }
+# RFC 9162 §2.1.3.2: LEAF INDEX SIZE PATH… gives the root
+walk() {
+    local hash=$1 node=$2 last=$(($3 - 1)) next
+    shift 3; while [ "$last" -gt 0 ]; do
+        if [ $((node & 1)) = 1 ]; then
+            next=${1:?}; shift; hash=$( (printf 01; printf %s "$next$hash") | unhex | sha)
+        elif [ "$node" -lt "$last" ]; then
+            next=${1:?}; shift; hash=$( (printf 01; printf %s "$hash$next") | unhex | sha)
+        fi
+        node=$((node >> 1)) last=$((last >> 1))
+    done
+    [ $# = 0 ] && echo "$hash"
+}
+leaf() { (printf '\0'; cat) | sha; }
+# PREFIX of the SubjectPublicKeyInfo, KEY in base64, MESSAGE file, SIGNATURE file, [CONTEXT]
+signed() {
+    { printf %s "$1" | unhex; base64 -d <<<"$2"; } >"$dir/spki"
+    "$ssl" pkeyutl -verify -rawin -pubin -keyform DER -inkey "$dir/spki" -in "$3" -sigfile "$4" \
+        ${5:+-pkeyopt context-string:"$5"} >/dev/null 2>&1 || no "$6"
+}
+ed=302a300506032b6570032100
+dsa44=30820532300b06096086480165030403110382052100 dsa65=308207b2300b0609608648016503040312038207a100
+
+same "$(head -c -1 "$bundle" | sha)" "$(json "$bundle" . | sha)" "not canonical"
+same "$(tail -c 1 "$bundle" | xxd -p)" 0a "does not end with a newline"
+# --- signatures over core and evidence
+H=$(json "$bundle" .record.core | sha) E=$(json "$bundle" .record.evidence | sha)
+(printf 'ketseal/record/1\n'; unhex <<<"$H$E") | sha | unhex >"$dir/D"
+for alg in ed25519 ml-dsa-65; do get "$bundle" ".record.signatures[\"$alg\"]" | base64 -d >"$dir/$alg"; done
+signed $ed "$(get "$policy" .site.ed25519)" "$dir/D" "$dir/ed25519" "" "Ed25519 signature"
+signed $dsa65 "$(get "$policy" '.site["ml-dsa-65"]')" "$dir/D" "$dir/ml-dsa-65" ketseal/record/1 "ML-DSA-65 signature"
+# --- the request: certificate, submission, what it asked for
+get "$policy" .root >"$dir/root.pem"
+get "$bundle" .record.evidence.device_certificate | base64 -d | "$ssl" x509 -inform DER >"$dir/device.pem"
+"$ssl" verify -attime "$(date -d "$(get "$bundle" .record.core.record.created_at)" +%s)" -purpose sslclient \
+    -CAfile "$dir/root.pem" "$dir/device.pem" >/dev/null 2>&1 || no "device certificate"
+"$ssl" x509 -in "$dir/device.pem" -noout -pubkey >"$dir/device.pub"
+json "$bundle" .record.evidence.submission >"$dir/submission"
+get "$bundle" .record.evidence.signature | base64 -d >"$dir/submission.sig"
+"$ssl" pkeyutl -verify -rawin -pubin -inkey "$dir/device.pub" -in "$dir/submission" -sigfile "$dir/submission.sig" \
+    -pkeyopt context-string:ketseal/submission/1 >/dev/null 2>&1 || no "submission signature"
+same "$(sha <"$dir/submission")" "$(get "$bundle" .record.core.request.submission)" "another submission"
+same "$(sha <"$dir/submission.sig")" "$(get "$bundle" .record.core.request.submission_signature)" "its signature"
+same "$(json "$bundle" .record.evidence.job | sha)" "$(get "$bundle" .record.core.request.job)" "another job"
+same "$(json "$bundle" '.record.evidence.submission|[.job,.device,.counter,.key_id,.channel]')" \
+    "$(json "$bundle" '.record.core.request|[.job,.device,.counter,.key_id,.channel]')" "the request's binding"
+same "$(json "$bundle" .record.core.execution.result_summary | sha)" \
+    "$(get "$bundle" .record.core.execution.result_digest)" "the result's digest"
+same "$(get "$bundle" '[.record.core.execution.result_summary[]]|add')" "$(get "$bundle" .record.core.workload.shots)" "shots"
+# --- the TPM: signature, binding to H, what was launched
+q=.record.evidence.quote
+get "$bundle" $q.attest | base64 -d >"$dir/attest"; get "$bundle" $q.signature | base64 -d >"$dir/quote.sig"
+mapfile -t path < <(jq -r "$q.path[]" "$bundle")
+root=$(walk "$(unhex <<<"$H" | leaf)" "$(get "$bundle" $q.index)" "$(get "$bundle" $q.size)" "${path[@]}") || no "quote path"
+extra=$( (printf 'ketseal/quote/1\n'; unhex <<<"$(u64 "$(get "$bundle" $q.size)")$root") | sha)
+get "$policy" .site.ak | base64 -d >"$dir/ak.tpmt"
+tpm2_print -t TPMT_PUBLIC -f pem "$dir/ak.tpmt" >"$dir/ak.pem" 2>/dev/null || no "attestation key"
+tpm2_checkquote -u "$dir/ak.pem" -m "$dir/attest" -s "$dir/quote.sig" -g sha256 -q "$extra" >/dev/null 2>&1 || no "quote"
+same "$(json "$bundle" .record.evidence.event_log)" "$(json "$policy" .site.event_log)" "another launch"
+pcr=$(get "$policy" .site.event_log.initial)
+for digest in $(jq -r '.site.event_log.events[].digest' "$policy"); do pcr=$(unhex <<<"$pcr$digest" | sha); done
+same "$(unhex <<<"$pcr" | sha)" "$(tail -c 32 "$dir/attest" | xxd -p -c 64)" "PCR 14"
+# --- the ledger: both notes of the checkpoint, the record's entry
+get "$bundle" .ledger.checkpoint >"$dir/note"; head -n 3 "$dir/note" >"$dir/body"
+{ read -r origin; read -r size; read -r tree; } <"$dir/body"
+same "$origin" "$(get "$policy" .site.origin)" "another ledger"
+sed -n 5p "$dir/note" | cut -d' ' -f3 | base64 -d | tail -c +5 >"$dir/note.ed"
+signed $ed "$(get "$policy" '.site["note-ed25519"]')" "$dir/body" "$dir/note.ed" "" "checkpoint, Ed25519"
+sed -n 6p "$dir/note" | cut -d' ' -f3 | base64 -d | tail -c +5 >"$dir/note.dsa"
+{ printf 'subtree/v1\n\0'; printf "\\x$(printf %02x ${#origin})%s" "$origin"; head -c 8 "$dir/note.dsa"
+    printf "\\x$(printf %02x ${#origin})%s" "$origin"; unhex <<<"$(u64 0)$(u64 "$size")"; base64 -d <<<"$tree"; } >"$dir/subtree"
+tail -c +9 "$dir/note.dsa" >"$dir/note.sig"
+signed $dsa44 "$(get "$policy" '.site["note-ml-dsa-44"]')" "$dir/subtree" "$dir/note.sig" "" "checkpoint, ML-DSA-44"
+entry=$(jq -cSj --arg E "$E" --arg H "$H" --arg S "$(json "$bundle" .record.signatures | sha)" '.record.core |
+    {counter: .request.counter, device: .request.device, evidence: $E, intent: .ledger.intent, kind: "record",
+     record: $H, schema: "ketseal.entry/1", signatures: $S}' "$bundle")
+mapfile -t path < <(jq -r '.ledger.path[]' "$bundle")
+tree=$(base64 -d <<<"$tree" | xxd -p -c 64)
+same "$(walk "$(printf %s "$entry" | leaf)" "$(get "$bundle" .ledger.index)" "$size" "${path[@]}")" "$tree" "inclusion"
+intent=$(json "$bundle" '.record.core | {counter: .request.counter, device: .request.device, job: .request.job,
+    kind: "intent", schema: "ketseal.entry/1", submission: .request.submission}')
+mapfile -t path < <(jq -r '.ledger.intent_path[]' "$bundle")
+same "$(walk "$(printf %s "$intent" | leaf)" "$(get "$bundle" .record.core.ledger.intent)" "$size" "${path[@]}")" "$tree" "intent"
+echo "accepted: record $(get "$bundle" .record.core.record.record_id), ledger index $(get "$bundle" .ledger.index)"

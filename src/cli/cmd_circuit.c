@@ -1,0 +1,280 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* circuit check, circuit show, circuit simulate: circuits without any site. */
+
+#include <string.h>
+
+#include "base/pool.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "cli/simulate.h"
+
+/* Ten million shots may give as many outcomes of up to 1,024 bits. */
+#define COUNTS_TEXT_MAX ((size_t)16 << 30)
+
+/* --- check
+ * -------------------------------------------------------------------------------------------
+ */
+
+static const char *shown_name(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
+static enum ks_err parse_file(const char *path, struct ks_circuit **out_circuit)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf source;
+    struct ks_job_spec job = {.version = 1};
+
+    ks_buf_init(&source, KS_PROGRAM_MAX_BYTES);
+    KS_TRY(ks_file_read(path, KS_PROGRAM_MAX_BYTES, &source));
+    job.qasm = (const char *)source.data;
+    job.qasm_len = source.len;
+    KS_TRY(ks_cli_circuit(&job, shown_name(path), out_circuit));
+out:
+    ks_buf_done(&source);
+    return err;
+}
+
+/* "64 B", "16.5 MiB". */
+static void memory_text(uint64_t bytes, char target[32])
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    uint64_t tenths = 0;
+    size_t unit = 0;
+
+    if (bytes == UINT64_MAX) {
+        (void)snprintf(target, 32, "over 8 EiB");
+        return;
+    }
+    while (bytes >> (10 * unit) >= 1024) {
+        unit++;
+    }
+    if (unit == 0) {
+        (void)snprintf(target, 32, "%llu B", (unsigned long long)bytes);
+        return;
+    }
+    tenths = ((bytes >> (10 * (unit - 1))) * 10 + 1023) / 1024;
+    (void)snprintf(target, 32, "%llu.%llu %s", (unsigned long long)(tenths / 10),
+                   (unsigned long long)(tenths % 10), units[unit]);
+}
+
+static void put_facts(const char *path, const struct ks_circuit *circuit, uint64_t memory,
+                      struct ks_json_writer *writer)
+{
+    ks_json_put_object(writer);
+    ks_json_member_u64(writer, "clbits", ks_circuit_clbits(circuit));
+    ks_json_member_u64(writer, "depth", ks_circuit_depth(circuit));
+    ks_json_member_text(writer, "file", path);
+    if (memory <= KS_JSON_INTEGER_MAX) { /* absent: more than any machine has */
+        ks_json_member_u64(writer, "memory_bytes", memory);
+    }
+    ks_json_member_u64(writer, "operations", ks_circuit_ops(circuit));
+    ks_json_member_u64(writer, "qubits", ks_circuit_qubits(circuit));
+    ks_json_put_end(writer);
+}
+
+static void print_facts(const char *path, const struct ks_circuit *circuit, uint64_t memory)
+{
+    char text[32];
+
+    memory_text(memory, text);
+    ks_cli_print("%s: %u qubits, %u clbits, %llu operations, depth %u, %s\n", shown_name(path),
+                 ks_circuit_qubits(circuit), ks_circuit_clbits(circuit),
+                 (unsigned long long)ks_circuit_ops(circuit), ks_circuit_depth(circuit), text);
+}
+
+static void put_failure(const char *path, enum ks_err failure, struct ks_json_writer *writer)
+{
+    ks_json_put_object(writer);
+    ks_json_member_text(writer, "detail", ks_err_detail());
+    ks_json_member_text(writer, "error", ks_err_name(failure));
+    ks_json_member_text(writer, "file", path);
+    ks_json_put_end(writer);
+}
+
+static void check_file(struct ks_cli *cli, const char *path, enum ks_precision precision,
+                       struct ks_json_writer *writer, enum ks_err *failure)
+{
+    struct ks_circuit *circuit = NULL;
+    enum ks_err err = parse_file(path, &circuit);
+    uint64_t memory = err == KS_OK ? ks_simulate_memory(circuit, precision) : 0;
+
+    if (err != KS_OK) {
+        *failure = err;
+        cli->answered = true;
+    }
+    if (cli->json && err == KS_OK) {
+        put_facts(path, circuit, memory, writer);
+    } else if (cli->json) {
+        put_failure(path, err, writer);
+    } else if (err == KS_OK) {
+        print_facts(path, circuit, memory);
+    } else {
+        ks_cli_report(cli, err);
+    }
+    ks_circuit_free(circuit);
+}
+
+/* Every file is looked at; the exit code is that of the last failure. */
+enum ks_err ks_command_circuit_check(struct ks_cli *cli)
+{
+    enum ks_err err = KS_OK;
+    enum ks_err failure = KS_OK;
+    enum ks_precision precision = KS_PRECISION_DOUBLE;
+    struct ks_buf out;
+    struct ks_json_writer writer = ks_json_writer_of(&out);
+
+    ks_buf_init(&out, 64 * 1024 * 1024);
+    KS_TRY(ks_cli_precision(cli, &precision));
+    ks_json_put_object(&writer);
+    ks_json_put_key(&writer, "circuits");
+    ks_json_put_array(&writer);
+    for (unsigned i = 0; i < cli->operand_count; i++) {
+        check_file(cli, cli->operands[i], precision, &writer, &failure);
+    }
+    ks_json_put_end(&writer);
+    ks_json_member_text(&writer, "schema", "ketseal.circuit-check/1");
+    ks_json_put_end(&writer);
+    if (cli->json) {
+        KS_TRY(ks_cli_print_json(&out));
+    }
+    err = failure;
+out:
+    ks_buf_done(&out);
+    return err;
+}
+
+/* --- show
+ * --------------------------------------------------------------------------------------------
+ */
+
+static const char *input_of(const struct ks_cli *cli)
+{
+    return cli->operand_count > 0 ? cli->operands[0] : NULL;
+}
+
+enum ks_err ks_command_circuit_show(struct ks_cli *cli)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf source;
+    struct ks_buf text;
+    struct ks_buf out;
+    struct ks_json_writer writer = ks_json_writer_of(&out);
+    struct ks_job_spec job = {.version = 1};
+    struct ks_circuit *circuit = NULL;
+    uint8_t hash[32];
+
+    ks_buf_init(&source, KS_PROGRAM_MAX_BYTES);
+    ks_buf_init(&text, KS_CIRCUIT_TEXT_MAX);
+    ks_buf_init(&out, 2 * KS_CIRCUIT_TEXT_MAX);
+    KS_TRY(ks_cli_program(cli, &source, &job));
+    KS_TRY(ks_cli_number(cli, "seed", KS_JSON_INTEGER_MAX, &job.template_seed));
+    KS_TRY(ks_cli_circuit(&job, ks_cli_job_name(cli), &circuit));
+    KS_TRY(ks_cli_circuit_text(circuit, &text, hash));
+    if (cli->json) {
+        ks_json_put_object(&writer);
+        ks_json_member_hex(&writer, "circuit_hash", KS_BYTES(hash));
+        ks_json_member_string(&writer, "qasm", ks_buf_view(&text));
+        ks_json_member_text(&writer, "schema", "ketseal.circuit/1");
+        ks_json_put_end(&writer);
+        ks_buf_put_text(&out, "\n");
+        KS_TRY(ks_buf_check(&out));
+    }
+    KS_TRY(ks_cli_output(ks_cli_text(cli, "out"), input_of(cli),
+                         ks_buf_view(cli->json ? &out : &text)));
+out:
+    ks_circuit_free(circuit);
+    ks_buf_done(&source);
+    ks_buf_done(&text);
+    ks_buf_done(&out);
+    return err;
+}
+
+/* --- simulate
+ * ---------------------------------------------------------------------------------------- */
+
+static enum ks_err put_simulation(const struct ks_circuit *circuit,
+                                  const struct ks_simulate_spec *spec,
+                                  const struct ks_counts *counts, struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+    struct ks_json_writer writer = ks_json_writer_of(out);
+    struct ks_buf text;
+    uint8_t hash[32];
+
+    ks_buf_init(&text, KS_CIRCUIT_TEXT_MAX);
+    KS_TRY(ks_cli_circuit_text(circuit, &text, hash));
+    ks_json_put_object(&writer);
+    ks_json_member_hex(&writer, "circuit_hash", KS_BYTES(hash));
+    ks_json_put_key(&writer, "counts");
+    ks_cli_counts_put(counts, &writer);
+    ks_json_member_text(&writer, "kernels", ks_cli_kernels(spec));
+    ks_json_member_u64(&writer, "numerics", KS_NUMERICS);
+    ks_json_member_text(&writer, "precision",
+                        spec->precision == KS_PRECISION_SINGLE ? "single" : "double");
+    ks_json_member_text(&writer, "schema", "ketseal.simulate/1");
+    ks_json_member_u64(&writer, "seed", spec->seed);
+    ks_json_member_u64(&writer, "shots", spec->shots);
+    ks_json_put_end(&writer);
+    ks_buf_put_text(out, "\n");
+    KS_TRY(ks_buf_check(out));
+out:
+    ks_buf_done(&text);
+    return err;
+}
+
+static enum ks_err put_lines(const struct ks_counts *counts, struct ks_buf *out)
+{
+    for (size_t i = 0; i < ks_counts_size(counts); i++) {
+        ks_buf_put_text(out, ks_counts_outcome(counts, i));
+        ks_buf_put_format(out, " %llu\n", (unsigned long long)ks_counts_count(counts, i));
+    }
+    return ks_buf_check(out);
+}
+
+static enum ks_err simulate(const struct ks_cli *cli, const struct ks_job_spec *job,
+                            struct ks_simulate_spec *spec)
+{
+    enum ks_err err = KS_OK;
+    struct ks_circuit *circuit = NULL;
+    struct ks_counts *counts = NULL;
+    struct ks_buf out;
+
+    ks_buf_init(&out, COUNTS_TEXT_MAX);
+    spec->shots = job->shots;
+    spec->seed = job->seed;
+    spec->precision = job->single_precision ? KS_PRECISION_SINGLE : KS_PRECISION_DOUBLE;
+    KS_TRY(ks_cli_circuit(job, ks_cli_job_name(cli), &circuit));
+    ks_cli_progress(cli, "simulating %u qubits, %llu operations, %llu shots (%s)",
+                    ks_circuit_qubits(circuit), (unsigned long long)ks_circuit_ops(circuit),
+                    (unsigned long long)spec->shots, ks_cli_kernels(spec));
+    KS_TRY(ks_fail_prefix(ks_simulate(circuit, spec, &counts), "%s", ks_cli_job_name(cli)));
+    KS_TRY(cli->json ? put_simulation(circuit, spec, counts, &out) : put_lines(counts, &out));
+    KS_TRY(ks_cli_output(ks_cli_text(cli, "out"), input_of(cli), ks_buf_view(&out)));
+out:
+    ks_circuit_free(circuit);
+    ks_counts_free(counts);
+    ks_buf_done(&out);
+    return err;
+}
+
+enum ks_err ks_command_circuit_simulate(struct ks_cli *cli)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf source;
+    struct ks_job_spec job = {.version = 1};
+    struct ks_pool *pool = NULL;
+    struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
+
+    ks_buf_init(&source, KS_PROGRAM_MAX_BYTES);
+    KS_TRY(ks_cli_job(cli, &source, &job));
+    KS_TRY(ks_cli_simulation(cli, &pool, &spec));
+    KS_TRY(simulate(cli, &job, &spec));
+out:
+    ks_pool_free(pool);
+    ks_buf_done(&source);
+    return err;
+}

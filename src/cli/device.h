@@ -1,0 +1,42 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* device.h: what the commands of a device share: its directory, and what to run. */
+#ifndef KS_CLI_DEVICE_H
+#define KS_CLI_DEVICE_H
+
+#include "cli/cli.h"
+#include "ketseal/circuit.h"
+#include "ketseal/client.h"
+#include "record/site.h"
+
+#define KS_PROGRAM_MAX_BYTES (8 * 1024 * 1024)
+
+/* Opens the client of --device and --url. */
+KS_MUST_CHECK enum ks_err ks_cli_client(const struct ks_cli *cli,
+                                        struct ks_client **out_client);
+
+/* The file NAME of --device. */
+KS_MUST_CHECK enum ks_err ks_cli_device_file(const struct ks_cli *cli, const char *name,
+                                             size_t len_max, struct ks_buf *out);
+/* The pinned site of --device: its site.json. */
+KS_MUST_CHECK enum ks_err ks_cli_site(const struct ks_cli *cli, struct ks_site *out_site);
+
+/* The program alone: the operand FILE ("-": standard input), read into SOURCE, or --template
+ * with
+ * --qubits and --depth; the template's seed is the caller's matter. */
+KS_MUST_CHECK enum ks_err ks_cli_program(const struct ks_cli *cli, struct ks_buf *source,
+                                         struct ks_job_spec *job);
+/* The program: the operand FILE ("-": standard input), read into SOURCE, or --template; and
+ * --shots,
+ * --seed, --precision. JOB borrows from CLI and SOURCE. A seed that was not given is drawn and
+ * shown. */
+KS_MUST_CHECK enum ks_err ks_cli_job(const struct ks_cli *cli, struct ks_buf *source,
+                                     struct ks_job_spec *out_job);
+/* --precision. */
+KS_MUST_CHECK enum ks_err ks_cli_precision(const struct ks_cli *cli,
+                                           enum ks_precision *out_precision);
+/* The name to put before errors of the program: the file's, or the template's. */
+const char *ks_cli_job_name(const struct ks_cli *cli);
+
+#endif

@@ -1,0 +1,494 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+#include "ketseal/client.h"
+
+#include <stdio.h>
+
+#include "base/sys.h"
+#include "client/keyring.h"
+#include "crypto/digest.h"
+#include "crypto/kem.h"
+#include "crypto/keyfile.h"
+#include "net/http_client.h"
+#include "net/signature.h"
+#include "record/record.h"
+
+#define PEM_MAX (1024 * 1024)
+#define KEYS_PER_BATCH 256
+#define REQUEST_LIFE_S 120
+#define TIMEOUT_MS_DEFAULT 600000
+#define ATTEMPTS_MAX 3 /* a connection that was made anew has another channel: build the request again */
+
+struct ks_client {
+    struct ks_tls *tls;
+    struct ks_http_client *http;
+    struct ks_keyring *keyring;
+    struct ks_sign_key *key;      /* the device's own */
+    struct ks_verify_key *record; /* the pinned site's ML-DSA-65 */
+    struct ks_site *site;
+    char device[KS_DEVICE_ID_MAX + 1];
+    uint8_t channel[KS_CHANNEL_LEN];
+    bool channel_known;
+    bool moved; /* the last call was not sent: the connection was made anew */
+};
+
+/* --- open and close ---------------------------------------------------------------------------------- */
+
+static enum ks_err load_identity(const struct ks_client_spec *spec, struct ks_client *client)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf root;
+    struct ks_buf certificate;
+    struct ks_buf key;
+    struct ks_cert *cert = NULL;
+    struct ks_tls_spec tls = {.side = KS_TLS_CLIENT, .groups = spec->groups};
+    struct ks_bytes name = {0};
+
+    ks_buf_init(&root, PEM_MAX);
+    ks_buf_init(&certificate, PEM_MAX);
+    ks_buf_init(&key, PEM_MAX);
+    KS_TRY(ks_sign_key_load(spec->key, &client->key)); /* checks the file's mode too */
+    KS_TRY(ks_file_read(spec->root, PEM_MAX, &root));
+    KS_TRY(ks_file_read(spec->certificate, PEM_MAX, &certificate));
+    KS_TRY(ks_file_read(spec->key, PEM_MAX, &key));
+    KS_TRY(ks_fail_prefix(ks_cert_parse_pem(ks_buf_view(&certificate), &cert), "%s",
+                          spec->certificate));
+    name = ks_bytes_text(ks_cert_subject(cert));
+    KS_CHECK(ks_text_is_name(name, KS_DEVICE_ID_MAX), KS_ERR_FORMAT, "%s: its subject is no device id",
+             spec->certificate);
+    ks_copy(client->device, name.data, name.len);
+    tls.root_pem = ks_buf_view(&root);
+    tls.cert_pem = ks_buf_view(&certificate);
+    tls.key_pem = ks_buf_view(&key);
+    KS_TRY(ks_tls_new(&tls, &client->tls));
+out:
+    ks_cert_free(cert);
+    ks_buf_done(&root);
+    ks_buf_done(&certificate);
+    ks_buf_wipe(&key);
+    return err;
+}
+
+static enum ks_err load_site(const char *path, struct ks_client *client)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf document;
+
+    ks_buf_init(&document, KS_SITE_BYTES_MAX);
+    client->site = ks_calloc(1, sizeof *client->site);
+    KS_CHECK(client->site != NULL, KS_ERR_NOMEM, "site");
+    KS_TRY(ks_file_read(path, KS_SITE_BYTES_MAX, &document));
+    KS_TRY(ks_fail_prefix(ks_site_read(ks_buf_view(&document), client->site), "%s", path));
+    KS_TRY(ks_verify_key_new(KS_SIG_MLDSA65, KS_BYTES(client->site->mldsa65), &client->record));
+out:
+    ks_buf_done(&document);
+    return err;
+}
+
+enum ks_err ks_client_open(const struct ks_client_spec *spec, struct ks_client **out_client)
+{
+    enum ks_err err = KS_OK;
+    struct ks_client *client = ks_calloc(1, sizeof *client);
+    struct ks_http_client_spec http = {
+        .origin = spec->url,
+        .total_ms = spec->timeout_ms == 0 ? TIMEOUT_MS_DEFAULT : spec->timeout_ms,
+        .response_max = KS_BUNDLE_BYTES_MAX,
+    };
+
+    if (client == NULL) {
+        return ks_fail(KS_ERR_NOMEM, "client");
+    }
+    KS_TRY(load_identity(spec, client));
+    KS_TRY(load_site(spec->site, client));
+    KS_TRY(ks_keyring_open(spec->state, &client->keyring));
+    http.tls = client->tls;
+    KS_TRY(ks_http_client_new(&http, &client->http));
+    *out_client = client;
+    client = NULL; /* transferred */
+out:
+    ks_client_close(client);
+    return err;
+}
+
+void ks_client_close(struct ks_client *client)
+{
+    if (client == NULL) {
+        return;
+    }
+    ks_http_client_free(client->http);
+    ks_tls_free(client->tls);
+    ks_keyring_close(client->keyring);
+    ks_sign_key_free(client->key);
+    ks_verify_key_free(client->record);
+    ks_free(client->site);
+    ks_free(client);
+}
+
+const uint8_t *ks_client_channel(const struct ks_client *client)
+{
+    return client->channel;
+}
+
+/* --- exchanges ---------------------------------------------------------------------------------------- */
+
+/* What the connection's PREPARE needs: the channel that the body was made for, the fields to add. */
+struct exchange {
+    struct ks_client *client;
+    bool bound; /* the body names the channel: another connection must not carry it */
+    const struct ks_signature_fields *fields; /* NULL: unsigned */
+    const char *idempotency;
+};
+
+static enum ks_err prepare(void *context, const uint8_t exporter[KS_TLS_EXPORTER_LEN],
+                           const struct ks_cert *peer, struct ks_http_outgoing *outgoing)
+{
+    enum ks_err err = KS_OK;
+    const struct exchange *exchange = context;
+    struct ks_client *client = exchange->client;
+    bool same = client->channel_known &&
+                ks_bytes_equal(KS_BYTES(client->channel), ks_bytes_of(exporter, KS_CHANNEL_LEN));
+
+    (void)peer; /* verified by the client below us */
+    ks_copy(client->channel, exporter, KS_CHANNEL_LEN);
+    client->channel_known = true;
+    client->moved = exchange->bound && !same;
+    KS_CHECK(!client->moved, KS_ERR_UNAVAILABLE, "the connection was made anew");
+    if (exchange->fields != NULL) {
+        KS_TRY(ks_http_outgoing_add(outgoing, "Content-Digest", exchange->fields->content_digest));
+        KS_TRY(ks_http_outgoing_add(outgoing, "Ketseal-Channel", exchange->fields->channel));
+        KS_TRY(ks_http_outgoing_add(outgoing, "Signature-Input", exchange->fields->input));
+        KS_TRY(ks_http_outgoing_add(outgoing, "Signature", exchange->fields->signature));
+    }
+    if (exchange->idempotency != NULL) {
+        KS_TRY(ks_http_outgoing_add(outgoing, "Idempotency-Key", exchange->idempotency));
+    }
+out:
+    return err;
+}
+
+/* The site's error document as our error; WHAT names the exchange when there is no document. */
+static enum ks_err take_refusal(const struct ks_http_answer *answer, const char *what)
+{
+    static const struct ks_json_limits limits = {.len_max = 65536, .nodes_max = 64};
+    enum ks_err err = KS_OK;
+    enum ks_err said = KS_ERR_IO;
+    struct ks_json_doc *doc = NULL;
+    struct ks_bytes name = {0};
+    struct ks_bytes detail = {0};
+
+    KS_TRY(ks_json_parse(ks_buf_view(&answer->body), &limits, &doc));
+    KS_TRY(ks_json_get_string(ks_json_root(doc), "error", &name));
+    KS_TRY(ks_json_get_string(ks_json_root(doc), "detail", &detail));
+#define KS_NAMED(code, value, exit_code, http, meaning)                                            \
+    if (ks_bytes_is(name, #code)) {                                                                \
+        said = KS_ERR_##code;                                                                      \
+    }
+    KS_ERR_LIST(KS_NAMED)
+#undef KS_NAMED
+    err = ks_fail(said, "site: %.*s", (int)(detail.len > 400 ? 400 : detail.len),
+                  (const char *)detail.data);
+out:
+    ks_json_doc_free(doc);
+    return doc == NULL || name.data == NULL
+               ? ks_fail(KS_ERR_IO, "%s: the site answered %d", what, answer->status)
+               : err;
+}
+
+static enum ks_err exchange_call(struct ks_client *client, const struct ks_http_call *call,
+                                 struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+    struct ks_http_answer answer = {0};
+
+    client->moved = false;
+    KS_TRY(ks_http_client_call(client->http, call, &answer));
+    if (answer.status >= 300) {
+        KS_TRY(take_refusal(&answer, call->target));
+    }
+    ks_buf_put(out, ks_buf_view(&answer.body));
+    KS_TRY(ks_buf_check(out));
+out:
+    ks_http_answer_done(&answer);
+    return err;
+}
+
+enum ks_err ks_client_get(struct ks_client *client, const char *target, struct ks_buf *out_body)
+{
+    struct exchange exchange = {.client = client};
+    const struct ks_http_call call = {
+        .method = "GET", .target = target, .prepare = prepare, .context = &exchange};
+
+    return exchange_call(client, &call, out_body);
+}
+
+/* A connection stands and its channel is known. */
+static enum ks_err connect_channel(struct ks_client *client)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf body;
+
+    ks_buf_init(&body, 65536);
+    if (!client->channel_known) {
+        KS_TRY(ks_client_get(client, "/healthz", &body));
+    }
+out:
+    ks_buf_done(&body);
+    return err;
+}
+
+/* --- one-time keys ------------------------------------------------------------------------------------ */
+
+static enum ks_err take_batch(struct ks_client *client, const struct ks_kem_key *kem,
+                              const struct ks_keys_answer *answer)
+{
+    enum ks_err err = KS_OK;
+    struct ks_secret shared = {0};
+    struct ks_keyring_batch batch = {
+        .instance = answer->instance,
+        .number = answer->batch,
+        .count = answer->count,
+        .expires_s = answer->expires_s,
+    };
+
+    KS_TRY(ks_kem_decap(kem, KS_BYTES(answer->ciphertext), &shared));
+    KS_ASSERT(shared.len == sizeof batch.secret);
+    ks_copy(batch.secret, shared.data, shared.len);
+    ks_keys_answer_salt(answer, batch.salt);
+    KS_TRY(ks_keyring_put(client->keyring, &batch));
+out:
+    ks_secret_done(&shared);
+    ks_wipe(&batch, sizeof batch);
+    return err;
+}
+
+/* One attempt: a fresh ML-KEM key, a request signed by the device, an answer signed by the site. */
+static enum ks_err fetch_keys_once(struct ks_client *client)
+{
+    enum ks_err err = KS_OK;
+    struct ks_kem_key *kem = NULL;
+    struct ks_buf kem_public;
+    struct ks_buf document;
+    struct ks_buf reply;
+    struct ks_keys_request request = {.count = KEYS_PER_BATCH,
+                                      .device = ks_bytes_text(client->device)};
+    struct ks_keys_answer answer = {0};
+    struct exchange exchange = {.client = client, .bound = true};
+    struct ks_http_call call = {.method = "POST",
+                                .target = "/v1/keys",
+                                .content_type = "application/json",
+                                .prepare = prepare,
+                                .context = &exchange};
+    uint8_t digest[32];
+
+    ks_buf_init(&kem_public, KS_KEM_PUBLIC_LEN);
+    ks_buf_init(&document, 65536);
+    ks_buf_init(&reply, 65536);
+    KS_TRY(ks_kem_key_new(KS_KEM_MLKEM768, &kem));
+    KS_TRY(ks_kem_key_public(kem, &kem_public));
+    request.kem_public = ks_buf_view(&kem_public);
+    ks_copy(request.channel, client->channel, sizeof request.channel);
+    KS_TRY(ks_random(request.nonce, sizeof request.nonce));
+    KS_TRY(ks_keys_request_write(&request, client->key, &document, digest));
+    call.body = ks_buf_view(&document);
+    KS_TRY(exchange_call(client, &call, &reply));
+    KS_TRY(ks_keys_answer_read(ks_buf_view(&reply), client->record, digest, &answer));
+    KS_TRY(take_batch(client, kem, &answer));
+out:
+    ks_kem_key_free(kem);
+    ks_buf_done(&kem_public);
+    ks_buf_done(&document);
+    ks_buf_done(&reply);
+    return err;
+}
+
+static enum ks_err fetch_keys(struct ks_client *client)
+{
+    enum ks_err err = KS_OK;
+
+    for (unsigned attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+        KS_TRY(connect_channel(client));
+        err = fetch_keys_once(client);
+        if (!client->moved) {
+            break;
+        }
+    }
+out:
+    return err;
+}
+
+static enum ks_err take_key(struct ks_client *client, bool with_counter, struct ks_keyring_key *out_key)
+{
+    enum ks_err err = ks_keyring_take(client->keyring, ks_clock_us() / 1000000, with_counter, out_key);
+
+    if (err == KS_ERR_NOT_FOUND) {
+        KS_TRY(fetch_keys(client));
+        err = ks_keyring_take(client->keyring, ks_clock_us() / 1000000, with_counter, out_key);
+    }
+out:
+    return err;
+}
+
+/* --- signed requests ---------------------------------------------------------------------------------- */
+
+static enum ks_err sign_fields(struct ks_client *client, const char *target, struct ks_bytes body,
+                               const struct ks_keyring_key *key, struct ks_signature_fields *out_fields)
+{
+    enum ks_err err = KS_OK;
+    uint8_t random[16];
+    char nonce[2 * sizeof random + 1];
+    struct ks_signature_spec spec = {
+        .method = "POST",
+        .authority = ks_http_client_authority(client->http),
+        .target = target,
+        .content_type = "application/json",
+        .body = body,
+        .created = ks_clock_us() / 1000000,
+        .nonce = nonce,
+        .key_id = key->id,
+    };
+
+    KS_TRY(ks_random(random, sizeof random));
+    ks_hex_encode(KS_BYTES(random), nonce);
+    spec.expires = spec.created + REQUEST_LIFE_S;
+    ks_copy(spec.channel, client->channel, sizeof spec.channel);
+    KS_TRY(ks_signature_make(&spec, KS_BYTES(key->key), out_fields));
+out:
+    return err;
+}
+
+static enum ks_err post_signed(struct ks_client *client, const char *target, struct ks_bytes body,
+                               const struct ks_keyring_key *key, const char *idempotency,
+                               struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+    struct ks_signature_fields fields;
+    struct exchange exchange = {
+        .client = client, .bound = true, .fields = &fields, .idempotency = idempotency};
+    const struct ks_http_call call = {.method = "POST",
+                                      .target = target,
+                                      .content_type = "application/json",
+                                      .body = body,
+                                      .prepare = prepare,
+                                      .context = &exchange};
+
+    KS_TRY(sign_fields(client, target, body, key, &fields));
+    KS_TRY(exchange_call(client, &call, out));
+out:
+    return err;
+}
+
+/* The body of a submission for the channel that stands now. */
+static enum ks_err make_body(struct ks_client *client, struct ks_bytes job,
+                             const struct ks_keyring_key *key, struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+    struct ks_submission submission = {
+        .counter = key->counter,
+        .created_us = ks_clock_us(),
+        .device = ks_bytes_text(client->device),
+        .key_id = ks_bytes_text(key->id),
+        .site = ks_bytes_text(client->site->origin),
+    };
+    struct ks_buf bytes;
+    struct ks_buf signature;
+
+    ks_buf_init(&bytes, 65536);
+    ks_buf_init(&signature, KS_SIG_LEN_MAX);
+    ks_copy(submission.channel, client->channel, sizeof submission.channel);
+    ks_sha256(job, submission.job);
+    KS_TRY(ks_random(submission.nonce, sizeof submission.nonce));
+    ks_submission_write(&submission, &bytes);
+    KS_TRY(ks_buf_check(&bytes));
+    KS_TRY(ks_sign(client->key, KS_CONTEXT_SUBMISSION, ks_buf_view(&bytes), &signature));
+    ks_request_body_write(job, ks_buf_view(&bytes), ks_buf_view(&signature), out);
+    KS_TRY(ks_buf_check(out));
+out:
+    ks_buf_done(&bytes);
+    ks_buf_done(&signature);
+    return err;
+}
+
+static enum ks_err write_job(const struct ks_job_spec *spec, struct ks_buf *out)
+{
+    const struct ks_job job = {
+        .source = ks_bytes_of(spec->qasm, spec->qasm == NULL ? 0 : spec->qasm_len),
+        .template = spec->template == NULL ? (struct ks_bytes){0} : ks_bytes_text(spec->template),
+        .qubits = spec->qubits,
+        .depth = spec->depth,
+        .template_seed = spec->template_seed,
+        .shots = spec->shots,
+        .seed = spec->seed,
+        .single = spec->single_precision,
+    };
+
+    if (!ks_utf8_valid(job.source)) {
+        return ks_fail(KS_ERR_FORMAT, "the program is not UTF-8 text");
+    }
+    ks_job_write(&job, out);
+    return ks_fail_prefix(ks_buf_check(out), "the job");
+}
+
+static enum ks_err submit(struct ks_client *client, const struct ks_job_spec *spec, const char *target,
+                          struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf job;
+    struct ks_buf body;
+    struct ks_keyring_key key = {0};
+
+    ks_buf_init(&job, KS_JOB_BYTES_MAX);
+    ks_buf_init(&body, KS_JOB_BYTES_MAX);
+    KS_TRY(write_job(spec, &job));
+    KS_TRY(connect_channel(client));
+    KS_TRY(take_key(client, true, &key));
+    for (unsigned attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+        ks_buf_clear(&body);
+        KS_TRY(make_body(client, ks_buf_view(&job), &key, &body));
+        err = post_signed(client, target, ks_buf_view(&body), &key, spec->idempotency, out);
+        if (!client->moved) {
+            break; /* otherwise the site has not seen the key: it is still good */
+        }
+    }
+out:
+    ks_wipe(&key, sizeof key);
+    ks_buf_done(&job);
+    ks_buf_done(&body);
+    return err;
+}
+
+enum ks_err ks_client_run(struct ks_client *client, const struct ks_job_spec *job,
+                          struct ks_buf *out_bundle)
+{
+    return submit(client, job, "/qjob", out_bundle);
+}
+
+enum ks_err ks_client_submit(struct ks_client *client, const struct ks_job_spec *job,
+                             struct ks_buf *out_state)
+{
+    return submit(client, job, "/v1/jobs", out_state);
+}
+
+enum ks_err ks_client_cancel(struct ks_client *client, const char *id)
+{
+    enum ks_err err = KS_OK;
+    char target[128];
+    struct ks_keyring_key key = {0};
+    struct ks_buf answer;
+
+    ks_buf_init(&answer, 65536);
+    KS_CHECK(ks_text_is_uuid(ks_bytes_text(id)), KS_ERR_USAGE, "'%s' is no job id", id);
+    (void)snprintf(target, sizeof target, "/v1/jobs/%s/cancel", id);
+    KS_TRY(connect_channel(client));
+    KS_TRY(take_key(client, false, &key));
+    for (unsigned attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+        err = post_signed(client, target, KS_LITERAL("{}"), &key, NULL, &answer);
+        if (!client->moved) {
+            break;
+        }
+    }
+out:
+    ks_wipe(&key, sizeof key);
+    ks_buf_done(&answer);
+    return err;
+}

@@ -1,0 +1,47 @@
+#!/bin/bash
+# SPDX-FileCopyrightText: The ketseal authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# examples/verify-by-hand.sh, which shares no code with us, accepts the committed bundles and refuses flipped
+# ones; ketseal-verify says the same.   by_hand.sh SOURCE_ROOT KETSEAL_VERIFY OPENSSL_PREFIX
+set -euo pipefail
+root=$1 verify=$2 prefix=$3
+for tool in jq tpm2_checkquote xxd; do
+    command -v "$tool" >/dev/null || { echo "SKIPPED: no $tool"; exit 77; }
+done
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+openssl=openssl
+if [ -n "$prefix" ]; then
+    printf '#!/bin/sh\nLD_LIBRARY_PATH="%s/lib" exec "%s/bin/openssl" "$@"\n' "$prefix" "$prefix" >"$dir/openssl"
+    chmod +x "$dir/openssl"
+    openssl=$dir/openssl
+fi
+by_hand() { OPENSSL=$openssl bash "$root/examples/verify-by-hand.sh" "$@" >"$dir/out" 2>&1; }
+
+[ "$(wc -l <"$root/examples/verify-by-hand.sh")" -le 100 ] || { echo "verify-by-hand.sh is over 100 lines"; exit 1; }
+for folder in "$root"/tests/vectors/bundle/*/; do
+    for bundle in "$folder"*.bundle; do
+        by_hand "$folder/lab.policy" "$bundle" || { echo "$bundle: refused by hand"; cat "$dir/out"; exit 1; }
+        "$verify" "$folder/lab.policy" "$bundle" >"$dir/out" || { echo "$bundle: refused"; cat "$dir/out"; exit 1; }
+    done
+done
+# Forty positions over the whole file, and the newline at its end.
+bundle=$root/tests/vectors/bundle/1/bell.bundle
+policy=$root/tests/vectors/bundle/1/lab.policy
+size=$(stat -c %s "$bundle")
+for i in $(seq 0 40); do
+    at=$((i * (size - 1) / 40))
+    byte=$(dd if="$bundle" bs=1 skip="$at" count=1 status=none | xxd -p)
+    cp "$bundle" "$dir/flipped"
+    printf '%02x' $((0x$byte ^ 1)) | xxd -r -p | dd of="$dir/flipped" bs=1 seek="$at" conv=notrunc status=none
+    if by_hand "$policy" "$dir/flipped"; then
+        echo "byte $at flipped: accepted by hand"
+        exit 1
+    fi
+    if "$verify" "$policy" "$dir/flipped" >"$dir/out" 2>&1; then
+        echo "byte $at flipped: accepted by ketseal-verify"
+        exit 1
+    fi
+done
+echo "all committed bundles accepted, 41 flips refused by both verifiers"
