@@ -14,8 +14,7 @@ struct dense {
     double *probabilities;
 };
 
-/* --- U and CX
- * ---------------------------------------------------------------------------------- */
+/* --- U and CX ----------------------------------------------------------------------------- */
 
 static void apply_u(double complex *state, size_t size, uint32_t q, double theta, double phi,
                     double lambda)
@@ -49,8 +48,7 @@ static void apply_cx(double complex *state, size_t size, uint32_t c, uint32_t t)
     }
 }
 
-/* --- qelib1.inc
- * -------------------------------------------------------------------------------- */
+/* --- qelib1.inc --------------------------------------------------------------------------- */
 
 #define U3(q, theta, phi, lambda) apply_u(s, n, (q), (theta), (phi), (lambda))
 #define U2(q, phi, lambda)        U3(q, PI / 2, phi, lambda)
@@ -159,50 +157,14 @@ static void apply_one(double complex *s, size_t n, enum ks_gate gate, const doub
         U3(q, p[0], p[1], p[2]);
         break;
     default:
-        KS_ASSERT(!"a gate the oracle does not know");
+        KS_ASSERT(false && "a gate the oracle does not know");
     }
 }
 
-static void apply_two(double complex *s, size_t n, enum ks_gate gate, const double *p,
-                      uint32_t a, uint32_t b)
+static void apply_two_by_angles(double complex *s, size_t n, enum ks_gate gate, const double *p,
+                                uint32_t a, uint32_t b)
 {
     switch (gate) {
-    case KS_GATE_CX:
-        CX(a, b);
-        break;
-    case KS_GATE_CY:
-        SDG(b);
-        CX(a, b);
-        S(b);
-        break;
-    case KS_GATE_CZ:
-        H(b);
-        CX(a, b);
-        H(b);
-        break;
-    case KS_GATE_CH:
-        H(b);
-        SDG(b);
-        CX(a, b);
-        H(b);
-        T(b);
-        CX(a, b);
-        T(b);
-        H(b);
-        S(b);
-        U3(b, PI, 0, PI);
-        S(a);
-        break;
-    case KS_GATE_CSX:
-        H(b);
-        cu1(s, n, PI / 2, a, b);
-        H(b);
-        break;
-    case KS_GATE_SWAP:
-        CX(a, b);
-        CX(b, a);
-        CX(a, b);
-        break;
     case KS_GATE_CRX:
         U1(b, PI / 2);
         CX(a, b);
@@ -248,7 +210,52 @@ static void apply_two(double complex *s, size_t n, enum ks_gate gate, const doub
         CX(a, b);
         break;
     default:
-        KS_ASSERT(!"a gate the oracle does not know");
+        KS_ASSERT(false && "a gate the oracle does not know");
+    }
+}
+
+static void apply_two(double complex *s, size_t n, enum ks_gate gate, const double *p,
+                      uint32_t a, uint32_t b)
+{
+    switch (gate) {
+    case KS_GATE_CX:
+        CX(a, b);
+        break;
+    case KS_GATE_CY:
+        SDG(b);
+        CX(a, b);
+        S(b);
+        break;
+    case KS_GATE_CZ:
+        H(b);
+        CX(a, b);
+        H(b);
+        break;
+    case KS_GATE_CH:
+        H(b);
+        SDG(b);
+        CX(a, b);
+        H(b);
+        T(b);
+        CX(a, b);
+        T(b);
+        H(b);
+        S(b);
+        U3(b, PI, 0, PI);
+        S(a);
+        break;
+    case KS_GATE_CSX:
+        H(b);
+        cu1(s, n, PI / 2, a, b);
+        H(b);
+        break;
+    case KS_GATE_SWAP:
+        CX(a, b);
+        CX(b, a);
+        CX(a, b);
+        break;
+    default:
+        apply_two_by_angles(s, n, gate, p, a, b);
     }
 }
 
@@ -281,8 +288,7 @@ static void apply_gate(double complex *s, size_t n, const struct ks_circuit *cir
     }
 }
 
-/* --- branches
- * ---------------------------------------------------------------------------------- */
+/* --- branches ----------------------------------------------------------------------------- */
 
 static bool holds(const struct ks_circuit *circuit, const struct ks_op *op, uint64_t clbits)
 {
