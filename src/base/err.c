@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 /* The longest source path of the tree, a colon and a line number, with room. */
 #define WHERE_MAX 128
 
@@ -80,30 +82,12 @@ const char *ks_err_where(void)
     return last.where;
 }
 
-/* Details quote peers and end on terminals: no byte may steer one. Covers C0, DEL, and C1 as
- * UTF-8. */
-static void replace_controls(char *text)
-{
-    for (size_t i = 0; text[i] != '\0'; i++) {
-        const unsigned char byte = (unsigned char)text[i];
-        const unsigned char next = (unsigned char)text[i + 1];
-
-        if (byte < 0x20 || byte == 0x7f) {
-            text[i] = '?';
-        } else if (byte == 0xc2 && next >= 0x80 && next <= 0x9f) {
-            text[i] = '?';
-            text[i + 1] = '?';
-        }
-    }
-}
-
+/* Details quote peers and end on terminals and in JSON texts: no byte may steer the one or
+ * spoil the other. */
 static void store_detail(const char *detail)
 {
-    const size_t len = strnlen(detail, sizeof last.detail - 1);
-
-    memcpy(last.detail, detail, len);
-    last.detail[len] = '\0';
-    replace_controls(last.detail);
+    ks_text_shown((struct ks_bytes){(const uint8_t *)detail, strlen(detail)}, last.detail,
+                  sizeof last.detail);
 }
 
 enum ks_err ks_fail_at(const char *file, int line, enum ks_err code, const char *format, ...)

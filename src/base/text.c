@@ -204,6 +204,30 @@ enum ks_err ks_path_join(const char *directory, const char *name, char target[KS
     return KS_OK;
 }
 
+void ks_text_shown(struct ks_bytes text, char *target, size_t size)
+{
+    size_t at = 0;
+
+    KS_ASSERT(size >= 1);
+    while (at < text.len) {
+        const uint8_t *from = text.data + at;
+        const size_t sequence = utf8_sequence(ks_bytes_of(from, text.len - at));
+        const bool c1 = sequence == 2 && from[0] == 0xc2 && from[1] <= 0x9f;
+        const size_t len = sequence == 0 ? 1 : sequence;
+
+        if (len > size - 1 - at) {
+            break;
+        }
+        for (size_t i = 0; i < len; i++) {
+            const bool hidden = sequence == 0 || c1 || from[i] < 0x20 || from[i] == 0x7f;
+
+            target[at + i] = hidden ? '?' : (char)from[i];
+        }
+        at += len;
+    }
+    target[at] = '\0';
+}
+
 bool ks_utf8_valid(struct ks_bytes text)
 {
     for (size_t at = 0; at < text.len;) {

@@ -28,6 +28,12 @@ KS_MUST_CHECK enum ks_err ks_text_u64(struct ks_bytes text, uint64_t max, uint64
 #define KS_DOUBLE_TEXT_MAX 32
 size_t ks_double_text(double value, char *target);
 
+/* Copies TEXT for people's eyes and for JSON into TARGET of SIZE bytes (at least 1), with a
+ * NUL: cut at the end of a character, and each byte of a control character (C0, DEL, C1) or of
+ * no character at all as
+ * '?'. */
+void ks_text_shown(struct ks_bytes text, char *target, size_t size);
+
 /* "DIRECTORY/NAME" with a NUL; KS_ERR_LIMIT when that takes more than KS_PATH_MAX bytes. */
 #define KS_PATH_MAX 4096
 KS_MUST_CHECK enum ks_err ks_path_join(const char *directory, const char *name,

@@ -76,6 +76,9 @@ void ks_cli_print(const char *format, ...) __attribute__((format(printf, 1, 2)))
 void ks_cli_print_bytes(struct ks_bytes bytes);
 /* The object in OUT and a newline: the one result of --json. */
 KS_MUST_CHECK enum ks_err ks_cli_print_json(struct ks_buf *out);
+/* Appends TEXT of others for a terminal: control characters, C1 of U+0080 to U+009F included,
+ * as '?'. */
+void ks_cli_put_shown(struct ks_buf *out, struct ks_bytes text);
 /* Writes a result to PATH ("-" or NULL: standard output), by rename, never over one of the
  * INPUTS. */
 KS_MUST_CHECK enum ks_err ks_cli_output(const char *path, const char *input,

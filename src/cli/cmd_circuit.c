@@ -129,10 +129,6 @@ enum ks_err ks_command_circuit_check(struct ks_cli *cli)
 
     ks_buf_init(&out, 64 * 1024 * 1024);
     KS_TRY(ks_cli_precision(cli, &precision));
-    for (unsigned i = 0; i < cli->operand_count; i++) {
-        KS_CHECK(ks_utf8_valid(ks_bytes_text(cli->operands[i])), KS_ERR_USAGE,
-                 "operand %u is not UTF-8", i + 1);
-    }
     ks_json_put_object(&writer);
     ks_json_put_key(&writer, "circuits");
     ks_json_put_array(&writer);

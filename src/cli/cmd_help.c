@@ -95,7 +95,8 @@ static void put_roff(const char *text)
     }
 }
 
-/* A sentence as text lines: mdoc wants each sentence on a line of its own. */
+/* TEXT as text lines, its first letter large, a full stop at its end, each sentence on a line
+ * of its own as mdoc wants it. */
 static void put_sentences(const char *text)
 {
     char line[512];
@@ -108,8 +109,9 @@ static void put_sentences(const char *text)
         KS_ASSERT(len < sizeof line);
         ks_copy(line, rest, len);
         line[len] = '\0';
+        line[0] = line[0] >= 'a' && line[0] <= 'z' ? (char)(line[0] - 'a' + 'A') : line[0];
         put_roff(line);
-        ks_cli_print("\n");
+        ks_cli_print("%s\n", line[len - 1] == '.' ? "" : ".");
         rest += end == NULL ? len : len + 1;
     }
 }
@@ -129,37 +131,33 @@ static void put_mdoc_flag(const struct ks_flag *flag)
         ks_cli_print("Required.\n");
     }
     if (flag->fallback != NULL) {
-        ks_cli_print("Default:\n.Ql ");
+        ks_cli_print("The default is\n.Ql ");
         put_roff(flag->fallback);
         ks_cli_print(" .\n");
     }
 }
 
-/* The operands "[FILE]", "server|device", "SERIAL…". */
+/* Operands separated by spaces: "FILE", "[FILE]", "FILE…", "server|device". */
 static void put_mdoc_operands(const char *operands)
 {
-    size_t len = strlen(operands);
-    bool optional = len > 0 && operands[0] == '[';
-    char name[64];
+    static const char dots[] = "…";
+    const char *rest = operands;
 
-    if (len == 0) {
-        return;
-    }
-    KS_ASSERT(len < sizeof name);
-    ks_copy(name, operands, len + 1);
-    if (optional) {
-        char *bracket = strchr(name, ']');
+    while (*rest != '\0') {
+        size_t len = strcspn(rest, " ");
+        size_t end = len;
+        bool optional = rest[0] == '[';
+        bool repeated = false;
 
-        KS_ASSERT(bracket != NULL);
-        ks_copy(bracket, "", 1);
-        ks_cli_print(" Op Ar %s%s", name + 1, strstr(operands, "…") == NULL ? "" : " ...");
-    } else {
-        char *dots = strstr(name, "…");
-
-        if (dots != NULL) {
-            *dots = '\0';
+        end -= optional ? 1 : 0; /* the bracket */
+        if (end >= sizeof dots &&
+            strncmp(rest + end - (sizeof dots - 1), dots, sizeof dots - 1) == 0) {
+            repeated = true;
+            end -= sizeof dots - 1;
         }
-        ks_cli_print(" Ar %s%s", name, dots == NULL ? "" : " ...");
+        ks_cli_print("%s Ar %.*s%s%s", optional ? " Oo" : "", (int)(end - (optional ? 1 : 0)),
+                     rest + (optional ? 1 : 0), repeated ? " ..." : "", optional ? " Oc" : "");
+        rest += len + (rest[len] == ' ' ? 1 : 0);
     }
 }
 
@@ -168,7 +166,7 @@ static void print_mdoc(void)
     ks_cli_print(".Bl -tag -width Ds\n");
     for (const struct ks_command *c = ks_commands; c->noun != NULL; c++) {
         ks_cli_print(".It Ic %s%s%s%s", c->noun, c->verb == NULL ? "" : " ", verb_of(c),
-                     has_flags(c->flags) ? " Op Ar flags" : "");
+                     has_flags(c->flags) ? " Oo Ar flags Oc" : "");
         put_mdoc_operands(c->operands);
         ks_cli_print("\n");
         put_sentences(c->help);
@@ -240,9 +238,10 @@ static void print_bash_cases(void)
 
 static void print_bash(void)
 {
-    ks_cli_print("# bash completion for ketseal; made by `ketseal help --bash`.\n"
-                 "_ketseal() {\n"
-                 "    local word=${COMP_WORDS[COMP_CWORD]} noun= verb= verbs= flags= i at=0\n");
+    ks_cli_print(
+        "# bash completion for ketseal; made by `ketseal help --bash`.\n"
+        "_ketseal() {\n"
+        "    local word=${COMP_WORDS[COMP_CWORD]} noun='' verb='' verbs='' flags='' i at=0\n");
     print_bash_nouns();
     ks_cli_print("    for ((i = 1; i < COMP_CWORD; i++)); do\n"
                  "        [[ ${COMP_WORDS[i]} == -* ]] && continue\n"

@@ -66,6 +66,12 @@
             "repeat safely: the same key never runs twice", NULL, false                        \
     }
 
+#define SIMULATED_FLAG                                                                         \
+    {                                                                                          \
+        "insecure-simulated-tpm", KS_FLAG_SWITCH, NULL,                                        \
+            "accept a simulated TPM (demonstrations, tests)", NULL, false                      \
+    }
+
 #define RESULT_FLAG                                                                            \
     {                                                                                          \
         "out", KS_FLAG_TEXT, "FILE", "where the result goes (-o FILE)", "-", false             \
@@ -109,6 +115,53 @@ static const struct ks_flag circuit_simulate_flags[] = {
     PROGRAM_FLAGS, SAMPLE_FLAGS, SIMULATION_FLAGS, RESULT_FLAG, END,
 };
 
+static const struct ks_flag ca_revoke_flags[] = {
+    {"ca", KS_FLAG_TEXT, "DIR", "directory of the CA", NULL, true},
+    END,
+};
+
+static const struct ks_flag device_attest_flags[] = {
+    DEVICE_FLAGS,
+    SIMULATED_FLAG,
+    END,
+};
+
+static const struct ks_flag job_submit_flags[] = {
+    DEVICE_FLAGS, PROGRAM_FLAGS, SAMPLE_FLAGS, IDEMPOTENCY_FLAG, END,
+};
+
+static const struct ks_flag site_flags[] = {
+    DEVICE_FLAGS,
+    END,
+};
+
+static const struct ks_flag job_wait_flags[] = {
+    DEVICE_FLAGS,
+    BUNDLE_FLAGS,
+    {"timeout", KS_FLAG_NUMBER, "SECONDS", "give up after this time; the job goes on", "3600",
+     false},
+    END,
+};
+
+static const struct ks_flag job_fetch_flags[] = {
+    DEVICE_FLAGS,
+    BUNDLE_FLAGS,
+    END,
+};
+
+static const struct ks_flag job_list_flags[] = {
+    DEVICE_FLAGS,
+    {"limit", KS_FLAG_NUMBER, "N", "at most so many, 1 to 200", "50", false},
+    {"after", KS_FLAG_TEXT, "ID", "the last job of the page before", NULL, false},
+    END,
+};
+
+static const struct ks_flag ledger_prove_flags[] = {
+    DEVICE_FLAGS,
+    {"out", KS_FLAG_TEXT, "FILE", "keep the proof as a tlog-proof file (-o FILE)", NULL, false},
+    END,
+};
+
 static const struct ks_flag help_flags[] = {
     {"mdoc", KS_FLAG_SWITCH, NULL, "the commands as they stand in ketseal(1)", NULL, false},
     {"bash", KS_FLAG_SWITCH, NULL, "completion for bash, to be sourced", NULL, false},
@@ -139,8 +192,7 @@ static const struct ks_flag policy_make_flags[] = {
     {"site", KS_FLAG_TEXT, "FILE", "the site's document (site.json in its state directory)",
      NULL, true},
     {"crl", KS_FLAG_TEXT, "FILE", "revocation list", NULL, false},
-    {"insecure-simulated-tpm", KS_FLAG_SWITCH, NULL,
-     "accept a simulated TPM (demonstrations, tests)", NULL, false},
+    SIMULATED_FLAG,
     {"out", KS_FLAG_TEXT, "FILE", "where the policy goes (-o FILE)", "-", false},
     END,
 };
@@ -157,8 +209,40 @@ const struct ks_command ks_commands[] = {
      ks_command_ca_new},
     {"ca", "issue", "server|device", 1, 1, "Issues an ML-DSA-65 certificate with a fresh key.",
      ca_issue_flags, ks_command_ca_issue},
+    {"ca", "show", "FILE", 1, 1, "Prints a certificate or a revocation list.", NULL,
+     ks_command_ca_show},
+    {"ca", "revoke", "[SERIAL…]", 0, KS_CLI_OPERANDS_MAX,
+     "Revokes certificates and issues the revocation list anew; without a serial number it "
+     "only renews the list.",
+     ca_revoke_flags, ks_command_ca_revoke},
+    {"device", "attest", "", 0, 0,
+     "Has the site's TPM quote a fresh nonce and checks the quote.", device_attest_flags,
+     ks_command_device_attest},
+    {"job", "submit", "[FILE]", 0, 1, "Submits a program or a template and does not wait.",
+     job_submit_flags, ks_command_job_submit},
+    {"job", "status", "ID", 1, 1, "Prints the state of a job.", site_flags,
+     ks_command_job_status},
+    {"job", "wait", "ID", 1, 1, "Waits for the end of a job and keeps its bundle.",
+     job_wait_flags, ks_command_job_wait},
+    {"job", "fetch", "ID", 1, 1,
+     "Keeps the bundle of a job that is done, with the newest checkpoint.", job_fetch_flags,
+     ks_command_job_fetch},
+    {"job", "cancel", "ID", 1, 1, "Ends a job that still runs.", site_flags,
+     ks_command_job_cancel},
+    {"job", "list", "", 0, 0, "Lists the jobs of this device.", job_list_flags,
+     ks_command_job_list},
+    {"ledger", "head", "", 0, 0, "Prints the newest checkpoint, its signatures checked.",
+     site_flags, ks_command_ledger_head},
+    {"ledger", "prove", "INDEX", 1, 1, "Prints an entry, its place in the ledger proved.",
+     ledger_prove_flags, ks_command_ledger_prove},
+    {"ledger", "check", "", 0, 0, "Proves that the ledger only grew since the last check.",
+     site_flags, ks_command_ledger_check},
     {"policy", "make", "", 0, 0, "Writes a policy that pins a site and a root.",
      policy_make_flags, ks_command_policy_make},
+    {"record", "show", "BUNDLE", 1, 1, "Prints what a bundle says, unverified.", NULL,
+     ks_command_record_show},
+    {"record", "hash", "BUNDLE", 1, 1, "Prints the record hash, SHA-256 of the canonical core.",
+     NULL, ks_command_record_hash},
     {"circuit", "check", "FILE…", 1, KS_CLI_OPERANDS_MAX,
      "Parses OpenQASM programs: size, depth and the memory that each needs.",
      circuit_check_flags, ks_command_circuit_check},
@@ -167,7 +251,7 @@ const struct ks_command ks_commands[] = {
     {"circuit", "simulate", "[FILE]", 0, 1,
      "Samples a program or a template on this machine, unsealed.", circuit_simulate_flags,
      ks_command_circuit_simulate},
-    {"help", NULL, "[NOUN [VERB]]", 0, 2,
+    {"help", NULL, "[NOUN] [VERB]", 0, 2,
      "Prints usage; or, from the same table, manual and completion.", help_flags,
      ks_command_help},
     {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL},

@@ -215,6 +215,16 @@ out:
     return err;
 }
 
+void ks_cli_put_shown(struct ks_buf *out, struct ks_bytes text)
+{
+    uint8_t *target = ks_buf_reserve(out, text.len + 1);
+
+    if (target != NULL) {
+        ks_text_shown(text, (char *)target, text.len + 1);
+        ks_buf_grew(out, text.len); /* without the NUL */
+    }
+}
+
 enum ks_err ks_cli_output(const char *path, const char *input, struct ks_bytes bytes)
 {
     enum ks_err err = KS_OK;
@@ -263,6 +273,17 @@ void ks_cli_report(const struct ks_cli *cli, enum ks_err err)
     ks_buf_done(&text);
 }
 
+/* Arguments may be repeated in JSON, which has to be UTF-8. */
+static enum ks_err check_text(const struct ks_cli *cli, int argc, char **argv)
+{
+    for (int i = 1; i < argc && cli->json; i++) {
+        if (!ks_utf8_valid(ks_bytes_text(argv[i]))) {
+            return ks_fail(KS_ERR_USAGE, "--json: argument %d is not UTF-8", i);
+        }
+    }
+    return KS_OK;
+}
+
 int main(int argc, char **argv)
 {
     enum ks_err err = KS_OK;
@@ -287,6 +308,7 @@ int main(int argc, char **argv)
     KS_CHECK(cli.command != NULL, KS_ERR_USAGE, "'%s%s%s': no such command; try ketseal --help",
              argv[at], at + 1 < argc ? " " : "", at + 1 < argc ? argv[at + 1] : "");
     KS_TRY(parse_rest(&cli, argc, argv, at));
+    KS_TRY(check_text(&cli, argc, argv));
     KS_TRY(ks_crypto_check_version());
     KS_TRY(cli.command->run(&cli));
 out:

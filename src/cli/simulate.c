@@ -3,6 +3,8 @@
 
 #include "cli/simulate.h"
 
+#include <string.h>
+
 #include "base/pool.h"
 #include "crypto/digest.h"
 
@@ -34,6 +36,20 @@ out:
     return err;
 }
 
+/* Names only; whether this CPU has them, the simulation says. */
+static enum ks_err check_kernels(const char *name)
+{
+    static const char *const names[] = {"scalar", "avx2", "avx512", NULL};
+    size_t i = 0;
+
+    while (name != NULL && names[i] != NULL && strcmp(names[i], name) != 0) {
+        i++;
+    }
+    return name == NULL || names[i] != NULL
+               ? KS_OK
+               : ks_fail(KS_ERR_USAGE, "--kernels: scalar, avx2 or avx512, not '%s'", name);
+}
+
 enum ks_err ks_cli_simulation(const struct ks_cli *cli, struct ks_pool **out_pool,
                               struct ks_simulate_spec *out_spec)
 {
@@ -47,6 +63,7 @@ enum ks_err ks_cli_simulation(const struct ks_cli *cli, struct ks_pool **out_poo
     KS_CHECK(threads >= 1, KS_ERR_USAGE, "--threads: at least 1");
     KS_TRY(ks_cli_number(cli, "memory", UINT32_MAX, &memory_mib));
     KS_CHECK(memory_mib >= 1, KS_ERR_USAGE, "--memory: at least 1");
+    KS_TRY(check_kernels(ks_cli_text(cli, "kernels")));
     KS_TRY(ks_pool_new((unsigned)threads, &pool));
     spec.memory_max = memory_mib << 20;
     spec.kernels = ks_cli_text(cli, "kernels");

@@ -453,7 +453,7 @@ static enum ks_err settle(struct ks_verdict_item *item, enum ks_err err)
     item->state = err == KS_ERR_VERIFY || err == KS_ERR_FORMAT || err == KS_ERR_LIMIT
                       ? KS_FAIL
                       : KS_NOT_RUN;
-    (void)snprintf(item->reason, sizeof item->reason, "%s", ks_err_detail());
+    ks_text_shown(ks_bytes_text(ks_err_detail()), item->reason, sizeof item->reason);
     return err == KS_ERR_NOMEM || err == KS_ERR_INTERNAL ? err : KS_OK;
 }
 

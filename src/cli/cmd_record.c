@@ -1,0 +1,168 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* record show, record hash: what a bundle says, read strictly but not verified: `ketseal
+ * verify` does. */
+
+#include "base/sys.h"
+#include "base/text.h"
+#include "cli/bundle.h"
+#include "cli/cli.h"
+#include "record/record.h"
+
+static enum ks_err read_bundle(const struct ks_cli *cli, struct ks_bundle **out_bundle)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf bytes;
+
+    ks_buf_init(&bytes, KS_BUNDLE_BYTES_MAX);
+    KS_TRY(ks_file_read(cli->operands[0], KS_BUNDLE_BYTES_MAX, &bytes));
+    KS_TRY(ks_fail_prefix(ks_bundle_parse(ks_buf_view(&bytes), out_bundle), "%s",
+                          cli->operands[0]));
+out:
+    ks_buf_done(&bytes);
+    return err;
+}
+
+enum ks_err ks_command_record_hash(struct ks_cli *cli)
+{
+    enum ks_err err = KS_OK;
+    struct ks_bundle *bundle = NULL;
+    struct ks_buf out;
+    struct ks_json_writer writer = ks_json_writer_of(&out);
+    char hash[2 * 32 + 1];
+
+    ks_buf_init(&out, 4096);
+    KS_TRY(read_bundle(cli, &bundle));
+    ks_hex_encode(KS_BYTES(bundle->core_hash), hash);
+    if (cli->json) {
+        ks_json_put_object(&writer);
+        ks_json_member_text(&writer, "record_hash", hash);
+        ks_json_member_text(&writer, "record_id", bundle->core.record_id);
+        ks_json_member_text(&writer, "schema", "ketseal.record-hash/1");
+        ks_json_put_end(&writer);
+        KS_TRY(ks_cli_print_json(&out));
+    } else {
+        ks_cli_print("%s\n", hash);
+    }
+out:
+    ks_bundle_free(bundle);
+    ks_buf_done(&out);
+    return err;
+}
+
+/* --- show
+ * --------------------------------------------------------------------------------------------
+ */
+
+static void put_line(struct ks_buf *out, const char *name, struct ks_bytes value)
+{
+    ks_buf_put_format(out, "%-12s ", name);
+    ks_cli_put_shown(out, value);
+    ks_buf_put_text(out, "\n");
+}
+
+static void put_hex_line(struct ks_buf *out, const char *name, struct ks_bytes value)
+{
+    ks_buf_put_format(out, "%-12s ", name);
+    ks_buf_put_hex(out, value);
+    ks_buf_put_text(out, "\n");
+}
+
+static void put_time_line(struct ks_buf *out, const char *name, uint64_t time_us)
+{
+    char text[KS_TIME_TEXT_LEN + 1];
+
+    ks_time_text(time_us, text);
+    put_line(out, name, ks_bytes_text(text));
+}
+
+static void put_core(const struct ks_core *core, struct ks_buf *out)
+{
+    put_line(out, "record", ks_bytes_text(core->record_id));
+    put_line(out, "workload", core->name);
+    put_line(out, "parameters", core->parameters);
+    ks_buf_put_format(out, "%-12s %u qubits, %u clbits, %llu shots, seed %llu, %s precision\n",
+                      "run", core->qubits, core->clbits, (unsigned long long)core->shots,
+                      (unsigned long long)core->seed, core->single ? "single" : "double");
+    put_line(out, "kernels", core->isa);
+    ks_buf_put_format(out, "%-12s %u, numerics %llu\n", "threads", core->threads,
+                      (unsigned long long)core->numerics);
+    put_time_line(out, "started", core->started_us);
+    put_time_line(out, "finished", core->finished_us);
+    put_time_line(out, "sealed", core->created_us);
+    put_line(out, "device", core->device);
+    ks_buf_put_format(out, "%-12s %llu\n", "counter", (unsigned long long)core->counter);
+    put_line(out, "key", core->key_id);
+    put_line(out, "key source", core->key_source);
+    put_line(out, "ledger", core->origin);
+    put_hex_line(out, "circuit", KS_BYTES(core->circuit_hash));
+    put_hex_line(out, "source", KS_BYTES(core->source_digest));
+    put_hex_line(out, "worker", KS_BYTES(core->build));
+    put_line(out, "tpm", ks_bytes_text(core->simulated_tpm ? "simulated" : "hardware"));
+}
+
+static enum ks_err show_text(const struct ks_bundle *bundle)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf out;
+    struct ks_buf result;
+
+    ks_buf_init(&out, 4 * KS_RESULT_BYTES_MAX);
+    ks_buf_init(&result, 2 * KS_RESULT_BYTES_MAX);
+    put_core(&bundle->core, &out);
+    ks_buf_put_format(&out, "%-12s intent %llu, record %llu\n", "index",
+                      (unsigned long long)bundle->core.intent_index,
+                      (unsigned long long)bundle->inclusion.index);
+    put_hex_line(&out, "hash", KS_BYTES(bundle->core_hash));
+    ks_buf_put_text(&out, "result\n");
+    KS_TRY(ks_cli_outcomes(bundle->core.result, SIZE_MAX, &result));
+    ks_buf_put(&out, ks_buf_view(&result));
+    ks_buf_put_text(&out, "(read, not verified: ketseal verify)\n");
+    KS_TRY(ks_buf_check(&out));
+    ks_cli_print_bytes(ks_buf_view(&out));
+out:
+    ks_buf_done(&out);
+    ks_buf_done(&result);
+    return err;
+}
+
+/* The core as it was hashed: its SHA-256 is record_hash. */
+static enum ks_err show_json(const struct ks_bundle *bundle)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf core;
+    struct ks_buf out;
+    struct ks_json_writer writer = ks_json_writer_of(&out);
+
+    ks_buf_init(&core, KS_RECORD_BYTES_MAX);
+    ks_buf_init(&out, KS_RECORD_BYTES_MAX + 4096);
+    ks_core_write(&bundle->core, &core);
+    KS_TRY(ks_buf_check(&core));
+    ks_json_put_object(&writer);
+    ks_json_put_key(&writer, "core");
+    ks_json_put_canonical(&writer, ks_buf_view(&core));
+    ks_json_member_hex(&writer, "evidence_hash", KS_BYTES(bundle->evidence_hash));
+    ks_json_member_u64(&writer, "index", bundle->inclusion.index);
+    ks_json_member_hex(&writer, "record_hash", KS_BYTES(bundle->core_hash));
+    ks_json_member_text(&writer, "schema", "ketseal.record-show/1");
+    ks_json_member_hex(&writer, "signatures_hash", KS_BYTES(bundle->signatures_hash));
+    ks_json_put_end(&writer);
+    KS_TRY(ks_cli_print_json(&out));
+out:
+    ks_buf_done(&core);
+    ks_buf_done(&out);
+    return err;
+}
+
+enum ks_err ks_command_record_show(struct ks_cli *cli)
+{
+    enum ks_err err = KS_OK;
+    struct ks_bundle *bundle = NULL;
+
+    KS_TRY(read_bundle(cli, &bundle));
+    KS_TRY(cli->json ? show_json(bundle) : show_text(bundle));
+out:
+    ks_bundle_free(bundle);
+    return err;
+}
