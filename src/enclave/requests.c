@@ -19,7 +19,8 @@ static uint64_t now_s(void)
     return ks_clock_us() / 1000000;
 }
 
-/* --- devices ------------------------------------------------------------------------------ */
+/* --- devices
+ * --------------------------------------------------------------------------------------- */
 
 static void device_done(struct ks_monitor_device *device)
 {
@@ -92,7 +93,8 @@ out:
     return err;
 }
 
-/* --- signed requests ---------------------------------------------------------------------- */
+/* --- signed requests
+ * ------------------------------------------------------------------------------- */
 
 /* A request as ketseald hands it on: the head exactly as received, the body, and what only the
  * TLS connection's owner knows. */
@@ -172,7 +174,8 @@ out:
     return err;
 }
 
-/* --- admission ---------------------------------------------------------------------------- */
+/* --- admission
+ * ------------------------------------------------------------------------------------- */
 
 static enum ks_err check_submission(struct ks_monitor *monitor, const struct request *request,
                                     const struct ks_monitor_device *device,
@@ -257,7 +260,8 @@ out:
     return err;
 }
 
-/* --- one-time keys ------------------------------------------------------------------------ */
+/* --- one-time keys
+ * --------------------------------------------------------------------------------- */
 
 struct keys_request {
     struct ks_bytes certificate;
@@ -346,7 +350,8 @@ out:
     return err;
 }
 
-/* --- the site itself ---------------------------------------------------------------------- */
+/* --- the site itself
+ * ------------------------------------------------------------------------------- */
 
 enum ks_err ks_monitor_hello(struct ks_monitor *monitor, uint32_t id, struct ks_bytes payload)
 {
@@ -462,8 +467,10 @@ enum ks_err ks_monitor_attest(struct ks_monitor *monitor, uint32_t id, struct ks
     KS_TRY(ks_read_copy(&reader, nonce, sizeof nonce));
     KS_TRY(ks_read_copy(&reader, channel, sizeof channel));
     KS_TRY(ks_read_end(&reader));
-    KS_CHECK(monitor->batch_count == 0, KS_ERR_UNAVAILABLE,
-             "the TPM is busy with a quote; ask again");
+    if (monitor->batch_count >
+        0) { /* the TPM makes one quote at a time: take the one under way */
+        KS_TRY(ks_monitor_quote_finish(monitor));
+    }
     ks_attest_binding(nonce, channel, extra);
     KS_TRY(ks_tpm_quote(monitor->tpm, KS_BYTES(extra), UINT32_C(1) << KS_LAUNCH_PCR, &attest,
                         &signature));
