@@ -15,8 +15,7 @@
 #define RADIX       ((size_t)1 << RADIX_BITS)
 #define DRAW_SLICES 64
 
-/* --- how much memory
- * --------------------------------------------------------------------------- */
+/* --- how much memory ---------------------------------------------------------------------- */
 
 #define SIZE_TEXT_MAX 24 /* "more than 8.0 EiB" and its NUL */
 
@@ -122,8 +121,7 @@ uint64_t ks_simulate_memory(const struct ks_circuit *circuit, enum ks_precision 
     return ks_state_bytes(slots, precision);
 }
 
-/* --- branches
- * ---------------------------------------------------------------------------------- */
+/* --- branches ----------------------------------------------------------------------------- */
 
 /* One course of measurement outcomes so far, and the shots that took it. */
 struct branch {
@@ -350,8 +348,7 @@ static void take_outcome(const struct run *run, struct branch *branch, bool outc
     branch->op++;
 }
 
-/* --- splitting
- * --------------------------------------------------------------------------------- */
+/* --- splitting ---------------------------------------------------------------------------- */
 
 /* Moves the shots whose draw gives 1 behind the others; returns how many gave 0. */
 static size_t divide_shots(const struct run *run, const struct branch *branch, double p1)
@@ -481,8 +478,7 @@ static enum ks_err measure(struct run *run, struct branch *branch)
     return KS_OK;
 }
 
-/* --- the end of a branch
- * ----------------------------------------------------------------------- */
+/* --- the end of a branch ------------------------------------------------------------------ */
 
 /* Writes to run->outcome the classical bits when the final measurements find amplitude INDEX.
  */
@@ -591,8 +587,7 @@ static enum ks_err add_probabilities(struct run *run, struct branch *branch)
     return KS_OK;
 }
 
-/* --- all of it
- * --------------------------------------------------------------------------------- */
+/* --- all of it ---------------------------------------------------------------------------- */
 
 static enum ks_err run_branch(struct run *run, struct branch *branch)
 {

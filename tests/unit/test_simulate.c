@@ -35,8 +35,7 @@ static struct ks_circuit *parse(const char *text)
     return circuit;
 }
 
-/* --- probabilities
- * ----------------------------------------------------------------------------- */
+/* --- probabilities ------------------------------------------------------------------------ */
 
 static void compare_with_oracle(const struct ks_circuit *circuit, const char *what,
                                 uint64_t seed)
@@ -174,8 +173,7 @@ static void test_chosen(void **state)
     }
 }
 
-/* --- sampling
- * ---------------------------------------------------------------------------------- */
+/* --- sampling ----------------------------------------------------------------------------- */
 
 static void assert_same_counts(const struct ks_counts *a, const struct ks_counts *b)
 {
@@ -317,8 +315,7 @@ static void test_replayed_branches(void **state)
     }
 }
 
-/* --- memory and limits
- * ------------------------------------------------------------------------- */
+/* --- memory and limits -------------------------------------------------------------------- */
 
 static void test_memory(void **state)
 {
@@ -452,8 +449,7 @@ static void test_roles(void **state)
     ks_circuit_free(circuit);
 }
 
-/* --- Philox
- * ------------------------------------------------------------------------------------ */
+/* --- Philox ------------------------------------------------------------------------------- */
 
 /* Random123's kat_vectors, philox4x32 10 rounds: counter, key, result. */
 static void test_philox(void **state)
