@@ -14,7 +14,8 @@ struct dense {
     double *probabilities;
 };
 
-/* --- U and CX ----------------------------------------------------------------------------- */
+/* --- U and CX
+ * ---------------------------------------------------------------------------------- */
 
 static void apply_u(double complex *state, size_t size, uint32_t q, double theta, double phi,
                     double lambda)
@@ -48,7 +49,8 @@ static void apply_cx(double complex *state, size_t size, uint32_t c, uint32_t t)
     }
 }
 
-/* --- qelib1.inc --------------------------------------------------------------------------- */
+/* --- qelib1.inc
+ * -------------------------------------------------------------------------------- */
 
 #define U3(q, theta, phi, lambda) apply_u(s, n, (q), (theta), (phi), (lambda))
 #define U2(q, phi, lambda)        U3(q, PI / 2, phi, lambda)
@@ -200,8 +202,8 @@ static void apply_controlled(double complex *s, size_t n, enum ks_gate gate, con
     }
 }
 
-static void apply_two_by_angles(double complex *s, size_t n, enum ks_gate gate, const double *p,
-                                uint32_t a, uint32_t b)
+static void apply_two(double complex *s, size_t n, enum ks_gate gate, const double *p,
+                      uint32_t a, uint32_t b)
 {
     switch (gate) {
     case KS_GATE_CX:
@@ -289,7 +291,8 @@ static void apply_gate(double complex *s, size_t n, const struct ks_circuit *cir
     }
 }
 
-/* --- branches ----------------------------------------------------------------------------- */
+/* --- branches
+ * ---------------------------------------------------------------------------------- */
 
 static bool holds(const struct ks_circuit *circuit, const struct ks_op *op, uint64_t clbits)
 {
