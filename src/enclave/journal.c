@@ -43,6 +43,11 @@ uint64_t ks_journal_instance(const struct ks_journal *journal)
     return journal->instance;
 }
 
+uint64_t ks_journal_number_next(const struct ks_journal *journal)
+{
+    return journal->number_next;
+}
+
 /* --- batches in memory -------------------------------------------------------------------- */
 
 /* Takes in a batch with a number above all others. */

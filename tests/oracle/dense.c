@@ -14,7 +14,8 @@ struct dense {
     double *probabilities;
 };
 
-/* --- U and CX ----------------------------------------------------------------------------- */
+/* --- U and CX
+ * ---------------------------------------------------------------------------------- */
 
 static void apply_u(double complex *state, size_t size, uint32_t q, double theta, double phi,
                     double lambda)
@@ -48,7 +49,8 @@ static void apply_cx(double complex *state, size_t size, uint32_t c, uint32_t t)
     }
 }
 
-/* --- qelib1.inc --------------------------------------------------------------------------- */
+/* --- qelib1.inc
+ * -------------------------------------------------------------------------------- */
 
 #define U3(q, theta, phi, lambda) apply_u(s, n, (q), (theta), (phi), (lambda))
 #define U2(q, phi, lambda)        U3(q, PI / 2, phi, lambda)
@@ -157,12 +159,12 @@ static void apply_one(double complex *s, size_t n, enum ks_gate gate, const doub
         U3(q, p[0], p[1], p[2]);
         break;
     default:
-        KS_ASSERT(false && "a gate the oracle does not know");
+        KS_ASSERT(false); /* a gate the oracle does not know */
     }
 }
 
-static void apply_two_by_angles(double complex *s, size_t n, enum ks_gate gate, const double *p,
-                                uint32_t a, uint32_t b)
+static void apply_controlled(double complex *s, size_t n, enum ks_gate gate, const double *p,
+                             uint32_t a, uint32_t b)
 {
     switch (gate) {
     case KS_GATE_CRX:
@@ -195,22 +197,8 @@ static void apply_two_by_angles(double complex *s, size_t n, enum ks_gate gate, 
         U1(a, p[3]);
         cu3(s, n, p, a, b);
         break;
-    case KS_GATE_RXX:
-        U3(a, PI / 2, p[0], 0);
-        H(b);
-        CX(a, b);
-        U1(b, -p[0]);
-        CX(a, b);
-        H(b);
-        U2(a, -PI, PI - p[0]);
-        break;
-    case KS_GATE_RZZ:
-        CX(a, b);
-        U1(b, p[0]);
-        CX(a, b);
-        break;
     default:
-        KS_ASSERT(false && "a gate the oracle does not know");
+        KS_ASSERT(false); /* a gate the oracle does not know */
     }
 }
 
@@ -254,8 +242,23 @@ static void apply_two(double complex *s, size_t n, enum ks_gate gate, const doub
         CX(b, a);
         CX(a, b);
         break;
+    case KS_GATE_RXX:
+        U3(a, PI / 2, p[0], 0);
+        H(b);
+        CX(a, b);
+        U1(b, -p[0]);
+        CX(a, b);
+        H(b);
+        U2(a, -PI, PI - p[0]);
+        break;
+    case KS_GATE_RZZ:
+        CX(a, b);
+        U1(b, p[0]);
+        CX(a, b);
+        break;
     default:
-        apply_two_by_angles(s, n, gate, p, a, b);
+        apply_controlled(s, n, gate, p, a, b);
+        break;
     }
 }
 
@@ -288,7 +291,8 @@ static void apply_gate(double complex *s, size_t n, const struct ks_circuit *cir
     }
 }
 
-/* --- branches ----------------------------------------------------------------------------- */
+/* --- branches
+ * ---------------------------------------------------------------------------------- */
 
 static bool holds(const struct ks_circuit *circuit, const struct ks_op *op, uint64_t clbits)
 {
