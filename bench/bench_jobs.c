@@ -5,9 +5,9 @@
  *
  *   bench_jobs DEVICE_DIR SITE_LOG CONNECTIONS SECONDS
  *
- * The site must run already (bench/jobs.sh starts one); DEVICE_DIR is a device's directory with url. The
- * unsealed server runs here: the same TLS, the same simulator on a thread, nothing signed, stored or
- * quoted. Prints JSON lines; never fails on time. */
+ * The site must run already (bench/jobs.sh starts one); DEVICE_DIR is a device's directory with
+ * url. The unsealed server runs here: the same TLS, the same simulator on a thread, nothing
+ * signed, stored or quoted. Prints JSON lines; never fails on time. */
 
 #include <pthread.h>
 #include <stdio.h>
@@ -22,11 +22,12 @@
 #include "net/http_server.h"
 
 #define CONNECTIONS_MAX 64
-#define SAMPLES_MAX 200000
-#define FILE_MAX 65536
+#define SAMPLES_MAX     200000
+#define FILE_MAX        65536
 
-static const char bell[] = "OPENQASM 2.0;\ninclude \"qelib1.inc\";\nqreg q[2];\ncreg c[2];\nh q[0];\n"
-                           "cx q[0],q[1];\nmeasure q -> c;\n";
+static const char bell[] =
+    "OPENQASM 2.0;\ninclude \"qelib1.inc\";\nqreg q[2];\ncreg c[2];\nh q[0];\n"
+    "cx q[0],q[1];\nmeasure q -> c;\n";
 
 struct lane {
     const char *directory;
@@ -81,8 +82,11 @@ static enum ks_err run_sealed(struct lane *lane)
     enum ks_err err = KS_OK;
     struct ks_client *client = NULL;
     struct ks_buf bundle;
-    struct ks_job_spec job = {
-        .version = 1, .qasm = bell, .qasm_len = sizeof bell - 1, .shots = 100, .seed = lane->number};
+    struct ks_job_spec job = {.version = 1,
+                              .qasm = bell,
+                              .qasm_len = sizeof bell - 1,
+                              .shots = 100,
+                              .seed = lane->number};
 
     ks_buf_init(&bundle, 64 * 1024 * 1024);
     KS_TRY(open_client(lane, &client));
@@ -137,7 +141,7 @@ static void *run_lane(void *context)
     return NULL;
 }
 
-/* --- the unsealed server ------------------------------------------------------------------------------ */
+/* --- the unsealed server ------------------------------------------------------------------ */
 
 static void serve_unsealed(void *context, struct ks_http_request *request)
 {
@@ -178,7 +182,8 @@ static enum ks_err read_pem(const char *directory, const char *name, struct ks_b
     return ks_file_read(path, FILE_MAX, out);
 }
 
-static enum ks_err make_tls(const char *directory, enum ks_tls_side side, struct ks_tls **out_tls)
+static enum ks_err make_tls(const char *directory, enum ks_tls_side side,
+                            struct ks_tls **out_tls)
 {
     enum ks_err err = KS_OK;
     struct ks_buf root;
@@ -201,7 +206,7 @@ out:
     return err;
 }
 
-/* --- measuring ---------------------------------------------------------------------------------------- */
+/* --- measuring ---------------------------------------------------------------------------- */
 
 static int ascending(const void *left, const void *right)
 {
@@ -211,7 +216,8 @@ static int ascending(const void *left, const void *right)
     return a < b ? -1 : a > b;
 }
 
-static enum ks_err measure(struct lane *lanes, unsigned count, uint64_t seconds, const char *what)
+static enum ks_err measure(struct lane *lanes, unsigned count, uint64_t seconds,
+                           const char *what)
 {
     enum ks_err err = KS_OK;
     pthread_t threads[CONNECTIONS_MAX];
@@ -226,7 +232,8 @@ static enum ks_err measure(struct lane *lanes, unsigned count, uint64_t seconds,
         lanes[i].end_us = begin_us + seconds * 1000000;
         lanes[i].count = 0;
         lanes[i].bytes = 0;
-        KS_CHECK(pthread_create(&threads[i], NULL, run_lane, &lanes[i]) == 0, KS_ERR_IO, "thread");
+        KS_CHECK(pthread_create(&threads[i], NULL, run_lane, &lanes[i]) == 0, KS_ERR_IO,
+                 "thread");
     }
     for (unsigned i = 0; i < count; i++) {
         (void)pthread_join(threads[i], NULL);
@@ -240,7 +247,8 @@ static enum ks_err measure(struct lane *lanes, unsigned count, uint64_t seconds,
     }
     KS_CHECK(total > 0, KS_ERR_IO, "%s: no job ended in time", what);
     qsort(all, total, sizeof *all, ascending);
-    (void)printf("{\"bench\":\"jobs\",\"what\":\"%s\",\"connections\":%u,\"jobs\":%zu,\"jobs_per_s\":%.1f,"
+    (void)printf("{\"bench\":\"jobs\",\"what\":\"%s\",\"connections\":%u,\"jobs\":%zu,\"jobs_"
+                 "per_s\":%.1f,"
                  "\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"max_ms\":%.2f,\"bytes_per_job\":%llu}\n",
                  what, count, total, (double)total / elapsed_s, all[total / 2] / 1e3,
                  all[total * 99 / 100] / 1e3, all[total - 1] / 1e3,
@@ -258,7 +266,8 @@ static enum ks_err bench_unsealed(struct lane *lanes, unsigned count, uint64_t s
     struct ks_tls *server_tls = NULL;
     struct ks_tls *client_tls = NULL;
     struct ks_http_server *server = NULL;
-    struct ks_http_server_spec spec = {.address = "127.0.0.1", .loops = 1, .handler = serve_unsealed};
+    struct ks_http_server_spec spec = {
+        .address = "127.0.0.1", .loops = 1, .handler = serve_unsealed};
 
     KS_TRY(make_tls(server_dir, KS_TLS_SERVER, &server_tls));
     KS_TRY(make_tls(lanes[0].directory, KS_TLS_CLIENT, &client_tls));
@@ -291,7 +300,8 @@ static enum ks_err bench(const char *device_dir, const char *server_dir, unsigne
     KS_TRY(read_pem(device_dir, "url", &url));
     for (unsigned i = 0; i < count; i++) {
         lanes[i] = (struct lane){.directory = device_dir, .number = i, .sealed = true};
-        (void)snprintf(lanes[i].url, sizeof lanes[i].url, "%.*s", (int)url.len, (const char *)url.data);
+        (void)snprintf(lanes[i].url, sizeof lanes[i].url, "%.*s", (int)url.len,
+                       (const char *)url.data);
         lanes[i].url[strcspn(lanes[i].url, "\n")] = '\0';
         lanes[i].latency_us = ks_calloc(SAMPLES_MAX, sizeof *lanes[i].latency_us);
         KS_CHECK(lanes[i].latency_us != NULL, KS_ERR_NOMEM, "samples");
@@ -314,10 +324,12 @@ int main(int argc, char **argv)
     uint64_t count = 0;
     uint64_t seconds = 0;
 
-    KS_CHECK(argc == 5, KS_ERR_USAGE, "usage: bench_jobs DEVICE_DIR SERVER_DIR CONNECTIONS SECONDS");
+    KS_CHECK(argc == 5, KS_ERR_USAGE,
+             "usage: bench_jobs DEVICE_DIR SERVER_DIR CONNECTIONS SECONDS");
     KS_TRY(ks_text_u64(ks_bytes_text(argv[3]), CONNECTIONS_MAX, &count));
     KS_TRY(ks_text_u64(ks_bytes_text(argv[4]), 3600, &seconds));
-    KS_CHECK(count >= 1 && seconds >= 1, KS_ERR_USAGE, "at least one connection and one second");
+    KS_CHECK(count >= 1 && seconds >= 1, KS_ERR_USAGE,
+             "at least one connection and one second");
     KS_TRY(bench(argv[1], argv[2], (unsigned)count, seconds));
 out:
     if (err != KS_OK) {

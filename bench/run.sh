@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
 "$build/bench/bench_tls"
-mkdir "$work/tpm"
+mkdir -m 700 "$work/tpm"
 "$build/bench/bench_store" "$work/store"
 "$build/bench/bench_tpm" "$work/tpm"
 "$here/jobs.sh" "$build"

@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* client.h: a device's side: submit jobs to a site, get their bundles. One client belongs to one thread. */
+/* client.h: a device's side: submit jobs to a site, get their bundles. One client belongs to
+ * one thread. */
 #ifndef KETSEAL_CLIENT_H
 #define KETSEAL_CLIENT_H
 
@@ -16,15 +17,15 @@ struct ks_bytes;
 struct ks_client;
 
 struct ks_client_spec {
-    uint32_t version;         /* 1 */
-    const char *url;          /* "https://host:port" */
-    const char *root;         /* PEM file: who issued the site's certificate and ours */
-    const char *certificate;  /* PEM file */
-    const char *key;          /* PEM file, mode 0600 */
-    const char *site;         /* the pinned site document, a file: its keys sign what we believe */
-    const char *state;        /* directory of ours: one-time keys and the counter; created 0700 */
-    const char *groups;       /* TLS groups; NULL for X25519MLKEM768 */
-    uint32_t timeout_ms;      /* of one exchange; 0 for 10 minutes */
+    uint32_t version;        /* 1 */
+    const char *url;         /* "https://host:port" */
+    const char *root;        /* PEM file: who issued the site's certificate and ours */
+    const char *certificate; /* PEM file */
+    const char *key;         /* PEM file, mode 0600 */
+    const char *site;    /* the pinned site document, a file: its keys sign what we believe */
+    const char *state;   /* directory of ours: one-time keys and the counter; created 0700 */
+    const char *groups;  /* TLS groups; NULL for X25519MLKEM768 */
+    uint32_t timeout_ms; /* of one exchange; 0 for 10 minutes */
 };
 
 KS_MUST_CHECK enum ks_err ks_client_open(const struct ks_client_spec *spec,
@@ -32,32 +33,35 @@ KS_MUST_CHECK enum ks_err ks_client_open(const struct ks_client_spec *spec,
 void ks_client_close(struct ks_client *client); /* NULL is fine; wipes */
 
 struct ks_job_spec {
-    uint32_t version;        /* 1 */
-    const char *qasm;        /* OpenQASM 2 text of QASM_LEN bytes; NULL: a template */
+    uint32_t version; /* 1 */
+    const char *qasm; /* OpenQASM 2 text of QASM_LEN bytes; NULL: a template */
     size_t qasm_len;
-    const char *template;    /* name, see circuit.h */
-    uint32_t qubits;         /* template */
-    uint32_t depth;          /* template */
-    uint64_t template_seed;  /* template */
+    const char *template;   /* name, see circuit.h */
+    uint32_t qubits;        /* template */
+    uint32_t depth;         /* template */
+    uint64_t template_seed; /* template */
     uint64_t shots;
-    uint64_t seed;           /* of the sampling; at most 2^53 - 1 */
+    uint64_t seed; /* of the sampling; at most 2^53 - 1 */
     bool single_precision;
     const char *idempotency; /* NULL for none: [A-Za-z0-9_-]{1,64} */
 };
 
-/* Submits and waits: appends the bundle to OUT. The site's refusals come back as their errors, with the
- * site's own sentence as detail. The bundle is not verified here: ks_bundle_verify does that. */
+/* Submits and waits: appends the bundle to OUT. The site's refusals come back as their errors,
+ * with the site's own sentence as detail. The bundle is not verified here: ks_bundle_verify
+ * does that. */
 KS_MUST_CHECK enum ks_err ks_client_run(struct ks_client *client, const struct ks_job_spec *job,
                                         struct ks_buf *out_bundle);
 /* Submits: appends the job's state (JSON, "ketseal.job-state/1"). */
-KS_MUST_CHECK enum ks_err ks_client_submit(struct ks_client *client, const struct ks_job_spec *job,
+KS_MUST_CHECK enum ks_err ks_client_submit(struct ks_client *client,
+                                           const struct ks_job_spec *job,
                                            struct ks_buf *out_state);
 /* Ends the job ID if it still runs. */
 KS_MUST_CHECK enum ks_err ks_client_cancel(struct ks_client *client, const char *id);
 /* GET TARGET ("/v1/jobs/…", "/v1/ledger/checkpoint", …): appends the answer's body. */
 KS_MUST_CHECK enum ks_err ks_client_get(struct ks_client *client, const char *target,
                                         struct ks_buf *out_body);
-/* The TLS exporter of the connection that the last call used: 32 bytes; zeros before the first. */
+/* The TLS exporter of the connection that the last call used: 32 bytes; zeros before the first.
+ */
 const uint8_t *ks_client_channel(const struct ks_client *client);
 
 #endif

@@ -14,24 +14,24 @@ struct ks_bytes;
 struct ks_policy;
 
 /*    name                     text                        in the order in which they run */
-#define KS_VERDICT_LIST(X)                                                                         \
-    X(FORMAT,                  "format")                                                           \
-    X(SIGNATURE_ED25519,       "signature.ed25519")                                                \
-    X(SIGNATURE_MLDSA,         "signature.ml-dsa-65")                                              \
-    X(REQUEST_CERTIFICATE,     "request.certificate")                                              \
-    X(REQUEST_SIGNATURE,       "request.signature")                                                \
-    X(REQUEST_BINDING,         "request.binding")                                                  \
-    X(RESULT,                  "result")                                                           \
-    X(QUOTE_SIGNATURE,         "quote.signature")                                                  \
-    X(QUOTE_BINDING,           "quote.binding")                                                    \
-    X(QUOTE_PCR,               "quote.pcr")                                                        \
-    X(PLATFORM_TPM,            "platform.tpm")                                                     \
-    X(LEDGER_CHECKPOINT,       "ledger.checkpoint")                                                \
-    X(LEDGER_INCLUSION,        "ledger.inclusion")                                                 \
-    X(LEDGER_INTENT,           "ledger.intent")                                                    \
-    X(LEDGER_WITNESS,          "ledger.witness")                                                   \
-    X(ANCHOR,                  "anchor")                                                           \
-    X(REPLAY,                  "replay")
+#define KS_VERDICT_LIST(X)                                                                     \
+    X(FORMAT, "format")                                                                        \
+    X(SIGNATURE_ED25519, "signature.ed25519")                                                  \
+    X(SIGNATURE_MLDSA, "signature.ml-dsa-65")                                                  \
+    X(REQUEST_CERTIFICATE, "request.certificate")                                              \
+    X(REQUEST_SIGNATURE, "request.signature")                                                  \
+    X(REQUEST_BINDING, "request.binding")                                                      \
+    X(RESULT, "result")                                                                        \
+    X(QUOTE_SIGNATURE, "quote.signature")                                                      \
+    X(QUOTE_BINDING, "quote.binding")                                                          \
+    X(QUOTE_PCR, "quote.pcr")                                                                  \
+    X(PLATFORM_TPM, "platform.tpm")                                                            \
+    X(LEDGER_CHECKPOINT, "ledger.checkpoint")                                                  \
+    X(LEDGER_INCLUSION, "ledger.inclusion")                                                    \
+    X(LEDGER_INTENT, "ledger.intent")                                                          \
+    X(LEDGER_WITNESS, "ledger.witness")                                                        \
+    X(ANCHOR, "anchor")                                                                        \
+    X(REPLAY, "replay")
 
 enum ks_verdict_check {
 #define KS_VERDICT_ENUM(name, text) KS_VERDICT_##name,
@@ -40,7 +40,8 @@ enum ks_verdict_check {
         KS_VERDICT_CHECKS
 };
 
-/* "No" and "could not tell" differ: a check that never ran is not a failure, and never a success. */
+/* "No" and "could not tell" differ: a check that never ran is not a failure, and never a
+ * success. */
 enum ks_verdict_state { KS_NOT_RUN = 0, KS_PASS = 1, KS_FAIL = 2 };
 
 #define KS_VERDICT_REASON_MAX 256
@@ -61,19 +62,20 @@ struct ks_verdict {
     uint8_t record_hash[32];
 };
 
-const char *ks_verdict_check_name(enum ks_verdict_check check);       /* "quote.pcr" */
-const char *ks_verdict_check_covers(enum ks_verdict_check check);     /* the bytes that it covers */
-const char *ks_verdict_check_stops(enum ks_verdict_check check);      /* the attack that it stops */
-const char *ks_verdict_check_not_proved(enum ks_verdict_check check); /* what it does not prove */
+const char *ks_verdict_check_name(enum ks_verdict_check check);   /* "quote.pcr" */
+const char *ks_verdict_check_covers(enum ks_verdict_check check); /* the bytes that it covers */
+const char *ks_verdict_check_stops(enum ks_verdict_check check);  /* the attack that it stops */
+const char *
+ks_verdict_check_not_proved(enum ks_verdict_check check); /* what it does not prove */
 
 /* Reads a policy (docs/formats/policy.md). */
 KS_MUST_CHECK enum ks_err ks_policy_read(const struct ks_bytes *document,
                                          struct ks_policy **out_policy);
 void ks_policy_free(struct ks_policy *policy); /* NULL is fine */
 
-/* Verifies BUNDLE offline. KS_OK only if every check that POLICY requires passed; KS_ERR_VERIFY when one
- * failed or did not run; another error when it could not be decided (KS_ERR_NOMEM). *OUT_VERDICT is
- * filled in either case; what was never reached says not-run. */
+/* Verifies BUNDLE offline. KS_OK only if every check that POLICY requires passed; KS_ERR_VERIFY
+ * when one failed or did not run; another error when it could not be decided (KS_ERR_NOMEM).
+ * *OUT_VERDICT is filled in either case; what was never reached says not-run. */
 KS_MUST_CHECK enum ks_err ks_bundle_verify(const struct ks_bytes *bundle,
                                            const struct ks_policy *policy,
                                            struct ks_verdict *out_verdict);

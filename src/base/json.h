@@ -48,7 +48,7 @@ const struct ks_json *ks_json_root(const struct ks_json_doc *doc);
 /* Appends the RFC 8785 form of VALUE. */
 void ks_json_canonical(const struct ks_json *value, struct ks_buf *out);
 
-/* --- reading --- */
+/* --- reading ------------------------------------------------------------------------------ */
 enum ks_json_type ks_json_type(const struct ks_json *value);
 /* Members of an object, elements of an array, or 0. */
 size_t ks_json_count(const struct ks_json *value);
@@ -89,7 +89,7 @@ KS_MUST_CHECK enum ks_err ks_json_double(const struct ks_json *value, double *ou
  * members would be unsigned promises. */
 KS_MUST_CHECK enum ks_err ks_json_only(const struct ks_json *object, const char *const *names);
 
-/* --- writing: canonical by construction --- */
+/* --- writing: canonical by construction --------------------------------------------------- */
 
 /* The writer appends to a ks_buf (errors are the buffer's, sticky). Keys of an object must come
  * in ascending order of UTF-16 code units and once each: asserted, since only the program

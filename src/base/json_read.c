@@ -52,7 +52,7 @@ struct parser {
     struct frame frames[KS_JSON_DEPTH_MAX];
 };
 
-/* --- memory --- */
+/* --- memory ------------------------------------------------------------------------------- */
 
 /* COUNT * SIZE zeroed bytes that live as long as the document, or NULL. */
 static void *doc_alloc(struct ks_json_doc *doc, size_t count, size_t size, size_t align)
@@ -105,7 +105,7 @@ static enum ks_err fail_nomem(const struct parser *parser)
     return ks_fail(KS_ERR_NOMEM, "no memory for %zu bytes of JSON", parser->text.len);
 }
 
-/* --- errors --- */
+/* --- errors ------------------------------------------------------------------------------- */
 
 /* Puts line and column (in characters, from 1) of byte AT in front of the stored detail. */
 static enum ks_err place(struct ks_bytes text, size_t at, enum ks_err err)
@@ -134,7 +134,7 @@ static enum ks_err refuse_limit(const struct parser *parser, const char *what, s
     return place(parser->text, parser->at, ks_fail(KS_ERR_LIMIT, "%s, limit %zu", what, max));
 }
 
-/* --- tokens --- */
+/* --- tokens ------------------------------------------------------------------------------- */
 
 /* The byte at the cursor, or -1 at the end. */
 static int peek(const struct parser *parser)
@@ -419,7 +419,7 @@ static enum ks_err parse_literal(struct parser *parser, struct ks_json *out_valu
     return refuse(parser, parser->at, "expected a value");
 }
 
-/* --- objects --- */
+/* --- objects ------------------------------------------------------------------------------ */
 
 int ks_json_key_compare(struct ks_bytes a, struct ks_bytes b)
 {
@@ -502,7 +502,7 @@ static enum ks_err order_members(struct parser *parser, struct ks_json *object)
     return KS_OK;
 }
 
-/* --- the parser --- */
+/* --- the parser --------------------------------------------------------------------------- */
 
 /* A value is complete: it waits for its container to close. */
 static enum ks_err push(struct parser *parser, const struct ks_json *value)
@@ -729,7 +729,7 @@ out:
     return err;
 }
 
-/* --- reading --- */
+/* --- reading ------------------------------------------------------------------------------ */
 
 const struct ks_json *ks_json_root(const struct ks_json_doc *doc)
 {

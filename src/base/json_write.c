@@ -114,7 +114,7 @@ void ks_json_canonical(const struct ks_json *value, struct ks_buf *out)
     } while (depth > 0 && out->err == KS_OK);
 }
 
-/* --- the writer --- */
+/* --- the writer --------------------------------------------------------------------------- */
 
 struct ks_json_writer ks_json_writer_of(struct ks_buf *out)
 {

@@ -19,7 +19,7 @@
 #define READ_STEP       65536 /* bytes asked of one read(2) */
 #define TEMPORARY_TRIES 16
 
-/* --- descriptors --- */
+/* --- descriptors -------------------------------------------------------------------------- */
 
 void ks_fd_close(int *fd)
 {
@@ -68,7 +68,7 @@ enum ks_err ks_fd_read(int fd, void *target, size_t len, const char *what)
     return KS_OK;
 }
 
-/* --- files --- */
+/* --- files -------------------------------------------------------------------------------- */
 
 /* Up to LEN bytes at once; 0 is the end. */
 static enum ks_err read_some(int fd, void *target, size_t len, const char *what,
@@ -324,7 +324,7 @@ out:
     return err;
 }
 
-/* --- clocks, randomness, the process --- */
+/* --- clocks, randomness, the process ------------------------------------------------------ */
 
 static uint64_t clock_us(clockid_t clock)
 {

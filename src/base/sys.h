@@ -13,7 +13,7 @@
 
 #include "base/buf.h"
 
-/* --- descriptors --- */
+/* --- descriptors -------------------------------------------------------------------------- */
 void ks_fd_close(int *fd); /* closes when >= 0 and sets -1; keeps errno */
 /* All bytes or an error; EINTR is retried. WHAT names the peer or file in errors. */
 KS_MUST_CHECK enum ks_err ks_fd_write(int fd, struct ks_bytes bytes, const char *what);
@@ -21,7 +21,7 @@ KS_MUST_CHECK enum ks_err ks_fd_write(int fd, struct ks_bytes bytes, const char 
  * inside. */
 KS_MUST_CHECK enum ks_err ks_fd_read(int fd, void *target, size_t len, const char *what);
 
-/* --- files, plain --- */
+/* --- files, plain ------------------------------------------------------------------------- */
 /* The whole file, at most len_max bytes (KS_ERR_LIMIT). PATH "-" is standard input. */
 KS_MUST_CHECK enum ks_err ks_file_read(const char *path, size_t len_max, struct ks_buf *out);
 /* Writes PATH by temporary file, fsync, rename, fsync of the directory: all of it or nothing.
@@ -32,7 +32,7 @@ KS_MUST_CHECK enum ks_err ks_file_create(const char *path, struct ks_bytes bytes
 /* With its parents; an existing folder is fine. */
 KS_MUST_CHECK enum ks_err ks_dir_make(const char *path, mode_t mode);
 
-/* --- clocks and randomness --- */
+/* --- clocks and randomness ---------------------------------------------------------------- */
 uint64_t ks_clock_us(void);           /* CLOCK_REALTIME, microseconds since 1970 */
 uint64_t ks_clock_monotonic_us(void); /* CLOCK_MONOTONIC */
 /* getrandom(2); blocks until seeded at boot; KS_ERR_IO where the kernel refuses. */
@@ -42,7 +42,7 @@ KS_MUST_CHECK enum ks_err ks_random(void *target, size_t len);
  * daemon. */
 KS_MUST_CHECK enum ks_err ks_process_harden(void);
 
-/* --- the file layer that must survive a crash --- */
+/* --- the file layer that must survive a crash --------------------------------------------- */
 struct ks_fs_file; /* owned by its layer */
 
 /* Every path is relative to the layer's own directory and has no '/'. All calls are durable

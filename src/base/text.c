@@ -257,7 +257,7 @@ bool ks_text_is_name(struct ks_bytes text, size_t len_max)
     return true;
 }
 
-/* --- time --- */
+/* --- time --------------------------------------------------------------------------------- */
 
 #define US_PER_SECOND   UINT64_C(1000000)
 #define SECONDS_PER_DAY UINT64_C(86400)
@@ -363,7 +363,7 @@ out:
     return err;
 }
 
-/* --- UUID --- */
+/* --- UUID --------------------------------------------------------------------------------- */
 
 static bool is_uuid_dash(size_t at)
 {

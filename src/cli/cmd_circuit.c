@@ -193,8 +193,7 @@ out:
     return err;
 }
 
-/* --- simulate
- * ---------------------------------------------------------------------------------------- */
+/* --- simulate ----------------------------------------------------------------------------- */
 
 static enum ks_err put_simulation(const struct ks_circuit *circuit,
                                   const struct ks_simulate_spec *spec,

@@ -75,8 +75,7 @@ void ks_cli_help(FILE *stream, const struct ks_command *command)
     }
 }
 
-/* --- manual: mdoc(7)
- * --------------------------------------------------------------------------------- */
+/* --- manual: mdoc(7) ---------------------------------------------------------------------- */
 
 /* TEXT as arguments of an mdoc macro or as a text line: nothing in it may act as roff. */
 static void put_roff(const char *text)
@@ -182,8 +181,7 @@ static void print_mdoc(void)
     ks_cli_print(".El\n");
 }
 
-/* --- completion of bash
- * ------------------------------------------------------------------------------ */
+/* --- completion of bash ------------------------------------------------------------------- */
 
 static bool noun_seen(const struct ks_command *command)
 {
@@ -268,8 +266,7 @@ static void print_bash(void)
                  "complete -F _ketseal ketseal\n");
 }
 
-/* --- the command
- * ------------------------------------------------------------------------------------- */
+/* --- the command -------------------------------------------------------------------------- */
 
 static const struct ks_command *find(const struct ks_cli *cli)
 {

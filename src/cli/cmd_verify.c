@@ -21,8 +21,7 @@ enum ks_err ks_command_verify(struct ks_cli *cli)
     return err;
 }
 
-/* --- replay
- * ----------------------------------------------------------------------------------------- */
+/* --- replay ------------------------------------------------------------------------------- */
 
 static enum ks_err make_circuit(const struct ks_bundle *bundle, struct ks_circuit **out_circuit)
 {
@@ -137,8 +136,7 @@ out:
     return err;
 }
 
-/* --- policy
- * ----------------------------------------------------------------------------------------- */
+/* --- policy ------------------------------------------------------------------------------- */
 
 static enum ks_err read_root(const char *path, struct ks_cert **out_root)
 {

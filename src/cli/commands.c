@@ -57,7 +57,9 @@
     {"out", KS_FLAG_TEXT, "FILE", "where the bundle goes (-o FILE)", "-", false},              \
     {                                                                                          \
         "policy", KS_FLAG_TEXT, "FILE",                                                        \
-            "verify the bundle against this policy before it is written", NULL, false          \
+            "verify against this policy before anything is kept; default: what the device "    \
+            "pins",                                                                            \
+            NULL, false                                                                        \
     }
 
 #define IDEMPOTENCY_FLAG                                                                       \

@@ -11,8 +11,7 @@
 #include "cli/cli.h"
 #include "crypto/version.h"
 
-/* --- values
- * ------------------------------------------------------------------------------------------ */
+/* --- values ------------------------------------------------------------------------------- */
 
 static size_t flag_index(const struct ks_command *command, const char *name, size_t len)
 {
@@ -71,8 +70,7 @@ unsigned ks_cli_many(const struct ks_cli *cli, const char *name, const char *con
     return cli->counts[index];
 }
 
-/* --- parsing
- * ----------------------------------------------------------------------------------------- */
+/* --- parsing ------------------------------------------------------------------------------ */
 
 static enum ks_err take_flag(struct ks_cli *cli, const char *text, const char *next,
                              bool *out_used_next)
@@ -177,8 +175,7 @@ static bool wants_help(int argc, char **argv, int at)
     return false;
 }
 
-/* --- output
- * ------------------------------------------------------------------------------------------ */
+/* --- output ------------------------------------------------------------------------------- */
 
 void ks_cli_progress(const struct ks_cli *cli, const char *format, ...)
 {

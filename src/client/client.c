@@ -14,11 +14,12 @@
 #include "net/signature.h"
 #include "record/record.h"
 
-#define PEM_MAX (1024 * 1024)
-#define KEYS_PER_BATCH 256
-#define REQUEST_LIFE_S 120
+#define PEM_MAX            (1024 * 1024)
+#define KEYS_PER_BATCH     256
+#define REQUEST_LIFE_S     120
 #define TIMEOUT_MS_DEFAULT 600000
-#define ATTEMPTS_MAX 3 /* a connection that was made anew has another channel: build the request again */
+#define ATTEMPTS_MAX                                                                           \
+    3 /* a connection that was made anew has another channel: build the request again */
 
 struct ks_client {
     struct ks_tls *tls;
@@ -33,7 +34,7 @@ struct ks_client {
     bool moved; /* the last call was not sent: the connection was made anew */
 };
 
-/* --- open and close ---------------------------------------------------------------------------------- */
+/* --- open and close ----------------------------------------------------------------------- */
 
 static enum ks_err load_identity(const struct ks_client_spec *spec, struct ks_client *client)
 {
@@ -55,8 +56,8 @@ static enum ks_err load_identity(const struct ks_client_spec *spec, struct ks_cl
     KS_TRY(ks_fail_prefix(ks_cert_parse_pem(ks_buf_view(&certificate), &cert), "%s",
                           spec->certificate));
     name = ks_bytes_text(ks_cert_subject(cert));
-    KS_CHECK(ks_text_is_name(name, KS_DEVICE_ID_MAX), KS_ERR_FORMAT, "%s: its subject is no device id",
-             spec->certificate);
+    KS_CHECK(ks_text_is_name(name, KS_DEVICE_ID_MAX), KS_ERR_FORMAT,
+             "%s: its subject is no device id", spec->certificate);
     ks_copy(client->device, name.data, name.len);
     tls.root_pem = ks_buf_view(&root);
     tls.cert_pem = ks_buf_view(&certificate);
@@ -130,9 +131,10 @@ const uint8_t *ks_client_channel(const struct ks_client *client)
     return client->channel;
 }
 
-/* --- exchanges ---------------------------------------------------------------------------------------- */
+/* --- exchanges ---------------------------------------------------------------------------- */
 
-/* What the connection's PREPARE needs: the channel that the body was made for, the fields to add. */
+/* What the connection's PREPARE needs: the channel that the body was made for, the fields to
+ * add. */
 struct exchange {
     struct ks_client *client;
     bool bound; /* the body names the channel: another connection must not carry it */
@@ -146,8 +148,8 @@ static enum ks_err prepare(void *context, const uint8_t exporter[KS_TLS_EXPORTER
     enum ks_err err = KS_OK;
     const struct exchange *exchange = context;
     struct ks_client *client = exchange->client;
-    bool same = client->channel_known &&
-                ks_bytes_equal(KS_BYTES(client->channel), ks_bytes_of(exporter, KS_CHANNEL_LEN));
+    bool same = client->channel_known && ks_bytes_equal(KS_BYTES(client->channel),
+                                                        ks_bytes_of(exporter, KS_CHANNEL_LEN));
 
     (void)peer; /* verified by the client below us */
     ks_copy(client->channel, exporter, KS_CHANNEL_LEN);
@@ -155,7 +157,8 @@ static enum ks_err prepare(void *context, const uint8_t exporter[KS_TLS_EXPORTER
     client->moved = exchange->bound && !same;
     KS_CHECK(!client->moved, KS_ERR_UNAVAILABLE, "the connection was made anew");
     if (exchange->fields != NULL) {
-        KS_TRY(ks_http_outgoing_add(outgoing, "Content-Digest", exchange->fields->content_digest));
+        KS_TRY(
+            ks_http_outgoing_add(outgoing, "Content-Digest", exchange->fields->content_digest));
         KS_TRY(ks_http_outgoing_add(outgoing, "Ketseal-Channel", exchange->fields->channel));
         KS_TRY(ks_http_outgoing_add(outgoing, "Signature-Input", exchange->fields->input));
         KS_TRY(ks_http_outgoing_add(outgoing, "Signature", exchange->fields->signature));
@@ -180,9 +183,9 @@ static enum ks_err take_refusal(const struct ks_http_answer *answer, const char 
     KS_TRY(ks_json_parse(ks_buf_view(&answer->body), &limits, &doc));
     KS_TRY(ks_json_get_string(ks_json_root(doc), "error", &name));
     KS_TRY(ks_json_get_string(ks_json_root(doc), "detail", &detail));
-#define KS_NAMED(code, value, exit_code, http, meaning)                                            \
-    if (ks_bytes_is(name, #code)) {                                                                \
-        said = KS_ERR_##code;                                                                      \
+#define KS_NAMED(code, value, exit_code, http, meaning)                                        \
+    if (ks_bytes_is(name, #code)) {                                                            \
+        said = KS_ERR_##code;                                                                  \
     }
     KS_ERR_LIST(KS_NAMED)
 #undef KS_NAMED
@@ -237,7 +240,7 @@ out:
     return err;
 }
 
-/* --- one-time keys ------------------------------------------------------------------------------------ */
+/* --- one-time keys ------------------------------------------------------------------------ */
 
 static enum ks_err take_batch(struct ks_client *client, const struct ks_kem_key *kem,
                               const struct ks_keys_answer *answer)
@@ -262,7 +265,8 @@ out:
     return err;
 }
 
-/* One attempt: a fresh ML-KEM key, a request signed by the device, an answer signed by the site. */
+/* One attempt: a fresh ML-KEM key, a request signed by the device, an answer signed by the
+ * site. */
 static enum ks_err fetch_keys_once(struct ks_client *client)
 {
     enum ks_err err = KS_OK;
@@ -317,9 +321,11 @@ out:
     return err;
 }
 
-static enum ks_err take_key(struct ks_client *client, bool with_counter, struct ks_keyring_key *out_key)
+static enum ks_err take_key(struct ks_client *client, bool with_counter,
+                            struct ks_keyring_key *out_key)
 {
-    enum ks_err err = ks_keyring_take(client->keyring, ks_clock_us() / 1000000, with_counter, out_key);
+    enum ks_err err =
+        ks_keyring_take(client->keyring, ks_clock_us() / 1000000, with_counter, out_key);
 
     if (err == KS_ERR_NOT_FOUND) {
         KS_TRY(fetch_keys(client));
@@ -329,10 +335,11 @@ out:
     return err;
 }
 
-/* --- signed requests ---------------------------------------------------------------------------------- */
+/* --- signed requests ---------------------------------------------------------------------- */
 
-static enum ks_err sign_fields(struct ks_client *client, const char *target, struct ks_bytes body,
-                               const struct ks_keyring_key *key, struct ks_signature_fields *out_fields)
+static enum ks_err sign_fields(struct ks_client *client, const char *target,
+                               struct ks_bytes body, const struct ks_keyring_key *key,
+                               struct ks_signature_fields *out_fields)
 {
     enum ks_err err = KS_OK;
     uint8_t random[16];
@@ -357,9 +364,9 @@ out:
     return err;
 }
 
-static enum ks_err post_signed(struct ks_client *client, const char *target, struct ks_bytes body,
-                               const struct ks_keyring_key *key, const char *idempotency,
-                               struct ks_buf *out)
+static enum ks_err post_signed(struct ks_client *client, const char *target,
+                               struct ks_bytes body, const struct ks_keyring_key *key,
+                               const char *idempotency, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
     struct ks_signature_fields fields;
@@ -413,7 +420,8 @@ static enum ks_err write_job(const struct ks_job_spec *spec, struct ks_buf *out)
 {
     const struct ks_job job = {
         .source = ks_bytes_of(spec->qasm, spec->qasm == NULL ? 0 : spec->qasm_len),
-        .template = spec->template == NULL ? (struct ks_bytes){0} : ks_bytes_text(spec->template),
+        .template =
+            spec->template == NULL ? (struct ks_bytes){0} : ks_bytes_text(spec->template),
         .qubits = spec->qubits,
         .depth = spec->depth,
         .template_seed = spec->template_seed,
@@ -429,8 +437,8 @@ static enum ks_err write_job(const struct ks_job_spec *spec, struct ks_buf *out)
     return ks_fail_prefix(ks_buf_check(out), "the job");
 }
 
-static enum ks_err submit(struct ks_client *client, const struct ks_job_spec *spec, const char *target,
-                          struct ks_buf *out)
+static enum ks_err submit(struct ks_client *client, const struct ks_job_spec *spec,
+                          const char *target, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
     struct ks_buf job;

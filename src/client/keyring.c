@@ -11,10 +11,10 @@
 #include "base/sys.h"
 #include "crypto/digest.h"
 
-#define KEYRING_FILE "keyring"
-#define KEYRING_MAGIC "KSEALRNG"
+#define KEYRING_FILE    "keyring"
+#define KEYRING_MAGIC   "KSEALRNG"
 #define KEYRING_VERSION 1
-#define KEYRING_LEN (8 + 2 + 8 + 8 + 8 + 4 + 4 + 8 + 32 + 32 + 32)
+#define KEYRING_LEN     (8 + 2 + 8 + 8 + 8 + 4 + 4 + 8 + 32 + 32 + 32)
 
 struct ks_keyring {
     struct ks_fs *fs;
@@ -41,7 +41,8 @@ enum ks_err ks_keyring_open(const char *directory, struct ks_keyring **out_keyri
     KS_TRY(ks_dir_make(directory, 0700));
     keyring->lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    KS_CHECK(keyring->lock >= 0 && fd >= 0, KS_ERR_IO, "open '%s': %s", directory, strerror(errno));
+    KS_CHECK(keyring->lock >= 0 && fd >= 0, KS_ERR_IO, "open '%s': %s", directory,
+             strerror(errno));
     KS_TRY(ks_fs_system_new(fd, &keyring->fs));
     fd = -1; /* transferred */
     *out_keyring = keyring;
@@ -178,8 +179,8 @@ enum ks_err ks_keyring_take(struct ks_keyring *keyring, uint64_t now_s, bool wit
              KS_ERR_NOT_FOUND, "no one-time keys left");
     index = content.next++;
     content.counter += with_counter ? 1 : 0;
-    KS_TRY(ks_one_time_key_derive(KS_BYTES(content.batch.secret), KS_BYTES(content.batch.salt), index,
-                                  key.key));
+    KS_TRY(ks_one_time_key_derive(KS_BYTES(content.batch.secret), KS_BYTES(content.batch.salt),
+                                  index, key.key));
     ks_key_id_text(content.batch.instance, content.batch.number, index, key.id);
     key.counter = content.counter;
     KS_TRY(store(keyring, &content)); /* before the key is used */

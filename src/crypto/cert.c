@@ -15,8 +15,7 @@
 #define ROOT_KEY_USAGE (KU_KEY_CERT_SIGN | KU_CRL_SIGN)
 #define LEAF_KEY_USAGE KU_DIGITAL_SIGNATURE
 
-/* --- extensions
- * ------------------------------------------------------------------------------- */
+/* --- extensions --------------------------------------------------------------------------- */
 
 static enum ks_err read_basic_constraints(struct ks_cert *cert, void *value)
 {
@@ -191,8 +190,7 @@ out:
     return err;
 }
 
-/* --- parsing
- * ---------------------------------------------------------------------------------- */
+/* --- parsing ------------------------------------------------------------------------------ */
 
 static enum ks_err read_key(struct ks_cert *cert)
 {
@@ -335,8 +333,7 @@ void ks_cert_free(struct ks_cert *cert)
     }
 }
 
-/* --- views
- * ------------------------------------------------------------------------------------ */
+/* --- views -------------------------------------------------------------------------------- */
 
 const char *ks_cert_role_name(enum ks_cert_role role)
 {
@@ -428,8 +425,7 @@ enum ks_err ks_cert_check_host(const struct ks_cert *cert, const char *host)
     return ks_fail(KS_ERR_VERIFY, "certificate '%s' is not for host '%s'", cert->subject, host);
 }
 
-/* --- verifying
- * -------------------------------------------------------------------------------- */
+/* --- verifying ---------------------------------------------------------------------------- */
 
 static enum ks_err check_time(const struct ks_cert *cert, uint64_t time_s)
 {

@@ -75,8 +75,7 @@ KS_MUST_CHECK enum ks_err ks_cert_verify(const struct ks_cert *leaf, const struc
                                          const struct ks_crl *crl, enum ks_cert_role role,
                                          uint64_t time_s);
 
-/* --- issuing
- * ---------------------------------------------------------------------------------- */
+/* --- issuing ------------------------------------------------------------------------------ */
 
 struct ks_cert_spec {
     enum ks_cert_role role;
@@ -106,8 +105,7 @@ KS_MUST_CHECK enum ks_err ks_cert_issue(const struct ks_cert *root,
                                         const struct ks_verify_key *subject_key,
                                         struct ks_cert **out_cert);
 
-/* --- revocation
- * ------------------------------------------------------------------------------- */
+/* --- revocation --------------------------------------------------------------------------- */
 
 struct ks_crl_entry {
     struct ks_bytes serial; /* as ks_cert_serial */

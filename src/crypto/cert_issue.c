@@ -13,8 +13,7 @@
 #define VERSION_3  2  /* of a certificate */
 #define KEY_ID_LEN 20 /* RFC 7093 §2, method 1: the left 160 bits of SHA-256 over the key */
 
-/* --- checks of what the caller wants
- * ---------------------------------------------------------- */
+/* --- checks of what the caller wants ------------------------------------------------------ */
 
 static bool is_dns_name(const char *name)
 {
@@ -89,8 +88,7 @@ out:
     return err;
 }
 
-/* --- extensions
- * ------------------------------------------------------------------------------- */
+/* --- extensions --------------------------------------------------------------------------- */
 
 struct put {
     X509 *x509;
@@ -265,8 +263,7 @@ out:
     return err;
 }
 
-/* --- certificates
- * ----------------------------------------------------------------------------- */
+/* --- certificates ------------------------------------------------------------------------- */
 
 static enum ks_err set_serial(X509 *x509, const uint8_t *serial)
 {
@@ -378,8 +375,7 @@ out:
     return err;
 }
 
-/* --- revocation lists
- * ------------------------------------------------------------------------- */
+/* --- revocation lists --------------------------------------------------------------------- */
 
 static enum ks_err add_entry(X509_CRL *crl, const struct ks_crl_entry *entry)
 {

@@ -9,8 +9,7 @@
 
 #define VERSION_2 1 /* as it stands in the list */
 
-/* --- parsing
- * ---------------------------------------------------------------------------------- */
+/* --- parsing ------------------------------------------------------------------------------ */
 
 static enum ks_err check_canonical(struct ks_crl *crl)
 {
@@ -202,8 +201,7 @@ void ks_crl_free(struct ks_crl *crl)
     }
 }
 
-/* --- views and checks
- * ------------------------------------------------------------------------- */
+/* --- views and checks --------------------------------------------------------------------- */
 
 void ks_crl_to_pem(const struct ks_crl *crl, struct ks_buf *out)
 {

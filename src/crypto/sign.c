@@ -92,8 +92,7 @@ bool ks_sig_alg_of_evp(const EVP_PKEY *pkey, enum ks_sig_alg *out_alg)
     return false;
 }
 
-/* --- keys
- * ------------------------------------------------------------------------------------- */
+/* --- keys --------------------------------------------------------------------------------- */
 
 static enum ks_err generate(enum ks_sig_alg alg, struct ks_bytes seed, EVP_PKEY **out_pkey)
 {
@@ -269,8 +268,7 @@ enum ks_err ks_verify_key_public(const struct ks_verify_key *key, struct ks_buf 
     return put_public(key->alg, key->pkey, out_public);
 }
 
-/* --- signing and verifying
- * -------------------------------------------------------------------- */
+/* --- signing and verifying ---------------------------------------------------------------- */
 
 static enum ks_err check_context(enum ks_sig_alg alg, struct ks_bytes context)
 {

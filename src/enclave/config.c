@@ -17,7 +17,8 @@ void ks_enclave_config_put(const struct ks_enclave_config *config, struct ks_buf
     ks_buf_put(out, KS_BYTES(config->worker_digest));
 }
 
-enum ks_err ks_enclave_config_read(struct ks_bytes payload, struct ks_enclave_config *out_config)
+enum ks_err ks_enclave_config_read(struct ks_bytes payload,
+                                   struct ks_enclave_config *out_config)
 {
     enum ks_err err = KS_OK;
     struct ks_reader reader = ks_reader_of(payload, "enclave configuration");
@@ -34,8 +35,8 @@ enum ks_err ks_enclave_config_read(struct ks_bytes payload, struct ks_enclave_co
     KS_TRY(ks_read_u64(&reader, &config.job_seconds_max));
     KS_TRY(ks_read_copy(&reader, config.worker_digest, sizeof config.worker_digest));
     KS_TRY(ks_read_end(&reader));
-    KS_CHECK(simulated <= 1 && config.workers >= 1 && config.workers <= KS_LAUNCH_WORKERS_MAX, KS_ERR_FORMAT,
-             "enclave configuration: a value is out of range");
+    KS_CHECK(simulated <= 1 && config.workers >= 1 && config.workers <= KS_LAUNCH_WORKERS_MAX,
+             KS_ERR_FORMAT, "enclave configuration: a value is out of range");
     config.simulated_tpm = simulated == 1;
     *out_config = config;
 out:

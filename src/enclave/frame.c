@@ -88,7 +88,8 @@ out:
     return err;
 }
 
-enum ks_err ks_channel_next(struct ks_channel *channel, struct ks_frame *out_frame, bool *out_found)
+enum ks_err ks_channel_next(struct ks_channel *channel, struct ks_frame *out_frame,
+                            bool *out_found)
 {
     enum ks_err err = KS_OK;
     struct ks_reader reader;
@@ -139,7 +140,8 @@ enum ks_err ks_channel_fill(struct ks_channel *channel, int *out_fd)
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(int))];
     } control;
-    struct iovec vec = {.iov_base = ks_buf_reserve(&channel->in, READ_CHUNK), .iov_len = READ_CHUNK};
+    struct iovec vec = {.iov_base = ks_buf_reserve(&channel->in, READ_CHUNK),
+                        .iov_len = READ_CHUNK};
     struct msghdr message = {.msg_iov = &vec, .msg_iovlen = 1};
     ssize_t count = 0;
 
@@ -188,7 +190,9 @@ enum ks_err ks_channel_send_fd(struct ks_channel *channel, uint16_t type, uint32
         char bytes[CMSG_SPACE(sizeof(int))];
     } control = {0};
     struct iovec vec = {0};
-    struct msghdr message = {.msg_iov = &vec, .msg_iovlen = 1, .msg_control = control.bytes,
+    struct msghdr message = {.msg_iov = &vec,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
                              .msg_controllen = sizeof control.bytes};
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
     size_t begin = 0;

@@ -1,18 +1,18 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* frame.h: what ketseald, the enclave, the launcher and the workers say to each other over socketpairs
- * (docs/formats/frames.md). A frame: u32 length of what follows, u16 type, u32 id, payload. An answer
- * carries the request's id and its type with KS_FRAME_ANSWER set, and begins with a u16 error code; if
- * that is not 0, a lp16 detail ends it. */
+/* frame.h: what ketseald, the enclave, the launcher and the workers say to each other over
+ * socketpairs (docs/formats/frames.md). A frame: u32 length of what follows, u16 type, u32 id,
+ * payload. An answer carries the request's id and its type with KS_FRAME_ANSWER set, and begins
+ * with a u16 error code; if that is not 0, a lp16 detail ends it. */
 #ifndef KS_ENCLAVE_FRAME_H
 #define KS_ENCLAVE_FRAME_H
 
 #include "base/buf.h"
 
-#define KS_FRAME_MAX (40 * 1024 * 1024)
+#define KS_FRAME_MAX        (40 * 1024 * 1024)
 #define KS_FRAME_HEADER_LEN 10
-#define KS_FRAME_ANSWER 0x8000
+#define KS_FRAME_ANSWER     0x8000
 
 enum ks_frame_type {
     /* ketseald -> enclave */
@@ -39,7 +39,8 @@ struct ks_frame {
     struct ks_bytes payload; /* borrowed from the channel until the next receive or consume */
 };
 
-/* One end of a stream socket with its two buffers. Blocking or not is the descriptor's business. */
+/* One end of a stream socket with its two buffers. Blocking or not is the descriptor's
+ * business. */
 struct ks_channel {
     int fd;
     const char *peer; /* names the other end in errors */
@@ -52,32 +53,39 @@ void ks_channel_init(struct ks_channel *channel, int fd, const char *peer);
 /* Closes and frees; wipes the buffers, since keys pass through some. */
 void ks_channel_done(struct ks_channel *channel);
 
-/* --- writing: build the payload in place -------------------------------------------------------- */
-/* Starts a frame in OUT; returns its offset, to be given to _end. Put the payload with ks_buf_put_*. */
+/* --- writing: build the payload in place -------------------------------------------------- */
+/* Starts a frame in OUT; returns its offset, to be given to _end. Put the payload with
+ * ks_buf_put_*. */
 size_t ks_frame_begin(struct ks_buf *out, uint16_t type, uint32_t id);
 void ks_frame_end(struct ks_buf *out, size_t begin);
-/* An answer: _begin with the type of REQUEST and code 0; _error with the code and its stored detail. */
+/* An answer: _begin with the type of REQUEST and code 0; _error with the code and its stored
+ * detail. */
 size_t ks_answer_begin(struct ks_buf *out, uint16_t request_type, uint32_t id);
 void ks_answer_error(struct ks_buf *out, uint16_t request_type, uint32_t id, enum ks_err err);
 
-/* Sends what is buffered. Blocking descriptors: all of it. Non-blocking: as much as goes now. */
+/* Sends what is buffered. Blocking descriptors: all of it. Non-blocking: as much as goes now.
+ */
 KS_MUST_CHECK enum ks_err ks_channel_flush(struct ks_channel *channel);
 
-/* --- reading ------------------------------------------------------------------------------------ */
-/* The next whole frame, if one is buffered. KS_ERR_FORMAT for a length or header that cannot be. */
-KS_MUST_CHECK enum ks_err ks_channel_next(struct ks_channel *channel, struct ks_frame *out_frame,
-                                          bool *out_found);
-/* Reads what is there (at most one read(2)); KS_ERR_NOT_FOUND when the peer has closed. When OUT_FD is
- * not NULL a descriptor that came along is stored there, else -1. */
+/* --- reading ------------------------------------------------------------------------------ */
+/* The next whole frame, if one is buffered. KS_ERR_FORMAT for a length or header that cannot
+ * be. */
+KS_MUST_CHECK enum ks_err ks_channel_next(struct ks_channel *channel,
+                                          struct ks_frame *out_frame, bool *out_found);
+/* Reads what is there (at most one read(2)); KS_ERR_NOT_FOUND when the peer has closed. When
+ * OUT_FD is not NULL a descriptor that came along is stored there, else -1. */
 KS_MUST_CHECK enum ks_err ks_channel_fill(struct ks_channel *channel, int *out_fd);
 /* Blocks until one whole frame is there. */
-KS_MUST_CHECK enum ks_err ks_channel_receive(struct ks_channel *channel, struct ks_frame *out_frame);
-/* Sends one small frame with descriptor FD attached (SCM_RIGHTS), past the buffer, which must be empty. */
-KS_MUST_CHECK enum ks_err ks_channel_send_fd(struct ks_channel *channel, uint16_t type, uint32_t id,
-                                             struct ks_bytes payload, int fd);
+KS_MUST_CHECK enum ks_err ks_channel_receive(struct ks_channel *channel,
+                                             struct ks_frame *out_frame);
+/* Sends one small frame with descriptor FD attached (SCM_RIGHTS), past the buffer, which must
+ * be empty. */
+KS_MUST_CHECK enum ks_err ks_channel_send_fd(struct ks_channel *channel, uint16_t type,
+                                             uint32_t id, struct ks_bytes payload, int fd);
 
-/* Opens an answer's payload: KS_OK with the reader past the code, or the error that the peer sent, with
- * its detail stored. */
-KS_MUST_CHECK enum ks_err ks_answer_open(const struct ks_frame *frame, struct ks_reader *out_reader);
+/* Opens an answer's payload: KS_OK with the reader past the code, or the error that the peer
+ * sent, with its detail stored. */
+KS_MUST_CHECK enum ks_err ks_answer_open(const struct ks_frame *frame,
+                                         struct ks_reader *out_reader);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* From RUN to a sealed record: a worker runs the job, the core is made of its answer, one TPM quote covers
- * all that finished since the last, then both keys sign. While the TPM works, more jobs finish: the batch
- * grows by itself under load, and is one record without it. */
+/* From RUN to a sealed record: a worker runs the job, the core is made of its answer, one TPM
+ * quote covers all that finished since the last, then both keys sign. While the TPM works, more
+ * jobs finish: the batch grows by itself under load, and is one record without it. */
 
 #include "crypto/digest.h"
 #include "enclave/monitor.h"
@@ -12,7 +12,7 @@
 
 #define DEADLINE_MARGIN_US 5000000 /* wall clock beside a job's processor time */
 
-/* --- the table of jobs ------------------------------------------------------------------------------ */
+/* --- the table of jobs -------------------------------------------------------------------- */
 
 enum ks_err ks_monitor_job_new(struct ks_monitor *monitor, struct ks_monitor_job **out_job)
 {
@@ -21,7 +21,8 @@ enum ks_err ks_monitor_job_new(struct ks_monitor *monitor, struct ks_monitor_job
 
         if (job->state == KS_MJOB_FREE) {
             monitor->jobs_used = i >= monitor->jobs_used ? i + 1 : monitor->jobs_used;
-            *job = (struct ks_monitor_job){.state = KS_MJOB_ADMITTED, .order = ++monitor->order};
+            *job =
+                (struct ks_monitor_job){.state = KS_MJOB_ADMITTED, .order = ++monitor->order};
             ks_buf_init(&job->certificate, KS_CERT_DER_MAX);
             ks_buf_init(&job->parameters, 4096);
             ks_buf_init(&job->result, KS_RESULT_BYTES_MAX);
@@ -46,7 +47,8 @@ void ks_monitor_job_free(struct ks_monitor *monitor, struct ks_monitor_job *job)
     ks_buf_done(&job->kernels);
     ks_buf_done(&job->core_bytes);
     job->state = KS_MJOB_FREE;
-    while (monitor->jobs_used > 0 && monitor->jobs[monitor->jobs_used - 1].state == KS_MJOB_FREE) {
+    while (monitor->jobs_used > 0 &&
+           monitor->jobs[monitor->jobs_used - 1].state == KS_MJOB_FREE) {
         monitor->jobs_used--;
     }
 }
@@ -70,7 +72,7 @@ static void end_job(struct ks_monitor *monitor, struct ks_monitor_job *job, enum
     ks_monitor_job_free(monitor, job);
 }
 
-/* --- run and cancel --------------------------------------------------------------------------------- */
+/* --- run and cancel ----------------------------------------------------------------------- */
 
 enum ks_err ks_monitor_run(struct ks_monitor *monitor, uint32_t id, struct ks_bytes payload)
 {
@@ -103,7 +105,8 @@ static void kill_worker(struct ks_monitor *monitor, const struct ks_monitor_work
 }
 
 /* The worker of JOB, or NULL. */
-static struct ks_monitor_worker *worker_of(struct ks_monitor *monitor, const struct ks_monitor_job *job)
+static struct ks_monitor_worker *worker_of(struct ks_monitor *monitor,
+                                           const struct ks_monitor_job *job)
 {
     for (size_t i = 0; i < KS_MONITOR_WORKERS_MAX; i++) {
         if (monitor->workers[i].job == job) {
@@ -136,7 +139,7 @@ out:
     return err;
 }
 
-/* --- workers ---------------------------------------------------------------------------------------- */
+/* --- workers ------------------------------------------------------------------------------ */
 
 enum ks_err ks_monitor_worker_add(struct ks_monitor *monitor, int fd, uint32_t pid)
 {
@@ -184,7 +187,8 @@ static enum ks_err send_job(struct ks_monitor *monitor, struct ks_monitor_worker
     job->state = KS_MJOB_RUNNING;
     job->started_us = ks_clock_us();
     job->timing_us[0] = ks_clock_monotonic_us() - job->timing_us[0];
-    job->deadline_us = ks_clock_monotonic_us() + monitor->job_seconds_max * 1000000 + DEADLINE_MARGIN_US;
+    job->deadline_us =
+        ks_clock_monotonic_us() + monitor->job_seconds_max * 1000000 + DEADLINE_MARGIN_US;
     KS_TRY(ks_channel_flush(&worker->channel));
 out:
     return err;
@@ -250,7 +254,7 @@ uint64_t ks_monitor_deadline_us(const struct ks_monitor *monitor)
     return deadline_us;
 }
 
-/* --- the core --------------------------------------------------------------------------------------- */
+/* --- the core ----------------------------------------------------------------------------- */
 
 static void put_parameters(const struct ks_job *job, struct ks_buf *out)
 {
@@ -301,8 +305,8 @@ static void fill_request(const struct ks_monitor *monitor, struct ks_monitor_job
     ks_copy(core->record_id, job->id, sizeof core->record_id);
 }
 
-/* Makes the core of what the worker answered. Its counts are canonical JSON or are refused: the worker is
- * as untrusted as the program that it ran. */
+/* Makes the core of what the worker answered. Its counts are canonical JSON or are refused: the
+ * worker is as untrusted as the program that it ran. */
 static enum ks_err make_core(struct ks_monitor *monitor, struct ks_monitor_job *job,
                              const struct ks_work_result *result)
 {
@@ -362,7 +366,8 @@ static enum ks_err death_of(const struct ks_monitor_job *job)
     if (job->deadline_us == UINT64_MAX) {
         return ks_fail(KS_ERR_LIMIT, "the job took longer than this site allows");
     }
-    return ks_fail(KS_ERR_LIMIT, "the worker died: over its memory or time, or it did what it may not");
+    return ks_fail(KS_ERR_LIMIT,
+                   "the worker died: over its memory or time, or it did what it may not");
 }
 
 enum ks_err ks_monitor_worker_readable(struct ks_monitor *monitor, size_t slot)
@@ -389,8 +394,8 @@ enum ks_err ks_monitor_worker_readable(struct ks_monitor *monitor, size_t slot)
         return KS_OK;
     }
     KS_TRY(err);
-    KS_CHECK(frame.type == (KS_FRAME_JOB | KS_FRAME_ANSWER), KS_ERR_INTERNAL, "worker: frame type %u",
-             frame.type);
+    KS_CHECK(frame.type == (KS_FRAME_JOB | KS_FRAME_ANSWER), KS_ERR_INTERNAL,
+             "worker: frame type %u", frame.type);
     KS_TRY(ks_answer_open(&frame, &reader));
     KS_TRY(ks_work_result_read(&reader, &result));
     KS_TRY(make_core(monitor, job, &result));
@@ -402,7 +407,7 @@ out:
     return KS_OK; /* the job's failure is answered; it is not ours */
 }
 
-/* --- quotes and records ------------------------------------------------------------------------------- */
+/* --- quotes and records ------------------------------------------------------------------- */
 
 enum ks_err ks_monitor_quote_start(struct ks_monitor *monitor)
 {
@@ -467,8 +472,9 @@ static enum ks_err seal(struct ks_monitor *monitor, size_t index, const uint8_t 
     KS_TRY(ks_merkle_path(leaves, monitor->batch_count, index, &evidence.quote.path));
     ks_evidence_write(&evidence, &evidence_bytes);
     KS_TRY(ks_buf_check(&evidence_bytes));
-    KS_TRY(ks_record_seal(&job->core, ks_buf_view(&job->core_bytes), ks_buf_view(&evidence_bytes),
-                          monitor->keys.ed25519, monitor->keys.mldsa65, &record, &entry));
+    KS_TRY(ks_record_seal(&job->core, ks_buf_view(&job->core_bytes),
+                          ks_buf_view(&evidence_bytes), monitor->keys.ed25519,
+                          monitor->keys.mldsa65, &record, &entry));
     begin = ks_answer_begin(out, KS_FRAME_RUN, job->request);
     ks_buf_put_lp32(out, ks_buf_view(&record));
     ks_buf_put_lp16(out, ks_buf_view(&entry));
@@ -501,9 +507,9 @@ enum ks_err ks_monitor_quote_finish(struct ks_monitor *monitor)
     for (size_t i = 0; i < monitor->batch_count; i++) {
         struct ks_monitor_job *job = monitor->batch[i];
 
-        err = quoted != KS_OK ? quoted
-                              : seal(monitor, i, leaves[0], ks_buf_view(&attest),
-                                     ks_buf_view(&signature));
+        err = quoted != KS_OK
+                  ? quoted
+                  : seal(monitor, i, leaves[0], ks_buf_view(&attest), ks_buf_view(&signature));
         if (err != KS_OK) {
             end_job(monitor, job, err);
         } else {
@@ -513,5 +519,6 @@ enum ks_err ks_monitor_quote_finish(struct ks_monitor *monitor)
     monitor->batch_count = 0;
     ks_buf_done(&attest);
     ks_buf_done(&signature);
-    return quoted; /* a TPM that no longer answers ends the enclave: nothing can be sealed without it */
+    return quoted; /* a TPM that no longer answers ends the enclave: nothing can be sealed
+                      without it */
 }

@@ -44,8 +44,7 @@ void ks_journal_close(struct ks_journal *journal); /* NULL is fine; wipes */
 /* The instance: 8 random bytes made when the journal was created; names all of its keys. */
 uint64_t ks_journal_instance(const struct ks_journal *journal);
 
-/* The number that the next ks_journal_add gives its batch if it succeeds: for a salt that
- * covers it. */
+/* The number that the next ks_journal_add gives its batch if it succeeds. */
 uint64_t ks_journal_number_next(const struct ks_journal *journal);
 
 /* Makes a batch durable; BATCH->number is filled in. KS_ERR_LIMIT when too many live. */

@@ -20,10 +20,11 @@
 #include "enclave/frame.h"
 #include "enclave/measure.h"
 
-#define STOP_GRACE_MS 20000                     /* for ketseald to finish what it has accepted */
-#define WORKER_OVERHEAD (UINT64_C(1) << 30)     /* address space beside state vectors: program, result */
+#define STOP_GRACE_MS 20000 /* for ketseald to finish what it has accepted */
+#define WORKER_OVERHEAD                                                                        \
+    (UINT64_C(1) << 30) /* address space beside state vectors: program, result */
 
-/* --- children ----------------------------------------------------------------------------------- */
+/* --- children ----------------------------------------------------------------------------- */
 
 struct launcher {
     const struct ks_launch_spec *spec;
@@ -43,10 +44,10 @@ struct launcher {
     bool stopping;
 };
 
-/* In the child: PAIRS lists descriptors to become 3, 4, 5, …; everything else closes on exec. Never
- * returns. */
-static void become(const char *path, int program_fd, const int *fds, int count, char *const argv[],
-                   pid_t parent)
+/* In the child: PAIRS lists descriptors to become 3, 4, 5, …; everything else closes on exec.
+ * Never returns. */
+static void become(const char *path, int program_fd, const int *fds, int count,
+                   char *const argv[], pid_t parent)
 {
     static char path_env[] = "PATH=/usr/bin:/bin";
     static char tss_env[] = "TSS2_LOG=all+none";
@@ -117,7 +118,8 @@ static enum ks_err spawn_worker(struct launcher *launcher)
     static char name[] = "ketseal-worker";
     char *argv[] = {name, threads, memory, seconds, NULL};
     uint8_t pid_bytes[4];
-    struct ks_buf payload = {.data = pid_bytes, .cap = sizeof pid_bytes, .max = sizeof pid_bytes};
+    struct ks_buf payload = {
+        .data = pid_bytes, .cap = sizeof pid_bytes, .max = sizeof pid_bytes};
     pid_t pid = -1;
     size_t slot = 0;
 
@@ -135,14 +137,15 @@ static enum ks_err spawn_worker(struct launcher *launcher)
     KS_TRY(spawn(NULL, launcher->worker_program, &ends[1], 1, argv, &pid));
     launcher->workers[slot] = pid;
     ks_buf_put_u32(&payload, (uint32_t)pid);
-    KS_TRY(ks_channel_send_fd(&launcher->enclave, KS_FRAME_WORKER, 0, ks_buf_view(&payload), ends[0]));
+    KS_TRY(ks_channel_send_fd(&launcher->enclave, KS_FRAME_WORKER, 0, ks_buf_view(&payload),
+                              ends[0]));
 out:
     ks_fd_close(&ends[0]);
     ks_fd_close(&ends[1]);
     return err;
 }
 
-/* --- start ---------------------------------------------------------------------------------------- */
+/* --- start -------------------------------------------------------------------------------- */
 
 static enum ks_err open_tpm(struct launcher *launcher)
 {
@@ -282,7 +285,7 @@ out:
     return err;
 }
 
-/* --- supervision ---------------------------------------------------------------------------------- */
+/* --- supervision -------------------------------------------------------------------------- */
 
 static bool forget_worker(struct launcher *launcher, pid_t pid)
 {
@@ -319,8 +322,8 @@ static enum ks_err reap(struct launcher *launcher, bool *out_done)
                      "the enclave ended unexpectedly (status %d)", status);
         } else if (pid == launcher->swtpm_pid) {
             launcher->swtpm_pid = 0;
-            KS_CHECK(launcher->enclave_pid == 0 || launcher->stopping, KS_ERR_IO, "swtpm ended unexpectedly (status %d)",
-                     status);
+            KS_CHECK(launcher->enclave_pid == 0 || launcher->stopping, KS_ERR_IO,
+                     "swtpm ended unexpectedly (status %d)", status);
         }
     }
 out:
@@ -349,7 +352,8 @@ static enum ks_err serve_enclave(struct launcher *launcher)
             break;
         }
         reader = ks_reader_of(frame.payload, "enclave");
-        KS_CHECK(frame.type == KS_FRAME_KILL, KS_ERR_FORMAT, "enclave: frame of type %u", frame.type);
+        KS_CHECK(frame.type == KS_FRAME_KILL, KS_ERR_FORMAT, "enclave: frame of type %u",
+                 frame.type);
         KS_TRY(ks_read_u32(&reader, &pid));
         KS_TRY(ks_read_end(&reader));
         for (size_t i = 0; i < KS_LAUNCH_WORKERS_MAX; i++) {
@@ -374,7 +378,8 @@ static enum ks_err handle_signal(struct launcher *launcher, bool *out_done)
         launcher->stopping = true;
         ks_log_event(KS_LOG_INFO, "site.stopping");
         if (launcher->daemon_pid > 0) {
-            (void)kill(launcher->daemon_pid, SIGTERM); /* if it is gone already, SIGCHLD tells */
+            (void)kill(launcher->daemon_pid,
+                       SIGTERM); /* if it is gone already, SIGCHLD tells */
         }
     }
 out:
@@ -451,13 +456,14 @@ enum ks_err ks_launch(const struct ks_launch_spec *spec)
     launcher->enclave_program = launcher->worker_program = launcher->tpm = launcher->state =
         launcher->signals = -1;
     ks_channel_init(&launcher->enclave, -1, "enclave");
-    KS_CHECK(spec->workers >= 1 && spec->workers <= KS_LAUNCH_WORKERS_MAX, KS_ERR_LIMIT, "workers: 1 to %d",
-             KS_LAUNCH_WORKERS_MAX);
+    KS_CHECK(spec->workers >= 1 && spec->workers <= KS_LAUNCH_WORKERS_MAX, KS_ERR_LIMIT,
+             "workers: 1 to %d", KS_LAUNCH_WORKERS_MAX);
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGCHLD);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
-    KS_CHECK(sigprocmask(SIG_BLOCK, &set, NULL) == 0, KS_ERR_IO, "sigprocmask: %s", strerror(errno));
+    KS_CHECK(sigprocmask(SIG_BLOCK, &set, NULL) == 0, KS_ERR_IO, "sigprocmask: %s",
+             strerror(errno));
     launcher->signals = signalfd(-1, &set, SFD_CLOEXEC);
     KS_CHECK(launcher->signals >= 0, KS_ERR_IO, "signalfd: %s", strerror(errno));
     KS_TRY(start(launcher));

@@ -1,10 +1,11 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* launch.h: starting a site. The launcher opens the TPM, copies the enclave's and the worker's programs
- * into sealed memory, measures them (and the shared libraries that the enclave will map) into
- * KS_LAUNCH_PCR, executes exactly those copies, hands the TPM to the enclave alone, and keeps a pool of
- * waiting workers. It never touches the network. When one part dies unexpectedly, all stop. */
+/* launch.h: starting a site. The launcher opens the TPM, copies the enclave's and the worker's
+ * programs into sealed memory, measures them (and the shared libraries that the enclave will
+ * map) into KS_LAUNCH_PCR, executes exactly those copies, hands the TPM to the enclave alone,
+ * and keeps a pool of waiting workers. It never touches the network. When one part dies
+ * unexpectedly, all stop. */
 #ifndef KS_ENCLAVE_LAUNCH_H
 #define KS_ENCLAVE_LAUNCH_H
 
@@ -13,27 +14,29 @@
 #define KS_LAUNCH_WORKERS_MAX 256
 
 struct ks_launch_spec {
-    uint32_t version;            /* 1 */
-    const char *enclave_program; /* path of ketseal-enclave */
-    const char *worker_program;  /* path of ketseal-worker, a static executable */
-    const char *daemon_program;  /* path of ketseald */
+    uint32_t version;               /* 1 */
+    const char *enclave_program;    /* path of ketseal-enclave */
+    const char *worker_program;     /* path of ketseal-worker, a static executable */
+    const char *daemon_program;     /* path of ketseald */
     const char *const *daemon_argv; /* NULL-terminated, from argv[0] on */
-    const char *state_dir;       /* holds enclave/ and, with the simulated TPM, tpm/; created 0700 */
-    const char *tpm_device;      /* "/dev/tpmrm0", or NULL: start swtpm */
-    const char *origin;          /* of the ledger */
-    struct ks_bytes root_pem;    /* who issues device certificates */
-    struct ks_bytes crl_pem;     /* may be empty */
-    unsigned workers;            /* waiting or working at once */
+    const char *state_dir;  /* holds enclave/ and, with the simulated TPM, tpm/; created 0700 */
+    const char *tpm_device; /* "/dev/tpmrm0", or NULL: start swtpm */
+    const char *origin;     /* of the ledger */
+    struct ks_bytes root_pem; /* who issues device certificates */
+    struct ks_bytes crl_pem;  /* may be empty */
+    unsigned workers;         /* waiting or working at once */
     unsigned worker_threads;
-    uint64_t state_memory_max;   /* bytes of one state vector */
-    uint64_t job_seconds_max;    /* of processor time per worker thread */
+    uint64_t state_memory_max; /* bytes of one state vector */
+    uint64_t job_seconds_max;  /* of processor time per worker thread */
 };
 
-/* Runs until SIGTERM or SIGINT (KS_OK after a graceful stop) or until a part fails. Must be called with
- * no other thread alive. Logs as events begin and end, since it is the body of a main. */
+/* Runs until SIGTERM or SIGINT (KS_OK after a graceful stop) or until a part fails. Must be
+ * called with no other thread alive. Logs as events begin and end, since it is the body of a
+ * main. */
 KS_MUST_CHECK enum ks_err ks_launch(const struct ks_launch_spec *spec);
 
-/* The first frame to the enclave (KS_FRAME_CONFIG): what it is to know, fixed until the next launch. */
+/* The first frame to the enclave (KS_FRAME_CONFIG): what it is to know, fixed until the next
+ * launch. */
 struct ks_enclave_config {
     struct ks_bytes origin;
     struct ks_bytes root_pem;
@@ -51,9 +54,9 @@ KS_MUST_CHECK enum ks_err ks_enclave_config_read(struct ks_bytes payload,
 
 /* Descriptors that the enclave starts with. */
 #define KS_ENCLAVE_LAUNCHER_FD 3
-#define KS_ENCLAVE_DAEMON_FD 4
-#define KS_ENCLAVE_TPM_FD 5
-#define KS_ENCLAVE_STATE_FD 6
+#define KS_ENCLAVE_DAEMON_FD   4
+#define KS_ENCLAVE_TPM_FD      5
+#define KS_ENCLAVE_STATE_FD    6
 /* The one that ketseald starts with. */
 #define KS_DAEMON_ENCLAVE_FD 3
 

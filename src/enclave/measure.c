@@ -16,7 +16,8 @@
 #include "crypto/digest.h"
 
 #ifndef MFD_EXEC
-#define MFD_EXEC 0x0010U /* linux/memfd.h since 6.3; older kernels refuse it and need it not */
+/* linux/memfd.h since 6.3; older kernels refuse it and need it not */
+#define MFD_EXEC 0x0010U
 #endif
 
 #define TRACE_MAX 65536 /* bytes of the dynamic linker's list */
@@ -53,7 +54,8 @@ enum ks_err ks_measure_program(const char *program, int *out_fd, uint8_t out_dig
     KS_TRY(make_memfd(base_name(program), &fd));
     KS_TRY(ks_fd_write(fd, ks_buf_view(&bytes), program));
     KS_CHECK(fchmod(fd, 0500) == 0, KS_ERR_IO, "%s: fchmod: %s", program, strerror(errno));
-    KS_CHECK(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) == 0,
+    KS_CHECK(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) ==
+                 0,
              KS_ERR_IO, "%s: sealing: %s", program, strerror(errno));
     /* What will run is what was hashed: the bytes are read back from the sealed copy. */
     ks_buf_clear(&bytes);
@@ -62,8 +64,8 @@ enum ks_err ks_measure_program(const char *program, int *out_fd, uint8_t out_dig
         off_t len = lseek(fd, 0, SEEK_END);
         uint8_t *room = len > 0 ? ks_buf_reserve(&bytes, (size_t)len) : NULL;
 
-        KS_CHECK(room != NULL && lseek(fd, 0, SEEK_SET) == 0, KS_ERR_IO, "%s: cannot be read back",
-                 program);
+        KS_CHECK(room != NULL && lseek(fd, 0, SEEK_SET) == 0, KS_ERR_IO,
+                 "%s: cannot be read back", program);
         KS_TRY(ks_fd_read(fd, room, (size_t)len, program));
         ks_buf_grew(&bytes, (size_t)len);
     }
@@ -76,7 +78,8 @@ out:
     return err;
 }
 
-/* The dynamic linker's own answer to which libraries it would map: it prints and ends before main. */
+/* The dynamic linker's own answer to which libraries it would map: it prints and ends before
+ * main. */
 static enum ks_err trace_libraries(int program_fd, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
@@ -105,7 +108,8 @@ static enum ks_err trace_libraries(int program_fd, struct ks_buf *out)
 
         KS_TRY(ks_buf_check(out));
         count = read(ends[0], room, 4096);
-        KS_CHECK(count >= 0 || errno == EINTR, KS_ERR_IO, "dynamic linker: %s", strerror(errno));
+        KS_CHECK(count >= 0 || errno == EINTR, KS_ERR_IO, "dynamic linker: %s",
+                 strerror(errno));
         ks_buf_grew(out, count > 0 ? (size_t)count : 0);
     }
 out:
@@ -115,7 +119,8 @@ out:
         while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
         }
         if (err == KS_OK && status != 0) {
-            err = ks_fail(KS_ERR_IO, "the dynamic linker cannot load the enclave (status %d)", status);
+            err = ks_fail(KS_ERR_IO, "the dynamic linker cannot load the enclave (status %d)",
+                          status);
         }
     }
     return err;
@@ -136,7 +141,8 @@ out:
     return err;
 }
 
-/* Lines are "\tNAME => PATH (ADDRESS)", "\tPATH (ADDRESS)" for the linker itself, or the kernel's own
+/* Lines are "\tNAME => PATH (ADDRESS)", "\tPATH (ADDRESS)" for the linker itself, or the
+ * kernel's own
  * "\tlinux-vdso.so.1 (ADDRESS)", which is no file. */
 enum ks_err ks_measure_libraries(int fd, struct ks_event_log *log)
 {
@@ -158,7 +164,8 @@ enum ks_err ks_measure_libraries(int fd, struct ks_event_log *log)
                  line.len);
         ks_copy(text, line.data, line.len);
         text[line.len] = '\0';
-        KS_CHECK(strstr(text, "not found") == NULL, KS_ERR_IO, "the enclave lacks a library:%s", text);
+        KS_CHECK(strstr(text, "not found") == NULL, KS_ERR_IO, "the enclave lacks a library:%s",
+                 text);
         path = strchr(text, '/');
         end = path == NULL ? NULL : strstr(path, " (");
         if (end != NULL) {
@@ -171,7 +178,8 @@ out:
     return err;
 }
 
-enum ks_err ks_measure_extend(struct ks_tpm *tpm, const char *state_dir, struct ks_event_log *log)
+enum ks_err ks_measure_extend(struct ks_tpm *tpm, const char *state_dir,
+                              struct ks_event_log *log)
 {
     enum ks_err err = KS_OK;
     struct ks_event_log *before = ks_calloc(1, sizeof *before);
@@ -188,7 +196,8 @@ enum ks_err ks_measure_extend(struct ks_tpm *tpm, const char *state_dir, struct 
         ks_event_log_parse(ks_buf_view(&bytes), before) == KS_OK) {
         ks_event_log_replay(before, expected);
         ks_copy(log->initial, before->initial, sizeof log->initial);
-        if (ks_event_log_equal(before, log) && ks_bytes_equal(KS_BYTES(expected), KS_BYTES(current[0]))) {
+        if (ks_event_log_equal(before, log) &&
+            ks_bytes_equal(KS_BYTES(expected), KS_BYTES(current[0]))) {
             goto out; /* this boot has measured exactly this already */
         }
     }

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* measure.h: copies of programs in sealed memory, their digests, the launch event log in the TPM. For
- * the launcher. One thread. */
+/* measure.h: copies of programs in sealed memory, their digests, the launch event log in the
+ * TPM. For the launcher. One thread. */
 #ifndef KS_ENCLAVE_MEASURE_H
 #define KS_ENCLAVE_MEASURE_H
 
@@ -13,16 +13,18 @@
 
 /* Copies PROGRAM into a memfd, seals it against every change, and hashes the copy. *OUT_FD is
  * close-on-exec and the caller's: execute it with ks_exec_fd. */
-KS_MUST_CHECK enum ks_err ks_measure_program(const char *program, int *out_fd, uint8_t out_digest[32]);
+KS_MUST_CHECK enum ks_err ks_measure_program(const char *program, int *out_fd,
+                                             uint8_t out_digest[32]);
 
-/* Adds one event for each shared library that the dynamic linker would map for the sealed program FD,
- * named by its soname. The files are hashed as they are found now; unlike the program itself the linker
- * opens them again later, so a writer of the system's library directories is trusted. */
+/* Adds one event for each shared library that the dynamic linker would map for the sealed
+ * program FD, named by its soname. The files are hashed as they are found now; unlike the
+ * program itself the linker opens them again later, so a writer of the system's library
+ * directories is trusted. */
 KS_MUST_CHECK enum ks_err ks_measure_libraries(int fd, struct ks_event_log *log);
 
-/* Extends the PCR of LOG by its events, unless STATE_DIR/launch.json holds the same log and the PCR its
- * replayed value: then this boot has measured them already. Fills in LOG's initial value, and writes
- * the file. */
+/* Extends the PCR of LOG by its events, unless STATE_DIR/launch.json holds the same log and the
+ * PCR its replayed value: then this boot has measured them already. Fills in LOG's initial
+ * value, and writes the file. */
 KS_MUST_CHECK enum ks_err ks_measure_extend(struct ks_tpm *tpm, const char *state_dir,
                                             struct ks_event_log *log);
 

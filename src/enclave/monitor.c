@@ -1,10 +1,10 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* ketseal-enclave: holds every key of a site, and the TPM; signs what it has checked. It is started by
- * ketseal-launch from a measured, sealed copy, speaks frames to ketseald, to the launcher and to workers,
- * and reaches nothing else: no network, no file but its own state. The table below is what may be asked,
- * in which phase, and how large. */
+/* ketseal-enclave: holds every key of a site, and the TPM; signs what it has checked. It is
+ * started by ketseal-launch from a measured, sealed copy, speaks frames to ketseald, to the
+ * launcher and to workers, and reaches nothing else: no network, no file but its own state. The
+ * table below is what may be asked, in which phase, and how large. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,19 +28,20 @@ struct request_rule {
 #define SIGNED_REQUEST_MAX (KS_HTTP_HEAD_BYTES + KS_JOB_BYTES_MAX + 65536)
 #define KS_HTTP_HEAD_BYTES 16384
 
-/*   request              handler                 phases                             max bytes */
+/*   request              handler                 phases                             max bytes
+ */
 static const struct request_rule rules[] = {
-    {KS_FRAME_HELLO,      ks_monitor_hello,       KS_PHASE_READY | KS_PHASE_BROKEN,  0},
-    {KS_FRAME_KEYS,       ks_monitor_keys,        KS_PHASE_READY,                    65536},
-    {KS_FRAME_AUTH,       ks_monitor_auth,        KS_PHASE_READY,                    SIGNED_REQUEST_MAX},
-    {KS_FRAME_ADMIT,      ks_monitor_admit,       KS_PHASE_READY,                    SIGNED_REQUEST_MAX},
-    {KS_FRAME_RUN,        ks_monitor_run,         KS_PHASE_READY,                    64},
-    {KS_FRAME_CANCEL,     ks_monitor_cancel,      KS_PHASE_READY,                    64},
-    {KS_FRAME_CHECKPOINT, ks_monitor_checkpoint,  KS_PHASE_READY,                    4096},
-    {KS_FRAME_ATTEST,     ks_monitor_attest,      KS_PHASE_READY,                    64},
+    {KS_FRAME_HELLO, ks_monitor_hello, KS_PHASE_READY | KS_PHASE_BROKEN, 0},
+    {KS_FRAME_KEYS, ks_monitor_keys, KS_PHASE_READY, 65536},
+    {KS_FRAME_AUTH, ks_monitor_auth, KS_PHASE_READY, SIGNED_REQUEST_MAX},
+    {KS_FRAME_ADMIT, ks_monitor_admit, KS_PHASE_READY, SIGNED_REQUEST_MAX},
+    {KS_FRAME_RUN, ks_monitor_run, KS_PHASE_READY, 64},
+    {KS_FRAME_CANCEL, ks_monitor_cancel, KS_PHASE_READY, 64},
+    {KS_FRAME_CHECKPOINT, ks_monitor_checkpoint, KS_PHASE_READY, 4096},
+    {KS_FRAME_ATTEST, ks_monitor_attest, KS_PHASE_READY, 64},
 };
 
-/* --- start ------------------------------------------------------------------------------------------ */
+/* --- start -------------------------------------------------------------------------------- */
 
 static enum ks_err set_nonblocking(int fd)
 {
@@ -52,16 +53,19 @@ static enum ks_err set_nonblocking(int fd)
     return KS_OK;
 }
 
-static enum ks_err apply_config(struct ks_monitor *monitor, const struct ks_enclave_config *config)
+static enum ks_err apply_config(struct ks_monitor *monitor,
+                                const struct ks_enclave_config *config)
 {
     enum ks_err err = KS_OK;
 
-    KS_CHECK(config->origin.len >= 1 && config->origin.len < sizeof monitor->site.origin, KS_ERR_LIMIT,
-             "origin: 1 to 255 bytes");
+    KS_CHECK(config->origin.len >= 1 && config->origin.len < sizeof monitor->site.origin,
+             KS_ERR_LIMIT, "origin: 1 to 255 bytes");
     ks_copy(monitor->site.origin, config->origin.data, config->origin.len);
-    KS_TRY(ks_fail_prefix(ks_cert_parse_pem(config->root_pem, &monitor->root), "root certificate"));
+    KS_TRY(ks_fail_prefix(ks_cert_parse_pem(config->root_pem, &monitor->root),
+                          "root certificate"));
     if (config->crl_pem.len > 0) {
-        KS_TRY(ks_fail_prefix(ks_crl_parse_pem(config->crl_pem, &monitor->crl), "revocation list"));
+        KS_TRY(ks_fail_prefix(ks_crl_parse_pem(config->crl_pem, &monitor->crl),
+                              "revocation list"));
     }
     KS_TRY(ks_event_log_parse(config->event_log, &monitor->site.event_log));
     ks_buf_put(&monitor->event_log, config->event_log);
@@ -84,7 +88,8 @@ static enum ks_err read_config(struct ks_monitor *monitor)
 
     /* No descriptor comes before the configuration has been read: workers are sent after it. */
     KS_TRY(ks_channel_receive(&monitor->launcher, &frame));
-    KS_CHECK(frame.type == KS_FRAME_CONFIG, KS_ERR_FORMAT, "launcher: frame of type %u", frame.type);
+    KS_CHECK(frame.type == KS_FRAME_CONFIG, KS_ERR_FORMAT, "launcher: frame of type %u",
+             frame.type);
     KS_TRY(ks_enclave_config_read(frame.payload, &config));
     KS_TRY(apply_config(monitor, &config));
 out:
@@ -117,7 +122,8 @@ static enum ks_err fill_site(struct ks_monitor *monitor)
     ks_buf_clear(&bytes);
     ks_tpm_ak_public(monitor->tpm, &bytes);
     KS_TRY(ks_buf_check(&bytes));
-    KS_CHECK(bytes.len <= sizeof site->ak, KS_ERR_LIMIT, "attestation key of %zu bytes", bytes.len);
+    KS_CHECK(bytes.len <= sizeof site->ak, KS_ERR_LIMIT, "attestation key of %zu bytes",
+             bytes.len);
     ks_copy(site->ak, bytes.data, bytes.len);
     site->ak_len = bytes.len;
 out:
@@ -137,7 +143,8 @@ static enum ks_err open_state(struct ks_monitor *monitor)
     KS_TRY(ks_enclave_keys_open(monitor->fs, KS_BYTES(random), &monitor->keys));
     KS_TRY(ks_journal_open(monitor->fs, ks_secret_view(&monitor->keys.journal),
                            ks_clock_us() / 1000000, &monitor->journal));
-    KS_TRY(ks_head_log_open(monitor->fs, ks_secret_view(&monitor->keys.journal), &monitor->heads));
+    KS_TRY(
+        ks_head_log_open(monitor->fs, ks_secret_view(&monitor->keys.journal), &monitor->heads));
     KS_TRY(fill_site(monitor));
 out:
     ks_wipe(random, sizeof random);
@@ -151,8 +158,8 @@ static enum ks_err allocate(struct ks_monitor *monitor)
     monitor->jobs = ks_calloc(KS_MONITOR_JOBS_MAX, sizeof *monitor->jobs);
     monitor->workers = ks_calloc(KS_MONITOR_WORKERS_MAX, sizeof *monitor->workers);
     monitor->devices = ks_calloc(KS_MONITOR_DEVICES_MAX, sizeof *monitor->devices);
-    KS_CHECK(monitor->jobs != NULL && monitor->workers != NULL && monitor->devices != NULL, KS_ERR_NOMEM,
-             "tables of the enclave");
+    KS_CHECK(monitor->jobs != NULL && monitor->workers != NULL && monitor->devices != NULL,
+             KS_ERR_NOMEM, "tables of the enclave");
     for (size_t i = 0; i < KS_MONITOR_WORKERS_MAX; i++) {
         monitor->workers[i].channel.fd = -1;
     }
@@ -160,7 +167,7 @@ out:
     return err;
 }
 
-/* --- loop ------------------------------------------------------------------------------------------- */
+/* --- loop --------------------------------------------------------------------------------- */
 
 static enum ks_err dispatch_request(struct ks_monitor *monitor, const struct ks_frame *frame)
 {
@@ -175,8 +182,8 @@ static enum ks_err dispatch_request(struct ks_monitor *monitor, const struct ks_
     KS_CHECK(rule != NULL, KS_ERR_DENIED, "request of type %u", frame->type);
     KS_CHECK((rule->phases & monitor->phase) != 0, KS_ERR_UNAVAILABLE,
              "the enclave's own storage has failed; restart the site");
-    KS_CHECK(frame->payload.len <= rule->length_max, KS_ERR_LIMIT, "request of type %u: %zu bytes",
-             frame->type, frame->payload.len);
+    KS_CHECK(frame->payload.len <= rule->length_max, KS_ERR_LIMIT,
+             "request of type %u: %zu bytes", frame->type, frame->payload.len);
     KS_TRY(rule->handler(monitor, frame->id, frame->payload));
 out:
     if (err != KS_OK) {
@@ -212,7 +219,8 @@ out:
     return err;
 }
 
-/* Each read takes at most one frame with its descriptor: the kernel never joins two of those. */
+/* Each read takes at most one frame with its descriptor: the kernel never joins two of those.
+ */
 static enum ks_err read_launcher(struct ks_monitor *monitor)
 {
     enum ks_err err = KS_OK;
@@ -227,7 +235,8 @@ static enum ks_err read_launcher(struct ks_monitor *monitor)
         return KS_OK;
     }
     KS_TRY(ks_channel_next(&monitor->launcher, &frame, &found));
-    KS_CHECK(found && frame.type == KS_FRAME_WORKER, KS_ERR_FORMAT, "launcher: a descriptor without frame");
+    KS_CHECK(found && frame.type == KS_FRAME_WORKER, KS_ERR_FORMAT,
+             "launcher: a descriptor without frame");
     reader = ks_reader_of(frame.payload, "launcher");
     KS_TRY(ks_read_u32(&reader, &pid));
     KS_TRY(ks_read_end(&reader));

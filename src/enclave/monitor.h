@@ -1,8 +1,9 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* monitor.h: the enclave's inside, shared by the files that make it up: monitor.c (loop, request table),
- * requests.c (who asks and with which key), jobs.c (workers, results, quotes, records). One thread. */
+/* monitor.h: the enclave's inside, shared by the files that make it up: monitor.c (loop,
+ * request table), requests.c (who asks and with which key), jobs.c (workers, results, quotes,
+ * records). One thread. */
 #ifndef KS_ENCLAVE_MONITOR_H
 #define KS_ENCLAVE_MONITOR_H
 
@@ -13,11 +14,11 @@
 #include "record/record.h"
 #include "tpm/tpm.h"
 
-#define KS_MONITOR_JOBS_MAX 4096    /* admitted and not yet answered */
-#define KS_MONITOR_WORKERS_MAX 256
-#define KS_MONITOR_DEVICES_MAX 256  /* verified certificates remembered */
-#define KS_QUOTE_BATCH_MAX 256      /* records under one quote */
-#define KS_KEYS_LIFE_S (24 * 3600)
+#define KS_MONITOR_JOBS_MAX     4096 /* admitted and not yet answered */
+#define KS_MONITOR_WORKERS_MAX  256
+#define KS_MONITOR_DEVICES_MAX  256 /* verified certificates remembered */
+#define KS_QUOTE_BATCH_MAX      256 /* records under one quote */
+#define KS_KEYS_LIFE_S          (24 * 3600)
 #define KS_SUBMISSION_AGE_MAX_S 300 /* between the device's clock and ours, either way */
 
 enum ks_monitor_phase {
@@ -54,7 +55,7 @@ struct ks_monitor_job {
     struct ks_buf result;
     struct ks_buf kernels;
     struct ks_buf core_bytes;
-    uint8_t leaf[32]; /* Merkle leaf of H */
+    uint8_t leaf[32];      /* Merkle leaf of H */
     uint64_t timing_us[4]; /* queue, parse, simulate, quote */
 };
 
@@ -91,33 +92,41 @@ struct ks_monitor {
     uint32_t workers_max;
     uint64_t state_memory_max;
     uint64_t job_seconds_max;
-    uint64_t order; /* of the next job */
-    struct ks_monitor_job *jobs;       /* KS_MONITOR_JOBS_MAX */
-    size_t jobs_used;                  /* all at and above are free */
-    struct ks_monitor_worker *workers; /* KS_MONITOR_WORKERS_MAX */
-    struct ks_monitor_device *devices; /* KS_MONITOR_DEVICES_MAX */
+    uint64_t order;                                   /* of the next job */
+    struct ks_monitor_job *jobs;                      /* KS_MONITOR_JOBS_MAX */
+    size_t jobs_used;                                 /* all at and above are free */
+    struct ks_monitor_worker *workers;                /* KS_MONITOR_WORKERS_MAX */
+    struct ks_monitor_device *devices;                /* KS_MONITOR_DEVICES_MAX */
     struct ks_monitor_job *batch[KS_QUOTE_BATCH_MAX]; /* under the quote being made */
     size_t batch_count;
     uint64_t quote_begin_us;
     bool closed; /* ketseald has gone */
 };
 
-/* Handlers: PAYLOAD is the request's; they answer by writing a whole answer frame to monitor->daemon.out,
- * now or (RUN) later. An error that they return is answered by the loop. */
+/* Handlers: PAYLOAD is the request's; they answer by writing a whole answer frame to
+ * monitor->daemon.out, now or (RUN) later. An error that they return is answered by the loop.
+ */
 typedef enum ks_err (*ks_monitor_handler)(struct ks_monitor *monitor, uint32_t id,
                                           struct ks_bytes payload);
 
-KS_MUST_CHECK enum ks_err ks_monitor_hello(struct ks_monitor *, uint32_t id, struct ks_bytes payload);
-KS_MUST_CHECK enum ks_err ks_monitor_keys(struct ks_monitor *, uint32_t id, struct ks_bytes payload);
-KS_MUST_CHECK enum ks_err ks_monitor_auth(struct ks_monitor *, uint32_t id, struct ks_bytes payload);
-KS_MUST_CHECK enum ks_err ks_monitor_admit(struct ks_monitor *, uint32_t id, struct ks_bytes payload);
-KS_MUST_CHECK enum ks_err ks_monitor_run(struct ks_monitor *, uint32_t id, struct ks_bytes payload);
-KS_MUST_CHECK enum ks_err ks_monitor_cancel(struct ks_monitor *, uint32_t id, struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_hello(struct ks_monitor *, uint32_t id,
+                                           struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_keys(struct ks_monitor *, uint32_t id,
+                                          struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_auth(struct ks_monitor *, uint32_t id,
+                                          struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_admit(struct ks_monitor *, uint32_t id,
+                                           struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_run(struct ks_monitor *, uint32_t id,
+                                         struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_cancel(struct ks_monitor *, uint32_t id,
+                                            struct ks_bytes payload);
 KS_MUST_CHECK enum ks_err ks_monitor_checkpoint(struct ks_monitor *, uint32_t id,
                                                 struct ks_bytes payload);
-KS_MUST_CHECK enum ks_err ks_monitor_attest(struct ks_monitor *, uint32_t id, struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_attest(struct ks_monitor *, uint32_t id,
+                                            struct ks_bytes payload);
 
-/* --- jobs.c ---------------------------------------------------------------------------------------- */
+/* --- jobs.c ------------------------------------------------------------------------------- */
 /* A free job; KS_ERR_UNAVAILABLE when all are taken. */
 KS_MUST_CHECK enum ks_err ks_monitor_job_new(struct ks_monitor *monitor,
                                              struct ks_monitor_job **out_job);
@@ -125,7 +134,8 @@ void ks_monitor_job_free(struct ks_monitor *monitor, struct ks_monitor_job *job)
 struct ks_monitor_job *ks_monitor_job_find(struct ks_monitor *monitor, struct ks_bytes id);
 
 /* Takes over FD, a fresh worker's socket. */
-KS_MUST_CHECK enum ks_err ks_monitor_worker_add(struct ks_monitor *monitor, int fd, uint32_t pid);
+KS_MUST_CHECK enum ks_err ks_monitor_worker_add(struct ks_monitor *monitor, int fd,
+                                                uint32_t pid);
 /* Reads what worker SLOT has sent; ends it. */
 KS_MUST_CHECK enum ks_err ks_monitor_worker_readable(struct ks_monitor *monitor, size_t slot);
 /* Gives queued jobs to waiting workers, and ends those over their time. */

@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* What ketseald may ask. Everything in a payload is ketseald's claim until it is checked here: the
- * device's certificate against our own root, the request's signature under a one-time key that only this
- * process and the device hold, the submission under the device's own key. */
+/* What ketseald may ask. Everything in a payload is ketseald's claim until it is checked here:
+ * the device's certificate against our own root, the request's signature under a one-time key
+ * that only this process and the device hold, the submission under the device's own key. */
 
 #include "crypto/digest.h"
 #include "crypto/kem.h"
@@ -19,7 +19,8 @@ static uint64_t now_s(void)
     return ks_clock_us() / 1000000;
 }
 
-/* --- devices --------------------------------------------------------------------------------------- */
+/* --- devices
+ * --------------------------------------------------------------------------------------- */
 
 static void device_done(struct ks_monitor_device *device)
 {
@@ -27,8 +28,9 @@ static void device_done(struct ks_monitor_device *device)
     *device = (struct ks_monitor_device){0};
 }
 
-/* Parses and verifies DER; the chain costs a hash-based signature check, so good ones are remembered
- * until they expire. (A new revocation list comes with a new launch, which forgets them all.) */
+/* Parses and verifies DER; the chain costs a hash-based signature check, so good ones are
+ * remembered until they expire. (A new revocation list comes with a new launch, which forgets
+ * them all.) */
 static enum ks_err verify_device(struct ks_monitor *monitor, struct ks_bytes der,
                                  struct ks_monitor_device *slot)
 {
@@ -91,10 +93,11 @@ out:
     return err;
 }
 
-/* --- signed requests ------------------------------------------------------------------------------- */
+/* --- signed requests
+ * ------------------------------------------------------------------------------- */
 
-/* A request as ketseald hands it on: the head exactly as received, the body, and what only the TLS
- * connection's owner knows. */
+/* A request as ketseald hands it on: the head exactly as received, the body, and what only the
+ * TLS connection's owner knows. */
 struct request {
     struct ks_bytes head;
     struct ks_bytes body;
@@ -118,10 +121,11 @@ out:
     return err;
 }
 
-/* Checks the signature of REQUEST and spends its key: nothing after this can make the key good again.
- * KEY_ID is a view into the request's head. */
+/* Checks the signature of REQUEST and spends its key: nothing after this can make the key good
+ * again. KEY_ID is a view into the request's head. */
 static enum ks_err authenticate(struct ks_monitor *monitor, const struct request *request,
-                                struct ks_monitor_device **out_device, struct ks_bytes *out_key_id)
+                                struct ks_monitor_device **out_device,
+                                struct ks_bytes *out_key_id)
 {
     enum ks_err err = KS_OK;
     struct ks_http_head head;
@@ -138,11 +142,13 @@ static enum ks_err authenticate(struct ks_monitor *monitor, const struct request
     err = ks_signature_parse(&head, &signature);
     KS_TRY(err == KS_ERR_NOT_FOUND ? ks_fail(KS_ERR_DENIED, "the request is not signed") : err);
     KS_TRY(ks_key_id_parse(signature.key_id, &instance, &number, &index));
-    KS_TRY(ks_journal_key(monitor->journal, instance, number, index, device->key_hash, time_s, key));
+    KS_TRY(ks_journal_key(monitor->journal, instance, number, index, device->key_hash, time_s,
+                          key));
     KS_TRY(ks_signature_check(&head, &signature, KS_BYTES(key), time_s));
-    KS_TRY(ks_journal_spend(monitor->journal, instance, number, index, device->key_hash, time_s));
-    KS_CHECK(ks_ct_equal(KS_BYTES(signature.channel), KS_BYTES(request->channel)), KS_ERR_DENIED,
-             "the request was signed for another connection");
+    KS_TRY(
+        ks_journal_spend(monitor->journal, instance, number, index, device->key_hash, time_s));
+    KS_CHECK(ks_ct_equal(KS_BYTES(signature.channel), KS_BYTES(request->channel)),
+             KS_ERR_DENIED, "the request was signed for another connection");
     KS_TRY(ks_digest_check(&head, request->body));
     *out_device = device;
     *out_key_id = signature.key_id;
@@ -168,11 +174,12 @@ out:
     return err;
 }
 
-/* --- admission ------------------------------------------------------------------------------------- */
+/* --- admission
+ * ------------------------------------------------------------------------------------- */
 
 static enum ks_err check_submission(struct ks_monitor *monitor, const struct request *request,
-                                    const struct ks_monitor_device *device, struct ks_bytes key_id,
-                                    const struct ks_request_body *body)
+                                    const struct ks_monitor_device *device,
+                                    struct ks_bytes key_id, const struct ks_request_body *body)
 {
     enum ks_err err = KS_OK;
     const struct ks_submission *submission = &body->submission;
@@ -186,13 +193,15 @@ static enum ks_err check_submission(struct ks_monitor *monitor, const struct req
              "the submission is for another site");
     KS_CHECK(ks_bytes_equal(submission->key_id, key_id), KS_ERR_DENIED,
              "the submission names another key than the request's signature");
-    KS_CHECK(ks_ct_equal(KS_BYTES(submission->channel), KS_BYTES(request->channel)), KS_ERR_DENIED,
-             "the submission is for another connection");
+    KS_CHECK(ks_ct_equal(KS_BYTES(submission->channel), KS_BYTES(request->channel)),
+             KS_ERR_DENIED, "the submission is for another connection");
     KS_CHECK(age_us <= (uint64_t)KS_SUBMISSION_AGE_MAX_S * 1000000, KS_ERR_DENIED,
-             "the submission's time is %llu s from the site's", (unsigned long long)age_us / 1000000);
+             "the submission's time is %llu s from the site's",
+             (unsigned long long)age_us / 1000000);
     err = ks_verify(device->key, KS_CONTEXT_SUBMISSION, ks_buf_view(&body->submission_bytes),
                     ks_buf_view(&body->signature));
-    KS_TRY(err == KS_ERR_VERIFY ? ks_fail_prefix(KS_ERR_DENIED, "the submission's signature") : err);
+    KS_TRY(err == KS_ERR_VERIFY ? ks_fail_prefix(KS_ERR_DENIED, "the submission's signature")
+                                : err);
 out:
     return err;
 }
@@ -251,7 +260,8 @@ out:
     return err;
 }
 
-/* --- one-time keys --------------------------------------------------------------------------------- */
+/* --- one-time keys
+ * --------------------------------------------------------------------------------- */
 
 struct keys_request {
     struct ks_bytes certificate;
@@ -275,8 +285,10 @@ out:
 }
 
 /* Encapsulates to the device's fresh key and makes the batch durable. */
-static enum ks_err make_batch(struct ks_monitor *monitor, const struct ks_monitor_device *device,
-                              const struct ks_keys_request *wanted, struct ks_keys_answer *answer)
+static enum ks_err make_batch(struct ks_monitor *monitor,
+                              const struct ks_monitor_device *device,
+                              const struct ks_keys_request *wanted,
+                              struct ks_keys_answer *answer)
 {
     enum ks_err err = KS_OK;
     struct ks_secret shared = {0};
@@ -338,7 +350,8 @@ out:
     return err;
 }
 
-/* --- the site itself ------------------------------------------------------------------------------- */
+/* --- the site itself
+ * ------------------------------------------------------------------------------- */
 
 enum ks_err ks_monitor_hello(struct ks_monitor *monitor, uint32_t id, struct ks_bytes payload)
 {
@@ -373,10 +386,12 @@ static enum ks_err sign_head(const struct ks_monitor *monitor, const struct ks_h
     };
 
     ks_copy(checkpoint.root, head->root, sizeof checkpoint.root);
-    return ks_checkpoint_sign(&checkpoint, signers, sizeof signers / sizeof signers[0], now_s(), out);
+    return ks_checkpoint_sign(&checkpoint, signers, sizeof signers / sizeof signers[0], now_s(),
+                              out);
 }
 
-enum ks_err ks_monitor_checkpoint(struct ks_monitor *monitor, uint32_t id, struct ks_bytes payload)
+enum ks_err ks_monitor_checkpoint(struct ks_monitor *monitor, uint32_t id,
+                                  struct ks_bytes payload)
 {
     enum ks_err err = KS_OK;
     struct ks_reader reader = ks_reader_of(payload, "checkpoint frame");
@@ -391,8 +406,8 @@ enum ks_err ks_monitor_checkpoint(struct ks_monitor *monitor, uint32_t id, struc
     KS_TRY(ks_read_u64(&reader, &head.size));
     KS_TRY(ks_read_copy(&reader, head.root, sizeof head.root));
     KS_TRY(ks_read_u32(&reader, &count));
-    KS_CHECK(count <= KS_MERKLE_PATH_MAX, KS_ERR_LIMIT, "checkpoint frame: a proof of %u hashes",
-             count);
+    KS_CHECK(count <= KS_MERKLE_PATH_MAX, KS_ERR_LIMIT,
+             "checkpoint frame: a proof of %u hashes", count);
     KS_TRY(ks_read_copy(&reader, proof.hashes, (size_t)count * KS_MERKLE_LEN));
     KS_TRY(ks_read_end(&reader));
     KS_CHECK(head.size >= last->size, KS_ERR_DENIED,
@@ -432,8 +447,8 @@ static void put_attestation(struct ks_monitor *monitor, const uint8_t nonce[KS_N
     ks_json_put_end(&writer);
 }
 
-/* A quote whose qualifying data are the caller's nonce and connection, never anything that a record's
- * quote could carry: the prefix differs. */
+/* A quote whose qualifying data are the caller's nonce and connection, never anything that a
+ * record's quote could carry: the prefix differs. */
 enum ks_err ks_monitor_attest(struct ks_monitor *monitor, uint32_t id, struct ks_bytes payload)
 {
     enum ks_err err = KS_OK;
@@ -452,11 +467,15 @@ enum ks_err ks_monitor_attest(struct ks_monitor *monitor, uint32_t id, struct ks
     KS_TRY(ks_read_copy(&reader, nonce, sizeof nonce));
     KS_TRY(ks_read_copy(&reader, channel, sizeof channel));
     KS_TRY(ks_read_end(&reader));
-    KS_CHECK(monitor->batch_count == 0, KS_ERR_UNAVAILABLE, "the TPM is busy with a quote; ask again");
+    if (monitor->batch_count >
+        0) { /* the TPM makes one quote at a time: take the one under way */
+        KS_TRY(ks_monitor_quote_finish(monitor));
+    }
     ks_attest_binding(nonce, channel, extra);
     KS_TRY(ks_tpm_quote(monitor->tpm, KS_BYTES(extra), UINT32_C(1) << KS_LAUNCH_PCR, &attest,
                         &signature));
-    put_attestation(monitor, nonce, channel, ks_buf_view(&attest), ks_buf_view(&signature), &document);
+    put_attestation(monitor, nonce, channel, ks_buf_view(&attest), ks_buf_view(&signature),
+                    &document);
     KS_TRY(ks_buf_check(&document));
     begin = ks_answer_begin(&monitor->daemon.out, KS_FRAME_ATTEST, id);
     ks_buf_put_lp32(&monitor->daemon.out, ks_buf_view(&document));

@@ -17,10 +17,10 @@
 #include <unistd.h>
 
 /* Constants of newer kernels than the distribution's headers (linux/landlock.h). */
-#define LANDLOCK_TRUNCATE (UINT64_C(1) << 14)   /* ABI 3 */
-#define LANDLOCK_IOCTL_DEV (UINT64_C(1) << 15)  /* ABI 5 */
-#define LANDLOCK_NET_TCP UINT64_C(3)            /* ABI 4: bind and connect */
-#define LANDLOCK_SCOPES UINT64_C(3)             /* ABI 6: abstract unix sockets, signals */
+#define LANDLOCK_TRUNCATE  (UINT64_C(1) << 14) /* ABI 3 */
+#define LANDLOCK_IOCTL_DEV (UINT64_C(1) << 15) /* ABI 5 */
+#define LANDLOCK_NET_TCP   UINT64_C(3)         /* ABI 4: bind and connect */
+#define LANDLOCK_SCOPES    UINT64_C(3)         /* ABI 6: abstract unix sockets, signals */
 
 struct landlock_attr {
     uint64_t handled_access_fs;
@@ -28,7 +28,8 @@ struct landlock_attr {
     uint64_t scoped;
 };
 
-/* One row: the call is allowed when (argument & mask) == value; mask 0 allows it whatever it is given. */
+/* One row: the call is allowed when (argument & mask) == value; mask 0 allows it whatever it is
+ * given. */
 struct rule {
     int call;
     unsigned argument;
@@ -37,18 +38,21 @@ struct rule {
     const char *reason;
 };
 
-#define COMPUTE_RULES                                                                              \
-    {SCMP_SYS(brk), 0, 0, 0, "memory"}, {SCMP_SYS(munmap), 0, 0, 0, "memory"},                     \
-        {SCMP_SYS(mremap), 0, 0, 0, "memory"}, {SCMP_SYS(madvise), 0, 0, 0, "memory"},             \
-        {SCMP_SYS(mmap), 2, PROT_EXEC, 0, "memory, never executable"},                             \
-        {SCMP_SYS(mprotect), 2, PROT_EXEC, 0, "memory, never executable"},                         \
-        {SCMP_SYS(futex), 0, 0, 0, "threads"}, {SCMP_SYS(sched_yield), 0, 0, 0, "threads"},        \
-        {SCMP_SYS(rt_sigreturn), 0, 0, 0, "signals"},                                              \
-        {SCMP_SYS(rt_sigprocmask), 0, 0, 0, "threads and abort"},                                  \
-        {SCMP_SYS(clock_gettime), 0, 0, 0, "clocks without vdso"},                                 \
-        {SCMP_SYS(restart_syscall), 0, 0, 0, "after a stop"},                                      \
-        {SCMP_SYS(sysinfo), 0, 0, 0, "memory size, which qsort of the C library asks"},                                                \
-        {SCMP_SYS(exit), 0, 0, 0, "end of a thread"}, {SCMP_SYS(exit_group), 0, 0, 0, "end"}
+#define COMPUTE_RULES                                                                          \
+    {SCMP_SYS(brk), 0, 0, 0, "memory"}, {SCMP_SYS(munmap), 0, 0, 0, "memory"},                 \
+        {SCMP_SYS(mremap), 0, 0, 0, "memory"}, {SCMP_SYS(madvise), 0, 0, 0, "memory"},         \
+        {SCMP_SYS(mmap), 2, PROT_EXEC, 0, "memory, never executable"},                         \
+        {SCMP_SYS(mprotect), 2, PROT_EXEC, 0, "memory, never executable"},                     \
+        {SCMP_SYS(futex), 0, 0, 0, "threads"}, {SCMP_SYS(sched_yield), 0, 0, 0, "threads"},    \
+        {SCMP_SYS(rt_sigreturn), 0, 0, 0, "signals"},                                          \
+        {SCMP_SYS(rt_sigprocmask), 0, 0, 0, "threads and abort"},                              \
+        {SCMP_SYS(clock_gettime), 0, 0, 0, "clocks without vdso"},                             \
+        {SCMP_SYS(restart_syscall), 0, 0, 0, "after a stop"},                                  \
+        {SCMP_SYS(sysinfo), 0, 0, 0, "memory size, which qsort of the C library asks"},        \
+        {SCMP_SYS(exit), 0, 0, 0, "end of a thread"},                                          \
+    {                                                                                          \
+        SCMP_SYS(exit_group), 0, 0, 0, "end"                                                   \
+    }
 
 static const struct rule worker_rules[] = {
     COMPUTE_RULES,
@@ -56,29 +60,36 @@ static const struct rule worker_rules[] = {
     {SCMP_SYS(sendto), 0, 0, 0, "its one socket"},
 };
 
-#define FILE_RULES                                                                                 \
-    {SCMP_SYS(openat), 0, 0, 0, "own state; Landlock says where"},                                 \
-        {SCMP_SYS(close), 0, 0, 0, "descriptors"}, {SCMP_SYS(lseek), 0, 0, 0, "own files"},        \
-        {SCMP_SYS(fstat), 0, 0, 0, "own files"}, {SCMP_SYS(newfstatat), 0, 0, 0, "own files"},     \
-        {SCMP_SYS(pread64), 0, 0, 0, "own files"}, {SCMP_SYS(pwrite64), 0, 0, 0, "own files"},     \
-        {SCMP_SYS(ftruncate), 0, 0, 0, "own files"}, {SCMP_SYS(fsync), 0, 0, 0, "durability"},     \
-        {SCMP_SYS(fdatasync), 0, 0, 0, "durability"}, {SCMP_SYS(fchmod), 0, 0, 0, "own files"},    \
-        {SCMP_SYS(fcntl), 0, 0, 0, "descriptor flags and locks"},                                  \
-        {SCMP_SYS(renameat), 0, 0, 0, "own files"}, {SCMP_SYS(renameat2), 0, 0, 0, "own files"},   \
-        {SCMP_SYS(unlinkat), 0, 0, 0, "own files"}
+#define FILE_RULES                                                                             \
+    {SCMP_SYS(openat), 0, 0, 0, "own state; Landlock says where"},                             \
+        {SCMP_SYS(close), 0, 0, 0, "descriptors"}, {SCMP_SYS(lseek), 0, 0, 0, "own files"},    \
+        {SCMP_SYS(fstat), 0, 0, 0, "own files"}, {SCMP_SYS(newfstatat), 0, 0, 0, "own files"}, \
+        {SCMP_SYS(pread64), 0, 0, 0, "own files"}, {SCMP_SYS(pwrite64), 0, 0, 0, "own files"}, \
+        {SCMP_SYS(ftruncate), 0, 0, 0, "own files"}, {SCMP_SYS(fsync), 0, 0, 0, "durability"}, \
+        {SCMP_SYS(fdatasync), 0, 0, 0, "durability"},                                          \
+        {SCMP_SYS(fchmod), 0, 0, 0, "own files"},                                              \
+        {SCMP_SYS(fcntl), 0, 0, 0, "descriptor flags and locks"},                              \
+        {SCMP_SYS(renameat), 0, 0, 0, "own files"},                                            \
+        {SCMP_SYS(renameat2), 0, 0, 0, "own files"},                                           \
+    {                                                                                          \
+        SCMP_SYS(unlinkat), 0, 0, 0, "own files"                                               \
+    }
 
-#define MESSAGE_RULES                                                                              \
-    {SCMP_SYS(read), 0, 0, 0, "sockets, TPM, own files"},                                          \
-        {SCMP_SYS(write), 0, 0, 0, "sockets, TPM, log, own files"},                                \
-        {SCMP_SYS(readv), 0, 0, 0, "sockets"}, {SCMP_SYS(writev), 0, 0, 0, "sockets"},             \
-        {SCMP_SYS(recvmsg), 0, 0, 0, "frames"}, {SCMP_SYS(recvfrom), 0, 0, 0, "sockets"},          \
-        {SCMP_SYS(sendto), 0, 0, 0, "frames"}, {SCMP_SYS(sendmsg), 0, 0, 0, "frames"},             \
-        {SCMP_SYS(poll), 0, 0, 0, "waiting"}, {SCMP_SYS(ppoll), 0, 0, 0, "waiting"},               \
-        {SCMP_SYS(getrandom), 0, 0, 0, "randomness"}, {SCMP_SYS(getpid), 0, 0, 0, "libcrypto"},    \
-        {SCMP_SYS(gettid), 0, 0, 0, "libcrypto"},                                                  \
-        {SCMP_SYS(clock_nanosleep), 0, 0, 0, "waiting"}, {SCMP_SYS(getuid), 0, 0, 0, "libraries"}, \
-        {SCMP_SYS(geteuid), 0, 0, 0, "libraries"}, {SCMP_SYS(getgid), 0, 0, 0, "libraries"},       \
-        {SCMP_SYS(getegid), 0, 0, 0, "libraries"}
+#define MESSAGE_RULES                                                                          \
+    {SCMP_SYS(read), 0, 0, 0, "sockets, TPM, own files"},                                      \
+        {SCMP_SYS(write), 0, 0, 0, "sockets, TPM, log, own files"},                            \
+        {SCMP_SYS(readv), 0, 0, 0, "sockets"}, {SCMP_SYS(writev), 0, 0, 0, "sockets"},         \
+        {SCMP_SYS(recvmsg), 0, 0, 0, "frames"}, {SCMP_SYS(recvfrom), 0, 0, 0, "sockets"},      \
+        {SCMP_SYS(sendto), 0, 0, 0, "frames"}, {SCMP_SYS(sendmsg), 0, 0, 0, "frames"},         \
+        {SCMP_SYS(poll), 0, 0, 0, "waiting"}, {SCMP_SYS(ppoll), 0, 0, 0, "waiting"},           \
+        {SCMP_SYS(getrandom), 0, 0, 0, "randomness"},                                          \
+        {SCMP_SYS(getpid), 0, 0, 0, "libcrypto"}, {SCMP_SYS(gettid), 0, 0, 0, "libcrypto"},    \
+        {SCMP_SYS(clock_nanosleep), 0, 0, 0, "waiting"},                                       \
+        {SCMP_SYS(getuid), 0, 0, 0, "libraries"}, {SCMP_SYS(geteuid), 0, 0, 0, "libraries"},   \
+        {SCMP_SYS(getgid), 0, 0, 0, "libraries"},                                              \
+    {                                                                                          \
+        SCMP_SYS(getegid), 0, 0, 0, "libraries"                                                \
+    }
 
 static const struct rule enclave_rules[] = {
     COMPUTE_RULES,
@@ -127,7 +138,8 @@ static const struct rule daemon_rules[] = {
     {SCMP_SYS(fallocate), 0, 0, 0, "SQLite"},
     {SCMP_SYS(fchown), 0, 0, 0, "SQLite"},
     {SCMP_SYS(getcwd), 0, 0, 0, "SQLite"},
-    {SCMP_SYS(tgkill), 0, 0, 0, "abort and thread signals; other processes are outside its scope"},
+    {SCMP_SYS(tgkill), 0, 0, 0,
+     "abort and thread signals; other processes are outside its scope"},
 };
 
 static enum ks_err load_rules(const struct rule *rules, size_t count)
@@ -143,9 +155,9 @@ static enum ks_err load_rules(const struct rule *rules, size_t count)
         if (rule->mask == 0) {
             result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, rule->call, 0);
         } else {
-            result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, rule->call, 1,
-                                      SCMP_CMP64(rule->argument, SCMP_CMP_MASKED_EQ, rule->mask,
-                                                 rule->value));
+            result = seccomp_rule_add(
+                filter, SCMP_ACT_ALLOW, rule->call, 1,
+                SCMP_CMP64(rule->argument, SCMP_CMP_MASKED_EQ, rule->mask, rule->value));
         }
     }
     /* glibc falls back to clone when clone3 is unknown. */
@@ -168,7 +180,8 @@ static long landlock_create(const struct landlock_attr *attr, size_t size, uint3
     return syscall(SYS_landlock_create_ruleset, attr, size, flags);
 }
 
-/* Takes away every file but those below DIR_FDS, TCP, and signals to others, as far as the kernel can. */
+/* Takes away every file but those below DIR_FDS, TCP, and signals to others, as far as the
+ * kernel can. */
 static enum ks_err restrict_files(const int *dir_fds, size_t count)
 {
     enum ks_err err = KS_OK;
@@ -178,8 +191,8 @@ static enum ks_err restrict_files(const int *dir_fds, size_t count)
     size_t size = sizeof attr.handled_access_fs;
     int ruleset = -1;
 
-    KS_CHECK(abi >= 1, KS_ERR_UNAVAILABLE, "Landlock: %s; this kernel cannot confine the process",
-             strerror(errno));
+    KS_CHECK(abi >= 1, KS_ERR_UNAVAILABLE,
+             "Landlock: %s; this kernel cannot confine the process", strerror(errno));
     if (abi >= 2) {
         files |= LANDLOCK_ACCESS_FS_REFER;
     }
@@ -206,11 +219,13 @@ static enum ks_err restrict_files(const int *dir_fds, size_t count)
             .parent_fd = dir_fds[i],
         };
 
-        KS_CHECK(syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) == 0,
-                 KS_ERR_UNAVAILABLE, "Landlock: rule for directory %zu: %s", i, strerror(errno));
+        KS_CHECK(syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath,
+                         0) == 0,
+                 KS_ERR_UNAVAILABLE, "Landlock: rule for directory %zu: %s", i,
+                 strerror(errno));
     }
-    KS_CHECK(syscall(SYS_landlock_restrict_self, ruleset, 0) == 0, KS_ERR_UNAVAILABLE, "Landlock: %s",
-             strerror(errno));
+    KS_CHECK(syscall(SYS_landlock_restrict_self, ruleset, 0) == 0, KS_ERR_UNAVAILABLE,
+             "Landlock: %s", strerror(errno));
 out:
     if (ruleset >= 0) {
         (void)close(ruleset); /* nothing was written through it */

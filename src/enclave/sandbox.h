@@ -1,24 +1,25 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* sandbox.h: closing the doors of a process. Each profile is a table of {system call, argument mask,
- * reason}; what is not in the table kills the process. Landlock takes the file system and TCP away.
- * Once closed it stays closed, for threads started later too. Fails closed: a kernel without seccomp
- * or Landlock is KS_ERR_UNAVAILABLE. */
+/* sandbox.h: closing the doors of a process. Each profile is a table of {system call, argument
+ * mask, reason}; what is not in the table kills the process. Landlock takes the file system and
+ * TCP away. Once closed it stays closed, for threads started later too. Fails closed: a kernel
+ * without seccomp or Landlock is KS_ERR_UNAVAILABLE. */
 #ifndef KS_ENCLAVE_SANDBOX_H
 #define KS_ENCLAVE_SANDBOX_H
 
 #include "base/mem.h"
 
-/* The worker: read and write its one socket, compute, end. No file, no network, no key. Call after the
- * threads are started and before the job is read. MEMORY_MAX bounds its address space, CPU_S its time. */
+/* The worker: read and write its one socket, compute, end. No file, no network, no key. Call
+ * after the threads are started and before the job is read. MEMORY_MAX bounds its address
+ * space, CPU_S its time. */
 KS_MUST_CHECK enum ks_err ks_sandbox_worker(uint64_t memory_max, uint64_t cpu_s);
 
 /* The enclave: its sockets, the TPM's descriptor, files below STATE_FD; no exec, no network. */
 KS_MUST_CHECK enum ks_err ks_sandbox_enclave(int state_fd);
 
-/* ketseald: listening sockets that are already bound, threads, files below the COUNT directories DIR_FDS;
- * no exec, no ptrace, no outgoing connection, nobody else's files. */
+/* ketseald: listening sockets that are already bound, threads, files below the COUNT
+ * directories DIR_FDS; no exec, no ptrace, no outgoing connection, nobody else's files. */
 KS_MUST_CHECK enum ks_err ks_sandbox_daemon(const int *dir_fds, size_t count);
 
 #endif

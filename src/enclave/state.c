@@ -5,15 +5,22 @@
 
 #include "crypto/digest.h"
 
-/* --- keys ----------------------------------------------------------------------------------------- */
+/* --- keys --------------------------------------------------------------------------------- */
 
-#define KEYS_FILE "keys"
-#define KEYS_MAGIC "KSEALKEY"
+#define KEYS_FILE    "keys"
+#define KEYS_MAGIC   "KSEALKEY"
 #define KEYS_VERSION 1
-#define SEED_LEN 32
+#define SEED_LEN     32
 
 /* In the file's order. */
-enum seed { SEED_ED25519, SEED_MLDSA65, SEED_NOTE_ED25519, SEED_NOTE_MLDSA44, SEED_JOURNAL, SEEDS };
+enum seed {
+    SEED_ED25519,
+    SEED_MLDSA65,
+    SEED_NOTE_ED25519,
+    SEED_NOTE_MLDSA44,
+    SEED_JOURNAL,
+    SEEDS
+};
 
 #define KEYS_LEN (8 + 2 + 2 + SEEDS * SEED_LEN + 32)
 
@@ -24,8 +31,8 @@ static enum ks_err make_seeds(struct ks_bytes extra, uint8_t seeds[SEEDS][SEED_L
     uint8_t kernel[64];
 
     KS_TRY(ks_random(kernel, sizeof kernel));
-    KS_TRY(ks_hkdf_sha256(KS_BYTES(kernel), extra, KS_LITERAL("ketseal/enclave-seeds/1"), seeds[0],
-                          (size_t)SEEDS * SEED_LEN));
+    KS_TRY(ks_hkdf_sha256(KS_BYTES(kernel), extra, KS_LITERAL("ketseal/enclave-seeds/1"),
+                          seeds[0], (size_t)SEEDS * SEED_LEN));
 out:
     ks_wipe(kernel, sizeof kernel);
     return err;
@@ -88,8 +95,10 @@ static enum ks_err make_keys(const uint8_t seeds[SEEDS][SEED_LEN], struct ks_enc
 {
     enum ks_err err = KS_OK;
 
-    KS_TRY(ks_sign_key_from_seed(KS_SIG_ED25519, KS_BYTES(seeds[SEED_ED25519]), &keys->ed25519));
-    KS_TRY(ks_sign_key_from_seed(KS_SIG_MLDSA65, KS_BYTES(seeds[SEED_MLDSA65]), &keys->mldsa65));
+    KS_TRY(
+        ks_sign_key_from_seed(KS_SIG_ED25519, KS_BYTES(seeds[SEED_ED25519]), &keys->ed25519));
+    KS_TRY(
+        ks_sign_key_from_seed(KS_SIG_MLDSA65, KS_BYTES(seeds[SEED_MLDSA65]), &keys->mldsa65));
     KS_TRY(ks_sign_key_from_seed(KS_SIG_ED25519, KS_BYTES(seeds[SEED_NOTE_ED25519]),
                                  &keys->note_ed25519));
     KS_TRY(ks_sign_key_from_seed(KS_SIG_MLDSA44, KS_BYTES(seeds[SEED_NOTE_MLDSA44]),
@@ -131,11 +140,11 @@ void ks_enclave_keys_done(struct ks_enclave_keys *keys)
     *keys = (struct ks_enclave_keys){0};
 }
 
-/* --- heads ---------------------------------------------------------------------------------------- */
+/* --- heads -------------------------------------------------------------------------------- */
 
 #define HEADS_FILE "heads"
-#define HEAD_LEN (8 + 32 + 32)           /* size, root, HMAC over the previous HMAC, size and root */
-#define HEADS_MAX (4 * 1024 * 1024)      /* rewritten to one line at open and when full */
+#define HEAD_LEN   (8 + 32 + 32) /* size, root, HMAC over the previous HMAC, size and root */
+#define HEADS_MAX  (4 * 1024 * 1024) /* rewritten to one line at open and when full */
 
 struct ks_head_log {
     const struct ks_fs *fs;
@@ -143,8 +152,8 @@ struct ks_head_log {
     struct ks_head last;
     uint8_t mac[32]; /* of the last line; zeros before the first */
     uint8_t key[32];
-    size_t len;      /* bytes in the file */
-    bool broken;     /* a write failed: what the file ends with is unknown until the next open */
+    size_t len;  /* bytes in the file */
+    bool broken; /* a write failed: what the file ends with is unknown until the next open */
 };
 
 /* The line of HEAD after a line with MAC PREVIOUS. */
@@ -171,8 +180,8 @@ static void take_line(struct ks_head_log *log, const struct ks_head *head, const
     ks_copy(log->mac, line + HEAD_LEN - 32, 32);
 }
 
-/* Reads the chain. A last line that is cut short or does not fit was never acted on and is dropped; a
- * bad line with good ones after it is tampering. */
+/* Reads the chain. A last line that is cut short or does not fit was never acted on and is
+ * dropped; a bad line with good ones after it is tampering. */
 static enum ks_err read_lines(struct ks_head_log *log, struct ks_bytes bytes)
 {
     enum ks_err err = KS_OK;
@@ -190,8 +199,8 @@ static enum ks_err read_lines(struct ks_head_log *log, struct ks_bytes bytes)
         KS_TRY(ks_read_copy(&fields, head.root, sizeof head.root));
         make_line(log, log->mac, &head, expected);
         if (!ks_ct_equal(line, KS_BYTES(expected))) {
-            KS_CHECK(reader.rest.len < HEAD_LEN, KS_ERR_VERIFY,
-                     "heads: line %zu was changed", (bytes.len - reader.rest.len) / HEAD_LEN);
+            KS_CHECK(reader.rest.len < HEAD_LEN, KS_ERR_VERIFY, "heads: line %zu was changed",
+                     (bytes.len - reader.rest.len) / HEAD_LEN);
             break;
         }
         KS_CHECK(head.size >= log->last.size, KS_ERR_VERIFY, "heads: they shrink");

@@ -1,8 +1,9 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* state.h: what the enclave keeps between launches: the seeds of its keys, made on first use, and the
- * last ledger head that it signed. Formats: docs/formats/enclave-state.md. One thread. */
+/* state.h: what the enclave keeps between launches: the seeds of its keys, made on first use,
+ * and the last ledger head that it signed. Formats: docs/formats/enclave-state.md. One thread.
+ */
 #ifndef KS_ENCLAVE_STATE_H
 #define KS_ENCLAVE_STATE_H
 
@@ -10,9 +11,11 @@
 #include "crypto/sign.h"
 #include "ledger/ledger.h"
 
-/* How the seeds are protected at rest; written into the file. Sealing to the TPM is the next value. */
+/* How the seeds are protected at rest; written into the file. Sealing to the TPM is the next
+ * value. */
 enum ks_state_protection {
-    KS_STATE_BY_FILE_MODE = 0, /* mode 0600 in a directory that Landlock keeps from all others of ours */
+    KS_STATE_BY_FILE_MODE =
+        0, /* mode 0600 in a directory that Landlock keeps from all others of ours */
 };
 
 struct ks_enclave_keys {
@@ -23,14 +26,15 @@ struct ks_enclave_keys {
     struct ks_secret journal;         /* master secret of the key journal */
 };
 
-/* Loads the keys from FS, or makes them (kernel randomness mixed with EXTRA, which may be empty: the
- * TPM's) and stores them durably before the first is used. KS_ERR_FORMAT for a file that is damaged:
- * then nothing is made anew in its place. */
+/* Loads the keys from FS, or makes them (kernel randomness mixed with EXTRA, which may be
+ * empty: the TPM's) and stores them durably before the first is used. KS_ERR_FORMAT for a file
+ * that is damaged: then nothing is made anew in its place. */
 KS_MUST_CHECK enum ks_err ks_enclave_keys_open(const struct ks_fs *fs, struct ks_bytes extra,
                                                struct ks_enclave_keys *out_keys);
 void ks_enclave_keys_done(struct ks_enclave_keys *keys);
 
-/* The last head that was signed: a chain of MACed lines, appended durably before each signature. */
+/* The last head that was signed: a chain of MACed lines, appended durably before each
+ * signature. */
 struct ks_head_log;
 
 KS_MUST_CHECK enum ks_err ks_head_log_open(const struct ks_fs *fs, struct ks_bytes master,
@@ -38,8 +42,9 @@ KS_MUST_CHECK enum ks_err ks_head_log_open(const struct ks_fs *fs, struct ks_byt
 void ks_head_log_close(struct ks_head_log *log); /* NULL is fine */
 /* Size 0 before the first. Borrowed. */
 const struct ks_head *ks_head_log_last(const struct ks_head_log *log);
-/* KS_ERR_DENIED when HEAD is smaller than the last one, or equal in size with another root. Durable when
- * this returns KS_OK. */
-KS_MUST_CHECK enum ks_err ks_head_log_append(struct ks_head_log *log, const struct ks_head *head);
+/* KS_ERR_DENIED when HEAD is smaller than the last one, or equal in size with another root.
+ * Durable when this returns KS_OK. */
+KS_MUST_CHECK enum ks_err ks_head_log_append(struct ks_head_log *log,
+                                             const struct ks_head *head);
 
 #endif

@@ -1,17 +1,18 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* work.h: the one job that a circuit worker gets and the one answer that it gives (docs/formats/
- * frames.md, KS_FRAME_JOB). Reader and writer of both ends in one place. Pure; views borrow. */
+/* work.h: the one job that a circuit worker gets and the one answer that it gives
+ * (docs/formats/ frames.md, KS_FRAME_JOB). Reader and writer of both ends in one place. Pure;
+ * views borrow. */
 #ifndef KS_ENCLAVE_WORK_H
 #define KS_ENCLAVE_WORK_H
 
 #include "base/buf.h"
 
 #define KS_WORK_PROGRAM_MAX (2 * 1024 * 1024)
-#define KS_WORK_RESULT_MAX (8 * 1024 * 1024)
+#define KS_WORK_RESULT_MAX  (8 * 1024 * 1024)
 #define KS_WORK_CIRCUIT_MAX (16 * 1024 * 1024)
-#define KS_WORK_NAME_MAX 64
+#define KS_WORK_NAME_MAX    64
 
 struct ks_work_job {
     struct ks_bytes source;   /* OpenQASM 2; empty: a template */
@@ -25,7 +26,8 @@ struct ks_work_job {
     uint64_t memory_max; /* bytes of state */
 };
 void ks_work_job_put(const struct ks_work_job *job, struct ks_buf *out);
-KS_MUST_CHECK enum ks_err ks_work_job_read(struct ks_bytes payload, struct ks_work_job *out_job);
+KS_MUST_CHECK enum ks_err ks_work_job_read(struct ks_bytes payload,
+                                           struct ks_work_job *out_job);
 
 struct ks_work_result {
     struct ks_bytes counts;  /* canonical JSON object: outcome -> count */

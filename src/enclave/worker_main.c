@@ -1,11 +1,13 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* ketseal-worker: runs one circuit and ends. It is started before there is a job, closes every door,
- * reads one frame from descriptor 3, answers with one frame, and is gone. The program that it parses is
- * the untrusted input of the whole system: nothing outside this process ever parses it.
+/* ketseal-worker: runs one circuit and ends. It is started before there is a job, closes every
+ * door, reads one frame from descriptor 3, answers with one frame, and is gone. The program
+ * that it parses is the untrusted input of the whole system: nothing outside this process ever
+ * parses it.
  *
- *   ketseal-worker THREADS ADDRESS_SPACE_BYTES CPU_SECONDS     (started by ketseal-launch alone) */
+ *   ketseal-worker THREADS ADDRESS_SPACE_BYTES CPU_SECONDS     (started by ketseal-launch
+ * alone) */
 
 #include "base/json.h"
 #include "base/pool.h"
@@ -57,8 +59,9 @@ static void put_counts(const struct ks_counts *counts, struct ks_buf *out)
     ks_json_put_end(&writer);
 }
 
-static enum ks_err run(const struct ks_work_job *job, struct ks_pool *pool, struct ks_buf *counts_json,
-                       struct ks_buf *circuit_text, struct ks_work_result *result)
+static enum ks_err run(const struct ks_work_job *job, struct ks_pool *pool,
+                       struct ks_buf *counts_json, struct ks_buf *circuit_text,
+                       struct ks_work_result *result)
 {
     enum ks_err err = KS_OK;
     struct ks_circuit *circuit = NULL;
@@ -151,6 +154,7 @@ int main(int argc, char **argv)
     KS_TRY(ks_sandbox_worker(memory_max, cpu_s));
     KS_TRY(serve(&channel, pool));
 out:
-    /* Nobody is left to tell: the enclave sees the closed socket. The pool's threads end with us. */
+    /* Nobody is left to tell: the enclave sees the closed socket. The pool's threads end with
+     * us. */
     return ks_err_exit_code(err);
 }

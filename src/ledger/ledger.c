@@ -103,8 +103,7 @@ static void edge_root(const struct edge *edge, uint8_t out_root[KS_MERKLE_LEN])
     ks_merkle_range_root(&range, out_root);
 }
 
-/* --- opening
- * ----------------------------------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------------------------ */
 
 void ks_head_empty(struct ks_head *out_head)
 {
@@ -181,8 +180,7 @@ const struct ks_head *ks_ledger_head(const struct ks_ledger *ledger)
     return &ledger->head;
 }
 
-/* --- appending
- * --------------------------------------------------------------------------------------- */
+/* --- appending ---------------------------------------------------------------------------- */
 
 /* Makes the tiles that differ equal again; TARGET is either edge. */
 static void edge_sync(struct ks_ledger *ledger, struct edge *target, const struct edge *source)
@@ -264,8 +262,7 @@ out:
     return err;
 }
 
-/* --- reading back
- * ------------------------------------------------------------------------------------ */
+/* --- reading back ------------------------------------------------------------------------- */
 
 /* The tile if it is in memory, at the edge or in the cache; else NULL. */
 static struct tile *tile_in_memory(struct ks_ledger *ledger, unsigned level, uint64_t index)
@@ -401,8 +398,7 @@ out:
     return err;
 }
 
-/* --- checking the store
- * ------------------------------------------------------------------------------ */
+/* --- checking the store ------------------------------------------------------------------- */
 
 /* A store that compares what a rebuilt ledger writes with what the real one holds. */
 static enum ks_err compare_write(void *context, unsigned level, uint64_t index, unsigned width,

@@ -44,8 +44,7 @@ static bool hash_equal(const uint8_t a[KS_MERKLE_LEN], const uint8_t b[KS_MERKLE
     return ks_bytes_equal(ks_bytes_of(a, KS_MERKLE_LEN), ks_bytes_of(b, KS_MERKLE_LEN));
 }
 
-/* --- compact range
- * ---------------------------------------------------------------------------------- */
+/* --- compact range ------------------------------------------------------------------------ */
 
 void ks_merkle_range_append(struct ks_merkle_range *range, const uint8_t leaf[KS_MERKLE_LEN])
 {
@@ -81,8 +80,7 @@ void ks_merkle_range_root(const struct ks_merkle_range *range, uint8_t out_root[
     ks_copy(out_root, root, KS_MERKLE_LEN);
 }
 
-/* --- making proofs
- * ------------------------------------------------------------------------------------ */
+/* --- making proofs ------------------------------------------------------------------------ */
 
 /* The level of the left child of a node over COUNT >= 2 leaves: 2^level is the largest power of
  * two below COUNT. */
@@ -227,8 +225,7 @@ out:
     return err;
 }
 
-/* --- checking proofs
- * ---------------------------------------------------------------------------------- */
+/* --- checking proofs ---------------------------------------------------------------------- */
 
 size_t ks_merkle_path_len(uint64_t index, uint64_t size)
 {
@@ -388,8 +385,7 @@ enum ks_err ks_merkle_check_consistency(uint64_t old_size,
     return KS_OK;
 }
 
-/* --- small trees
- * ---------------------------------------------------------------------------------------- */
+/* --- small trees -------------------------------------------------------------------------- */
 
 /* Complete subtrees of leaves in memory, computed when asked for: each is asked for once per
  * proof, so the whole costs less than one pass over the leaves. */

@@ -28,8 +28,7 @@ void ks_merkle_node(const uint8_t left[KS_MERKLE_LEN], const uint8_t right[KS_ME
 /* SHA-256 of nothing: the root of the tree with no leaves. */
 void ks_merkle_empty(uint8_t out_hash[KS_MERKLE_LEN]);
 
-/* --- the compact range: all that is needed to append
- * --------------------------------------------- */
+/* --- the compact range: all that is needed to append --- */
 
 /* The roots of the complete subtrees that a tree of SIZE leaves falls into, largest first: the
  * one of 2^i leaves is in peaks[i] where bit i of SIZE is set; the others are unspecified.
@@ -44,8 +43,7 @@ void ks_merkle_range_append(struct ks_merkle_range *range, const uint8_t leaf[KS
 /* The root of the tree so far; at most KS_MERKLE_LEVELS - 1 node hashes. */
 void ks_merkle_range_root(const struct ks_merkle_range *range, uint8_t out_root[KS_MERKLE_LEN]);
 
-/* --- proofs
- * ---------------------------------------------------------------------------------------- */
+/* --- proofs ------------------------------------------------------------------------------- */
 
 /* An inclusion path (leaf's sibling first, RFC 9162 §2.1.3) or a consistency proof (§2.1.4). */
 struct ks_merkle_proof {
@@ -103,8 +101,7 @@ KS_MUST_CHECK enum ks_err ks_merkle_check_consistency(uint64_t old_size,
                                                       const uint8_t root[KS_MERKLE_LEN],
                                                       const uint8_t *proof, size_t proof_count);
 
-/* --- small trees held whole, such as the records one quote covers
- * ------------------------------------ */
+/* --- small trees held whole, such as the records one quote covers --- */
 
 /* The root of COUNT leaf hashes. KS_ERR_LIMIT above KS_MERKLE_TREE_MAX. */
 KS_MUST_CHECK enum ks_err ks_merkle_root_of(const uint8_t *leaves, size_t count,

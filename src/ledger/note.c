@@ -46,8 +46,7 @@ static const struct type_info *type_find(unsigned type)
     return NULL;
 }
 
-/* --- keys
- * ------------------------------------------------------------------------------------------ */
+/* --- keys --------------------------------------------------------------------------------- */
 
 uint32_t ks_note_key_id_of(struct ks_bytes name, enum ks_note_type type,
                            struct ks_bytes public_key)
@@ -191,8 +190,7 @@ uint32_t ks_note_key_id(const struct ks_note_key *key)
     return key->id;
 }
 
-/* --- reading
- * --------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------ */
 
 /* Finds the last blank line: the text with its newline before it, the signature lines after it.
  */
@@ -330,8 +328,7 @@ void ks_note_print(const struct ks_note *note, struct ks_buf *out)
     }
 }
 
-/* --- what a key signs
- * ------------------------------------------------------------------------------ */
+/* --- what a key signs --------------------------------------------------------------------- */
 
 /* Appends the message that a signature of this type over TEXT covers. */
 static enum ks_err put_message(const struct type_info *info, struct ks_bytes name,
@@ -359,8 +356,7 @@ out:
     return err;
 }
 
-/* --- verifying
- * ------------------------------------------------------------------------------------- */
+/* --- verifying ---------------------------------------------------------------------------- */
 
 static enum ks_err verify_line(const struct ks_note_key *key, struct ks_bytes text,
                                struct ks_bytes signature, uint64_t *out_time_s)
@@ -457,8 +453,7 @@ out:
     return err;
 }
 
-/* --- writing
- * --------------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------------ */
 
 /* The public key of SIGNER, after checking that key, type and name go together. */
 static enum ks_err signer_public(const struct ks_note_signer *signer,

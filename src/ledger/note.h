@@ -26,8 +26,7 @@ enum ks_note_type {
         0x06, /* u64 time, ML-DSA-44 over name, time, origin, size and root */
 };
 
-/* --- keys
- * ------------------------------------------------------------------------------------------ */
+/* --- keys --------------------------------------------------------------------------------- */
 
 /* A name, a type and a public key. */
 struct ks_note_key;
@@ -51,8 +50,7 @@ uint32_t ks_note_key_id(const struct ks_note_key *key);
 uint32_t ks_note_key_id_of(struct ks_bytes name, enum ks_note_type type,
                            struct ks_bytes public_key);
 
-/* --- reading
- * --------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------ */
 
 struct ks_note_line {
     struct ks_bytes name; /* in the note's bytes */
@@ -100,8 +98,7 @@ KS_MUST_CHECK enum ks_err ks_note_verify(const struct ks_note *note,
                                          const struct ks_note_trust *trust,
                                          struct ks_note_verdict *out_verdict);
 
-/* --- writing
- * --------------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------------ */
 
 /* A private key under a name, for one signature type; borrowed. */
 struct ks_note_signer {

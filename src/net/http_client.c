@@ -49,8 +49,7 @@ struct exchange {
     enum ks_err err; /* what a callback refused for; its detail is stored */
 };
 
-/* --- callbacks
- * --------------------------------------------------------------------------------- */
+/* --- callbacks ---------------------------------------------------------------------------- */
 
 static CURLcode on_context(CURL *curl, void *context, void *user)
 {
@@ -176,8 +175,7 @@ static size_t on_head_line(char *data, size_t size, size_t count, void *user)
     return size * count;
 }
 
-/* --- the client
- * -------------------------------------------------------------------------------- */
+/* --- the client --------------------------------------------------------------------------- */
 
 static enum ks_err parse_origin(const char *origin, char authority[KS_HTTP_HOST_MAX + 1])
 {
@@ -297,8 +295,7 @@ const char *ks_http_client_authority(const struct ks_http_client *client)
     return client->authority;
 }
 
-/* --- one exchange
- * ------------------------------------------------------------------------------ */
+/* --- one exchange ------------------------------------------------------------------------- */
 
 /* True when the connection of the last call cannot carry another: between exchanges there is
  * nothing to read on it but its end (a close_notify counts as alive for this libcurl). Looking

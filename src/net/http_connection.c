@@ -33,8 +33,7 @@ static void deadline_set(struct ks_http_connection *connection, unsigned after_m
     connection->deadline_us = ks_clock_monotonic_us() + (uint64_t)after_ms * 1000;
 }
 
-/* --- closing
- * ----------------------------------------------------------------------------------- */
+/* --- closing ------------------------------------------------------------------------------ */
 
 static void connection_free(struct ks_http_connection *connection)
 {
@@ -88,8 +87,7 @@ static enum step connection_close(struct ks_http_connection *connection, bool cl
     return STEP_END;
 }
 
-/* --- TLS
- * --------------------------------------------------------------------------------------- */
+/* --- TLS ---------------------------------------------------------------------------------- */
 
 /* What an SSL_… call that gave RESULT waits for; closes the connection when it failed for good.
  */
@@ -170,8 +168,7 @@ static enum step step_handshake(struct ks_http_connection *connection)
     return STEP_AGAIN;
 }
 
-/* --- requests
- * ---------------------------------------------------------------------------------- */
+/* --- requests ----------------------------------------------------------------------------- */
 
 static void begin_writing(struct ks_http_connection *connection)
 {
@@ -397,8 +394,7 @@ static enum step step_linger(struct ks_http_connection *connection)
     return connection_close(connection, true);
 }
 
-/* --- events
- * ------------------------------------------------------------------------------------ */
+/* --- events ------------------------------------------------------------------------------- */
 
 static void on_io(evutil_socket_t fd, short what, void *context);
 
@@ -533,8 +529,7 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
     ks_http_loop_settle(loop);
 }
 
-/* --- what the loop calls
- * ----------------------------------------------------------------------- */
+/* --- what the loop calls ------------------------------------------------------------------ */
 
 void ks_http_connection_open(struct ks_http_loop *loop, int fd, const char *address)
 {

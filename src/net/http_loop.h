@@ -103,8 +103,7 @@ struct ks_http_server {
         requests_bad, timeouts;
 };
 
-/* --- http_connection.c
- * -------------------------------------------------------------------------- */
+/* --- http_connection.c -------------------------------------------------------------------- */
 /* Takes over FD, closed on failure too. */
 void ks_http_connection_open(struct ks_http_loop *loop, int fd, const char *address);
 /* The answer to the connection's request is in request.reply. */
@@ -113,14 +112,12 @@ void ks_http_connection_answer(struct ks_http_connection *connection);
  * at once. */
 void ks_http_connection_stop(struct ks_http_connection *connection, bool cut);
 
-/* --- http_server.c
- * ------------------------------------------------------------------------------ */
+/* --- http_server.c ------------------------------------------------------------------------ */
 /* Takes answers from the queue until it is empty, then ends the loop if it is time to. */
 void ks_http_loop_settle(struct ks_http_loop *loop);
 void ks_http_loop_wake(struct ks_http_loop *loop);
 
-/* --- http_reply.c
- * ------------------------------------------------------------------------------- */
+/* --- http_reply.c ------------------------------------------------------------------------- */
 /* Writes the bytes of an answer to request->reply. */
 void ks_http_reply_write(struct ks_http_request *request,
                          const struct ks_http_response *response);

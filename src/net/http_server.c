@@ -18,8 +18,7 @@
 #define ACCEPTS_PER_EVENT 16
 #define PAUSE_MS          100 /* without descriptors: until accepting is tried again */
 
-/* --- the end of a loop
- * ------------------------------------------------------------------------- */
+/* --- the end of a loop -------------------------------------------------------------------- */
 
 static void stop_listening(struct ks_http_loop *loop)
 {
@@ -85,8 +84,7 @@ static void on_wake(evutil_socket_t fd, short what, void *context)
     ks_http_loop_settle(loop);
 }
 
-/* --- accepting
- * --------------------------------------------------------------------------------- */
+/* --- accepting ---------------------------------------------------------------------------- */
 
 static void address_text(const struct sockaddr_storage *address, char text[KS_HTTP_ADDRESS_MAX])
 {
@@ -158,8 +156,7 @@ static void on_accept(evutil_socket_t listen_fd, short what, void *context)
     ks_http_loop_settle(loop);
 }
 
-/* --- opening
- * ----------------------------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------------------------ */
 
 struct endpoint {
     struct sockaddr_storage address;
@@ -380,8 +377,7 @@ uint16_t ks_http_server_port(const struct ks_http_server *server)
     return server->port;
 }
 
-/* --- running
- * ----------------------------------------------------------------------------------- */
+/* --- running ------------------------------------------------------------------------------ */
 
 static void *loop_main(void *context)
 {

@@ -82,8 +82,7 @@ struct ks_http_counters {
 };
 struct ks_http_counters ks_http_server_counters(const struct ks_http_server *server);
 
-/* --- a request. Views live until ks_http_reply.
- * --------------------------------------------------- */
+/* --- a request. Views live until ks_http_reply. ------------------------------------------- */
 /* As received, byte for byte (head.raw), and parsed. */
 const struct ks_http_head *ks_http_request_head(const struct ks_http_request *request);
 struct ks_bytes ks_http_request_body(const struct ks_http_request *request);

@@ -46,8 +46,7 @@ static bool is_key_id(struct ks_bytes text)
     return is_word(text, 1, KS_SIGNATURE_KEYID_MAX, "._:-");
 }
 
-/* --- a cursor over one field's value
- * ---------------------------------------------------------- */
+/* --- a cursor over one field's value ------------------------------------------------------ */
 
 /* Consumes the literal TEXT, or leaves READER as it was. */
 static bool skip(struct ks_reader *reader, const char *text)

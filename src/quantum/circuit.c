@@ -38,8 +38,7 @@ const struct ks_gate_info *ks_gate_info(enum ks_gate gate)
     return &gate_infos[gate];
 }
 
-/* --- the circuit
- * ------------------------------------------------------------------------------- */
+/* --- the circuit -------------------------------------------------------------------------- */
 
 static void registers_free(struct ks_register *registers, size_t count)
 {
@@ -86,8 +85,7 @@ uint32_t ks_circuit_depth(const struct ks_circuit *circuit)
     return circuit->depth;
 }
 
-/* --- building
- * ---------------------------------------------------------------------------------- */
+/* --- building ----------------------------------------------------------------------------- */
 
 enum ks_err ks_circuit_builder_new(const struct ks_circuit_limits *limits,
                                    struct ks_circuit_builder **out_builder)
@@ -270,8 +268,7 @@ const struct ks_register *ks_register_of(const struct ks_register *registers, si
     return &registers[low];
 }
 
-/* --- conditions: equal ones share an entry
- * ------------------------------------------------------ */
+/* --- conditions: equal ones share an entry ------------------------------------------------ */
 
 static bool conditions_equal(const struct ks_condition *a, const struct ks_condition *b)
 {
@@ -337,8 +334,7 @@ out:
     return err;
 }
 
-/* --- operations
- * -------------------------------------------------------------------------------- */
+/* --- operations --------------------------------------------------------------------------- */
 
 static enum ks_err add_op(struct ks_circuit_builder *builder, const struct ks_op *op)
 {
@@ -450,8 +446,7 @@ uint64_t ks_circuit_builder_room(const struct ks_circuit_builder *builder)
     return builder->limits.ops_max - builder->circuit->op_count;
 }
 
-/* --- depth
- * ------------------------------------------------------------------------------------- */
+/* --- depth -------------------------------------------------------------------------------- */
 
 /* The level of each bit is the length of the longest chain of operations that ends at it. A
  * condition reads and holds back all bits of its register, so a register has levels of its own:

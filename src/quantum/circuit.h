@@ -1,56 +1,56 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* circuit.h: the circuit as a flat list of operations, what every front end produces and every engine
- * consumes. Immutable once built; may be read from any thread. Pure. */
+/* circuit.h: the circuit as a flat list of operations, what every front end produces and every
+ * engine consumes. Immutable once built; may be read from any thread. Pure. */
 #ifndef KS_QUANTUM_CIRCUIT_H
 #define KS_QUANTUM_CIRCUIT_H
 
 #include "base/buf.h"
 #include "ketseal/circuit.h"
 
-/* The native gates: name in OpenQASM 2, qubits (controls first), parameters. Gates of qelib1.inc that
- * are not here (u0, rccx, rc3x, c3x, c3sqrtx, c4x) and user gates are expanded by the parser. Values are
- * part of no format. */
-#define KS_GATE_LIST(ENTRY)                                                                        \
-    ENTRY(ID, "id", 1, 0)                                                                          \
-    ENTRY(X, "x", 1, 0)                                                                            \
-    ENTRY(Y, "y", 1, 0)                                                                            \
-    ENTRY(Z, "z", 1, 0)                                                                            \
-    ENTRY(H, "h", 1, 0)                                                                            \
-    ENTRY(S, "s", 1, 0)                                                                            \
-    ENTRY(SDG, "sdg", 1, 0)                                                                        \
-    ENTRY(T, "t", 1, 0)                                                                            \
-    ENTRY(TDG, "tdg", 1, 0)                                                                        \
-    ENTRY(SX, "sx", 1, 0)                                                                          \
-    ENTRY(SXDG, "sxdg", 1, 0)                                                                      \
-    ENTRY(RX, "rx", 1, 1)                                                                          \
-    ENTRY(RY, "ry", 1, 1)                                                                          \
-    ENTRY(RZ, "rz", 1, 1)                                                                          \
-    ENTRY(P, "p", 1, 1)                                                                            \
-    ENTRY(U1, "u1", 1, 1)                                                                          \
-    ENTRY(U2, "u2", 1, 2)                                                                          \
-    ENTRY(U3, "u3", 1, 3)                                                                          \
-    ENTRY(U, "u", 1, 3)                                                                            \
-    ENTRY(CX, "cx", 2, 0)                                                                          \
-    ENTRY(CY, "cy", 2, 0)                                                                          \
-    ENTRY(CZ, "cz", 2, 0)                                                                          \
-    ENTRY(CH, "ch", 2, 0)                                                                          \
-    ENTRY(CSX, "csx", 2, 0)                                                                        \
-    ENTRY(SWAP, "swap", 2, 0)                                                                      \
-    ENTRY(CRX, "crx", 2, 1)                                                                        \
-    ENTRY(CRY, "cry", 2, 1)                                                                        \
-    ENTRY(CRZ, "crz", 2, 1)                                                                        \
-    ENTRY(CP, "cp", 2, 1)                                                                          \
-    ENTRY(CU1, "cu1", 2, 1)                                                                        \
-    ENTRY(CU3, "cu3", 2, 3)                                                                        \
-    ENTRY(CU, "cu", 2, 4)                                                                          \
-    ENTRY(RXX, "rxx", 2, 1)                                                                        \
-    ENTRY(RZZ, "rzz", 2, 1)                                                                        \
-    ENTRY(CCX, "ccx", 3, 0)                                                                        \
-    ENTRY(CSWAP, "cswap", 3, 0)                                                                    \
-    ENTRY(MEASURE, "measure", 1, 0)                                                                \
-    ENTRY(RESET, "reset", 1, 0)                                                                    \
+/* The native gates: name in OpenQASM 2, qubits (controls first), parameters. Gates of
+ * qelib1.inc that are not here (u0, rccx, rc3x, c3x, c3sqrtx, c4x) and user gates are expanded
+ * by the parser. Values are part of no format. */
+#define KS_GATE_LIST(ENTRY)                                                                    \
+    ENTRY(ID, "id", 1, 0)                                                                      \
+    ENTRY(X, "x", 1, 0)                                                                        \
+    ENTRY(Y, "y", 1, 0)                                                                        \
+    ENTRY(Z, "z", 1, 0)                                                                        \
+    ENTRY(H, "h", 1, 0)                                                                        \
+    ENTRY(S, "s", 1, 0)                                                                        \
+    ENTRY(SDG, "sdg", 1, 0)                                                                    \
+    ENTRY(T, "t", 1, 0)                                                                        \
+    ENTRY(TDG, "tdg", 1, 0)                                                                    \
+    ENTRY(SX, "sx", 1, 0)                                                                      \
+    ENTRY(SXDG, "sxdg", 1, 0)                                                                  \
+    ENTRY(RX, "rx", 1, 1)                                                                      \
+    ENTRY(RY, "ry", 1, 1)                                                                      \
+    ENTRY(RZ, "rz", 1, 1)                                                                      \
+    ENTRY(P, "p", 1, 1)                                                                        \
+    ENTRY(U1, "u1", 1, 1)                                                                      \
+    ENTRY(U2, "u2", 1, 2)                                                                      \
+    ENTRY(U3, "u3", 1, 3)                                                                      \
+    ENTRY(U, "u", 1, 3)                                                                        \
+    ENTRY(CX, "cx", 2, 0)                                                                      \
+    ENTRY(CY, "cy", 2, 0)                                                                      \
+    ENTRY(CZ, "cz", 2, 0)                                                                      \
+    ENTRY(CH, "ch", 2, 0)                                                                      \
+    ENTRY(CSX, "csx", 2, 0)                                                                    \
+    ENTRY(SWAP, "swap", 2, 0)                                                                  \
+    ENTRY(CRX, "crx", 2, 1)                                                                    \
+    ENTRY(CRY, "cry", 2, 1)                                                                    \
+    ENTRY(CRZ, "crz", 2, 1)                                                                    \
+    ENTRY(CP, "cp", 2, 1)                                                                      \
+    ENTRY(CU1, "cu1", 2, 1)                                                                    \
+    ENTRY(CU3, "cu3", 2, 3)                                                                    \
+    ENTRY(CU, "cu", 2, 4)                                                                      \
+    ENTRY(RXX, "rxx", 2, 1)                                                                    \
+    ENTRY(RZZ, "rzz", 2, 1)                                                                    \
+    ENTRY(CCX, "ccx", 3, 0)                                                                    \
+    ENTRY(CSWAP, "cswap", 3, 0)                                                                \
+    ENTRY(MEASURE, "measure", 1, 0)                                                            \
+    ENTRY(RESET, "reset", 1, 0)                                                                \
     ENTRY(BARRIER, "barrier", 0, 0)
 
 enum ks_gate {
@@ -61,26 +61,28 @@ enum ks_gate {
 };
 
 #define KS_REGISTER_NAME_MAX 255
-#define KS_CONDITION_HIGH 15 /* words: values below 2^1024 */
-#define KS_OP_QUBITS_MAX 3
-#define KS_OP_PARAMS_MAX 4
+#define KS_CONDITION_HIGH    15 /* words: values below 2^1024 */
+#define KS_OP_QUBITS_MAX     3
+#define KS_OP_PARAMS_MAX     4
 
-/* One operation on flat indices: qubit 0 is the first qubit of the first qreg, and so on; the same for
- * classical bits. A barrier stands for all qubits and only stops gates from moving across it. */
+/* One operation on flat indices: qubit 0 is the first qubit of the first qreg, and so on; the
+ * same for classical bits. A barrier stands for all qubits and only stops gates from moving
+ * across it. */
 struct ks_op {
-    uint8_t gate;                            /* enum ks_gate */
-    uint16_t condition;                      /* 0: always; else 1 + index of a condition */
-    uint32_t qubits[KS_OP_QUBITS_MAX];       /* controls first */
-    uint32_t clbit;                          /* MEASURE only */
-    uint32_t param;                          /* index of the first parameter in ks_circuit.params */
+    uint8_t gate;                      /* enum ks_gate */
+    uint16_t condition;                /* 0: always; else 1 + index of a condition */
+    uint32_t qubits[KS_OP_QUBITS_MAX]; /* controls first */
+    uint32_t clbit;                    /* MEASURE only */
+    uint32_t param;                    /* index of the first parameter in ks_circuit.params */
 };
 
-/* `if (creg == value)`: bits [first, first + count) of the classical bits, least significant first. */
+/* `if (creg == value)`: bits [first, first + count) of the classical bits, least significant
+ * first. */
 struct ks_condition {
     uint32_t first;
     uint32_t count;
-    uint64_t value;                     /* of the lowest 64 bits */
-    uint64_t high[KS_CONDITION_HIGH];   /* of the others, lowest word first; bits behind are 0 */
+    uint64_t value;                   /* of the lowest 64 bits */
+    uint64_t high[KS_CONDITION_HIGH]; /* of the others, lowest word first; bits behind are 0 */
 };
 
 /* A named register, in order of declaration; [first, first + size) of the flat indices. */
@@ -117,31 +119,33 @@ const struct ks_gate_info *ks_gate_info(enum ks_gate gate);
 const struct ks_register *ks_register_of(const struct ks_register *registers, size_t count,
                                          uint32_t bit);
 
-/* --- building: for the parser, the templates and tests ------------------------------------------ */
+/* --- building: for the parser, the templates and tests ------------------------------------ */
 struct ks_circuit_builder;
 
 KS_MUST_CHECK enum ks_err ks_circuit_builder_new(const struct ks_circuit_limits *limits,
                                                  struct ks_circuit_builder **out_builder);
 void ks_circuit_builder_free(struct ks_circuit_builder *builder); /* NULL is fine */
-/* NAME is copied: an OpenQASM identifier of at most KS_REGISTER_NAME_MAX bytes that is no keyword and no
- * gate of qelib1.inc. Registers must come before the first operation that uses them. KS_ERR_LIMIT over
- * the limits, KS_ERR_FORMAT for a size of 0 or a name that is in use or not allowed. */
+/* NAME is copied: an OpenQASM identifier of at most KS_REGISTER_NAME_MAX bytes that is no
+ * keyword and no gate of qelib1.inc. Registers must come before the first operation that uses
+ * them. KS_ERR_LIMIT over the limits, KS_ERR_FORMAT for a size of 0 or a name that is in use or
+ * not allowed. */
 KS_MUST_CHECK enum ks_err ks_circuit_builder_qreg(struct ks_circuit_builder *builder,
                                                   struct ks_bytes name, uint32_t size);
 KS_MUST_CHECK enum ks_err ks_circuit_builder_creg(struct ks_circuit_builder *builder,
                                                   struct ks_bytes name, uint32_t size);
-/* The condition that the following operations get, on a whole classical register; NULL for none. A value
- * that the register cannot hold is kept: it is never equal. */
+/* The condition that the following operations get, on a whole classical register; NULL for
+ * none. A value that the register cannot hold is kept: it is never equal. */
 KS_MUST_CHECK enum ks_err ks_circuit_builder_condition(struct ks_circuit_builder *builder,
                                                        const struct ks_condition *condition);
-/* QUBITS and PARAMS have the gate's counts (ks_gate_info). Refuses (KS_ERR_FORMAT) equal qubits, indices
- * out of range and parameters that are not finite. */
+/* QUBITS and PARAMS have the gate's counts (ks_gate_info). Refuses (KS_ERR_FORMAT) equal
+ * qubits, indices out of range and parameters that are not finite. */
 KS_MUST_CHECK enum ks_err ks_circuit_builder_gate(struct ks_circuit_builder *builder,
                                                   enum ks_gate gate, const uint32_t *qubits,
                                                   const double *params);
 KS_MUST_CHECK enum ks_err ks_circuit_builder_measure(struct ks_circuit_builder *builder,
                                                      uint32_t qubit, uint32_t clbit);
-KS_MUST_CHECK enum ks_err ks_circuit_builder_reset(struct ks_circuit_builder *builder, uint32_t qubit);
+KS_MUST_CHECK enum ks_err ks_circuit_builder_reset(struct ks_circuit_builder *builder,
+                                                   uint32_t qubit);
 KS_MUST_CHECK enum ks_err ks_circuit_builder_barrier(struct ks_circuit_builder *builder);
 /* How many operations the limits still allow. */
 uint64_t ks_circuit_builder_room(const struct ks_circuit_builder *builder);

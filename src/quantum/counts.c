@@ -3,8 +3,6 @@
 
 #include "quantum/counts.h"
 
-#include <stdlib.h>
-
 #define ROWS_FIRST 1024
 
 /* Rows of WORDS words of outcome, highest first so that they compare as they print, and the
@@ -51,41 +49,94 @@ size_t ks_tally_words(const struct ks_tally *tally)
     return tally->words;
 }
 
-static int compare_rows(const void *a, const void *b, void *words)
+static int compare_rows(const uint64_t *a, const uint64_t *b, size_t words)
 {
-    const uint64_t *left = a;
-    const uint64_t *right = b;
-
-    for (size_t i = 0; i < *(const size_t *)words; i++) {
-        if (left[i] != right[i]) {
-            return left[i] < right[i] ? -1 : 1;
+    for (size_t i = 0; i < words; i++) {
+        if (a[i] != b[i]) {
+            return a[i] < b[i] ? -1 : 1;
         }
     }
     return 0;
 }
 
+/* Merges the sorted rows [start, middle) and [middle, end) of FROM into the same places of TO.
+ */
+static void merge_runs(const uint64_t *from, uint64_t *to, size_t words, const size_t bounds[3])
+{
+    const size_t width = words + 1;
+    size_t left = bounds[0];
+    size_t right = bounds[1];
+
+    for (size_t i = bounds[0]; i < bounds[2]; i++) {
+        const bool take_left =
+            right == bounds[2] ||
+            (left < bounds[1] &&
+             compare_rows(from + left * width, from + right * width, words) <= 0);
+        const size_t source = take_left ? left++ : right++;
+
+        ks_copy(to + i * width, from + source * width, width * sizeof *to);
+    }
+}
+
+/* Sorts the rows, by merging: the C library's qsort asks the system how much memory it has,
+ * which the worker's sandbox does not allow. */
+static enum ks_err sort_rows(struct ks_tally *tally)
+{
+    const size_t size = (tally->words + 1) * sizeof *tally->rows;
+    const size_t count = tally->row_count;
+    uint64_t *spare = NULL;
+    size_t sorted = 1;
+
+    while (sorted < count &&
+           compare_rows(tally->rows + (sorted - 1) * (tally->words + 1),
+                        tally->rows + sorted * (tally->words + 1), tally->words) <= 0) {
+        sorted++;
+    }
+    if (sorted >= count) {
+        return KS_OK;
+    }
+    spare = ks_calloc(tally->row_cap, size);
+    if (spare == NULL) {
+        return ks_fail(KS_ERR_NOMEM, "no memory to sort %zu outcomes", count);
+    }
+    for (size_t run = 1; run < count; run *= 2) {
+        uint64_t *const merged = spare;
+
+        for (size_t start = 0; start < count; start += 2 * run) {
+            const size_t middle = run < count - start ? start + run : count;
+            const size_t end = run < count - middle ? middle + run : count;
+
+            merge_runs(tally->rows, merged, tally->words, (const size_t[]){start, middle, end});
+        }
+        spare = tally->rows;
+        tally->rows = merged;
+    }
+    ks_free(spare);
+    return KS_OK;
+}
+
 /* Sorts the rows and adds up equal ones. */
-static void merge_rows(struct ks_tally *tally)
+static enum ks_err merge_rows(struct ks_tally *tally)
 {
     const size_t width = tally->words + 1;
+    const enum ks_err err = sort_rows(tally);
     size_t kept = 0;
 
-    if (tally->row_count == 0) {
-        return;
+    if (err != KS_OK || tally->row_count == 0) {
+        return err;
     }
-    qsort_r(tally->rows, tally->row_count, width * sizeof *tally->rows, compare_rows,
-            &tally->words);
     for (size_t i = 1; i < tally->row_count; i++) {
         uint64_t *last = tally->rows + kept * width;
         const uint64_t *row = tally->rows + i * width;
 
-        if (compare_rows(last, row, &tally->words) == 0) {
+        if (compare_rows(last, row, tally->words) == 0) {
             last[tally->words] += row[tally->words];
         } else if (++kept != i) {
             ks_copy(last + width, row, width * sizeof *row);
         }
     }
     tally->row_count = kept + 1;
+    return KS_OK;
 }
 
 static enum ks_err make_room(struct ks_tally *tally)
@@ -93,11 +144,15 @@ static enum ks_err make_room(struct ks_tally *tally)
     const size_t width = tally->words + 1;
     size_t cap = tally->row_cap;
     uint64_t *rows;
+    enum ks_err err = KS_OK;
 
     if (tally->row_count < cap) {
         return KS_OK;
     }
-    merge_rows(tally);
+    err = merge_rows(tally);
+    if (err != KS_OK) {
+        return err;
+    }
     if (tally->row_count <= cap / 2 && cap > 0) {
         return KS_OK;
     }
@@ -132,7 +187,7 @@ enum ks_err ks_tally_finish(struct ks_tally *tally, struct ks_counts **out_count
     enum ks_err err = KS_OK;
     struct ks_counts *counts = ks_calloc(1, sizeof *counts);
 
-    merge_rows(tally);
+    KS_TRY(merge_rows(tally));
     KS_CHECK(counts != NULL, KS_ERR_NOMEM, "no memory for the counts");
     counts->size = tally->row_count;
     counts->text_size = (size_t)tally->clbits + 1;

@@ -155,6 +155,6 @@ void ks_gate_matrix(const struct ks_op *op, const double *params, double out_mat
         multiply_phase(out_matrix, params[3]);
         break;
     default:
-        KS_ASSERT(!"gate without a matrix");
+        KS_ASSERT(false); /* a gate without such a matrix */
     }
 }

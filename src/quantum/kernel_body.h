@@ -19,8 +19,7 @@
 _Static_assert(WIDTH <= KS_AMPS_MIN, "a state fills a vector");
 _Static_assert(WIDTH == 1 << WIDTH_LOG, "the width is a power of two");
 
-/* --- which vectors a step touches
- * -------------------------------------------------------------- */
+/* --- which vectors a step touches --------------------------------------------------------- */
 
 /* The vectors whose index has fixed bits at some places. Group g is its free bits. */
 struct groups {
@@ -104,8 +103,7 @@ static inline size_t group_run(const struct groups *groups, size_t group)
     return run < groups->end - group ? run : groups->end - group;
 }
 
-/* --- matrices
- * ---------------------------------------------------------------------------------- */
+/* --- matrices ----------------------------------------------------------------------------- */
 
 /* One row of a matrix: SELF is the factor of the amplitude itself, OTHER of its partner. */
 struct row {
@@ -252,8 +250,7 @@ static inline __attribute__((always_inline)) void matrix(const struct ks_view *v
     }
 }
 
-/* --- X
- * ----------------------------------------------------------------------------------------- */
+/* --- X ------------------------------------------------------------------------------------ */
 
 static inline __attribute__((always_inline)) void
 flip_within(real *part, const struct groups *groups, unsigned target)
@@ -314,8 +311,7 @@ static void flip(real *part, const struct ks_step *step, const struct groups *gr
     }
 }
 
-/* --- diagonals
- * --------------------------------------------------------------------------------- */
+/* --- diagonals ---------------------------------------------------------------------------- */
 
 /* The table of a diagonal with its low slots spread over the lanes. */
 struct phases {
@@ -400,8 +396,7 @@ static void diagonal(const struct ks_view *view, const struct ks_step *step,
     }
 }
 
-/* --- growing and halving
- * ----------------------------------------------------------------------- */
+/* --- growing and halving ------------------------------------------------------------------ */
 
 /* The product of an amplitude with (C_RE, C_IM), rounded as in diagonal_run. */
 static inline real product_re(real c_re, real c_im, real re, real im)
@@ -471,8 +466,7 @@ static void halve(const struct ks_view *source, uint32_t slot, bool value, doubl
     }
 }
 
-/* --- sums
- * -------------------------------------------------------------------------------------- */
+/* --- sums --------------------------------------------------------------------------------- */
 
 #define SUM_LANES 16 /* sums that run side by side, whatever the vectors are */
 
@@ -533,8 +527,7 @@ static size_t find(const struct ks_view *view, size_t from, double *sum, double 
     return view->count;
 }
 
-/* --- the table
- * --------------------------------------------------------------------------------- */
+/* --- the table ---------------------------------------------------------------------------- */
 
 static void apply(const struct ks_view *view, const struct ks_step *step, const double *entries,
                   size_t part, size_t parts)

@@ -67,8 +67,7 @@ static struct pair pair_multiply(struct pair a, struct pair b)
     return pair_sum(product.hi, product.lo + (a.hi * b.lo + a.lo * b.hi));
 }
 
-/* --- sine and cosine
- * --------------------------------------------------------------------------- */
+/* --- sine and cosine ---------------------------------------------------------------------- */
 
 /* Word INDEX, counted from the lowest, of the 192 bits of two_over_pi from bit START on. */
 static uint32_t window_word(unsigned start, unsigned index)

@@ -9,8 +9,7 @@
 static const double matrix_x[8] = {0, 0, 1, 0, 1, 0, 0, 0};
 static const double matrix_one[8] = {1, 0, 0, 0, 0, 0, 1, 0};
 
-/* --- the frame
- * --------------------------------------------------------------------------------- */
+/* --- the frame ---------------------------------------------------------------------------- */
 
 enum ks_err ks_frame_init(struct ks_frame *frame, uint32_t qubit_count)
 {
@@ -58,8 +57,7 @@ void ks_frame_forget(struct ks_frame *frame, uint32_t qubit, bool bit)
     frame->slot_count--;
 }
 
-/* --- 2 x 2 matrices
- * ---------------------------------------------------------------------------- */
+/* --- 2 x 2 matrices ----------------------------------------------------------------------- */
 
 static bool is_zero(const double *entry)
 {
@@ -136,8 +134,7 @@ static void conjugate_x(double m[8])
     }
 }
 
-/* --- emitting
- * ---------------------------------------------------------------------------------- */
+/* --- emitting ----------------------------------------------------------------------------- */
 
 void ks_plan_init(struct ks_plan *plan)
 {
@@ -215,8 +212,7 @@ static void emit_matrix(struct ks_plan *plan, const struct ks_qubit *target, con
     emit(plan, &step);
 }
 
-/* --- diagonals: one is open and takes in others as long as its table stays small
- * ---------------- */
+/* --- diagonals: one is open and takes in others as long as its table stays small --- */
 
 /* Takes bit BIT, which has value VALUE, out of a table of 2^SIZE entries. */
 static void table_fix(double *table, uint32_t size, uint32_t bit, unsigned value)
@@ -379,8 +375,7 @@ static void open_multiply(struct ks_plan *plan, struct ks_qubit *const *qubits, 
     }
 }
 
-/* --- qubits
- * ------------------------------------------------------------------------------------ */
+/* --- qubits ------------------------------------------------------------------------------- */
 
 static void pend(struct ks_qubit *qubit, const double m[8])
 {
@@ -484,8 +479,7 @@ void ks_plan_activate(struct ks_plan *plan, struct ks_frame *frame, uint32_t ind
     }
 }
 
-/* --- gates
- * ------------------------------------------------------------------------------------- */
+/* --- gates -------------------------------------------------------------------------------- */
 
 /* A gate that is diagonal on COUNT qubits; bit i of the index into TABLE is the value of qubit
  * i. */

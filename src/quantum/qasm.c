@@ -9,8 +9,7 @@
 
 #define SHOWN_MAX 60 /* characters of a token in a message */
 
-/* --- tokens
- * ------------------------------------------------------------------------------------ */
+/* --- tokens ------------------------------------------------------------------------------- */
 
 int ks_qasm_shown(struct ks_bytes text)
 {
@@ -60,8 +59,7 @@ static enum ks_err placed(const struct ks_qasm *qasm, const struct ks_qasm_token
     return ks_fail_prefix(err, "%s:%u:%u", qasm->lexer.name, token->line, token->column);
 }
 
-/* --- registers and operands
- * -------------------------------------------------------------------- */
+/* --- registers and operands --------------------------------------------------------------- */
 
 static enum ks_err add_range(struct ks_qasm *qasm, uint32_t first, uint32_t size)
 {
@@ -190,8 +188,7 @@ out:
     return err;
 }
 
-/* --- gates
- * ------------------------------------------------------------------------------------- */
+/* --- gates -------------------------------------------------------------------------------- */
 
 /* How often the statement applies its gate: the size of its whole registers, which must agree.
  */
@@ -264,8 +261,7 @@ out:
     return err;
 }
 
-/* --- the other operations
- * ---------------------------------------------------------------------- */
+/* --- the other operations ----------------------------------------------------------------- */
 
 static enum ks_err parse_measure(struct ks_qasm *qasm)
 {
@@ -372,8 +368,7 @@ out:
     return err;
 }
 
-/* --- the program
- * ------------------------------------------------------------------------------- */
+/* --- the program -------------------------------------------------------------------------- */
 
 static enum ks_err parse_version(struct ks_qasm *qasm)
 {

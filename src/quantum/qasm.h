@@ -17,8 +17,7 @@
 #define KS_QASM_GATE_QUBITS_MAX  1024 /* of one gate */
 #define KS_QASM_STEPS_PER_OP_MAX 64   /* times ops_max: the work of expanding gates */
 
-/* --- expressions: programs for a stack machine
- * -------------------------------------------------- */
+/* --- expressions: programs for a stack machine -------------------------------------------- */
 enum ks_qasm_code {
     KS_QASM_NUMBER,   /* pushes number */
     KS_QASM_ARGUMENT, /* pushes parameter number param of the gate */
@@ -48,8 +47,7 @@ struct ks_qasm_instruction {
     double number;
 };
 
-/* --- gates
- * ------------------------------------------------------------------------------------- */
+/* --- gates -------------------------------------------------------------------------------- */
 struct ks_qasm_gate {
     struct ks_bytes name;
     enum ks_gate native; /* KS_GATE_COUNT: defined by its calls */
@@ -129,8 +127,7 @@ struct ks_qasm {
     size_t frame_param_cap;
 };
 
-/* --- tokens
- * ------------------------------------------------------------------------------------ */
+/* --- tokens ------------------------------------------------------------------------------- */
 KS_MUST_CHECK enum ks_err ks_qasm_advance(struct ks_qasm *qasm);
 bool ks_qasm_at_sign(const struct ks_qasm *qasm, char sign);
 /* Takes SIGN, or says what was expected and found. */
@@ -143,8 +140,7 @@ int ks_qasm_shown(struct ks_bytes text);
 #define ks_qasm_fail_at(qasm, token, code, ...)                                                \
     ks_qasm_fail((qasm)->lexer.name, (token)->line, (token)->column, (code), __VA_ARGS__)
 
-/* --- qasm_expr.c
- * ------------------------------------------------------------------------------- */
+/* --- qasm_expr.c -------------------------------------------------------------------------- */
 /* Reads one expression up to a ',' or ')' that is not its own, appends its program with a STOP
  * to code, constants folded. With LOCAL it may name the parameters of the gate being defined;
  * without, the program is one NUMBER. */
@@ -153,8 +149,7 @@ KS_MUST_CHECK enum ks_err ks_qasm_expr_parse(struct ks_qasm *qasm, bool local);
 KS_MUST_CHECK enum ks_err ks_qasm_expr_run(const struct ks_qasm *qasm, size_t *at,
                                            const double *params, double *out_value);
 
-/* --- qasm_gate.c
- * ------------------------------------------------------------------------------- */
+/* --- qasm_gate.c -------------------------------------------------------------------------- */
 enum ks_qasm_keyword {
     KS_QASM_WORD_OPENQASM,
     KS_QASM_WORD_BARRIER,

@@ -126,8 +126,7 @@ static enum ks_err checked(const struct ks_qasm *qasm, const struct ks_qasm_inst
     return KS_OK;
 }
 
-/* --- compiling
- * --------------------------------------------------------------------------------- */
+/* --- compiling ---------------------------------------------------------------------------- */
 
 static enum ks_err emit(struct yard *yard, const struct ks_qasm_instruction *instruction)
 {
@@ -349,8 +348,7 @@ out:
     return err;
 }
 
-/* --- running
- * ----------------------------------------------------------------------------------- */
+/* --- running ------------------------------------------------------------------------------ */
 
 enum ks_err ks_qasm_expr_run(const struct ks_qasm *qasm, size_t *at, const double *params,
                              double *out_value)

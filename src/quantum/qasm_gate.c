@@ -14,8 +14,7 @@ static uint64_t saturated_sum(uint64_t a, uint64_t b)
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-/* --- names
- * ------------------------------------------------------------------------------------- */
+/* --- names -------------------------------------------------------------------------------- */
 
 /* The gates of ks_qasm_library; the weak one last. */
 static const char *const defined[] = {"u0", "rccx", "rc3x", "c3x", "c3sqrtx", "c4x", "ryy"};
@@ -236,8 +235,7 @@ enum ks_err ks_qasm_check_counts(const struct ks_qasm *qasm, uint32_t gate,
     return KS_OK;
 }
 
-/* --- definitions
- * ------------------------------------------------------------------------------- */
+/* --- definitions -------------------------------------------------------------------------- */
 
 /* Reads names up to the sign END, which is left, as local names of MEANING. */
 static enum ks_err read_locals(struct ks_qasm *qasm, char end, enum ks_qasm_meaning meaning,
@@ -444,8 +442,7 @@ out:
     return err;
 }
 
-/* --- expansion
- * --------------------------------------------------------------------------------- */
+/* --- expansion ---------------------------------------------------------------------------- */
 
 enum ks_err ks_qasm_check_room(struct ks_qasm *qasm, uint32_t gate, uint64_t times,
                                const struct ks_qasm_token *token)

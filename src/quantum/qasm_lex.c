@@ -249,8 +249,7 @@ enum ks_err ks_qasm_next(struct ks_qasm_lexer *lexer, struct ks_qasm_token *out_
     return err;
 }
 
-/* --- numbers
- * ----------------------------------------------------------------------------------- */
+/* --- numbers ------------------------------------------------------------------------------ */
 
 bool ks_qasm_integer(struct ks_bytes text, uint64_t max, uint64_t *out_value)
 {

@@ -15,18 +15,19 @@
 #define RADIX       ((size_t)1 << RADIX_BITS)
 #define DRAW_SLICES 64
 
-/* --- how much memory
- * --------------------------------------------------------------------------- */
+/* --- how much memory ---------------------------------------------------------------------- */
+
+#define SIZE_TEXT_MAX 24 /* "more than 8.0 EiB" and its NUL */
 
 /* BYTES as "64.0 GiB". */
-static void size_text(uint64_t bytes, char target[24])
+static void size_text(uint64_t bytes, char target[SIZE_TEXT_MAX])
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     struct ks_buf text;
     unsigned unit = 0;
     uint64_t tenths = bytes;
 
-    ks_buf_init(&text, 24);
+    ks_buf_init(&text, SIZE_TEXT_MAX);
     if (bytes == UINT64_MAX) {
         ks_buf_put_text(&text, "more than 8.0 EiB");
     } else if (bytes < 1024) {
@@ -48,24 +49,26 @@ static void size_text(uint64_t bytes, char target[24])
     ks_buf_done(&text);
 }
 
+/* Refuses SLOTS slots where they do not fit the limits of SPEC. */
 static enum ks_err check_memory(uint32_t slots, const struct ks_simulate_spec *spec)
 {
     const uint64_t bytes = ks_state_bytes(slots, spec->precision);
     const char *precision = spec->precision == KS_PRECISION_DOUBLE ? "double" : "single";
-    char needed[24];
-    char limit[24];
+    const bool too_large = spec->memory_max != 0 && bytes > spec->memory_max;
+    char needed[SIZE_TEXT_MAX];
+    char limit[SIZE_TEXT_MAX];
 
+    if (!too_large && slots <= KS_SLOTS_MAX) {
+        return KS_OK;
+    }
     size_text(bytes, needed);
-    if (spec->memory_max != 0 && bytes > spec->memory_max) {
-        size_text(spec->memory_max, limit);
+    size_text(spec->memory_max, limit);
+    if (too_large) {
         return ks_fail(KS_ERR_LIMIT, "needs %s for %u qubits in %s precision, limit %s", needed,
                        slots, precision, limit);
     }
-    if (slots > KS_SLOTS_MAX) {
-        return ks_fail(KS_ERR_LIMIT, "needs %s for %u qubits in %s precision, limit %d qubits",
-                       needed, slots, precision, KS_SLOTS_MAX);
-    }
-    return KS_OK;
+    return ks_fail(KS_ERR_LIMIT, "needs %s for %u qubits in %s precision, limit %d qubits",
+                   needed, slots, precision, KS_SLOTS_MAX);
 }
 
 /* The most slots that CIRCUIT can take: no measurement or reset gives one back, every condition
@@ -118,8 +121,7 @@ uint64_t ks_simulate_memory(const struct ks_circuit *circuit, enum ks_precision 
     return ks_state_bytes(slots, precision);
 }
 
-/* --- branches
- * ---------------------------------------------------------------------------------- */
+/* --- branches ----------------------------------------------------------------------------- */
 
 /* One course of measurement outcomes so far, and the shots that took it. */
 struct branch {
@@ -251,7 +253,14 @@ static enum ks_err reserve(struct run *run, struct branch *branch)
             drop_state(run, b);
         }
     }
-    return ks_state_reserve(&branch->state, slots);
+    err = ks_state_reserve(&branch->state, slots);
+    if (err != KS_OK) {
+        char needed[SIZE_TEXT_MAX];
+
+        size_text(ks_state_bytes(slots, run->spec->precision), needed);
+        return ks_fail_prefix(err, "needs %s", needed);
+    }
+    return KS_OK;
 }
 
 static bool bit_of(const uint64_t *words, uint32_t bit)
@@ -339,8 +348,7 @@ static void take_outcome(const struct run *run, struct branch *branch, bool outc
     branch->op++;
 }
 
-/* --- splitting
- * --------------------------------------------------------------------------------- */
+/* --- splitting ---------------------------------------------------------------------------- */
 
 /* Moves the shots whose draw gives 1 behind the others; returns how many gave 0. */
 static size_t divide_shots(const struct run *run, const struct branch *branch, double p1)
@@ -470,8 +478,7 @@ static enum ks_err measure(struct run *run, struct branch *branch)
     return KS_OK;
 }
 
-/* --- the end of a branch
- * ----------------------------------------------------------------------- */
+/* --- the end of a branch ------------------------------------------------------------------ */
 
 /* Writes to run->outcome the classical bits when the final measurements find amplitude INDEX.
  */
@@ -580,8 +587,7 @@ static enum ks_err add_probabilities(struct run *run, struct branch *branch)
     return KS_OK;
 }
 
-/* --- all of it
- * --------------------------------------------------------------------------------- */
+/* --- all of it ---------------------------------------------------------------------------- */
 
 static enum ks_err run_branch(struct run *run, struct branch *branch)
 {

@@ -15,8 +15,7 @@
 
 _Static_assert(GAP % ALIGNMENT == 0, "both arrays are aligned");
 
-/* --- memory
- * ------------------------------------------------------------------------------------ */
+/* --- memory ------------------------------------------------------------------------------- */
 
 static size_t real_size(enum ks_precision precision)
 {
@@ -124,8 +123,7 @@ static struct ks_view view_all(const struct ks_state *state)
     return view_of(state, 0, (size_t)1 << state->slot_count);
 }
 
-/* --- running a plan
- * ---------------------------------------------------------------------------- */
+/* --- running a plan ----------------------------------------------------------------------- */
 
 struct pass {
     const struct ks_state *state;
@@ -188,8 +186,7 @@ void ks_state_run(struct ks_state *state, const struct ks_plan *plan)
     }
 }
 
-/* --- sums
- * -------------------------------------------------------------------------------------- */
+/* --- sums --------------------------------------------------------------------------------- */
 
 struct sum_pass {
     struct ks_state *state;
@@ -242,8 +239,7 @@ void ks_state_weights(struct ks_state *state, uint32_t slot, double out_weights[
     out_weights[1] = weights[1];
 }
 
-/* --- measuring
- * --------------------------------------------------------------------------------- */
+/* --- measuring ---------------------------------------------------------------------------- */
 
 void ks_state_halve(struct ks_state *state, uint32_t slot, bool value, double scale)
 {

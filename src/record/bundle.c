@@ -10,7 +10,8 @@ static const struct ks_json_limits bundle_limits = {
     .nodes_max = 1024 * 1024,
 };
 
-static void put_path(struct ks_json_writer *writer, const char *name, const struct ks_merkle_proof *path)
+static void put_path(struct ks_json_writer *writer, const char *name,
+                     const struct ks_merkle_proof *path)
 {
     ks_json_put_key(writer, name);
     ks_json_put_array(writer);
@@ -20,7 +21,8 @@ static void put_path(struct ks_json_writer *writer, const char *name, const stru
     ks_json_put_end(writer);
 }
 
-void ks_bundle_write(struct ks_bytes record, const struct ks_inclusion *inclusion, struct ks_buf *out)
+void ks_bundle_write(struct ks_bytes record, const struct ks_inclusion *inclusion,
+                     struct ks_buf *out)
 {
     struct ks_json_writer writer = ks_json_writer_of(out);
 
@@ -95,8 +97,9 @@ out:
 }
 
 /* Appends the canonical form of member NAME of PARENT; tells its digest and the member. */
-static enum ks_err digest_member(const struct ks_json *parent, const char *name, struct ks_buf *out,
-                                 uint8_t out_digest[32], const struct ks_json **out_value)
+static enum ks_err digest_member(const struct ks_json *parent, const char *name,
+                                 struct ks_buf *out, uint8_t out_digest[32],
+                                 const struct ks_json **out_value)
 {
     enum ks_err err = KS_OK;
     const struct ks_json *value = NULL;
@@ -112,7 +115,7 @@ out:
 
 static enum ks_err parse_evidence(const struct ks_json *evidence, struct ks_bundle *bundle)
 {
-    static const char *const names[] = {"device_certificate", "event_log", "job", "quote",
+    static const char *const names[] = {"device_certificate", "event_log",  "job", "quote",
                                         "signature",          "submission", NULL};
     enum ks_err err = KS_OK;
     const struct ks_json *value = NULL;

@@ -6,10 +6,11 @@
 #include "crypto/digest.h"
 #include "ketseal/circuit.h"
 
-static const struct ks_json_limits body_limits = {.len_max = KS_JOB_BYTES_MAX, .nodes_max = 256};
+static const struct ks_json_limits body_limits = {.len_max = KS_JOB_BYTES_MAX,
+                                                  .nodes_max = 256};
 static const struct ks_json_limits keys_limits = {.len_max = 16384, .nodes_max = 64};
 
-/* --- job --------------------------------------------------------------------------------------- */
+/* --- job ---------------------------------------------------------------------------------- */
 
 static enum ks_err parse_source(const struct ks_json *program, struct ks_job *job)
 {
@@ -59,7 +60,8 @@ enum ks_err ks_job_parse(const struct ks_json *value, struct ks_job *out_job)
 
     KS_TRY(ks_json_only(value, names));
     KS_TRY(ks_json_get_string(value, "schema", &text));
-    KS_CHECK(ks_bytes_is(text, "ketseal.job/1"), KS_ERR_FORMAT, "'schema': expected ketseal.job/1");
+    KS_CHECK(ks_bytes_is(text, "ketseal.job/1"), KS_ERR_FORMAT,
+             "'schema': expected ketseal.job/1");
     KS_TRY(ks_json_get_string(value, "kind", &text));
     KS_CHECK(ks_bytes_is(text, "circuit"), KS_ERR_FORMAT, "'kind': expected circuit");
     KS_TRY(ks_json_get_string(value, "precision", &text));
@@ -118,7 +120,7 @@ void ks_job_write(const struct ks_job *job, struct ks_buf *out)
     ks_json_put_end(&writer);
 }
 
-/* --- submission -------------------------------------------------------------------------------- */
+/* --- submission --------------------------------------------------------------------------- */
 
 static enum ks_err get_device(const struct ks_json *value, struct ks_bytes *out_device)
 {
@@ -133,7 +135,8 @@ out:
     return err;
 }
 
-enum ks_err ks_submission_parse(const struct ks_json *value, struct ks_submission *out_submission)
+enum ks_err ks_submission_parse(const struct ks_json *value,
+                                struct ks_submission *out_submission)
 {
     static const char *const names[] = {"channel", "counter", "created_at", "device", "job",
                                         "key_id",  "nonce",   "schema",     "site",   NULL};
@@ -238,7 +241,7 @@ void ks_request_body_done(struct ks_request_body *body)
     *body = (struct ks_request_body){0};
 }
 
-/* --- one-time keys ----------------------------------------------------------------------------- */
+/* --- one-time keys ------------------------------------------------------------------------ */
 
 /* The request as it is signed (SIGNATURE empty) and as it is sent. Same members, same order. */
 static void put_keys_request(const struct ks_keys_request *request, struct ks_bytes signature,
@@ -384,8 +387,8 @@ void ks_keys_answer_salt(const struct ks_keys_answer *answer, uint8_t out_salt[3
     ks_sha256_parts(parts, sizeof parts / sizeof parts[0], out_salt);
 }
 
-enum ks_err ks_keys_answer_write(const struct ks_keys_answer *answer, const struct ks_sign_key *key,
-                                 struct ks_buf *out)
+enum ks_err ks_keys_answer_write(const struct ks_keys_answer *answer,
+                                 const struct ks_sign_key *key, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
     struct ks_buf message;
@@ -405,7 +408,8 @@ out:
 }
 
 /* "<16 hex>.<16 hex>" */
-static enum ks_err parse_batch(struct ks_bytes text, uint64_t *out_instance, uint64_t *out_batch)
+static enum ks_err parse_batch(struct ks_bytes text, uint64_t *out_instance,
+                               uint64_t *out_batch)
 {
     enum ks_err err = KS_OK;
     uint8_t bytes[16];
@@ -425,7 +429,8 @@ out:
     return err;
 }
 
-static enum ks_err keys_answer_members(const struct ks_json *root, struct ks_keys_answer *answer)
+static enum ks_err keys_answer_members(const struct ks_json *root,
+                                       struct ks_keys_answer *answer)
 {
     static const char *const names[] = {"batch",   "ciphertext", "count",     "expires",
                                         "request", "schema",     "signature", NULL};
@@ -439,7 +444,8 @@ static enum ks_err keys_answer_members(const struct ks_json *root, struct ks_key
              "'schema': expected ketseal.keys-answer/1");
     KS_TRY(ks_json_get_string(root, "batch", &text));
     KS_TRY(parse_batch(text, &answer->instance, &answer->batch));
-    KS_TRY(ks_json_get_base64_exact(root, "ciphertext", answer->ciphertext, KS_KEM_CIPHERTEXT_LEN));
+    KS_TRY(ks_json_get_base64_exact(root, "ciphertext", answer->ciphertext,
+                                    KS_KEM_CIPHERTEXT_LEN));
     KS_TRY(ks_json_get_u64(root, "count", KS_KEYS_PER_REQUEST_MAX, &count));
     KS_CHECK(count >= 1, KS_ERR_FORMAT, "'count': no keys");
     answer->count = (uint32_t)count;
@@ -450,7 +456,8 @@ out:
 }
 
 enum ks_err ks_keys_answer_read(struct ks_bytes document, const struct ks_verify_key *key,
-                                const uint8_t request_digest[32], struct ks_keys_answer *out_answer)
+                                const uint8_t request_digest[32],
+                                struct ks_keys_answer *out_answer)
 {
     enum ks_err err = KS_OK;
     struct ks_json_doc *doc = NULL;

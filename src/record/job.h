@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* job.h: what a device asks for, and how it says so: the job, the submission that it signs, the request
- * for one-time keys and its answer. All canonical JSON (docs/formats/job.md); reader and writer of a
- * document share a file. Views borrow from the parsed document. Pure. */
+/* job.h: what a device asks for, and how it says so: the job, the submission that it signs, the
+ * request for one-time keys and its answer. All canonical JSON (docs/formats/job.md); reader
+ * and writer of a document share a file. Views borrow from the parsed document. Pure. */
 #ifndef KS_RECORD_JOB_H
 #define KS_RECORD_JOB_H
 
@@ -11,19 +11,19 @@
 #include "base/text.h"
 #include "crypto/sign.h"
 
-#define KS_JOB_BYTES_MAX (1024 * 1024) /* a request body: job, submission and signature */
-#define KS_DEVICE_ID_MAX 100
-#define KS_ORIGIN_MAX 255
-#define KS_WORKLOAD_NAME_MAX 64
-#define KS_NONCE_LEN 32
-#define KS_CHANNEL_LEN 32 /* TLS exporter, RFC 9266 */
+#define KS_JOB_BYTES_MAX        (1024 * 1024) /* a request body: job, submission and signature */
+#define KS_DEVICE_ID_MAX        100
+#define KS_ORIGIN_MAX           255
+#define KS_WORKLOAD_NAME_MAX    64
+#define KS_NONCE_LEN            32
+#define KS_CHANNEL_LEN          32 /* TLS exporter, RFC 9266 */
 #define KS_KEYS_PER_REQUEST_MAX 1024
 
-#define KS_CONTEXT_SUBMISSION "ketseal/submission/1"
-#define KS_CONTEXT_KEYS "ketseal/keys/1"
+#define KS_CONTEXT_SUBMISSION  "ketseal/submission/1"
+#define KS_CONTEXT_KEYS        "ketseal/keys/1"
 #define KS_CONTEXT_KEYS_ANSWER "ketseal/keys-answer/1"
 
-/* --- job --------------------------------------------------------------------------------------- */
+/* --- job ---------------------------------------------------------------------------------- */
 struct ks_job {
     struct ks_bytes source;   /* OpenQASM 2 text; empty when the program is a template */
     struct ks_bytes template; /* template name; empty when the program is a source */
@@ -31,26 +31,28 @@ struct ks_job {
     uint32_t depth;           /* template only */
     uint64_t template_seed;   /* template only */
     uint64_t shots;
-    uint64_t seed;            /* of the sampling */
-    bool single;              /* precision: single instead of double */
+    uint64_t seed; /* of the sampling */
+    bool single;   /* precision: single instead of double */
 };
 
-/* Checks shots, names and limits, not the program itself: only a sandboxed worker parses that. */
+/* Checks shots, names and limits, not the program itself: only a sandboxed worker parses that.
+ */
 KS_MUST_CHECK enum ks_err ks_job_parse(const struct ks_json *value, struct ks_job *out_job);
 void ks_job_write(const struct ks_job *job, struct ks_buf *out);
 /* The program member alone: its SHA-256 is the core's source_digest. */
 void ks_job_program_write(const struct ks_job *job, struct ks_buf *out);
 
-/* --- submission -------------------------------------------------------------------------------- */
+/* --- submission --------------------------------------------------------------------------- */
 struct ks_submission {
     uint8_t channel[KS_CHANNEL_LEN];
-    uint64_t counter;          /* the device's own, one up with each submission: gaps show in the ledger */
+    uint64_t
+        counter; /* the device's own, one up with each submission: gaps show in the ledger */
     uint64_t created_us;
     struct ks_bytes device;
-    uint8_t job[32];           /* SHA-256 of the canonical job */
-    struct ks_bytes key_id;    /* of the one-time key that signs the request */
+    uint8_t job[32];        /* SHA-256 of the canonical job */
+    struct ks_bytes key_id; /* of the one-time key that signs the request */
     uint8_t nonce[KS_NONCE_LEN];
-    struct ks_bytes site;      /* ledger origin */
+    struct ks_bytes site; /* ledger origin */
 };
 
 KS_MUST_CHECK enum ks_err ks_submission_parse(const struct ks_json *value,
@@ -70,25 +72,29 @@ struct ks_request_body {
     struct ks_buf signature;
 };
 /* BODY must be canonical. KS_ERR_FORMAT when the submission names another job. */
-KS_MUST_CHECK enum ks_err ks_request_body_parse(struct ks_bytes body, struct ks_request_body *out_body);
+KS_MUST_CHECK enum ks_err ks_request_body_parse(struct ks_bytes body,
+                                                struct ks_request_body *out_body);
 void ks_request_body_done(struct ks_request_body *body);
 
-/* --- one-time keys ----------------------------------------------------------------------------- */
+/* --- one-time keys ------------------------------------------------------------------------ */
 struct ks_keys_request {
     uint8_t channel[KS_CHANNEL_LEN];
     uint32_t count;
     struct ks_bytes device;
-    struct ks_bytes kem_public; /* ML-KEM-768 encapsulation key, 1,184 bytes, base64 in the document */
+    struct ks_bytes
+        kem_public; /* ML-KEM-768 encapsulation key, 1,184 bytes, base64 in the document */
     uint8_t nonce[KS_NONCE_LEN];
 };
-#define KS_KEM_PUBLIC_LEN 1184
+#define KS_KEM_PUBLIC_LEN     1184
 #define KS_KEM_CIPHERTEXT_LEN 1088
 
-/* Writes the request signed by KEY (context KS_CONTEXT_KEYS); DIGEST is SHA-256 of the bytes signed. */
+/* Writes the request signed by KEY (context KS_CONTEXT_KEYS); DIGEST is SHA-256 of the bytes
+ * signed. */
 KS_MUST_CHECK enum ks_err ks_keys_request_write(const struct ks_keys_request *request,
-                                                const struct ks_sign_key *key, struct ks_buf *out,
-                                                uint8_t out_digest[32]);
-/* Checks the signature against KEY. KEM_PUBLIC receives the decoded key that the view points into. */
+                                                const struct ks_sign_key *key,
+                                                struct ks_buf *out, uint8_t out_digest[32]);
+/* Checks the signature against KEY. KEM_PUBLIC receives the decoded key that the view points
+ * into. */
 KS_MUST_CHECK enum ks_err ks_keys_request_read(struct ks_bytes document,
                                                const struct ks_verify_key *key,
                                                struct ks_buf *kem_public, struct ks_buf *device,
@@ -105,14 +111,16 @@ struct ks_keys_answer {
 };
 /* Signs and writes the answer. */
 KS_MUST_CHECK enum ks_err ks_keys_answer_write(const struct ks_keys_answer *answer,
-                                               const struct ks_sign_key *key, struct ks_buf *out);
-/* The HKDF salt of the batch, the same at both ends: SHA-256("ketseal/keys-salt/1\n" || request digest ||
- * u64 instance || u32 count || u64 expires || ciphertext). The batch's number is not in it: the journal
- * gives that when it keeps the batch, salt included. */
+                                               const struct ks_sign_key *key,
+                                               struct ks_buf *out);
+/* The HKDF salt of the batch, the same at both ends: SHA-256("ketseal/keys-salt/1\n" || request
+ * digest || u64 instance || u32 count || u64 expires || ciphertext). The batch's number is not
+ * in it: the journal gives that when it keeps the batch, salt included. */
 void ks_keys_answer_salt(const struct ks_keys_answer *answer, uint8_t out_salt[32]);
-/* KS_ERR_VERIFY unless KEY (the site's record key, pinned by the device) signed it and it answers
- * REQUEST_DIGEST. */
-KS_MUST_CHECK enum ks_err ks_keys_answer_read(struct ks_bytes document, const struct ks_verify_key *key,
+/* KS_ERR_VERIFY unless KEY (the site's record key, pinned by the device) signed it and it
+ * answers REQUEST_DIGEST. */
+KS_MUST_CHECK enum ks_err ks_keys_answer_read(struct ks_bytes document,
+                                              const struct ks_verify_key *key,
                                               const uint8_t request_digest[32],
                                               struct ks_keys_answer *out_answer);
 

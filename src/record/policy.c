@@ -109,7 +109,8 @@ out:
 
 enum ks_err ks_policy_read(const struct ks_bytes *document, struct ks_policy **out_policy)
 {
-    static const char *const names[] = {"crl", "require", "root", "schema", "site", "tpm", NULL};
+    static const char *const names[] = {"crl",  "require", "root", "schema",
+                                        "site", "tpm",     NULL};
     enum ks_err err = KS_OK;
     struct ks_json_doc *doc = NULL;
     struct ks_policy *policy = ks_calloc(1, sizeof *policy);

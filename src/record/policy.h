@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 
 /* policy.h: what an auditor trusts and demands (docs/formats/policy.md): the root of device
- * certificates, the pinned site, which TPMs are accepted, which checks must pass. Owns everything. */
+ * certificates, the pinned site, which TPMs are accepted, which checks must pass. Owns
+ * everything. */
 #ifndef KS_RECORD_POLICY_H
 #define KS_RECORD_POLICY_H
 

@@ -6,7 +6,7 @@
 #include "crypto/digest.h"
 #include "ketseal/circuit.h"
 
-/* --- core -------------------------------------------------------------------------------------- */
+/* --- core --------------------------------------------------------------------------------- */
 
 static void put_time(struct ks_json_writer *writer, const char *name, uint64_t time_us)
 {
@@ -118,7 +118,8 @@ out:
     return err;
 }
 
-static enum ks_err get_time(const struct ks_json *object, const char *name, uint64_t *out_time_us)
+static enum ks_err get_time(const struct ks_json *object, const char *name,
+                            uint64_t *out_time_us)
 {
     enum ks_err err = KS_OK;
     struct ks_bytes text = {0};
@@ -144,7 +145,8 @@ out:
     return err;
 }
 
-static enum ks_err get_unsigned(const struct ks_json *object, const char *name, uint32_t *out_value)
+static enum ks_err get_unsigned(const struct ks_json *object, const char *name,
+                                uint32_t *out_value)
 {
     enum ks_err err = KS_OK;
     uint64_t value = 0;
@@ -159,8 +161,8 @@ static enum ks_err parse_execution(const struct ks_json *root, struct ks_buf *re
                                    struct ks_core *core)
 {
     static const char *const names[] = {
-        "backend",       "build",          "finished_at", "isa",     "isolation", "numerics", "precision",
-        "result_digest", "result_summary", "started_at",  "threads", NULL};
+        "backend",   "build",         "finished_at",    "isa",        "isolation", "numerics",
+        "precision", "result_digest", "result_summary", "started_at", "threads",   NULL};
     enum ks_err err = KS_OK;
     const struct ks_json *value = NULL;
     const struct ks_json *summary = NULL;
@@ -205,7 +207,8 @@ static enum ks_err parse_ledger_platform(const struct ks_json *root, struct ks_c
     KS_TRY(ks_json_only(value, ledger_names));
     KS_TRY(ks_json_get(value, "checkpoint", KS_JSON_OBJECT, &checkpoint));
     KS_TRY(ks_json_only(checkpoint, checkpoint_names));
-    KS_TRY(ks_json_get_hex(checkpoint, "root", core->checkpoint_root, sizeof core->checkpoint_root));
+    KS_TRY(ks_json_get_hex(checkpoint, "root", core->checkpoint_root,
+                           sizeof core->checkpoint_root));
     KS_TRY(ks_json_get_u64(checkpoint, "size", KS_JSON_INTEGER_MAX, &core->checkpoint_size));
     KS_TRY(ks_json_get_u64(value, "intent", KS_JSON_INTEGER_MAX, &core->intent_index));
     KS_TRY(ks_json_get_string(value, "origin", &core->origin));
@@ -220,9 +223,10 @@ out:
 
 static enum ks_err parse_request(const struct ks_json *root, struct ks_core *core)
 {
-    static const char *const names[] = {"channel",    "counter",    "device",
-                                        "job",        "key_id",     "key_source",
-                                        "submission", "submission_signature", NULL};
+    static const char *const names[] = {
+        "channel", "counter",    "device",     "job",
+        "key_id",  "key_source", "submission", "submission_signature",
+        NULL};
     enum ks_err err = KS_OK;
     const struct ks_json *value = NULL;
 
@@ -244,9 +248,9 @@ out:
 static enum ks_err parse_workload(const struct ks_json *root, struct ks_buf *parameters,
                                   struct ks_core *core)
 {
-    static const char *const names[] = {"bit_order",       "circuit_hash", "clbits", "name",
-                                        "parameters",      "qubits",       "sdk",    "seed",
-                                        "seed_provenance", "shots",        "source_digest", NULL};
+    static const char *const names[] = {
+        "bit_order", "circuit_hash", "clbits",          "name",  "parameters",    "qubits",
+        "sdk",       "seed",         "seed_provenance", "shots", "source_digest", NULL};
     enum ks_err err = KS_OK;
     const struct ks_json *value = NULL;
     const struct ks_json *member = NULL;
@@ -254,7 +258,8 @@ static enum ks_err parse_workload(const struct ks_json *root, struct ks_buf *par
     KS_TRY(ks_json_get(root, "workload", KS_JSON_OBJECT, &value));
     KS_TRY(ks_json_only(value, names));
     KS_TRY(expect_text(value, "bit_order", "clbit 0 rightmost"));
-    KS_TRY(ks_json_get_hex(value, "circuit_hash", core->circuit_hash, sizeof core->circuit_hash));
+    KS_TRY(
+        ks_json_get_hex(value, "circuit_hash", core->circuit_hash, sizeof core->circuit_hash));
     KS_TRY(get_unsigned(value, "clbits", &core->clbits));
     KS_TRY(ks_json_get_string(value, "name", &core->name));
     KS_TRY(ks_json_get(value, "parameters", KS_JSON_OBJECT, &member));
@@ -266,7 +271,8 @@ static enum ks_err parse_workload(const struct ks_json *root, struct ks_buf *par
     KS_TRY(ks_json_get_u64(value, "seed", KS_JSON_INTEGER_MAX, &core->seed));
     KS_TRY(expect_text(value, "seed_provenance", "client"));
     KS_TRY(ks_json_get_u64(value, "shots", KS_SHOTS_MAX, &core->shots));
-    KS_TRY(ks_json_get_hex(value, "source_digest", core->source_digest, sizeof core->source_digest));
+    KS_TRY(ks_json_get_hex(value, "source_digest", core->source_digest,
+                           sizeof core->source_digest));
 out:
     return ks_fail_prefix(err, "workload");
 }
@@ -300,7 +306,7 @@ out:
     return ks_fail_prefix(err, "core");
 }
 
-/* --- evidence and signatures --------------------------------------------------------------------- */
+/* --- evidence and signatures -------------------------------------------------------------- */
 
 void ks_evidence_write(const struct ks_evidence *evidence, struct ks_buf *out)
 {
@@ -397,7 +403,7 @@ out:
     return err;
 }
 
-/* --- ledger entries ---------------------------------------------------------------------------- */
+/* --- ledger entries ----------------------------------------------------------------------- */
 
 void ks_entry_intent_write(uint64_t counter, struct ks_bytes device, const uint8_t job[32],
                            const uint8_t submission[32], struct ks_buf *out)

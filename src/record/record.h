@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* record.h: the execution record: core, evidence, signatures; the ledger entry it leaves; the bundle an
- * auditor keeps. Canonical JSON throughout (docs/formats/record.md). Record bytes never change after
- * signing. Pure: times and identifiers are arguments. */
+/* record.h: the execution record: core, evidence, signatures; the ledger entry it leaves; the
+ * bundle an auditor keeps. Canonical JSON throughout (docs/formats/record.md). Record bytes
+ * never change after signing. Pure: times and identifiers are arguments. */
 #ifndef KS_RECORD_RECORD_H
 #define KS_RECORD_RECORD_H
 
@@ -15,9 +15,9 @@
 #define KS_RECORD_BYTES_MAX (32 * 1024 * 1024)
 #define KS_BUNDLE_BYTES_MAX (48 * 1024 * 1024)
 #define KS_RESULT_BYTES_MAX (8 * 1024 * 1024) /* the canonical result_summary */
-#define KS_ENTRY_BYTES_MAX 1024
+#define KS_ENTRY_BYTES_MAX  1024
 
-#define KS_RECORD_SCHEMA "ketseal-1"
+#define KS_RECORD_SCHEMA  "ketseal-1"
 #define KS_CONTEXT_RECORD "ketseal/record/1"
 
 /* Everything that exists before H. Views borrow. */
@@ -62,13 +62,14 @@ struct ks_core {
 };
 
 void ks_core_write(const struct ks_core *core, struct ks_buf *out);
-/* Strict: every member known, derived members (result_digest) checked (KS_ERR_VERIFY). RESULT receives
- * the canonical result_summary, PARAMETERS the canonical parameters; the views point into them. */
+/* Strict: every member known, derived members (result_digest) checked (KS_ERR_VERIFY). RESULT
+ * receives the canonical result_summary, PARAMETERS the canonical parameters; the views point
+ * into them. */
 KS_MUST_CHECK enum ks_err ks_core_parse(const struct ks_json *value, struct ks_buf *parameters,
                                         struct ks_buf *result, struct ks_core *out_core);
 
-/* One TPM quote for a batch of records: the leaf of record I is the Merkle leaf hash of its H, the
- * qualifying data is ks_quote_extra_data of size and root (attest/quote.h). */
+/* One TPM quote for a batch of records: the leaf of record I is the Merkle leaf hash of its H,
+ * the qualifying data is ks_quote_extra_data of size and root (attest/quote.h). */
 struct ks_quote_evidence {
     struct ks_bytes attest;    /* TPMS_ATTEST */
     struct ks_bytes signature; /* TPMT_SIGNATURE */
@@ -93,10 +94,10 @@ void ks_record_digest(const uint8_t core_hash[32], const uint8_t evidence_hash[3
 KS_MUST_CHECK enum ks_err ks_record_seal(const struct ks_core *core, struct ks_bytes core_bytes,
                                          struct ks_bytes evidence_bytes,
                                          const struct ks_sign_key *ed25519,
-                                         const struct ks_sign_key *mldsa65, struct ks_buf *out_record,
-                                         struct ks_buf *out_entry);
+                                         const struct ks_sign_key *mldsa65,
+                                         struct ks_buf *out_record, struct ks_buf *out_entry);
 
-/* --- ledger entries ---------------------------------------------------------------------------- */
+/* --- ledger entries ----------------------------------------------------------------------- */
 void ks_entry_intent_write(uint64_t counter, struct ks_bytes device, const uint8_t job[32],
                            const uint8_t submission[32], struct ks_buf *out);
 void ks_entry_record_write(const struct ks_core *core, const uint8_t core_hash[32],
@@ -106,7 +107,7 @@ void ks_entry_record_write(const struct ks_core *core, const uint8_t core_hash[3
 void ks_entry_abort_write(struct ks_bytes device, enum ks_err error, uint64_t intent_index,
                           struct ks_buf *out);
 
-/* --- bundle ------------------------------------------------------------------------------------ */
+/* --- bundle ------------------------------------------------------------------------------- */
 struct ks_inclusion {
     struct ks_bytes checkpoint; /* signed note; both paths lead to its root */
     uint64_t index;             /* of the record's entry */
@@ -114,7 +115,8 @@ struct ks_inclusion {
     struct ks_merkle_proof intent_path; /* of the intent's entry, whose index the core holds */
 };
 /* RECORD is canonical; the result ends with one newline. */
-void ks_bundle_write(struct ks_bytes record, const struct ks_inclusion *inclusion, struct ks_buf *out);
+void ks_bundle_write(struct ks_bytes record, const struct ks_inclusion *inclusion,
+                     struct ks_buf *out);
 
 /* A parsed bundle; owns everything that the views point into. */
 struct ks_bundle {
@@ -125,23 +127,24 @@ struct ks_bundle {
     struct ks_event_log event_log;
     struct ks_quote_evidence quote;
     struct ks_inclusion inclusion;
-    uint8_t core_hash[32];       /* H */
+    uint8_t core_hash[32]; /* H */
     uint8_t evidence_hash[32];
     uint8_t signatures_hash[32];
-    struct ks_buf record;        /* canonical, as it was signed and stored */
+    struct ks_buf record; /* canonical, as it was signed and stored */
     struct ks_buf parameters;
     struct ks_buf result;
     struct ks_buf job_bytes;
     struct ks_buf submission_bytes;
     struct ks_buf submission_signature;
-    struct ks_buf certificate;   /* DER */
+    struct ks_buf certificate; /* DER */
     struct ks_buf attest;
     struct ks_buf quote_signature;
     struct ks_buf ed25519;
     struct ks_buf mldsa65;
 };
-/* BYTES must be exactly what ks_bundle_write gives for some record. KS_ERR_FORMAT, KS_ERR_LIMIT;
- * KS_ERR_VERIFY when a digest inside does not fit what it names. Checks no signature. */
+/* BYTES must be exactly what ks_bundle_write gives for some record. KS_ERR_FORMAT,
+ * KS_ERR_LIMIT; KS_ERR_VERIFY when a digest inside does not fit what it names. Checks no
+ * signature. */
 KS_MUST_CHECK enum ks_err ks_bundle_parse(struct ks_bytes bytes, struct ks_bundle **out_bundle);
 void ks_bundle_free(struct ks_bundle *bundle); /* NULL is fine */
 

@@ -1,8 +1,9 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* The REST interface (docs/openapi.yaml). One table; a path segment in braces matches anything and is
- * handed to the handler. Whoever gets here has shown a device certificate of ours in TLS. */
+/* The REST interface (docs/openapi.yaml). One table; a path segment in braces matches anything
+ * and is handed to the handler. Whoever gets here has shown a device certificate of ours in
+ * TLS. */
 
 #include <string.h>
 
@@ -44,7 +45,8 @@ static bool matches(const char *pattern, struct ks_bytes path, struct ks_bytes *
     if (brace == NULL) {
         return ks_bytes_equal(path, head);
     }
-    if (path.len <= head.len + tail.len || !ks_bytes_equal(ks_bytes_of(path.data, head.len), head) ||
+    if (path.len <= head.len + tail.len ||
+        !ks_bytes_equal(ks_bytes_of(path.data, head.len), head) ||
         !ks_bytes_equal(ks_bytes_of(path.data + path.len - tail.len, tail.len), tail)) {
         return false;
     }
@@ -79,9 +81,11 @@ void ks_api_route(struct ks_site_server *server, struct ks_http_request *request
     }
 }
 
-static void reply(struct ks_http_request *request, int status, const char *type, struct ks_bytes body)
+static void reply(struct ks_http_request *request, int status, const char *type,
+                  struct ks_bytes body)
 {
-    const struct ks_http_response response = {.status = status, .content_type = type, .body = body};
+    const struct ks_http_response response = {
+        .status = status, .content_type = type, .body = body};
 
     ks_http_reply(request, &response);
 }
@@ -101,7 +105,8 @@ void ks_reply_failure(struct ks_http_request *request, enum ks_err err)
     ks_http_reply_error(request, err, ks_err_detail());
 }
 
-void ks_reply_buffer(struct ks_http_request *request, enum ks_err err, const struct ks_buf *body)
+void ks_reply_buffer(struct ks_http_request *request, enum ks_err err,
+                     const struct ks_buf *body)
 {
     if (err == KS_OK) {
         err = ks_buf_check(body);
@@ -137,8 +142,8 @@ struct ks_bytes ks_api_query(struct ks_http_request *request, const char *name)
     return (struct ks_bytes){0};
 }
 
-enum ks_err ks_api_query_u64(struct ks_http_request *request, const char *name, uint64_t fallback,
-                             uint64_t max, uint64_t *out_value)
+enum ks_err ks_api_query_u64(struct ks_http_request *request, const char *name,
+                             uint64_t fallback, uint64_t max, uint64_t *out_value)
 {
     struct ks_bytes text = ks_api_query(request, name);
 

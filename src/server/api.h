@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* api.h: the handlers behind the table of api.c. Each answers REQUEST exactly once, now or through a
- * task. SEGMENT is the variable part of the path. On the server's own thread. */
+/* api.h: the handlers behind the table of api.c. Each answers REQUEST exactly once, now or
+ * through a task. SEGMENT is the variable part of the path. On the server's own thread. */
 #ifndef KS_SERVER_API_H
 #define KS_SERVER_API_H
 
@@ -12,17 +12,23 @@ typedef void (*ks_api_handler)(struct ks_site_server *server, struct ks_http_req
                                struct ks_bytes segment);
 
 void ks_api_qjob(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
-void ks_api_job_submit(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
-void ks_api_job_list(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
-void ks_api_job_status(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
-void ks_api_job_bundle(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
-void ks_api_job_cancel(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
+void ks_api_job_submit(struct ks_site_server *, struct ks_http_request *,
+                       struct ks_bytes segment);
+void ks_api_job_list(struct ks_site_server *, struct ks_http_request *,
+                     struct ks_bytes segment);
+void ks_api_job_status(struct ks_site_server *, struct ks_http_request *,
+                       struct ks_bytes segment);
+void ks_api_job_bundle(struct ks_site_server *, struct ks_http_request *,
+                       struct ks_bytes segment);
+void ks_api_job_cancel(struct ks_site_server *, struct ks_http_request *,
+                       struct ks_bytes segment);
 void ks_api_keys(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
 void ks_api_site(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
 void ks_api_attest(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
 void ks_api_ledger_checkpoint(struct ks_site_server *, struct ks_http_request *,
                               struct ks_bytes segment);
-void ks_api_ledger_entry(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
+void ks_api_ledger_entry(struct ks_site_server *, struct ks_http_request *,
+                         struct ks_bytes segment);
 void ks_api_ledger_inclusion(struct ks_site_server *, struct ks_http_request *,
                              struct ks_bytes segment);
 void ks_api_ledger_consistency(struct ks_site_server *, struct ks_http_request *,
@@ -34,9 +40,11 @@ void ks_api_ready(struct ks_site_server *, struct ks_http_request *, struct ks_b
 struct ks_bytes ks_api_query(struct ks_http_request *request, const char *name);
 /* The same as a number; FALLBACK when it is absent. */
 KS_MUST_CHECK enum ks_err ks_api_query_u64(struct ks_http_request *request, const char *name,
-                                           uint64_t fallback, uint64_t max, uint64_t *out_value);
+                                           uint64_t fallback, uint64_t max,
+                                           uint64_t *out_value);
 void ks_reply_failure(struct ks_http_request *request, enum ks_err err);
 /* 200 and BODY, or the error, the buffer's included. */
-void ks_reply_buffer(struct ks_http_request *request, enum ks_err err, const struct ks_buf *body);
+void ks_reply_buffer(struct ks_http_request *request, enum ks_err err,
+                     const struct ks_buf *body);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* Jobs: submit, wait, status, bundle, list, cancel; and the one-time keys that submissions spend. */
+/* Jobs: submit, wait, status, bundle, list, cancel; and the one-time keys that submissions
+ * spend. */
 
 #include <stdio.h>
 #include <string.h>
@@ -10,9 +11,9 @@
 #include "server/api.h"
 
 #define PAGE_DEFAULT 50
-#define PAGE_MAX 200
+#define PAGE_MAX     200
 
-/* --- documents -------------------------------------------------------------------------------------- */
+/* --- documents ---------------------------------------------------------------------------- */
 
 static void put_time(struct ks_json_writer *writer, const char *name, uint64_t time_us)
 {
@@ -49,7 +50,8 @@ static void put_job(struct ks_json_writer *writer, const struct ks_store_job *jo
     ks_json_put_end(writer);
 }
 
-static void reply_job(struct ks_http_request *request, int status, const struct ks_store_job *job)
+static void reply_job(struct ks_http_request *request, int status,
+                      const struct ks_store_job *job)
 {
     struct ks_buf body;
     struct ks_json_writer writer = ks_json_writer_of(&body);
@@ -98,7 +100,7 @@ void ks_api_job_ended(struct ks_site_server *server, struct ks_task *task)
     task->request = NULL;
 }
 
-/* --- signed requests -------------------------------------------------------------------------------- */
+/* --- signed requests ---------------------------------------------------------------------- */
 
 /* The request as the enclave wants it: nothing in it is interpreted here. */
 static void put_request(const struct ks_http_request *request, struct ks_buf *out)
@@ -126,7 +128,7 @@ static void ask_signed(struct ks_site_server *server, struct ks_task *task, uint
     ks_buf_done(&payload);
 }
 
-/* --- submit ----------------------------------------------------------------------------------------- */
+/* --- submit ------------------------------------------------------------------------------- */
 
 static enum ks_err read_admission(struct ks_task *task, struct ks_reader *answer)
 {
@@ -174,7 +176,8 @@ static void step_repeated(struct ks_site_server *server, struct ks_task *task, e
     (void)answer;
     ks_buf_init(&record, KS_RECORD_BYTES_MAX);
     KS_TRY(err);
-    KS_TRY(ks_store_job_by_idempotency(server->reader, task->job.device, task->job.idempotency, &job));
+    KS_TRY(ks_store_job_by_idempotency(server->reader, task->job.device, task->job.idempotency,
+                                       &job));
     if (task->wait && job.state == KS_JOB_DONE) {
         KS_TRY(ks_store_record(server->reader, job.id, &record));
         reply_bundle(server, task->request, &job, ks_buf_view(&record));
@@ -226,7 +229,8 @@ static void submit(struct ks_site_server *server, struct ks_http_request *reques
         return;
     }
     KS_TRY(read_idempotency(request, idempotency));
-    KS_CHECK(idempotency[0] == '\0' || ks_task_find_idempotency(server, device, idempotency) == NULL,
+    KS_CHECK(idempotency[0] == '\0' ||
+                 ks_task_find_idempotency(server, device, idempotency) == NULL,
              KS_ERR_CONFLICT, "a job with this Idempotency-Key is under way; ask again later");
     err = idempotency[0] == '\0'
               ? KS_ERR_NOT_FOUND
@@ -265,7 +269,7 @@ void ks_api_job_submit(struct ks_site_server *server, struct ks_http_request *re
     submit(server, request, false);
 }
 
-/* --- status, bundle, list --------------------------------------------------------------------------- */
+/* --- status, bundle, list ----------------------------------------------------------------- */
 
 /* The job SEGMENT of the asking device; the jobs of others do not exist for it. */
 static enum ks_err find_job(struct ks_site_server *server, struct ks_http_request *request,
@@ -308,7 +312,8 @@ void ks_api_job_bundle(struct ks_site_server *server, struct ks_http_request *re
 
     ks_buf_init(&record, KS_RECORD_BYTES_MAX);
     KS_TRY(find_job(server, request, segment, &job));
-    KS_CHECK(job.state != KS_JOB_ACCEPTED, KS_ERR_NOT_FOUND, "job %s has not ended yet", job.id);
+    KS_CHECK(job.state != KS_JOB_ACCEPTED, KS_ERR_NOT_FOUND, "job %s has not ended yet",
+             job.id);
     if (job.state != KS_JOB_DONE) {
         KS_TRY(ks_fail(job.error, "%s", job.detail));
     }
@@ -360,7 +365,7 @@ out:
     ks_buf_done(&body);
 }
 
-/* --- cancel ----------------------------------------------------------------------------------------- */
+/* --- cancel ------------------------------------------------------------------------------- */
 
 static void step_cancelled(struct ks_site_server *server, struct ks_task *task, enum ks_err err,
                            struct ks_reader *answer)
@@ -382,16 +387,16 @@ static void step_cancelled(struct ks_site_server *server, struct ks_task *task, 
 }
 
 /* The request was signed by the job's own device: now the enclave may end the job. */
-static void step_may_cancel(struct ks_site_server *server, struct ks_task *task, enum ks_err err,
-                            struct ks_reader *answer)
+static void step_may_cancel(struct ks_site_server *server, struct ks_task *task,
+                            enum ks_err err, struct ks_reader *answer)
 {
     struct ks_task *target = NULL;
 
     (void)answer;
     KS_TRY(err);
     target = ks_task_find_job(server, task->job.id);
-    KS_CHECK(target != NULL && target != task && target->state == KS_TASK_RUNNING, KS_ERR_CONFLICT,
-             "the job is not running");
+    KS_CHECK(target != NULL && target != task && target->state == KS_TASK_RUNNING,
+             KS_ERR_CONFLICT, "the job is not running");
     target->cancel_wanted = true;
     ks_task_ask(server, task, KS_FRAME_CANCEL, ks_bytes_of(task->job.id, KS_UUID_TEXT_LEN),
                 step_cancelled);
@@ -419,7 +424,7 @@ void ks_api_job_cancel(struct ks_site_server *server, struct ks_http_request *re
     }
 }
 
-/* --- one-time keys ---------------------------------------------------------------------------------- */
+/* --- one-time keys ------------------------------------------------------------------------ */
 
 static void step_keys(struct ks_site_server *server, struct ks_task *task, enum ks_err err,
                       struct ks_reader *answer)

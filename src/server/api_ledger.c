@@ -17,7 +17,8 @@ void ks_api_health(struct ks_site_server *server, struct ks_http_request *reques
 {
     (void)server;
     (void)segment;
-    ks_reply_json(request, 200, KS_LITERAL("{\"schema\":\"ketseal.health/1\",\"status\":\"ok\"}"));
+    ks_reply_json(request, 200,
+                  KS_LITERAL("{\"schema\":\"ketseal.health/1\",\"status\":\"ok\"}"));
 }
 
 /* Ready means: the enclave answers. It is asked, since a site without it can seal nothing. */
@@ -32,7 +33,8 @@ static void step_ready(struct ks_site_server *server, struct ks_task *task, enum
         task->request = NULL;
         ks_task_free(server, task);
     } else {
-        ks_task_fail(server, task, err == KS_OK ? ks_fail(KS_ERR_UNAVAILABLE, "the site is stopping") : err);
+        ks_task_fail(server, task,
+                     err == KS_OK ? ks_fail(KS_ERR_UNAVAILABLE, "the site is stopping") : err);
     }
 }
 
@@ -47,7 +49,7 @@ void ks_api_ready(struct ks_site_server *server, struct ks_http_request *request
     }
 }
 
-/* --- attestation ------------------------------------------------------------------------------------ */
+/* --- attestation -------------------------------------------------------------------------- */
 
 static void step_attested(struct ks_site_server *server, struct ks_task *task, enum ks_err err,
                           struct ks_reader *answer)
@@ -91,7 +93,7 @@ out:
     ks_reply_failure(request, err);
 }
 
-/* --- ledger ----------------------------------------------------------------------------------------- */
+/* --- ledger ------------------------------------------------------------------------------- */
 
 void ks_api_ledger_checkpoint(struct ks_site_server *server, struct ks_http_request *request,
                               struct ks_bytes segment)
@@ -143,7 +145,8 @@ void ks_api_ledger_inclusion(struct ks_site_server *server, struct ks_http_reque
     (void)segment;
     ks_buf_init(&body, 16384);
     KS_TRY(ks_api_query_u64(request, "index", KS_MERKLE_SIZE_MAX, KS_MERKLE_SIZE_MAX, &index));
-    KS_TRY(ks_api_query_u64(request, "size", server->signed_head.size, KS_MERKLE_SIZE_MAX, &size));
+    KS_TRY(
+        ks_api_query_u64(request, "size", server->signed_head.size, KS_MERKLE_SIZE_MAX, &size));
     KS_CHECK(index < size, KS_ERR_USAGE, "query 'index': below the size, which is %llu",
              (unsigned long long)size);
     KS_TRY(ks_ledger_prove_inclusion(server->ledger, index, size, &proof));
@@ -172,7 +175,8 @@ void ks_api_ledger_consistency(struct ks_site_server *server, struct ks_http_req
     (void)segment;
     ks_buf_init(&body, 16384);
     KS_TRY(ks_api_query_u64(request, "old", KS_MERKLE_SIZE_MAX, KS_MERKLE_SIZE_MAX, &old_size));
-    KS_TRY(ks_api_query_u64(request, "size", server->signed_head.size, KS_MERKLE_SIZE_MAX, &size));
+    KS_TRY(
+        ks_api_query_u64(request, "size", server->signed_head.size, KS_MERKLE_SIZE_MAX, &size));
     KS_CHECK(old_size >= 1 && old_size <= size, KS_ERR_USAGE, "query 'old': 1 to %llu",
              (unsigned long long)size);
     KS_TRY(ks_ledger_prove_consistency(server->ledger, old_size, size, &proof));

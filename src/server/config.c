@@ -20,13 +20,13 @@ static const cyaml_schema_field_t site_fields[] = {
 
 static const cyaml_schema_field_t tls_fields[] = {
     CYAML_FIELD_STRING_PTR("root", CYAML_FLAG_POINTER, struct ks_config_tls, root, 1, 3000),
-    CYAML_FIELD_STRING_PTR("certificate", CYAML_FLAG_POINTER, struct ks_config_tls, certificate, 1,
-                           3000),
-    CYAML_FIELD_STRING_PTR("key", CYAML_FLAG_POINTER, struct ks_config_tls, key, 1, 3000),
-    CYAML_FIELD_STRING_PTR("crl", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct ks_config_tls, crl,
+    CYAML_FIELD_STRING_PTR("certificate", CYAML_FLAG_POINTER, struct ks_config_tls, certificate,
                            1, 3000),
-    CYAML_FIELD_STRING_PTR("groups", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct ks_config_tls,
-                           groups, 1, 255),
+    CYAML_FIELD_STRING_PTR("key", CYAML_FLAG_POINTER, struct ks_config_tls, key, 1, 3000),
+    CYAML_FIELD_STRING_PTR("crl", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           struct ks_config_tls, crl, 1, 3000),
+    CYAML_FIELD_STRING_PTR("groups", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           struct ks_config_tls, groups, 1, 255),
     CYAML_FIELD_END,
 };
 
@@ -47,9 +47,10 @@ static const cyaml_schema_field_t http_fields[] = {
 static const cyaml_schema_field_t config_fields[] = {
     CYAML_FIELD_MAPPING("site", CYAML_FLAG_DEFAULT, struct ks_config, site, site_fields),
     CYAML_FIELD_MAPPING("tls", CYAML_FLAG_DEFAULT, struct ks_config, tls, tls_fields),
-    CYAML_FIELD_STRING_PTR("tpm", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct ks_config, tpm, 1,
-                           255),
-    CYAML_FIELD_MAPPING("workers", CYAML_FLAG_OPTIONAL, struct ks_config, workers, workers_fields),
+    CYAML_FIELD_STRING_PTR("tpm", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct ks_config,
+                           tpm, 1, 255),
+    CYAML_FIELD_MAPPING("workers", CYAML_FLAG_OPTIONAL, struct ks_config, workers,
+                        workers_fields),
     CYAML_FIELD_MAPPING("http", CYAML_FLAG_OPTIONAL, struct ks_config, http, http_fields),
     CYAML_FIELD_END,
 };
@@ -58,7 +59,8 @@ static const cyaml_schema_value_t config_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct ks_config, config_fields),
 };
 
-/* libcyaml says what is wrong only through its log: the last complaint is kept for our one error. */
+/* libcyaml says what is wrong only through its log: the last complaint is kept for our one
+ * error. */
 struct complaint {
     char text[256];
 };
@@ -100,7 +102,8 @@ static enum ks_err resolve(const char *file, char **path)
         return KS_OK;
     }
     len = snprintf(joined, sizeof joined, "%.*s/%s", (int)(slash - file), file, *path);
-    KS_CHECK(len > 0 && (size_t)len < sizeof joined, KS_ERR_LIMIT, "path '%s' is too long", *path);
+    KS_CHECK(len > 0 && (size_t)len < sizeof joined, KS_ERR_LIMIT, "path '%s' is too long",
+             *path);
     /* cyaml frees its strings with its own allocator. */
     copy = cyaml_mem(NULL, NULL, (size_t)len + 1);
     KS_CHECK(copy != NULL, KS_ERR_NOMEM, "configuration");
@@ -157,8 +160,8 @@ enum ks_err ks_config_load(const char *path, struct ks_config **out_config)
 
     ks_buf_init(&text, KS_CONFIG_BYTES_MAX);
     KS_TRY(ks_file_read(path, KS_CONFIG_BYTES_MAX, &text));
-    result = cyaml_load_data(text.data, text.len, &settings, &config_schema, (cyaml_data_t **)&config,
-                             NULL);
+    result = cyaml_load_data(text.data, text.len, &settings, &config_schema,
+                             (cyaml_data_t **)&config, NULL);
     KS_CHECK(result == CYAML_OK, KS_ERR_FORMAT, "%s: %s", path,
              complaint.text[0] != '\0' ? complaint.text : cyaml_strerror(result));
     KS_TRY(ks_fail_prefix(complete(path, config), "%s", path));
@@ -176,11 +179,13 @@ void ks_config_free(struct ks_config *config)
     cyaml_config_t settings = cyaml_settings(&complaint);
 
     if (config != NULL) {
-        (void)cyaml_free(&settings, &config_schema, config, 0); /* fails on bad arguments only */
+        (void)cyaml_free(&settings, &config_schema, config,
+                         0); /* fails on bad arguments only */
     }
 }
 
-enum ks_err ks_config_listen(const struct ks_config *config, char address[64], uint16_t *out_port)
+enum ks_err ks_config_listen(const struct ks_config *config, char address[64],
+                             uint16_t *out_port)
 {
     enum ks_err err = KS_OK;
     const char *listen = config->site.listen;
@@ -195,7 +200,8 @@ enum ks_err ks_config_listen(const struct ks_config *config, char address[64], u
         len -= 2;
     }
     KS_CHECK(len >= 1 && len < 64, KS_ERR_FORMAT, "site.listen: expected address:port");
-    KS_TRY(ks_fail_prefix(ks_text_u64(ks_bytes_text(colon + 1), 65535, &port), "site.listen: port"));
+    KS_TRY(ks_fail_prefix(ks_text_u64(ks_bytes_text(colon + 1), 65535, &port),
+                          "site.listen: port"));
     ks_copy(address, listen, len);
     address[len] = '\0';
     *out_port = (uint16_t)port;

@@ -1,8 +1,9 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* config.h: ketseal.yaml, the one file that a site operator writes (docs/formats/config.md). Relative
- * paths in it are relative to its own folder. Read by ketseal-launch and by ketseald. */
+/* config.h: ketseal.yaml, the one file that a site operator writes (docs/formats/config.md).
+ * Relative paths in it are relative to its own folder. Read by ketseal-launch and by ketseald.
+ */
 #ifndef KS_SERVER_CONFIG_H
 #define KS_SERVER_CONFIG_H
 
@@ -16,11 +17,11 @@ struct ks_config_site {
     char *state;  /* directory, created 0700 */
 };
 struct ks_config_tls {
-    char *root;        /* PEM files */
+    char *root; /* PEM files */
     char *certificate;
     char *key;
-    char *crl;         /* NULL: none */
-    char *groups;      /* NULL: X25519MLKEM768 */
+    char *crl;    /* NULL: none */
+    char *groups; /* NULL: X25519MLKEM768 */
 };
 struct ks_config_workers {
     unsigned count;      /* at once; default: twice the processors */

@@ -17,7 +17,7 @@
 
 #define COMMIT_MAX 512 /* jobs in one transaction */
 
-/* --- tasks ------------------------------------------------------------------------------------------ */
+/* --- tasks -------------------------------------------------------------------------------- */
 
 struct ks_task *ks_task_new(struct ks_site_server *server, struct ks_http_request *request)
 {
@@ -44,7 +44,8 @@ void ks_task_free(struct ks_site_server *server, struct ks_task *task)
     ks_buf_done(&task->entry);
     ks_buf_done(&task->record);
     task->state = KS_TASK_FREE;
-    while (server->tasks_used > 0 && server->tasks[server->tasks_used - 1].state == KS_TASK_FREE) {
+    while (server->tasks_used > 0 &&
+           server->tasks[server->tasks_used - 1].state == KS_TASK_FREE) {
         server->tasks_used--;
     }
 }
@@ -96,7 +97,7 @@ struct ks_task *ks_task_find_idempotency(struct ks_site_server *server, const ch
     return NULL;
 }
 
-/* --- jobs: from admission to the answer ----------------------------------------------------------- */
+/* --- jobs: from admission to the answer --------------------------------------------------- */
 
 void ks_task_admitted(struct ks_site_server *server, struct ks_task *task)
 {
@@ -149,25 +150,29 @@ static void send_run(struct ks_site_server *server, struct ks_task *task)
     task->state = KS_TASK_RUNNING;
 }
 
-static enum ks_err put_intent(struct ks_site_server *server, struct ks_task *task, uint8_t leaf[32])
+static enum ks_err put_intent(struct ks_site_server *server, struct ks_task *task,
+                              uint8_t leaf[32])
 {
     enum ks_err err = KS_OK;
 
     ks_merkle_leaf(ks_buf_view(&task->intent), leaf);
-    KS_TRY(ks_store_append(server->store, ks_buf_view(&task->intent), leaf, &task->job.intent_index));
+    KS_TRY(ks_store_append(server->store, ks_buf_view(&task->intent), leaf,
+                           &task->job.intent_index));
     task->job.state = KS_JOB_ACCEPTED;
     KS_TRY(ks_store_job_insert(server->store, &task->job));
 out:
     return err;
 }
 
-static enum ks_err put_result(struct ks_site_server *server, struct ks_task *task, uint8_t leaf[32])
+static enum ks_err put_result(struct ks_site_server *server, struct ks_task *task,
+                              uint8_t leaf[32])
 {
     enum ks_err err = KS_OK;
 
     ks_merkle_leaf(ks_buf_view(&task->entry), leaf);
     task->job.finished_us = ks_clock_us();
-    KS_TRY(ks_store_append(server->store, ks_buf_view(&task->entry), leaf, &task->job.result_index));
+    KS_TRY(ks_store_append(server->store, ks_buf_view(&task->entry), leaf,
+                           &task->job.result_index));
     if (task->failure == KS_OK) {
         task->job.state = KS_JOB_DONE;
         KS_TRY(ks_store_job_done(server->store, task->job.id, task->job.finished_us,
@@ -175,8 +180,9 @@ static enum ks_err put_result(struct ks_site_server *server, struct ks_task *tas
     } else {
         task->job.state = task->cancel_wanted ? KS_JOB_CANCELLED : KS_JOB_FAILED;
         task->job.error = task->failure;
-        KS_TRY(ks_store_job_end(server->store, task->job.id, task->job.state, task->job.finished_us,
-                                task->job.result_index, task->failure, task->job.detail));
+        KS_TRY(ks_store_job_end(server->store, task->job.id, task->job.state,
+                                task->job.finished_us, task->job.result_index, task->failure,
+                                task->job.detail));
     }
 out:
     return err;
@@ -213,8 +219,8 @@ out:
     return err;
 }
 
-/* One transaction for all that waits. A store that fails ends ketseald: what was promised to nobody is
- * lost with it, and a restart finds the rest. */
+/* One transaction for all that waits. A store that fails ends ketseald: what was promised to
+ * nobody is lost with it, and a restart finds the rest. */
 static enum ks_err commit(struct ks_site_server *server)
 {
     enum ks_err err = KS_OK;
@@ -250,19 +256,21 @@ out:
     return err;
 }
 
-/* --- checkpoints ------------------------------------------------------------------------------------ */
+/* --- checkpoints -------------------------------------------------------------------------- */
 
-enum ks_err ks_site_inclusion(struct ks_site_server *server, uint64_t index, uint64_t intent_index,
-                              struct ks_inclusion *out_inclusion)
+enum ks_err ks_site_inclusion(struct ks_site_server *server, uint64_t index,
+                              uint64_t intent_index, struct ks_inclusion *out_inclusion)
 {
     enum ks_err err = KS_OK;
-    struct ks_inclusion inclusion = {.checkpoint = ks_buf_view(&server->checkpoint), .index = index};
+    struct ks_inclusion inclusion = {.checkpoint = ks_buf_view(&server->checkpoint),
+                                     .index = index};
     uint64_t size = server->signed_head.size;
 
     KS_CHECK(index < size && intent_index < size, KS_ERR_NOT_FOUND,
              "no checkpoint covers the record yet");
     KS_TRY(ks_ledger_prove_inclusion(server->ledger, index, size, &inclusion.path));
-    KS_TRY(ks_ledger_prove_inclusion(server->ledger, intent_index, size, &inclusion.intent_path));
+    KS_TRY(
+        ks_ledger_prove_inclusion(server->ledger, intent_index, size, &inclusion.intent_path));
     *out_inclusion = inclusion;
 out:
     return err;
@@ -306,7 +314,8 @@ static enum ks_err take_checkpoint(struct ks_site_server *server, struct ks_read
     for (size_t i = 0; i < server->tasks_used; i++) {
         struct ks_task *task = &server->tasks[i];
 
-        if (task->state == KS_TASK_CHECKPOINT && task->job.result_index < server->signed_head.size) {
+        if (task->state == KS_TASK_CHECKPOINT &&
+            task->job.result_index < server->signed_head.size) {
             log_sealed(task);
             ks_api_job_ended(server, task);
             ks_task_free(server, task);
@@ -336,11 +345,13 @@ static enum ks_err ask_checkpoint(struct ks_site_server *server)
     struct ks_buf *out = &server->enclave.out;
     size_t begin = 0;
 
-    if (server->checkpoint_asked || head->size == server->signed_head.size || !anybody_waits(server)) {
+    if (server->checkpoint_asked || head->size == server->signed_head.size ||
+        !anybody_waits(server)) {
         return KS_OK;
     }
     if (server->signed_head.size > 0) {
-        KS_TRY(ks_ledger_prove_consistency(server->ledger, server->signed_head.size, head->size, &proof));
+        KS_TRY(ks_ledger_prove_consistency(server->ledger, server->signed_head.size, head->size,
+                                           &proof));
     }
     server->checkpoint_head = *head;
     begin = ks_frame_begin(out, KS_FRAME_CHECKPOINT, CHECKPOINT_ID);
@@ -354,7 +365,7 @@ out:
     return err;
 }
 
-/* --- the enclave's answers ------------------------------------------------------------------------- */
+/* --- the enclave's answers ---------------------------------------------------------------- */
 
 static enum ks_err take_answer(struct ks_site_server *server, const struct ks_frame *frame)
 {
@@ -372,7 +383,8 @@ static enum ks_err take_answer(struct ks_site_server *server, const struct ks_fr
     for (size_t i = 0; frame->id != CHECKPOINT_ID && i < server->tasks_used; i++) {
         struct ks_task *task = &server->tasks[i];
 
-        if (task->id == frame->id && (task->state == KS_TASK_ASKED || task->state == KS_TASK_RUNNING)) {
+        if (task->id == frame->id &&
+            (task->state == KS_TASK_ASKED || task->state == KS_TASK_RUNNING)) {
             task->step(server, task, said, &reader);
             break;
         }
@@ -399,7 +411,7 @@ out:
     return err;
 }
 
-/* --- the queue -------------------------------------------------------------------------------------- */
+/* --- the queue ---------------------------------------------------------------------------- */
 
 static void wake(struct ks_site_server *server)
 {
@@ -417,7 +429,8 @@ void ks_site_server_handle(void *context, struct ks_http_request *request)
     (void)pthread_mutex_lock(&server->lock);
     full = server->queue_count == KS_SITE_PENDING_MAX;
     if (!full) {
-        server->queue[(server->queue_head + server->queue_count) % KS_SITE_PENDING_MAX] = request;
+        server->queue[(server->queue_head + server->queue_count) % KS_SITE_PENDING_MAX] =
+            request;
         server->queue_count++;
     }
     (void)pthread_mutex_unlock(&server->lock);
@@ -508,10 +521,11 @@ out:
     return err;
 }
 
-/* --- start ------------------------------------------------------------------------------------------ */
+/* --- start -------------------------------------------------------------------------------- */
 
 /* Blocks for the answer to the only request that is under way. */
-static enum ks_err ask_now(struct ks_site_server *server, uint16_t type, struct ks_reader *out_answer)
+static enum ks_err ask_now(struct ks_site_server *server, uint16_t type,
+                           struct ks_reader *out_answer)
 {
     enum ks_err err = KS_OK;
     struct ks_frame frame = {0};
@@ -557,7 +571,8 @@ static enum ks_err add_leaf(void *context, uint64_t index, struct ks_bytes entry
     /* From the entries, not from the stored hashes: a flipped bit must not be signed. */
     ks_merkle_leaf(entry, computed);
     if (!ks_bytes_equal(KS_BYTES(computed), ks_bytes_of(leaf, 32))) {
-        return ks_fail(KS_ERR_VERIFY, "ledger entry %llu is damaged: its leaf hash does not fit",
+        return ks_fail(KS_ERR_VERIFY,
+                       "ledger entry %llu is damaged: its leaf hash does not fit",
                        (unsigned long long)index);
     }
     return ks_ledger_append(server->ledger, computed, 1, &first);
@@ -581,7 +596,8 @@ static enum ks_err rebuild_ledger(struct ks_site_server *server)
              (unsigned long long)size, (unsigned long long)server->signed_head.size);
     if (server->signed_head.size > 0) {
         KS_TRY(ks_ledger_root(server->ledger, server->signed_head.size, root));
-        KS_CHECK(ks_bytes_equal(KS_BYTES(root), KS_BYTES(server->signed_head.root)), KS_ERR_VERIFY,
+        KS_CHECK(ks_bytes_equal(KS_BYTES(root), KS_BYTES(server->signed_head.root)),
+                 KS_ERR_VERIFY,
                  "the ledger's first %llu entries are not those that were signed",
                  (unsigned long long)server->signed_head.size);
     }
@@ -589,7 +605,8 @@ out:
     return err;
 }
 
-/* Jobs whose intent is durable but whose end is not: they ended with the process that ran them. */
+/* Jobs whose intent is durable but whose end is not: they ended with the process that ran them.
+ */
 static enum ks_err end_interrupted(struct ks_site_server *server)
 {
     enum ks_err err = KS_OK;
@@ -613,8 +630,9 @@ static enum ks_err end_interrupted(struct ks_site_server *server)
             KS_TRY(ks_buf_check(&entry));
             ks_merkle_leaf(ks_buf_view(&entry), leaf);
             KS_TRY(ks_store_append(server->store, ks_buf_view(&entry), leaf, &index));
-            KS_TRY(ks_store_job_end(server->store, jobs[i].id, KS_JOB_FAILED, ks_clock_us(), index,
-                                    KS_ERR_UNAVAILABLE, "interrupted by a restart of the site"));
+            KS_TRY(ks_store_job_end(server->store, jobs[i].id, KS_JOB_FAILED, ks_clock_us(),
+                                    index, KS_ERR_UNAVAILABLE,
+                                    "interrupted by a restart of the site"));
             KS_TRY(ks_ledger_append(server->ledger, leaf, 1, &first));
         }
         KS_TRY(count > 0 ? ks_store_commit(server->store) : KS_OK);

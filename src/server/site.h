@@ -1,14 +1,15 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* site.h: the one thread of ketseald that decides: it takes requests from the HTTP loops, asks the
- * enclave, and commits in groups. Everything here runs on that thread unless it says otherwise.
+/* site.h: the one thread of ketseald that decides: it takes requests from the HTTP loops, asks
+ * the enclave, and commits in groups. Everything here runs on that thread unless it says
+ * otherwise.
  *
  *   request -> ADMIT (enclave) -> intent committed -> RUN (enclave, worker) -> record committed
  *           -> CHECKPOINT (enclave) -> bundle
  *
- * What waits for the disk is gathered: one transaction commits all intents and results that came in
- * while the last one was being made. */
+ * What waits for the disk is gathered: one transaction commits all intents and results that
+ * came in while the last one was being made. */
 #ifndef KS_SERVER_SITE_H
 #define KS_SERVER_SITE_H
 
@@ -26,10 +27,10 @@
 struct ks_site_server;
 struct ks_task;
 
-/* Called with the enclave's answer to what TASK asked, or its error (detail stored). The task is the
- * continuation's: it moves it on or ends it. */
-typedef void (*ks_task_step)(struct ks_site_server *server, struct ks_task *task, enum ks_err err,
-                             struct ks_reader *answer);
+/* Called with the enclave's answer to what TASK asked, or its error (detail stored). The task
+ * is the continuation's: it moves it on or ends it. */
+typedef void (*ks_task_step)(struct ks_site_server *server, struct ks_task *task,
+                             enum ks_err err, struct ks_reader *answer);
 
 enum ks_task_state {
     KS_TASK_FREE = 0,
@@ -53,7 +54,8 @@ struct ks_task {
     struct ks_buf record;
     enum ks_err failure; /* why there is no record */
     bool cancel_wanted;
-    uint64_t begin_us; /* monotonic, of each stage: received, admitted, intent durable, sealed, durable */
+    uint64_t begin_us; /* monotonic, of each stage: received, admitted, intent durable, sealed,
+                          durable */
     uint64_t admitted_us;
     uint64_t intended_us;
     uint64_t sealed_us;
@@ -86,7 +88,8 @@ struct ks_site_server {
     int wake; /* eventfd */
 };
 
-/* Takes over ENCLAVE_FD, opens the store, rebuilds the ledger, ends jobs that a crash interrupted. */
+/* Takes over ENCLAVE_FD, opens the store, rebuilds the ledger, ends jobs that a crash
+ * interrupted. */
 KS_MUST_CHECK enum ks_err ks_site_server_open(const char *state_dir, int enclave_fd,
                                               struct ks_site_server **out_server);
 void ks_site_server_close(struct ks_site_server *server); /* NULL is fine */
@@ -97,7 +100,7 @@ void ks_site_server_stop(struct ks_site_server *server);
 /* ks_http_handler: from any loop's thread; CONTEXT is the server. */
 void ks_site_server_handle(void *context, struct ks_http_request *request);
 
-/* --- for the api_*.c files ------------------------------------------------------------------------- */
+/* --- for the api_*.c files ---------------------------------------------------------------- */
 /* Routes one request; answers it, or makes a task of it. */
 void ks_api_route(struct ks_site_server *server, struct ks_http_request *request);
 /* Answers of the task's kind when its job has ended, well or not; frees nothing. */
@@ -122,7 +125,8 @@ struct ks_task *ks_task_find_idempotency(struct ks_site_server *server, const ch
 
 /* Inclusion of the record entry at INDEX and of its intent in the newest signed tree. */
 KS_MUST_CHECK enum ks_err ks_site_inclusion(struct ks_site_server *server, uint64_t index,
-                                            uint64_t intent_index, struct ks_inclusion *out_inclusion);
+                                            uint64_t intent_index,
+                                            struct ks_inclusion *out_inclusion);
 
 void ks_reply_json(struct ks_http_request *request, int status, struct ks_bytes body);
 void ks_reply_text(struct ks_http_request *request, int status, struct ks_bytes body);

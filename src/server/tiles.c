@@ -57,7 +57,8 @@ enum ks_err ks_tiles_memory_new(struct ks_tile_store *out_store)
     if (tiles == NULL) {
         return ks_fail(KS_ERR_NOMEM, "ledger tiles");
     }
-    *out_store = (struct ks_tile_store){.context = tiles, .read = read_tile, .write = write_tile};
+    *out_store =
+        (struct ks_tile_store){.context = tiles, .read = read_tile, .write = write_tile};
     return KS_OK;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* tiles.h: the tiles of a ledger in memory: derived from the store's entries, made anew at each start.
- * 64 bytes an entry. One thread. */
+/* tiles.h: the tiles of a ledger in memory: derived from the store's entries, made anew at each
+ * start. 64 bytes an entry. One thread. */
 #ifndef KS_SERVER_TILES_H
 #define KS_SERVER_TILES_H
 

@@ -245,6 +245,21 @@ out:
     return err;
 }
 
+/* Starts the WAL over, under a new salt. A crash may have left every frame of an unfinished
+ * commit in it but one. If the next commit then begins with that very frame, and only that
+ * frame reaches the disk, the older commit is valid after all, though it was seen to be absent.
+ */
+static enum ks_err start_wal_over(const struct ks_db *db)
+{
+    enum ks_err err = KS_OK;
+    int64_t busy = 0;
+
+    KS_TRY(ks_db_integer(db, "PRAGMA wal_checkpoint(TRUNCATE)", &busy));
+    KS_CHECK(busy == 0, KS_ERR_UNAVAILABLE, "%s: another process is reading it", db->path);
+out:
+    return err;
+}
+
 enum ks_err ks_db_open(const struct ks_store_options *options, enum ks_db_role role,
                        struct ks_db *out_db)
 {
@@ -270,6 +285,7 @@ enum ks_err ks_db_open(const struct ks_store_options *options, enum ks_db_role r
         if (fresh) {
             KS_TRY(ks_db_exec(out_db, schema, "create the schema"));
         }
+        KS_TRY(start_wal_over(out_db));
     }
 out:
     return err;

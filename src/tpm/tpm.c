@@ -97,7 +97,7 @@ static void selection_of(uint32_t mask, TPML_PCR_SELECTION *out_selection)
     }
 }
 
-/* --- open, close --- */
+/* --- open, close -------------------------------------------------------------------------- */
 
 static uint32_t property(const TPML_TAGGED_TPM_PROPERTY *list, TPM2_PT name)
 {
@@ -273,7 +273,7 @@ const char *ks_tpm_kind_name(enum ks_tpm_kind kind)
     return kind == KS_TPM_HARDWARE ? "hardware" : "simulated";
 }
 
-/* --- random, PCRs, clock --- */
+/* --- random, PCRs, clock ------------------------------------------------------------------ */
 
 enum ks_err ks_tpm_random(struct ks_tpm *tpm, void *out, size_t len)
 {
@@ -417,7 +417,7 @@ out:
     return err;
 }
 
-/* --- attestation key, quotes --- */
+/* --- attestation key, quotes -------------------------------------------------------------- */
 
 enum ks_err ks_tpm_ak_open(struct ks_tpm *tpm)
 {

@@ -22,7 +22,7 @@
 
 #define KS_TPM_TIMEOUT_MS 30000 /* for one command; slow chips need seconds for a self-test */
 
-/* --- descriptors (for the launcher) --- */
+/* --- descriptors (for the launcher) ------------------------------------------------------- */
 
 /* Opens a TPM character device, close-on-exec, non-blocking. *OUT_FD is the caller's.
  * KS_ERR_IO; KS_ERR_USAGE if PATH is no character device. */
@@ -46,7 +46,7 @@ KS_MUST_CHECK enum ks_err ks_tpm_start_swtpm(const char *program, const char *st
  * keeps its state locked. Takes at most a few seconds. */
 void ks_tpm_stop_swtpm(pid_t pid);
 
-/* --- the TPM --- */
+/* --- the TPM ------------------------------------------------------------------------------ */
 struct ks_tpm;
 
 enum ks_tpm_kind {

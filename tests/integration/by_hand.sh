@@ -34,7 +34,7 @@ for i in $(seq 0 40); do
     at=$((i * (size - 1) / 40))
     byte=$(dd if="$bundle" bs=1 skip="$at" count=1 status=none | xxd -p)
     cp "$bundle" "$dir/flipped"
-    printf "\\x$(printf %02x $((0x$byte ^ 1)))" | dd of="$dir/flipped" bs=1 seek="$at" conv=notrunc status=none
+    printf '%02x' $((0x$byte ^ 1)) | xxd -r -p | dd of="$dir/flipped" bs=1 seek="$at" conv=notrunc status=none
     if by_hand "$policy" "$dir/flipped"; then
         echo "byte $at flipped: accepted by hand"
         exit 1

@@ -23,8 +23,7 @@
 #include "net/signature.h"
 #include "tests/integration/http_site.h"
 
-/* --- the site
- * ---------------------------------------------------------------------------------- */
+/* --- the site ----------------------------------------------------------------------------- */
 
 struct test_authority *authority;
 struct test_identity *site_identity, *device_identity;
@@ -166,8 +165,7 @@ struct ks_http_request *held(struct site *site, unsigned index)
     return NULL;
 }
 
-/* --- a raw peer
- * -------------------------------------------------------------------------------- */
+/* --- a raw peer --------------------------------------------------------------------------- */
 
 int connect_to(const struct site *site)
 {

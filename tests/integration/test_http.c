@@ -24,8 +24,7 @@
 #include "net/signature.h"
 #include "tests/integration/http_site.h"
 
-/* --- tests: our client
- * ------------------------------------------------------------------------- */
+/* --- tests: our client -------------------------------------------------------------------- */
 
 struct prepared {
     struct ks_http_client *client;
@@ -368,8 +367,7 @@ static void a_revoked_device_is_told_so(void **state)
     ks_buf_done(&crl);
 }
 
-/* --- tests: answering from elsewhere
- * ----------------------------------------------------------- */
+/* --- tests: answering from elsewhere ------------------------------------------------------ */
 
 struct worker {
     struct site *site;

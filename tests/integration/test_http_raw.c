@@ -25,8 +25,7 @@
 #include "net/signature.h"
 #include "tests/integration/http_site.h"
 
-/* --- tests: the raw peer
- * ----------------------------------------------------------------------- */
+/* --- tests: the raw peer ------------------------------------------------------------------ */
 
 /* Writes request I with spellings that a parser might tidy up. */
 static void put_odd_request(struct ks_buf *out, unsigned i)
@@ -365,8 +364,7 @@ static void sessions_resume_with_a_new_exporter(void **state)
     ks_buf_done(&in);
 }
 
-/* --- tests: an independent program
- * -------------------------------------------------------------- */
+/* --- tests: an independent program -------------------------------------------------------- */
 
 static void openssl_s_client_gets_an_answer(void **state)
 {

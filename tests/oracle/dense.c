@@ -159,7 +159,46 @@ static void apply_one(double complex *s, size_t n, enum ks_gate gate, const doub
         U3(q, p[0], p[1], p[2]);
         break;
     default:
-        KS_ASSERT(!"a gate the oracle does not know");
+        KS_ASSERT(false); /* a gate the oracle does not know */
+    }
+}
+
+static void apply_controlled(double complex *s, size_t n, enum ks_gate gate, const double *p,
+                             uint32_t a, uint32_t b)
+{
+    switch (gate) {
+    case KS_GATE_CRX:
+        U1(b, PI / 2);
+        CX(a, b);
+        U3(b, -p[0] / 2, 0, 0);
+        CX(a, b);
+        U3(b, p[0] / 2, -PI / 2, 0);
+        break;
+    case KS_GATE_CRY:
+        U3(b, p[0] / 2, 0, 0);
+        CX(a, b);
+        U3(b, -p[0] / 2, 0, 0);
+        CX(a, b);
+        break;
+    case KS_GATE_CRZ:
+        U1(b, p[0] / 2);
+        CX(a, b);
+        U1(b, -p[0] / 2);
+        CX(a, b);
+        break;
+    case KS_GATE_CP:
+    case KS_GATE_CU1:
+        cu1(s, n, p[0], a, b);
+        break;
+    case KS_GATE_CU3:
+        cu3(s, n, p, a, b);
+        break;
+    case KS_GATE_CU:
+        U1(a, p[3]);
+        cu3(s, n, p, a, b);
+        break;
+    default:
+        KS_ASSERT(false); /* a gate the oracle does not know */
     }
 }
 
@@ -203,36 +242,6 @@ static void apply_two(double complex *s, size_t n, enum ks_gate gate, const doub
         CX(b, a);
         CX(a, b);
         break;
-    case KS_GATE_CRX:
-        U1(b, PI / 2);
-        CX(a, b);
-        U3(b, -p[0] / 2, 0, 0);
-        CX(a, b);
-        U3(b, p[0] / 2, -PI / 2, 0);
-        break;
-    case KS_GATE_CRY:
-        U3(b, p[0] / 2, 0, 0);
-        CX(a, b);
-        U3(b, -p[0] / 2, 0, 0);
-        CX(a, b);
-        break;
-    case KS_GATE_CRZ:
-        U1(b, p[0] / 2);
-        CX(a, b);
-        U1(b, -p[0] / 2);
-        CX(a, b);
-        break;
-    case KS_GATE_CP:
-    case KS_GATE_CU1:
-        cu1(s, n, p[0], a, b);
-        break;
-    case KS_GATE_CU3:
-        cu3(s, n, p, a, b);
-        break;
-    case KS_GATE_CU:
-        U1(a, p[3]);
-        cu3(s, n, p, a, b);
-        break;
     case KS_GATE_RXX:
         U3(a, PI / 2, p[0], 0);
         H(b);
@@ -248,7 +257,8 @@ static void apply_two(double complex *s, size_t n, enum ks_gate gate, const doub
         CX(a, b);
         break;
     default:
-        KS_ASSERT(!"a gate the oracle does not know");
+        apply_controlled(s, n, gate, p, a, b);
+        break;
     }
 }
 

@@ -6,8 +6,8 @@
  * 1707.03429), and takes every other gate apart as qelib1.inc does. Sines come from libm.
  * Measurements and resets follow both outcomes. It shares nothing with src/quantum but the list
  * of operations. */
-#ifndef KS_ORACLE_DENSE_H
-#define KS_ORACLE_DENSE_H
+#ifndef KS_TESTS_ORACLE_DENSE_H
+#define KS_TESTS_ORACLE_DENSE_H
 
 #include "quantum/circuit.h"
 

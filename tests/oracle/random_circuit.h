@@ -3,8 +3,8 @@
 
 /* random_circuit.h: seeded circuits for tests: the same on every machine, since golden digests
  * are made of them. */
-#ifndef KS_ORACLE_RANDOM_CIRCUIT_H
-#define KS_ORACLE_RANDOM_CIRCUIT_H
+#ifndef KS_TESTS_ORACLE_RANDOM_CIRCUIT_H
+#define KS_TESTS_ORACLE_RANDOM_CIRCUIT_H
 
 #include "quantum/circuit.h"
 

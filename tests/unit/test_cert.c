@@ -149,8 +149,7 @@ static void assert_refused(const struct ks_cert *leaf, const struct ks_cert *roo
     assert_int_equal(ERR_peek_error(), 0);
 }
 
-/* --- the oracle: libcrypto's chain verification
- * ------------------------------------------------ */
+/* --- the oracle: libcrypto's chain verification ------------------------------------------- */
 
 static X509 *x509_of(const struct ks_cert *cert)
 {
@@ -226,8 +225,7 @@ static void test_agrees_with_oracle(void **state)
     assert_int_equal(accepted, 3 * 5);
 }
 
-/* --- fields and forms
- * ------------------------------------------------------------------------- */
+/* --- fields and forms --------------------------------------------------------------------- */
 
 static void test_fields(void **state)
 {
@@ -322,8 +320,7 @@ static void test_pem_round_trip(void **state)
     ks_buf_done(&crlf);
 }
 
-/* --- reasons to refuse
- * ------------------------------------------------------------------------ */
+/* --- reasons to refuse -------------------------------------------------------------------- */
 
 static void test_refused(void **state)
 {
@@ -452,8 +449,7 @@ static void test_cut_and_trailing(void **state)
     ks_buf_done(&longer);
 }
 
-/* --- certificates that ketseal would not make
- * --------------------------------------------------- */
+/* --- certificates that ketseal would not make --------------------------------------------- */
 
 /* DER of a certificate with the given extensions (libcrypto's configuration syntax), by KEY. */
 struct odd {
@@ -662,8 +658,7 @@ static void test_classical(void **state)
     EVP_PKEY_free(ed25519);
 }
 
-/* --- second encodings of one meaning
- * ------------------------------------------------------------ */
+/* --- second encodings of one meaning ------------------------------------------------------ */
 
 /* Copies DER with the length of the element at OFFSET written one byte longer than it has to
  * be. The PARENTS elements around it are each at depth 4 * n and of the form 30 82 hh ll. */
@@ -822,8 +817,7 @@ static void test_other_forms(void **state)
     assert_int_equal(ERR_peek_error(), 0);
 }
 
-/* --- specifications that are refused
- * ------------------------------------------------------------ */
+/* --- specifications that are refused ------------------------------------------------------ */
 
 static void test_issue_refused(void **state)
 {
@@ -903,8 +897,7 @@ static void test_list_refused(void **state)
     assert_null(crl);
 }
 
-/* --- certificates that the openssl program made
- * -------------------------------------------------- */
+/* --- certificates that the openssl program made ------------------------------------------- */
 
 static struct ks_cert *cert_from(const char *name)
 {

@@ -199,8 +199,7 @@ static void test_key_shapes(void **state)
     assert_int_equal(ks_crypto_check_version(), KS_OK);
 }
 
-/* --- key files
- * -------------------------------------------------------------------------------- */
+/* --- key files ---------------------------------------------------------------------------- */
 
 static void test_key_pem(void **state)
 {
@@ -336,8 +335,7 @@ static void test_key_file(void **state)
     ks_sign_key_free(key);
 }
 
-/* --- ML-KEM, AES-256-GCM, TPM keys
- * ------------------------------------------------------------ */
+/* --- ML-KEM, AES-256-GCM, TPM keys -------------------------------------------------------- */
 
 static void test_kem(void **state)
 {
@@ -446,8 +444,7 @@ static void test_tpm_key_shapes(void **state)
     assert_int_equal(ERR_peek_error(), 0);
 }
 
-/* --- threads
- * ---------------------------------------------------------------------------------- */
+/* --- threads ------------------------------------------------------------------------------ */
 
 struct shared {
     const struct ks_verify_key *key;

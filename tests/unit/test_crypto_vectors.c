@@ -34,8 +34,7 @@ struct vectors {
     size_t invalid_count;
 };
 
-/* --- fields
- * ----------------------------------------------------------------------------------- */
+/* --- fields ------------------------------------------------------------------------------- */
 
 static struct ks_bytes cut(struct ks_bytes *rest, char separator)
 {
@@ -146,8 +145,7 @@ static enum ks_kem_alg kem_alg(const struct vectors *vectors)
     return KS_KEM_MLKEM512;
 }
 
-/* --- one function for each kind: KS_OK when the operation succeeds with the given result
- * ------- */
+/* --- one function for each kind: KS_OK when the operation succeeds with the given result -- */
 
 /* The mismatch of a computed value with the vector's. */
 static enum ks_err differs(const char *what)
@@ -452,8 +450,7 @@ static enum ks_err run_ecdsa(const struct vectors *vectors)
     return run_tpm(vectors, false);
 }
 
-/* --- files
- * ------------------------------------------------------------------------------------ */
+/* --- files -------------------------------------------------------------------------------- */
 
 static const struct {
     const char *kind;

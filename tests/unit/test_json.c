@@ -42,7 +42,7 @@ static void read_vector(const char *folder, const char *name, struct ks_buf *out
     assert_int_equal(ks_file_read(source_path(path), 1000000, out), KS_OK);
 }
 
-/* --- vectors --- */
+/* --- vectors ------------------------------------------------------------------------------ */
 
 static void test_rfc8785_vectors(void **state)
 {
@@ -212,7 +212,7 @@ static void test_error_places(void **state)
     }
 }
 
-/* --- limits --- */
+/* --- limits ------------------------------------------------------------------------------- */
 
 static void test_limits(void **state)
 {
@@ -277,7 +277,7 @@ static void test_large_object(void **state)
     ks_buf_done(&text);
 }
 
-/* --- reading --- */
+/* --- reading ------------------------------------------------------------------------------ */
 
 static void test_getters(void **state)
 {
@@ -380,7 +380,7 @@ static void test_index_is_asserted(void **state)
     ks_json_doc_free(doc);
 }
 
-/* --- writing --- */
+/* --- writing ------------------------------------------------------------------------------ */
 
 static void test_writer(void **state)
 {

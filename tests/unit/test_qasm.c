@@ -106,8 +106,7 @@ static void check_round_trip(const struct ks_circuit *circuit, struct ks_buf *ou
     ks_circuit_free(again);
 }
 
-/* --- vectors
- * ----------------------------------------------------------------------------------- */
+/* --- vectors ------------------------------------------------------------------------------ */
 
 static void reject_one(void *context, const char *name, struct ks_bytes source)
 {
@@ -163,8 +162,7 @@ static void test_accept(void **state)
     vector_each("qasm/accept", 12, NULL, accept_one);
 }
 
-/* --- expressions
- * ------------------------------------------------------------------------------- */
+/* --- expressions -------------------------------------------------------------------------- */
 
 /* The values are Python's: float arithmetic and mpmath's functions, correctly rounded. */
 static const struct {
@@ -242,8 +240,7 @@ static void test_expressions(void **state)
     }
 }
 
-/* --- the library's gates
- * ------------------------------------------------------------------------ */
+/* --- the library's gates ------------------------------------------------------------------ */
 
 typedef double complex amplitude;
 
@@ -413,8 +410,7 @@ static void test_library(void **state)
     }
 }
 
-/* --- sizes and limits
- * --------------------------------------------------------------------------- */
+/* --- sizes and limits --------------------------------------------------------------------- */
 
 static void test_source_limit(void **state)
 {
@@ -490,8 +486,7 @@ static void test_many_gates(void **state)
     ks_buf_done(&source);
 }
 
-/* --- real programs
- * ------------------------------------------------------------------------------ */
+/* --- real programs ------------------------------------------------------------------------ */
 
 /* Three files of QASMBench are no valid programs: a gate on one qubit twice, registers never
  * declared. */

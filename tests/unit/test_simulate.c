@@ -35,8 +35,7 @@ static struct ks_circuit *parse(const char *text)
     return circuit;
 }
 
-/* --- probabilities
- * ----------------------------------------------------------------------------- */
+/* --- probabilities ------------------------------------------------------------------------ */
 
 static void compare_with_oracle(const struct ks_circuit *circuit, const char *what,
                                 uint64_t seed)
@@ -174,8 +173,7 @@ static void test_chosen(void **state)
     }
 }
 
-/* --- sampling
- * ---------------------------------------------------------------------------------- */
+/* --- sampling ----------------------------------------------------------------------------- */
 
 static void assert_same_counts(const struct ks_counts *a, const struct ks_counts *b)
 {
@@ -237,6 +235,39 @@ static void test_counts(void **state)
     }
 }
 
+/* More outcomes than the first allocation holds, in an order that has to be turned round; and
+ * outcomes of more than one word. */
+static void test_many_outcomes(void **state)
+{
+    struct ks_circuit *circuit = parse(
+        "OPENQASM 2.0; include \"qelib1.inc\"; qreg q[16]; creg a[40]; creg b[40];\n"
+        "h q[0]; h q[1]; h q[2]; h q[3]; h q[4]; h q[5]; h q[6]; h q[7]; h q[8]; h q[9];\n"
+        "h q[10]; h q[11]; h q[12];\n"
+        "measure q[0] -> b[39]; measure q[1] -> b[20]; measure q[2] -> b[1];\n"
+        "measure q[3] -> a[39]; measure q[4] -> a[38]; measure q[5] -> a[37];\n"
+        "measure q[6] -> a[6]; measure q[7] -> a[5]; measure q[8] -> a[4];\n"
+        "measure q[9] -> a[3]; measure q[10] -> a[2]; measure q[11] -> a[1];\n"
+        "measure q[12] -> a[0];");
+    struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
+    struct ks_counts *counts = NULL;
+    uint64_t sum = 0;
+
+    (void)state;
+    spec.shots = 200000;
+    OK(ks_simulate(circuit, &spec, &counts));
+    assert_int_equal(ks_counts_size(counts), 8192);
+    for (size_t i = 0; i < ks_counts_size(counts); i++) {
+        assert_int_equal(strlen(ks_counts_outcome(counts, i)), 80);
+        assert_true(i == 0 ||
+                    strcmp(ks_counts_outcome(counts, i - 1), ks_counts_outcome(counts, i)) < 0);
+        sum += ks_counts_count(counts, i);
+    }
+    assert_int_equal(sum, spec.shots);
+    assert_int_equal(ks_counts_outcome(counts, 8191)[0], '1');
+    ks_counts_free(counts);
+    ks_circuit_free(circuit);
+}
+
 static void test_seed_decides(void **state)
 {
     struct ks_circuit *circuit = parse(
@@ -284,8 +315,7 @@ static void test_replayed_branches(void **state)
     }
 }
 
-/* --- memory and limits
- * ------------------------------------------------------------------------- */
+/* --- memory and limits -------------------------------------------------------------------- */
 
 static void test_memory(void **state)
 {
@@ -419,8 +449,7 @@ static void test_roles(void **state)
     ks_circuit_free(circuit);
 }
 
-/* --- Philox
- * ------------------------------------------------------------------------------------ */
+/* --- Philox ------------------------------------------------------------------------------- */
 
 /* Random123's kat_vectors, philox4x32 10 rounds: counter, key, result. */
 static void test_philox(void **state)
@@ -449,12 +478,19 @@ static void test_philox(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_philox),          cmocka_unit_test(test_every_gate),
-        cmocka_unit_test(test_random_circuits), cmocka_unit_test(test_twelve_qubits),
-        cmocka_unit_test(test_middles),         cmocka_unit_test(test_chosen),
-        cmocka_unit_test(test_roles),           cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_seed_decides),    cmocka_unit_test(test_replayed_branches),
-        cmocka_unit_test(test_certain),         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_philox),
+        cmocka_unit_test(test_every_gate),
+        cmocka_unit_test(test_random_circuits),
+        cmocka_unit_test(test_twelve_qubits),
+        cmocka_unit_test(test_middles),
+        cmocka_unit_test(test_chosen),
+        cmocka_unit_test(test_roles),
+        cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_many_outcomes),
+        cmocka_unit_test(test_seed_decides),
+        cmocka_unit_test(test_replayed_branches),
+        cmocka_unit_test(test_certain),
+        cmocka_unit_test(test_memory),
         cmocka_unit_test(test_bad_specs),
     };
 

@@ -244,7 +244,7 @@ static void test_harden(void **state)
     assert_int_equal(status, 0);
 }
 
-/* --- the file layer --- */
+/* --- the file layer ----------------------------------------------------------------------- */
 
 static struct ks_fs *open_layer(void)
 {

@@ -327,7 +327,7 @@ static void test_uuid(void **state)
     }
 }
 
-/* --- doubles --- */
+/* --- doubles ------------------------------------------------------------------------------ */
 
 static double from_bits(uint64_t bits)
 {

@@ -1,0 +1,82 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* A simulation that runs out of memory at any allocation says so, writes no result and leaks
+ * nothing (the sanitizer build looks); or it does without, as for the copy of a state, and gets
+ * the same counts. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "fault/fault.h"
+#include "quantum/circuit.h"
+
+#define ALLOCATIONS_MAX 100000
+
+static struct ks_circuit *parse(void)
+{
+    const struct ks_bytes source =
+        ks_bytes_text("OPENQASM 2.0; include \"qelib1.inc\"; qreg q[8]; creg c[4]; creg d[8];\n"
+                      "h q; measure q[0] -> c[0]; measure q[1] -> c[1]; if (c == 3) x q[2];\n"
+                      "cx q[0],q[2]; reset q[2]; h q[2]; cu3(1,2,3) q[2],q[3]; cz q[4],q[5];\n"
+                      "h q; measure q[6] -> c[3]; h q[6]; measure q -> d;\n");
+    struct ks_circuit *circuit = NULL;
+
+    assert_int_equal(ks_circuit_parse(&source, "source", NULL, &circuit), KS_OK);
+    return circuit;
+}
+
+static void assert_same(const struct ks_counts *got, const struct ks_counts *want)
+{
+    assert_int_equal(ks_counts_size(got), ks_counts_size(want));
+    for (size_t i = 0; i < ks_counts_size(want); i++) {
+        assert_string_equal(ks_counts_outcome(got, i), ks_counts_outcome(want, i));
+        assert_int_equal(ks_counts_count(got, i), ks_counts_count(want, i));
+    }
+}
+
+static void test_simulate(void **state)
+{
+    struct ks_circuit *circuit = parse();
+    struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
+    struct ks_counts *want = NULL;
+    uint64_t n = 0;
+    uint64_t refused = 0;
+
+    (void)state;
+    spec.shots = 3000; /* more outcomes than the first table holds */
+    assert_int_equal(ks_simulate(circuit, &spec, &want), KS_OK);
+    do {
+        struct ks_counts *counts = NULL;
+        enum ks_err err = KS_OK;
+
+        ks_fault_fail_alloc_at(++n);
+        err = ks_simulate(circuit, &spec, &counts);
+        if (!ks_fault_fired()) {
+            ks_counts_free(counts);
+            break;
+        }
+        if (err == KS_OK) {
+            assert_same(counts, want);
+            ks_counts_free(counts);
+        } else {
+            assert_int_equal(err, KS_ERR_NOMEM);
+            assert_null(counts);
+            refused++;
+        }
+    } while (n < ALLOCATIONS_MAX);
+    ks_fault_fail_alloc_at(0);
+    assert_true(n < ALLOCATIONS_MAX && refused > 20 && refused < n);
+    ks_counts_free(want);
+    ks_circuit_free(circuit);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_simulate)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
