@@ -133,15 +133,15 @@ static int take_fd(struct msghdr *message)
     return fd;
 }
 
-enum ks_err ks_channel_fill(struct ks_channel *channel, int *out_fd)
+/* Reads at most SIZE bytes. */
+static enum ks_err fill(struct ks_channel *channel, size_t size, int *out_fd)
 {
     enum ks_err err = KS_OK;
     union {
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(int))];
     } control;
-    struct iovec vec = {.iov_base = ks_buf_reserve(&channel->in, READ_CHUNK),
-                        .iov_len = READ_CHUNK};
+    struct iovec vec = {.iov_base = ks_buf_reserve(&channel->in, size), .iov_len = size};
     struct msghdr message = {.msg_iov = &vec, .msg_iovlen = 1};
     ssize_t count = 0;
 
@@ -167,14 +167,38 @@ out:
     return err;
 }
 
+enum ks_err ks_channel_fill(struct ks_channel *channel, int *out_fd)
+{
+    return fill(channel, READ_CHUNK, out_fd);
+}
+
+/* Bytes that the first frame in the buffer still lacks, as far as it is known. */
+static enum ks_err missing(const struct ks_channel *channel, size_t *out_count)
+{
+    enum ks_err err = KS_OK;
+    struct ks_reader reader = ks_reader_of(ks_buf_view(&channel->in), channel->peer);
+    uint32_t len = 0;
+
+    if (channel->in.len < KS_FRAME_HEADER_LEN) {
+        *out_count = KS_FRAME_HEADER_LEN - channel->in.len;
+        return KS_OK;
+    }
+    KS_TRY(ks_read_u32(&reader, &len));
+    *out_count = 4 + (size_t)len - channel->in.len;
+out:
+    return err;
+}
+
 enum ks_err ks_channel_receive(struct ks_channel *channel, struct ks_frame *out_frame)
 {
     enum ks_err err = KS_OK;
     bool found = false;
+    size_t count = 0;
 
     KS_TRY(ks_channel_next(channel, out_frame, &found));
     while (!found) {
-        KS_TRY(ks_channel_fill(channel, NULL));
+        KS_TRY(missing(channel, &count));
+        KS_TRY(fill(channel, count, NULL));
         KS_TRY(ks_channel_next(channel, out_frame, &found));
     }
 out:
