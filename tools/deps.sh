@@ -38,7 +38,7 @@ command -v dpkg-query >/dev/null || die "this script knows Debian and its deriva
 
 # What the build needs, what the programs need, what the tests need.
 packages="build-essential meson ninja-build pkg-config dpkg-dev git python3 ca-certificates
-libevent-dev libtss2-dev libseccomp-dev libcurl4-openssl-dev libcyaml-dev libsqlite3-dev
+libevent-dev libtss2-dev libseccomp-dev libcurl4-openssl-dev libcyaml-dev libyaml-dev libsqlite3-dev
 swtpm swtpm-tools
 libcmocka-dev bats jq tpm2-tools codespell shellcheck mandoc xxd"
 # Checks that have one pinned version or one host architecture, and skip loudly without it.

@@ -256,19 +256,6 @@ uint64_t ks_monitor_deadline_us(const struct ks_monitor *monitor)
 
 /* --- the core ----------------------------------------------------------------------------- */
 
-static void put_parameters(const struct ks_job *job, struct ks_buf *out)
-{
-    struct ks_json_writer writer = ks_json_writer_of(out);
-
-    ks_json_put_object(&writer);
-    if (job->template.len > 0) {
-        ks_json_member_u64(&writer, "depth", job->depth);
-        ks_json_member_u64(&writer, "qubits", job->qubits);
-        ks_json_member_u64(&writer, "seed", job->template_seed);
-    }
-    ks_json_put_end(&writer);
-}
-
 static enum ks_err digest_program(const struct ks_job *job, uint8_t out_digest[32])
 {
     enum ks_err err = KS_OK;
@@ -321,12 +308,12 @@ static enum ks_err make_core(struct ks_monitor *monitor, struct ks_monitor_job *
     KS_TRY(ks_fail_prefix(ks_json_parse_canonical(result->counts, &limits, &doc), "worker"));
     ks_buf_put(&job->result, result->counts);
     ks_buf_put(&job->kernels, result->kernels);
-    put_parameters(asked, &job->parameters);
+    ks_job_parameters_write(asked, &job->parameters);
     KS_TRY(ks_buf_check(&job->result));
     KS_TRY(ks_buf_check(&job->kernels));
     KS_TRY(ks_buf_check(&job->parameters));
     *core = (struct ks_core){
-        .name = asked->template.len > 0 ? asked->template : KS_LITERAL("openqasm2"),
+        .name = ks_job_name(asked),
         .parameters = ks_buf_view(&job->parameters),
         .qubits = result->qubits,
         .clbits = result->clbits,
