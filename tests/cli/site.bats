@@ -220,6 +220,7 @@ sealed: record "*", kept in bell.bundle" ]]
     cp -r "$SITE/state" "$SITE/copy"
     site_start
     ks -q run --device="$SITE/device" --template=bell --seed=1 -o a.bundle
+    says 0 "" ""
     device ledger check
     same status "$status" 0
     kept=$(cat "$SITE/device/state/ledger-head")
