@@ -15,8 +15,10 @@ import sys
 PASSED = {'OK', 'EXPECTEDFAIL'}
 OUTPUT_LINES_MAX = 120
 CASES = [
-    re.compile(r'^\[  SKIPPED \] (?:test_)?(?P<case>\w+)$', re.M),             # cmocka
-    re.compile(r'^ok \d+ (?P<case>.*?) # skip ?(?P<reason>.*)$', re.M | re.I), # bats and TAP
+    # cmocka: what the test printed last is its reason
+    re.compile(r'^(?:(?!\[)(?:SKIPPED: )?(?P<reason>.+)\n)?\[  SKIPPED \] (?:test_)?(?P<case>\w+)$', re.M),
+    # bats and TAP
+    re.compile(r'^ok \d+ (?P<case>.*?) # skip ?(?P<reason>.*)$', re.M | re.I),
 ]
 
 
@@ -33,11 +35,12 @@ def skipped_cases(test):
     found = {}
     for pattern in CASES:
         for match in pattern.finditer(output_of(test)):
-            found[match.group('case')] = match.groupdict().get('reason') or 'see the test'
+            found.setdefault(match.group('case'), match.group('reason') or 'no reason given')
     return found
 
 
 def main(path):
+    """Prints what failed and what was skipped, and the sums."""
     counts = {'passed': 0, 'failed': 0, 'skipped': 0}
     with open(path, encoding='utf-8') as file:
         tests = [json.loads(line) for line in file if line.strip()]

@@ -10,7 +10,9 @@
 #include "attest/quote.h"
 #include "base/json.h"
 
-#define KS_LAUNCH_PCR     14    /* not resettable without a reset of the TPM */
+#define KS_LAUNCH_PCR     14                /* not resettable without a reset of the TPM */
+#define KS_LAUNCH_ENCLAVE "ketseal-enclave" /* events that every launch has */
+#define KS_LAUNCH_WORKER  "ketseal-worker"
 #define KS_EVENTS_MAX     64    /* events in one log */
 #define KS_EVENT_NAME_MAX 64    /* characters, [A-Za-z0-9._+-] */
 #define KS_EVENT_LOG_MAX  16384 /* bytes of JSON */

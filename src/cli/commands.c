@@ -57,7 +57,9 @@
     {"out", KS_FLAG_TEXT, "FILE", "where the bundle goes (-o FILE)", "-", false},              \
     {                                                                                          \
         "policy", KS_FLAG_TEXT, "FILE",                                                        \
-            "verify the bundle against this policy before it is written", NULL, false          \
+            "verify against this policy before anything is kept; default: what the device "    \
+            "pins",                                                                            \
+            NULL, false                                                                        \
     }
 
 #define IDEMPOTENCY_FLAG                                                                       \
@@ -212,8 +214,7 @@ const struct ks_command ks_commands[] = {
     {"ca", "show", "FILE", 1, 1, "Prints a certificate or a revocation list.", NULL,
      ks_command_ca_show},
     {"ca", "revoke", "[SERIAL…]", 0, KS_CLI_OPERANDS_MAX,
-     "Revokes certificates and issues the revocation list anew; without a serial number it "
-     "only renews the list.",
+     "Revokes certificates and issues the list anew; without a serial only that.",
      ca_revoke_flags, ks_command_ca_revoke},
     {"device", "attest", "", 0, 0,
      "Has the site's TPM quote a fresh nonce and checks the quote.", device_attest_flags,

@@ -437,31 +437,83 @@ static enum ks_err write_job(const struct ks_job_spec *spec, struct ks_buf *out)
     return ks_fail_prefix(ks_buf_check(out), "the job");
 }
 
+/* What is sent under a one-time key. */
+struct signed_request {
+    const char *target;
+    struct ks_bytes job; /* a submission; empty: a bare "{}" */
+    const char *idempotency;
+};
+
+static enum ks_err send_once(struct ks_client *client, const struct signed_request *request,
+                             const struct ks_keyring_key *key, struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf body;
+
+    ks_buf_init(&body, KS_JOB_BYTES_MAX);
+    if (request->job.len > 0) {
+        KS_TRY(make_body(client, request->job, key, &body));
+    } else {
+        ks_buf_put_text(&body, "{}");
+        KS_TRY(ks_buf_check(&body));
+    }
+    KS_TRY(post_signed(client, request->target, ks_buf_view(&body), key, request->idempotency,
+                       out));
+out:
+    ks_buf_done(&body);
+    return err;
+}
+
+/* With one key, over as many connections as it takes: one that was made anew has not carried
+ * the key, so that is still good. */
+static enum ks_err send_with_key(struct ks_client *client, const struct signed_request *request,
+                                 struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+    struct ks_keyring_key key = {0};
+
+    KS_TRY(connect_channel(client));
+    KS_TRY(take_key(client, request->job.len > 0, &key));
+    for (unsigned attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+        err = send_once(client, request, &key, out);
+        if (!client->moved) {
+            break;
+        }
+    }
+out:
+    ks_wipe(&key, sizeof key);
+    return err;
+}
+
+/* A site that was started again counts the keys it had reserved as spent, and one that was set
+ * up again knows none of ours: a refusal is worth one attempt with a fresh batch. Nothing ran:
+ * keys are checked before anything else happens. */
+static enum ks_err send_signed(struct ks_client *client, const struct signed_request *request,
+                               struct ks_buf *out)
+{
+    enum ks_err err = send_with_key(client, request, out);
+
+    if (err == KS_ERR_DENIED) {
+        KS_TRY(ks_keyring_drop(client->keyring));
+        KS_TRY(send_with_key(client, request, out));
+    }
+out:
+    return err;
+}
+
 static enum ks_err submit(struct ks_client *client, const struct ks_job_spec *spec,
                           const char *target, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
     struct ks_buf job;
-    struct ks_buf body;
-    struct ks_keyring_key key = {0};
+    struct signed_request request = {.target = target, .idempotency = spec->idempotency};
 
     ks_buf_init(&job, KS_JOB_BYTES_MAX);
-    ks_buf_init(&body, KS_JOB_BYTES_MAX);
     KS_TRY(write_job(spec, &job));
-    KS_TRY(connect_channel(client));
-    KS_TRY(take_key(client, true, &key));
-    for (unsigned attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-        ks_buf_clear(&body);
-        KS_TRY(make_body(client, ks_buf_view(&job), &key, &body));
-        err = post_signed(client, target, ks_buf_view(&body), &key, spec->idempotency, out);
-        if (!client->moved) {
-            break; /* otherwise the site has not seen the key: it is still good */
-        }
-    }
+    request.job = ks_buf_view(&job);
+    KS_TRY(send_signed(client, &request, out));
 out:
-    ks_wipe(&key, sizeof key);
     ks_buf_done(&job);
-    ks_buf_done(&body);
     return err;
 }
 
@@ -481,22 +533,14 @@ enum ks_err ks_client_cancel(struct ks_client *client, const char *id)
 {
     enum ks_err err = KS_OK;
     char target[128];
-    struct ks_keyring_key key = {0};
+    const struct signed_request request = {.target = target};
     struct ks_buf answer;
 
     ks_buf_init(&answer, 65536);
     KS_CHECK(ks_text_is_uuid(ks_bytes_text(id)), KS_ERR_USAGE, "'%s' is no job id", id);
     (void)snprintf(target, sizeof target, "/v1/jobs/%s/cancel", id);
-    KS_TRY(connect_channel(client));
-    KS_TRY(take_key(client, false, &key));
-    for (unsigned attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-        err = post_signed(client, target, KS_LITERAL("{}"), &key, NULL, &answer);
-        if (!client->moved) {
-            break;
-        }
-    }
+    KS_TRY(send_signed(client, &request, &answer));
 out:
-    ks_wipe(&key, sizeof key);
     ks_buf_done(&answer);
     return err;
 }

@@ -10,7 +10,8 @@
 
 #include "base/sys.h"
 
-#define READ_CHUNK 65536
+#define READ_CHUNK  65536
+#define CONTROL_FDS ((CMSG_SPACE(sizeof(int)) - CMSG_LEN(0)) / sizeof(int)) /* that fit */
 
 void ks_channel_init(struct ks_channel *channel, int fd, const char *peer)
 {
@@ -119,29 +120,36 @@ out:
     return err;
 }
 
-/* The one descriptor of a control message, or -1. */
+/* The one descriptor that came along, or -1. Where there are several (the kernel's padding
+ * leaves room for a second), nobody knows which was meant: all are closed. */
 static int take_fd(struct msghdr *message)
 {
-    int fd = -1;
+    int fds[CONTROL_FDS];
+    size_t count = 0;
 
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-            c->cmsg_len == CMSG_LEN(sizeof fd)) {
-            ks_copy(&fd, CMSG_DATA(c), sizeof fd);
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+            count = (c->cmsg_len - CMSG_LEN(0)) / sizeof fds[0];
+            KS_ASSERT(count <= CONTROL_FDS);
+            ks_copy(fds, CMSG_DATA(c), count * sizeof fds[0]);
         }
     }
-    return fd;
+    for (size_t i = 0; count > 1 && i < count; i++) {
+        ks_fd_close(&fds[i]);
+    }
+    return count == 1 ? fds[0] : -1;
 }
 
-enum ks_err ks_channel_fill(struct ks_channel *channel, int *out_fd)
+/* As ks_channel_fill, at most COUNT_MAX bytes. */
+static enum ks_err fill(struct ks_channel *channel, size_t count_max, int *out_fd)
 {
     enum ks_err err = KS_OK;
     union {
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(int))];
     } control;
-    struct iovec vec = {.iov_base = ks_buf_reserve(&channel->in, READ_CHUNK),
-                        .iov_len = READ_CHUNK};
+    struct iovec vec = {.iov_base = ks_buf_reserve(&channel->in, count_max),
+                        .iov_len = count_max};
     struct msghdr message = {.msg_iov = &vec, .msg_iovlen = 1};
     ssize_t count = 0;
 
@@ -167,6 +175,25 @@ out:
     return err;
 }
 
+enum ks_err ks_channel_fill(struct ks_channel *channel, int *out_fd)
+{
+    return fill(channel, READ_CHUNK, out_fd);
+}
+
+/* Bytes that the frame which IN begins with still lacks, as far as is known and no more than
+ * one read takes; at least 1, since
+ * ks_channel_next has found no whole one. */
+static size_t missing(const struct ks_channel *channel)
+{
+    struct ks_reader reader = ks_reader_of(ks_buf_view(&channel->in), channel->peer);
+    uint32_t len = 0;
+
+    if (channel->in.len < KS_FRAME_HEADER_LEN || ks_read_u32(&reader, &len) != KS_OK) {
+        return KS_FRAME_HEADER_LEN - channel->in.len;
+    }
+    return len - reader.rest.len < READ_CHUNK ? len - reader.rest.len : READ_CHUNK;
+}
+
 enum ks_err ks_channel_receive(struct ks_channel *channel, struct ks_frame *out_frame)
 {
     enum ks_err err = KS_OK;
@@ -174,7 +201,9 @@ enum ks_err ks_channel_receive(struct ks_channel *channel, struct ks_frame *out_
 
     KS_TRY(ks_channel_next(channel, out_frame, &found));
     while (!found) {
-        KS_TRY(ks_channel_fill(channel, NULL));
+        /* Nothing behind the frame: the kernel joins it with the next one in one read, and
+         * would throw away a descriptor that comes with that. */
+        KS_TRY(fill(channel, missing(channel), NULL));
         KS_TRY(ks_channel_next(channel, out_frame, &found));
     }
 out:

@@ -75,7 +75,8 @@ KS_MUST_CHECK enum ks_err ks_channel_next(struct ks_channel *channel,
 /* Reads what is there (at most one read(2)); KS_ERR_NOT_FOUND when the peer has closed. When
  * OUT_FD is not NULL a descriptor that came along is stored there, else -1. */
 KS_MUST_CHECK enum ks_err ks_channel_fill(struct ks_channel *channel, int *out_fd);
-/* Blocks until one whole frame is there. */
+/* Blocks until one whole frame is there, and reads nothing behind it. A descriptor that comes
+ * with it is lost. */
 KS_MUST_CHECK enum ks_err ks_channel_receive(struct ks_channel *channel,
                                              struct ks_frame *out_frame);
 /* Sends one small frame with descriptor FD attached (SCM_RIGHTS), past the buffer, which must

@@ -88,10 +88,15 @@ enum ks_err ks_monitor_run(struct ks_monitor *monitor, uint32_t id, struct ks_by
     job = ks_monitor_job_find(monitor, job_id);
     KS_CHECK(job != NULL && job->state == KS_MJOB_ADMITTED, KS_ERR_CONFLICT,
              "no such job is admitted");
+    /* What a core can hold, and what a verifier accepts: the intent came after that head. */
+    KS_CHECK(intent_index >= job->before.size && intent_index <= KS_MERKLE_SIZE_MAX,
+             KS_ERR_DENIED,
+             "the intent's place %llu is not behind the %llu entries signed before",
+             (unsigned long long)intent_index, (unsigned long long)job->before.size);
     job->request = id;
     job->intent_index = intent_index;
     job->state = KS_MJOB_QUEUED;
-    job->timing_us[0] = ks_clock_monotonic_us();
+    job->queued_us = ks_clock_monotonic_us();
 out:
     return err;
 }
@@ -157,8 +162,11 @@ enum ks_err ks_monitor_worker_add(struct ks_monitor *monitor, int fd, uint32_t p
     return ks_fail(KS_ERR_INTERNAL, "more workers than the launcher may start");
 }
 
-static void worker_done(struct ks_monitor_worker *worker)
+/* One worker, one job: it is ended, whether it wants to end or not, since one that only closed
+ * its socket would keep its place for ever. */
+static void worker_end(struct ks_monitor *monitor, struct ks_monitor_worker *worker)
 {
+    kill_worker(monitor, worker);
     ks_channel_done(&worker->channel);
     worker->job = NULL;
 }
@@ -186,7 +194,7 @@ static enum ks_err send_job(struct ks_monitor *monitor, struct ks_monitor_worker
     worker->job = job;
     job->state = KS_MJOB_RUNNING;
     job->started_us = ks_clock_us();
-    job->timing_us[0] = ks_clock_monotonic_us() - job->timing_us[0];
+    job->timing_us[0] = ks_clock_monotonic_us() - job->queued_us;
     job->deadline_us =
         ks_clock_monotonic_us() + monitor->job_seconds_max * 1000000 + DEADLINE_MARGIN_US;
     KS_TRY(ks_channel_flush(&worker->channel));
@@ -229,7 +237,7 @@ enum ks_err ks_monitor_dispatch(struct ks_monitor *monitor)
             err = send_job(monitor, worker, job);
             if (err == KS_ERR_IO) {
                 job->state = KS_MJOB_QUEUED;
-                worker_done(worker);
+                worker_end(monitor, worker);
                 continue;
             }
             KS_TRY(err);
@@ -255,19 +263,6 @@ uint64_t ks_monitor_deadline_us(const struct ks_monitor *monitor)
 }
 
 /* --- the core ----------------------------------------------------------------------------- */
-
-static void put_parameters(const struct ks_job *job, struct ks_buf *out)
-{
-    struct ks_json_writer writer = ks_json_writer_of(out);
-
-    ks_json_put_object(&writer);
-    if (job->template.len > 0) {
-        ks_json_member_u64(&writer, "depth", job->depth);
-        ks_json_member_u64(&writer, "qubits", job->qubits);
-        ks_json_member_u64(&writer, "seed", job->template_seed);
-    }
-    ks_json_put_end(&writer);
-}
 
 static enum ks_err digest_program(const struct ks_job *job, uint8_t out_digest[32])
 {
@@ -310,23 +305,23 @@ static void fill_request(const struct ks_monitor *monitor, struct ks_monitor_job
 static enum ks_err make_core(struct ks_monitor *monitor, struct ks_monitor_job *job,
                              const struct ks_work_result *result)
 {
-    static const struct ks_json_limits limits = {.len_max = KS_RESULT_BYTES_MAX,
-                                                 .nodes_max = 1024 * 1024};
     enum ks_err err = KS_OK;
-    struct ks_json_doc *doc = NULL;
     struct ks_core *core = &job->core;
     const struct ks_job *asked = &job->body.job;
     uint8_t hash[32];
 
-    KS_TRY(ks_fail_prefix(ks_json_parse_canonical(result->counts, &limits, &doc), "worker"));
+    KS_TRY(ks_fail_prefix(ks_result_check(result->counts, result->clbits, asked->shots),
+                          "worker"));
+    KS_CHECK(ks_text_is_name(result->kernels, KS_WORK_NAME_MAX), KS_ERR_FORMAT,
+             "worker: the name of its kernels is none");
     ks_buf_put(&job->result, result->counts);
     ks_buf_put(&job->kernels, result->kernels);
-    put_parameters(asked, &job->parameters);
+    ks_job_parameters_write(asked, &job->parameters);
     KS_TRY(ks_buf_check(&job->result));
     KS_TRY(ks_buf_check(&job->kernels));
     KS_TRY(ks_buf_check(&job->parameters));
     *core = (struct ks_core){
-        .name = asked->template.len > 0 ? asked->template : KS_LITERAL("openqasm2"),
+        .name = ks_job_name(asked),
         .parameters = ks_buf_view(&job->parameters),
         .qubits = result->qubits,
         .clbits = result->clbits,
@@ -353,7 +348,6 @@ static enum ks_err make_core(struct ks_monitor *monitor, struct ks_monitor_job *
     job->timing_us[2] = result->simulate_us;
     job->state = KS_MJOB_FINISHED;
 out:
-    ks_json_doc_free(doc);
     return err;
 }
 
@@ -390,7 +384,7 @@ enum ks_err ks_monitor_worker_readable(struct ks_monitor *monitor, size_t slot)
         err = death_of(job);
     }
     if (job == NULL) {
-        worker_done(worker); /* it died, or spoke before it was asked */
+        worker_end(monitor, worker); /* it died, or spoke before it was asked */
         return KS_OK;
     }
     KS_TRY(err);
@@ -403,7 +397,7 @@ out:
     if (err != KS_OK) {
         end_job(monitor, job, err);
     }
-    worker_done(worker);
+    worker_end(monitor, worker);
     return KS_OK; /* the job's failure is answered; it is not ours */
 }
 

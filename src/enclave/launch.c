@@ -172,10 +172,10 @@ static enum ks_err measure(struct launcher *launcher)
 
     ks_event_log_init(&launcher->log, KS_LAUNCH_PCR, NULL);
     KS_TRY(ks_measure_program(spec->enclave_program, &launcher->enclave_program, digest));
-    KS_TRY(ks_event_log_add(&launcher->log, "ketseal-enclave", digest));
+    KS_TRY(ks_event_log_add(&launcher->log, KS_LAUNCH_ENCLAVE, digest));
     KS_TRY(ks_measure_program(spec->worker_program, &launcher->worker_program,
                               launcher->worker_digest));
-    KS_TRY(ks_event_log_add(&launcher->log, "ketseal-worker", launcher->worker_digest));
+    KS_TRY(ks_event_log_add(&launcher->log, KS_LAUNCH_WORKER, launcher->worker_digest));
     KS_TRY(ks_measure_libraries(launcher->enclave_program, &launcher->log));
     copy = fcntl(launcher->tpm, F_DUPFD_CLOEXEC, 3);
     KS_CHECK(copy >= 0, KS_ERR_IO, "TPM descriptor: %s", strerror(errno));

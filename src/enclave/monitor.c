@@ -86,7 +86,7 @@ static enum ks_err read_config(struct ks_monitor *monitor)
     struct ks_frame frame = {0};
     struct ks_enclave_config config = {0};
 
-    /* No descriptor comes before the configuration has been read: workers are sent after it. */
+    /* The workers' frames, each with its descriptor, may be behind it already. */
     KS_TRY(ks_channel_receive(&monitor->launcher, &frame));
     KS_CHECK(frame.type == KS_FRAME_CONFIG, KS_ERR_FORMAT, "launcher: frame of type %u",
              frame.type);

@@ -47,6 +47,7 @@ struct ks_monitor_job {
     uint8_t submission_hash[32];
     struct ks_head before; /* last signed head when the job was admitted */
     uint64_t intent_index;
+    uint64_t queued_us; /* monotonic */
     uint64_t started_us;
     uint64_t deadline_us; /* monotonic */
     bool cancelled;

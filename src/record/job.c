@@ -105,6 +105,24 @@ void ks_job_program_write(const struct ks_job *job, struct ks_buf *out)
     put_program(job, &writer);
 }
 
+struct ks_bytes ks_job_name(const struct ks_job *job)
+{
+    return job->template.len > 0 ? job->template : KS_LITERAL("openqasm2");
+}
+
+void ks_job_parameters_write(const struct ks_job *job, struct ks_buf *out)
+{
+    struct ks_json_writer writer = ks_json_writer_of(out);
+
+    ks_json_put_object(&writer);
+    if (job->template.len > 0) {
+        ks_json_member_u64(&writer, "depth", job->depth);
+        ks_json_member_u64(&writer, "qubits", job->qubits);
+        ks_json_member_u64(&writer, "seed", job->template_seed);
+    }
+    ks_json_put_end(&writer);
+}
+
 void ks_job_write(const struct ks_job *job, struct ks_buf *out)
 {
     struct ks_json_writer writer = ks_json_writer_of(out);

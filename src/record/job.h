@@ -41,6 +41,10 @@ KS_MUST_CHECK enum ks_err ks_job_parse(const struct ks_json *value, struct ks_jo
 void ks_job_write(const struct ks_job *job, struct ks_buf *out);
 /* The program member alone: its SHA-256 is the core's source_digest. */
 void ks_job_program_write(const struct ks_job *job, struct ks_buf *out);
+/* What a record says of the program: "openqasm2" or the template's name (borrowed), and the
+ * parameters, a JSON object that is empty for a source. */
+struct ks_bytes ks_job_name(const struct ks_job *job);
+void ks_job_parameters_write(const struct ks_job *job, struct ks_buf *out);
 
 /* --- submission --------------------------------------------------------------------------- */
 struct ks_submission {

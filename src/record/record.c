@@ -306,6 +306,40 @@ out:
     return ks_fail_prefix(err, "core");
 }
 
+enum ks_err ks_result_check(struct ks_bytes result, uint32_t clbits, uint64_t shots)
+{
+    static const struct ks_json_limits limits = {.len_max = KS_RESULT_BYTES_MAX,
+                                                 .nodes_max = 1024 * 1024};
+    enum ks_err err = KS_OK;
+    struct ks_json_doc *doc = NULL;
+    const struct ks_json *root = NULL;
+    uint64_t total = 0;
+
+    KS_TRY(ks_json_parse_canonical(result, &limits, &doc));
+    root = ks_json_root(doc);
+    KS_CHECK(ks_json_type(root) == KS_JSON_OBJECT, KS_ERR_FORMAT, "the result is no object");
+    for (size_t i = 0; i < ks_json_count(root); i++) {
+        struct ks_bytes outcome = ks_json_key_at(root, i);
+        uint64_t count = 0;
+
+        KS_CHECK(outcome.len == clbits, KS_ERR_VERIFY, "an outcome has %zu bits, not %u",
+                 outcome.len, clbits);
+        for (size_t bit = 0; bit < outcome.len; bit++) {
+            KS_CHECK(outcome.data[bit] == '0' || outcome.data[bit] == '1', KS_ERR_VERIFY,
+                     "an outcome is no bit string");
+        }
+        KS_TRY(ks_json_u64(ks_json_at(root, i), KS_JSON_INTEGER_MAX, &count));
+        KS_CHECK(count >= 1 && count <= shots - total, KS_ERR_VERIFY,
+                 "the counts are over %llu shots, or one is 0", (unsigned long long)shots);
+        total += count;
+    }
+    KS_CHECK(total == shots, KS_ERR_VERIFY, "the counts add up to %llu of %llu shots",
+             (unsigned long long)total, (unsigned long long)shots);
+out:
+    ks_json_doc_free(doc);
+    return err;
+}
+
 /* --- evidence and signatures -------------------------------------------------------------- */
 
 void ks_evidence_write(const struct ks_evidence *evidence, struct ks_buf *out)

@@ -68,6 +68,12 @@ void ks_core_write(const struct ks_core *core, struct ks_buf *out);
 KS_MUST_CHECK enum ks_err ks_core_parse(const struct ks_json *value, struct ks_buf *parameters,
                                         struct ks_buf *result, struct ks_core *out_core);
 
+/* RESULT, a result_summary, is a canonical JSON object whose members are bit strings of CLBITS
+ * characters with counts of at least 1 that add up to SHOTS. KS_ERR_FORMAT, KS_ERR_LIMIT;
+ * KS_ERR_VERIFY says what does not fit. */
+KS_MUST_CHECK enum ks_err ks_result_check(struct ks_bytes result, uint32_t clbits,
+                                          uint64_t shots);
+
 /* One TPM quote for a batch of records: the leaf of record I is the Merkle leaf hash of its H,
  * the qualifying data is ks_quote_extra_data of size and root (attest/quote.h). */
 struct ks_quote_evidence {

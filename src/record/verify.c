@@ -66,7 +66,8 @@ static const struct check_info infos[KS_VERDICT_CHECKS] = {
          "when exactly within the batch the record was made"},
     [KS_VERDICT_QUOTE_PCR] =
         {"quote.pcr",
-         "the quoted PCR, the launch event log replayed, and the policy's reference",
+         "the quoted PCR, the launch event log replayed, the policy's reference, the core's "
+         "build",
          "another enclave, worker or library than the ones the policy names",
          "which process asked the TPM: it shows what was launched since boot"},
     [KS_VERDICT_PLATFORM_TPM] = {"platform.tpm", "the kind of TPM, as core and pinned site say",
@@ -212,6 +213,24 @@ static bool source_is(const struct ks_bundle *bundle)
     return same;
 }
 
+/* Name and parameters of the workload are the job's. */
+static enum ks_err check_workload(const struct ks_core *core, const struct ks_job *job)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf parameters;
+
+    ks_buf_init(&parameters, KS_JOB_BYTES_MAX);
+    ks_job_parameters_write(job, &parameters);
+    KS_TRY(ks_buf_check(&parameters));
+    KS_CHECK(ks_bytes_equal(core->name, ks_job_name(job)), KS_ERR_VERIFY,
+             "the core names another workload than the job");
+    KS_CHECK(ks_bytes_equal(core->parameters, ks_buf_view(&parameters)), KS_ERR_VERIFY,
+             "the core has other parameters than the job");
+out:
+    ks_buf_done(&parameters);
+    return err;
+}
+
 static enum ks_err check_request_binding(struct context *context)
 {
     enum ks_err err = KS_OK;
@@ -233,6 +252,7 @@ static enum ks_err check_request_binding(struct context *context)
     KS_CHECK(job->shots == core->shots && job->seed == core->seed &&
                  job->single == core->single,
              KS_ERR_VERIFY, "shots, seed or precision differ from the job's");
+    KS_TRY(check_workload(core, job));
     KS_CHECK(ks_bytes_equal(submission->device, core->device), KS_ERR_VERIFY,
              "the submission is of another device");
     KS_CHECK(submission->counter == core->counter, KS_ERR_VERIFY,
@@ -253,36 +273,9 @@ out:
 
 static enum ks_err check_result(struct context *context)
 {
-    enum ks_err err = KS_OK;
-    static const struct ks_json_limits limits = {.len_max = KS_RESULT_BYTES_MAX,
-                                                 .nodes_max = 1024 * 1024};
     const struct ks_core *core = &context->bundle->core;
-    struct ks_json_doc *doc = NULL;
-    const struct ks_json *result = NULL;
-    uint64_t total = 0;
 
-    KS_TRY(ks_json_parse(core->result, &limits, &doc));
-    result = ks_json_root(doc);
-    for (size_t i = 0; i < ks_json_count(result); i++) {
-        struct ks_bytes outcome = ks_json_key_at(result, i);
-        uint64_t count = 0;
-
-        KS_CHECK(outcome.len == core->clbits, KS_ERR_VERIFY, "an outcome has %zu bits, not %u",
-                 outcome.len, core->clbits);
-        for (size_t bit = 0; bit < outcome.len; bit++) {
-            KS_CHECK(outcome.data[bit] == '0' || outcome.data[bit] == '1', KS_ERR_VERIFY,
-                     "an outcome is no bit string");
-        }
-        KS_TRY(ks_json_u64(ks_json_at(result, i), core->shots, &count));
-        KS_CHECK(count >= 1 && count <= core->shots - total, KS_ERR_VERIFY,
-                 "the counts are over %llu shots", (unsigned long long)core->shots);
-        total += count;
-    }
-    KS_CHECK(total == core->shots, KS_ERR_VERIFY, "the counts add up to %llu of %llu shots",
-             (unsigned long long)total, (unsigned long long)core->shots);
-out:
-    ks_json_doc_free(doc);
-    return err;
+    return ks_result_check(core->result, core->clbits, core->shots);
 }
 
 static enum ks_err check_quote_signature(struct context *context)
@@ -317,6 +310,18 @@ static enum ks_err check_quote_binding(struct context *context)
     KS_TRY(ks_quote_check_extra(&context->quote, KS_BYTES(extra)));
 out:
     return err;
+}
+
+/* The core's build is the worker that was launched. */
+static enum ks_err check_build(const struct ks_core *core, const struct ks_event_log *log)
+{
+    const uint8_t *worker = ks_event_log_find(log, KS_LAUNCH_WORKER);
+
+    if (worker == NULL ||
+        !ks_bytes_equal(ks_bytes_of(worker, sizeof core->build), KS_BYTES(core->build))) {
+        return ks_fail(KS_ERR_VERIFY, "the core's build is not the worker that was launched");
+    }
+    return KS_OK;
 }
 
 /* Names the first event that differs, for people. */
@@ -358,6 +363,7 @@ static enum ks_err check_quote_pcr(struct context *context)
     KS_TRY(ks_quote_check_pcrs(&context->quote, UINT32_C(1) << KS_LAUNCH_PCR,
                                (const uint8_t(*)[KS_PCR_DIGEST_LEN])values));
     KS_TRY(compare_launch(log, &context->policy->site.event_log));
+    KS_TRY(check_build(&context->bundle->core, log));
 out:
     ks_buf_done(&bytes);
     return err;

@@ -32,8 +32,9 @@ static enum ks_err parse_task(struct ks_circuit **out_circuit)
         for (unsigned i = 1; i < 300; i++) {
             ks_buf_put_format(&out,
                               "gate g%u(t1,t2) a,b { g%u(t1,t2*2) b,a; barrier a,b; }\n"
-                              "creg d%u[1]; qreg r%u[1]; if(d%u==1) g%u(1,%u) q[0],r;\n",
-                              i, i % 40 == 0 ? 0 : i - 1, i, i, i, i % 50, i);
+                              "creg d%u[1]; qreg r%u[1]; if(d%u==1) g%u(1,%u) q[0],%s;\n",
+                              i, i % 40 == 0 ? 0 : i - 1, i, i, i, i % 50, i,
+                              i % 100 == 2 ? "r" : "r[0]"); /* broadcast costs */
         }
         ks_buf_put_text(&out, "barrier q");
         for (unsigned i = 1; i < 40; i++) {

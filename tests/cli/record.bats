@@ -1,0 +1,131 @@
+#!/usr/bin/env bats
+# SPDX-FileCopyrightText: The ketseal authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# verify, replay, record show and hash on the committed bundles: they are accepted for ever.
+
+load helper
+
+bundles=$KS_SOURCE_ROOT/tests/vectors/bundle/1
+
+forge() { # a count more, in a well-formed bundle
+    sed 's/"shots":2000/"shots":2001/' "$bundles/bell.bundle" >forged.bundle
+}
+
+@test "verify: accepted, with and without JSON, by both programs" {
+    for bundle in "$bundles"/*.bundle; do
+        ks verify --policy="$bundles/lab.policy" "$bundle"
+        same status "$status" 0
+        same "standard error" "$stderr" ""
+        [[ $output == "verified: record "* ]]
+        first=$output
+        run --separate-stderr "$KETSEAL_VERIFY" "$bundles/lab.policy" "$bundle"
+        says 0 "$first" ""
+        ks --json verify --policy="$bundles/lab.policy" "$bundle"
+        is_json ketseal.verify/1
+        same verified "$(jq .verified <<<"$output")" true
+        first=$output
+        run --separate-stderr "$KETSEAL_VERIFY" --json "$bundles/lab.policy" - <"$bundle"
+        says 0 "$first" ""
+    done
+}
+
+@test "verify --explain: each check with what it covers, stops, and does not prove" {
+    ks verify --explain --policy="$bundles/lab.policy" "$bundles/bell.bundle"
+    same status "$status" 0
+    checks=$(grep -cE '^(pass|fail|not-run) ' <<<"$output")
+    for word in covers stops 'not proved'; do
+        same "$word" "$(grep -cE "^ +$word " <<<"$output")" "$checks"
+    done
+    same failed "$(grep -c '^fail' <<<"$output" || true)" 0
+}
+
+@test "verify: a forged bundle is refused with its reason" {
+    forge
+    ks verify --policy="$bundles/lab.policy" forged.bundle
+    same status "$status" 1
+    same "standard output" "$output" ""
+    same "lines of error" "$(wc -l <<<"$stderr")" 1
+    ks --json verify --policy="$bundles/lab.policy" forged.bundle
+    same status "$status" 1
+    same "standard error" "$stderr" ""
+    is_json ketseal.verify/1
+    same verified "$(jq .verified <<<"$output")" false
+    [ "$(jq -r '.checks[.failed].state' <<<"$output")" = fail ]
+}
+
+@test "verify: no bundle, no policy" {
+    echo '{}' >empty
+    ks verify --policy="$bundles/lab.policy" empty
+    same status "$status" 1
+    ks verify --policy=empty "$bundles/bell.bundle"
+    same status "$status" 3
+    [[ $stderr == "ketseal: empty: policy: "* ]]
+    ks verify --policy=missing "$bundles/bell.bundle"
+    fails 6 "open 'missing': No such file or directory"
+    ks verify --policy="$bundles/lab.policy" missing
+    fails 6 "open 'missing': No such file or directory"
+}
+
+@test "record hash: SHA-256 of the canonical core" {
+    for bundle in "$bundles"/*.bundle; do
+        want=$(jq -cSj .record.core "$bundle" | sha256sum | cut -d' ' -f1)
+        ks record hash "$bundle"
+        says 0 "$want" ""
+        ks --json record hash - <"$bundle"
+        is_json ketseal.record-hash/1
+        same hash "$(jq -r .record_hash <<<"$output")" "$want"
+    done
+}
+
+@test "record show: the core as it was hashed, and for people" {
+    ks --json record show "$bundles/bell.bundle"
+    same status "$status" 0
+    is_json ketseal.record-show/1
+    same core "$(jq -cS .core <<<"$output")" "$(jq -cS .record.core "$bundles/bell.bundle")"
+    ks record show "$bundles/bell.bundle"
+    same status "$status" 0
+    same "the last line" "${lines[-1]}" "(read, not verified: ketseal verify)"
+    while read -r outcome count; do
+        [[ $output == *"
+$outcome $count
+"* ]]
+    done < <(jq -r '.record.core.execution.result_summary | to_entries[] | "\(.key) \(.value)"' \
+        "$bundles/bell.bundle")
+}
+
+@test "record: what is no bundle" {
+    head -c 1000 "$bundles/bell.bundle" >cut
+    for verb in show hash; do
+        ks record "$verb" cut
+        same status "$status" 3
+        [[ $stderr == "ketseal: cut: "* ]]
+    done
+}
+
+@test "replay: bit for bit, whatever the kernels and threads" {
+    for bundle in bell clifford qft16; do
+        for arguments in --kernels=scalar --threads=2; do
+            ks -q replay "$arguments" "$bundles/$bundle.bundle"
+            same status "$status" 0
+            [[ $output == "replayed: "*" bit for bit the same "* ]]
+        done
+    done
+    ks --json replay --kernels=scalar "$bundles/bell.bundle"
+    is_json ketseal.replay/1
+    same replayed "$(jq -c '[.kernels, .replayed]' <<<"$output")" '["scalar",true]'
+}
+
+@test "policy make: from the site of a policy, and it verifies what that one did" {
+    jq -c .site "$bundles/lab.policy" >site.json
+    jq -r .root "$bundles/lab.policy" | sed '/^$/d' >root.pem
+    ks policy make --root=root.pem --site=site.json --out=my.policy
+    fails 5 "site.json: this site's TPM is simulated; --insecure-simulated-tpm accepts that"
+    [ ! -e my.policy ]
+    ks policy make --root=root.pem --site=site.json --insecure-simulated-tpm --out=my.policy
+    says 0 "" ""
+    ks verify --policy=my.policy "$bundles/bell.bundle"
+    same status "$status" 0
+    ks policy make --root=root.pem --site=site.json --insecure-simulated-tpm --out=site.json
+    fails 2 "'site.json' is the input: refusing to write over it"
+}
