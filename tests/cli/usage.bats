@@ -124,3 +124,15 @@ load helper
     run --separate-stderr "$KETSEAL_VERIFY" - -
     says 2 "" "ketseal-verify: policy and bundle cannot both be standard input"
 }
+
+@test "the verifiers read no configuration of OpenSSL" {
+    local bundles=$KS_SOURCE_ROOT/tests/vectors/bundle/1
+    # It activates one provider, which is not there, and thereby leaves out the default one.
+    printf '%s\n' 'openssl_conf = all' '[all]' 'providers = list' '[list]' 'other = it' '[it]' \
+        "module = $PWD/absent.so" 'activate = 1' >openssl.cnf
+    export OPENSSL_CONF=$PWD/openssl.cnf
+    run --separate-stderr "$KETSEAL_VERIFY" "$bundles/lab.policy" "$bundles/bell.bundle"
+    [[ $status -eq 0 && $output == verified:* && -z $stderr ]]
+    ks verify --policy "$bundles/lab.policy" "$bundles/bell.bundle"
+    [[ $status -eq 0 && $output == verified:* && -z $stderr ]]
+}
