@@ -7,7 +7,6 @@
 #include "crypto/digest.h"
 #include "enclave/journal_format.h"
 
-#define FILE_NAME    "journal"
 #define NUMBER_FIRST 1 /* so that a number nobody set is none */
 #define MASTER_LEN   32
 /* Records appended before the file is rewritten without what is past. */
@@ -153,8 +152,8 @@ static enum ks_err rewrite(struct ks_journal *journal)
         ks_journal_put_record(&bytes, &journal->batches[i].record, journal->mac_key, tag);
     }
     KS_TRY(ks_buf_check(&bytes));
-    KS_TRY(ks_fs_replace(journal->fs, FILE_NAME, ks_buf_view(&bytes)));
-    KS_TRY(journal->fs->open(journal->fs->context, FILE_NAME, &journal->file));
+    KS_TRY(ks_fs_replace(journal->fs, KS_JOURNAL_FILE, ks_buf_view(&bytes)));
+    KS_TRY(journal->fs->open(journal->fs->context, KS_JOURNAL_FILE, &journal->file));
     ks_copy(journal->tag, tag, sizeof tag);
     journal->appended = 0;
 out:
@@ -267,7 +266,7 @@ static enum ks_err load(struct ks_journal *journal)
     uint8_t instance[sizeof journal->instance];
 
     ks_buf_init(&bytes, FILE_LEN_MAX);
-    err = ks_fs_load(journal->fs, FILE_NAME, FILE_LEN_MAX, &bytes);
+    err = ks_fs_load(journal->fs, KS_JOURNAL_FILE, FILE_LEN_MAX, &bytes);
     if (err == KS_ERR_NOT_FOUND) {
         /* A new instance: no key of an older one, if there ever was one, is known to it. */
         KS_TRY(ks_random(instance, sizeof instance));

@@ -18,6 +18,7 @@
 #include "base/sys.h"
 #include "qkd/keyid.h"
 
+#define KS_JOURNAL_FILE        "journal"
 #define KS_JOURNAL_BATCHES_MAX 16384 /* live batches */
 #define KS_JOURNAL_KEYS_MAX    KS_KEY_BATCH_MAX
 #define KS_JOURNAL_RESERVE     64 /* keys reserved ahead by one durable mark */

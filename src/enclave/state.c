@@ -4,13 +4,16 @@
 #include "enclave/state.h"
 
 #include "crypto/digest.h"
+#include "enclave/journal.h"
 
 /* --- keys --------------------------------------------------------------------------------- */
 
-#define KEYS_FILE    "keys"
-#define KEYS_MAGIC   "KSEALKEY"
-#define KEYS_VERSION 1
-#define SEED_LEN     32
+#define HEADS_FILE     "heads"
+#define STATE_FILE_MAX 1 /* whether it has contents is all that is asked */
+#define KEYS_FILE      "keys"
+#define KEYS_MAGIC     "KSEALKEY"
+#define KEYS_VERSION   1
+#define SEED_LEN       32
 
 /* In the file's order. */
 enum seed {
@@ -108,6 +111,26 @@ out:
     return err;
 }
 
+/* The other files come after the keys and need them: where one has contents, there were keys.
+ */
+static enum ks_err expect_fresh(const struct ks_fs *fs)
+{
+    static const char *const names[] = {HEADS_FILE, KS_JOURNAL_FILE};
+    enum ks_err err = KS_OK;
+    struct ks_buf bytes;
+
+    ks_buf_init(&bytes, STATE_FILE_MAX);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        err = ks_fs_load(fs, names[i], STATE_FILE_MAX, &bytes);
+        KS_CHECK(err != KS_OK && err != KS_ERR_LIMIT, KS_ERR_FORMAT,
+                 "enclave keys: they are gone, but '%s' is there; put them back", names[i]);
+        KS_TRY(err == KS_ERR_NOT_FOUND ? KS_OK : err);
+    }
+out:
+    ks_buf_done(&bytes);
+    return err;
+}
+
 enum ks_err ks_enclave_keys_open(const struct ks_fs *fs, struct ks_bytes extra,
                                  struct ks_enclave_keys *out_keys)
 {
@@ -117,6 +140,7 @@ enum ks_err ks_enclave_keys_open(const struct ks_fs *fs, struct ks_bytes extra,
 
     err = load_seeds(fs, seeds);
     if (err == KS_ERR_NOT_FOUND) {
+        KS_TRY(expect_fresh(fs));
         KS_TRY(make_seeds(extra, seeds));
         err = store_seeds(fs, (const uint8_t(*)[SEED_LEN])seeds);
     }
@@ -142,9 +166,8 @@ void ks_enclave_keys_done(struct ks_enclave_keys *keys)
 
 /* --- heads -------------------------------------------------------------------------------- */
 
-#define HEADS_FILE "heads"
-#define HEAD_LEN   (8 + 32 + 32) /* size, root, HMAC over the previous HMAC, size and root */
-#define HEADS_MAX  (4 * 1024 * 1024) /* rewritten to one line at open and when full */
+#define HEAD_LEN  (8 + 32 + 32)     /* size, root, HMAC over the previous HMAC, size and root */
+#define HEADS_MAX (4 * 1024 * 1024) /* rewritten to one line at open and when full */
 
 struct ks_head_log {
     const struct ks_fs *fs;

@@ -1,0 +1,180 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* record_corpus FOLDER: writes the seeds of the fuzzers of src/record, the frames and the
+ * enclave's state below FOLDER (tests/fuzz/corpus) from the fixture; by hand. */
+#include <stdio.h>
+
+#include "base/sys.h"
+#include "enclave/frame.h"
+#include "enclave/launch.h"
+#include "enclave/state.h"
+#include "enclave/work.h"
+#include "fault/crash_fs.h"
+#include "record_fixture.h"
+
+#define OK(call) KS_ASSERT((call) == KS_OK)
+
+static const char *corpus;
+
+static void seed(const char *name, struct ks_bytes bytes)
+{
+    char path[4096];
+
+    (void)snprintf(path, sizeof path, "%s/%s", corpus, name);
+    OK(ks_file_write(path, bytes, 0644));
+}
+
+static void template_job(struct fixture *fixture, enum fixture_step step)
+{
+    if (step == FIXTURE_BEGIN) {
+        fixture->job = (struct ks_job){.template = KS_LITERAL("ghz"),
+                                       .qubits = 2,
+                                       .depth = 1,
+                                       .template_seed = 5,
+                                       .shots = 1000,
+                                       .seed = 7};
+        fixture->core.name = KS_LITERAL("ghz");
+        fixture_set(&fixture->parameters, KS_LITERAL("{\"depth\":1,\"qubits\":2,\"seed\":5}"));
+    }
+}
+
+static void seed_documents(const struct fixture *fixture, const char *name)
+{
+    struct ks_buf text;
+    char path[64];
+
+    ks_buf_init(&text, KS_POLICY_BYTES_MAX);
+    (void)snprintf(path, sizeof path, "bundle/%s", name);
+    seed(path, ks_buf_view(&fixture->bundle));
+    ks_request_body_write(ks_buf_view(&fixture->job_bytes),
+                          ks_buf_view(&fixture->submission_bytes),
+                          ks_buf_view(&fixture->submission_signature), &text);
+    (void)snprintf(path, sizeof path, "request_body/%s", name);
+    seed(path, ks_buf_view(&text));
+    ks_buf_clear(&text);
+    ks_site_write(&fixture->site, &text);
+    (void)snprintf(path, sizeof path, "site/%s", name);
+    seed(path, ks_buf_view(&text));
+    (void)snprintf(path, sizeof path, "policy/%s", name);
+    seed(path, ks_buf_view(&fixture->policy));
+    ks_buf_done(&text);
+}
+
+static void seed_keys(const struct fixture_keys *keys)
+{
+    static const uint8_t kem_public[KS_KEM_PUBLIC_LEN] = {9};
+    const struct ks_keys_request request = {
+        .count = 64, .device = KS_LITERAL(FIXTURE_DEVICE), .kem_public = KS_BYTES(kem_public)};
+    const struct ks_keys_answer answer = {.instance = 1,
+                                          .batch = 2,
+                                          .count = 64,
+                                          .expires_s = FIXTURE_NOW_S,
+                                          .request = {1, 2, 3}};
+    struct ks_buf text;
+    uint8_t digest[32];
+
+    ks_buf_init(&text, KS_POLICY_BYTES_MAX);
+    OK(ks_keys_request_write(&request, keys->device, &text, digest));
+    seed("keys/request", ks_buf_view(&text));
+    ks_buf_clear(&text);
+    OK(ks_keys_answer_write(&answer, keys->device, &text));
+    seed("keys/answer", ks_buf_view(&text));
+    ks_buf_done(&text);
+}
+
+static void seed_frames(const struct fixture *fixture)
+{
+    const struct ks_enclave_config config = {.origin = KS_LITERAL(FIXTURE_ORIGIN),
+                                             .root_pem = KS_LITERAL("root"),
+                                             .event_log = ks_buf_view(&fixture->log_bytes),
+                                             .simulated_tpm = true,
+                                             .workers = 4,
+                                             .state_memory_max = 1 << 30,
+                                             .job_seconds_max = 300};
+    const struct ks_work_job job = {.source = fixture->job.source, .shots = 1000, .seed = 7};
+    const struct ks_work_result result = {.counts = ks_buf_view(&fixture->result),
+                                          .circuit = fixture->job.source,
+                                          .qubits = 2,
+                                          .clbits = 2,
+                                          .kernels = KS_LITERAL("avx2")};
+    struct ks_buf out;
+    size_t begin = 0;
+
+    ks_buf_init(&out, KS_POLICY_BYTES_MAX);
+    begin = ks_frame_begin(&out, KS_FRAME_CONFIG, 0);
+    ks_enclave_config_put(&config, &out);
+    ks_frame_end(&out, begin);
+    seed("frame/config", ks_buf_view(&out));
+    ks_buf_clear(&out);
+    begin = ks_frame_begin(&out, KS_FRAME_JOB, 1);
+    ks_work_job_put(&job, &out);
+    ks_frame_end(&out, begin);
+    begin = ks_frame_begin(&out, KS_FRAME_HELLO, 2);
+    ks_frame_end(&out, begin);
+    seed("frame/job-and-hello", ks_buf_view(&out));
+    ks_buf_clear(&out);
+    begin = ks_frame_begin(&out, KS_FRAME_JOB | KS_FRAME_ANSWER, 1);
+    ks_work_result_put(&result, &out);
+    ks_frame_end(&out, begin);
+    seed("frame/result", ks_buf_view(&out));
+    ks_buf_clear(&out);
+    ks_answer_error(&out, KS_FRAME_RUN, 3, ks_fail(KS_ERR_LIMIT, "too much"));
+    seed("frame/error", ks_buf_view(&out));
+    ks_buf_done(&out);
+}
+
+static void seed_state(void)
+{
+    static const uint8_t master[32] = {7};
+    struct crash_disk *disk = NULL;
+    struct ks_fs fs;
+    struct ks_enclave_keys keys = {0};
+    struct ks_head_log *log = NULL;
+    struct ks_buf bytes;
+
+    ks_buf_init(&bytes, KS_POLICY_BYTES_MAX);
+    OK(crash_disk_new(1, &disk));
+    fs = crash_fs_of(disk);
+    OK(ks_enclave_keys_open(&fs, KS_LITERAL("extra"), &keys));
+    ks_enclave_keys_done(&keys);
+    ks_buf_put_text(&bytes, "k");
+    OK(ks_fs_load(&fs, "keys", 4096, &bytes));
+    seed("enclave_state/keys", ks_buf_view(&bytes));
+    OK(ks_head_log_open(&fs, KS_BYTES(master), &log));
+    for (uint64_t size = 1; size < 5; size++) {
+        const struct ks_head head = {.size = size, .root = {(uint8_t)size}};
+
+        OK(ks_head_log_append(log, &head));
+    }
+    ks_head_log_close(log);
+    ks_buf_clear(&bytes);
+    ks_buf_put_text(&bytes, "h");
+    OK(ks_fs_load(&fs, "heads", 4096, &bytes));
+    seed("enclave_state/heads", ks_buf_view(&bytes));
+    ks_buf_put_text(&bytes, "torn");
+    seed("enclave_state/heads-torn", ks_buf_view(&bytes));
+    ks_buf_done(&bytes);
+    crash_disk_free(disk);
+}
+
+int main(int argc, char **argv)
+{
+    struct fixture_keys keys;
+    struct fixture fixture;
+
+    KS_ASSERT(argc == 2);
+    corpus = argv[1];
+    fixture_keys_make(&keys);
+    fixture_make(&fixture, &keys, NULL);
+    seed_documents(&fixture, "source");
+    seed_frames(&fixture);
+    fixture_free(&fixture);
+    fixture_make(&fixture, &keys, template_job);
+    seed_documents(&fixture, "template");
+    fixture_free(&fixture);
+    seed_keys(&keys);
+    seed_state();
+    fixture_keys_free(&keys);
+    return 0;
+}
