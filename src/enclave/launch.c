@@ -338,7 +338,7 @@ static enum ks_err serve_enclave(struct launcher *launcher)
     bool found = true;
 
     err = ks_channel_fill(&launcher->enclave, NULL);
-    if (err == KS_ERR_NOT_FOUND) {
+    if (err == KS_ERR_NOT_FOUND || err == KS_ERR_IO) {
         ks_fd_close(&launcher->enclave.fd); /* its death is told by SIGCHLD */
         return KS_OK;
     }

@@ -37,7 +37,7 @@ site_processes() {
     printf '%s ketseal-launch\n' "$site_pid"
     # The worker and the enclave run from sealed memory: their names are those of argv.
     for child in $(cat "/proc/$site_pid/task/$site_pid/children" 2>/dev/null); do
-        name=$(tr '\0' '\n' <"/proc/$child/cmdline" 2>/dev/null | head -n 1)
+        name=$({ tr '\0' '\n' <"/proc/$child/cmdline"; } 2>/dev/null | head -n 1)
         printf '%s %s\n' "$child" "$(basename "${name:-gone}")"
     done
 }
