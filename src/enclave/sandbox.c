@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -38,6 +39,8 @@ struct rule {
     const char *reason;
 };
 
+#define WORD UINT64_C(0xffffffff) /* of an argument that the kernel takes as an int */
+
 #define COMPUTE_RULES                                                                          \
     {SCMP_SYS(brk), 0, 0, 0, "memory"}, {SCMP_SYS(munmap), 0, 0, 0, "memory"},                 \
         {SCMP_SYS(mremap), 0, 0, 0, "memory"}, {SCMP_SYS(madvise), 0, 0, 0, "memory"},         \
@@ -56,8 +59,10 @@ struct rule {
 
 static const struct rule worker_rules[] = {
     COMPUTE_RULES,
-    {SCMP_SYS(recvmsg), 0, 0, 0, "its one socket"},
-    {SCMP_SYS(sendto), 0, 0, 0, "its one socket"},
+    {SCMP_SYS(set_robust_list), 0, 0, 0, "a thread of the pool that begins only now"},
+    {SCMP_SYS(rseq), 0, 0, 0, "a thread of the pool that begins only now"},
+    {SCMP_SYS(recvmsg), 0, WORD, KS_WORKER_SOCKET_FD, "its one socket"},
+    {SCMP_SYS(sendto), 0, WORD, KS_WORKER_SOCKET_FD, "its one socket"},
 };
 
 #define FILE_RULES                                                                             \
@@ -68,7 +73,14 @@ static const struct rule worker_rules[] = {
         {SCMP_SYS(ftruncate), 0, 0, 0, "own files"}, {SCMP_SYS(fsync), 0, 0, 0, "durability"}, \
         {SCMP_SYS(fdatasync), 0, 0, 0, "durability"},                                          \
         {SCMP_SYS(fchmod), 0, 0, 0, "own files"},                                              \
-        {SCMP_SYS(fcntl), 0, 0, 0, "descriptor flags and locks"},                              \
+        {SCMP_SYS(fcntl), 1, WORD, F_GETFD, "flags; not F_SETOWN, which sends signals"},       \
+        {SCMP_SYS(fcntl), 1, WORD, F_SETFD, "flags"},                                          \
+        {SCMP_SYS(fcntl), 1, WORD, F_GETFL, "flags"},                                          \
+        {SCMP_SYS(fcntl), 1, WORD, F_SETFL, "flags"},                                          \
+        {SCMP_SYS(fcntl), 1, WORD, F_GETLK, "locks"},                                          \
+        {SCMP_SYS(fcntl), 1, WORD, F_SETLK, "locks"},                                          \
+        {SCMP_SYS(fcntl), 1, WORD, F_SETLKW, "locks"},                                         \
+        {SCMP_SYS(fcntl), 1, WORD, F_DUPFD_CLOEXEC, "copies of own descriptors"},              \
         {SCMP_SYS(renameat), 0, 0, 0, "own files"},                                            \
         {SCMP_SYS(renameat2), 0, 0, 0, "own files"},                                           \
     {                                                                                          \
@@ -80,7 +92,8 @@ static const struct rule worker_rules[] = {
         {SCMP_SYS(write), 0, 0, 0, "sockets, TPM, log, own files"},                            \
         {SCMP_SYS(readv), 0, 0, 0, "sockets"}, {SCMP_SYS(writev), 0, 0, 0, "sockets"},         \
         {SCMP_SYS(recvmsg), 0, 0, 0, "frames"}, {SCMP_SYS(recvfrom), 0, 0, 0, "sockets"},      \
-        {SCMP_SYS(sendto), 0, 0, 0, "frames"}, {SCMP_SYS(sendmsg), 0, 0, 0, "frames"},         \
+        {SCMP_SYS(sendto), 3, MSG_FASTOPEN, 0, "frames; no connection by the first send"},     \
+        {SCMP_SYS(sendmsg), 2, MSG_FASTOPEN, 0, "frames; no connection by the first send"},    \
         {SCMP_SYS(poll), 0, 0, 0, "waiting"}, {SCMP_SYS(ppoll), 0, 0, 0, "waiting"},           \
         {SCMP_SYS(getrandom), 0, 0, 0, "randomness"},                                          \
         {SCMP_SYS(getpid), 0, 0, 0, "libcrypto"}, {SCMP_SYS(gettid), 0, 0, 0, "libcrypto"},    \
@@ -123,7 +136,8 @@ static const struct rule daemon_rules[] = {
     {SCMP_SYS(pipe2), 0, 0, 0, "event loops"},
     {SCMP_SYS(timerfd_create), 0, 0, 0, "event loops"},
     {SCMP_SYS(timerfd_settime), 0, 0, 0, "event loops"},
-    {SCMP_SYS(socketpair), 0, 0, 0, "event loops"},
+    {SCMP_SYS(socketpair), 1, WORD & ~(uint64_t)(SOCK_CLOEXEC | SOCK_NONBLOCK), SOCK_STREAM,
+     "event loops; datagrams would reach every socket file"},
     {SCMP_SYS(rt_sigaction), 0, 0, 0, "stop signals"},
     {SCMP_SYS(sigaltstack), 0, 0, 0, "threads"},
     {SCMP_SYS(getdents64), 0, 0, 0, "own directories"},
@@ -138,27 +152,33 @@ static const struct rule daemon_rules[] = {
     {SCMP_SYS(fallocate), 0, 0, 0, "SQLite"},
     {SCMP_SYS(fchown), 0, 0, 0, "SQLite"},
     {SCMP_SYS(getcwd), 0, 0, 0, "SQLite"},
-    {SCMP_SYS(tgkill), 0, 0, 0,
-     "abort and thread signals; other processes are outside its scope"},
 };
 
-static enum ks_err load_rules(const struct rule *rules, size_t count)
+static int add_rule(scmp_filter_ctx filter, const struct rule *rule)
+{
+    if (rule->mask == 0) {
+        return seccomp_rule_add(filter, SCMP_ACT_ALLOW, rule->call, 0);
+    }
+    return seccomp_rule_add(
+        filter, SCMP_ACT_ALLOW, rule->call, 1,
+        SCMP_CMP64(rule->argument, SCMP_CMP_MASKED_EQ, rule->mask, rule->value));
+}
+
+/* For all threads, those that run already included. EXTRA, a rule that is known only now, may
+ * be NULL. */
+static enum ks_err load_rules(const struct rule *rules, size_t count, const struct rule *extra)
 {
     enum ks_err err = KS_OK;
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     int result = 0;
 
     KS_CHECK(filter != NULL, KS_ERR_NOMEM, "seccomp filter");
+    result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
     for (size_t i = 0; i < count && result == 0; i++) {
-        const struct rule *rule = &rules[i];
-
-        if (rule->mask == 0) {
-            result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, rule->call, 0);
-        } else {
-            result = seccomp_rule_add(
-                filter, SCMP_ACT_ALLOW, rule->call, 1,
-                SCMP_CMP64(rule->argument, SCMP_CMP_MASKED_EQ, rule->mask, rule->value));
-        }
+        result = add_rule(filter, &rules[i]);
+    }
+    if (result == 0 && extra != NULL) {
+        result = add_rule(filter, extra);
     }
     /* glibc falls back to clone when clone3 is unknown. */
     if (result == 0) {
@@ -241,6 +261,21 @@ static enum ks_err no_new_privileges(void)
     return KS_OK;
 }
 
+/* Landlock holds for the calling thread and those that it starts: no other may be there. */
+static enum ks_err be_alone(void)
+{
+    struct stat tasks; /* one folder for each thread: links are 2 and their number */
+
+    if (stat("/proc/self/task", &tasks) != 0) {
+        return ks_fail(KS_ERR_UNAVAILABLE, "/proc/self/task: %s", strerror(errno));
+    }
+    if (tasks.st_nlink != 3) {
+        return ks_fail(KS_ERR_INTERNAL, "%lu threads run before the doors are closed",
+                       (unsigned long)tasks.st_nlink - 2);
+    }
+    return KS_OK;
+}
+
 static enum ks_err limit(int resource, const char *name, uint64_t value)
 {
     const struct rlimit bound = {.rlim_cur = value, .rlim_max = value};
@@ -263,7 +298,7 @@ enum ks_err ks_sandbox_worker(uint64_t memory_max, uint64_t cpu_s)
     KS_TRY(restrict_files(NULL, 0));
     KS_TRY(limit(RLIMIT_NOFILE, "descriptors", 0));
     KS_TRY(limit(RLIMIT_NPROC, "processes", 0));
-    KS_TRY(load_rules(worker_rules, sizeof worker_rules / sizeof worker_rules[0]));
+    KS_TRY(load_rules(worker_rules, sizeof worker_rules / sizeof worker_rules[0], NULL));
 out:
     return err;
 }
@@ -272,10 +307,11 @@ enum ks_err ks_sandbox_enclave(int state_fd)
 {
     enum ks_err err = KS_OK;
 
+    KS_TRY(be_alone());
     KS_TRY(no_new_privileges());
     KS_TRY(limit(RLIMIT_CORE, "core dumps", 0));
     KS_TRY(restrict_files(&state_fd, 1));
-    KS_TRY(load_rules(enclave_rules, sizeof enclave_rules / sizeof enclave_rules[0]));
+    KS_TRY(load_rules(enclave_rules, sizeof enclave_rules / sizeof enclave_rules[0], NULL));
 out:
     return err;
 }
@@ -283,11 +319,15 @@ out:
 enum ks_err ks_sandbox_daemon(const int *dir_fds, size_t count)
 {
     enum ks_err err = KS_OK;
+    const struct rule own_threads = {SCMP_SYS(tgkill), 0, WORD, (uint64_t)getpid(),
+                                     "abort and signals to own threads"};
 
+    KS_TRY(be_alone());
     KS_TRY(no_new_privileges());
     KS_TRY(limit(RLIMIT_CORE, "core dumps", 0));
     KS_TRY(restrict_files(dir_fds, count));
-    KS_TRY(load_rules(daemon_rules, sizeof daemon_rules / sizeof daemon_rules[0]));
+    KS_TRY(
+        load_rules(daemon_rules, sizeof daemon_rules / sizeof daemon_rules[0], &own_threads));
 out:
     return err;
 }

@@ -10,6 +10,8 @@
 
 #include "base/mem.h"
 
+#define KS_WORKER_SOCKET_FD 3
+
 /* The worker: read and write its one socket, compute, end. No file, no network, no key. Call
  * after the threads are started and before the job is read. MEMORY_MAX bounds its address
  * space, CPU_S its time. */

@@ -18,8 +18,6 @@
 #include "enclave/work.h"
 #include "ketseal/circuit.h"
 
-#define SOCKET_FD 3
-
 static enum ks_err read_number(const char *text, uint64_t max, uint64_t *out_value)
 {
     return ks_text_u64(ks_bytes_text(text), max, out_value);
@@ -144,7 +142,7 @@ int main(int argc, char **argv)
     uint64_t memory_max = 0;
     uint64_t cpu_s = 0;
 
-    ks_channel_init(&channel, SOCKET_FD, "enclave");
+    ks_channel_init(&channel, KS_WORKER_SOCKET_FD, "enclave");
     KS_CHECK(argc == 4, KS_ERR_USAGE, "ketseal-worker is started by ketseal-launch");
     KS_TRY(read_number(argv[1], KS_POOL_THREADS_MAX, &threads));
     KS_TRY(read_number(argv[2], UINT64_MAX, &memory_max));

@@ -4,6 +4,7 @@
 #
 # Usage errors: one line that names the flag, status 2, nothing on standard output, nothing written.
 
+# shellcheck disable=SC2154 # bats sets status, output, stderr
 load helper
 
 @test "no command" {
