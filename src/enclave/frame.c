@@ -15,7 +15,8 @@
 void ks_channel_init(struct ks_channel *channel, int fd, const char *peer)
 {
     *channel = (struct ks_channel){.fd = fd, .peer = peer};
-    ks_buf_init(&channel->in, KS_FRAME_MAX + READ_CHUNK);
+    /* A frame without its last byte, and a whole read behind it. */
+    ks_buf_init(&channel->in, KS_FRAME_MAX + 4 + READ_CHUNK);
     ks_buf_init(&channel->out, (size_t)2 * KS_FRAME_MAX);
 }
 
@@ -62,6 +63,7 @@ void ks_answer_error(struct ks_buf *out, uint16_t request_type, uint32_t id, enu
 {
     size_t begin = ks_frame_begin(out, (uint16_t)(request_type | KS_FRAME_ANSWER), id);
 
+    KS_ASSERT(err != KS_OK);
     ks_buf_put_u16(out, (uint16_t)err);
     ks_buf_put_lp16(out, ks_bytes_text(ks_err_detail()));
     ks_frame_end(out, begin);
@@ -119,29 +121,42 @@ out:
     return err;
 }
 
-/* The one descriptor of a control message, or -1. */
-static int take_fd(struct msghdr *message)
+/* The one descriptor of a control message, or -1. The padding of its buffer has room for a
+ * second one. */
+static enum ks_err take_fd(struct msghdr *message, const char *peer, int *out_fd)
 {
-    int fd = -1;
+    enum ks_err err = KS_OK;
+    int taken = -1;
+    size_t count = 0;
 
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-            c->cmsg_len == CMSG_LEN(sizeof fd)) {
-            ks_copy(&fd, CMSG_DATA(c), sizeof fd);
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) {
+            continue;
+        }
+        for (size_t at = CMSG_LEN(0); c->cmsg_len - at >= sizeof taken; at += sizeof taken) {
+            ks_fd_close(&taken); /* none, but where there are too many */
+            ks_copy(&taken, CMSG_DATA(c) + (at - CMSG_LEN(0)), sizeof taken);
+            count++;
         }
     }
-    return fd;
+    KS_CHECK(count <= 1 && (message->msg_flags & MSG_CTRUNC) == 0, KS_ERR_FORMAT,
+             "%s: more than one descriptor at once", peer);
+    *out_fd = taken;
+    taken = -1; /* transferred */
+out:
+    ks_fd_close(&taken);
+    return err;
 }
 
-enum ks_err ks_channel_fill(struct ks_channel *channel, int *out_fd)
+/* One read of at most LEN bytes. */
+static enum ks_err fill(struct ks_channel *channel, size_t len, int *out_fd)
 {
     enum ks_err err = KS_OK;
     union {
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(int))];
     } control;
-    struct iovec vec = {.iov_base = ks_buf_reserve(&channel->in, READ_CHUNK),
-                        .iov_len = READ_CHUNK};
+    struct iovec vec = {.iov_base = ks_buf_reserve(&channel->in, len), .iov_len = len};
     struct msghdr message = {.msg_iov = &vec, .msg_iovlen = 1};
     ssize_t count = 0;
 
@@ -161,8 +176,31 @@ enum ks_err ks_channel_fill(struct ks_channel *channel, int *out_fd)
     KS_CHECK(count > 0, KS_ERR_NOT_FOUND, "%s has closed", channel->peer);
     ks_buf_grew(&channel->in, (size_t)count);
     if (out_fd != NULL) {
-        *out_fd = take_fd(&message);
+        KS_TRY(take_fd(&message, channel->peer, out_fd));
     }
+out:
+    return err;
+}
+
+enum ks_err ks_channel_fill(struct ks_channel *channel, int *out_fd)
+{
+    return fill(channel, READ_CHUNK, out_fd);
+}
+
+/* How much of the frame that begins the buffer is still to come. Its header, if it is there,
+ * has been checked by ks_channel_next. */
+static enum ks_err missing(const struct ks_channel *channel, size_t *out_len)
+{
+    enum ks_err err = KS_OK;
+    struct ks_reader reader = ks_reader_of(ks_buf_view(&channel->in), channel->peer);
+    uint32_t len = 0;
+
+    if (channel->in.len < KS_FRAME_HEADER_LEN) {
+        *out_len = KS_FRAME_HEADER_LEN - channel->in.len;
+        return KS_OK;
+    }
+    KS_TRY(ks_read_u32(&reader, &len));
+    *out_len = len - reader.rest.len;
 out:
     return err;
 }
@@ -170,11 +208,13 @@ out:
 enum ks_err ks_channel_receive(struct ks_channel *channel, struct ks_frame *out_frame)
 {
     enum ks_err err = KS_OK;
+    size_t len = 0;
     bool found = false;
 
     KS_TRY(ks_channel_next(channel, out_frame, &found));
     while (!found) {
-        KS_TRY(ks_channel_fill(channel, NULL));
+        KS_TRY(missing(channel, &len));
+        KS_TRY(fill(channel, len < READ_CHUNK ? len : READ_CHUNK, NULL));
         KS_TRY(ks_channel_next(channel, out_frame, &found));
     }
 out:
@@ -214,9 +254,21 @@ enum ks_err ks_channel_send_fd(struct ks_channel *channel, uint16_t type, uint32
     } while (count < 0 && errno == EINTR);
     KS_CHECK(count == (ssize_t)channel->out.len, KS_ERR_IO, "write to %s: %s", channel->peer,
              count < 0 ? strerror(errno) : "cut short");
-    ks_buf_clear(&channel->out);
 out:
+    ks_buf_clear(&channel->out); /* it was empty before, and the frame goes out now or never */
     return err;
+}
+
+static bool is_error(uint16_t code)
+{
+    switch (code) {
+#define KS_ERR_CASE(name, value, exit_code, http_status, meaning) case (value):
+        KS_ERR_LIST(KS_ERR_CASE)
+#undef KS_ERR_CASE
+        return true;
+    default:
+        return false;
+    }
 }
 
 enum ks_err ks_answer_open(const struct ks_frame *frame, struct ks_reader *out_reader)
@@ -228,6 +280,7 @@ enum ks_err ks_answer_open(const struct ks_frame *frame, struct ks_reader *out_r
 
     KS_TRY(ks_read_u16(&reader, &code));
     if (code != KS_OK) {
+        KS_CHECK(is_error(code), KS_ERR_FORMAT, "answer: error code %u", code);
         KS_TRY(ks_read_lp16(&reader, KS_ERR_DETAIL_MAX, &detail));
         KS_TRY(ks_read_end(&reader));
         return ks_fail((enum ks_err)code, "%.*s", (int)detail.len, (const char *)detail.data);

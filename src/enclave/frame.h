@@ -73,18 +73,22 @@ KS_MUST_CHECK enum ks_err ks_channel_flush(struct ks_channel *channel);
 KS_MUST_CHECK enum ks_err ks_channel_next(struct ks_channel *channel,
                                           struct ks_frame *out_frame, bool *out_found);
 /* Reads what is there (at most one read(2)); KS_ERR_NOT_FOUND when the peer has closed. When
- * OUT_FD is not NULL a descriptor that came along is stored there, else -1. */
+ * OUT_FD is not NULL a descriptor that came along is stored there, else -1; it belongs to the
+ * frame of the last byte that was read, since the kernel stops there but joins what was sent
+ * before. More than one at once: all are closed, KS_ERR_FORMAT. When OUT_FD is NULL the kernel
+ * drops descriptors. */
 KS_MUST_CHECK enum ks_err ks_channel_fill(struct ks_channel *channel, int *out_fd);
-/* Blocks until one whole frame is there. */
+/* Blocks until one whole frame is there, and reads nothing behind it: that could have a
+ * descriptor attached. */
 KS_MUST_CHECK enum ks_err ks_channel_receive(struct ks_channel *channel,
                                              struct ks_frame *out_frame);
 /* Sends one small frame with descriptor FD attached (SCM_RIGHTS), past the buffer, which must
- * be empty. */
+ * be empty, and stays so. */
 KS_MUST_CHECK enum ks_err ks_channel_send_fd(struct ks_channel *channel, uint16_t type,
                                              uint32_t id, struct ks_bytes payload, int fd);
 
 /* Opens an answer's payload: KS_OK with the reader past the code, or the error that the peer
- * sent, with its detail stored. */
+ * sent, with its detail stored. KS_ERR_FORMAT for a code that is no error of ours. */
 KS_MUST_CHECK enum ks_err ks_answer_open(const struct ks_frame *frame,
                                          struct ks_reader *out_reader);
 
