@@ -502,6 +502,7 @@ static void test_receive_leaves_the_descriptor_behind_it(void **state)
     assert_int_equal(ks_channel_send_fd(&pair.a, 21, 5, KS_LITERAL("pid"), sent), KS_OK);
     assert_int_equal(ks_channel_receive(&pair.b, &frame), KS_OK);
     expect_frame(&frame, 22, 0, "configuration");
+    set_nonblocking(pair.b.fd);
     assert_int_equal(ks_channel_fill(&pair.b, &fd), KS_OK);
     assert_true(fd >= 0);
     assert_true(same_file(fd, sent));
