@@ -1,0 +1,271 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* The payloads between launcher, enclave and worker: the job, the result, the configuration. */
+#include "unit/expect.h"
+
+#include "attest/eventlog.h"
+#include "enclave/launch.h"
+#include "enclave/work.h"
+
+#define ENCODED_MAX ((size_t)32 * 1024 * 1024)
+
+static const struct ks_work_job job_source = {
+    .source = {(const uint8_t *)"OPENQASM 2.0;", 13},
+    .shots = 2000,
+    .seed = UINT64_MAX,
+    .single = true,
+    .memory_max = UINT64_C(1) << 40,
+};
+static const struct ks_work_job job_template = {
+    .template = {(const uint8_t *)"rqc", 3},
+    .qubits = UINT32_MAX,
+    .depth = 20,
+    .template_seed = 3,
+    .shots = 1,
+    .seed = 4,
+    .memory_max = 5,
+};
+static const struct ks_work_result result_full = {
+    .counts = {(const uint8_t *)"{\"00\":1}", 8},
+    .circuit = {(const uint8_t *)"OPENQASM 2.0;\n", 14},
+    .qubits = 2,
+    .clbits = 3,
+    .ops = UINT64_C(1) << 33,
+    .depth = 4,
+    .numerics = 5,
+    .threads = 6,
+    .kernels = {(const uint8_t *)"avx2", 4},
+    .parse_us = 7,
+    .simulate_us = 8,
+};
+static const struct ks_enclave_config config_full = {
+    .origin = {(const uint8_t *)"lab.example/ketseal", 19},
+    .root_pem = {(const uint8_t *)"root", 4},
+    .crl_pem = {(const uint8_t *)"crl", 3},
+    .event_log = {(const uint8_t *)"{}", 2},
+    .simulated_tpm = true,
+    .workers = KS_LAUNCH_WORKERS_MAX,
+    .state_memory_max = 1,
+    .job_seconds_max = 2,
+    .worker_digest = {9, 8, 7},
+};
+
+/* --- three formats behind one form: read, and write again what was read ------------------- */
+
+static enum ks_err again_job(struct ks_bytes bytes, struct ks_buf *out)
+{
+    struct ks_work_job job = {0};
+    enum ks_err err = ks_work_job_read(bytes, &job);
+
+    if (err == KS_OK) {
+        ks_work_job_put(&job, out);
+    }
+    return err;
+}
+
+static enum ks_err again_result(struct ks_bytes bytes, struct ks_buf *out)
+{
+    struct ks_reader reader = ks_reader_of(bytes, "answer");
+    struct ks_work_result result = {0};
+    enum ks_err err = ks_work_result_read(&reader, &result);
+
+    if (err == KS_OK) {
+        ks_work_result_put(&result, out);
+    }
+    return err;
+}
+
+static enum ks_err again_config(struct ks_bytes bytes, struct ks_buf *out)
+{
+    struct ks_enclave_config config = {0};
+    enum ks_err err = ks_enclave_config_read(bytes, &config);
+
+    if (err == KS_OK) {
+        ks_enclave_config_put(&config, out);
+    }
+    return err;
+}
+
+typedef enum ks_err (*again)(struct ks_bytes bytes, struct ks_buf *out);
+
+static void expect_codec(again read, struct ks_bytes bytes)
+{
+    uint8_t longer[4096];
+    struct ks_buf out;
+
+    ks_buf_init(&out, ENCODED_MAX);
+    assert_int_equal(read(bytes, &out), KS_OK);
+    expect_bytes(ks_buf_view(&out), bytes);
+    for (size_t len = 0; len < bytes.len; len++) {
+        /* An exact copy, so that a sanitizer sees a read past its end. */
+        uint8_t *copy = NULL;
+
+        assert_int_equal(ks_bytes_dup(ks_bytes_of(bytes.data, len), &copy), KS_OK);
+        assert_int_equal(read(ks_bytes_of(copy, len), &out), KS_ERR_FORMAT);
+        ks_free(copy);
+    }
+    assert_true(bytes.len < sizeof longer);
+    ks_copy(longer, bytes.data, bytes.len);
+    longer[bytes.len] = 0;
+    expect_failure(read(ks_bytes_of(longer, bytes.len + 1), &out), KS_ERR_FORMAT, "1 ");
+    ks_buf_done(&out);
+}
+
+static void encoded_config(const struct ks_enclave_config *config, struct ks_buf *out)
+{
+    ks_buf_init(out, ENCODED_MAX);
+    ks_enclave_config_put(config, out);
+    assert_int_equal(ks_buf_check(out), KS_OK);
+}
+
+static void test_round_trips(void **state)
+{
+    (void)state;
+    struct ks_buf out;
+
+    ks_buf_init(&out, ENCODED_MAX);
+    ks_work_job_put(&job_source, &out);
+    expect_codec(again_job, ks_buf_view(&out));
+    ks_buf_clear(&out);
+    ks_work_job_put(&job_template, &out);
+    expect_codec(again_job, ks_buf_view(&out));
+    ks_buf_clear(&out);
+    ks_work_result_put(&result_full, &out);
+    expect_codec(again_result, ks_buf_view(&out));
+    ks_buf_clear(&out);
+    ks_enclave_config_put(&config_full, &out);
+    expect_codec(again_config, ks_buf_view(&out));
+    ks_buf_done(&out);
+}
+
+/* Each field is where it belongs: a round trip alone would not notice two that are swapped. */
+static void test_fields(void **state)
+{
+    (void)state;
+    struct ks_buf out;
+    struct ks_work_job job = {0};
+    struct ks_work_result result = {0};
+    struct ks_enclave_config config = {0};
+
+    ks_buf_init(&out, ENCODED_MAX);
+    ks_work_job_put(&job_template, &out);
+    assert_int_equal(ks_work_job_read(ks_buf_view(&out), &job), KS_OK);
+    assert_int_equal(job.source.len, 0);
+    expect_text(job.template, "rqc");
+    assert_true(job.qubits == UINT32_MAX && job.depth == 20 && job.template_seed == 3);
+    assert_true(job.shots == 1 && job.seed == 4 && job.memory_max == 5 && !job.single);
+    ks_buf_clear(&out);
+    ks_work_result_put(&result_full, &out);
+    struct ks_reader reader = ks_reader_of(ks_buf_view(&out), "answer");
+    assert_int_equal(ks_work_result_read(&reader, &result), KS_OK);
+    expect_bytes(result.counts, result_full.counts);
+    expect_bytes(result.circuit, result_full.circuit);
+    expect_text(result.kernels, "avx2");
+    assert_true(result.qubits == 2 && result.clbits == 3 && result.ops >> 33 == 1);
+    assert_true(result.depth == 4 && result.numerics == 5 && result.threads == 6);
+    assert_true(result.parse_us == 7 && result.simulate_us == 8);
+    ks_buf_clear(&out);
+    ks_enclave_config_put(&config_full, &out);
+    assert_int_equal(ks_enclave_config_read(ks_buf_view(&out), &config), KS_OK);
+    expect_text(config.origin, "lab.example/ketseal");
+    expect_text(config.root_pem, "root");
+    expect_text(config.crl_pem, "crl");
+    expect_text(config.event_log, "{}");
+    assert_true(config.simulated_tpm && config.workers == 256);
+    assert_true(config.state_memory_max == 1 && config.job_seconds_max == 2);
+    expect_bytes(KS_BYTES(config.worker_digest), KS_BYTES(config_full.worker_digest));
+    ks_buf_done(&out);
+}
+
+static void test_precision_is_0_or_1(void **state)
+{
+    (void)state;
+    struct ks_buf out;
+    struct ks_work_job job = {.shots = 7};
+
+    ks_buf_init(&out, ENCODED_MAX);
+    ks_work_job_put(&job_source, &out);
+    out.data[out.len - 9] = 2;
+    expect_failure(ks_work_job_read(ks_buf_view(&out), &job), KS_ERR_FORMAT,
+                   "job frame: precision 2");
+    assert_int_equal(job.shots, 7);
+    ks_buf_done(&out);
+}
+
+/* A length over the limit is refused even though nothing of that length follows. */
+static void test_lengths_over_the_limit(void **state)
+{
+    (void)state;
+    struct ks_buf out;
+
+    ks_buf_init(&out, ENCODED_MAX);
+    ks_buf_put_u32(&out, KS_WORK_PROGRAM_MAX + 1);
+    assert_int_equal(again_job(ks_buf_view(&out), &out), KS_ERR_LIMIT);
+    ks_buf_clear(&out);
+    ks_buf_put_u32(&out, 0);
+    ks_buf_put_u16(&out, KS_WORK_NAME_MAX + 1);
+    assert_int_equal(again_job(ks_buf_view(&out), &out), KS_ERR_LIMIT);
+    ks_buf_clear(&out);
+    ks_buf_put_u32(&out, KS_WORK_RESULT_MAX + 1);
+    assert_int_equal(again_result(ks_buf_view(&out), &out), KS_ERR_LIMIT);
+    ks_buf_clear(&out);
+    ks_buf_put_u32(&out, 0);
+    ks_buf_put_u32(&out, KS_WORK_CIRCUIT_MAX + 1);
+    assert_int_equal(again_result(ks_buf_view(&out), &out), KS_ERR_LIMIT);
+    ks_buf_clear(&out);
+    ks_buf_put_u16(&out, 256);
+    assert_int_equal(again_config(ks_buf_view(&out), &out), KS_ERR_LIMIT);
+    ks_buf_clear(&out);
+    ks_buf_put_u16(&out, 0);
+    ks_buf_put_u32(&out, 1024 * 1024 + 1);
+    assert_int_equal(again_config(ks_buf_view(&out), &out), KS_ERR_LIMIT);
+    ks_buf_clear(&out);
+    ks_buf_put_u16(&out, 0);
+    ks_buf_put_u32(&out, 0);
+    ks_buf_put_u32(&out, 16 * 1024 * 1024 + 1);
+    assert_int_equal(again_config(ks_buf_view(&out), &out), KS_ERR_LIMIT);
+    ks_buf_clear(&out);
+    ks_buf_put_u16(&out, 0);
+    ks_buf_put_u32(&out, 0);
+    ks_buf_put_u32(&out, 0);
+    ks_buf_put_u16(&out, KS_EVENT_LOG_MAX + 1);
+    assert_int_equal(again_config(ks_buf_view(&out), &out), KS_ERR_LIMIT);
+    ks_buf_done(&out);
+}
+
+static void test_config_out_of_range(void **state)
+{
+    (void)state;
+    static const uint32_t workers[] = {0, KS_LAUNCH_WORKERS_MAX + 1, UINT32_MAX};
+    struct ks_enclave_config config = config_full;
+    struct ks_enclave_config got = {.workers = 3};
+    struct ks_buf out;
+
+    for (size_t i = 0; i < sizeof workers / sizeof workers[0]; i++) {
+        config.workers = workers[i];
+        encoded_config(&config, &out);
+        expect_failure(ks_enclave_config_read(ks_buf_view(&out), &got), KS_ERR_FORMAT,
+                       "enclave configuration: a value is out of range");
+        ks_buf_done(&out);
+    }
+    encoded_config(&config_full, &out);
+    /* The flag stands before 4 + 8 + 8 + 32 bytes. */
+    out.data[out.len - 53] = 2;
+    expect_failure(ks_enclave_config_read(ks_buf_view(&out), &got), KS_ERR_FORMAT,
+                   "enclave configuration: a value is out of range");
+    assert_int_equal(got.workers, 3);
+    ks_buf_done(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_precision_is_0_or_1),
+        cmocka_unit_test(test_lengths_over_the_limit),
+        cmocka_unit_test(test_config_out_of_range),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
