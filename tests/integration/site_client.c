@@ -298,7 +298,7 @@ static enum ks_err make_submission(struct client *client, const struct ks_keyrin
         job.len--;
     }
     if (options->age != NULL) {
-        submission.created_us -= (uint64_t)atoll(options->age) * 1000000;
+        submission.created_us -= (uint64_t)strtoll(options->age, NULL, 10) * 1000000;
     }
     ks_copy(submission.channel, client->channel, sizeof submission.channel);
     ks_sha256(ks_buf_view(&job), submission.job);
@@ -418,7 +418,7 @@ static enum ks_err request(struct client *client)
 {
     enum ks_err err = KS_OK;
     const struct options *options = &client->options;
-    int times = options->times == NULL ? 1 : atoi(options->times);
+    int times = options->times == NULL ? 1 : (int)strtol(options->times, NULL, 10);
 
     if (options->body != NULL) {
         KS_TRY(ks_file_read(options->body, BODY_MAX, &client->body));
