@@ -88,7 +88,8 @@ static void keep_field(struct complaint *complaint, const char *line)
     complaint->beside_a_field = false;
 }
 
-static void keep_complaint(cyaml_log_t level, void *context, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void
+keep_complaint(cyaml_log_t level, void *context, const char *format, va_list args)
 {
     static const char prefix[] = "Load: ";
     struct complaint *complaint = context;
