@@ -298,6 +298,16 @@ static bool forget_worker(struct launcher *launcher, pid_t pid)
     return false;
 }
 
+static enum ks_err end_daemon(struct launcher *launcher, int status, bool *out_done)
+{
+    launcher->daemon_pid = 0;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        return ks_fail(KS_ERR_IO, "ketseald ended unexpectedly (status %d)", status);
+    }
+    *out_done = true;
+    return KS_OK;
+}
+
 /* Reaps what has died. *OUT_DONE once ketseald has ended after a stop. */
 static enum ks_err reap(struct launcher *launcher, bool *out_done)
 {
@@ -305,17 +315,20 @@ static enum ks_err reap(struct launcher *launcher, bool *out_done)
     int status = 0;
     pid_t pid = 0;
 
+    /* First, since the enclave ends with it: the cause is to be told, not what followed. */
+    if (launcher->daemon_pid > 0 &&
+        waitpid(launcher->daemon_pid, &status, WNOHANG) == launcher->daemon_pid) {
+        KS_TRY(end_daemon(launcher, status, out_done));
+    }
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
         if (forget_worker(launcher, pid)) {
-            if (!launcher->stopping) {
+            if (!launcher->stopping && !*out_done) {
                 KS_TRY(spawn_worker(launcher));
             }
         } else if (pid == launcher->daemon_pid) {
-            launcher->daemon_pid = 0;
-            KS_CHECK(clean, KS_ERR_IO, "ketseald ended unexpectedly (status %d)", status);
-            *out_done = true;
+            KS_TRY(end_daemon(launcher, status, out_done));
         } else if (pid == launcher->enclave_pid) {
             launcher->enclave_pid = 0;
             KS_CHECK((launcher->daemon_pid == 0 || launcher->stopping) && clean, KS_ERR_IO,
@@ -338,8 +351,8 @@ static enum ks_err serve_enclave(struct launcher *launcher)
     bool found = true;
 
     err = ks_channel_fill(&launcher->enclave, NULL);
-    if (err == KS_ERR_NOT_FOUND) {
-        ks_fd_close(&launcher->enclave.fd); /* its death is told by SIGCHLD */
+    if (err == KS_ERR_NOT_FOUND || err == KS_ERR_IO) { /* a reset: it left something unread */
+        ks_fd_close(&launcher->enclave.fd);            /* its death is told by SIGCHLD */
         return KS_OK;
     }
     KS_TRY(err);
