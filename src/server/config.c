@@ -164,6 +164,7 @@ enum ks_err ks_config_load(const char *path, struct ks_config **out_config)
                              (cyaml_data_t **)&config, NULL);
     KS_CHECK(result == CYAML_OK, KS_ERR_FORMAT, "%s: %s", path,
              complaint.text[0] != '\0' ? complaint.text : cyaml_strerror(result));
+    KS_CHECK(config != NULL, KS_ERR_FORMAT, "%s: it is empty", path);
     KS_TRY(ks_fail_prefix(complete(path, config), "%s", path));
     *out_config = config;
     config = NULL; /* transferred */
