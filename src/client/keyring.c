@@ -164,6 +164,12 @@ enum ks_err ks_keyring_put(struct ks_keyring *keyring, const struct ks_keyring_b
 
     KS_TRY(lock(keyring));
     KS_TRY(load(keyring, &content));
+    /* Its keys would be given again. */
+    KS_CHECK(batch->count == 0 || content.batch.count == 0 ||
+                 batch->instance != content.batch.instance ||
+                 batch->number != content.batch.number,
+             KS_ERR_CONFLICT, "keyring: batch %llu is there already",
+             (unsigned long long)batch->number);
     content.batch = *batch;
     content.next = 0;
     KS_TRY(store(keyring, &content));

@@ -27,7 +27,7 @@ struct ks_keyring_batch {
     uint8_t secret[32];
     uint8_t salt[32];
 };
-/* Replaces what was there. */
+/* Replaces what was there. KS_ERR_CONFLICT for the very batch that is there. */
 KS_MUST_CHECK enum ks_err ks_keyring_put(struct ks_keyring *keyring,
                                          const struct ks_keyring_batch *batch);
 

@@ -13,6 +13,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -21,6 +22,7 @@
 #include "enclave/measure.h"
 
 #define STOP_GRACE_MS 20000 /* for ketseald to finish what it has accepted */
+#define AFTERMATH_MS  2000
 #define WORKER_OVERHEAD                                                                        \
     (UINT64_C(1) << 30) /* address space beside state vectors: program, result */
 
@@ -137,8 +139,12 @@ static enum ks_err spawn_worker(struct launcher *launcher)
     KS_TRY(spawn(NULL, launcher->worker_program, &ends[1], 1, argv, &pid));
     launcher->workers[slot] = pid;
     ks_buf_put_u32(&payload, (uint32_t)pid);
-    KS_TRY(ks_channel_send_fd(&launcher->enclave, KS_FRAME_WORKER, 0, ks_buf_view(&payload),
-                              ends[0]));
+    err = ks_channel_send_fd(&launcher->enclave, KS_FRAME_WORKER, 0, ks_buf_view(&payload),
+                             ends[0]);
+    if (err == KS_ERR_IO) { /* the enclave has gone: SIGCHLD tells why */
+        ks_fd_close(&launcher->enclave.fd);
+        err = KS_OK;
+    }
 out:
     ks_fd_close(&ends[0]);
     ks_fd_close(&ends[1]);
@@ -298,6 +304,68 @@ static bool forget_worker(struct launcher *launcher, pid_t pid)
     return false;
 }
 
+/* Whether PID ends within AFTERMATH_MS: what is left over when one part dies ends at once, but
+ * is not always seen in that order. */
+static bool ends_soon(pid_t pid, int *out_status)
+{
+    const struct timespec tick = {.tv_nsec = 10000000};
+
+    for (unsigned i = 0; i < AFTERMATH_MS / 10; i++) {
+        if (waitpid(pid, out_status, WNOHANG) == pid) {
+            return true;
+        }
+        (void)nanosleep(&tick, NULL);
+    }
+    return false;
+}
+
+static bool is_clean(int status)
+{
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static enum ks_err end_daemon(struct launcher *launcher, int status, bool *out_done)
+{
+    launcher->daemon_pid = 0;
+    if (!is_clean(status)) {
+        return ks_fail(KS_ERR_IO, "ketseald ended unexpectedly (status %d)", status);
+    }
+    *out_done = true;
+    return KS_OK;
+}
+
+/* The enclave ends cleanly when ketseald is gone: then that is the cause to tell. */
+static enum ks_err end_enclave(struct launcher *launcher, int status, bool *out_done)
+{
+    enum ks_err err = KS_OK;
+    int daemon_status = 0;
+
+    launcher->enclave_pid = 0;
+    if (launcher->daemon_pid > 0 && ends_soon(launcher->daemon_pid, &daemon_status)) {
+        KS_TRY(end_daemon(launcher, daemon_status, out_done));
+    }
+    KS_CHECK(is_clean(status) && (launcher->daemon_pid == 0 || launcher->stopping), KS_ERR_IO,
+             "the enclave ended unexpectedly (status %d)", status);
+out:
+    return err;
+}
+
+/* Likewise, swtpm ends with the enclave. */
+static enum ks_err end_swtpm(struct launcher *launcher, int status, bool *out_done)
+{
+    enum ks_err err = KS_OK;
+    int enclave_status = 0;
+
+    launcher->swtpm_pid = 0;
+    if (launcher->enclave_pid > 0 && ends_soon(launcher->enclave_pid, &enclave_status)) {
+        KS_TRY(end_enclave(launcher, enclave_status, out_done));
+    }
+    KS_CHECK(launcher->enclave_pid == 0 || launcher->stopping, KS_ERR_IO,
+             "swtpm ended unexpectedly (status %d)", status);
+out:
+    return err;
+}
+
 /* Reaps what has died. *OUT_DONE once ketseald has ended after a stop. */
 static enum ks_err reap(struct launcher *launcher, bool *out_done)
 {
@@ -306,24 +374,16 @@ static enum ks_err reap(struct launcher *launcher, bool *out_done)
     pid_t pid = 0;
 
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-
         if (forget_worker(launcher, pid)) {
-            if (!launcher->stopping) {
+            if (!launcher->stopping && launcher->enclave_pid > 0 && launcher->enclave.fd >= 0) {
                 KS_TRY(spawn_worker(launcher));
             }
         } else if (pid == launcher->daemon_pid) {
-            launcher->daemon_pid = 0;
-            KS_CHECK(clean, KS_ERR_IO, "ketseald ended unexpectedly (status %d)", status);
-            *out_done = true;
+            KS_TRY(end_daemon(launcher, status, out_done));
         } else if (pid == launcher->enclave_pid) {
-            launcher->enclave_pid = 0;
-            KS_CHECK((launcher->daemon_pid == 0 || launcher->stopping) && clean, KS_ERR_IO,
-                     "the enclave ended unexpectedly (status %d)", status);
+            KS_TRY(end_enclave(launcher, status, out_done));
         } else if (pid == launcher->swtpm_pid) {
-            launcher->swtpm_pid = 0;
-            KS_CHECK(launcher->enclave_pid == 0 || launcher->stopping, KS_ERR_IO,
-                     "swtpm ended unexpectedly (status %d)", status);
+            KS_TRY(end_swtpm(launcher, status, out_done));
         }
     }
 out:
@@ -338,8 +398,8 @@ static enum ks_err serve_enclave(struct launcher *launcher)
     bool found = true;
 
     err = ks_channel_fill(&launcher->enclave, NULL);
-    if (err == KS_ERR_NOT_FOUND || err == KS_ERR_IO) {
-        ks_fd_close(&launcher->enclave.fd); /* its death is told by SIGCHLD */
+    if (err == KS_ERR_NOT_FOUND || err == KS_ERR_IO) { /* a reset: it left something unread */
+        ks_fd_close(&launcher->enclave.fd);            /* its death is told by SIGCHLD */
         return KS_OK;
     }
     KS_TRY(err);
