@@ -21,7 +21,7 @@ mkdir -p "$logs"
 rm -f "$logs/summary"
 
 stages=(deps release clang sanitized format tidy tools-test headers spelling shell links
-    tests sanitized-tests arm64 clang-tidy)
+    tests sanitized-tests clang-tidy)
 passed=0
 failed=0
 skipped=0
@@ -135,11 +135,6 @@ stage_tests() {
 stage_sanitized_tests() {
     ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1} \
         run_tests "$build/asan" --timeout-multiplier 4
-}
-
-stage_arm64() {
-    [ -x tests/golden_arm64.sh ] || { echo "tests/golden_arm64.sh is not there"; return 77; }
-    tests/golden_arm64.sh "$build/release"
 }
 
 # Floors 0 to 3: what the verdict rests on. One version, since the checks differ by version.

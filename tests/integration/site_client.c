@@ -368,7 +368,7 @@ static enum ks_err make_keys_request(struct client *client)
     struct ks_buf kem_public;
     struct ks_buf health;
     struct ks_keys_request wanted = {
-        .count = (uint32_t)atoi(options->keys),
+        .count = (uint32_t)strtoul(options->keys, NULL, 10),
         .device = ks_bytes_text(options->as != NULL ? options->as : client->device),
     };
     uint8_t digest[32];
