@@ -16,7 +16,8 @@
 void ks_channel_init(struct ks_channel *channel, int fd, const char *peer)
 {
     *channel = (struct ks_channel){.fd = fd, .peer = peer};
-    ks_buf_init(&channel->in, KS_FRAME_MAX + READ_CHUNK);
+    /* A frame without its last byte, and a whole read behind it. */
+    ks_buf_init(&channel->in, KS_FRAME_MAX + 4 + READ_CHUNK);
     ks_buf_init(&channel->out, (size_t)2 * KS_FRAME_MAX);
 }
 
@@ -63,6 +64,7 @@ void ks_answer_error(struct ks_buf *out, uint16_t request_type, uint32_t id, enu
 {
     size_t begin = ks_frame_begin(out, (uint16_t)(request_type | KS_FRAME_ANSWER), id);
 
+    KS_ASSERT(err != KS_OK);
     ks_buf_put_u16(out, (uint16_t)err);
     ks_buf_put_lp16(out, ks_bytes_text(ks_err_detail()));
     ks_frame_end(out, begin);
@@ -243,8 +245,8 @@ enum ks_err ks_channel_send_fd(struct ks_channel *channel, uint16_t type, uint32
     } while (count < 0 && errno == EINTR);
     KS_CHECK(count == (ssize_t)channel->out.len, KS_ERR_IO, "write to %s: %s", channel->peer,
              count < 0 ? strerror(errno) : "cut short");
-    ks_buf_clear(&channel->out);
 out:
+    ks_buf_clear(&channel->out); /* it was empty before, and the frame goes out now or never */
     return err;
 }
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "base/sys.h"
 #include "enclave/frame.h"
 
 struct pair {
@@ -208,6 +209,69 @@ static void test_shortest_and_longest(void **state)
     assert_true(found);
     assert_int_equal(frame.payload.len, KS_FRAME_MAX - 6);
     pair_close(&pair);
+}
+
+/* The largest frame, cut anywhere near its end: then the buffer holds more than KS_FRAME_MAX,
+ * and a whole read more has to fit. */
+static void test_longest_in_two_parts(void **state)
+{
+    (void)state;
+    for (size_t lacks = 1; lacks <= 5; lacks++) {
+        struct pair pair;
+        struct ks_frame frame;
+        uint8_t rest[5 + KS_FRAME_HEADER_LEN] = {0};
+        bool found = false;
+
+        pair_open(&pair);
+        ks_buf_put_u32(&pair.far.in, KS_FRAME_MAX);
+        ks_buf_put_u16(&pair.far.in, 1);
+        ks_buf_put_u32(&pair.far.in, 2);
+        assert_non_null(ks_buf_reserve(&pair.far.in, KS_FRAME_MAX - 6 - lacks));
+        ks_zero(pair.far.in.data + pair.far.in.len, KS_FRAME_MAX - 6 - lacks);
+        ks_buf_grew(&pair.far.in, KS_FRAME_MAX - 6 - lacks);
+        rest[lacks + 3] = KS_FRAME_HEADER_LEN - 4; /* an empty frame behind it */
+        assert_int_equal(send(pair.near.fd, rest, lacks + KS_FRAME_HEADER_LEN, 0),
+                         (ssize_t)lacks + KS_FRAME_HEADER_LEN);
+        assert_int_equal(ks_channel_fill(&pair.far, NULL), KS_OK);
+        assert_int_equal(ks_channel_next(&pair.far, &frame, &found), KS_OK);
+        assert_true(found);
+        assert_int_equal(frame.payload.len, KS_FRAME_MAX - 6);
+        assert_int_equal(ks_channel_next(&pair.far, &frame, &found), KS_OK);
+        assert_true(found);
+        assert_int_equal(frame.payload.len, 0);
+        pair_close(&pair);
+    }
+}
+
+/* A send that failed leaves nothing behind for the next one to trip over. */
+static void test_descriptor_to_a_closed_peer(void **state)
+{
+    struct pair pair;
+
+    (void)state;
+    pair_open(&pair);
+    ks_fd_close(&pair.near.fd);
+    for (int i = 0; i < 2; i++) {
+        expect_failure(ks_channel_send_fd(&pair.far, 1, 1, KS_LITERAL("x"), STDIN_FILENO),
+                       KS_ERR_IO, "write to near");
+        assert_int_equal(pair.far.out.len, 0);
+    }
+    pair_close(&pair);
+}
+
+static void success_as_error(void *argument)
+{
+    struct ks_buf out;
+
+    (void)argument;
+    ks_buf_init(&out, 1000);
+    ks_answer_error(&out, 1, 1, KS_OK);
+}
+
+static void test_success_is_no_error(void **state)
+{
+    (void)state;
+    assert_true(aborts(success_as_error, NULL));
 }
 
 static void test_closed_peer(void **state)
@@ -448,7 +512,10 @@ int main(void)
         cmocka_unit_test(test_several_in_one_read),
         cmocka_unit_test(test_bad_lengths),
         cmocka_unit_test(test_shortest_and_longest),
+        cmocka_unit_test(test_longest_in_two_parts),
         cmocka_unit_test(test_closed_peer),
+        cmocka_unit_test(test_descriptor_to_a_closed_peer),
+        cmocka_unit_test(test_success_is_no_error),
         cmocka_unit_test(test_no_frame_over_the_limit_is_written),
         cmocka_unit_test(test_descriptor),
         cmocka_unit_test(test_descriptor_behind_a_plain_frame),

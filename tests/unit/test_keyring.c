@@ -64,6 +64,7 @@ static void test_keys_in_order(void **state)
     uint8_t wanted[KS_ONE_TIME_KEY_LEN];
     char id[KS_KEY_ID_TEXT_MAX];
 
+    small.number = 7;
     small.count = 5;
     expect_failure(ks_keyring_take(ring, NOW_S, true, &key), KS_ERR_NOT_FOUND,
                    "no one-time keys left");
@@ -74,7 +75,7 @@ static void test_keys_in_order(void **state)
             ks_one_time_key_derive(KS_BYTES(batch.secret), KS_BYTES(batch.salt), i, wanted),
             KS_OK);
         expect_bytes(KS_BYTES(key.key), KS_BYTES(wanted));
-        ks_key_id_text(7, 8, i, id);
+        ks_key_id_text(7, 7, i, id);
         assert_string_equal(key.id, id);
         assert_int_equal(key.counter, (i + 1) / 2);
         ks_keyring_close(ring); /* what is used is used on disk */
@@ -86,6 +87,9 @@ static void test_keys_in_order(void **state)
     assert_int_equal(ks_keyring_put(ring, &batch), KS_OK);
     assert_int_equal(ks_keyring_take(ring, NOW_S, true, &key), KS_OK);
     assert_int_equal(key.counter, 3);
+    /* Once more the same batch would give its keys once more. */
+    expect_failure(ks_keyring_put(ring, &batch), KS_ERR_CONFLICT,
+                   "keyring: batch 8 is there already");
     assert_int_equal(ks_keyring_drop(ring), KS_OK);
     assert_int_equal(ks_keyring_take(ring, NOW_S, true, &key), KS_ERR_NOT_FOUND);
     assert_int_equal(ks_keyring_put(ring, &batch), KS_OK);
