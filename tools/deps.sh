@@ -48,11 +48,12 @@ optional="clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev"
 # evhttp before this version parses requests in ways that allow smuggling (Debian DSA for libevent).
 libevent_min=2.1.12-stable-8+deb12u1
 
+can_be_root() { [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null; }
+
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
         "$@"
     else
-        command -v sudo >/dev/null || die "need root to install packages, and sudo is absent"
         sudo "$@"
     fi
 }
@@ -67,54 +68,78 @@ missing() {
     done
 }
 
-libevent_fixed() {
-    version=$(dpkg-query -W -f='${Version}' libevent-dev 2>/dev/null) || return 1
-    version_at_least "$version" "$libevent_min"
+libevent_outdated() {
+    installed libevent-dev &&
+        ! version_at_least "$(dpkg-query -W -f='${Version}' libevent-dev)" "$libevent_min"
+}
+
+# The cache is a user's own, so each one is told once.
+decline() { # PACKAGE REASON
+    say "$2; the check that uses it will be skipped"
+    mkdir -p "$cache"
+    printf '%s\n' "$1" >>"$cache/declined-packages"
+}
+
+apt_install() { # PACKAGES...
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq install --no-install-recommends -y "$@" >/dev/null
 }
 
 # shellcheck disable=SC2086 # word lists
-install_packages() {
-    wanted=$(missing $packages)
-    # An optional package that this release does not have is asked for once, then left.
-    declined=$cache/declined-packages
-    wanted_optional=
-    for package in $(missing $optional); do
-        grep -qsx "$package" "$declined" || wanted_optional="$wanted_optional $package"
-    done
-    libevent_fixed || wanted="$wanted libevent-dev libevent-2.1-7 libevent-core-2.1-7 libevent-extra-2.1-7 libevent-openssl-2.1-7 libevent-pthreads-2.1-7"
-    [ -n "$wanted$wanted_optional" ] || return 0
-
+install_needed() { # PACKAGES...
+    can_be_root || die "not root, and sudo is absent; have these packages installed: $*"
     say "refreshing package lists"
     as_root apt-get -qq update || die "apt-get update failed"
-    if [ -n "$wanted" ]; then
-        wanted_known=
-        for package in $wanted; do
-            # Debian 13 renamed the libevent libraries (t64); the -dev package pulls them there.
-            case $package in
-            libevent-*-2.1-7 | libevent-2.1-7)
-                apt-cache show "$package" >/dev/null 2>&1 || continue
-                ;;
-            esac
-            wanted_known="$wanted_known $package"
-        done
-        say "installing$wanted_known"
-        as_root env DEBIAN_FRONTEND=noninteractive \
-            apt-get -qq install --no-install-recommends -y $wanted_known >/dev/null ||
-            die "apt-get install failed for:$wanted_known"
-    fi
-    mkdir -p "$cache"
-    for package in $wanted_optional; do
-        if apt-cache show "$package" >/dev/null 2>&1; then
-            say "installing $package"
-            as_root env DEBIAN_FRONTEND=noninteractive \
-                apt-get -qq install --no-install-recommends -y "$package" >/dev/null ||
-                die "apt-get install failed for: $package"
-        else
-            say "this release has no $package; the check that uses it will be skipped"
-            printf '%s\n' "$package" >>"$declined"
-        fi
+    known=
+    for package in "$@"; do
+        # Debian 13 renamed the libevent libraries (t64); the -dev package pulls them there.
+        case $package in
+        libevent-*2.1-7) apt-cache show "$package" >/dev/null 2>&1 || continue ;;
+        esac
+        known="$known $package"
     done
-    libevent_fixed || die "libevent-dev is older than $libevent_min (request smuggling); upgrade it"
+    say "installing$known"
+    apt_install $known || die "apt-get install failed for:$known"
+}
+
+# What nobody can install here must not keep anybody from building.
+install_optional() { # PACKAGES...
+    if ! can_be_root; then
+        for package in "$@"; do
+            decline "$package" "$package is absent, and neither root nor sudo is there to install it"
+        done
+        return 0
+    fi
+    if [ -z "$refreshed" ]; then
+        say "refreshing package lists"
+        as_root apt-get -qq update || { say "apt-get update failed; going on without: $*"; return 0; }
+    fi
+    for package in "$@"; do
+        if ! apt-cache show "$package" >/dev/null 2>&1; then
+            decline "$package" "this release has no $package"
+            continue
+        fi
+        say "installing $package"
+        apt_install "$package" || say "apt-get install failed for $package; going on without it"
+    done
+}
+
+# shellcheck disable=SC2046,SC2086 # word lists
+install_packages() {
+    refreshed=
+    wanted=$(missing $packages)
+    libevent_outdated && wanted="$wanted libevent-dev libevent-2.1-7 libevent-core-2.1-7 libevent-extra-2.1-7 libevent-openssl-2.1-7 libevent-pthreads-2.1-7"
+    if [ -n "$wanted" ]; then
+        install_needed $wanted
+        refreshed=yes
+    fi
+    # An optional package that this release does not have is asked for once, then left.
+    wanted=
+    for package in $(missing $optional); do
+        grep -qsx "$package" "$cache/declined-packages" || wanted="$wanted $package"
+    done
+    [ -z "$wanted" ] || install_optional $wanted
+    ! libevent_outdated || die "libevent-dev is older than $libevent_min (request smuggling); upgrade it"
 }
 
 # The mirror, as this system's own apt configuration names it, for each Debian archive.

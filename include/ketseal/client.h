@@ -43,6 +43,7 @@ struct ks_job_spec {
     uint64_t shots;
     uint64_t seed; /* of the sampling; at most 2^53 - 1 */
     bool single_precision;
+    const char *name;        /* of the program in messages, such as its file; NULL: "program" */
     const char *idempotency; /* NULL for none: [A-Za-z0-9_-]{1,64} */
 };
 

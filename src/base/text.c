@@ -221,7 +221,7 @@ void ks_text_shown(struct ks_bytes text, char *target, size_t size)
         for (size_t i = 0; i < len; i++) {
             const bool hidden = sequence == 0 || c1 || from[i] < 0x20 || from[i] == 0x7f;
 
-            target[at + i] = hidden ? '?' : (char)from[i];
+            target[at + i] = (char)(hidden ? '?' : from[i]);
         }
         at += len;
     }

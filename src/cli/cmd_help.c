@@ -8,6 +8,8 @@
 
 #include "cli/cli.h"
 
+#define ROFF_COLUMNS 72 /* of a text line before its escapes */
+
 /* Flags that every command takes. */
 static const struct ks_flag global_flags[] = {
     {"json", KS_FLAG_SWITCH, NULL,
@@ -77,17 +79,24 @@ void ks_cli_help(FILE *stream, const struct ks_command *command)
 
 /* --- manual: mdoc(7) ---------------------------------------------------------------------- */
 
-/* TEXT as arguments of an mdoc macro or as a text line: nothing in it may act as roff. */
+/* TEXT as the argument of an mdoc macro or as text lines: nothing in it may act as roff. */
 static void put_roff(const char *text)
 {
+    size_t column = 0;
+
     for (const char *c = text; *c != '\0'; c++) {
-        if (*c == '\\') {
+        size_t word = *c == ' ' ? strcspn(c + 1, " ") : 0;
+
+        column = *c == ' ' && column + word > ROFF_COLUMNS ? 0 : column + 1;
+        if (column == 0) {
+            ks_cli_print("\n");
+        } else if (*c == '\\') {
             ks_cli_print("\\e");
         } else if (*c == '-') {
             ks_cli_print("\\-");
         } else if (*c == '"') {
             ks_cli_print("\\(dq");
-        } else if (c == text && (*c == '.' || *c == '\'')) {
+        } else if (column == 1 && (*c == '.' || *c == '\'')) {
             ks_cli_print("\\&%c", *c);
         } else {
             ks_cli_print("%c", *c);

@@ -145,7 +145,8 @@ static enum ks_err store(const char *path, const struct revocations *list)
     struct ks_buf text;
 
     ks_buf_init(&text, REVOKED_BYTES_MAX);
-    ks_buf_put_format(&text, REVOKED_TITLE "\nnumber %llu\n", (unsigned long long)list->number);
+    ks_buf_put_text(&text, REVOKED_TITLE "\n");
+    ks_buf_put_format(&text, "number %llu\n", (unsigned long long)list->number);
     for (size_t i = 0; i < list->count; i++) {
         char time[KS_TIME_TEXT_LEN + 1];
 

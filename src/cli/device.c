@@ -158,6 +158,7 @@ enum ks_err ks_cli_job(const struct ks_cli *cli, struct ks_buf *source,
     }
     KS_TRY(ks_cli_precision(cli, &precision));
     job.single_precision = precision == KS_PRECISION_SINGLE;
+    job.name = ks_cli_job_name(cli);
     *out_job = job;
 out:
     return err;

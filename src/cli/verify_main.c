@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cli/verdict.h"
+#include "crypto/version.h"
 
 static const char usage[] =
     "usage: ketseal-verify [--json] [--explain] POLICY BUNDLE\n"
@@ -39,7 +40,12 @@ int main(int argc, char **argv)
         (void)fputs("ketseal-verify: expected POLICY and BUNDLE\n", stderr);
         return ks_err_exit_code(KS_ERR_USAGE);
     }
-    err = ks_verdict_files(stdout, argv[at], argv[at + 1], &options);
+    /* First of all, since it keeps libcrypto from what OPENSSL_CONF names: a verdict must not
+     * hang on a file of the environment, nor on a provider that the file names. */
+    err = ks_crypto_check_version();
+    if (err == KS_OK) {
+        err = ks_verdict_files(stdout, argv[at], argv[at + 1], &options);
+    }
     if (err != KS_OK) {
         (void)fprintf(stderr, "ketseal-verify: %s\n", ks_err_detail());
     }

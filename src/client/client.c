@@ -4,6 +4,7 @@
 #include "ketseal/client.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/sys.h"
 #include "client/keyring.h"
@@ -465,15 +466,17 @@ out:
 }
 
 /* With one key, over as many connections as it takes: one that was made anew has not carried
- * the key, so that is still good. */
+ * the key, so that is still good. *OUT_SENT stays false while the site refuses the device
+ * itself. */
 static enum ks_err send_with_key(struct ks_client *client, const struct signed_request *request,
-                                 struct ks_buf *out)
+                                 struct ks_buf *out, bool *out_sent)
 {
     enum ks_err err = KS_OK;
     struct ks_keyring_key key = {0};
 
     KS_TRY(connect_channel(client));
     KS_TRY(take_key(client, request->job.len > 0, &key));
+    *out_sent = true;
     for (unsigned attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
         err = send_once(client, request, &key, out);
         if (!client->moved) {
@@ -491,13 +494,29 @@ out:
 static enum ks_err send_signed(struct ks_client *client, const struct signed_request *request,
                                struct ks_buf *out)
 {
-    enum ks_err err = send_with_key(client, request, out);
+    bool sent = false;
+    enum ks_err err = send_with_key(client, request, out, &sent);
 
-    if (err == KS_ERR_DENIED) {
+    if (err == KS_ERR_DENIED && sent) {
         KS_TRY(ks_keyring_drop(client->keyring));
-        KS_TRY(send_with_key(client, request, out));
+        KS_TRY(send_with_key(client, request, out, &sent));
     }
 out:
+    return err;
+}
+
+/* The site knows the program without its name: "site: program:7:12: what" becomes "NAME:7:12:
+ * what". */
+static enum ks_err name_program(const struct ks_job_spec *spec, enum ks_err err)
+{
+    static const char place[] = "site: program:";
+    char detail[KS_ERR_DETAIL_MAX];
+
+    if (err != KS_OK && spec->name != NULL &&
+        strncmp(ks_err_detail(), place, sizeof place - 1) == 0) {
+        (void)snprintf(detail, sizeof detail, "%s", ks_err_detail() + sizeof place - 1);
+        return ks_fail(err, "%s:%s", spec->name, detail);
+    }
     return err;
 }
 
@@ -511,7 +530,7 @@ static enum ks_err submit(struct ks_client *client, const struct ks_job_spec *sp
     ks_buf_init(&job, KS_JOB_BYTES_MAX);
     KS_TRY(write_job(spec, &job));
     request.job = ks_buf_view(&job);
-    KS_TRY(send_signed(client, &request, out));
+    KS_TRY(name_program(spec, send_signed(client, &request, out)));
 out:
     ks_buf_done(&job);
     return err;

@@ -141,7 +141,8 @@ static enum ks_err authenticate(struct ks_monitor *monitor, const struct request
     KS_TRY(ks_http_head_parse(request->head, KS_JOB_BYTES_MAX, &head));
     err = ks_signature_parse(&head, &signature);
     KS_TRY(err == KS_ERR_NOT_FOUND ? ks_fail(KS_ERR_DENIED, "the request is not signed") : err);
-    KS_TRY(ks_key_id_parse(signature.key_id, &instance, &number, &index));
+    KS_TRY(ks_fail_prefix(ks_key_id_parse(signature.key_id, &instance, &number, &index),
+                          "key id"));
     KS_TRY(ks_journal_key(monitor->journal, instance, number, index, device->key_hash, time_s,
                           key));
     KS_TRY(ks_signature_check(&head, &signature, KS_BYTES(key), time_s));
@@ -154,7 +155,7 @@ static enum ks_err authenticate(struct ks_monitor *monitor, const struct request
     *out_key_id = signature.key_id;
 out:
     ks_wipe(key, sizeof key);
-    return err == KS_ERR_VERIFY ? ks_fail_prefix(KS_ERR_DENIED, "request signature") : err;
+    return err == KS_ERR_VERIFY ? KS_ERR_DENIED : err; /* the detail names what is false */
 }
 
 enum ks_err ks_monitor_auth(struct ks_monitor *monitor, uint32_t id, struct ks_bytes payload)

@@ -46,10 +46,25 @@ struct exchange {
     size_t head_len;
     unsigned attempts;
     bool resumed;
+    int alert;       /* of TLS, sent or received; -1: none */
     enum ks_err err; /* what a callback refused for; its detail is stored */
 };
 
 /* --- callbacks ---------------------------------------------------------------------------- */
+
+/* Sees every TLS message; an alert tells a refusal from a connection that broke. */
+static void on_message(int sent, int version, int type, const void *bytes, size_t len, SSL *ssl,
+                       void *user)
+{
+    const struct ks_http_client *client = user;
+
+    (void)sent;
+    (void)version;
+    (void)ssl;
+    if (type == SSL3_RT_ALERT && len == 2 && client->exchange != NULL) {
+        client->exchange->alert = ((const uint8_t *)bytes)[1];
+    }
+}
 
 static CURLcode on_context(CURL *curl, void *context, void *user)
 {
@@ -61,6 +76,8 @@ static CURLcode on_context(CURL *curl, void *context, void *user)
         client->exchange->err = err;
         return CURLE_SSL_CERTPROBLEM;
     }
+    SSL_CTX_set_msg_callback(context, on_message);
+    SSL_CTX_set_msg_callback_arg(context, client);
     return CURLE_OK;
 }
 
@@ -390,13 +407,26 @@ static enum ks_err outcome(const struct exchange *exchange, CURLcode code)
     switch (code) {
     case CURLE_OK:
         return KS_OK;
-    case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CONNECT_ERROR:
+        if (exchange->alert <= 0) { /* none, or only the goodbye */
+            return ks_fail(KS_ERR_IO, "%s: the connection broke during the TLS handshake",
+                           exchange->client->authority);
+        }
+        return ks_fail(KS_ERR_VERIFY, "%s: TLS handshake refused: %s",
+                       exchange->client->authority,
+                       SSL_alert_desc_string_long(exchange->alert));
+    case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
         return ks_fail(KS_ERR_VERIFY, "%s: %s", exchange->client->authority, text);
     case CURLE_OUT_OF_MEMORY:
         return ks_fail(KS_ERR_NOMEM, "%s: %s", exchange->client->authority, text);
     default:
+        /* TLS 1.3 says what is wrong with our certificate only after the handshake. */
+        if (exchange->alert > 0) {
+            return ks_fail(KS_ERR_DENIED, "%s: the site refuses us: %s",
+                           exchange->client->authority,
+                           SSL_alert_desc_string_long(exchange->alert));
+        }
         return ks_fail(KS_ERR_IO, "%s: %s", exchange->client->authority, text);
     }
 }
@@ -435,7 +465,7 @@ enum ks_err ks_http_client_call(struct ks_http_client *client, const struct ks_h
                                 struct ks_http_answer *out_answer)
 {
     enum ks_err err = KS_OK;
-    struct exchange exchange = {.client = client, .call = call};
+    struct exchange exchange = {.client = client, .call = call, .alert = -1};
     char url[URL_MAX];
 
     ks_buf_init(&exchange.body, client->response_max);

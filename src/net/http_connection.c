@@ -132,6 +132,16 @@ static enum step read_some(struct ks_http_connection *connection, struct ks_buf 
     return STEP_AGAIN;
 }
 
+/* No more is written, and what comes is thrown away for a while: closing a socket with unread
+ * input would reset it, and the peer might never see why it was refused. */
+static enum step begin_linger(struct ks_http_connection *connection)
+{
+    (void)shutdown(connection->fd, SHUT_WR);
+    connection->state = KS_HTTP_LINGER;
+    deadline_set(connection, LINGER_MS);
+    return STEP_AGAIN;
+}
+
 static enum step step_handshake(struct ks_http_connection *connection)
 {
     struct ks_http_server *server = connection->loop->server;
@@ -140,8 +150,11 @@ static enum step step_handshake(struct ks_http_connection *connection)
     ERR_clear_error();
     result = SSL_do_handshake(connection->ssl);
     if (result != 1) {
-        enum step step = blocked(connection, result);
-        if (step == STEP_END) {
+        /* The alert is on its way; what the peer sent after the cause is not read yet. */
+        bool refused = SSL_get_error(connection->ssl, result) == SSL_ERROR_SSL;
+        enum step step = refused ? begin_linger(connection) : blocked(connection, result);
+
+        if (refused || step == STEP_END) {
             (void)atomic_fetch_add(&server->handshakes_failed, 1);
         }
         return step;
@@ -335,11 +348,8 @@ static enum step end_request(struct ks_http_connection *connection)
     (void)atomic_fetch_sub(&server->in_flight, connection->reserved);
     connection->reserved = 0;
     if (connection->request.close) {
-        connection->state = KS_HTTP_LINGER;
-        deadline_set(connection, LINGER_MS);
         (void)SSL_shutdown(connection->ssl);
-        (void)shutdown(connection->fd, SHUT_WR);
-        return STEP_AGAIN;
+        return begin_linger(connection);
     }
     ks_buf_consume(in, connection->request_len);
     ks_buf_put(in, ks_buf_view(&connection->ahead));
@@ -377,8 +387,6 @@ static enum step step_writing(struct ks_http_connection *connection)
     return end_request(connection);
 }
 
-/* Closing a socket with unread input would reset it, and the peer might never see why it was
- * refused. */
 static enum step step_linger(struct ks_http_connection *connection)
 {
     uint8_t waste[WASTE_CHUNK];

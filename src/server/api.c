@@ -5,6 +5,7 @@
  * and is handed to the handler. Whoever gets here has shown a device certificate of ours in
  * TLS. */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "server/api.h"
@@ -58,6 +59,34 @@ static bool matches(const char *pattern, struct ks_bytes path, struct ks_bytes *
     return true;
 }
 
+/* 405, and the methods that PATH does take (RFC 9110 §15.5.6). */
+static void refuse_method(struct ks_http_request *request, struct ks_bytes path)
+{
+    char allow[64] = "";
+    struct ks_http_field field = {.name = KS_LITERAL("Allow")};
+    struct ks_http_response response = {
+        .status = 405, .content_type = "application/json", .fields = &field, .field_count = 1};
+    struct ks_buf body;
+    struct ks_bytes segment = {0};
+    size_t len = 0;
+
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        if (matches(routes[i].path, path, &segment)) {
+            int more = snprintf(allow + len, sizeof allow - len, "%s%s", len == 0 ? "" : ", ",
+                                routes[i].method);
+
+            KS_ASSERT(more > 0 && (size_t)more < sizeof allow - len);
+            len += (size_t)more;
+        }
+    }
+    ks_buf_init(&body, 1024);
+    field.value = ks_bytes_text(allow);
+    ks_http_error_put(KS_ERR_USAGE, "this path does not take that method", &body);
+    response.body = ks_buf_view(&body);
+    ks_http_reply(request, &response);
+    ks_buf_done(&body);
+}
+
 void ks_api_route(struct ks_site_server *server, struct ks_http_request *request)
 {
     const struct ks_http_head *head = ks_http_request_head(request);
@@ -75,7 +104,7 @@ void ks_api_route(struct ks_site_server *server, struct ks_http_request *request
         }
     }
     if (known) {
-        ks_http_reply_error(request, KS_ERR_USAGE, "this path does not take that method");
+        refuse_method(request, head->path);
     } else {
         ks_http_reply_error(request, KS_ERR_NOT_FOUND, "no such path");
     }

@@ -166,6 +166,21 @@ out:
     }
 }
 
+/* The body of REQUEST submits the job that BEFORE is. */
+static enum ks_err check_same_job(struct ks_http_request *request,
+                                  const struct ks_store_job *before)
+{
+    enum ks_err err = KS_OK;
+    struct ks_request_body body = {0};
+
+    KS_TRY(ks_fail_prefix(ks_request_body_parse(ks_http_request_body(request), &body), "body"));
+    KS_CHECK(ks_bytes_equal(KS_BYTES(body.submission.job), KS_BYTES(before->job_digest)),
+             KS_ERR_CONFLICT, "this Idempotency-Key was used with another job, %s", before->id);
+out:
+    ks_request_body_done(&body);
+    return err;
+}
+
 /* A repeated submission, authenticated: what the first one came to. */
 static void step_repeated(struct ks_site_server *server, struct ks_task *task, enum ks_err err,
                           struct ks_reader *answer)
@@ -178,10 +193,13 @@ static void step_repeated(struct ks_site_server *server, struct ks_task *task, e
     KS_TRY(err);
     KS_TRY(ks_store_job_by_idempotency(server->reader, task->job.device, task->job.idempotency,
                                        &job));
+    KS_TRY(check_same_job(task->request, &job));
+    KS_CHECK(!task->wait || job.state != KS_JOB_ACCEPTED, KS_ERR_CONFLICT,
+             "job %s with this Idempotency-Key is under way; ask again later", job.id);
     if (task->wait && job.state == KS_JOB_DONE) {
         KS_TRY(ks_store_record(server->reader, job.id, &record));
         reply_bundle(server, task->request, &job, ks_buf_view(&record));
-    } else if (task->wait && job.state != KS_JOB_ACCEPTED) {
+    } else if (task->wait) {
         KS_TRY(ks_fail(job.error, "%s", job.detail));
     } else {
         reply_job(task->request, 200, &job);
@@ -220,18 +238,17 @@ static void submit(struct ks_site_server *server, struct ks_http_request *reques
 {
     enum ks_err err = KS_OK;
     struct ks_task *task = NULL;
+    const struct ks_task *same = NULL;
     struct ks_store_job before;
     char idempotency[KS_STORE_IDEMPOTENCY_MAX + 1];
     const char *device = ks_cert_subject(ks_http_request_peer(request));
 
-    if (__atomic_load_n(&server->stopping, __ATOMIC_SEQ_CST)) {
-        ks_http_reply_error(request, KS_ERR_UNAVAILABLE, "the site is stopping");
-        return;
-    }
     KS_TRY(read_idempotency(request, idempotency));
-    KS_CHECK(idempotency[0] == '\0' ||
-                 ks_task_find_idempotency(server, device, idempotency) == NULL,
-             KS_ERR_CONFLICT, "a job with this Idempotency-Key is under way; ask again later");
+    same =
+        idempotency[0] == '\0' ? NULL : ks_task_find_idempotency(server, device, idempotency);
+    /* Until its intent is durable there is nothing to compare with. */
+    KS_CHECK(same == NULL || same->state >= KS_TASK_RUNNING, KS_ERR_CONFLICT,
+             "a job with this Idempotency-Key is under way; ask again later");
     err = idempotency[0] == '\0'
               ? KS_ERR_NOT_FOUND
               : ks_store_job_by_idempotency(server->reader, device, idempotency, &before);
@@ -332,7 +349,7 @@ void ks_api_job_list(struct ks_site_server *server, struct ks_http_request *requ
     enum ks_err err = KS_OK;
     struct ks_store_job *jobs = ks_calloc(PAGE_MAX, sizeof *jobs);
     struct ks_bytes after = ks_api_query(request, "after");
-    char after_id[KS_UUID_TEXT_LEN + 1] = {0};
+    struct ks_store_job last;
     uint64_t limit = 0;
     size_t count = 0;
     struct ks_buf body;
@@ -342,11 +359,12 @@ void ks_api_job_list(struct ks_site_server *server, struct ks_http_request *requ
     ks_buf_init(&body, 1024 * 1024);
     KS_CHECK(jobs != NULL, KS_ERR_NOMEM, "job list");
     KS_TRY(ks_api_query_u64(request, "limit", PAGE_DEFAULT, PAGE_MAX, &limit));
-    KS_CHECK(after.data == NULL || ks_text_is_uuid(after), KS_ERR_FORMAT,
-             "query 'after': a job's id is a UUID");
-    ks_copy(after_id, after.data, after.len);
+    KS_CHECK(limit >= 1, KS_ERR_FORMAT, "query 'limit': 1 to %d", PAGE_MAX);
+    if (after.data != NULL) {
+        KS_TRY(ks_fail_prefix(find_job(server, request, after, &last), "query 'after'"));
+    }
     KS_TRY(ks_store_jobs(server->reader, ks_cert_subject(ks_http_request_peer(request)),
-                         after.len > 0 ? after_id : NULL, (size_t)limit, jobs, &count));
+                         after.data != NULL ? last.id : NULL, (size_t)limit, jobs, &count));
     ks_json_put_object(&writer);
     ks_json_put_key(&writer, "jobs");
     ks_json_put_array(&writer);

@@ -65,7 +65,8 @@ struct complaint {
     char text[256];
 };
 
-static void keep_complaint(cyaml_log_t level, void *context, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void
+keep_complaint(cyaml_log_t level, void *context, const char *format, va_list args)
 {
     struct complaint *complaint = context;
     char line[sizeof complaint->text];

@@ -16,11 +16,16 @@
 #include "server/tiles.h"
 
 #define COMMIT_MAX 512 /* jobs in one transaction */
+#define STOPPING   "the site is stopping"
 
 /* --- tasks -------------------------------------------------------------------------------- */
 
 struct ks_task *ks_task_new(struct ks_site_server *server, struct ks_http_request *request)
 {
+    if (__atomic_load_n(&server->stopping, __ATOMIC_SEQ_CST)) {
+        ks_http_reply_error(request, KS_ERR_UNAVAILABLE, STOPPING);
+        return NULL;
+    }
     for (size_t i = 0; i < KS_SITE_PENDING_MAX; i++) {
         struct ks_task *task = &server->tasks[i];
 
@@ -199,6 +204,7 @@ static void after_commit(struct ks_site_server *server, struct ks_task *task)
             task->request = NULL;
         }
     } else if (task->failure != KS_OK) {
+        server->checkpoint_wanted = true;
         ks_api_job_ended(server, task);
         ks_task_free(server, task);
     } else {
@@ -266,8 +272,8 @@ enum ks_err ks_site_inclusion(struct ks_site_server *server, uint64_t index,
                                      .index = index};
     uint64_t size = server->signed_head.size;
 
-    KS_CHECK(index < size && intent_index < size, KS_ERR_NOT_FOUND,
-             "no checkpoint covers the record yet");
+    KS_CHECK(index < size && intent_index < size && server->checkpoint.len > 0,
+             KS_ERR_NOT_FOUND, "no checkpoint covers the record yet");
     KS_TRY(ks_ledger_prove_inclusion(server->ledger, index, size, &inclusion.path));
     KS_TRY(
         ks_ledger_prove_inclusion(server->ledger, intent_index, size, &inclusion.intent_path));
@@ -345,8 +351,11 @@ static enum ks_err ask_checkpoint(struct ks_site_server *server)
     struct ks_buf *out = &server->enclave.out;
     size_t begin = 0;
 
-    if (server->checkpoint_asked || head->size == server->signed_head.size ||
-        !anybody_waits(server)) {
+    if (server->checkpoint_asked || (!server->checkpoint_wanted && !anybody_waits(server))) {
+        return KS_OK;
+    }
+    server->checkpoint_wanted = false;
+    if (head->size == server->signed_head.size && server->checkpoint.len > 0) {
         return KS_OK;
     }
     if (server->signed_head.size > 0) {
@@ -425,16 +434,20 @@ void ks_site_server_handle(void *context, struct ks_http_request *request)
 {
     struct ks_site_server *server = context;
     bool full = false;
+    bool closed = false;
 
     (void)pthread_mutex_lock(&server->lock);
+    closed = server->closed;
     full = server->queue_count == KS_SITE_PENDING_MAX;
-    if (!full) {
+    if (!closed && !full) {
         server->queue[(server->queue_head + server->queue_count) % KS_SITE_PENDING_MAX] =
             request;
         server->queue_count++;
     }
     (void)pthread_mutex_unlock(&server->lock);
-    if (full) {
+    if (closed) {
+        ks_http_reply_error(request, KS_ERR_UNAVAILABLE, STOPPING);
+    } else if (full) {
         ks_http_reply_error(request, KS_ERR_UNAVAILABLE, "too many requests are waiting");
     } else {
         wake(server);
@@ -453,6 +466,19 @@ static struct ks_http_request *take_request(struct ks_site_server *server)
     }
     (void)pthread_mutex_unlock(&server->lock);
     return request;
+}
+
+/* From now on whoever comes is refused at once; so is who waits. */
+static void close_queue(struct ks_site_server *server)
+{
+    struct ks_http_request *request = NULL;
+
+    (void)pthread_mutex_lock(&server->lock);
+    server->closed = true;
+    (void)pthread_mutex_unlock(&server->lock);
+    while ((request = take_request(server)) != NULL) {
+        ks_http_reply_error(request, KS_ERR_UNAVAILABLE, STOPPING);
+    }
 }
 
 void ks_site_server_stop(struct ks_site_server *server)
@@ -508,9 +534,11 @@ enum ks_err ks_site_server_run(struct ks_site_server *server)
 {
     enum ks_err err = KS_OK;
 
+    wake(server); /* a checkpoint may be wanted already */
     while (!finished(server)) {
         KS_TRY(turn(server));
     }
+    close_queue(server);
     if (server->checkpoint_unsaved) {
         KS_TRY(ks_store_begin(server->store));
         KS_TRY(save_checkpoint(server));
@@ -653,9 +681,12 @@ static enum ks_err load_checkpoint(struct ks_site_server *server)
     err = ks_store_checkpoint(server->reader, &size, &server->checkpoint);
     KS_TRY(err == KS_ERR_NOT_FOUND ? KS_OK : err);
     if (size != server->signed_head.size) {
-        /* It was signed, and lost before it was stored: any later one covers it. */
+        /* It was signed, and lost before it was stored. */
         ks_buf_clear(&server->checkpoint);
     }
+    /* What a crash left without a checkpoint gets it now: its owners may ask for their bundles.
+     */
+    server->checkpoint_wanted = ks_ledger_head(server->ledger)->size > 0;
 out:
     return err;
 }
@@ -713,7 +744,7 @@ void ks_site_server_close(struct ks_site_server *server)
     }
     while (server->tasks_used > 0) { /* the last one in use; freeing it finds the next */
         ks_task_fail(server, &server->tasks[server->tasks_used - 1],
-                     ks_fail(KS_ERR_UNAVAILABLE, "the site is stopping"));
+                     ks_fail(KS_ERR_UNAVAILABLE, STOPPING));
     }
     ks_ledger_close(server->ledger);
     ks_tiles_memory_free(&server->tiles);

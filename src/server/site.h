@@ -76,8 +76,10 @@ struct ks_site_server {
     bool checkpoint_asked;
     struct ks_head checkpoint_head; /* of the one that was asked for */
     bool checkpoint_unsaved;
-    struct ks_task *tasks; /* KS_SITE_PENDING_MAX */
-    size_t tasks_used;     /* all at and above are free */
+    bool checkpoint_wanted; /* though nobody waits for it: entries without one after a crash or
+                               failure */
+    struct ks_task *tasks;  /* KS_SITE_PENDING_MAX */
+    size_t tasks_used;      /* all at and above are free */
     uint32_t next_id;
     bool stopping;
 
@@ -85,7 +87,8 @@ struct ks_site_server {
     struct ks_http_request **queue;
     size_t queue_head;
     size_t queue_count;
-    int wake; /* eventfd */
+    bool closed; /* nobody takes from the queue any more */
+    int wake;    /* eventfd */
 };
 
 /* Takes over ENCLAVE_FD, opens the store, rebuilds the ledger, ends jobs that a crash

@@ -4,6 +4,7 @@
 #
 # ca new, issue, show, revoke: the files, their modes, and what they say.
 
+# shellcheck disable=SC2154 # bats sets status, output, stderr
 load helper
 
 @test "a CA from its birth to a revocation" {

@@ -4,6 +4,7 @@
 #
 # circuit check, show, simulate: no site anywhere.
 
+# shellcheck disable=SC2154 # bats sets status, output, stderr
 load helper
 
 bell='OPENQASM 2.0;

@@ -4,6 +4,7 @@
 #
 # Files: a failed run leaves none and harms none; outputs appear whole.
 
+# shellcheck disable=SC2154,SC2016 # bats sets stderr; the inner shell expands
 load helper
 
 @test "a failed run leaves no output file" {

@@ -4,6 +4,7 @@
 #
 # Help, manual and completion, which all come from the one table.
 
+# shellcheck disable=SC2154 # bats sets status, output, stderr
 load helper
 
 # "noun verb" of every command, from the help itself.
@@ -81,7 +82,10 @@ commands() {
 @test "each page of the manual names only flags that there are" {
     for page in ketseal ketseal-verify ketseal-launch; do
         case $page in
-        ketseal) help=$(commands | while read -r line; do "$KETSEAL" help $line; done; echo --version) ;;
+        ketseal) help=$(commands | while read -r line; do
+            # shellcheck disable=SC2086 # noun and verb
+            "$KETSEAL" help $line
+        done; echo --version) ;;
         ketseal-verify) help=$("$KETSEAL_VERIFY" --help) ;;
         *) help=$("$KS_BUILD_ROOT/src/server/$page" --help; echo --help) ;;
         esac

@@ -4,6 +4,7 @@
 #
 # verify, replay, record show and hash on the committed bundles: they are accepted for ever.
 
+# shellcheck disable=SC2154 # bats sets status, output, stderr
 load helper
 
 bundles=$KS_SOURCE_ROOT/tests/vectors/bundle/1
@@ -95,11 +96,11 @@ $outcome $count
 }
 
 @test "record: what is no bundle" {
-    head -c 1000 "$bundles/bell.bundle" >cut
+    head -c 1000 "$bundles/bell.bundle" >short.bundle
     for verb in show hash; do
-        ks record "$verb" cut
+        ks record "$verb" short.bundle
         same status "$status" 3
-        [[ $stderr == "ketseal: cut: "* ]]
+        [[ $stderr == "ketseal: short.bundle: "* ]]
     done
 }
 

@@ -4,6 +4,7 @@
 #
 # The commands of a device against a real site: launcher, swtpm, enclave, workers, ketseald.
 
+# shellcheck disable=SC2154 # bats sets status, output, stderr
 load helper
 
 job_line='^[0-9a-f-]{36} 20[0-9-]+T[0-9:.]+Z (accepted|done)$'

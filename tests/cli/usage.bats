@@ -4,6 +4,7 @@
 #
 # Usage errors: one line that names the flag, status 2, nothing on standard output, nothing written.
 
+# shellcheck disable=SC2154 # bats sets status, output, stderr
 load helper
 
 @test "no command" {
@@ -122,4 +123,16 @@ load helper
     says 2 "" "ketseal-verify: --loud: no such flag"
     run --separate-stderr "$KETSEAL_VERIFY" - -
     says 2 "" "ketseal-verify: policy and bundle cannot both be standard input"
+}
+
+@test "the verifiers read no configuration of OpenSSL" {
+    local bundles=$KS_SOURCE_ROOT/tests/vectors/bundle/1
+    # It activates one provider, which is not there, and thereby leaves out the default one.
+    printf '%s\n' 'openssl_conf = all' '[all]' 'providers = list' '[list]' 'other = it' '[it]' \
+        "module = $PWD/absent.so" 'activate = 1' >openssl.cnf
+    export OPENSSL_CONF=$PWD/openssl.cnf
+    run --separate-stderr "$KETSEAL_VERIFY" "$bundles/lab.policy" "$bundles/bell.bundle"
+    [[ $status -eq 0 && $output == verified:* && -z $stderr ]]
+    ks verify --policy "$bundles/lab.policy" "$bundles/bell.bundle"
+    [[ $status -eq 0 && $output == verified:* && -z $stderr ]]
 }

@@ -5,6 +5,7 @@
 
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 
 #include "base/sys.h"
 #include "crypto/cert.h"
@@ -53,6 +54,21 @@ struct test_authority *test_authority_new(const char *name)
     return authority;
 }
 
+struct test_authority *test_authority_open(const char *directory)
+{
+    struct test_authority *authority = ks_calloc(1, sizeof *authority);
+    char path[4096];
+
+    KS_ASSERT(authority != NULL);
+    ks_buf_init(&authority->pem, KS_CERT_PEM_MAX);
+    (void)snprintf(path, sizeof path, "%s/root.pem", directory);
+    must(ks_file_read(path, KS_CERT_PEM_MAX, &authority->pem));
+    must(ks_cert_parse_pem(ks_buf_view(&authority->pem), &authority->cert));
+    (void)snprintf(path, sizeof path, "%s/root.key", directory);
+    must(ks_sign_key_load(path, &authority->key));
+    return authority;
+}
+
 void test_authority_free(struct test_authority *authority)
 {
     ks_cert_free(authority->cert);
@@ -83,8 +99,8 @@ static void issue_ours(struct test_authority *authority, enum test_role role,
         .dns_count = server && dns_name != NULL ? 1 : 0,
         .ips = ips,
         .ip_count = server ? 1 : 0,
-        .not_before_s = now_s() - 10 * DAY_S,
-        .not_after_s = expired ? now_s() - DAY_S : now_s() + 10 * DAY_S,
+        .not_before_s = ks_cert_not_before_s(authority->cert), /* within the root's own */
+        .not_after_s = expired ? now_s() - 60 : now_s() + 10 * DAY_S,
     };
 
     ks_buf_init(&raw, KS_SIG_PUBLIC_LEN_MAX);
@@ -214,8 +230,14 @@ struct ks_bytes test_key_pem(const struct test_identity *identity)
 void test_revoke(struct test_authority *authority, const struct test_identity *identity,
                  struct ks_buf *out_crl_pem)
 {
+    test_revoke_cert(authority, identity->cert, out_crl_pem);
+}
+
+void test_revoke_cert(struct test_authority *authority, const struct ks_cert *cert,
+                      struct ks_buf *out_crl_pem)
+{
     struct ks_crl *crl = NULL;
-    const struct ks_crl_entry entry = {.serial = ks_cert_serial(identity->cert),
+    const struct ks_crl_entry entry = {.serial = ks_cert_serial(cert),
                                        .revoked_s = now_s() - 60};
     const struct ks_crl_spec spec = {.entries = &entry,
                                      .count = 1,

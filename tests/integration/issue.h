@@ -7,6 +7,7 @@
 #define KS_TESTS_INTEGRATION_ISSUE_H
 
 #include "base/buf.h"
+#include "crypto/cert.h"
 
 enum test_role {
     TEST_SERVER,
@@ -19,6 +20,8 @@ struct test_authority;
 struct test_identity;
 
 struct test_authority *test_authority_new(const char *name);
+/* The one that `ketseal ca new` made in DIRECTORY. */
+struct test_authority *test_authority_open(const char *directory);
 void test_authority_free(struct test_authority *authority);
 struct ks_bytes test_root_pem(const struct test_authority *authority);
 
@@ -33,5 +36,7 @@ struct ks_bytes test_key_pem(const struct test_identity *identity);
 /* A list that revokes IDENTITY. */
 void test_revoke(struct test_authority *authority, const struct test_identity *identity,
                  struct ks_buf *out_crl_pem);
+void test_revoke_cert(struct test_authority *authority, const struct ks_cert *cert,
+                      struct ks_buf *out_crl_pem);
 
 #endif

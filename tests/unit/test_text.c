@@ -12,6 +12,7 @@
 
 #include <fenv.h>
 #include <math.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/sys.h"
@@ -499,6 +500,59 @@ static void test_double_is_shortest(void **state)
     }
 }
 
+static void test_shown(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t size;
+        const char *want;
+    } cases[] = {
+        {"", 1, ""},
+        {"plain", 6, "plain"},
+        {"plain", 5, "plai"},
+        {"plain", 1, ""},
+        {"a\x1b[2J\n\x7f", 16, "a?[2J??"},
+        {"\xc2\x9b"
+         "31m",
+         16, "??31m"},                /* C1 */
+        {"\xc2\xa0", 16, "\xc2\xa0"}, /* U+00A0 is no control */
+        {"gr\xc3\xb6\xc3\x9f", 16, "gr\xc3\xb6\xc3\x9f"},
+        {"gr\xc3\xb6\xc3\x9f", 6, "gr\xc3\xb6"}, /* never half a character */
+        {"\xff\xc3|\xed\xa0\x80", 16, "??|???"}, /* no UTF-8: stray, cut, surrogate */
+        {"\xf0\x9f\x94\x92", 4, ""},
+        {"\xf0\x9f\x94\x92", 5, "\xf0\x9f\x94\x92"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char target[16];
+
+        ks_text_shown(ks_bytes_text(cases[i].text), target, cases[i].size);
+        assert_string_equal(target, cases[i].want);
+        assert_true(ks_utf8_valid(ks_bytes_text(target)));
+    }
+}
+
+static void test_path_join(void **state)
+{
+    char target[KS_PATH_MAX] = "as it was";
+    char longest[KS_PATH_MAX];
+
+    (void)state;
+    assert_int_equal(ks_path_join("a/b", "c", target), KS_OK);
+    assert_string_equal(target, "a/b/c");
+    assert_int_equal(ks_path_join(target, "d", target), KS_OK); /* in place */
+    assert_string_equal(target, "a/b/c/d");
+    for (size_t i = 0; i < sizeof longest - 1; i++) {
+        longest[i] = 'x';
+    }
+    longest[sizeof longest - 3] = '\0'; /* 4093, '/', 1: exactly 4095 */
+    assert_int_equal(ks_path_join(longest, "y", target), KS_OK);
+    assert_int_equal(strlen(target), KS_PATH_MAX - 1);
+    assert_int_equal(ks_path_join(longest, "yy", target), KS_ERR_LIMIT);
+    assert_int_equal(strlen(target), KS_PATH_MAX - 1); /* untouched */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -515,6 +569,8 @@ int main(void)
         cmocka_unit_test(test_double_table),
         cmocka_unit_test(test_double_powers_of_two),
         cmocka_unit_test(test_double_is_shortest),
+        cmocka_unit_test(test_shown),
+        cmocka_unit_test(test_path_join),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,157 @@
+# SPDX-FileCopyrightText: The ketseal authors
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+#
+# A whole site in a temporary folder, for the tests that source this:
+#
+#   . site.sh
+#   site_begin BUILD      folder, CA, server certificate; the folder becomes the current one
+#   site_device NAME      a device's directory, NAME
+#   site_start            until it is ready; again after a stop: same state, same port
+#   site_stop             SIGTERM; fails unless the site ends cleanly
+#
+# Each ends the test when it fails; the end of a failed test shows the site's log. The file ketseal.yaml
+# is made from these, which may be set before each start: site_workers, site_seconds, site_memory_mib,
+# site_crl (a path).
+
+site_workers=4
+site_seconds=60
+site_memory_mib=256
+site_crl=
+site_pid=
+site_listen=127.0.0.1:0
+
+site_fail() {
+    printf '%s: FAILED: %s\n' "$site_name" "$*" >&2
+    exit 1
+}
+
+site_skip() {
+    printf '%s: SKIPPED: %s\n' "${site_name:-$(basename "$0")}" "$*"
+    exit 77
+}
+
+# Processes of this site: the launcher and its children, as "PID NAME", one a line.
+site_processes() {
+    [ -n "$site_pid" ] || return 0
+    printf '%s ketseal-launch\n' "$site_pid"
+    # The worker and the enclave run from sealed memory: their names are those of argv.
+    for child in $(cat "/proc/$site_pid/task/$site_pid/children" 2>/dev/null); do
+        name=$({ tr '\0' '\n' <"/proc/$child/cmdline"; } 2>/dev/null | head -n 1)
+        printf '%s %s\n' "$child" "$(basename "${name:-gone}")"
+    done
+}
+
+site_cleanup() {
+    site_status=$?
+    trap - EXIT
+    if [ -n "$site_pid" ]; then
+        kill -KILL "$site_pid" 2>/dev/null || true
+        wait "$site_pid" 2>/dev/null || true
+    fi
+    if [ "$site_status" -ne 0 ] && [ "$site_status" -ne 77 ]; then
+        printf '%s: the site said:\n' "$site_name" >&2
+        tail -n "${SITE_LOG_LINES:-40}" "$site_work/site.log" >&2 2>/dev/null || true
+        if [ -n "${SITE_KEEP:-}" ]; then
+            printf '%s: kept %s\n' "$site_name" "$site_work" >&2
+            exit "$site_status"
+        fi
+    fi
+    cd /
+    rm -rf "$site_work"
+    exit "$site_status"
+}
+
+site_begin() {
+    site_name=$(basename "$0" .sh)
+    command -v swtpm >/dev/null || site_skip "swtpm is absent"
+    site_build=$(cd "$1" && pwd)
+    site_work=$(mktemp -d "${TMPDIR:-/tmp}/ketseal-test.XXXXXX")
+    trap site_cleanup EXIT
+    trap 'exit 130' INT TERM
+    ketseal=$site_build/src/cli/ketseal
+    site_client=$site_build/tests/integration/site_client
+    site_issue=$site_build/tests/integration/site_issue
+    cd "$site_work" || exit 1
+    mkdir libexec
+    for program in enclave/ketseal-enclave enclave/ketseal-worker server/ketseald; do
+        ln -s "$site_build/src/$program" libexec/
+    done
+    : >site.log
+    "$ketseal" -q ca new --out ca >/dev/null
+    "$ketseal" -q ca issue server --ca ca --name test-site --ip 127.0.0.1 --out server >/dev/null
+}
+
+site_device() {
+    "$ketseal" -q ca issue device --ca ca --name "$1" --out "$1" >/dev/null
+    site_devices="${site_devices:-} $1"
+}
+
+site_config() {
+    cat <<YAML
+site:
+  origin: test.example/ketseal
+  listen: $site_listen
+  state: state
+tls:
+  root: server/root.pem
+  certificate: server/server.pem
+  key: server/server.key
+${site_crl:+  crl: $site_crl}
+workers:
+  count: $site_workers
+  seconds: $site_seconds
+  memory_mib: $site_memory_mib
+YAML
+}
+
+# What every device needs to know of the site.
+site_tell() {
+    for device in ${site_devices:-}; do
+        printf 'https://127.0.0.1:%s\n' "$site_port" >"$device/url"
+        [ -e "$device/site.json" ] || cp state/site.json "$device/"
+    done
+    [ -e lab.policy ] || "$ketseal" policy make --root ca/root.pem --site state/site.json \
+        --insecure-simulated-tpm --out lab.policy
+}
+
+# Starts without waiting: for sites that shall fail.
+site_launch() {
+    site_config >ketseal.yaml
+    "$site_build/src/server/ketseal-launch" --libexec="$site_work/libexec" ketseal.yaml 2>>site.log &
+    site_pid=$!
+}
+
+site_start() {
+    site_ready=$(grep -c 'event=site.ready' site.log || true)
+    site_launch
+    tries=0
+    until [ "$(grep -c 'event=site.ready' site.log || true)" -gt "$site_ready" ]; do
+        kill -0 "$site_pid" 2>/dev/null || { site_pid=; site_fail "the site does not start"; }
+        tries=$((tries + 1))
+        [ "$tries" -lt 1200 ] || site_fail "the site is not ready after a minute"
+        sleep 0.05
+    done
+    site_port=$(cat state/port)
+    site_listen=127.0.0.1:$site_port
+    site_tell
+}
+
+# Waits for the end of the launcher, at most a minute; its status in site_ended.
+site_wait() {
+    tries=0
+    while kill -0 "$site_pid" 2>/dev/null && ! grep -q '^State:.Z' "/proc/$site_pid/status"; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 1200 ] || site_fail "the site does not end"
+        sleep 0.05
+    done
+    site_ended=0
+    wait "$site_pid" || site_ended=$?
+    site_pid=
+}
+
+site_stop() {
+    kill -TERM "$site_pid"
+    site_wait
+    [ "$site_ended" -eq 0 ] || site_fail "the site ended with status $site_ended"
+}
