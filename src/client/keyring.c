@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/sys.h"
 #include "crypto/digest.h"
@@ -32,6 +34,7 @@ enum ks_err ks_keyring_open(const char *directory, struct ks_keyring **out_keyri
 {
     enum ks_err err = KS_OK;
     struct ks_keyring *keyring = ks_calloc(1, sizeof *keyring);
+    struct stat info;
     int fd = -1;
 
     if (keyring == NULL) {
@@ -43,6 +46,11 @@ enum ks_err ks_keyring_open(const char *directory, struct ks_keyring **out_keyri
     fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     KS_CHECK(keyring->lock >= 0 && fd >= 0, KS_ERR_IO, "open '%s': %s", directory,
              strerror(errno));
+    KS_CHECK(fstat(keyring->lock, &info) == 0, KS_ERR_IO, "stat '%s': %s", directory,
+             strerror(errno));
+    KS_CHECK(info.st_uid == geteuid() && (info.st_mode & 077) == 0, KS_ERR_DENIED,
+             "'%s': mode %04o or its owner lets others at the one-time keys; it must be 0700",
+             directory, (unsigned)(info.st_mode & 07777));
     KS_TRY(ks_fs_system_new(fd, &keyring->fs));
     fd = -1; /* transferred */
     *out_keyring = keyring;

@@ -13,6 +13,8 @@
 
 struct ks_keyring;
 
+/* Makes DIRECTORY, mode 0700. KS_ERR_DENIED for one that others may enter, or that is another
+ * user's. */
 KS_MUST_CHECK enum ks_err ks_keyring_open(const char *directory,
                                           struct ks_keyring **out_keyring);
 void ks_keyring_close(struct ks_keyring *keyring); /* NULL is fine */

@@ -111,6 +111,7 @@ static enum ks_err trace_libraries(int program_fd, struct ks_buf *out)
         KS_CHECK(count >= 0 || errno == EINTR, KS_ERR_IO, "dynamic linker: %s",
                  strerror(errno));
         ks_buf_grew(out, count > 0 ? (size_t)count : 0);
+        count = count < 0 ? 1 : count; /* a signal: not the end */
     }
 out:
     ks_fd_close(&ends[0]);

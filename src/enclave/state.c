@@ -4,16 +4,13 @@
 #include "enclave/state.h"
 
 #include "crypto/digest.h"
-#include "enclave/journal.h"
 
 /* --- keys --------------------------------------------------------------------------------- */
 
-#define HEADS_FILE     "heads"
-#define STATE_FILE_MAX 1 /* whether it has contents is all that is asked */
-#define KEYS_FILE      "keys"
-#define KEYS_MAGIC     "KSEALKEY"
-#define KEYS_VERSION   1
-#define SEED_LEN       32
+#define KEYS_FILE    "keys"
+#define KEYS_MAGIC   "KSEALKEY"
+#define KEYS_VERSION 1
+#define SEED_LEN     32
 
 /* In the file's order. */
 enum seed {
@@ -111,23 +108,24 @@ out:
     return err;
 }
 
-/* The other files come after the keys and need them: where one has contents, there were keys.
- */
-static enum ks_err expect_fresh(const struct ks_fs *fs)
+/* New keys are for a new state alone: where the enclave has worked already, its keys are gone,
+ * and others in their place would sign for another site. */
+static enum ks_err check_new(const struct ks_fs *fs)
 {
-    static const char *const names[] = {HEADS_FILE, KS_JOURNAL_FILE};
     enum ks_err err = KS_OK;
-    struct ks_buf bytes;
+    static const char *const names[] = {"heads", "journal"};
+    struct ks_buf first;
 
-    ks_buf_init(&bytes, STATE_FILE_MAX);
+    ks_buf_init(&first, 1);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        err = ks_fs_load(fs, names[i], STATE_FILE_MAX, &bytes);
-        KS_CHECK(err != KS_OK && err != KS_ERR_LIMIT, KS_ERR_FORMAT,
-                 "enclave keys: they are gone, but '%s' is there; put them back", names[i]);
-        KS_TRY(err == KS_ERR_NOT_FOUND ? KS_OK : err);
+        err = ks_fs_load(fs, names[i], 1, &first);
+        KS_CHECK(err == KS_ERR_NOT_FOUND,
+                 err == KS_OK || err == KS_ERR_LIMIT ? KS_ERR_FORMAT : err,
+                 "enclave keys: the file is gone or empty, but '%s' is there", names[i]);
+        err = KS_OK;
     }
 out:
-    ks_buf_done(&bytes);
+    ks_buf_done(&first);
     return err;
 }
 
@@ -139,8 +137,11 @@ enum ks_err ks_enclave_keys_open(const struct ks_fs *fs, struct ks_bytes extra,
     uint8_t seeds[SEEDS][SEED_LEN];
 
     err = load_seeds(fs, seeds);
+    if (err == KS_ERR_LIMIT) {
+        err = ks_fail(KS_ERR_FORMAT, "enclave keys: the file is too long");
+    }
     if (err == KS_ERR_NOT_FOUND) {
-        KS_TRY(expect_fresh(fs));
+        KS_TRY(check_new(fs));
         KS_TRY(make_seeds(extra, seeds));
         err = store_seeds(fs, (const uint8_t(*)[SEED_LEN])seeds);
     }
@@ -166,8 +167,9 @@ void ks_enclave_keys_done(struct ks_enclave_keys *keys)
 
 /* --- heads -------------------------------------------------------------------------------- */
 
-#define HEAD_LEN  (8 + 32 + 32)     /* size, root, HMAC over the previous HMAC, size and root */
-#define HEADS_MAX (4 * 1024 * 1024) /* rewritten to one line at open and when full */
+#define HEADS_FILE "heads"
+#define HEAD_LEN   (8 + 32 + 32) /* size, root, HMAC over the previous HMAC, size and root */
+#define HEADS_MAX  (4 * 1024 * 1024) /* rewritten to one line at open and when full */
 
 struct ks_head_log {
     const struct ks_fs *fs;
@@ -204,12 +206,14 @@ static void take_line(struct ks_head_log *log, const struct ks_head *head, const
 }
 
 /* Reads the chain. A last line that is cut short or does not fit was never acted on and is
- * dropped; a bad line with good ones after it is tampering. */
+ * dropped; a bad line with others after it is tampering, and so is a bad first one, which was
+ * never appended. */
 static enum ks_err read_lines(struct ks_head_log *log, struct ks_bytes bytes)
 {
     enum ks_err err = KS_OK;
     struct ks_reader reader = ks_reader_of(bytes, "heads");
 
+    KS_CHECK(bytes.len == 0 || bytes.len >= HEAD_LEN, KS_ERR_VERIFY, "heads: line 1 was cut");
     while (reader.rest.len >= HEAD_LEN) {
         struct ks_head head = {0};
         uint8_t expected[HEAD_LEN];
@@ -222,8 +226,10 @@ static enum ks_err read_lines(struct ks_head_log *log, struct ks_bytes bytes)
         KS_TRY(ks_read_copy(&fields, head.root, sizeof head.root));
         make_line(log, log->mac, &head, expected);
         if (!ks_ct_equal(line, KS_BYTES(expected))) {
-            KS_CHECK(reader.rest.len < HEAD_LEN, KS_ERR_VERIFY, "heads: line %zu was changed",
-                     (bytes.len - reader.rest.len) / HEAD_LEN);
+            const size_t number = (bytes.len - reader.rest.len) / HEAD_LEN;
+
+            KS_CHECK(number > 1 && reader.rest.len < HEAD_LEN, KS_ERR_VERIFY,
+                     "heads: line %zu was changed", number);
             break;
         }
         KS_CHECK(head.size >= log->last.size, KS_ERR_VERIFY, "heads: they shrink");
@@ -233,7 +239,8 @@ out:
     return err;
 }
 
-/* One file with the last head alone, by rename. */
+/* One file with the last head alone (size 0 before the first), by rename: so a first line is
+ * never torn. */
 static enum ks_err compact(struct ks_head_log *log)
 {
     enum ks_err err = KS_OK;
@@ -244,19 +251,11 @@ static enum ks_err compact(struct ks_head_log *log)
         log->fs->close(log->file);
         log->file = NULL;
     }
-    if (log->last.size > 0) {
-        make_line(log, zeros, &log->last, line);
-        KS_TRY(ks_fs_replace(log->fs, HEADS_FILE, KS_BYTES(line)));
-        ks_copy(log->mac, line + HEAD_LEN - 32, 32);
-        log->len = HEAD_LEN;
-        KS_TRY(log->fs->open(log->fs->context, HEADS_FILE, &log->file));
-    } else {
-        KS_TRY(log->fs->open(log->fs->context, HEADS_FILE, &log->file));
-        KS_TRY(log->fs->truncate(log->file, 0));
-        KS_TRY(log->fs->sync(log->file));
-        KS_TRY(log->fs->sync_dir(log->fs->context));
-        log->len = 0;
-    }
+    make_line(log, zeros, &log->last, line);
+    KS_TRY(ks_fs_replace(log->fs, HEADS_FILE, KS_BYTES(line)));
+    ks_copy(log->mac, line + HEAD_LEN - 32, 32);
+    log->len = HEAD_LEN;
+    KS_TRY(log->fs->open(log->fs->context, HEADS_FILE, &log->file));
 out:
     return err;
 }

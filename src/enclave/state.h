@@ -28,8 +28,8 @@ struct ks_enclave_keys {
 
 /* Loads the keys from FS, or makes them (kernel randomness mixed with EXTRA, which may be
  * empty: the TPM's) and stores them durably before the first is used. KS_ERR_FORMAT for a file
- * that is damaged, or gone while heads or journal are there: then nothing is made anew in its
- * place. */
+ * that is damaged, or gone while the head log or the key journal is there: then nothing is made
+ * anew in its place. */
 KS_MUST_CHECK enum ks_err ks_enclave_keys_open(const struct ks_fs *fs, struct ks_bytes extra,
                                                struct ks_enclave_keys *out_keys);
 void ks_enclave_keys_done(struct ks_enclave_keys *keys);
@@ -38,6 +38,7 @@ void ks_enclave_keys_done(struct ks_enclave_keys *keys);
  * signature. */
 struct ks_head_log;
 
+/* A torn last line is dropped, KS_ERR_VERIFY for any other that was changed. */
 KS_MUST_CHECK enum ks_err ks_head_log_open(const struct ks_fs *fs, struct ks_bytes master,
                                            struct ks_head_log **out_log);
 void ks_head_log_close(struct ks_head_log *log); /* NULL is fine */

@@ -59,24 +59,57 @@ static const cyaml_schema_value_t config_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct ks_config, config_fields),
 };
 
-/* libcyaml says what is wrong only through its log: the last complaint is kept for our one
- * error. */
+/* libcyaml says what is wrong only through its log: the first error, which is the precise one,
+ * and then the fields around it, innermost first. Both are kept for our one error. */
 struct complaint {
-    char text[256];
+    char text[160];
+    char field[128];     /* "workers.count" */
+    bool beside_a_field; /* the next field named is the neighbour of one that is missing */
 };
+
+static void keep_field(struct complaint *complaint, const char *line)
+{
+    static const char before[] = "in mapping field '";
+    const char *name = strstr(line, before);
+    char outer[sizeof complaint->text + sizeof complaint->field + 1];
+    int len = 0;
+
+    if (strstr(line, "in mapping") == NULL) {
+        return;
+    }
+    if (name != NULL && !complaint->beside_a_field) {
+        name += sizeof before - 1;
+        len = (int)strcspn(name, "'");
+        (void)snprintf(outer, sizeof outer, "%.*s%s%s", len, name,
+                       complaint->field[0] != '\0' ? "." : "", complaint->field);
+        (void)snprintf(complaint->field, sizeof complaint->field, "%.*s",
+                       (int)sizeof complaint->field - 1, outer);
+    }
+    complaint->beside_a_field = false;
+}
 
 __attribute__((format(printf, 3, 0))) static void
 keep_complaint(cyaml_log_t level, void *context, const char *format, va_list args)
 {
+    static const char prefix[] = "Load: ";
     struct complaint *complaint = context;
     char line[sizeof complaint->text];
+    const char *text = line;
 
     (void)vsnprintf(line, sizeof line, format, args);
     line[strcspn(line, "\n")] = '\0';
-    /* The first error is the precise one; a backtrace of mappings follows it. */
-    if (level == CYAML_LOG_ERROR && complaint->text[0] == '\0') {
-        (void)snprintf(complaint->text, sizeof complaint->text, "%s", line);
+    if (level != CYAML_LOG_ERROR) {
+        return;
     }
+    if (complaint->text[0] != '\0') {
+        keep_field(complaint, line);
+        return;
+    }
+    if (strncmp(line, prefix, sizeof prefix - 1) == 0) {
+        text += sizeof prefix - 1;
+    }
+    (void)snprintf(complaint->text, sizeof complaint->text, "%s", text);
+    complaint->beside_a_field = strncmp(text, "Missing", 7) == 0;
 }
 
 static cyaml_config_t cyaml_settings(struct complaint *complaint)
@@ -163,7 +196,8 @@ enum ks_err ks_config_load(const char *path, struct ks_config **out_config)
     KS_TRY(ks_file_read(path, KS_CONFIG_BYTES_MAX, &text));
     result = cyaml_load_data(text.data, text.len, &settings, &config_schema,
                              (cyaml_data_t **)&config, NULL);
-    KS_CHECK(result == CYAML_OK, KS_ERR_FORMAT, "%s: %s", path,
+    KS_CHECK(result == CYAML_OK, KS_ERR_FORMAT, "%s: %s%s%s", path, complaint.field,
+             complaint.field[0] != '\0' ? ": " : "",
              complaint.text[0] != '\0' ? complaint.text : cyaml_strerror(result));
     KS_CHECK(config != NULL, KS_ERR_FORMAT, "%s: it is empty", path);
     KS_TRY(ks_fail_prefix(complete(path, config), "%s", path));
@@ -200,6 +234,10 @@ enum ks_err ks_config_listen(const struct ks_config *config, char address[64],
     if (len >= 2 && listen[0] == '[' && listen[len - 1] == ']') {
         listen++;
         len -= 2;
+    } else {
+        /* "::1:80": where the address ends is unclear. */
+        KS_CHECK(strcspn(listen, "[]:") == len, KS_ERR_FORMAT,
+                 "site.listen: an IPv6 address needs brackets, such as [::1]:8443");
     }
     KS_CHECK(len >= 1 && len < 64, KS_ERR_FORMAT, "site.listen: expected address:port");
     KS_TRY(ks_fail_prefix(ks_text_u64(ks_bytes_text(colon + 1), 65535, &port),

@@ -91,7 +91,7 @@ check() { # ROUND
         set -- "$round"
     fi
     for device in $clients; do
-        "$site_client" --device="$device" GET '/v1/jobs?limit=200' | tail -n 1 >jobs
+        "$site_client" --device="$device" GET '/v1/jobs?limit=200' | tail -n 1 >./jobs
         jq -e '[.jobs[] | select(.state == "accepted")] == []' jobs >/dev/null ||
             site_fail "round $1: a job of before the restart is still 'accepted'"
         jq -e '[.jobs[] | select(.state == "failed" and (.detail | test("^interrupted by a restart|^the worker died") | not))] == []' \
@@ -107,8 +107,10 @@ reuse() {
     if grep -q 'no one-time keys left' said; then
         return 0
     fi
-    grep -q '^403 ' answer && grep -q 'the one-time key is spent' answer ||
-        { cat answer said >&2; site_fail "round $1: a key that was accepted is accepted again"; }
+    if ! grep -q '^403 ' answer || ! grep -q 'the one-time key is spent' answer; then
+        cat answer said >&2
+        site_fail "round $1: a key that was accepted is accepted again"
+    fi
     reused=$((reused + 1))
 }
 

@@ -36,6 +36,7 @@ site_processes() {
     [ -n "$site_pid" ] || return 0
     printf '%s ketseal-launch\n' "$site_pid"
     # The worker and the enclave run from sealed memory: their names are those of argv.
+    # shellcheck disable=SC2013 # one line of words
     for child in $(cat "/proc/$site_pid/task/$site_pid/children" 2>/dev/null); do
         name=$({ tr '\0' '\n' <"/proc/$child/cmdline"; } 2>/dev/null | head -n 1)
         printf '%s %s\n' "$child" "$(basename "${name:-gone}")"
@@ -70,7 +71,9 @@ site_begin() {
     trap site_cleanup EXIT
     trap 'exit 130' INT TERM
     ketseal=$site_build/src/cli/ketseal
+    # shellcheck disable=SC2034 # for those who source this file
     site_client=$site_build/tests/integration/site_client
+    # shellcheck disable=SC2034
     site_issue=$site_build/tests/integration/site_issue
     cd "$site_work" || exit 1
     mkdir libexec

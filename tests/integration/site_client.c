@@ -12,12 +12,14 @@
  *   --type=TYPE --body=FILE                 a body as it stands
  *   --job=FILE         a body that submits this job; signs
  *   --site=ORIGIN --as=DEVICE --age=SECONDS what the submission says
+ *   --keys=COUNT       a body that asks for one-time keys
  *   --sign             with the next one-time key
  *   --key-id=ID        says that this key signed
  *   --spoil=WHAT       expired, other-body, digest, key, channel, signature, submission
  *   --idempotency=KEY
  *   --times=N          the same bytes N times on this connection (each answer is printed)
  *   --dry              prepares and saves, sends nothing
+ *   --show             prints the body that is sent
  *   --save=FILE        fields and body of the signed request
  *   --load=FILE        sends what was saved, on this connection
  *
@@ -32,6 +34,7 @@
 #include "base/sys.h"
 #include "client/keyring.h"
 #include "crypto/digest.h"
+#include "crypto/kem.h"
 #include "crypto/keyfile.h"
 #include "ledger/checkpoint.h"
 #include "net/http_client.h"
@@ -58,6 +61,8 @@ struct options {
     const char *dry;
     const char *save;
     const char *load;
+    const char *keys;
+    const char *show;
 };
 
 struct client {
@@ -79,8 +84,8 @@ struct client {
  * ------------------------------------------------------------------------------------- */
 
 static const char *option_names[] = {
-    "device", "keyring", "type",  "body",        "job",   "site", "as",   "age",
-    "sign",   "key-id",  "spoil", "idempotency", "times", "dry",  "save", "load"};
+    "device", "keyring", "type",        "body",  "job", "site", "as",   "age",  "sign",
+    "key-id", "spoil",   "idempotency", "times", "dry", "save", "load", "keys", "show"};
 
 /* The place of option INDEX, in the order of the names above. */
 static const char **option_at(struct options *options, size_t index)
@@ -90,6 +95,7 @@ static const char **option_at(struct options *options, size_t index)
         &options->job,    &options->site,    &options->as,    &options->age,
         &options->sign,   &options->key_id,  &options->spoil, &options->idempotency,
         &options->times,  &options->dry,     &options->save,  &options->load,
+        &options->keys,   &options->show,
     };
 
     return places[index];
@@ -298,7 +304,7 @@ static enum ks_err make_submission(struct client *client, const struct ks_keyrin
         job.len--;
     }
     if (options->age != NULL) {
-        submission.created_us -= (uint64_t)atoll(options->age) * 1000000;
+        submission.created_us -= (uint64_t)strtoll(options->age, NULL, 10) * 1000000;
     }
     ks_copy(submission.channel, client->channel, sizeof submission.channel);
     ks_sha256(ks_buf_view(&job), submission.job);
@@ -351,6 +357,35 @@ static enum ks_err make_fields(struct client *client, struct ks_keyring_key *key
     }
     client->signed_request = true;
 out:
+    return err;
+}
+
+static enum ks_err make_keys_request(struct client *client)
+{
+    enum ks_err err = KS_OK;
+    const struct options *options = &client->options;
+    struct ks_kem_key *kem = NULL;
+    struct ks_buf kem_public;
+    struct ks_buf health;
+    struct ks_keys_request wanted = {
+        .count = (uint32_t)atoi(options->keys),
+        .device = ks_bytes_text(options->as != NULL ? options->as : client->device),
+    };
+    uint8_t digest[32];
+
+    ks_buf_init(&kem_public, KS_KEM_PUBLIC_LEN);
+    ks_buf_init(&health, 65536);
+    KS_TRY(get(client, "/healthz", &health)); /* the channel is known now */
+    KS_TRY(ks_kem_key_new(KS_KEM_MLKEM768, &kem));
+    KS_TRY(ks_kem_key_public(kem, &kem_public));
+    wanted.kem_public = ks_buf_view(&kem_public);
+    ks_copy(wanted.channel, client->channel, sizeof wanted.channel);
+    KS_TRY(ks_random(wanted.nonce, sizeof wanted.nonce));
+    KS_TRY(ks_keys_request_write(&wanted, client->key, &client->body, digest));
+out:
+    ks_kem_key_free(kem);
+    ks_buf_done(&kem_public);
+    ks_buf_done(&health);
     return err;
 }
 
@@ -418,10 +453,13 @@ static enum ks_err request(struct client *client)
 {
     enum ks_err err = KS_OK;
     const struct options *options = &client->options;
-    int times = options->times == NULL ? 1 : atoi(options->times);
+    int times = options->times == NULL ? 1 : (int)strtol(options->times, NULL, 10);
 
     if (options->body != NULL) {
         KS_TRY(ks_file_read(options->body, BODY_MAX, &client->body));
+    }
+    if (options->keys != NULL) {
+        KS_TRY(make_keys_request(client));
     }
     if (options->load != NULL) {
         KS_TRY(load_request(client));
@@ -430,6 +468,9 @@ static enum ks_err request(struct client *client)
     }
     if (options->save != NULL) {
         KS_TRY(save_request(client));
+    }
+    if (options->show != NULL) {
+        (void)printf("%.*s\n", (int)client->body.len, (const char *)client->body.data);
     }
     for (int i = 0; i < times && options->dry == NULL; i++) {
         KS_TRY(send_request(client));

@@ -1,173 +1,23 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* ketseal.yaml: defaults, paths, limits, and one clear sentence for what is wrong. */
-#include "expect.h"
+#include "unit/expect.h"
 
 #include "base/sys.h"
 #include "server/config.h"
 
-static char folder[64];
-static char path[128];
-
-static enum ks_err load(const char *text, struct ks_config **out_config)
-{
-    assert_int_equal(ks_file_write(path, ks_bytes_text(text), 0600), KS_OK);
-    return ks_config_load(path, out_config);
-}
-
 #define SITE "site:\n  origin: lab.example/ketseal\n  listen: 127.0.0.1:8443\n  state: state\n"
-#define TLS  "tls:\n  root: root.pem\n  certificate: /etc/site.pem\n  key: keys/site.key\n"
+#define TLS  "tls:\n  root: root.pem\n  certificate: /etc/server.pem\n  key: server.key\n"
 
-static void test_least(void **state)
-{
-    struct ks_config *config = NULL;
-    char wanted[160];
-    char address[64];
-    uint16_t port = 0;
-
-    (void)state;
-    assert_int_equal(load(SITE TLS, &config), KS_OK);
-    assert_string_equal(config->site.origin, "lab.example/ketseal");
-    (void)snprintf(wanted, sizeof wanted, "%s/state", folder);
-    assert_string_equal(config->site.state, wanted); /* relative to the file's own folder */
-    (void)snprintf(wanted, sizeof wanted, "%s/keys/site.key", folder);
-    assert_string_equal(config->tls.key, wanted);
-    assert_string_equal(config->tls.certificate, "/etc/site.pem");
-    assert_null(config->tls.crl);
-    assert_null(config->tls.groups);
-    assert_null(config->tpm);
-    assert_true(config->workers.count >= 1 && config->workers.threads == 1);
-    assert_true(config->workers.memory_mib == 1024 && config->workers.seconds == 300);
-    assert_true(config->http.loops == 1 && config->http.connections == 1024);
-    assert_int_equal(ks_config_listen(config, address, &port), KS_OK);
-    assert_string_equal(address, "127.0.0.1");
-    assert_int_equal(port, 8443);
-    ks_config_free(config);
-}
-
-static void test_all(void **state)
-{
-    struct ks_config *config = NULL;
-
-    (void)state;
-    assert_int_equal(load(SITE TLS "  crl: list.pem\n  groups: MLKEM768\ntpm: /dev/tpmrm0\n"
-                                   "workers:\n  count: 3\n  threads: 2\n  memory_mib: 64\n"
-                                   "  seconds: 7\nhttp:\n  loops: 2\n  connections: 9\n",
-                          &config),
-                     KS_OK);
-    assert_non_null(strstr(config->tls.crl, "/list.pem"));
-    assert_string_equal(config->tls.groups, "MLKEM768");
-    assert_string_equal(config->tpm, "/dev/tpmrm0");
-    assert_true(config->workers.count == 3 && config->workers.threads == 2);
-    assert_true(config->workers.memory_mib == 64 && config->workers.seconds == 7);
-    assert_true(config->http.loops == 2 && config->http.connections == 9);
-    ks_config_free(config);
-}
-
-static void test_refused(void **state)
-{
-    static const struct {
-        const char *text;
-        enum ks_err err;
-        const char *reason;
-    } cases[] = {
-        {"", KS_ERR_FORMAT, ""},
-        {"site: [\n", KS_ERR_FORMAT, ""},
-        {"just text\n", KS_ERR_FORMAT, ""},
-        {SITE, KS_ERR_FORMAT, "tls"},
-        {TLS, KS_ERR_FORMAT, "site"},
-        {SITE TLS "unknown: 1\n", KS_ERR_FORMAT, "unknown"},
-        {SITE "  surprise: 1\n" TLS, KS_ERR_FORMAT, "surprise"},
-        {SITE TLS "workers:\n  count: 257\n", KS_ERR_LIMIT, "workers.count"},
-        {SITE TLS "workers:\n  count: -1\n", KS_ERR_FORMAT, "-1"},
-        {SITE TLS "workers:\n  count: many\n", KS_ERR_FORMAT, "many"},
-        {SITE TLS "workers:\n  threads: 257\n", KS_ERR_LIMIT, "workers.threads"},
-        {SITE TLS "workers:\n  memory_mib: 99999999999\n", KS_ERR_FORMAT, ""},
-        {SITE TLS "http:\n  loops: 65\n", KS_ERR_LIMIT, "http.loops"},
-        {SITE TLS "tpm: hardware\n", KS_ERR_FORMAT, "tpm"},
-        {"site:\n  origin: \"\"\n  listen: 127.0.0.1:1\n  state: s\n" TLS, KS_ERR_FORMAT, ""},
-        {"site:\n  origin: o\n  listen: nowhere\n  state: s\n" TLS, KS_ERR_FORMAT,
-         "site.listen"},
-        {"site:\n  origin: o\n  listen: \":80\"\n  state: s\n" TLS, KS_ERR_FORMAT,
-         "site.listen"},
-        {"site:\n  origin: o\n  listen: h:65536\n  state: s\n" TLS, KS_ERR_LIMIT, "port"},
-        {"site:\n  origin: o\n  listen: \"h: 80\"\n  state: s\n" TLS, KS_ERR_FORMAT, "port"},
-        {"site:\n  origin: o\n  listen: h:080\n  state: s\n" TLS, KS_ERR_FORMAT, "port"},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct ks_config *config = NULL;
-        const enum ks_err err = load(cases[i].text, &config);
-
-        if ((err != cases[i].err && err != KS_ERR_FORMAT) || err == KS_OK) {
-            fail_msg("case %zu: %d %s", i, (int)err, ks_err_detail());
-        }
-        assert_null(config);
-        if (strstr(ks_err_detail(), cases[i].reason) == NULL ||
-            strstr(ks_err_detail(), path) == NULL) {
-            fail_msg("case %zu: '%s' lacks '%s' or the file", i, ks_err_detail(),
-                     cases[i].reason);
-        }
-    }
-}
-
-static void test_addresses(void **state)
-{
-    static const struct {
-        const char *listen;
-        const char *address;
-        unsigned port;
-    } cases[] = {
-        {"\"[::1]:8443\"", "::1", 8443},
-        {"0.0.0.0:0", "0.0.0.0", 0},
-        {"localhost:65535", "localhost", 65535},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct ks_config *config = NULL;
-        char text[512];
-        char address[64];
-        uint16_t port = 1;
-
-        (void)snprintf(text, sizeof text, "site:\n  origin: o\n  listen: %s\n  state: s\n" TLS,
-                       cases[i].listen);
-        assert_int_equal(load(text, &config), KS_OK);
-        assert_int_equal(ks_config_listen(config, address, &port), KS_OK);
-        assert_string_equal(address, cases[i].address);
-        assert_int_equal(port, cases[i].port);
-        ks_config_free(config);
-    }
-}
-
-static void test_files(void **state)
-{
-    struct ks_config *config = NULL;
-    struct ks_buf text;
-    char missing[160];
-
-    (void)state;
-    (void)snprintf(missing, sizeof missing, "%s/missing.yaml", folder);
-    assert_int_equal(ks_config_load(missing, &config), KS_ERR_NOT_FOUND);
-    ks_buf_init(&text, KS_CONFIG_BYTES_MAX + 1);
-    ks_buf_put_text(&text, SITE TLS "# ");
-    while (text.len <= KS_CONFIG_BYTES_MAX) {
-        ks_buf_put_u8(&text, '.');
-    }
-    assert_int_equal(ks_file_write(path, ks_buf_view(&text), 0600), KS_OK);
-    assert_int_equal(ks_config_load(path, &config), KS_ERR_LIMIT);
-    ks_buf_done(&text);
-    assert_null(config);
-}
+static char folder[64];
+static char path[96];
 
 static int make_folder(void **state)
 {
     (void)state;
-    (void)snprintf(folder, sizeof folder, "%s", "/tmp/ketseal-config-XXXXXX");
+    (void)snprintf(folder, sizeof folder, "/tmp/test_config.XXXXXX");
     if (mkdtemp(folder) == NULL) {
-        return -1;
+        return 1;
     }
     (void)snprintf(path, sizeof path, "%s/ketseal.yaml", folder);
     return 0;
@@ -180,12 +30,212 @@ static int remove_folder(void **state)
     return rmdir(folder);
 }
 
+static enum ks_err load(const char *text, struct ks_config **out_config)
+{
+    assert_int_equal(ks_file_write(path, ks_bytes_text(text), 0600), KS_OK);
+    return ks_config_load(path, out_config);
+}
+
+static void expect_path(const char *got, const char *name)
+{
+    char wanted[128];
+
+    (void)snprintf(wanted, sizeof wanted, "%s/%s", folder, name);
+    assert_string_equal(got, wanted);
+}
+
+static void test_smallest(void **state)
+{
+    (void)state;
+    struct ks_config *config = NULL;
+    char address[64];
+    uint16_t port = 0;
+
+    assert_int_equal(load(SITE TLS, &config), KS_OK);
+    assert_string_equal(config->site.origin, "lab.example/ketseal");
+    expect_path(config->site.state, "state");
+    expect_path(config->tls.root, "root.pem");
+    expect_path(config->tls.key, "server.key");
+    assert_string_equal(config->tls.certificate, "/etc/server.pem");
+    assert_null(config->tls.crl);
+    assert_null(config->tls.groups);
+    assert_null(config->tpm);
+    assert_true(config->workers.count >= 2 && config->workers.threads == 1);
+    assert_true(config->workers.memory_mib == 1024 && config->workers.seconds == 300);
+    assert_true(config->http.loops == 1 && config->http.connections == 1024);
+    assert_int_equal(ks_config_listen(config, address, &port), KS_OK);
+    assert_string_equal(address, "127.0.0.1");
+    assert_int_equal(port, 8443);
+    ks_config_free(config);
+}
+
+static void test_all_fields(void **state)
+{
+    (void)state;
+    struct ks_config *config = NULL;
+
+    assert_int_equal(load(SITE TLS "  crl: crl.pem\n  groups: MLKEM1024\ntpm: /dev/tpmrm0\n"
+                                   "workers:\n  count: 256\n  threads: 256\n  memory_mib: 3\n"
+                                   "  seconds: 4\nhttp:\n  loops: 64\n  connections: 5\n",
+                          &config),
+                     KS_OK);
+    expect_path(config->tls.crl, "crl.pem");
+    assert_string_equal(config->tls.groups, "MLKEM1024");
+    assert_string_equal(config->tpm, "/dev/tpmrm0");
+    assert_true(config->workers.count == 256 && config->workers.threads == 256);
+    assert_true(config->workers.memory_mib == 3 && config->workers.seconds == 4);
+    assert_true(config->http.loops == 64 && config->http.connections == 5);
+    ks_config_free(config);
+}
+
+/* The example of the manual, as it stands there. */
+static void test_the_manuals_example(void **state)
+{
+    (void)state;
+    struct ks_config *config = NULL;
+    struct ks_buf manual;
+    static const char begin[] = ".Bd -literal -offset indent\n";
+
+    ks_buf_init(&manual, 65536);
+    assert_int_equal(ks_file_read(source_path("docs/man/ketseal.yaml.5"), 65536, &manual),
+                     KS_OK);
+    ks_buf_put_u8(&manual, 0);
+    char *example = strstr((char *)manual.data, begin);
+    assert_non_null(example);
+    example += sizeof begin - 1;
+    char *end = strstr(example, "\n.Ed");
+    assert_non_null(end);
+    end[1] = '\0';
+    assert_int_equal(load(example, &config), KS_OK);
+    assert_int_equal(config->workers.count, 4);
+    assert_int_equal(config->workers.memory_mib, 4096);
+    ks_config_free(config);
+    ks_buf_done(&manual);
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum ks_err err;
+        const char *says; /* after the file's name */
+    } cases[] = {
+        {"", KS_ERR_FORMAT, "it is empty"},
+        {"# nothing\n", KS_ERR_FORMAT, "it is empty"},
+        {SITE, KS_ERR_FORMAT, "Missing required mapping field: tls"},
+        {TLS, KS_ERR_FORMAT, "Missing required mapping field: site"},
+        {"site:\n  origin: a\n  state: b\n" TLS, KS_ERR_FORMAT,
+         "site: Missing required mapping field: listen"},
+        {SITE "tls:\n  root: a\n  key: b\n", KS_ERR_FORMAT,
+         "tls: Missing required mapping field: certificate"},
+        {SITE TLS "colour: red\n", KS_ERR_FORMAT, "Unexpected key: colour"},
+        {SITE TLS "workers:\n  colour: 1\n", KS_ERR_FORMAT, "workers: Unexpected key: colour"},
+        {SITE TLS "tpm: swtpm\ntpm: swtpm\n", KS_ERR_FORMAT,
+         "tpm: Mapping field already seen: tpm"},
+        {SITE TLS "workers:\n  count: many\n", KS_ERR_FORMAT,
+         "workers.count: Invalid uint64_t value: 'many'"},
+        {SITE TLS "workers:\n  threads: -1\n", KS_ERR_FORMAT,
+         "workers.threads: Invalid UINT value: '-1'"},
+        {SITE TLS "http:\n  connections: 4294967296\n", KS_ERR_FORMAT,
+         "http.connections: Invalid UINT value: '4294967296'"},
+        {SITE TLS "workers: [1]\n", KS_ERR_FORMAT,
+         "workers: Expecting MAPPING, got event: SEQUENCE_START"},
+        {"site:\n  origin: {a: b}\n", KS_ERR_FORMAT,
+         "site.origin: Expecting STRING, got event: MAPPING_START"},
+        {"site:\n  origin: ''\n", KS_ERR_FORMAT, "site.origin: STRING length < 1: "},
+        {"hello\n", KS_ERR_FORMAT, "Expecting MAPPING, got event: SCALAR"},
+        {"\001\002", KS_ERR_FORMAT, "libyaml: control characters are not allowed"},
+        {SITE TLS "workers:\n  count: 257\n", KS_ERR_LIMIT, "workers.count: 1 to 256"},
+        {SITE TLS "workers:\n  threads: 257\n", KS_ERR_LIMIT, "workers.threads: 1 to 256"},
+        {SITE TLS "http:\n  loops: 65\n", KS_ERR_LIMIT, "http.loops: 1 to 64"},
+        {SITE TLS "tpm: tpmrm0\n", KS_ERR_FORMAT, "tpm: 'swtpm' or the path of a device"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct ks_config *config = NULL;
+        char wanted[512];
+
+        assert_int_equal(load(cases[i].text, &config), cases[i].err);
+        assert_null(config);
+        (void)snprintf(wanted, sizeof wanted, "%s: %s", path, cases[i].says);
+        assert_string_equal(ks_err_detail(), wanted);
+    }
+}
+
+static void test_listen(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *listen;
+        const char *says; /* NULL: fine, and this: */
+        const char *address;
+        uint16_t port;
+    } cases[] = {
+        {"0.0.0.0:0", NULL, "0.0.0.0", 0},
+        {"\"[::1]:65535\"", NULL, "::1", 65535},
+        {"127.0.0.1", "expected address:port", NULL, 0},
+        {"\":80\"", "expected address:port", NULL, 0},
+        {"\"[]:80\"", "expected address:port", NULL, 0},
+        {"\"::1:80\"", "an IPv6 address needs brackets, such as [::1]:8443", NULL, 0},
+        {"\"[::1:80\"", "an IPv6 address needs brackets, such as [::1]:8443", NULL, 0},
+        {"127.0.0.1:65536", "port: ", NULL, 0},
+        {"\"127.0.0.1:\"", "port: ", NULL, 0},
+        {"127.0.0.1:080", "port: ", NULL, 0},
+        {"127.0.0.1:-1", "port: ", NULL, 0},
+        {"127.0.0.1:http", "port: ", NULL, 0},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct ks_config *config = NULL;
+        char text[512];
+        char wanted[512];
+        char address[64];
+        uint16_t port = 0;
+
+        (void)snprintf(text, sizeof text, "site:\n  origin: a\n  state: b\n  listen: %s\n" TLS,
+                       cases[i].listen);
+        if (cases[i].says != NULL) {
+            (void)snprintf(wanted, sizeof wanted, "%s: site.listen: %s", path, cases[i].says);
+            expect_failure(load(text, &config), KS_ERR_FORMAT, wanted);
+            continue;
+        }
+        assert_int_equal(load(text, &config), KS_OK);
+        assert_int_equal(ks_config_listen(config, address, &port), KS_OK);
+        assert_string_equal(address, cases[i].address);
+        assert_int_equal(port, cases[i].port);
+        ks_config_free(config);
+    }
+}
+
+static void test_not_a_file(void **state)
+{
+    (void)state;
+    static char huge[KS_CONFIG_BYTES_MAX + 2];
+    struct ks_config *config = NULL;
+
+    expect_failure(ks_config_load(path, &config), KS_ERR_NOT_FOUND, path);
+    expect_failure(ks_config_load(folder, &config), KS_ERR_IO, "Is a directory");
+    ks_copy(huge, SITE TLS, sizeof SITE TLS - 1);
+    for (size_t i = sizeof SITE TLS - 1; i <= KS_CONFIG_BYTES_MAX; i++) {
+        huge[i] = '\n';
+    }
+    expect_failure(load(huge, &config), KS_ERR_LIMIT, "has more than 65536 bytes");
+    huge[KS_CONFIG_BYTES_MAX] = '\0';
+    assert_int_equal(load(huge, &config), KS_OK);
+    ks_config_free(config);
+}
+
 int main(void)
 {
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_least),   cmocka_unit_test(test_all),
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_files),
+        IN_FOLDER(test_smallest),
+        IN_FOLDER(test_all_fields),
+        IN_FOLDER(test_the_manuals_example),
+        IN_FOLDER(test_refused),
+        IN_FOLDER(test_listen),
+        IN_FOLDER(test_not_a_file),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

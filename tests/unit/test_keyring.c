@@ -1,326 +1,281 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* A device's keyring: no key and no counter is given twice, across processes that share the
- * folder and are killed at any moment. */
-#include "expect.h"
+#include "unit/expect.h"
 
-#include <dirent.h>
-#include <time.h>
+#include <sys/stat.h>
 
 #include "base/sys.h"
 #include "client/keyring.h"
 
+#define KEYRING_LEN 146
 #define NOW_S       1000
-#define PROCESSES   4
-#define KEYS        1000 /* of the shared batch */
-#define KILLS       60
-#define RECORDS_MAX 4096
-
-static char folder[64];
+#define PROCESSES   8
+#define KEYS        400 /* of the batch that the processes share */
 
 static const struct ks_keyring_batch batch = {
-    .instance = 0x0102030405060708,
-    .number = 9,
+    .instance = 7,
+    .number = 8,
     .count = KEYS,
-    .expires_s = NOW_S + 100,
+    .expires_s = NOW_S + 10,
     .secret = {1, 2, 3},
     .salt = {4, 5, 6},
 };
 
-static struct ks_keyring *open_keyring(void)
-{
-    struct ks_keyring *keyring = NULL;
+static char folder[64];
 
-    assert_int_equal(ks_keyring_open(folder, &keyring), KS_OK);
-    return keyring;
+static int make_folder(void **state)
+{
+    (void)state;
+    (void)snprintf(folder, sizeof folder, "/tmp/test_keyring.XXXXXX");
+    return mkdtemp(folder) == NULL;
 }
 
-static uint32_t index_of(const char *id)
+static const char *in_folder(const char *name)
 {
-    uint64_t instance = 0;
-    uint64_t number = 0;
-    uint32_t index = 0;
+    static char path[128];
 
-    assert_int_equal(ks_key_id_parse(ks_bytes_text(id), &instance, &number, &index), KS_OK);
-    assert_true(instance == batch.instance && number == batch.number);
-    return index;
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
 }
 
-static void test_in_order(void **state)
+static int remove_folder(void **state)
 {
-    struct ks_keyring *keyring = open_keyring();
+    (void)state;
+    (void)unlink(in_folder("keyring"));
+    (void)unlink(in_folder("keyring.new"));
+    return rmdir(folder);
+}
+
+static struct ks_keyring *open_ring(void)
+{
+    struct ks_keyring *ring = NULL;
+
+    assert_int_equal(ks_keyring_open(folder, &ring), KS_OK);
+    return ring;
+}
+
+static void test_keys_in_order(void **state)
+{
+    (void)state;
+    struct ks_keyring *ring = open_ring();
+    struct ks_keyring_key key = {0};
     struct ks_keyring_batch small = batch;
-    struct ks_keyring_key key;
     uint8_t wanted[KS_ONE_TIME_KEY_LEN];
+    char id[KS_KEY_ID_TEXT_MAX];
 
-    (void)state;
-    expect_failure(ks_keyring_take(keyring, NOW_S, true, &key), KS_ERR_NOT_FOUND, "keys left");
-    small.count = 3;
-    assert_int_equal(ks_keyring_put(keyring, &small), KS_OK);
-    for (uint32_t i = 0; i < 3; i++) {
-        assert_int_equal(ks_keyring_take(keyring, NOW_S, i != 1, &key), KS_OK);
-        assert_int_equal(index_of(key.id), i);
+    small.count = 5;
+    expect_failure(ks_keyring_take(ring, NOW_S, true, &key), KS_ERR_NOT_FOUND,
+                   "no one-time keys left");
+    assert_int_equal(ks_keyring_put(ring, &small), KS_OK);
+    for (uint32_t i = 0; i < 5; i++) {
+        assert_int_equal(ks_keyring_take(ring, NOW_S, i % 2 == 1, &key), KS_OK);
         assert_int_equal(
-            ks_one_time_key_derive(KS_BYTES(small.secret), KS_BYTES(small.salt), i, wanted),
+            ks_one_time_key_derive(KS_BYTES(batch.secret), KS_BYTES(batch.salt), i, wanted),
             KS_OK);
-        assert_memory_equal(key.key, wanted, sizeof wanted);
-        assert_int_equal(key.counter, i == 0 || i == 1 ? 1 : 2);
+        expect_bytes(KS_BYTES(key.key), KS_BYTES(wanted));
+        ks_key_id_text(7, 8, i, id);
+        assert_string_equal(key.id, id);
+        assert_int_equal(key.counter, (i + 1) / 2);
+        ks_keyring_close(ring); /* what is used is used on disk */
+        ring = open_ring();
     }
-    assert_int_equal(ks_keyring_take(keyring, NOW_S, true, &key), KS_ERR_NOT_FOUND);
-    ks_keyring_close(keyring);
-}
-
-/* The counter outlives batches, and a key that was not given costs no number. */
-static void test_counter_goes_on(void **state)
-{
-    struct ks_keyring *keyring = open_keyring();
-    struct ks_keyring_batch next = batch;
-    struct ks_keyring_key key;
-
-    (void)state;
-    next.number = 8;
-    assert_int_equal(ks_keyring_drop(keyring), KS_OK);
-    assert_int_equal(ks_keyring_take(keyring, NOW_S, true, &key), KS_ERR_NOT_FOUND);
-    assert_int_equal(ks_keyring_put(keyring, &next), KS_OK);
-    ks_keyring_close(keyring);
-    keyring = open_keyring();
-    assert_int_equal(ks_keyring_take(keyring, NOW_S, true, &key), KS_OK);
+    expect_failure(ks_keyring_take(ring, NOW_S, true, &key), KS_ERR_NOT_FOUND,
+                   "no one-time keys left");
+    /* The counter goes on over batches and over a batch that is dropped. */
+    assert_int_equal(ks_keyring_put(ring, &batch), KS_OK);
+    assert_int_equal(ks_keyring_take(ring, NOW_S, true, &key), KS_OK);
     assert_int_equal(key.counter, 3);
-    ks_keyring_close(keyring);
+    assert_int_equal(ks_keyring_drop(ring), KS_OK);
+    assert_int_equal(ks_keyring_take(ring, NOW_S, true, &key), KS_ERR_NOT_FOUND);
+    assert_int_equal(ks_keyring_put(ring, &batch), KS_OK);
+    assert_int_equal(ks_keyring_take(ring, NOW_S, true, &key), KS_OK);
+    assert_int_equal(key.counter, 4);
+    ks_keyring_close(ring);
 }
 
 static void test_expiry(void **state)
 {
-    struct ks_keyring *keyring = open_keyring();
-    struct ks_keyring_key key;
-
     (void)state;
-    assert_int_equal(ks_keyring_take(keyring, batch.expires_s - 1, false, &key), KS_OK);
-    assert_int_equal(ks_keyring_take(keyring, batch.expires_s, false, &key), KS_ERR_NOT_FOUND);
-    ks_keyring_close(keyring);
+    struct ks_keyring *ring = open_ring();
+    struct ks_keyring_key key = {0};
+
+    assert_int_equal(ks_keyring_put(ring, &batch), KS_OK);
+    assert_int_equal(ks_keyring_take(ring, NOW_S + 9, true, &key), KS_OK);
+    assert_int_equal(ks_keyring_take(ring, NOW_S + 10, true, &key), KS_ERR_NOT_FOUND);
+    assert_int_equal(ks_keyring_take(ring, UINT64_MAX, true, &key), KS_ERR_NOT_FOUND);
+    ks_keyring_close(ring);
 }
 
-/* The same batch once more would give its keys again. */
-static void test_no_batch_twice(void **state)
-{
-    struct ks_keyring *keyring = open_keyring();
-    struct ks_keyring_key key;
-
-    (void)state;
-    assert_int_equal(ks_keyring_put(keyring, &batch), KS_OK);
-    assert_int_equal(ks_keyring_take(keyring, NOW_S, false, &key), KS_OK);
-    assert_int_equal(ks_keyring_put(keyring, &batch), KS_ERR_CONFLICT);
-    assert_int_equal(ks_keyring_take(keyring, NOW_S, false, &key), KS_OK);
-    assert_int_equal(index_of(key.id), 1);
-    ks_keyring_close(keyring);
-}
-
-/* --- processes ---------------------------------------------------------------------------- */
-
-struct taken {
-    uint32_t index;
-    uint64_t counter;
-};
-
-/* Takes until none is left, and says which; a pipe takes a short write whole or not at all. */
+/* Takes keys until there are none and writes "index counter" for each. */
 static void take_all(int out)
 {
-    struct ks_keyring *keyring = NULL;
-    struct ks_keyring_key key;
+    struct ks_keyring *ring = NULL;
+    struct ks_keyring_key key = {0};
 
-    if (ks_keyring_open(folder, &keyring) != KS_OK) {
-        _exit(1);
+    if (ks_keyring_open(folder, &ring) != KS_OK) {
+        _exit(2);
     }
-    while (ks_keyring_take(keyring, NOW_S, true, &key) == KS_OK) {
-        uint64_t instance = 0;
-        uint64_t number = 0;
-        struct taken taken = {.counter = key.counter};
+    while (ks_keyring_take(ring, NOW_S, true, &key) == KS_OK) {
+        const char *dot = strrchr(key.id, '.');
+        char line[128];
+        const int len = snprintf(line, sizeof line, "%s %llu\n", dot == NULL ? "?" : dot + 1,
+                                 (unsigned long long)key.counter);
 
-        if (ks_key_id_parse(ks_bytes_text(key.id), &instance, &number, &taken.index) != KS_OK ||
-            write(out, &taken, sizeof taken) != sizeof taken) {
-            _exit(1);
+        if (write(out, line, (size_t)len) != len) {
+            _exit(3);
         }
     }
     _exit(0);
 }
 
-static pid_t start_taking(int out)
+/* Every key and every value of the counter at most once; GAPS: some may be lost. */
+static void check_taken(int fd, bool gaps)
 {
-    const pid_t pid = fork();
+    bool keys[KEYS] = {false};
+    bool counters[KEYS + 1] = {false};
+    FILE *file = fdopen(fd, "r");
+    unsigned index = 0;
+    unsigned long long counter = 0;
+    unsigned count = 0;
 
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        take_all(out);
+    assert_non_null(file);
+    rewind(file);
+    while (fscanf(file, "%u %llu\n", &index, &counter) == 2) {
+        assert_true(index < KEYS && !keys[index]);
+        assert_true(counter >= 1 && counter <= KEYS && !counters[counter]);
+        assert_int_equal(counter, index + 1); /* both went on together: ascending */
+        keys[index] = true;
+        counters[counter] = true;
+        count++;
     }
-    return pid;
+    assert_true(feof(file));
+    assert_true(gaps ? count > 0 && count <= KEYS : count == KEYS);
+    (void)fclose(file);
 }
 
-static struct {
-    bool index[KEYS];
-    uint64_t counter;
-    size_t count;
-} seen;
-
-static void collect(int in)
+static void run_processes(bool kills)
 {
-    struct taken taken;
-
-    while (read(in, &taken, sizeof taken) == sizeof taken) {
-        assert_true(taken.index < KEYS);
-        if (seen.index[taken.index]) {
-            fail_msg("key %u was given twice", taken.index);
-        }
-        seen.index[taken.index] = true;
-        seen.count++;
-    }
-}
-
-static void open_pipe(int ends[2])
-{
-    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
-}
-
-static void fresh_batch(uint64_t number)
-{
-    struct ks_keyring *keyring = open_keyring();
-    struct ks_keyring_batch next = batch;
-
-    next.number = number;
-    assert_int_equal(ks_keyring_put(keyring, &next), KS_OK);
-    ks_keyring_close(keyring);
-    seen.count = 0;
-    ks_zero(seen.index, sizeof seen.index);
-}
-
-static void test_processes(void **state)
-{
+    struct ks_keyring *ring = open_ring();
+    char path[] = "/tmp/test_keyring_out.XXXXXX";
+    const int file = mkstemp(path);
     pid_t pids[PROCESSES];
-    int ends[2];
+    uint64_t random = 7;
 
-    (void)state;
-    open_pipe(ends);
-    fresh_batch(20);
+    assert_true(file >= 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(fcntl(file, F_SETFL, O_APPEND), 0);
+    assert_int_equal(ks_keyring_put(ring, &batch), KS_OK);
     for (size_t i = 0; i < PROCESSES; i++) {
-        pids[i] = start_taking(ends[1]);
+        pids[i] = fork();
+        assert_true(pids[i] >= 0);
+        if (pids[i] == 0) {
+            take_all(file);
+        }
+    }
+    for (size_t i = 0; kills && i < PROCESSES - 1; i++) {
+        (void)usleep((useconds_t)(next_random(&random) % 8000));
+        assert_int_equal(kill(pids[i], SIGKILL), 0);
     }
     for (size_t i = 0; i < PROCESSES; i++) {
-        int status = -1;
+        int status = 0;
 
-        while (waitpid(pids[i], &status, WNOHANG) == 0) {
-            collect(ends[0]);
-        }
-        assert_int_equal(status, 0);
+        assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+        assert_true(status == 0 || (kills && WIFSIGNALED(status)));
     }
-    collect(ends[0]);
-    assert_int_equal(seen.count, KEYS); /* each once */
-    (void)close(ends[0]);
-    (void)close(ends[1]);
+    check_taken(file, kills);
+    ks_keyring_close(ring);
 }
 
-/* Killed at any moment: some keys are lost, none comes twice, and the file is always whole. */
-static void test_kills(void **state)
+static void test_processes_share_it(void **state)
 {
-    uint64_t random = 88172645463325252;
-    int ends[2];
-
     (void)state;
-    open_pipe(ends);
-    fresh_batch(21);
-    for (unsigned i = 0; i < KILLS; i++) {
-        const pid_t pid = start_taking(ends[1]);
-        const struct timespec pause_time = {.tv_nsec = (long)(next_random(&random) % 5000000)};
-
-        (void)nanosleep(&pause_time, NULL);
-        assert_int_equal(kill(pid, SIGKILL), 0);
-        assert_int_equal(waitpid(pid, NULL, 0), pid);
-        collect(ends[0]);
-        struct ks_keyring *keyring = open_keyring();
-        struct ks_keyring_key key;
-        const enum ks_err err = ks_keyring_take(keyring, NOW_S, true, &key);
-
-        if (err == KS_OK) {
-            uint64_t instance = 0;
-            uint64_t number = 0;
-            uint32_t index = 0;
-
-            assert_int_equal(ks_key_id_parse(ks_bytes_text(key.id), &instance, &number, &index),
-                             KS_OK);
-            assert_false(seen.index[index]);
-            seen.index[index] = true;
-            assert_true(key.counter > seen.counter);
-            seen.counter = key.counter;
-        } else {
-            assert_int_equal(err, KS_ERR_NOT_FOUND);
-        }
-        ks_keyring_close(keyring);
-    }
-    assert_true(seen.count > 0);
-    (void)close(ends[0]);
-    (void)close(ends[1]);
+    run_processes(false);
 }
 
-/* --- damage ------------------------------------------------------------------------------- */
-
-static void test_damage(void **state)
+static void test_killed_in_the_middle(void **state)
 {
-    char path[128];
-    struct ks_buf bytes;
-    struct ks_keyring *keyring = open_keyring();
-    struct ks_keyring_key key;
-
     (void)state;
-    fresh_batch(30);
-    (void)snprintf(path, sizeof path, "%s/keyring", folder);
-    ks_buf_init(&bytes, 4096);
-    assert_int_equal(ks_file_read(path, 4096, &bytes), KS_OK);
-    for (size_t i = 0; i < bytes.len; i++) {
-        bytes.data[i] ^= 4;
-        assert_int_equal(ks_file_write(path, ks_buf_view(&bytes), 0600), KS_OK);
-        assert_int_equal(ks_keyring_take(keyring, NOW_S, true, &key), KS_ERR_FORMAT);
-        bytes.data[i] ^= 4;
-    }
-    for (size_t len = 1; len < bytes.len; len += 7) {
-        assert_int_equal(ks_file_write(path, ks_bytes_of(bytes.data, len), 0600), KS_OK);
-        assert_int_equal(ks_keyring_take(keyring, NOW_S, true, &key), KS_ERR_FORMAT);
-    }
-    ks_buf_put_u8(&bytes, 0);
-    assert_int_equal(ks_file_write(path, ks_buf_view(&bytes), 0600), KS_OK);
-    assert_int_equal(ks_keyring_take(keyring, NOW_S, true, &key), KS_ERR_FORMAT);
-    ks_buf_done(&bytes);
-    ks_keyring_close(keyring);
+    run_processes(true);
 }
 
-static int make_folder(void **state)
+/* --- files -------------------------------------------------------------------------------- */
+
+static void expect_bad(struct ks_bytes bytes, enum ks_err code, const char *text)
 {
-    (void)state;
-    (void)snprintf(folder, sizeof folder, "%s", "/tmp/ketseal-keyring-XXXXXX");
-    return mkdtemp(folder) == NULL ? -1 : 0;
+    struct ks_keyring *ring = open_ring();
+    struct ks_keyring_key key = {.counter = 99};
+    struct ks_buf after;
+
+    ks_buf_init(&after, 1000);
+    assert_int_equal(ks_file_write(in_folder("keyring"), bytes, 0600), KS_OK);
+    expect_failure(ks_keyring_take(ring, NOW_S, true, &key), code, text);
+    expect_failure(ks_keyring_put(ring, &batch), code, text);
+    assert_int_equal(key.counter, 99);
+    assert_int_equal(ks_file_read(in_folder("keyring"), 1000, &after), KS_OK);
+    expect_bytes(ks_buf_view(&after), bytes);
+    ks_buf_done(&after);
+    ks_keyring_close(ring);
 }
 
-static int remove_folder(void **state)
+static void test_damaged_files(void **state)
 {
-    DIR *entries = opendir(folder);
-    const struct dirent *entry = NULL;
-    char path[512];
-
     (void)state;
-    while (entries != NULL && (entry = readdir(entries)) != NULL) {
-        (void)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        (void)unlink(path);
+    struct ks_keyring *ring = open_ring();
+    struct ks_buf file;
+
+    assert_int_equal(ks_keyring_put(ring, &batch), KS_OK);
+    ks_keyring_close(ring);
+    ks_buf_init(&file, 1000);
+    assert_int_equal(ks_file_read(in_folder("keyring"), 1000, &file), KS_OK);
+    assert_int_equal(file.len, KEYRING_LEN);
+    for (size_t len = 1; len < KEYRING_LEN; len += 5) {
+        expect_bad(ks_bytes_of(file.data, len), KS_ERR_FORMAT, "keyring");
     }
-    (void)closedir(entries);
-    return rmdir(folder);
+    for (size_t i = 0; i < KEYRING_LEN; i += i < 12 ? 1 : 7) {
+        file.data[i] ^= 4;
+        expect_bad(ks_buf_view(&file), KS_ERR_FORMAT,
+                   i < 8    ? "keyring: not such a file"
+                   : i < 10 ? "keyring: version "
+                            : "keyring: the file is damaged");
+        file.data[i] ^= 4;
+    }
+    ks_buf_put_u8(&file, 0);
+    expect_bad(ks_buf_view(&file), KS_ERR_FORMAT, "keyring");
+    ks_buf_put_u8(&file, 0);
+    expect_bad(ks_buf_view(&file), KS_ERR_LIMIT, "'keyring' has 148 bytes, limit 147");
+    ks_buf_done(&file);
+}
+
+static void test_modes(void **state)
+{
+    (void)state;
+    static const mode_t bad[] = {0755, 0750, 0710, 0702, 0777};
+    struct ks_keyring *ring = open_ring();
+    struct stat info;
+
+    assert_int_equal(ks_keyring_put(ring, &batch), KS_OK);
+    ks_keyring_close(ring);
+    assert_int_equal(stat(in_folder("keyring"), &info), 0);
+    assert_int_equal(info.st_mode & 07777, 0600);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        ring = NULL;
+        assert_int_equal(chmod(folder, bad[i]), 0);
+        expect_failure(ks_keyring_open(folder, &ring), KS_ERR_DENIED,
+                       "lets others at the one-time keys; it must be 0700");
+        assert_null(ring);
+    }
+    assert_int_equal(chmod(folder, 0700), 0);
+    expect_failure(ks_keyring_open(in_folder("keyring"), &ring), KS_ERR_IO, "is no folder");
 }
 
 int main(void)
 {
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_in_order),       cmocka_unit_test(test_counter_goes_on),
-        cmocka_unit_test(test_no_batch_twice), cmocka_unit_test(test_expiry),
-        cmocka_unit_test(test_processes),      cmocka_unit_test(test_kills),
-        cmocka_unit_test(test_damage),
+        IN_FOLDER(test_keys_in_order),      IN_FOLDER(test_expiry),
+        IN_FOLDER(test_processes_share_it), IN_FOLDER(test_killed_in_the_middle),
+        IN_FOLDER(test_damaged_files),      IN_FOLDER(test_modes),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,310 @@
+# SPDX-FileCopyrightText: The ketseal authors
+# SPDX-License-Identifier: Apache-2.0
+"""Holds docs/openapi.yaml against a running site and against the table of routes.
+
+openapi.py DOCUMENT api.c site_client ketseal DEVICE OTHER_DEVICE
+
+The site is new, and limits jobs to 64 MiB.
+"""
+
+import copy
+import json
+import re
+import subprocess
+import sys
+import time
+
+import jsonschema
+import yaml
+
+ENCLOSING = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+JOB = {
+    "kind": "circuit",
+    "precision": "double",
+    "program": {"depth": 1, "qubits": 2, "seed": 1, "template": "bell"},
+    "schema": "ketseal.job/1",
+    "seed": 7,
+    "shots": 10,
+}
+
+
+class Failure(Exception):
+    pass
+
+
+def need(condition, what):
+    if not condition:
+        raise Failure(what)
+
+
+class Document:
+    def __init__(self, path):
+        with open(path, encoding="utf-8") as file:
+            self.root = yaml.safe_load(file)
+        self.operations = {}
+        for url, item in self.root["paths"].items():
+            for method in ENCLOSING:
+                if method in item:
+                    operation = dict(item[method], url=url, method=method.upper())
+                    operation["parameters"] = [
+                        self.resolve(p)
+                        for p in item.get("parameters", []) + item[method].get("parameters", [])
+                    ]
+                    name = operation["operationId"]
+                    need(name not in self.operations, f"operationId {name} twice")
+                    self.operations[name] = operation
+
+    def resolve(self, value):
+        while "$ref" in value and value["$ref"].startswith("#/"):
+            target = self.root
+            for step in value["$ref"][2:].split("/"):
+                need(step in target, f"{value['$ref']} leads nowhere")
+                target = target[step]
+            if len(value) == 1:
+                value = target
+            else:
+                break
+        return value
+
+    def check_itself(self):
+        need(re.fullmatch(r"3\.1\.\d+", self.root["openapi"]), "not OpenAPI 3.1")
+        for name, schema in self.root["components"]["schemas"].items():
+            jsonschema.Draft202012Validator.check_schema(schema)
+        for reference in set(re.findall(r"'\$ref': '([^']+)'", str(self.root))):
+            self.resolve({"$ref": reference})
+        for name, operation in self.operations.items():
+            declared = {p["name"] for p in operation["parameters"] if p["in"] == "path"}
+            used = set(re.findall(r"{(\w+)}", operation["url"]))
+            need(declared == used, f"{name}: path parameters {declared} and {used}")
+            need(isinstance(operation.get("x-spends-key"), bool), f"{name}: x-spends-key")
+            secured = {k for s in operation.get("security", self.root["security"]) for k in s}
+            need("deviceCertificate" in secured, f"{name}: without a certificate")
+            need(("oneTimeKey" in secured) == operation["x-spends-key"], f"{name}: security")
+            need("default" in operation["responses"], f"{name}: no default answer")
+
+    def validate(self, schema, value, what):
+        whole = {"components": self.root["components"], "allOf": [copy.deepcopy(schema)]}
+        errors = list(jsonschema.Draft202012Validator(whole).iter_errors(value))
+        need(not errors, f"{what}: " + "; ".join(e.message[:300] for e in errors[:3]))
+
+
+class Site:
+    def __init__(self, document, program, device):
+        self.document = document
+        self.program = program
+        self.device = device
+        self.seen = set()
+        self.calls = 0
+
+    def raw(self, method, target, *options):
+        """Answers of the site: a list of (status, content type, body)."""
+        command = [self.program, f"--device={self.device}", *options, method, target]
+        done = subprocess.run(command, capture_output=True, check=False, timeout=120)
+        need(done.returncode == 0, f"{command}: {done.stderr.decode()}")
+        status, _, kind = done.stdout.split(b"\n", 1)[0].decode().partition(" ")
+        self.calls += 1
+        return int(status), kind, done.stdout.split(b"\n", 1)[1].decode()
+
+    def check(self, name, status, kind, body):
+        """That the document foresees this answer of operation NAME."""
+        responses = self.document.operations[name]["responses"]
+        what = f"{name}: {status}"
+        response = self.document.resolve(responses.get(str(status), responses["default"]))
+        need(str(status) in responses or status >= 400, f"{what} is not documented: {body[:300]}")
+        media = kind.split(";")[0]
+        need(media in response["content"], f"{what}: content type {kind}")
+        schema = response["content"][media]["schema"]
+        value = json.loads(body) if media == "application/json" else body
+        self.document.validate(schema, value, what)
+        self.seen.add((name, str(status)))
+        return value
+
+    def call(self, name, wanted, *options, query="", **path):
+        operation = self.document.operations[name]
+        target = operation["url"].format(**path) + query
+        status, kind, body = self.raw(operation["method"], target, *options)
+        value = self.check(name, status, kind, body)
+        need(status == wanted, f"{name}: {status} instead of {wanted}: {body[:300]}")
+        return value
+
+
+def check_routes(document, path):
+    with open(path, encoding="utf-8") as file:
+        source = file.read()
+    table = re.search(r"struct route routes\[\] = {(.*?)\n};", source, re.S)
+    need(table, f"{path}: no table of routes")
+    routes = set(re.findall(r'{"([A-Z]+)",\s*"([^"]+)",\s*ks_api_\w+}', table.group(1)))
+    need(len(routes) == table.group(1).count("ks_api_"), f"{path}: a route that this test does not read")
+    documented = {
+        (o["method"], re.sub(r"{\w+}", "{}", o["url"])) for o in document.operations.values()
+    }
+    need(routes == documented, f"not the same routes: {sorted(routes ^ documented)}")
+    return routes
+
+
+def write(name, value):
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, separators=(",", ":"))
+    with open(name, "w", encoding="utf-8") as file:
+        file.write(text)
+    return name
+
+
+def job(name, program=None, **changes):
+    return "--job=" + write(name, dict(JOB, program=dict(JOB["program"], **(program or {})), **changes))
+
+
+def wait_for(site, identity, state):
+    for _ in range(600):
+        value = site.call("getJob", 200, id=identity)
+        if value["state"] == state:
+            return value
+        need(value["state"] == "accepted", f"job {identity} is {value['state']}, not {state}")
+        time.sleep(0.05)
+    raise Failure(f"job {identity} is never {state}")
+
+
+def try_jobs(site, other):
+    bell = job("bell.json")
+    long = job("long.json", {"template": "rqc", "qubits": 21, "depth": 60000})
+    big = job("big.json", {"template": "ghz", "qubits": 30})
+    empty = "--body=" + write("empty.json", {})
+    broken = "--body=" + write("broken.json", "{")
+    for name in ("runJob", "submitJob"):
+        site.call(name, 403, empty)
+        site.call(name, 400, "--sign", broken)
+        site.call(name, 413, job("none.json", shots=0))
+    site.call("runJob", 200, bell, "--idempotency=run")
+    site.call("runJob", 200, bell, "--idempotency=run")
+    site.call("runJob", 409, big, "--idempotency=run")
+    site.call("runJob", 413, big)
+    accepted = site.call("submitJob", 202, bell, "--idempotency=one")
+    done = wait_for(site, accepted["id"], "done")
+    repeated = site.call("submitJob", 200, bell, "--idempotency=one")
+    need(repeated == done, "a repeated submission is not the first one's job")
+    site.call("submitJob", 409, big, "--idempotency=one")
+    site.call("getBundle", 200, id=done["id"])
+
+    failed = site.call("submitJob", 202, big)
+    failed = wait_for(site, failed["id"], "failed")
+    site.call("getBundle", 413, id=failed["id"])
+
+    running = site.call("submitJob", 202, long)
+    site.call("getBundle", 404, id=running["id"])
+    site.call("cancelJob", 403, empty, id=running["id"])
+    site.call("cancelJob", 202, "--sign", "--body=empty.json", id=running["id"])
+    wait_for(site, running["id"], "cancelled")
+    site.call("getBundle", 409, id=running["id"])
+    site.call("cancelJob", 409, "--sign", "--body=empty.json", id=running["id"])
+    site.call("cancelJob", 400, "--sign", "--body=empty.json", id="x")
+    for name in ("getJob", "getBundle"):
+        site.call(name, 400, id="x")
+        site.call(name, 404, id="00000000-0000-4000-8000-000000000000")
+        other.call(name, 404, id=done["id"])
+    other.call("cancelJob", 404, "--sign", "--body=empty.json", id=done["id"])
+
+    page = site.call("listJobs", 200, query="?limit=1")
+    need(len(page["jobs"]) == 1, "a page of one")
+    site.call("listJobs", 200, query="?limit=1&after=" + page["next"])
+    site.call("listJobs", 400, query="?limit=0")
+    site.call("listJobs", 404, query="?after=00000000-0000-4000-8000-000000000000")
+    return done, failed
+
+
+def try_the_rest(site, done, failed):
+    site.call("fetchKeys", 200, "--keys=3")
+    site.call("fetchKeys", 400, "--body=broken.json")
+    site.call("fetchKeys", 403, "--keys=3", "--as=somebody")
+    site.call("fetchKeys", 413, "--body=" + write("huge.json", '"' + "x" * 100000 + '"'))
+    site.call("getSite", 200)
+    site.call("attest", 200, query="?nonce=" + "0f" * 32)
+    site.call("attest", 400, query="?nonce=0f")
+    site.call("attest", 400)
+    site.call("getCheckpoint", 200)
+    for index in (done["intent"], done["index"], failed["index"]):
+        site.call("getEntry", 200, index=index)
+    site.call("getEntry", 400, index="x")
+    site.call("getEntry", 404, index=1000000)
+    site.call("proveInclusion", 200, query=f"?index={done['index']}")
+    site.call("proveInclusion", 200, query=f"?index=0&size={done['index'] + 1}")
+    site.call("proveInclusion", 400, query="?index=5&size=5")
+    site.call("proveInclusion", 400)
+    site.call("proveInclusion", 404, query="?index=0&size=1000000")
+    site.call("proveConsistency", 200, query="?old=1")
+    site.call("proveConsistency", 400, query="?old=0")
+    site.call("proveConsistency", 404, query="?old=1&size=1000000")
+    site.call("health", 200)
+    site.call("ready", 200)
+
+
+def try_requests(document, site):
+    """What the client sends is what the document says, and a key is spent where it says so."""
+    submission = document.root["components"]["requestBodies"]["Submission"]
+    for name, body in (("submitJob", "--job=bell.json"), ("fetchKeys", "--keys=3")):
+        command = [site.program, f"--device={site.device}", body, "--show", "--dry", "POST", "/v1/jobs"]
+        sent = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
+        schema = document.resolve(document.operations[name]["requestBody"])
+        schema = schema["content"]["application/json"]["schema"]
+        document.validate(schema, json.loads(sent), f"{name}: the client's own request")
+    need(submission["required"], "a submission without a body")
+    for name, operation in document.operations.items():
+        if operation["method"] != "POST":
+            continue
+        target = operation["url"].format(id="00000000-0000-4000-8000-000000000000")
+        if operation["x-spends-key"] and "{" not in operation["url"]:
+            status, kind, body = site.raw("POST", target, "--body=empty.json")
+            need(status == 403 and "not signed" in body, f"{name}: takes an unsigned request")
+
+
+def try_other_methods(document, site, routes):
+    error = document.root["components"]["schemas"]["Error"]
+    by_path = {}
+    for method, path in routes:
+        by_path.setdefault(path, set()).add(method)
+    for path, methods in by_path.items():
+        for method in {"GET", "POST", "PUT", "DELETE", "PATCH"} - methods:
+            target = path.replace("{}", "00000000-0000-4000-8000-000000000000")
+            status, kind, body = site.raw(method, target)
+            need(status == 405, f"{method} {path}: {status}")
+            need(kind == "application/json", f"{method} {path}: {kind}")
+            document.validate(error, json.loads(body), f"{method} {path}")
+    for target in ("/", "/v1", "/v1/", "/v1/jobs/", "/qjob/", "/v1/jobs/a/b/c", "/v2/jobs", "/%2e%2e/healthz"):
+        status, kind, body = site.raw("GET", target)
+        need(status == 404 and kind == "application/json", f"GET {target}: {status} {kind}")
+        document.validate(error, json.loads(body), f"GET {target}")
+
+
+def main():
+    document = Document(sys.argv[1])
+    document.check_itself()
+    routes = check_routes(document, sys.argv[2])
+    site = Site(document, sys.argv[3], sys.argv[5])
+    other = Site(document, sys.argv[3], sys.argv[6])
+    site.call("getCheckpoint", 404)
+    for one in (site, other):
+        command = [sys.argv[4], "-q", "run", "--device", one.device, "--template", "bell"]
+        command += ["--seed", "1", "--out", one.device + ".bundle"]
+        subprocess.run(command, check=True, timeout=60)  # leaves a batch of one-time keys
+    done, failed = try_jobs(site, other)
+    try_the_rest(site, done, failed)
+    try_requests(document, site)
+    try_other_methods(document, site, routes)
+    documented = {
+        (name, status)
+        for name, operation in document.operations.items()
+        for status in operation["responses"]
+        if status != "default"
+    }
+    missing = documented - site.seen - other.seen
+    need(not missing, f"documented, and never answered: {sorted(missing)}")
+    print(
+        f"openapi: {len(document.operations)} operations, {len(documented)} documented answers, "
+        f"all seen in {site.calls + other.calls} requests"
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Failure as failure:
+        print(f"openapi: FAILED: {failure}", file=sys.stderr)
+        sys.exit(1)
