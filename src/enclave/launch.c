@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -225,18 +226,39 @@ out:
     return err;
 }
 
-static enum ks_err start_enclave(struct launcher *launcher, int daemon_end)
+#define LOCK_TRIES 40 /* of 50 ms: a site that was killed takes a moment to be gone */
+
+/* Opens the enclave's directory and locks it. The enclave inherits the open file, so the lock
+ * lasts for as long as one of us lives: two enclaves on one journal would each accept a key. */
+static enum ks_err lock_state(struct launcher *launcher)
 {
     enum ks_err err = KS_OK;
-    int ends[2] = {-1, -1};
+    const struct timespec pause = {.tv_nsec = 50000000};
     char path[4096];
-    static char name[] = "ketseal-enclave";
-    char *argv[] = {name, NULL};
+    int locked = -1;
 
     (void)snprintf(path, sizeof path, "%s/enclave", launcher->spec->state_dir);
     KS_TRY(ks_dir_make(path, 0700));
     launcher->state = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     KS_CHECK(launcher->state >= 0, KS_ERR_IO, "open '%s': %s", path, strerror(errno));
+    for (unsigned i = 0; locked != 0 && i < LOCK_TRIES; i++) {
+        locked = flock(launcher->state, LOCK_EX | LOCK_NB);
+        if (locked != 0 && errno == EWOULDBLOCK) {
+            (void)nanosleep(&pause, NULL);
+        }
+    }
+    KS_CHECK(locked == 0, KS_ERR_CONFLICT, "'%s' is in use by another site", path);
+out:
+    return err;
+}
+
+static enum ks_err start_enclave(struct launcher *launcher, int daemon_end)
+{
+    enum ks_err err = KS_OK;
+    int ends[2] = {-1, -1};
+    static char name[] = "ketseal-enclave";
+    char *argv[] = {name, NULL};
+
     KS_TRY(make_pair(ends));
     {
         const int fds[] = {
@@ -279,6 +301,7 @@ static enum ks_err start(struct launcher *launcher)
     int ends[2] = {-1, -1};
 
     KS_TRY(ks_dir_make(launcher->spec->state_dir, 0700));
+    KS_TRY(lock_state(launcher));
     KS_TRY(open_tpm(launcher));
     KS_TRY(measure(launcher));
     KS_TRY(make_pair(ends));
