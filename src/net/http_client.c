@@ -19,6 +19,7 @@
 #define IDLE_REUSE_S    30L /* a site closes idle connections after 60 s: stay clear of that */
 #define ANSWER_HEAD_MAX 65536
 #define FIELDS_MAX      32
+#define LOST            "the site closed the connection; it may or may not have got the request"
 #define SCHEME          "https://"
 
 struct ks_http_client {
@@ -135,7 +136,7 @@ static enum ks_err prepare(struct exchange *exchange)
 
     exchange->attempts++;
     KS_CHECK(exchange->attempts == 1 || strcmp(exchange->call->method, "GET") == 0, KS_ERR_IO,
-             "the site closed the connection; it may or may not have got the request");
+             "%s: " LOST, exchange->client->authority);
     KS_CHECK(curl_easy_getinfo(curl, CURLINFO_TLS_SSL_PTR, &info) == CURLE_OK && info != NULL &&
                  info->backend == CURLSSLBACKEND_OPENSSL && info->internals != NULL,
              KS_ERR_INTERNAL, "libcurl does not give its TLS connection");
@@ -397,12 +398,25 @@ static CURLcode perform(CURL *curl)
     return code;
 }
 
+/* The request went out and the connection broke: that libcurl, which tries once more, could not
+ * connect again is not the reason. */
+static bool was_lost(const struct exchange *exchange, CURLcode code)
+{
+    return exchange->attempts > 0 && exchange->alert <= 0 &&
+           strcmp(exchange->call->method, "GET") != 0 &&
+           (code == CURLE_COULDNT_CONNECT || code == CURLE_SSL_CONNECT_ERROR ||
+            code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR);
+}
+
 static enum ks_err outcome(const struct exchange *exchange, CURLcode code)
 {
     const char *text = curl_easy_strerror(code);
 
     if (exchange->err != KS_OK) {
         return exchange->err; /* a callback's own reason; its detail is stored */
+    }
+    if (was_lost(exchange, code)) {
+        return ks_fail(KS_ERR_IO, "%s: " LOST, exchange->client->authority);
     }
     switch (code) {
     case CURLE_OK:
