@@ -229,6 +229,18 @@ expect 400 FORMAT "'limit'" --device=edge-1 GET '/v1/jobs?limit=-1'
 expect 400 FORMAT "'after'" --device=edge-1 GET '/v1/jobs?after=x'
 expect 404 NOT_FOUND 'no job' --device=edge-2 GET "/v1/jobs?after=$(head -n 1 all.ids)"
 
+# --- a second site on the same state ---------------------------------------------------------
+first_pid=$site_pid
+site_launch
+second_pid=$site_pid
+site_wait
+site_pid=$first_pid
+[ "$site_ended" -ne 0 ] || site_fail "two sites on one state"
+kill -0 "$first_pid" || site_fail "the second site, $second_pid, ended the first"
+grep 'site.failed' site.log | tail -n 1 | grep -q 'in use\|another' || site_fail "the second site does not say why"
+expect 200 - ready --device=edge-1 GET /readyz
+checks=$((checks + 1))
+
 # --- after a restart ------------------------------------------------------------------------------------------
 site_stop
 site_start

@@ -32,6 +32,7 @@
 
 #include "base/json.h"
 #include "base/sys.h"
+#include "base/text.h"
 #include "client/keyring.h"
 #include "crypto/digest.h"
 #include "crypto/kem.h"
@@ -124,6 +125,18 @@ static int read_options(int argc, char **argv, struct options *options)
         }
     }
     return at;
+}
+
+/* A number from the command line; anything else ends the program. */
+static uint64_t number(const char *text)
+{
+    uint64_t value = 0;
+
+    if (ks_text_u64(ks_bytes_text(text), UINT32_MAX, &value) != KS_OK) {
+        (void)fprintf(stderr, "site_client: '%s': %s\n", text, ks_err_detail());
+        exit(2);
+    }
+    return value;
 }
 
 static bool spoils(const struct client *client, const char *what)
@@ -304,7 +317,7 @@ static enum ks_err make_submission(struct client *client, const struct ks_keyrin
         job.len--;
     }
     if (options->age != NULL) {
-        submission.created_us -= (uint64_t)strtoll(options->age, NULL, 10) * 1000000;
+        submission.created_us -= number(options->age) * 1000000;
     }
     ks_copy(submission.channel, client->channel, sizeof submission.channel);
     ks_sha256(ks_buf_view(&job), submission.job);
@@ -368,7 +381,7 @@ static enum ks_err make_keys_request(struct client *client)
     struct ks_buf kem_public;
     struct ks_buf health;
     struct ks_keys_request wanted = {
-        .count = (uint32_t)strtoul(options->keys, NULL, 10),
+        .count = (uint32_t)number(options->keys),
         .device = ks_bytes_text(options->as != NULL ? options->as : client->device),
     };
     uint8_t digest[32];
@@ -453,7 +466,7 @@ static enum ks_err request(struct client *client)
 {
     enum ks_err err = KS_OK;
     const struct options *options = &client->options;
-    int times = options->times == NULL ? 1 : (int)strtol(options->times, NULL, 10);
+    uint64_t times = options->times == NULL ? 1 : number(options->times);
 
     if (options->body != NULL) {
         KS_TRY(ks_file_read(options->body, BODY_MAX, &client->body));
@@ -472,7 +485,7 @@ static enum ks_err request(struct client *client)
     if (options->show != NULL) {
         (void)printf("%.*s\n", (int)client->body.len, (const char *)client->body.data);
     }
-    for (int i = 0; i < times && options->dry == NULL; i++) {
+    for (uint64_t i = 0; i < times && options->dry == NULL; i++) {
         KS_TRY(send_request(client));
     }
 out:
