@@ -171,7 +171,7 @@ interrupted() {
     for device in $clients; do
         "$site_client" --device="$device" GET '/v1/jobs?limit=200' | tail -n 1 |
             jq '[.jobs[] | select(.state == "failed" and (.detail | startswith("interrupted")))] | length'
-    done | paste -sd+ | bc
+    done | awk '{ total += $1 } END { print total + 0 }'
 }
 before=$(interrupted)
 for end in 1 2 3; do
