@@ -458,6 +458,7 @@ static enum ks_err seal(struct ks_monitor *monitor, size_t index, const uint8_t 
                   .size = monitor->batch_count,
                   .index = index},
     };
+    uint64_t begin_us = ks_clock_monotonic_us();
     size_t begin = 0;
 
     ks_buf_init(&evidence_bytes, KS_RECORD_BYTES_MAX);
@@ -469,6 +470,7 @@ static enum ks_err seal(struct ks_monitor *monitor, size_t index, const uint8_t 
     KS_TRY(ks_record_seal(&job->core, ks_buf_view(&job->core_bytes),
                           ks_buf_view(&evidence_bytes), monitor->keys.ed25519,
                           monitor->keys.mldsa65, &record, &entry));
+    job->timing_us[4] = ks_clock_monotonic_us() - begin_us;
     begin = ks_answer_begin(out, KS_FRAME_RUN, job->request);
     ks_buf_put_lp32(out, ks_buf_view(&record));
     ks_buf_put_lp16(out, ks_buf_view(&entry));

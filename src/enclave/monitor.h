@@ -57,7 +57,7 @@ struct ks_monitor_job {
     struct ks_buf kernels;
     struct ks_buf core_bytes;
     uint8_t leaf[32];      /* Merkle leaf of H */
-    uint64_t timing_us[4]; /* queue, parse, simulate, quote */
+    uint64_t timing_us[6]; /* queue, parse, simulate, quote, sign, key */
 };
 
 struct ks_monitor_worker {

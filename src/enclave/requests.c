@@ -235,12 +235,16 @@ enum ks_err ks_monitor_admit(struct ks_monitor *monitor, uint32_t id, struct ks_
     struct ks_bytes key_id = {0};
     struct ks_buf entry;
     struct ks_buf *out = &monitor->daemon.out;
+    uint64_t begin_us = ks_clock_monotonic_us();
+    uint64_t key_us = 0;
     size_t begin = 0;
 
     ks_buf_init(&entry, KS_ENTRY_BYTES_MAX);
     KS_TRY(read_request(payload, &request));
     KS_TRY(authenticate(monitor, &request, &device, &key_id));
+    key_us = ks_clock_monotonic_us() - begin_us;
     KS_TRY(ks_monitor_job_new(monitor, &job));
+    job->timing_us[5] = key_us;
     KS_TRY(ks_fail_prefix(ks_request_body_parse(request.body, &job->body), "body"));
     KS_TRY(check_submission(monitor, &request, device, key_id, &job->body));
     KS_TRY(fill_job(monitor, &request, device, job));

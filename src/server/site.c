@@ -297,6 +297,8 @@ static void log_sealed(const struct ks_task *task)
     ks_log_u64(&line, "parse_us", task->enclave_us[1]);
     ks_log_u64(&line, "simulate_us", task->enclave_us[2]);
     ks_log_u64(&line, "quote_us", task->enclave_us[3]);
+    ks_log_u64(&line, "sign_us", task->enclave_us[4]);
+    ks_log_u64(&line, "key_us", task->enclave_us[5]);
     ks_log_u64(&line, "seal_us", task->sealed_us - task->intended_us);
     ks_log_u64(&line, "commit_us", task->committed_us - task->sealed_us);
     ks_log_u64(&line, "checkpoint_us", now_us - task->committed_us);

@@ -60,7 +60,8 @@ struct ks_task {
     uint64_t intended_us;
     uint64_t sealed_us;
     uint64_t committed_us;
-    uint64_t enclave_us[4]; /* queue, parse, simulate, quote: as the enclave measured them */
+    uint64_t
+        enclave_us[6]; /* queue, parse, simulate, quote, sign, key: as the enclave measured */
 };
 
 struct ks_site_server {
