@@ -5,7 +5,9 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/sslerr.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -59,9 +61,14 @@ static void on_message(int sent, int version, int type, const void *bytes, size_
 {
     const struct ks_http_client *client = user;
 
-    (void)sent;
     (void)version;
     (void)ssl;
+    /* Where the site's end closes without a goodbye, OpenSSL sends it a last alert of its own.
+     * Some releases of libcurl let it, others tell it not to. No one has refused anything. */
+    if (sent == 1 &&
+        ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
+        return;
+    }
     if (type == SSL3_RT_ALERT && len == 2 && client->exchange != NULL) {
         client->exchange->alert = ((const uint8_t *)bytes)[1];
     }

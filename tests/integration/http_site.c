@@ -328,10 +328,12 @@ struct ks_http_client *client_of(const struct site *site, struct ks_tls *tls,
     struct ks_http_client *client = NULL;
     char origin[64];
 
-    (void)snprintf(origin, sizeof origin, "https://localhost:%u",
-                   (unsigned)ks_http_server_port(site->server));
+    if (spec.origin == NULL) {
+        (void)snprintf(origin, sizeof origin, "https://localhost:%u",
+                       (unsigned)ks_http_server_port(site->server));
+        spec.origin = origin;
+    }
     spec.tls = tls;
-    spec.origin = spec.origin != NULL ? spec.origin : origin;
     if (ks_http_client_new(&spec, &client) != KS_OK) {
         fail_msg("%s", ks_err_detail());
     }

@@ -13,6 +13,8 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -257,6 +259,69 @@ static enum ks_err refuse_to_send(void *context, const uint8_t exporter[32],
     (void)exporter;
     (void)peer;
     return ks_http_outgoing_add(outgoing, "X-Bad", "a\r\nb: c");
+}
+
+/* A site that ends without a goodbye: at once, or after the handshake and a request. */
+struct dying {
+    int fd;
+    SSL_CTX *context; /* NULL: before the handshake */
+};
+
+static void *die(void *user)
+{
+    const struct dying *dying = user;
+    char bytes[65536];
+    int fd = accept(dying->fd, NULL, NULL);
+    SSL *ssl = dying->context != NULL ? SSL_new(dying->context) : NULL;
+
+    if (ssl == NULL) {
+        (void)recv(fd, bytes, sizeof bytes, 0);
+    } else if (SSL_set_fd(ssl, fd) == 1 && SSL_accept(ssl) == 1) {
+        (void)SSL_read(ssl, bytes, sizeof bytes);
+    }
+    (void)shutdown(fd, SHUT_WR); /* an end of the stream, whatever is unread */
+    (void)recv(fd, bytes, sizeof bytes, 0);
+    (void)close(fd);
+    SSL_free(ssl);
+    return NULL;
+}
+
+/* The site is gone: not one that refuses, which a device would take for an answer. */
+static void a_dying_site_refuses_nobody(void **state)
+{
+    const struct ks_http_call call = {.method = "GET", .target = "/head"};
+    struct ks_tls *site_tls = tls_of(KS_TLS_SERVER, site_identity);
+    struct ks_tls *tls = tls_of(KS_TLS_CLIENT, device_identity);
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+
+    (void)state;
+    assert_int_equal(ks_tls_configure(site_tls, context), KS_OK);
+    for (int handshake = 0; handshake < 2; handshake++) {
+        struct sockaddr_in at = {.sin_family = AF_INET,
+                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        socklen_t size = sizeof at;
+        struct dying dying = {.fd = socket(AF_INET, SOCK_STREAM, 0),
+                              .context = handshake == 1 ? context : NULL};
+        struct ks_http_client *client = NULL;
+        struct ks_http_answer answer;
+        pthread_t thread;
+        char origin[64];
+
+        assert_int_equal(bind(dying.fd, (struct sockaddr *)&at, size), 0);
+        assert_int_equal(getsockname(dying.fd, (struct sockaddr *)&at, &size), 0);
+        assert_int_equal(listen(dying.fd, 1), 0);
+        assert_int_equal(pthread_create(&thread, NULL, die, &dying), 0);
+        (void)snprintf(origin, sizeof origin, "https://localhost:%u",
+                       (unsigned)ntohs(at.sin_port));
+        client = client_of(NULL, tls, (struct ks_http_client_spec){.origin = origin});
+        assert_int_equal(ks_http_client_call(client, &call, &answer), KS_ERR_IO);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        ks_http_client_free(client);
+        (void)close(dying.fd);
+    }
+    SSL_CTX_free(context);
+    ks_tls_free(tls);
+    ks_tls_free(site_tls);
 }
 
 static void the_client_refuses_bad_calls(void **state)
@@ -647,6 +712,7 @@ int main(void)
         cmocka_unit_test(a_signed_request_verifies_from_the_raw_head),
         cmocka_unit_test(bodies_of_any_size_come_whole),
         cmocka_unit_test(the_client_refuses_what_is_not_the_site),
+        cmocka_unit_test(a_dying_site_refuses_nobody),
         cmocka_unit_test(the_client_refuses_bad_calls),
         cmocka_unit_test(a_revoked_device_is_told_so),
         cmocka_unit_test(the_client_resumes),
