@@ -108,6 +108,13 @@ struct ks_tpm_signature {
 KS_MUST_CHECK enum ks_err ks_tpm_signature_parse(struct ks_bytes bytes,
                                                  struct ks_tpm_signature *out_signature);
 
+/* The platform stayed the same between two quotes, a job's start and end evidence: both name
+ * one key, cover the same PCRs with one digest, have equal reset and restart counts, and the
+ * clock of END, vouched for in both, is not behind START's. KS_ERR_VERIFY says what changed.
+ * Only for views whose signatures were checked. */
+KS_MUST_CHECK enum ks_err ks_quote_pair_check(const struct ks_quote_view *start,
+                                              const struct ks_quote_view *end);
+
 /* Number of PCRs in MASK. */
 unsigned ks_pcr_mask_count(uint32_t mask);
 
