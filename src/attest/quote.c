@@ -101,9 +101,10 @@ enum ks_err ks_quote_pair_check(const struct ks_quote_view *start,
     KS_CHECK(start->reset_count == end->reset_count, KS_ERR_VERIFY,
              "quote pair: the platform was reset, reset count %u and then %u",
              (unsigned)start->reset_count, (unsigned)end->reset_count);
-    KS_CHECK(start->restart_count == end->restart_count, KS_ERR_VERIFY,
-             "quote pair: the platform was suspended or restarted, restart count %u and then %u",
-             (unsigned)start->restart_count, (unsigned)end->restart_count);
+    KS_CHECK(
+        start->restart_count == end->restart_count, KS_ERR_VERIFY,
+        "quote pair: the platform was suspended or restarted, restart count %u and then %u",
+        (unsigned)start->restart_count, (unsigned)end->restart_count);
     KS_CHECK(ks_bytes_equal(KS_BYTES(start->pcr_digest), KS_BYTES(end->pcr_digest)),
              KS_ERR_VERIFY, "quote pair: a PCR of mask 0x%06x changed between them",
              (unsigned)start->pcr_mask);
