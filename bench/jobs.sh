@@ -60,6 +60,27 @@ printf 'https://127.0.0.1:%s\n' "$(cat state/port)" >device/url
 cp state/site.json device/
 "$build/bench/bench_jobs" device server "$connections" "$seconds"
 
+# Processor time per sealed job of each process of the site, workers together: what bounds the rate on a
+# machine that does nothing else, and hardly depends on what else this one does.
+python3 - "$site" site.log <<'PYTHON'
+import json, os, sys
+tick = os.sysconf("SC_CLK_TCK")
+def times(pid):
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return [int(field) * 1000000 // tick for field in fields[11:15]]
+site = sys.argv[1]
+jobs = open(sys.argv[2]).read().count("event=record.sealed")
+user, system, child_user, child_system = times(site)
+row = {"bench": "jobs", "what": "site_cpu", "jobs": jobs, "launcher_us_per_job": (user + system) // jobs,
+       "workers_us_per_job": (child_user + child_system) // jobs}
+for child in open(f"/proc/{site}/task/{site}/children").read().split():
+    name = open(f"/proc/{child}/cmdline").read().split("\0")[0].rsplit("/", 1)[-1]
+    if name != "ketseal-worker":
+        user, system, _, _ = times(child)
+        row[name.replace("ketseal-", "") + "_us_per_job"] = (user + system) // jobs
+print(json.dumps(row))
+PYTHON
+
 # The stages, as ketseald logged them: medians and 99th percentiles over all sealed jobs.
 python3 - site.log <<'PYTHON'
 import json, re, sys
