@@ -14,7 +14,7 @@
 
 /* What a platform sends. Everything is borrowed; nothing is trusted but AK and TPM, which
  * enrolment established. */
-struct ks_evidence {
+struct ks_platform_evidence {
     const struct ks_ak_public *ak;
     unsigned tpm;           /* one of KS_TPM_SET_…, as established with the EK certificate */
     struct ks_bytes attest; /* TPMS_ATTEST */
@@ -105,7 +105,7 @@ struct ks_appraisal {
  * demanded one that did not run) when not. *OUT_APPRAISAL is filled in both cases. Malformed
  * evidence is a failed check. Any other error is trouble of ours, such as KS_ERR_NOMEM: then
  * what was not reached is not-run, and nothing passed. */
-KS_MUST_CHECK enum ks_err ks_appraise(const struct ks_evidence *evidence,
+KS_MUST_CHECK enum ks_err ks_appraise(const struct ks_platform_evidence *evidence,
                                       const struct ks_appraise_spec *spec,
                                       struct ks_appraisal *out_appraisal);
 /* The first check that keeps APPRAISAL from passing, or KS_APPRAISAL_CHECKS. */

@@ -19,7 +19,7 @@
 #define KS_SEALED_DATA_MAX           128 /* bytes that every TPM seals in one object */
 #define KS_SEALED_PURPOSE_MAX        64  /* bytes of text */
 #define KS_SEALED_MAX                2048 /* bytes of a blob; all PCRs and an authority need about 1,500 */
-#define KS_AUTHORISATION_MAX         1024 /* bytes; all PCRs need 923 */
+#define KS_AUTHORISATION_MAX         1024 /* bytes; all PCRs need 926 */
 #define KS_POLICY_LEN                32   /* SHA-256 */
 #define KS_AUTHORISATION_MESSAGE_LEN 64
 
@@ -54,7 +54,7 @@ void ks_policy_sealed(const struct ks_pcr_state *pcrs,
 void ks_policy_branches(const struct ks_pcr_state *pcrs,
                         const struct ks_sealed_authority *authority,
                         uint8_t out_branches[2][KS_POLICY_LEN]);
-/* SHA-256("ketseal/sealed/1\\n" || PURPOSE): the TPM's policyRef. */
+/* SHA-256("ketseal/sealed/1\n" || PURPOSE): the TPM's policyRef. */
 void ks_policy_ref(struct ks_bytes purpose, uint8_t out_ref[KS_POLICY_LEN]);
 /* The name (TPM2 part 1 §16) of AUTHORITY's key as the TPM loads it, and the TPMT_PUBLIC. */
 void ks_sealed_authority_name(const struct ks_sealed_authority *authority,
@@ -95,6 +95,9 @@ void ks_pcr_differences(const struct ks_pcr_state *sealed, const struct ks_pcr_s
  * (TPM2 part 3 §23.16). */
 void ks_authorisation_message(const struct ks_pcr_state *pcrs, struct ks_bytes purpose,
                               uint8_t out_message[KS_AUTHORISATION_MESSAGE_LEN]);
+/* SHA-256 of it: what the signature is over. */
+void ks_authorisation_digest(const struct ks_pcr_state *pcrs, struct ks_bytes purpose,
+                             uint8_t out_digest[KS_POLICY_LEN]);
 /* Checks SIGNATURE_DER (Ecdsa-Sig-Value, RFC 3279 §2.2.3) under AUTHORITY (KS_ERR_VERIFY) and
  * appends the authorisation, docs/formats/sealed.md. */
 KS_MUST_CHECK enum ks_err ks_authorisation_make(const struct ks_pcr_state *pcrs,

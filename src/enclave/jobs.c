@@ -485,6 +485,11 @@ out:
     return err;
 }
 
+enum ks_err ks_monitor_quote_settle(struct ks_monitor *monitor)
+{
+    return monitor->batch_count > 0 ? ks_monitor_quote_finish(monitor) : KS_OK;
+}
+
 enum ks_err ks_monitor_quote_finish(struct ks_monitor *monitor)
 {
     enum ks_err err = KS_OK;

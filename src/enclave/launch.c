@@ -21,6 +21,7 @@
 #include "base/sys.h"
 #include "enclave/frame.h"
 #include "enclave/measure.h"
+#include "tpm/extend.h"
 
 #define STOP_GRACE_MS 20000 /* for ketseald to finish what it has accepted */
 #define AFTERMATH_MS  2000
@@ -189,7 +190,7 @@ static enum ks_err measure(struct launcher *launcher)
     KS_TRY(ks_tpm_open_fd(copy, 0, &tpm));
     copy = -1; /* transferred */
     launcher->simulated_tpm = ks_tpm_info(tpm)->kind == KS_TPM_SIMULATED;
-    KS_TRY(ks_measure_extend(tpm, spec->state_dir, &launcher->log));
+    KS_TRY(ks_tpm_extend_log(tpm, spec->state_dir, &launcher->log));
 out:
     ks_tpm_close(tpm);
     ks_fd_close(&copy);
@@ -209,6 +210,7 @@ static enum ks_err send_config(struct launcher *launcher)
         .workers = spec->workers,
         .state_memory_max = spec->state_memory_max,
         .job_seconds_max = spec->job_seconds_max,
+        .devices = spec->devices,
     };
     size_t begin = 0;
 

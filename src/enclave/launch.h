@@ -12,6 +12,17 @@
 #include "base/buf.h"
 
 #define KS_LAUNCH_WORKERS_MAX 256
+#define KS_DEVICE_SECONDS_MAX (UINT64_C(100) * 366 * 24 * 3600) /* of lives and periods */
+
+/* What a site demands of devices. */
+struct ks_device_rules {
+    bool accept_issued;           /* certificates of the root itself, without enrolment */
+    uint64_t attest_every_s;      /* 0: never again after the enrolment */
+    uint64_t certificate_s;       /* life of the certificates that are issued here */
+    struct ks_bytes ek_roots_pem; /* of TPM makers; may be empty */
+    struct ks_bytes simulated_ek_roots_pem; /* of simulators; may be empty */
+    struct ks_bytes reference; /* canonical JSON (attest/reference.h); empty: none can enrol */
+};
 
 struct ks_launch_spec {
     uint32_t version;               /* 1 */
@@ -28,6 +39,7 @@ struct ks_launch_spec {
     unsigned worker_threads;
     uint64_t state_memory_max; /* bytes of one state vector */
     uint64_t job_seconds_max;  /* of processor time per worker thread */
+    struct ks_device_rules devices;
 };
 
 /* Runs until SIGTERM or SIGINT (KS_OK after a graceful stop) or until a part fails. Must be
@@ -47,6 +59,7 @@ struct ks_enclave_config {
     uint64_t state_memory_max;
     uint64_t job_seconds_max;
     uint8_t worker_digest[32]; /* SHA-256 of the worker's program: the build of records */
+    struct ks_device_rules devices;
 };
 void ks_enclave_config_put(const struct ks_enclave_config *config, struct ks_buf *out);
 KS_MUST_CHECK enum ks_err ks_enclave_config_read(struct ks_bytes payload,

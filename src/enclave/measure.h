@@ -1,13 +1,13 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* measure.h: copies of programs in sealed memory, their digests, the launch event log in the
- * TPM. For the launcher. One thread. */
+/* measure.h: copies of programs in sealed memory and their digests. For the launcher. One
+ * thread. */
 #ifndef KS_ENCLAVE_MEASURE_H
 #define KS_ENCLAVE_MEASURE_H
 
 #include "attest/eventlog.h"
-#include "tpm/tpm.h"
+#include "base/mem.h"
 
 #define KS_PROGRAM_MAX (128 * 1024 * 1024) /* bytes of an executable or a library */
 
@@ -21,11 +21,5 @@ KS_MUST_CHECK enum ks_err ks_measure_program(const char *program, int *out_fd,
  * program itself the linker opens them again later, so a writer of the system's library
  * directories is trusted. */
 KS_MUST_CHECK enum ks_err ks_measure_libraries(int fd, struct ks_event_log *log);
-
-/* Extends the PCR of LOG by its events, unless STATE_DIR/launch.json holds the same log and the
- * PCR its replayed value: then this boot has measured them already. Fills in LOG's initial
- * value, and writes the file. */
-KS_MUST_CHECK enum ks_err ks_measure_extend(struct ks_tpm *tpm, const char *state_dir,
-                                            struct ks_event_log *log);
 
 #endif

@@ -39,6 +39,17 @@ static const struct request_rule rules[] = {
     {KS_FRAME_CANCEL, ks_monitor_cancel, KS_PHASE_READY, 64},
     {KS_FRAME_CHECKPOINT, ks_monitor_checkpoint, KS_PHASE_READY, 4096},
     {KS_FRAME_ATTEST, ks_monitor_attest, KS_PHASE_READY, 64},
+    {KS_FRAME_ENROL, ks_monitor_enrol, KS_PHASE_READY, KS_ENROL_BYTES_MAX + 64},
+    {KS_FRAME_ENROL_FINISH, ks_monitor_enrol_finish, KS_PHASE_READY, KS_FINISH_BYTES_MAX + 64},
+    {KS_FRAME_DEVICE_CHALLENGE, ks_monitor_device_challenge, KS_PHASE_READY, 65536},
+    {KS_FRAME_DEVICE_EVIDENCE, ks_monitor_device_evidence, KS_PHASE_READY,
+     KS_FINISH_BYTES_MAX + 65536},
+    {KS_FRAME_ROTATE, ks_monitor_rotate, KS_PHASE_READY, KS_FINISH_BYTES_MAX + 65536},
+    {KS_FRAME_ORDER, ks_monitor_order, KS_PHASE_READY, 131072},
+    {KS_FRAME_DEVICES, ks_monitor_devices, KS_PHASE_READY, 65536},
+    {KS_FRAME_SITE_REQUEST, ks_monitor_site_request, KS_PHASE_READY, 128},
+    {KS_FRAME_SITE_ACTIVATE, ks_monitor_site_activate, KS_PHASE_READY, 2048},
+    {KS_FRAME_SITE_CERTIFY, ks_monitor_site_certify, KS_PHASE_READY, KS_SITE_BYTES_MAX + 64},
 };
 
 /* --- start -------------------------------------------------------------------------------- */
@@ -76,6 +87,7 @@ static enum ks_err apply_config(struct ks_monitor *monitor,
     monitor->state_memory_max = config->state_memory_max;
     monitor->job_seconds_max = config->job_seconds_max;
     ks_copy(monitor->worker_digest, config->worker_digest, sizeof monitor->worker_digest);
+    KS_TRY(ks_admission_init(&config->devices, &monitor->admission));
 out:
     return err;
 }
@@ -145,7 +157,10 @@ static enum ks_err open_state(struct ks_monitor *monitor)
                            ks_clock_us() / 1000000, &monitor->journal));
     KS_TRY(
         ks_head_log_open(monitor->fs, ks_secret_view(&monitor->keys.journal), &monitor->heads));
+    KS_TRY(ks_registry_open(monitor->fs, ks_secret_view(&monitor->keys.journal), ks_clock_us(),
+                            &monitor->admission.registry));
     KS_TRY(fill_site(monitor));
+    KS_TRY(ks_monitor_load_certificate(monitor));
 out:
     ks_wipe(random, sizeof random);
     return err;
@@ -364,6 +379,8 @@ static void monitor_done(struct ks_monitor *monitor)
     ks_enclave_keys_done(&monitor->keys);
     ks_tpm_close(monitor->tpm);
     ks_fs_system_free(monitor->fs);
+    ks_admission_done(&monitor->admission);
+    ks_cert_free(monitor->issuer);
     ks_cert_free(monitor->root);
     ks_crl_free(monitor->crl);
     ks_buf_done(&monitor->event_log);

@@ -7,6 +7,7 @@
 #ifndef KS_ENCLAVE_MONITOR_H
 #define KS_ENCLAVE_MONITOR_H
 
+#include "enclave/admission.h"
 #include "enclave/frame.h"
 #include "enclave/journal.h"
 #include "enclave/launch.h"
@@ -72,6 +73,7 @@ struct ks_monitor_device {
     uint64_t used;
     char name[KS_DEVICE_ID_MAX + 1];
     uint8_t key_hash[32]; /* SHA-256 of its public key: owner of one-time keys */
+    bool enrolled;        /* its certificate is of our issuer's making, not the root's own */
     struct ks_verify_key *key;
 };
 
@@ -85,7 +87,9 @@ struct ks_monitor {
     struct ks_journal *journal;
     struct ks_head_log *heads;
     struct ks_cert *root;
-    struct ks_crl *crl; /* NULL: none */
+    struct ks_crl *crl;     /* NULL: none */
+    struct ks_cert *issuer; /* NULL: the site is not certified */
+    struct ks_admission admission;
     struct ks_site site;
     struct ks_buf event_log; /* canonical JSON */
     uint8_t event_log_hash[32];
@@ -127,6 +131,57 @@ KS_MUST_CHECK enum ks_err ks_monitor_checkpoint(struct ks_monitor *, uint32_t id
 KS_MUST_CHECK enum ks_err ks_monitor_attest(struct ks_monitor *, uint32_t id,
                                             struct ks_bytes payload);
 
+KS_MUST_CHECK enum ks_err ks_monitor_enrol(struct ks_monitor *, uint32_t id,
+                                           struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_enrol_finish(struct ks_monitor *, uint32_t id,
+                                                  struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_device_challenge(struct ks_monitor *, uint32_t id,
+                                                      struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_device_evidence(struct ks_monitor *, uint32_t id,
+                                                     struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_rotate(struct ks_monitor *, uint32_t id,
+                                            struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_order(struct ks_monitor *, uint32_t id,
+                                           struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_devices(struct ks_monitor *, uint32_t id,
+                                             struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_site_request(struct ks_monitor *, uint32_t id,
+                                                  struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_site_activate(struct ks_monitor *, uint32_t id,
+                                                   struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_site_certify(struct ks_monitor *, uint32_t id,
+                                                  struct ks_bytes payload);
+
+/* --- requests.c --------------------------------------------------------------------------- */
+/* The device whose certificate DER is, if it has RIGHT. Borrowed until the next call. */
+KS_MUST_CHECK enum ks_err ks_monitor_device(struct ks_monitor *monitor, struct ks_bytes der,
+                                            enum ks_device_right right,
+                                            struct ks_monitor_device **out_device);
+/* Certificates are verified anew from now on: trust has changed. */
+void ks_monitor_forget_devices(struct ks_monitor *monitor);
+
+/* --- devices.c ---------------------------------------------------------------------------- */
+/* lp32 certificate, 32 channel, lp32 document: a request of an enrolled device. */
+struct ks_device_request {
+    struct ks_monitor_device *device;    /* borrowed */
+    const struct ks_device_entry *entry; /* borrowed until the registry changes */
+    uint8_t channel[KS_CHANNEL_LEN];
+    struct ks_bytes document;
+};
+KS_MUST_CHECK enum ks_err ks_device_request_read(struct ks_monitor *monitor,
+                                                 struct ks_bytes payload, size_t document_max,
+                                                 enum ks_device_right right,
+                                                 struct ks_device_request *out_request);
+/* Uses up the open challenge of DEVICE. KS_ERR_DENIED when there is none for CHANNEL. */
+KS_MUST_CHECK enum ks_err ks_device_challenge_take(struct ks_admission *admission,
+                                                   const char *device,
+                                                   const uint8_t channel[KS_CHANNEL_LEN],
+                                                   struct ks_device_challenge *out_challenge);
+
+/* --- certify.c ---------------------------------------------------------------------------- */
+/* Takes up the certificate that was kept, if it still holds. */
+KS_MUST_CHECK enum ks_err ks_monitor_load_certificate(struct ks_monitor *monitor);
+
 /* --- jobs.c ------------------------------------------------------------------------------- */
 /* A free job; KS_ERR_UNAVAILABLE when all are taken. */
 KS_MUST_CHECK enum ks_err ks_monitor_job_new(struct ks_monitor *monitor,
@@ -145,6 +200,8 @@ KS_MUST_CHECK enum ks_err ks_monitor_dispatch(struct ks_monitor *monitor);
 KS_MUST_CHECK enum ks_err ks_monitor_quote_start(struct ks_monitor *monitor);
 /* Takes the quote and seals the batch. */
 KS_MUST_CHECK enum ks_err ks_monitor_quote_finish(struct ks_monitor *monitor);
+/* The TPM makes one quote at a time: finishes the one under way, if there is one. */
+KS_MUST_CHECK enum ks_err ks_monitor_quote_settle(struct ks_monitor *monitor);
 /* Monotonic time at which the next job is over its time; 0 for none. */
 uint64_t ks_monitor_deadline_us(const struct ks_monitor *monitor);
 

@@ -485,3 +485,18 @@ void ks_entry_abort_write(struct ks_bytes device, enum ks_err error, uint64_t in
     ks_json_member_text(&writer, "schema", "ketseal.entry/1");
     ks_json_put_end(&writer);
 }
+
+void ks_entry_device_write(const char *device, const char *event, const uint8_t ek[32],
+                           const uint8_t key[32], struct ks_buf *out)
+{
+    struct ks_json_writer writer = ks_json_writer_of(out);
+
+    ks_json_put_object(&writer);
+    ks_json_member_text(&writer, "device", device);
+    ks_json_member_hex(&writer, "ek", ks_bytes_of(ek, 32));
+    ks_json_member_text(&writer, "event", event);
+    ks_json_member_hex(&writer, "key", ks_bytes_of(key, 32));
+    ks_json_member_text(&writer, "kind", "device");
+    ks_json_member_text(&writer, "schema", "ketseal.entry/1");
+    ks_json_put_end(&writer);
+}

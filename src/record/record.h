@@ -109,6 +109,10 @@ void ks_entry_intent_write(uint64_t counter, struct ks_bytes device, const uint8
 void ks_entry_record_write(const struct ks_core *core, const uint8_t core_hash[32],
                            const uint8_t evidence_hash[32], const uint8_t signatures_hash[32],
                            struct ks_buf *out);
+/* What happened to a device: "enrol", "rotate", "suspend", … EK and KEY are SHA-256 digests of
+ * its endorsement key and of the key of its certificate. */
+void ks_entry_device_write(const char *device, const char *event, const uint8_t ek[32],
+                           const uint8_t key[32], struct ks_buf *out);
 /* A job that ended without a record: refused by the worker, cancelled, or interrupted. */
 void ks_entry_abort_write(struct ks_bytes device, enum ks_err error, uint64_t intent_index,
                           struct ks_buf *out);

@@ -44,9 +44,36 @@ static const cyaml_schema_field_t http_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t enrolment_fields[] = {
+    CYAML_FIELD_STRING_PTR("listen", CYAML_FLAG_POINTER, struct ks_config_enrolment, listen, 3,
+                           63),
+    CYAML_FIELD_END,
+};
+
+#define DEVICES_PATH(name)                                                                     \
+    CYAML_FIELD_STRING_PTR(#name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,                    \
+                           struct ks_config_devices, name, 1, 3000)
+
+static const cyaml_schema_field_t devices_fields[] = {
+    CYAML_FIELD_STRING_PTR("issued", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           struct ks_config_devices, issued, 1, 16),
+    CYAML_FIELD_UINT("attest_every_s", CYAML_FLAG_OPTIONAL, struct ks_config_devices,
+                     attest_every_s),
+    CYAML_FIELD_UINT("certificate_days", CYAML_FLAG_OPTIONAL, struct ks_config_devices,
+                     certificate_days),
+    DEVICES_PATH(ek_roots),
+    DEVICES_PATH(simulated_ek_roots),
+    DEVICES_PATH(reference),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t config_fields[] = {
     CYAML_FIELD_MAPPING("site", CYAML_FLAG_DEFAULT, struct ks_config, site, site_fields),
     CYAML_FIELD_MAPPING("tls", CYAML_FLAG_DEFAULT, struct ks_config, tls, tls_fields),
+    CYAML_FIELD_MAPPING("enrolment", CYAML_FLAG_OPTIONAL, struct ks_config, enrolment,
+                        enrolment_fields),
+    CYAML_FIELD_MAPPING("devices", CYAML_FLAG_OPTIONAL, struct ks_config, devices,
+                        devices_fields),
     CYAML_FIELD_STRING_PTR("tpm", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct ks_config,
                            tpm, 1, 255),
     CYAML_FIELD_MAPPING("workers", CYAML_FLAG_OPTIONAL, struct ks_config, workers,
@@ -155,6 +182,36 @@ static unsigned processors(void)
     return count < 1 ? 1 : (unsigned)count;
 }
 
+static enum ks_err complete_devices(const char *path, struct ks_config *config)
+{
+    enum ks_err err = KS_OK;
+    struct ks_config_devices *devices = &config->devices;
+
+    KS_TRY(resolve(path, &devices->ek_roots));
+    KS_TRY(resolve(path, &devices->simulated_ek_roots));
+    KS_TRY(resolve(path, &devices->reference));
+    devices->certificate_days = devices->certificate_days == 0 ? 365 : devices->certificate_days;
+    KS_CHECK(devices->certificate_days <= 36500, KS_ERR_LIMIT,
+             "devices.certificate_days: 1 to 36500");
+    KS_CHECK(devices->issued == NULL || strcmp(devices->issued, "accept") == 0 ||
+                 strcmp(devices->issued, "refuse") == 0,
+             KS_ERR_FORMAT, "devices.issued: 'accept' or 'refuse'");
+    KS_CHECK(config->enrolment.listen == NULL ||
+                 (devices->reference != NULL &&
+                  (devices->ek_roots != NULL || devices->simulated_ek_roots != NULL)),
+             KS_ERR_FORMAT,
+             "enrolment.listen: it needs devices.reference, and devices.ek_roots or "
+             "devices.simulated_ek_roots");
+out:
+    return err;
+}
+
+bool ks_config_accepts_issued(const struct ks_config *config)
+{
+    return config->devices.issued == NULL ? config->enrolment.listen == NULL
+                                          : strcmp(config->devices.issued, "accept") == 0;
+}
+
 static enum ks_err complete(const char *path, struct ks_config *config)
 {
     enum ks_err err = KS_OK;
@@ -178,7 +235,11 @@ static enum ks_err complete(const char *path, struct ks_config *config)
     KS_CHECK(config->http.loops <= 64, KS_ERR_LIMIT, "http.loops: 1 to 64");
     KS_CHECK(config->tpm == NULL || strcmp(config->tpm, "swtpm") == 0 || config->tpm[0] == '/',
              KS_ERR_FORMAT, "tpm: 'swtpm' or the path of a device");
-    KS_TRY(ks_config_listen(config, address, &port));
+    KS_TRY(ks_config_listen("site.listen", config->site.listen, address, &port));
+    if (config->enrolment.listen != NULL) {
+        KS_TRY(ks_config_listen("enrolment.listen", config->enrolment.listen, address, &port));
+    }
+    KS_TRY(complete_devices(path, config));
 out:
     return err;
 }
@@ -220,16 +281,15 @@ void ks_config_free(struct ks_config *config)
     }
 }
 
-enum ks_err ks_config_listen(const struct ks_config *config, char address[64],
+enum ks_err ks_config_listen(const char *name, const char *listen, char address[64],
                              uint16_t *out_port)
 {
     enum ks_err err = KS_OK;
-    const char *listen = config->site.listen;
     const char *colon = strrchr(listen, ':');
     size_t len = 0;
     uint64_t port = 0;
 
-    KS_CHECK(colon != NULL, KS_ERR_FORMAT, "site.listen: expected address:port");
+    KS_CHECK(colon != NULL, KS_ERR_FORMAT, "%s: expected address:port", name);
     len = (size_t)(colon - listen);
     if (len >= 2 && listen[0] == '[' && listen[len - 1] == ']') {
         listen++;
@@ -237,11 +297,11 @@ enum ks_err ks_config_listen(const struct ks_config *config, char address[64],
     } else {
         /* "::1:80": where the address ends is unclear. */
         KS_CHECK(strcspn(listen, "[]:") == len, KS_ERR_FORMAT,
-                 "site.listen: an IPv6 address needs brackets, such as [::1]:8443");
+                 "%s: an IPv6 address needs brackets, such as [::1]:8443", name);
     }
-    KS_CHECK(len >= 1 && len < 64, KS_ERR_FORMAT, "site.listen: expected address:port");
+    KS_CHECK(len >= 1 && len < 64, KS_ERR_FORMAT, "%s: expected address:port", name);
     KS_TRY(ks_fail_prefix(ks_text_u64(ks_bytes_text(colon + 1), 65535, &port),
-                          "site.listen: port"));
+                          "%s: port", name));
     ks_copy(address, listen, len);
     address[len] = '\0';
     *out_port = (uint16_t)port;

@@ -14,12 +14,58 @@
 #include "base/text.h"
 #include "enclave/launch.h"
 #include "server/config.h"
+#include "server/reference.h"
 
 #define PEM_MAX (16 * 1024 * 1024)
 
 static const char usage[] = "usage: ketseal-launch [--libexec=DIRECTORY] ketseal.yaml\n"
                             "Starts a ketseal site: TPM, enclave, workers and ketseald.\n"
                             "See ketseal-launch(8).\n";
+
+/* What the site demands of devices, with the files that say it. */
+struct rules {
+    struct ks_buf ek_roots;
+    struct ks_buf simulated_ek_roots;
+    struct ks_buf reference;
+};
+
+static enum ks_err read_optional(const char *path, size_t len_max, struct ks_buf *out)
+{
+    ks_buf_init(out, len_max);
+    return path == NULL ? KS_OK : ks_file_read(path, len_max, out);
+}
+
+static enum ks_err read_rules(const struct ks_config *config, struct rules *rules,
+                              struct ks_device_rules *out_rules)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_config_devices *devices = &config->devices;
+
+    KS_TRY(read_optional(devices->ek_roots, KS_EK_PEM_MAX, &rules->ek_roots));
+    KS_TRY(read_optional(devices->simulated_ek_roots, KS_EK_PEM_MAX,
+                         &rules->simulated_ek_roots));
+    ks_buf_init(&rules->reference, KS_REFERENCE_MAX);
+    if (devices->reference != NULL) {
+        KS_TRY(ks_reference_load(devices->reference, &rules->reference));
+    }
+    *out_rules = (struct ks_device_rules){
+        .accept_issued = ks_config_accepts_issued(config),
+        .attest_every_s = devices->attest_every_s,
+        .certificate_s = (uint64_t)devices->certificate_days * 24 * 3600,
+        .ek_roots_pem = ks_buf_view(&rules->ek_roots),
+        .simulated_ek_roots_pem = ks_buf_view(&rules->simulated_ek_roots),
+        .reference = ks_buf_view(&rules->reference),
+    };
+out:
+    return err;
+}
+
+static void rules_done(struct rules *rules)
+{
+    ks_buf_done(&rules->ek_roots);
+    ks_buf_done(&rules->simulated_ek_roots);
+    ks_buf_done(&rules->reference);
+}
 
 static enum ks_err launch(const char *path, const char *libexec)
 {
@@ -32,6 +78,7 @@ static enum ks_err launch(const char *path, const char *libexec)
     char daemon[KS_PATH_MAX];
     const char *argv[] = {"ketseald", path, NULL};
     struct ks_launch_spec spec = {.version = 1};
+    struct rules rules = {0};
 
     ks_buf_init(&root, PEM_MAX);
     ks_buf_init(&crl, PEM_MAX);
@@ -57,9 +104,11 @@ static enum ks_err launch(const char *path, const char *libexec)
     spec.worker_threads = config->workers.threads;
     spec.state_memory_max = (uint64_t)config->workers.memory_mib << 20;
     spec.job_seconds_max = config->workers.seconds;
+    KS_TRY(read_rules(config, &rules, &spec.devices));
     KS_TRY(ks_launch(&spec));
 out:
     ks_config_free(config);
+    rules_done(&rules);
     ks_buf_done(&root);
     ks_buf_done(&crl);
     return err;

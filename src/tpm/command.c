@@ -17,6 +17,9 @@ enum ks_err ks_tpm_result(const struct ks_tpm *tpm, TSS2_RC rc, const char *what
     if (rc == TSS2_RC_SUCCESS) {
         return KS_OK;
     }
+    if (ks_tpm_code(rc) == TPM2_RC_BAD_AUTH || ks_tpm_code(rc) == TPM2_RC_AUTH_FAIL) {
+        return ks_fail(KS_ERR_DENIED, "TPM %s: somebody has set a password", what);
+    }
     return ks_fail(KS_ERR_IO, "TPM %s: %s (0x%08x)%s", what, Tss2_RC_Decode(rc), (unsigned)rc,
                    tpm->tcti.dead ? "; the TPM ended or kept silent, its connection is given up"
                                   : "");
@@ -25,6 +28,11 @@ enum ks_err ks_tpm_result(const struct ks_tpm *tpm, TSS2_RC rc, const char *what
 TSS2_RC ks_tpm_code(TSS2_RC rc)
 {
     return (rc & TSS2_RC_LAYER_MASK) == 0 && (rc & TPM2_RC_FMT1) != 0 ? rc & RC_FMT1_BITS : rc;
+}
+
+bool ks_tpm_refuses_parameter(TSS2_RC rc)
+{
+    return (rc & TSS2_RC_LAYER_MASK) == 0 && (rc & TPM2_RC_FMT1) != 0 && (rc & TPM2_RC_P) != 0;
 }
 
 const TSS2L_SYS_AUTH_COMMAND *ks_tpm_password(void)

@@ -56,6 +56,11 @@ KS_MUST_CHECK enum ks_err ks_tpm_result(const struct ks_tpm *tpm, TSS2_RC rc, co
 /* The TPM's code without the number of the handle, parameter or session it complains about
  * (TPM2 part 2 §6.6.2); codes of the library stay as they are. */
 TSS2_RC ks_tpm_code(TSS2_RC rc);
+/* True when the TPM says that a parameter of the command is wrong. */
+bool ks_tpm_refuses_parameter(TSS2_RC rc);
+
+/* The library's buffers still hold the last command and its answer: erases them. */
+void ks_tpm_forget(struct ks_tpm *tpm);
 
 /* One empty password, for commands with one authorisation. */
 const TSS2L_SYS_AUTH_COMMAND *ks_tpm_password(void);

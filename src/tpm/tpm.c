@@ -154,19 +154,20 @@ out:
     return err;
 }
 
-static enum ks_err start_library(struct ks_tpm *tpm)
+/* The library allocates nothing itself, and its context owns nothing. */
+static TSS2_RC start_library(struct ks_tpm *tpm)
 {
-    enum ks_err err = KS_OK;
     TSS2_ABI_VERSION version = TSS2_ABI_VERSION_CURRENT;
-    size_t size = Tss2_Sys_GetContextSize(0);
 
-    tpm->sys = ks_calloc(1, size);
-    KS_CHECK(tpm->sys != NULL, KS_ERR_NOMEM, "TPM library context");
-    KS_TRY(ks_tpm_result(
-        tpm, Tss2_Sys_Initialize(tpm->sys, size, (TSS2_TCTI_CONTEXT *)&tpm->tcti, &version),
-        "library"));
-out:
-    return err;
+    ks_wipe(tpm->sys, Tss2_Sys_GetContextSize(0));
+    return Tss2_Sys_Initialize(tpm->sys, Tss2_Sys_GetContextSize(0),
+                               (TSS2_TCTI_CONTEXT *)&tpm->tcti, &version);
+}
+
+void ks_tpm_forget(struct ks_tpm *tpm)
+{
+    /* It has accepted the same arguments before. */
+    KS_ASSERT(start_library(tpm) == TSS2_RC_SUCCESS);
 }
 
 enum ks_err ks_tpm_open_fd(int fd, unsigned timeout_ms, struct ks_tpm **out_tpm)
@@ -184,7 +185,9 @@ enum ks_err ks_tpm_open_fd(int fd, unsigned timeout_ms, struct ks_tpm **out_tpm)
     tpm->fd = -1; /* the caller's until success */
     ks_tcti_init(&tpm->tcti, fd, S_ISSOCK(info.st_mode),
                  timeout_ms != 0 ? timeout_ms : KS_TPM_TIMEOUT_MS);
-    KS_TRY(start_library(tpm));
+    tpm->sys = ks_calloc(1, Tss2_Sys_GetContextSize(0));
+    KS_CHECK(tpm->sys != NULL, KS_ERR_NOMEM, "TPM library context");
+    KS_TRY(ks_tpm_result(tpm, start_library(tpm), "library"));
     KS_TRY(read_info(tpm));
     KS_TRY(flush_leftovers(tpm));
     tpm->fd = fd;
@@ -267,6 +270,7 @@ enum ks_err ks_tpm_random(struct ks_tpm *tpm, void *out, size_t len)
         done += got;
     }
 out:
+    ks_tpm_forget(tpm); /* random bytes may become keys */
     if (err != KS_OK) {
         ks_wipe(out, len);
     }
