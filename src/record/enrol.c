@@ -246,8 +246,9 @@ enum ks_err ks_token_make(const struct ks_token_spec *spec, struct ks_buf *out)
     KS_CHECK(site != NULL, KS_ERR_NOMEM, "token");
     KS_CHECK(ks_text_is_name(spec->device, KS_CERT_SUBJECT_MAX), KS_ERR_USAGE,
              "device id: 1 to %d letters, digits, '-' and '_'", KS_CERT_SUBJECT_MAX);
-    KS_CHECK(spec->url.len >= 1 && spec->url.len <= KS_URL_MAX, KS_ERR_USAGE,
-             "URL of the enrolment listener: 1 to %d bytes", KS_URL_MAX);
+    KS_CHECK(spec->url.len >= 1 && spec->url.len <= KS_URL_MAX && spec->service.len >= 1 &&
+                 spec->service.len <= KS_URL_MAX,
+             KS_ERR_USAGE, "URLs: 1 to %d bytes", KS_URL_MAX);
     KS_TRY(ks_fail_prefix(ks_site_read(spec->site_document, site), "site document"));
     KS_TRY(make_statement(spec, site, &statement));
     KS_TRY(ks_sign(spec->operator_key, KS_CONTEXT_TOKEN, ks_buf_view(&statement), &signature));
@@ -258,6 +259,7 @@ enum ks_err ks_token_make(const struct ks_token_spec *spec, struct ks_buf *out)
     ks_json_member_string(&writer, "root", spec->root_pem);
     ks_json_member_text(&writer, "schema", "ketseal.token/1");
     ks_json_member_base64(&writer, "seed", ks_bytes_of(spec->seed, 32));
+    ks_json_member_string(&writer, "service", spec->service);
     ks_json_put_key(&writer, "site");
     ks_json_put_canonical(&writer, spec->site_document);
     ks_json_member_string(&writer, "url", spec->url);
@@ -301,7 +303,8 @@ out:
 
 enum ks_err ks_token_read(struct ks_bytes text, struct ks_token *out_token)
 {
-    static const char *const names[] = {"grant", "root", "schema", "seed", "site", "url", NULL};
+    static const char *const names[] = {"grant", "root", "schema", "seed",
+                                        "service", "site", "url",  NULL};
     enum ks_err err = KS_OK;
     struct ks_token token = {0};
     const struct ks_json *root = NULL;
@@ -316,8 +319,10 @@ enum ks_err ks_token_read(struct ks_bytes text, struct ks_token *out_token)
     KS_TRY(ks_json_get(root, "grant", KS_JSON_OBJECT, &grant));
     KS_TRY(ks_grant_parse(grant, &token.grant));
     KS_TRY(ks_json_get_string(root, "root", &token.root_pem));
+    KS_TRY(ks_json_get_string(root, "service", &token.service));
     KS_TRY(ks_json_get_string(root, "url", &token.url));
-    KS_CHECK(token.url.len <= KS_URL_MAX, KS_ERR_LIMIT, "'url': over %d bytes", KS_URL_MAX);
+    KS_CHECK(token.url.len <= KS_URL_MAX && token.service.len <= KS_URL_MAX, KS_ERR_LIMIT,
+             "'url', 'service': over %d bytes", KS_URL_MAX);
     KS_TRY(ks_json_get(root, "site", KS_JSON_OBJECT, &site));
     KS_TRY(take_seed(root, &token));
     ks_json_canonical(grant, &token.grant_bytes);

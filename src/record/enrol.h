@@ -61,7 +61,8 @@ struct ks_token_spec {
     struct ks_bytes device;
     struct ks_bytes site_document; /* canonical */
     struct ks_bytes root_pem;
-    struct ks_bytes url; /* of the enrolment listener */
+    struct ks_bytes url;     /* of the enrolment listener */
+    struct ks_bytes service; /* of the site itself */
     uint64_t expires_us;
     const uint8_t *id;   /* KS_TOKEN_ID_LEN random bytes */
     const uint8_t *seed; /* 32 random bytes: of the token's ML-DSA-44 key */
@@ -78,6 +79,7 @@ struct ks_token {
     struct ks_sign_key *key;
     struct ks_bytes root_pem;
     struct ks_bytes url;
+    struct ks_bytes service;
     struct ks_buf site_document; /* canonical */
 };
 /* KS_ERR_VERIFY when the seed is not the grant's. */
