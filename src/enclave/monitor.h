@@ -85,7 +85,8 @@ struct ks_monitor {
     struct ks_journal *journal;
     struct ks_head_log *heads;
     struct ks_cert *root;
-    struct ks_crl *crl; /* NULL: none */
+    struct ks_crl *crl;          /* NULL: none */
+    struct ks_cert_trust *trust; /* of the two above */
     struct ks_site site;
     struct ks_buf event_log; /* canonical JSON */
     uint8_t event_log_hash[32];
