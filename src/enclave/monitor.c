@@ -68,6 +68,7 @@ static enum ks_err apply_config(struct ks_monitor *monitor,
                                 const struct ks_enclave_config *config)
 {
     enum ks_err err = KS_OK;
+    struct ks_cert_trust_spec trust = {0};
 
     KS_CHECK(config->origin.len >= 1 && config->origin.len < sizeof monitor->site.origin,
              KS_ERR_LIMIT, "origin: 1 to 255 bytes");
@@ -78,6 +79,9 @@ static enum ks_err apply_config(struct ks_monitor *monitor,
         KS_TRY(ks_fail_prefix(ks_crl_parse_pem(config->crl_pem, &monitor->crl),
                               "revocation list"));
     }
+    trust.root = monitor->root;
+    trust.crl = monitor->crl;
+    KS_TRY(ks_cert_trust_new(&trust, &monitor->trust));
     KS_TRY(ks_event_log_parse(config->event_log, &monitor->site.event_log));
     ks_buf_put(&monitor->event_log, config->event_log);
     KS_TRY(ks_buf_check(&monitor->event_log));
@@ -380,6 +384,7 @@ static void monitor_done(struct ks_monitor *monitor)
     ks_tpm_close(monitor->tpm);
     ks_fs_system_free(monitor->fs);
     ks_admission_done(&monitor->admission);
+    ks_cert_trust_free(monitor->trust);
     ks_cert_free(monitor->issuer);
     ks_cert_free(monitor->root);
     ks_crl_free(monitor->crl);

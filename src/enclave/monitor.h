@@ -87,8 +87,9 @@ struct ks_monitor {
     struct ks_journal *journal;
     struct ks_head_log *heads;
     struct ks_cert *root;
-    struct ks_crl *crl;     /* NULL: none */
-    struct ks_cert *issuer; /* NULL: the site is not certified */
+    struct ks_crl *crl;          /* NULL: none */
+    struct ks_cert *issuer;      /* NULL: the site is not certified */
+    struct ks_cert_trust *trust; /* of the three above */
     struct ks_admission admission;
     struct ks_site site;
     struct ks_buf event_log; /* canonical JSON */

@@ -42,7 +42,7 @@ static enum ks_err verify_device(struct ks_monitor *monitor, struct ks_bytes der
 
     ks_buf_init(&public_key, KS_SIG_PUBLIC_LEN_MAX);
     KS_TRY(ks_cert_parse_der(der, &cert));
-    KS_TRY(ks_cert_verify(cert, monitor->root, monitor->crl, KS_CERT_DEVICE, now_s()));
+    KS_TRY(ks_cert_verify(cert, monitor->trust, KS_CERT_DEVICE, now_s()));
     name = ks_bytes_text(ks_cert_subject(cert));
     KS_CHECK(ks_text_is_name(name, KS_DEVICE_ID_MAX), KS_ERR_DENIED,
              "the certificate's subject is no device id");

@@ -104,6 +104,12 @@ static enum ks_err make_keys(const uint8_t seeds[SEEDS][SEED_LEN], struct ks_enc
     KS_TRY(ks_sign_key_from_seed(KS_SIG_MLDSA44, KS_BYTES(seeds[SEED_NOTE_MLDSA44]),
                                  &keys->note_mldsa44));
     ks_secret_set(&keys->journal, KS_BYTES(seeds[SEED_JOURNAL]));
+    {
+        uint8_t seed[32];
+        KS_TRY(ks_hkdf_sha256(KS_BYTES(seeds[SEED_JOURNAL]), (struct ks_bytes){0},
+                              KS_LITERAL("ketseal/issuer/1"), seed, sizeof seed));
+        KS_TRY(ks_sign_key_from_seed(KS_SIG_MLDSA87, KS_BYTES(seed), &keys->issuer));
+    }
 out:
     return err;
 }
@@ -161,6 +167,7 @@ void ks_enclave_keys_done(struct ks_enclave_keys *keys)
     ks_sign_key_free(keys->mldsa65);
     ks_sign_key_free(keys->note_ed25519);
     ks_sign_key_free(keys->note_mldsa44);
+    ks_sign_key_free(keys->issuer);
     ks_secret_done(&keys->journal);
     *keys = (struct ks_enclave_keys){0};
 }

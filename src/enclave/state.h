@@ -24,6 +24,7 @@ struct ks_enclave_keys {
     struct ks_sign_key *note_ed25519; /* checkpoints */
     struct ks_sign_key *note_mldsa44; /* checkpoints */
     struct ks_secret journal;         /* master secret of the key journal */
+    struct ks_sign_key *issuer;
 };
 
 /* Loads the keys from FS, or makes them (kernel randomness mixed with EXTRA, which may be

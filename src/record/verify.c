@@ -159,15 +159,19 @@ static enum ks_err check_certificate(struct context *context)
 {
     enum ks_err err = KS_OK;
     const struct ks_core *core = &context->bundle->core;
+    const struct ks_cert_trust_spec spec = {.root = context->policy->root,
+                                            .crl = context->policy->crl};
+    struct ks_cert_trust *trust = NULL;
 
     KS_TRY(ks_cert_parse_der(ks_buf_view(&context->bundle->certificate), &context->device));
-    KS_TRY(ks_cert_verify(context->device, context->policy->root, context->policy->crl,
-                          KS_CERT_DEVICE, core->created_us / 1000000));
+    KS_TRY(ks_cert_trust_new(&spec, &trust));
+    KS_TRY(ks_cert_verify(context->device, trust, KS_CERT_DEVICE, core->created_us / 1000000));
     KS_CHECK(ks_bytes_equal(ks_bytes_text(ks_cert_subject(context->device)), core->device),
              KS_ERR_VERIFY, "the certificate is of '%s', the core names '%.*s'",
              ks_cert_subject(context->device), (int)core->device.len,
              (const char *)core->device.data);
 out:
+    ks_cert_trust_free(trust);
     return err;
 }
 
