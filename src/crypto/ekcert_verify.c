@@ -103,7 +103,7 @@ static enum ks_err explain(const X509_STORE_CTX *context, const struct ks_ek_cer
     char name[KS_EK_NAME_TEXT_MAX + 32];
     char limit[KS_TIME_TEXT_LEN + 1];
     uint64_t time_s = 0;
-    const X509 *current = X509_STORE_CTX_get_current_cert(context);
+    X509 *current = X509_STORE_CTX_get_current_cert(context);
     int reason = X509_STORE_CTX_get_error(context);
 
     name_of(context, ek, name, sizeof(name));
@@ -131,7 +131,10 @@ static enum ks_err explain(const X509_STORE_CTX *context, const struct ks_ek_cer
     case X509_V_ERR_CERT_SIGNATURE_FAILURE:
         return ks_fail(KS_ERR_VERIFY, "%s: its signature is false", name);
     case X509_V_ERR_INVALID_CA:
-        return ks_fail(KS_ERR_VERIFY, "%s: it is not a CA", name);
+        return ks_fail(KS_ERR_VERIFY, "%s: it is not a CA%s", name,
+                       (X509_get_key_usage(current) & KU_KEY_CERT_SIGN) != 0
+                           ? ""
+                           : ", its key usage lacks keyCertSign");
     case X509_V_ERR_CERT_CHAIN_TOO_LONG:
         return ks_fail(KS_ERR_VERIFY, "%s: a chain of more than %d certificates", name,
                        KS_EK_CHAIN_MAX);
