@@ -26,6 +26,7 @@ struct ks_policy;
     X(QUOTE_BINDING, "quote.binding")                                                          \
     X(QUOTE_PCR, "quote.pcr")                                                                  \
     X(PLATFORM_TPM, "platform.tpm")                                                            \
+    X(PLATFORM_SITE, "platform.site")                                                          \
     X(LEDGER_CHECKPOINT, "ledger.checkpoint")                                                  \
     X(LEDGER_INCLUSION, "ledger.inclusion")                                                    \
     X(LEDGER_INTENT, "ledger.intent")                                                          \

@@ -323,7 +323,7 @@ static enum ks_err issue_issuer(const struct ks_operator_certify *how,
                                 .not_after_s = now + how->life_s};
 
     /* A longer origin is cut: the name is for people, the document binds the origin. */
-    (void)snprintf(subject, sizeof subject, "%s", site->origin);
+    ks_text_shown(ks_bytes_text(site->origin), subject, sizeof subject);
     spec.not_before_s = now > spec.not_before_s + 300 ? now - 300 : spec.not_before_s;
     spec.not_after_s = spec.not_after_s > ks_cert_not_after_s(how->root)
                            ? ks_cert_not_after_s(how->root)

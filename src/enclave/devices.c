@@ -126,6 +126,35 @@ static void take_appraisal(struct ks_device_entry *entry, enum ks_err verdict,
     }
 }
 
+static enum ks_err answer_eat(struct ks_monitor *monitor, uint32_t id,
+                              const struct ks_device_entry *entry,
+                              const struct ks_device_challenge *challenge,
+                              const struct ks_appraisal *appraisal, struct ks_bytes ledger)
+{
+    enum ks_err err = KS_OK;
+    struct ks_eat_subject subject = {
+        .ueid_seed = KS_BYTES(entry->ek_certificate),
+        .nonce = KS_BYTES(challenge->nonce),
+        .reference = monitor->admission.reference->name,
+        .time_s = ks_clock_us() / 1000000,
+    };
+    struct ks_buf text;
+    size_t begin = 0;
+
+    ks_buf_init(&text, KS_ENROL_BYTES_MAX);
+    ks_copy(subject.reference_digest, monitor->admission.reference_digest,
+            sizeof subject.reference_digest);
+    ks_appraisal_write_eat(appraisal, &subject, &text);
+    KS_TRY(ks_buf_check(&text));
+    begin = ks_answer_begin(&monitor->daemon.out, KS_FRAME_DEVICE_EVIDENCE, id);
+    ks_buf_put_lp32(&monitor->daemon.out, ks_buf_view(&text));
+    ks_buf_put_lp16(&monitor->daemon.out, ledger);
+    ks_frame_end(&monitor->daemon.out, begin);
+out:
+    ks_buf_done(&text);
+    return err;
+}
+
 /* A verdict of "could not tell" changes nothing; "no" suspends the device until the next
  * "yes". lp32 certificate, 32 channel, lp32 platform -> lp32 EAT, lp16 entry (empty: nothing
  * changed) */
@@ -167,41 +196,11 @@ enum ks_err ks_monitor_device_evidence(struct ks_monitor *monitor, uint32_t id,
         KS_TRY(ks_buf_check(&ledger));
     }
     KS_TRY(ks_registry_put(admission->registry, &entry));
-    KS_TRY(ks_device_answer_eat(monitor, id, &entry, &challenge, &appraisal,
-                                ks_buf_view(&ledger)));
+    KS_TRY(answer_eat(monitor, id, &entry, &challenge, &appraisal, ks_buf_view(&ledger)));
 out:
     ks_platform_done(&platform);
     ks_json_doc_free(doc);
     ks_buf_done(&ledger);
-    return err;
-}
-
-enum ks_err ks_device_answer_eat(struct ks_monitor *monitor, uint32_t id,
-                                 const struct ks_device_entry *entry,
-                                 const struct ks_device_challenge *challenge,
-                                 const struct ks_appraisal *appraisal, struct ks_bytes ledger)
-{
-    enum ks_err err = KS_OK;
-    struct ks_eat_subject subject = {
-        .ueid_seed = KS_BYTES(entry->ek_certificate),
-        .nonce = KS_BYTES(challenge->nonce),
-        .reference = monitor->admission.reference->name,
-        .time_s = ks_clock_us() / 1000000,
-    };
-    struct ks_buf text;
-    size_t begin = 0;
-
-    ks_buf_init(&text, KS_ENROL_BYTES_MAX);
-    ks_copy(subject.reference_digest, monitor->admission.reference_digest,
-            sizeof subject.reference_digest);
-    ks_appraisal_write_eat(appraisal, &subject, &text);
-    KS_TRY(ks_buf_check(&text));
-    begin = ks_answer_begin(&monitor->daemon.out, KS_FRAME_DEVICE_EVIDENCE, id);
-    ks_buf_put_lp32(&monitor->daemon.out, ks_buf_view(&text));
-    ks_buf_put_lp16(&monitor->daemon.out, ledger);
-    ks_frame_end(&monitor->daemon.out, begin);
-out:
-    ks_buf_done(&text);
     return err;
 }
 

@@ -72,7 +72,12 @@ static const struct check_info infos[KS_VERDICT_CHECKS] = {
          "which process asked the TPM: it shows what was launched since boot"},
     [KS_VERDICT_PLATFORM_TPM] = {"platform.tpm", "the kind of TPM, as core and pinned site say",
                                  "a simulated TPM passed off where hardware is demanded",
-                                 "the maker of the TPM: enrolment checks that"},
+                                 "the maker of the TPM: platform.site does"},
+    [KS_VERDICT_PLATFORM_SITE] =
+        {"platform.site",
+         "the pinned site's document, under the policy's root: keys, launch, endorsement key",
+         "a site whose attestation key is in no TPM that the operator's CA has challenged",
+         "that the TPM's maker is honest, or that the CA looked well"},
     [KS_VERDICT_LEDGER_CHECKPOINT] =
         {"ledger.checkpoint", "the checkpoint, under both pinned ledger keys",
          "a proof in a tree that the site never published",
@@ -159,10 +164,16 @@ static enum ks_err check_certificate(struct context *context)
 {
     enum ks_err err = KS_OK;
     const struct ks_core *core = &context->bundle->core;
-    const struct ks_cert_trust_spec spec = {.root = context->policy->root,
-                                            .crl = context->policy->crl};
+    const struct ks_site *site = &context->policy->site;
+    struct ks_cert_trust_spec spec = {.root = context->policy->root,
+                                      .crl = context->policy->crl};
+    struct ks_cert *issuer = NULL;
     struct ks_cert_trust *trust = NULL;
 
+    if (site->issuer_len > 0) {
+        KS_TRY(ks_cert_parse_der(ks_bytes_of(site->issuer, site->issuer_len), &issuer));
+        spec.issuer = issuer;
+    }
     KS_TRY(ks_cert_parse_der(ks_buf_view(&context->bundle->certificate), &context->device));
     KS_TRY(ks_cert_trust_new(&spec, &trust));
     KS_TRY(ks_cert_verify(context->device, trust, KS_CERT_DEVICE, core->created_us / 1000000));
@@ -172,6 +183,7 @@ static enum ks_err check_certificate(struct context *context)
              (const char *)core->device.data);
 out:
     ks_cert_trust_free(trust);
+    ks_cert_free(issuer);
     return err;
 }
 
@@ -388,6 +400,12 @@ out:
     return err;
 }
 
+static enum ks_err check_platform_site(struct context *context)
+{
+    return ks_site_check_certificate(&context->policy->site, context->policy->root,
+                                     context->bundle->core.created_us);
+}
+
 static enum ks_err check_checkpoint(struct context *context)
 {
     enum ks_err err = KS_OK;
@@ -505,6 +523,7 @@ static enum ks_err run_checks(struct context *context, struct ks_verdict *verdic
         {KS_VERDICT_QUOTE_BINDING, check_quote_binding},
         {KS_VERDICT_QUOTE_PCR, check_quote_pcr},
         {KS_VERDICT_PLATFORM_TPM, check_platform_tpm},
+        {KS_VERDICT_PLATFORM_SITE, check_platform_site},
         {KS_VERDICT_LEDGER_CHECKPOINT, check_checkpoint},
         {KS_VERDICT_LEDGER_INCLUSION, check_inclusion},
         {KS_VERDICT_LEDGER_INTENT, check_intent},

@@ -6,6 +6,7 @@
  * is answered. A refusal is an event of the log: who looks for attackers finds them there. */
 
 #include "base/log.h"
+#include "record/enrol.h"
 #include "server/api.h"
 
 #define DOCUMENT_MAX (1024 * 1024)

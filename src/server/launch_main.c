@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "crypto/ekcert.h"
 #include "enclave/launch.h"
 #include "server/config.h"
 #include "server/reference.h"

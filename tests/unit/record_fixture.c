@@ -561,21 +561,16 @@ static void make_ledger(struct fixture *fixture, fixture_change change)
 
 static void make_policy(struct fixture *fixture)
 {
-    struct ks_buf site;
     struct ks_buf crl;
 
-    ks_buf_init(&site, KS_SITE_BYTES_MAX);
     ks_buf_init(&crl, KS_CRL_PEM_MAX);
-    ks_site_write(&fixture->site, &site);
     if (fixture->policy_crl != NULL) {
         ks_crl_to_pem(fixture->policy_crl, &crl);
     }
-    OK(ks_buf_check(&site));
     OK(ks_buf_check(&crl));
-    ks_policy_write(fixture->policy_root, ks_buf_view(&crl), ks_buf_view(&site),
+    ks_policy_write(fixture->policy_root, ks_buf_view(&crl), &fixture->site,
                     fixture->accept_simulated, &fixture->policy);
     OK(ks_buf_check(&fixture->policy));
-    ks_buf_done(&site);
     ks_buf_done(&crl);
 }
 

@@ -63,7 +63,7 @@ static void test_smallest(void **state)
     assert_true(config->workers.count >= 2 && config->workers.threads == 1);
     assert_true(config->workers.memory_mib == 1024 && config->workers.seconds == 300);
     assert_true(config->http.loops == 1 && config->http.connections == 1024);
-    assert_int_equal(ks_config_listen(config, address, &port), KS_OK);
+    assert_int_equal(ks_config_listen("site.listen", config->site.listen, address, &port), KS_OK);
     assert_string_equal(address, "127.0.0.1");
     assert_int_equal(port, 8443);
     ks_config_free(config);
@@ -206,7 +206,7 @@ static void test_listen(void **state)
             continue;
         }
         assert_int_equal(load(text, &config), KS_OK);
-        assert_int_equal(ks_config_listen(config, address, &port), KS_OK);
+        assert_int_equal(ks_config_listen("site.listen", config->site.listen, address, &port), KS_OK);
         assert_string_equal(address, cases[i].address);
         assert_int_equal(port, cases[i].port);
         ks_config_free(config);
