@@ -16,6 +16,7 @@
 #include "enclave/launch.h"
 #include "server/config.h"
 #include "server/reference.h"
+#include "tpm/tpm.h"
 
 #define PEM_MAX (16 * 1024 * 1024)
 
@@ -34,6 +35,20 @@ static enum ks_err read_optional(const char *path, size_t len_max, struct ks_buf
 {
     ks_buf_init(out, len_max);
     return path == NULL ? KS_OK : ks_file_read(path, len_max, out);
+}
+
+/* The CA of simulated TPMs, whose root the configuration may name, comes with the first of
+ * them. */
+static enum ks_err make_simulated_tpm(const struct ks_config *config)
+{
+    enum ks_err err = KS_OK;
+    char path[KS_PATH_MAX];
+
+    KS_TRY(ks_dir_make(config->site.state, 0700));
+    KS_TRY(ks_path_join(config->site.state, "tpm", path));
+    KS_TRY(ks_tpm_make_swtpm(path, NULL));
+out:
+    return err;
 }
 
 static enum ks_err read_rules(const struct ks_config *config, struct rules *rules,
@@ -105,6 +120,9 @@ static enum ks_err launch(const char *path, const char *libexec)
     spec.worker_threads = config->workers.threads;
     spec.state_memory_max = (uint64_t)config->workers.memory_mib << 20;
     spec.job_seconds_max = config->workers.seconds;
+    if (spec.tpm_device == NULL) {
+        KS_TRY(make_simulated_tpm(config));
+    }
     KS_TRY(read_rules(config, &rules, &spec.devices));
     KS_TRY(ks_launch(&spec));
 out:
