@@ -28,6 +28,8 @@ struct ks_cert_spec spec_of(enum ks_cert_role role, const char *subject);
 struct ks_cert *root_of(const struct ks_sign_key *key, const char *subject);
 X509 *x509_of(const struct ks_cert *cert);
 
+struct ks_cert *cert_from(const char *name); /* a file of tests/vectors/cert */
+
 /* A trust object for this one verification. */
 enum ks_err verify_under(const struct ks_cert *cert, const struct ks_cert_trust_spec *spec,
                          enum ks_cert_role role, uint64_t time_s);
