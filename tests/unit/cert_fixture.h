@@ -3,8 +3,8 @@
 
 /* cert_fixture.h: what the tests of certificates share: keys from seeds, ordinary certificates,
  * and a builder, by libcrypto alone, of odd ones. */
-#ifndef KS_TESTS_CERT_FIXTURE_H
-#define KS_TESTS_CERT_FIXTURE_H
+#ifndef KS_TESTS_UNIT_CERT_FIXTURE_H
+#define KS_TESTS_UNIT_CERT_FIXTURE_H
 
 #include <openssl/x509.h>
 
