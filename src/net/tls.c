@@ -193,8 +193,13 @@ static enum ks_err apply_verification(struct material *material, SSL_CTX *contex
         goto out;
     }
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-    /* How many certificates may stand between leaf and root: servers are the root's own. */
-    X509_VERIFY_PARAM_set_depth(param, is_server && material->issuer != NULL ? 1 : 0);
+    /* No certificate between leaf and root, but the issuer, which counts as the end of a chain:
+     * it was verified under the root when it was loaded, and costs no hash-based signature in
+     * each handshake. Servers are the root's own. */
+    X509_VERIFY_PARAM_set_depth(param, 0);
+    KS_CHECK(!is_server || material->issuer == NULL ||
+                 X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN) == 1,
+             KS_ERR_INTERNAL, "TLS verification: %s", ks_tls_error_text());
     /* libssl would demand clientAuth, which an operator's certificate does not have. */
     KS_CHECK((material->peer_roles & KS_TLS_PEER_OPERATOR) == 0 ||
                  X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_ANY) == 1,
@@ -371,7 +376,7 @@ static enum ks_err load(const struct ks_tls_spec *spec, struct material *materia
     material->store = X509_STORE_new();
     KS_CHECK(material->store != NULL, KS_ERR_NOMEM, "TLS root: %s", ks_tls_error_text());
     KS_TRY(store_add(material, spec->root_pem, "TLS root"));
-    if (spec->issuer_pem.len > 0) {
+    if (spec->side == KS_TLS_SERVER && spec->issuer_pem.len > 0) {
         KS_TRY(store_add(material, spec->issuer_pem, "TLS issuer"));
     }
     KS_TRY(load_trust(spec, material));

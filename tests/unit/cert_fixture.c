@@ -13,6 +13,8 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
+#include "vector_files.h"
+
 struct ks_sign_key *key_of(enum ks_sig_alg alg, uint8_t first)
 {
     uint8_t seed[KS_SIG_SEED_LEN_MAX];
@@ -120,6 +122,17 @@ enum ks_err make_odd(const struct odd *odd, EVP_PKEY *subject_key, EVP_PKEY *key
     X509_NAME_free(subject);
     X509_NAME_free(issuer_name);
     return err;
+}
+
+struct ks_cert *cert_from(const char *name)
+{
+    struct ks_cert *cert = NULL;
+    struct ks_buf pem;
+
+    vector_read("cert", name, &pem);
+    assert_int_equal(ks_cert_parse_pem(ks_buf_view(&pem), &cert), KS_OK);
+    ks_buf_done(&pem);
+    return cert;
 }
 
 enum ks_err verify_under(const struct ks_cert *cert, const struct ks_cert_trust_spec *spec,

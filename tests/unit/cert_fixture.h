@@ -3,8 +3,8 @@
 
 /* cert_fixture.h: what the tests of certificates share: keys from seeds, ordinary certificates,
  * and a builder, by libcrypto alone, of odd ones. */
-#ifndef KS_TESTS_CERT_FIXTURE_H
-#define KS_TESTS_CERT_FIXTURE_H
+#ifndef KS_TESTS_UNIT_CERT_FIXTURE_H
+#define KS_TESTS_UNIT_CERT_FIXTURE_H
 
 #include <openssl/x509.h>
 
@@ -27,6 +27,8 @@ struct ks_cert_spec spec_of(enum ks_cert_role role, const char *subject);
 /* Valid ten years longer. */
 struct ks_cert *root_of(const struct ks_sign_key *key, const char *subject);
 X509 *x509_of(const struct ks_cert *cert);
+
+struct ks_cert *cert_from(const char *name); /* a file of tests/vectors/cert */
 
 /* A trust object for this one verification. */
 enum ks_err verify_under(const struct ks_cert *cert, const struct ks_cert_trust_spec *spec,

@@ -777,17 +777,6 @@ static void test_list_refused(void **state)
 
 /* --- certificates that the openssl program made ------------------------------------------- */
 
-static struct ks_cert *cert_from(const char *name)
-{
-    struct ks_cert *cert = NULL;
-    struct ks_buf pem;
-
-    vector_read("cert", name, &pem);
-    assert_int_equal(ks_cert_parse_pem(ks_buf_view(&pem), &cert), KS_OK);
-    ks_buf_done(&pem);
-    return cert;
-}
-
 static void test_made_by_openssl(void **state)
 {
     struct ks_cert *root = cert_from("root.pem");

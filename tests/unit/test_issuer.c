@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "cert_fixture.h"
+#include "vector_files.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -723,6 +724,58 @@ static void test_old_root(void **state)
     ks_sign_key_free(sign_key);
 }
 
+/* --- certificates that the openssl program made ------------------------------------------- */
+
+static void test_made_by_openssl(void **state)
+{
+    static const struct {
+        const char *file;
+        enum ks_cert_role role;
+        const char *reason; /* NULL: accepted */
+    } cases[] = {
+        {"issuer.pem", KS_CERT_ISSUER, NULL},
+        {"operator.pem", KS_CERT_OPERATOR, NULL},
+        {"issuer_device.pem", KS_CERT_DEVICE, NULL},
+        {"issuer_revoked.pem", KS_CERT_DEVICE, "certificate 'dev-5': revoked"},
+        {"issuer_long.pem", KS_CERT_DEVICE, "outside the validity of its issuer"},
+        {"issuer_server.pem", KS_CERT_SERVER, "good for devices alone"},
+        {"issuer_operator.pem", KS_CERT_OPERATOR, "good for devices alone"},
+        {"device.pem", KS_CERT_DEVICE, "another key than this root's"},
+        {"old_device.pem", KS_CERT_DEVICE, "not by this root"},
+    };
+    struct ks_cert *old_root = cert_from("root.pem");
+    struct ks_cert *old_issuer = cert_from("old_issuer.pem");
+    struct ks_cert *root = cert_from("new_root.pem");
+    struct ks_cert *issuer = cert_from("issuer.pem");
+    struct ks_crl *list = NULL;
+    struct ks_buf pem;
+    uint64_t now_s = 0;
+
+    (void)state;
+    vector_read("cert", "issuer_list.pem", &pem);
+    assert_int_equal(ks_crl_parse_pem(ks_buf_view(&pem), &list), KS_OK);
+    ks_buf_done(&pem);
+    now_s = ks_crl_this_update_s(list) + 60;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const struct ks_cert_trust_spec spec = {
+            .root = root, .issuer = issuer, .issuer_crl = list};
+        struct ks_cert *cert = cert_from(cases[i].file);
+        if (cases[i].reason == NULL) {
+            assert_int_equal(verify_under(cert, &spec, cases[i].role, now_s), KS_OK);
+        } else {
+            assert_refused(cert, spec, cases[i].role, now_s, cases[i].reason);
+        }
+        ks_cert_free(cert);
+    }
+    assert_no_trust((struct ks_cert_trust_spec){.root = old_root, .issuer = old_issuer},
+                    KS_ERR_VERIFY, "has path length 0");
+    ks_cert_free(old_root);
+    ks_cert_free(old_issuer);
+    ks_cert_free(root);
+    ks_cert_free(issuer);
+    ks_crl_free(list);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -736,6 +789,7 @@ int main(void)
         cmocka_unit_test(test_operator_profile),
         cmocka_unit_test(test_issue_refused),
         cmocka_unit_test(test_old_root),
+        cmocka_unit_test(test_made_by_openssl),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
