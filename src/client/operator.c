@@ -236,7 +236,9 @@ static enum ks_err check_endorsement(const struct ks_operator_certify *how,
         KS_TRY(ks_ek_certs_add_pem(&chain, how->chain_pem));
     }
     KS_TRY(ks_ek_cert_parse_der(ks_buf_view(&request->ek_certificate), &cert));
-    KS_TRY(ks_ek_cert_verify(cert, &chain, &roots, ks_clock_us() / 1000000, &root));
+    KS_TRY(ks_fail_prefix(
+        ks_ek_cert_verify(cert, &chain, &roots, ks_clock_us() / 1000000, &root),
+        "endorsement"));
     KS_TRY(ks_ek_public_parse(ks_buf_view(&request->ek), out_ek));
     KS_TRY(ks_ek_public_check_cert(out_ek, cert));
     said->simulated_tpm = root >= hardware;

@@ -56,7 +56,9 @@ static enum ks_err check_endorsement(const struct ks_admission *admission,
     for (size_t i = 0; i < enrol->ek_chain_count; i++) {
         KS_TRY(ks_ek_certs_add_der(&chain, ks_buf_view(&enrol->ek_chain[i])));
     }
-    KS_TRY(ks_ek_cert_verify(cert, &chain, &admission->ek_roots, now_us / 1000000, &root));
+    KS_TRY(ks_fail_prefix(
+        ks_ek_cert_verify(cert, &chain, &admission->ek_roots, now_us / 1000000, &root),
+        "endorsement"));
     KS_TRY(ks_ek_public_parse(ks_buf_view(&enrol->ek), out_ek));
     KS_TRY(ks_ek_public_check_cert(out_ek, cert));
     entry->tpm =
