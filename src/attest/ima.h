@@ -62,7 +62,7 @@ void ks_ima_log_replay(const struct ks_ima_log *log, enum ks_ima_rule rule, size
                        uint8_t out_value[KS_PCR_DIGEST_LEN]);
 
 /* The list grows while a quote is made, so that one read after it may hold more than was
- * quoted. Finds the rule and the number of entries that give VALUE, the most recent first.
+ * quoted. Finds the rule and the number of entries, at least one, that give VALUE.
  * KS_ERR_VERIFY when no prefix under either rule does. Entries after *OUT_COUNT are not
  * attested. */
 KS_MUST_CHECK enum ks_err ks_ima_log_match(const struct ks_ima_log *log,

@@ -78,6 +78,10 @@ void ks_reference_free(struct ks_reference *reference); /* NULL is fine */
 /* Appends the canonical JSON; what parse read is written byte for byte. */
 void ks_reference_write(const struct ks_reference *reference, struct ks_buf *out);
 
+/* Brings every list into the order that parse wants; equal elements stay, and are refused
+ * there. For who builds a reference of another form. */
+void ks_reference_sort(struct ks_reference *reference);
+
 /* The rule by which PCR is judged. */
 enum ks_reference_rule {
     KS_RULE_NONE,

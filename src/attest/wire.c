@@ -71,3 +71,60 @@ enum ks_err ks_wire_rsa_unique(struct ks_reader *reader, uint32_t *out_exponent,
 out:
     return err;
 }
+
+/* COUNT <= 8 bytes, the least significant first. */
+static enum ks_err read_le(struct ks_reader *reader, size_t count, uint64_t *out_value)
+{
+    enum ks_err err = KS_OK;
+    uint8_t bytes[8];
+    uint64_t value = 0;
+
+    KS_TRY(ks_read_copy(reader, bytes, count));
+    for (size_t i = 0; i < count; i++) {
+        value |= (uint64_t)bytes[i] << (8 * i);
+    }
+    *out_value = value;
+out:
+    return err;
+}
+
+enum ks_err ks_wire_le16(struct ks_reader *reader, uint16_t *out_value)
+{
+    uint64_t value = 0;
+    enum ks_err err = read_le(reader, sizeof *out_value, &value);
+
+    if (err == KS_OK) {
+        *out_value = (uint16_t)value;
+    }
+    return err;
+}
+
+enum ks_err ks_wire_le32(struct ks_reader *reader, uint32_t *out_value)
+{
+    uint64_t value = 0;
+    enum ks_err err = read_le(reader, sizeof *out_value, &value);
+
+    if (err == KS_OK) {
+        *out_value = (uint32_t)value;
+    }
+    return err;
+}
+
+enum ks_err ks_wire_le64(struct ks_reader *reader, uint64_t *out_value)
+{
+    return read_le(reader, sizeof *out_value, out_value);
+}
+
+enum ks_err ks_wire_le_lp32(struct ks_reader *reader, size_t len_max,
+                            struct ks_bytes *out_bytes)
+{
+    enum ks_err err = KS_OK;
+    uint32_t len;
+
+    KS_TRY(ks_wire_le32(reader, &len));
+    KS_CHECK(len <= len_max, KS_ERR_LIMIT, "%s: %u bytes, limit %zu", reader->what,
+             (unsigned)len, len_max);
+    KS_TRY(ks_read_bytes(reader, len, out_bytes));
+out:
+    return err;
+}

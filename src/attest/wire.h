@@ -66,4 +66,12 @@ KS_MUST_CHECK enum ks_err ks_wire_attributes(struct ks_reader *reader,
 KS_MUST_CHECK enum ks_err ks_wire_rsa_unique(struct ks_reader *reader, uint32_t *out_exponent,
                                              uint8_t modulus[KS_RSA_BYTES]);
 
+/* Little-endian, as the firmware's and the kernel's logs have it. */
+KS_MUST_CHECK enum ks_err ks_wire_le16(struct ks_reader *reader, uint16_t *out_value);
+KS_MUST_CHECK enum ks_err ks_wire_le32(struct ks_reader *reader, uint32_t *out_value);
+KS_MUST_CHECK enum ks_err ks_wire_le64(struct ks_reader *reader, uint64_t *out_value);
+/* A view behind its u32 length, of at most LEN_MAX bytes. */
+KS_MUST_CHECK enum ks_err ks_wire_le_lp32(struct ks_reader *reader, size_t len_max,
+                                          struct ks_bytes *out_bytes);
+
 #endif

@@ -1,15 +1,6 @@
 #include "attest/appraise.h"
 #include "attest/reference.h"
 #include "base/json.h"
-enum ks_err ks_reference_parse(struct ks_bytes text, struct ks_reference **out)
-{
-    (void)text;
-    *out = ks_calloc(1, sizeof **out);
-    (*out)->tpms = 3;
-    (*out)->required_pcrs = 1u << 14;
-    return KS_OK;
-}
-void ks_reference_free(struct ks_reference *r) { ks_free(r); }
 enum ks_err ks_appraise(const struct ks_platform_evidence *e, const struct ks_appraise_spec *s, struct ks_appraisal *o)
 {
     struct ks_quote_expect expect = {.extra_data = s->extra_data, .pcr_mask = e->pcr_mask, .pcr_values = e->pcr_values};
