@@ -128,21 +128,33 @@ static enum ks_err get_pcr(const struct ks_json *object, unsigned *out_pcr)
     return err;
 }
 
-/* Member NAME: an array of at most COUNT_MAX. *OUT_LIST is NULL where it is absent. */
+/* Member NAME: an array of at most COUNT_MAX. *OUT_LIST is NULL, of no elements, where it is
+ * absent. */
 static enum ks_err get_list(const struct ks_json *root, const char *name, size_t count_max,
-                            const struct ks_json **out_list)
+                            const struct ks_json **out_list, size_t *out_count)
 {
     enum ks_err err = KS_OK;
 
+    *out_list = NULL;
+    *out_count = 0;
     if (ks_json_find(root, name) == NULL) {
-        *out_list = NULL;
         return KS_OK;
     }
     KS_TRY(ks_json_get(root, name, KS_JSON_ARRAY, out_list));
     KS_CHECK(ks_json_count(*out_list) <= count_max, KS_ERR_LIMIT, "'%s': %zu, limit %zu", name,
              ks_json_count(*out_list), count_max);
+    *out_count = ks_json_count(*out_list);
 out:
     return err;
+}
+
+/* An object of exactly such members. */
+static enum ks_err object_only(const struct ks_json *value, const char *const *members)
+{
+    if (ks_json_type(value) != KS_JSON_OBJECT) {
+        return ks_fail(KS_ERR_FORMAT, "not an object");
+    }
+    return ks_json_only(value, members);
 }
 
 /* Types that have a name are written by it; others as "0x" and 8 digits. */
@@ -179,7 +191,7 @@ static enum ks_err read_event(const struct ks_json *value, struct ks_reference_e
     enum ks_err err = KS_OK;
     static const char *const members[] = {"digest", "pcr", "type", NULL};
 
-    KS_TRY(ks_json_only(value, members));
+    KS_TRY(object_only(value, members));
     KS_TRY(ks_json_get_hex(value, "digest", out_event->digest, sizeof out_event->digest));
     KS_TRY(get_pcr(value, &out_event->pcr));
     KS_TRY(get_type(value, &out_event->type));
@@ -191,12 +203,13 @@ static enum ks_err read_events(const struct ks_json *root, struct ks_reference *
 {
     enum ks_err err = KS_OK;
     const struct ks_json *list = NULL;
+    size_t count = 0;
 
-    KS_TRY(get_list(root, "boot_events", KS_REFERENCE_EVENTS_MAX, &list));
+    KS_TRY(get_list(root, "boot_events", KS_REFERENCE_EVENTS_MAX, &list, &count));
     reference->has_events = list != NULL;
-    reference->events = ks_calloc(ks_json_count(list), sizeof *reference->events);
+    reference->events = ks_calloc(count, sizeof *reference->events);
     KS_CHECK(reference->events != NULL, KS_ERR_NOMEM, "out of memory");
-    for (size_t i = 0; i < ks_json_count(list); i++) {
+    for (size_t i = 0; i < count; i++) {
         KS_TRY(ks_fail_prefix(read_event(ks_json_at(list, i), &reference->events[i]),
                               "'boot_events' %zu", i));
         KS_CHECK(i == 0 || compare_events(&reference->events[i - 1], &reference->events[i]) < 0,
@@ -217,7 +230,7 @@ static enum ks_err read_file(const struct ks_json *value, struct ks_reference_fi
     struct ks_buf text;
 
     ks_buf_init(&text, KS_IMA_PATH_MAX + 1);
-    KS_TRY(ks_json_only(value, members));
+    KS_TRY(object_only(value, members));
     KS_TRY(ks_json_get_string(value, "alg", &alg));
     KS_CHECK(ks_text_is_name(alg, KS_IMA_ALG_MAX), KS_ERR_FORMAT, "'alg': no algorithm");
     ks_copy(file->alg, alg.data, alg.len);
@@ -242,17 +255,18 @@ static enum ks_err read_files(const struct ks_json *root, struct ks_reference *r
 {
     enum ks_err err = KS_OK;
     const struct ks_json *list = NULL;
+    size_t count = 0;
 
-    KS_TRY(get_list(root, "files", KS_REFERENCE_FILES_MAX, &list));
+    KS_TRY(get_list(root, "files", KS_REFERENCE_FILES_MAX, &list, &count));
     reference->has_files = list != NULL;
     KS_CHECK((ks_json_find(root, "violations_allowed") != NULL) == reference->has_files,
              KS_ERR_FORMAT, "'violations_allowed' goes with 'files'");
     if (reference->has_files) {
         KS_TRY(ks_json_get_bool(root, "violations_allowed", &reference->violations_allowed));
     }
-    reference->files = ks_calloc(ks_json_count(list), sizeof *reference->files);
+    reference->files = ks_calloc(count, sizeof *reference->files);
     KS_CHECK(reference->files != NULL, KS_ERR_NOMEM, "out of memory");
-    for (size_t i = 0; i < ks_json_count(list); i++) {
+    for (size_t i = 0; i < count; i++) {
         reference->file_count++; /* a half-read one is freed as well */
         KS_TRY(ks_fail_prefix(read_file(ks_json_at(list, i), &reference->files[i]),
                               "'files' %zu", i));
@@ -275,7 +289,7 @@ static enum ks_err read_program(const struct ks_json *value,
     struct ks_event_log log;
     struct ks_bytes name;
 
-    KS_TRY(ks_json_only(value, members));
+    KS_TRY(object_only(value, members));
     KS_TRY(ks_json_get_hex(value, "digest", program->digest, sizeof program->digest));
     KS_TRY(ks_json_get_string(value, "name", &name));
     KS_CHECK(name.len < sizeof program->name, KS_ERR_FORMAT, "'name': %zu bytes", name.len);
@@ -291,15 +305,17 @@ static enum ks_err read_programs(const struct ks_json *root, struct ks_reference
 {
     enum ks_err err = KS_OK;
     const struct ks_json *list = NULL;
+    size_t count = 0;
 
-    KS_TRY(get_list(root, "programs", KS_REFERENCE_PROGRAMS_MAX, &list));
+    KS_TRY(get_list(root, "programs", KS_REFERENCE_PROGRAMS_MAX, &list, &count));
     reference->has_programs = list != NULL;
-    reference->programs = ks_calloc(ks_json_count(list), sizeof *reference->programs);
+    reference->programs = ks_calloc(count, sizeof *reference->programs);
     KS_CHECK(reference->programs != NULL, KS_ERR_NOMEM, "out of memory");
-    for (size_t i = 0; i < ks_json_count(list); i++) {
+    for (size_t i = 0; i < count; i++) {
         struct ks_reference_program *here = &reference->programs[i];
+        const struct ks_reference_program *before = &reference->programs[i > 0 ? i - 1 : 0];
         KS_TRY(ks_fail_prefix(read_program(ks_json_at(list, i), here), "'programs' %zu", i));
-        KS_CHECK(i == 0 || compare_programs(here[-1].name, here[-1].digest, here->name,
+        KS_CHECK(i == 0 || compare_programs(before->name, before->digest, here->name,
                                             here->digest) < 0,
                  KS_ERR_FORMAT, "'programs' %zu: twice or out of order", i);
         reference->program_count++;
@@ -316,7 +332,7 @@ static enum ks_err read_golden(const struct ks_json *value, struct ks_reference 
     const struct ks_json *list = NULL;
     struct ks_reference_pcr *golden;
 
-    KS_TRY(ks_json_only(value, members));
+    KS_TRY(object_only(value, members));
     KS_TRY(get_pcr(value, out_pcr));
     golden = &reference->pcrs[*out_pcr];
     KS_TRY(ks_json_get(value, "values", KS_JSON_ARRAY, &list));
