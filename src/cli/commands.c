@@ -246,7 +246,8 @@ static const struct ks_flag ca_new_flags[] = {
 
 static const struct ks_flag ca_issue_flags[] = {
     {"ca", KS_FLAG_TEXT, "DIR", "directory of the CA", NULL, true},
-    {"name", KS_FLAG_TEXT, "NAME", "device id, or name of the site", NULL, true},
+    {"name", KS_FLAG_TEXT, "NAME", "id of a device or operator, or name of the site", NULL,
+     true},
     {"out", KS_FLAG_TEXT, "DIR", "directory to make, with certificate, key and root", NULL,
      true},
     {"days", KS_FLAG_NUMBER, "N", "validity", "365", false},

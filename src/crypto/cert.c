@@ -80,6 +80,8 @@ static enum ks_err read_extended_key_usage(struct ks_cert *cert, void *value)
         unsigned use = use_of(sk_ASN1_OBJECT_value(usages, i));
         KS_CHECK(use != 0, KS_ERR_FORMAT,
                  "extended key usage: neither serverAuth nor clientAuth nor that of operators");
+        KS_CHECK((cert->uses & use) == 0, KS_ERR_FORMAT,
+                 "extended key usage: one of them twice");
         cert->uses |= use;
     }
 out:

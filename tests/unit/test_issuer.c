@@ -613,6 +613,8 @@ static void test_operator_profile(void **state)
                                     LEAF_USAGE, OPERATOR_USE, NULL};
     static const char *const uses[] = {
         OPERATOR_USE ",clientAuth",
+        OPERATOR_USE "," OPERATOR_USE,
+        "clientAuth,clientAuth",
         "serverAuth," OPERATOR_USE,
         "2.25.202404580414369008271319098654232491563", /* one more */
         "2.25.20240458041436900827131909865423249156",  /* the beginning of ours */
