@@ -173,41 +173,6 @@ static void test_ek_of_another_template(void **state)
     ks_buf_done(&after);
 }
 
-static void test_no_certificate(void **state)
-{
-    const struct machine *machine = *state;
-    struct ks_buf certificate;
-    char path[128];
-    int fd = -1;
-    pid_t pid = -1;
-    struct ks_tpm *tpm = NULL;
-
-    /* A TPM of swtpm's own making, by an older ketseal. */
-    path_of(machine->root, "plain", path);
-    assert_int_equal(mkdir(path, 0700), 0);
-    path_of(machine->root, "plain/tpm2-00.permall", path);
-    assert_int_equal(close(open(path, O_WRONLY | O_CREAT, 0600)), 0);
-    path_of(machine->root, "plain", path);
-    assert_ok(ks_tpm_make_swtpm(path, machine_ca())); /* leaves what is there */
-    path_of(machine->root, "plain/tpm2-00.permall", path);
-    assert_int_equal(unlink(path), 0);
-    path_of(machine->root, "plain", path);
-    ks_buf_init(&certificate, KS_TPM_CERTIFICATE_MAX);
-
-    assert_ok(ks_tpm_make_swtpm(path, machine_ca()));
-    assert_ok(ks_tpm_start_swtpm(NULL, path, &fd, &pid));
-    assert_ok(ks_tpm_open_fd(fd, MACHINE_TIMEOUT_MS, &tpm));
-    /* The owner's part of what the maker has protected is not ours to delete: another way to
-     * have none is an index that was never defined. */
-    assert_ok(ks_tpm_ek_certificate(tpm, KS_TPM_EK_RSA_2048, &certificate));
-    assert_int_equal(certificate.data[0], 0x30);
-    assert_int_equal(certificate.len,
-                     4 + (size_t)(certificate.data[2] << 8 | certificate.data[3]));
-    ks_tpm_close(tpm);
-    machine_wait_for_exit(pid);
-    ks_buf_done(&certificate);
-}
-
 /* --- credentials -------------------------------------------------------------------------- */
 
 struct credential {
@@ -929,7 +894,6 @@ int main(void)
         ON_TPM(test_certificates),
         ON_TPM(test_ek_without_persistent_key),
         ON_TPM(test_ek_of_another_template),
-        ON_TPM(test_no_certificate),
         ON_TPM(test_activate),
         ON_TPM(test_activate_refusals),
         ON_TPM(test_seal),
