@@ -49,7 +49,7 @@ const char *ks_appraisal_state_name(enum ks_appraisal_state state)
 
 /* All that the checks work on. */
 struct work {
-    const struct ks_evidence *evidence;
+    const struct ks_platform_evidence *evidence;
     const struct ks_appraise_spec *spec;
     struct ks_appraisal *appraisal;
     struct ks_quote_view view;
@@ -130,7 +130,7 @@ out:
 static enum ks_err judge_quote(struct work *work)
 {
     enum ks_err err = KS_OK;
-    const struct ks_evidence *evidence = work->evidence;
+    const struct ks_platform_evidence *evidence = work->evidence;
     struct ks_appraisal *appraisal = work->appraisal;
     static const char unsigned_quote[] = "the quote is not signed by the key";
 
@@ -655,7 +655,7 @@ enum ks_appraisal_check ks_appraisal_blocking(const struct ks_appraisal *apprais
     return KS_APPRAISAL_CHECKS;
 }
 
-enum ks_err ks_appraise(const struct ks_evidence *evidence, const struct ks_appraise_spec *spec,
+enum ks_err ks_appraise(const struct ks_platform_evidence *evidence, const struct ks_appraise_spec *spec,
                         struct ks_appraisal *out_appraisal)
 {
     enum ks_err err = KS_OK;

@@ -233,6 +233,9 @@ void ks_machine_close(struct ks_machine *machine)
     if (machine == NULL) {
         return;
     }
+    if (machine->tpm != NULL && machine->swtpm > 0) {
+        ks_tpm_shutdown(machine->tpm);
+    }
     ks_tpm_close(machine->tpm);
     if (machine->swtpm > 0) {
         ks_tpm_stop_swtpm(machine->swtpm);

@@ -410,6 +410,10 @@ static enum ks_err serve(struct ks_monitor *monitor)
     while (!monitor->closed) {
         KS_TRY(turn(monitor));
     }
+    if (monitor->site.simulated_tpm) {
+        KS_TRY(ks_monitor_quote_settle(monitor));
+        ks_tpm_shutdown(monitor->tpm);
+    }
 out:
     return err;
 }

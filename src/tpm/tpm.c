@@ -380,6 +380,12 @@ out:
     return err;
 }
 
+void ks_tpm_shutdown(struct ks_tpm *tpm)
+{
+    KS_ASSERT(!tpm->quoting && tpm->tcti.socket);
+    (void)Tss2_Sys_Shutdown(tpm->sys, NULL, TPM2_SU_CLEAR, NULL); /* see the header */
+}
+
 /* --- attestation key, quotes -------------------------------------------------------------- */
 
 enum ks_err ks_tpm_ak_open(struct ks_tpm *tpm)

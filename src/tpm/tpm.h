@@ -114,6 +114,12 @@ struct ks_tpm_clock {
 /* TPM2_ReadClock; the same numbers as a quote's (struct ks_quote_view). */
 KS_MUST_CHECK enum ks_err ks_tpm_clock(struct ks_tpm *tpm, struct ks_tpm_clock *out_clock);
 
+/* Tells a simulated TPM of ours that its power goes off now, as a machine tells its own before
+ * it does: without that, its clock is not safe after the next start (TPM2 part 1 §36.3).
+ * TPM2_Shutdown(CLEAR). Nothing but ks_tpm_close may follow; a TPM of the system's is not ours
+ * to shut down (asserted). One that does not answer ends all the same: its clock then tells. */
+void ks_tpm_shutdown(struct ks_tpm *tpm);
+
 /* Makes the attestation key: a P-256 primary key of the endorsement hierarchy from the fixed
  * template of docs/formats/quote.md, so the same TPM always gives the same key and nothing is
  * stored. Kept loaded until close; a second call does nothing. TPM2_CreatePrimary. */
