@@ -24,6 +24,7 @@
 
 #define STOP_GRACE_MS 20000 /* for ketseald to finish what it has accepted */
 #define AFTERMATH_MS  2000
+#define SETTLE_MS     10000 /* for the enclave to count, once ketseald has ended */
 #define WORKER_OVERHEAD                                                                        \
     (UINT64_C(1) << 30) /* address space beside state vectors: program, result */
 
@@ -209,6 +210,7 @@ static enum ks_err send_config(struct launcher *launcher)
         .workers = spec->workers,
         .state_memory_max = spec->state_memory_max,
         .job_seconds_max = spec->job_seconds_max,
+        .rules = spec->rules,
     };
     size_t begin = 0;
 
@@ -327,19 +329,24 @@ static bool forget_worker(struct launcher *launcher, pid_t pid)
     return false;
 }
 
-/* Whether PID ends within AFTERMATH_MS: what is left over when one part dies ends at once, but
- * is not always seen in that order. */
-static bool ends_soon(pid_t pid, int *out_status)
+/* Whether PID ends within PATIENCE_MS. */
+static bool ends_within(pid_t pid, unsigned patience_ms, int *out_status)
 {
     const struct timespec tick = {.tv_nsec = 10000000};
 
-    for (unsigned i = 0; i < AFTERMATH_MS / 10; i++) {
+    for (unsigned i = 0; i < patience_ms / 10; i++) {
         if (waitpid(pid, out_status, WNOHANG) == pid) {
             return true;
         }
         (void)nanosleep(&tick, NULL);
     }
     return false;
+}
+
+/* What is left over when one part dies ends at once, but is not always seen in that order. */
+static bool ends_soon(pid_t pid, int *out_status)
+{
+    return ends_within(pid, AFTERMATH_MS, out_status);
 }
 
 static bool is_clean(int status)
@@ -494,6 +501,16 @@ out:
     return err;
 }
 
+/* After a clean stop the enclave writes its last epoch; it ends by itself then. */
+static void settle_enclave(struct launcher *launcher)
+{
+    int status = 0;
+
+    if (launcher->enclave_pid > 0 && ends_within(launcher->enclave_pid, SETTLE_MS, &status)) {
+        launcher->enclave_pid = 0;
+    }
+}
+
 static void end_child(pid_t *pid, int signal_number)
 {
     if (*pid > 0) {
@@ -552,6 +569,7 @@ enum ks_err ks_launch(const struct ks_launch_spec *spec)
     KS_TRY(start(launcher));
     ks_log_event(KS_LOG_INFO, "site.launched");
     KS_TRY(supervise(launcher));
+    settle_enclave(launcher);
 out:
     stop_all(launcher);
     ks_free(launcher);
