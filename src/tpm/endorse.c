@@ -224,6 +224,18 @@ out:
     return err;
 }
 
+/* True when RC says that the two are not for these keys: an error about a parameter, when
+ * either does not decrypt or names another key. libtpms says TPM_RC_FAILURE of an RSA
+ * ciphertext that is none, and goes on; a TPM that has really failed does not. */
+static bool not_for_us(struct ks_tpm *tpm, TSS2_RC rc)
+{
+    TPMS_TIME_INFO time = {0};
+
+    return ks_tpm_refuses_parameter(rc) ||
+           (rc == TPM2_RC_FAILURE &&
+            Tss2_Sys_ReadClock(tpm->sys, NULL, &time, NULL) == TSS2_RC_SUCCESS);
+}
+
 enum ks_err ks_tpm_credential_activate(struct ks_tpm *tpm, struct ks_bytes id_object,
                                        struct ks_bytes encrypted_secret,
                                        struct ks_secret *out_secret)
@@ -247,8 +259,7 @@ enum ks_err ks_tpm_credential_activate(struct ks_tpm *tpm, struct ks_bytes id_ob
     if (rc == TSS2_RC_SUCCESS) {
         session = 0; /* it ended with the command */
     }
-    /* An error about a parameter: either does not decrypt, or the name in it is another's. */
-    KS_CHECK(!ks_tpm_refuses_parameter(rc), KS_ERR_VERIFY,
+    KS_CHECK(!not_for_us(tpm, rc), KS_ERR_VERIFY,
              "credential: not made for this attestation key and this %s endorsement key",
              kinds[tpm->ek_kind].name);
     KS_TRY(ks_tpm_result(tpm, rc, "credential"));
