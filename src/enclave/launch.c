@@ -164,6 +164,7 @@ static enum ks_err open_tpm(struct launcher *launcher)
         KS_TRY(ks_tpm_open_device(launcher->spec->tpm_device, &launcher->tpm));
     } else {
         (void)snprintf(path, sizeof path, "%s/tpm", launcher->spec->state_dir);
+        KS_TRY(ks_tpm_make_swtpm(path, NULL));
         KS_TRY(ks_tpm_start_swtpm(NULL, path, &launcher->tpm, &launcher->swtpm_pid));
     }
 out:
@@ -175,16 +176,12 @@ static enum ks_err measure(struct launcher *launcher)
     enum ks_err err = KS_OK;
     const struct ks_launch_spec *spec = launcher->spec;
     struct ks_tpm *tpm = NULL;
-    uint8_t digest[32];
     int copy = -1;
 
-    ks_event_log_init(&launcher->log, KS_LAUNCH_PCR, NULL);
-    KS_TRY(ks_measure_program(spec->enclave_program, &launcher->enclave_program, digest));
-    KS_TRY(ks_event_log_add(&launcher->log, KS_LAUNCH_ENCLAVE, digest));
-    KS_TRY(ks_measure_program(spec->worker_program, &launcher->worker_program,
-                              launcher->worker_digest));
-    KS_TRY(ks_event_log_add(&launcher->log, KS_LAUNCH_WORKER, launcher->worker_digest));
-    KS_TRY(ks_measure_libraries(launcher->enclave_program, &launcher->log));
+    KS_TRY(ks_measure_launch(spec->enclave_program, spec->worker_program, &launcher->log,
+                             &launcher->enclave_program, &launcher->worker_program));
+    ks_copy(launcher->worker_digest, ks_event_log_find(&launcher->log, KS_LAUNCH_WORKER),
+            sizeof launcher->worker_digest);
     copy = fcntl(launcher->tpm, F_DUPFD_CLOEXEC, 3);
     KS_CHECK(copy >= 0, KS_ERR_IO, "TPM descriptor: %s", strerror(errno));
     KS_TRY(ks_tpm_open_fd(copy, 0, &tpm));

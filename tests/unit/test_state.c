@@ -13,9 +13,10 @@
 
 static const uint8_t master[32] = {1, 2, 3};
 
-#define CLEAR_LEN  204                                    /* of the file of keys, version 1 */
-#define SEALED_LEN (8 + 2 + 2 + 8 + 2 + 80 + 6 * 32 + 16) /* version 2, with the test's blob   \
-                                                           */
+#define CLEAR_LEN 204 /* of the file of keys, version 1 */
+#define SEALED_LEN                                                                             \
+    (8 + 2 + 2 + 8 + 2 + 80 + 6 * 32 + 16) /* version 2, with the test's blob                  \
+                                            */
 #define ISSUER_LEN 2592
 #define EPOCH_LEN  150
 
