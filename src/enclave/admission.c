@@ -53,7 +53,6 @@ void ks_admission_done(struct ks_admission *admission)
 {
     ks_ek_certs_done(&admission->ek_roots);
     ks_reference_free(admission->reference);
-    ks_registry_close(admission->registry);
     if (admission->enrolments != NULL) {
         ks_wipe(admission->enrolments,
                 KS_ENROL_SESSIONS_MAX * sizeof *admission->enrolments);

@@ -45,7 +45,7 @@ struct ks_admission {
     size_t ek_roots_hardware; /* the first ones; those behind are of simulators */
     struct ks_reference *reference; /* NULL: no device can enrol here */
     uint8_t reference_digest[32];
-    struct ks_registry *registry;
+    struct ks_registry *registry; /* borrowed: part of the enclave's state */
     struct ks_enrolment *enrolments;        /* KS_ENROL_SESSIONS_MAX */
     struct ks_device_challenge *challenges; /* KS_CHALLENGES_MAX */
     /* The request for certification that was answered last: what an activation is for. */
@@ -54,7 +54,7 @@ struct ks_admission {
     bool site_requested;
 };
 
-/* Takes over RULES; the registry is opened by the caller, whose sealed state comes later. */
+/* Takes over RULES; the registry comes later, with the sealed state. */
 KS_MUST_CHECK enum ks_err ks_admission_init(const struct ks_device_rules *rules,
                                             struct ks_admission *out_admission);
 void ks_admission_done(struct ks_admission *admission); /* zeroed is fine; wipes */

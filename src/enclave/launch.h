@@ -24,6 +24,22 @@ struct ks_device_rules {
     struct ks_bytes reference; /* canonical JSON (attest/reference.h); empty: none can enrol */
 };
 
+/* How the enclave keeps its state and makes its quotes; from launcher to enclave as it is. */
+struct ks_enclave_rules {
+    uint32_t seal_pcrs;                   /* mask; KS_LAUNCH_PCR is always among them */
+    struct ks_bytes update_authority;     /* P-256 public key, DER; empty: none */
+    struct ks_bytes update_authorisation; /* docs/formats/sealed.md; empty: none */
+    uint32_t counter;                     /* NV index */
+    uint32_t epoch_s; /* at most these seconds between a change and a count */
+    bool accept_rollback;
+    uint32_t quote_window_ms; /* that a finished job waits for others under its quote */
+    uint32_t quote_refresh_s; /* age at which the quote before a job is made anew */
+};
+#define KS_AUTHORITY_DER_MAX 128 /* bytes; a P-256 key has 91 */
+#define KS_EPOCH_S_MAX       86400
+#define KS_QUOTE_WINDOW_MAX  10000 /* milliseconds */
+#define KS_QUOTE_REFRESH_MAX 86400 /* seconds */
+
 struct ks_launch_spec {
     uint32_t version;               /* 1 */
     const char *enclave_program;    /* path of ketseal-enclave */
@@ -40,6 +56,7 @@ struct ks_launch_spec {
     uint64_t state_memory_max; /* bytes of one state vector */
     uint64_t job_seconds_max;  /* of processor time per worker thread */
     struct ks_device_rules devices;
+    struct ks_enclave_rules rules;
 };
 
 /* Runs until SIGTERM or SIGINT (KS_OK after a graceful stop) or until a part fails. Must be
@@ -60,6 +77,7 @@ struct ks_enclave_config {
     uint64_t job_seconds_max;
     uint8_t worker_digest[32]; /* SHA-256 of the worker's program: the build of records */
     struct ks_device_rules devices;
+    struct ks_enclave_rules rules;
 };
 void ks_enclave_config_put(const struct ks_enclave_config *config, struct ks_buf *out);
 KS_MUST_CHECK enum ks_err ks_enclave_config_read(struct ks_bytes payload,

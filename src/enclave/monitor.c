@@ -30,7 +30,7 @@ struct request_rule {
 
 /*   request              handler                 phases                             max bytes
  */
-static const struct request_rule rules[] = {
+static const struct request_rule request_rules[] = {
     {KS_FRAME_HELLO, ks_monitor_hello, KS_PHASE_READY | KS_PHASE_BROKEN, 0},
     {KS_FRAME_KEYS, ks_monitor_keys, KS_PHASE_READY, 65536},
     {KS_FRAME_AUTH, ks_monitor_auth, KS_PHASE_READY, SIGNED_REQUEST_MAX},
@@ -64,6 +64,28 @@ static enum ks_err set_nonblocking(int fd)
     return KS_OK;
 }
 
+static enum ks_err apply_rules(struct ks_monitor *monitor, const struct ks_enclave_rules *rules)
+{
+    enum ks_err err = KS_OK;
+
+    monitor->tpm_vault.pcr_mask = rules->seal_pcrs;
+    monitor->tpm_vault.counter_index = rules->counter;
+    if (rules->update_authority.len > 0) {
+        KS_TRY(ks_fail_prefix(ks_sealed_authority_parse(rules->update_authority,
+                                                        KS_LITERAL(KS_VAULT_PURPOSE),
+                                                        &monitor->authority),
+                              "update authority"));
+        monitor->tpm_vault.authority = &monitor->authority;
+    }
+    ks_buf_put(&monitor->authorisation, rules->update_authorisation);
+    KS_TRY(ks_buf_check(&monitor->authorisation));
+    monitor->tpm_vault.authorisation = ks_buf_view(&monitor->authorisation);
+    monitor->accept_rollback = rules->accept_rollback;
+    monitor->epoch_us = (uint64_t)rules->epoch_s * 1000000;
+out:
+    return err;
+}
+
 static enum ks_err apply_config(struct ks_monitor *monitor,
                                 const struct ks_enclave_config *config)
 {
@@ -92,6 +114,7 @@ static enum ks_err apply_config(struct ks_monitor *monitor,
     monitor->job_seconds_max = config->job_seconds_max;
     ks_copy(monitor->worker_digest, config->worker_digest, sizeof monitor->worker_digest);
     KS_TRY(ks_admission_init(&config->devices, &monitor->admission));
+    KS_TRY(apply_rules(monitor, &config->rules));
 out:
     return err;
 }
@@ -147,22 +170,49 @@ out:
     return err;
 }
 
+static void log_state(const struct ks_enclave_state *state)
+{
+    static const char *const opened[] = {
+        [KS_STATE_AS_IT_WAS] = "sealed",
+        [KS_STATE_MADE] = "made",
+        [KS_STATE_SEALED] = "sealed-now",
+        [KS_STATE_RESEALED] = "sealed-again",
+    };
+
+    struct ks_log_line line;
+
+    if (state->forgiven[0] != '\0') {
+        ks_log_begin(&line, KS_LOG_WARN, "enclave.rollback_accepted");
+        ks_log_text(&line, "detail", state->forgiven);
+        ks_log_end(&line);
+    }
+    ks_log_begin(&line, KS_LOG_INFO, "enclave.state");
+    ks_log_text(&line, "keys", opened[state->opened]);
+    ks_log_text(&line, "seeds", state->hidden_seeds ? "memfd_secret" : "locked");
+    ks_log_u64(&line, "counter", ks_epoch_counter(state->epoch));
+    ks_log_end(&line);
+}
+
 static enum ks_err open_state(struct ks_monitor *monitor)
 {
     enum ks_err err = KS_OK;
     uint8_t random[32];
+    const struct ks_state_spec spec = {.extra = KS_BYTES(random),
+                                       .now_s = ks_clock_us() / 1000000,
+                                       .accept_rollback = monitor->accept_rollback};
 
     KS_TRY(ks_fs_system_new(KS_ENCLAVE_STATE_FD, &monitor->fs));
     KS_TRY(ks_tpm_open_fd(KS_ENCLAVE_TPM_FD, 0, &monitor->tpm));
     KS_TRY(ks_tpm_ak_open(monitor->tpm));
     KS_TRY(ks_tpm_random(monitor->tpm, random, sizeof random));
-    KS_TRY(ks_enclave_keys_open(monitor->fs, KS_BYTES(random), &monitor->keys));
-    KS_TRY(ks_journal_open(monitor->fs, ks_secret_view(&monitor->keys.journal),
-                           ks_clock_us() / 1000000, &monitor->journal));
-    KS_TRY(
-        ks_head_log_open(monitor->fs, ks_secret_view(&monitor->keys.journal), &monitor->heads));
-    KS_TRY(ks_registry_open(monitor->fs, ks_secret_view(&monitor->keys.journal), ks_clock_us(),
-                            &monitor->admission.registry));
+    monitor->tpm_vault.tpm = monitor->tpm;
+    monitor->vault = ks_vault_of(&monitor->tpm_vault);
+    KS_TRY(ks_enclave_state_open(monitor->fs, &monitor->vault, &spec, &monitor->state));
+    monitor->keys = monitor->state.keys;
+    monitor->journal = monitor->state.journal;
+    monitor->heads = monitor->state.heads;
+    monitor->admission.registry = monitor->state.registry;
+    log_state(&monitor->state);
     KS_TRY(fill_site(monitor));
     KS_TRY(ks_monitor_load_certificate(monitor));
 out:
@@ -193,9 +243,9 @@ static enum ks_err dispatch_request(struct ks_monitor *monitor, const struct ks_
     enum ks_err err = KS_OK;
     const struct request_rule *rule = NULL;
 
-    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
-        if (rules[i].type == frame->type) {
-            rule = &rules[i];
+    for (size_t i = 0; i < sizeof request_rules / sizeof request_rules[0]; i++) {
+        if (request_rules[i].type == frame->type) {
+            rule = &request_rules[i];
         }
     }
     KS_CHECK(rule != NULL, KS_ERR_DENIED, "request of type %u", frame->type);
@@ -299,9 +349,40 @@ static nfds_t gather(const struct ks_monitor *monitor, struct pollfd *fds, size_
     return count;
 }
 
+/* Once at most in so many seconds, and while the TPM makes no quote. A disk that is full, or a
+ * TPM that fails, is tried again: what it costs is that the last epoch's state may be put back
+ * for longer. */
+static enum ks_err count_epoch(struct ks_monitor *monitor)
+{
+    enum ks_err err = KS_OK;
+    uint64_t now_us = ks_clock_monotonic_us();
+
+    if (monitor->epoch_due_us == 0 && ks_enclave_state_moved(&monitor->state)) {
+        monitor->epoch_due_us = now_us + monitor->epoch_us;
+    }
+    if (monitor->epoch_due_us == 0 || now_us < monitor->epoch_due_us ||
+        monitor->batch_count > 0) {
+        return KS_OK;
+    }
+    err = ks_enclave_state_count(&monitor->state);
+    monitor->epoch_due_us = 0;
+    if (err != KS_OK && err != KS_ERR_CONFLICT) {
+        ks_log_failure("enclave.epoch", err);
+        monitor->epoch_due_us = now_us + monitor->epoch_us;
+        err = KS_OK;
+    }
+    return err;
+}
+
+static uint64_t sooner(uint64_t a_us, uint64_t b_us)
+{
+    return a_us == 0 || (b_us != 0 && b_us < a_us) ? b_us : a_us;
+}
+
 static int timeout_ms(const struct ks_monitor *monitor)
 {
-    uint64_t deadline_us = ks_monitor_deadline_us(monitor);
+    uint64_t deadline_us = sooner(ks_monitor_deadline_us(monitor),
+                                  monitor->batch_count == 0 ? monitor->epoch_due_us : 0);
     uint64_t now_us = ks_clock_monotonic_us();
 
     if (deadline_us == 0) {
@@ -358,6 +439,7 @@ static enum ks_err turn(struct ks_monitor *monitor)
         KS_TRY(ks_monitor_quote_finish(monitor));
     }
     KS_TRY(ks_monitor_dispatch(monitor));
+    KS_TRY(count_epoch(monitor));
     KS_TRY(ks_monitor_quote_start(monitor));
     KS_TRY(flush_all(monitor));
 out:
@@ -378,9 +460,8 @@ static void monitor_done(struct ks_monitor *monitor)
     ks_free(monitor->jobs);
     ks_free(monitor->workers);
     ks_free(monitor->devices);
-    ks_head_log_close(monitor->heads);
-    ks_journal_close(monitor->journal);
-    ks_enclave_keys_done(&monitor->keys);
+    ks_enclave_state_close(&monitor->state);
+    ks_buf_done(&monitor->authorisation);
     ks_tpm_close(monitor->tpm);
     ks_fs_system_free(monitor->fs);
     ks_admission_done(&monitor->admission);
@@ -391,6 +472,23 @@ static void monitor_done(struct ks_monitor *monitor)
     ks_buf_done(&monitor->event_log);
     ks_channel_done(&monitor->daemon);
     ks_channel_done(&monitor->launcher);
+}
+
+/* ketseald has gone: nothing that was copied before this opens any more. */
+static enum ks_err end(struct ks_monitor *monitor)
+{
+    enum ks_err err = KS_OK;
+
+    if (monitor->batch_count > 0) {
+        KS_TRY(
+            ks_monitor_quote_finish(monitor)); /* nobody reads its records; the TPM is free */
+    }
+    KS_TRY(ks_enclave_state_count(&monitor->state));
+    if (monitor->site.simulated_tpm) {
+        ks_tpm_shutdown(monitor->tpm);
+    }
+out:
+    return err;
 }
 
 static enum ks_err serve(struct ks_monitor *monitor)
@@ -410,10 +508,7 @@ static enum ks_err serve(struct ks_monitor *monitor)
     while (!monitor->closed) {
         KS_TRY(turn(monitor));
     }
-    if (monitor->site.simulated_tpm) {
-        KS_TRY(ks_monitor_quote_settle(monitor));
-        ks_tpm_shutdown(monitor->tpm);
-    }
+    KS_TRY(end(monitor));
 out:
     return err;
 }
@@ -430,6 +525,7 @@ int main(void)
     ks_channel_init(&monitor->launcher, KS_ENCLAVE_LAUNCHER_FD, "launcher");
     ks_channel_init(&monitor->daemon, KS_ENCLAVE_DAEMON_FD, "ketseald");
     ks_buf_init(&monitor->event_log, KS_EVENT_LOG_MAX);
+    ks_buf_init(&monitor->authorisation, KS_AUTHORISATION_MAX);
     err = serve(monitor);
     if (err != KS_OK) {
         ks_log_failure("enclave.failed", err);

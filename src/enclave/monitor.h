@@ -83,7 +83,15 @@ struct ks_monitor {
     struct ks_channel daemon;
     struct ks_tpm *tpm;
     struct ks_fs *fs;
-    struct ks_enclave_keys keys;
+    struct ks_tpm_vault tpm_vault;
+    struct ks_vault vault;
+    struct ks_sealed_authority authority;
+    struct ks_buf authorisation;
+    bool accept_rollback;
+    uint64_t epoch_us;     /* at most this between a change of the state and a count */
+    uint64_t epoch_due_us; /* monotonic; 0: nothing has changed */
+    struct ks_enclave_state state;
+    struct ks_enclave_keys keys; /* these three are borrowed from it */
     struct ks_journal *journal;
     struct ks_head_log *heads;
     struct ks_cert *root;

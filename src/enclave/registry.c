@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "crypto/digest.h"
-#include "enclave/chain.h"
 
 #define VERSION     1
 #define HAS_DEVICE  1u
@@ -361,7 +360,7 @@ static enum ks_err apply(struct ks_registry *registry, const struct change *chan
     KS_TRY(check_room(registry, change, &fresh));
     put_change(&record, change);
     KS_TRY(ks_buf_check(&record));
-    if (ks_chain_count(registry->chain) >= live + SLACK) {
+    if (ks_chain_position(registry->chain)->records >= live + SLACK) {
         KS_TRY(rewrite(registry));
     }
     KS_TRY(ks_chain_append(registry->chain, ks_buf_view(&record)));
@@ -374,6 +373,7 @@ out:
 }
 
 enum ks_err ks_registry_open(const struct ks_fs *fs, struct ks_bytes master, uint64_t now_us,
+                             const struct ks_chain_position *reached,
                              struct ks_registry **out_registry)
 {
     enum ks_err err = KS_OK;
@@ -391,7 +391,7 @@ enum ks_err ks_registry_open(const struct ks_fs *fs, struct ks_bytes master, uin
              "registry of devices");
     KS_TRY(ks_hkdf_sha256(master, (struct ks_bytes){0}, KS_LITERAL("ketseal/devices/1"),
                           spec.key, sizeof spec.key));
-    KS_TRY(ks_chain_open(&spec, visit_record, registry, &registry->chain));
+    KS_TRY(ks_chain_open(&spec, reached, visit_record, registry, &registry->chain));
     KS_TRY(rewrite(registry));
     *out_registry = registry;
     registry = NULL; /* transferred */
@@ -413,6 +413,11 @@ void ks_registry_close(struct ks_registry *registry)
     ks_free(registry->devices);
     ks_free(registry->tokens);
     ks_free(registry);
+}
+
+const struct ks_chain_position *ks_registry_reached(const struct ks_registry *registry)
+{
+    return ks_chain_position(registry->chain);
 }
 
 /* --- looking up and changing -------------------------------------------------------------- */

@@ -9,7 +9,7 @@
 #define KS_ENCLAVE_REGISTRY_H
 
 #include "attest/appraise.h"
-#include "base/sys.h"
+#include "enclave/chain.h"
 #include "record/enrol.h"
 
 #define KS_REGISTRY_FILE          "devices"
@@ -55,9 +55,13 @@ struct ks_registry;
 
 /* Opens or creates the registry in FS; MASTER (32 bytes, from sealed state) gives the MAC.
  * Forgets tokens that expired before NOW_US; rewrites the file compactly. KS_ERR_VERIFY when it
- * was changed. */
+ * was changed, or falls short of REACHED (NULL: any will do). */
 KS_MUST_CHECK enum ks_err ks_registry_open(const struct ks_fs *fs, struct ks_bytes master,
-                                           uint64_t now_us, struct ks_registry **out_registry);
+                                           uint64_t now_us,
+                                           const struct ks_chain_position *reached,
+                                           struct ks_registry **out_registry);
+/* How far it has come. Borrowed; changes with it. */
+const struct ks_chain_position *ks_registry_reached(const struct ks_registry *registry);
 void ks_registry_close(struct ks_registry *registry); /* NULL is fine */
 
 /* Devices in ascending order of their ids. Borrowed until the next change. */

@@ -7,8 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attest/eventlog.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "enclave/launch.h"
+#include "enclave/vault.h"
 #include "server/yaml.h"
 
 static const cyaml_schema_field_t site_fields[] = {
@@ -67,6 +70,30 @@ static const cyaml_schema_field_t devices_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_value_t pcr_schema = {
+    CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, unsigned),
+};
+
+static const cyaml_schema_field_t enclave_fields[] = {
+    CYAML_FIELD_SEQUENCE("seal_pcrs", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                         struct ks_config_enclave, seal_pcrs, &pcr_schema, 1, KS_PCR_COUNT),
+    CYAML_FIELD_STRING_PTR("update_authority", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           struct ks_config_enclave, update_authority, 1, 3000),
+    CYAML_FIELD_STRING_PTR("update_authorisation", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           struct ks_config_enclave, update_authorisation, 1, 3000),
+    CYAML_FIELD_UINT("counter", CYAML_FLAG_OPTIONAL, struct ks_config_enclave, counter),
+    CYAML_FIELD_UINT("epoch_seconds", CYAML_FLAG_OPTIONAL, struct ks_config_enclave,
+                     epoch_seconds),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t quote_fields[] = {
+    CYAML_FIELD_UINT("window_ms", CYAML_FLAG_OPTIONAL, struct ks_config_quote, window_ms),
+    CYAML_FIELD_UINT("refresh_seconds", CYAML_FLAG_OPTIONAL, struct ks_config_quote,
+                     refresh_seconds),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t config_fields[] = {
     CYAML_FIELD_MAPPING("site", CYAML_FLAG_DEFAULT, struct ks_config, site, site_fields),
     CYAML_FIELD_MAPPING("tls", CYAML_FLAG_DEFAULT, struct ks_config, tls, tls_fields),
@@ -79,6 +106,9 @@ static const cyaml_schema_field_t config_fields[] = {
     CYAML_FIELD_MAPPING("workers", CYAML_FLAG_OPTIONAL, struct ks_config, workers,
                         workers_fields),
     CYAML_FIELD_MAPPING("http", CYAML_FLAG_OPTIONAL, struct ks_config, http, http_fields),
+    CYAML_FIELD_MAPPING("enclave", CYAML_FLAG_OPTIONAL, struct ks_config, enclave,
+                        enclave_fields),
+    CYAML_FIELD_MAPPING("quote", CYAML_FLAG_OPTIONAL, struct ks_config, quote, quote_fields),
     CYAML_FIELD_END,
 };
 
@@ -142,6 +172,47 @@ out:
     return err;
 }
 
+uint32_t ks_config_seal_pcrs(const struct ks_config *config)
+{
+    uint32_t mask = config->enclave.seal_pcrs == NULL ? UINT32_C(1) << KS_LAUNCH_PCR : 0;
+
+    for (unsigned i = 0; i < config->enclave.seal_pcrs_count; i++) {
+        mask |= UINT32_C(1) << config->enclave.seal_pcrs[i]; /* checked: a PCR */
+    }
+    return mask;
+}
+
+static enum ks_err complete_enclave(const char *path, struct ks_config *config)
+{
+    enum ks_err err = KS_OK;
+    struct ks_config_enclave *enclave = &config->enclave;
+    struct ks_config_quote *quote = &config->quote;
+
+    KS_TRY(resolve(path, &enclave->update_authority));
+    KS_TRY(resolve(path, &enclave->update_authorisation));
+    for (unsigned i = 0; i < enclave->seal_pcrs_count; i++) {
+        KS_CHECK(enclave->seal_pcrs[i] < KS_PCR_COUNT, KS_ERR_LIMIT,
+                 "enclave.seal_pcrs: 0 to %d", KS_PCR_COUNT - 1);
+    }
+    KS_CHECK((ks_config_seal_pcrs(config) >> KS_LAUNCH_PCR & 1) == 1, KS_ERR_FORMAT,
+             "enclave.seal_pcrs: without PCR %d any program opens the state", KS_LAUNCH_PCR);
+    enclave->counter = enclave->counter == 0 ? KS_COUNTER_DEFAULT : enclave->counter;
+    enclave->epoch_seconds = enclave->epoch_seconds == 0 ? 60 : enclave->epoch_seconds;
+    quote->refresh_seconds = quote->refresh_seconds == 0 ? 300 : quote->refresh_seconds;
+    KS_CHECK(enclave->counter >= KS_TPM_COUNTER_FIRST &&
+                 enclave->counter <= KS_TPM_COUNTER_LAST,
+             KS_ERR_LIMIT, "enclave.counter: 0x%08x to 0x%08x", (unsigned)KS_TPM_COUNTER_FIRST,
+             (unsigned)KS_TPM_COUNTER_LAST);
+    KS_CHECK(enclave->epoch_seconds <= KS_EPOCH_S_MAX, KS_ERR_LIMIT,
+             "enclave.epoch_seconds: 1 to %d", KS_EPOCH_S_MAX);
+    KS_CHECK(quote->window_ms <= KS_QUOTE_WINDOW_MAX, KS_ERR_LIMIT, "quote.window_ms: 0 to %d",
+             KS_QUOTE_WINDOW_MAX);
+    KS_CHECK(quote->refresh_seconds <= KS_QUOTE_REFRESH_MAX, KS_ERR_LIMIT,
+             "quote.refresh_seconds: 1 to %d", KS_QUOTE_REFRESH_MAX);
+out:
+    return err;
+}
+
 bool ks_config_accepts_issued(const struct ks_config *config)
 {
     return config->devices.issued == NULL ? config->enrolment.listen == NULL
@@ -171,6 +242,7 @@ static enum ks_err complete(const char *path, struct ks_config *config)
     KS_CHECK(config->http.loops <= 64, KS_ERR_LIMIT, "http.loops: 1 to 64");
     KS_CHECK(config->tpm == NULL || strcmp(config->tpm, "swtpm") == 0 || config->tpm[0] == '/',
              KS_ERR_FORMAT, "tpm: 'swtpm' or the path of a device");
+    KS_TRY(complete_enclave(path, config));
     KS_TRY(ks_config_listen("site.listen", config->site.listen, address, &port));
     if (config->enrolment.listen != NULL) {
         KS_TRY(ks_config_listen("enrolment.listen", config->enrolment.listen, address, &port));

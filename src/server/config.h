@@ -48,6 +48,18 @@ struct ks_config_devices {
     char *simulated_ek_roots;  /* PEM file: roots of simulators, such as swtpm's CA */
     char *reference;           /* reference policy (docs/formats/reference.md) */
 };
+struct ks_config_enclave {
+    unsigned *seal_pcrs; /* NULL: the launch PCR alone */
+    unsigned seal_pcrs_count;
+    char *update_authority;     /* path of a P-256 public key, DER; NULL: none */
+    char *update_authorisation; /* path; NULL: none */
+    unsigned counter;           /* NV index of the owner's range; default KS_COUNTER_DEFAULT */
+    unsigned epoch_seconds;     /* default 60 */
+};
+struct ks_config_quote {
+    unsigned window_ms;       /* default 0 */
+    unsigned refresh_seconds; /* default 300 */
+};
 
 struct ks_config {
     struct ks_config_site site;
@@ -57,7 +69,11 @@ struct ks_config {
     char *tpm; /* "swtpm" or a device such as "/dev/tpmrm0"; default swtpm */
     struct ks_config_workers workers;
     struct ks_config_http http;
+    struct ks_config_enclave enclave;
+    struct ks_config_quote quote;
 };
+/* The mask of enclave.seal_pcrs. */
+uint32_t ks_config_seal_pcrs(const struct ks_config *config);
 
 /* Errors name file and field. Free with ks_config_free. */
 KS_MUST_CHECK enum ks_err ks_config_load(const char *path, struct ks_config **out_config);

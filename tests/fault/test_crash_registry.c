@@ -121,7 +121,7 @@ static void open_again(struct site *site)
         crash_disk_arm(site->disk, crash_random_below(&site->random, 3) == 0
                                        ? 1 + crash_random_below(&site->random, 8)
                                        : 0);
-        if (ks_registry_open(&site->fs, ks_bytes_of(master, sizeof master), NOW_US,
+        if (ks_registry_open(&site->fs, ks_bytes_of(master, sizeof master), NOW_US, NULL,
                              &site->registry) != KS_OK) {
             site->registry = NULL;
             if (!crash_disk_is_down(site->disk)) {

@@ -11,6 +11,7 @@
 #include "enclave/state.h"
 #include "enclave/work.h"
 #include "fault/crash_fs.h"
+#include "fault/crash_vault.h"
 #include "record_fixture.h"
 
 #define OK(call) KS_ASSERT((call) == KS_OK)
@@ -91,7 +92,11 @@ static void seed_frames(const struct fixture *fixture)
                                              .simulated_tpm = true,
                                              .workers = 4,
                                              .state_memory_max = 1 << 30,
-                                             .job_seconds_max = 300};
+                                             .job_seconds_max = 300,
+                                             .rules = {.seal_pcrs = 1U << KS_LAUNCH_PCR,
+                                                       .counter = KS_COUNTER_DEFAULT,
+                                                       .epoch_s = 60,
+                                                       .quote_refresh_s = 300}};
     const struct ks_work_job job = {.source = fixture->job.source, .shots = 1000, .seed = 7};
     const struct ks_work_result result = {.counts = ks_buf_view(&fixture->result),
                                           .circuit = fixture->job.source,
@@ -129,19 +134,27 @@ static void seed_state(void)
     static const uint8_t master[32] = {7};
     struct crash_disk *disk = NULL;
     struct ks_fs fs;
-    struct ks_enclave_keys keys = {0};
+    struct crash_vault tpm = {0};
+    struct ks_vault vault;
+    struct ks_enclave_state state = {0};
+    const struct ks_state_spec spec = {.extra = KS_LITERAL("extra"), .now_s = 1};
     struct ks_head_log *log = NULL;
     struct ks_buf bytes;
 
     ks_buf_init(&bytes, KS_POLICY_BYTES_MAX);
     OK(crash_disk_new(1, &disk));
     fs = crash_fs_of(disk);
-    OK(ks_enclave_keys_open(&fs, KS_LITERAL("extra"), &keys));
-    ks_enclave_keys_done(&keys);
+    tpm.disk = disk;
+    vault = crash_vault_of(&tpm);
+    OK(ks_enclave_state_open(&fs, &vault, &spec, &state));
+    ks_enclave_state_close(&state);
     ks_buf_put_text(&bytes, "k");
     OK(ks_fs_load(&fs, "keys", 4096, &bytes));
-    seed("enclave_state/keys", ks_buf_view(&bytes));
-    OK(ks_head_log_open(&fs, KS_BYTES(master), &log));
+    seed("enclave_state/keys-sealed", ks_buf_view(&bytes));
+    crash_disk_free(disk);
+    OK(crash_disk_new(1, &disk));
+    fs = crash_fs_of(disk);
+    OK(ks_head_log_open(&fs, KS_BYTES(master), NULL, &log));
     for (uint64_t size = 1; size < 5; size++) {
         const struct ks_head head = {.size = size, .root = {(uint8_t)size}};
 

@@ -16,13 +16,16 @@
 #
 # Each ends the test when it fails; the end of a failed test shows the site's log. The file ketseal.yaml
 # is made from these, which may be set before each start: site_workers, site_seconds, site_memory_mib,
-# site_crl (a path), site_more (further sections).
+# site_crl (a path), site_enclave (lines of its 'enclave' mapping), site_more (further sections), site_flags (of
+# ketseal-launch).
 
 site_workers=4
 site_seconds=60
 site_memory_mib=256
 site_crl=
 site_more=
+site_enclave=
+site_flags=
 site_pid=
 site_listen=127.0.0.1:0
 
@@ -110,6 +113,7 @@ workers:
   count: $site_workers
   seconds: $site_seconds
   memory_mib: $site_memory_mib
+${site_enclave:+enclave:$site_enclave}
 $site_more
 YAML
 }
@@ -127,7 +131,8 @@ site_tell() {
 # Starts without waiting: for sites that shall fail.
 site_launch() {
     site_config >ketseal.yaml
-    "$site_build/src/server/ketseal-launch" --libexec="$site_work/libexec" ketseal.yaml 2>>site.log &
+    # shellcheck disable=SC2086 # flags
+    "$site_build/src/server/ketseal-launch" --libexec="$site_work/libexec" $site_flags ketseal.yaml 2>>site.log &
     site_pid=$!
 }
 

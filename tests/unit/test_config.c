@@ -63,6 +63,12 @@ static void test_smallest(void **state)
     assert_true(config->workers.count >= 2 && config->workers.threads == 1);
     assert_true(config->workers.memory_mib == 1024 && config->workers.seconds == 300);
     assert_true(config->http.loops == 1 && config->http.connections == 1024);
+    assert_null(config->enclave.update_authority);
+    assert_null(config->enclave.update_authorisation);
+    assert_int_equal(ks_config_seal_pcrs(config), 1 << 14);
+    assert_int_equal(config->enclave.counter, 0x018b5e01);
+    assert_int_equal(config->enclave.epoch_seconds, 60);
+    assert_true(config->quote.window_ms == 0 && config->quote.refresh_seconds == 300);
     assert_int_equal(ks_config_listen("site.listen", config->site.listen, address, &port), KS_OK);
     assert_string_equal(address, "127.0.0.1");
     assert_int_equal(port, 8443);
@@ -74,9 +80,14 @@ static void test_all_fields(void **state)
     (void)state;
     struct ks_config *config = NULL;
 
-    assert_int_equal(load(SITE TLS "  crl: crl.pem\n  groups: MLKEM1024\ntpm: /dev/tpmrm0\n"
-                                   "workers:\n  count: 256\n  threads: 256\n  memory_mib: 3\n"
-                                   "  seconds: 4\nhttp:\n  loops: 64\n  connections: 5\n",
+    assert_int_equal(load(SITE TLS
+                          "  crl: crl.pem\n  groups: MLKEM1024\ntpm: /dev/tpmrm0\n"
+                          "workers:\n  count: 256\n  threads: 256\n  memory_mib: 3\n"
+                          "  seconds: 4\nhttp:\n  loops: 64\n  connections: 5\n"
+                          "enclave:\n  seal_pcrs: [0, 7, 14]\n  counter: 0x01800007\n"
+                          "  update_authority: authority.der\n"
+                          "  update_authorisation: /var/update\n  epoch_seconds: 86400\n"
+                          "quote:\n  window_ms: 10000\n  refresh_seconds: 9\n",
                           &config),
                      KS_OK);
     expect_path(config->tls.crl, "crl.pem");
@@ -85,6 +96,12 @@ static void test_all_fields(void **state)
     assert_true(config->workers.count == 256 && config->workers.threads == 256);
     assert_true(config->workers.memory_mib == 3 && config->workers.seconds == 4);
     assert_true(config->http.loops == 64 && config->http.connections == 5);
+    assert_int_equal(ks_config_seal_pcrs(config), 0x4081);
+    assert_int_equal(config->enclave.counter, 0x01800007);
+    expect_path(config->enclave.update_authority, "authority.der");
+    assert_string_equal(config->enclave.update_authorisation, "/var/update");
+    assert_int_equal(config->enclave.epoch_seconds, 86400);
+    assert_true(config->quote.window_ms == 10000 && config->quote.refresh_seconds == 9);
     ks_config_free(config);
 }
 
@@ -149,6 +166,17 @@ static void test_refused(void **state)
         {SITE TLS "workers:\n  count: 257\n", KS_ERR_LIMIT, "workers.count: 1 to 256"},
         {SITE TLS "workers:\n  threads: 257\n", KS_ERR_LIMIT, "workers.threads: 1 to 256"},
         {SITE TLS "http:\n  loops: 65\n", KS_ERR_LIMIT, "http.loops: 1 to 64"},
+        {SITE TLS "enclave:\n  seal_pcrs: [0, 7]\n", KS_ERR_FORMAT,
+         "enclave.seal_pcrs: without PCR 14 any program opens the state"},
+        {SITE TLS "enclave:\n  seal_pcrs: [14, 24]\n", KS_ERR_LIMIT,
+         "enclave.seal_pcrs: 0 to 23"},
+        {SITE TLS "enclave:\n  counter: 0x01c00002\n", KS_ERR_LIMIT,
+         "enclave.counter: 0x01800000 to 0x01bfffff"},
+        {SITE TLS "enclave:\n  epoch_seconds: 86401\n", KS_ERR_LIMIT,
+         "enclave.epoch_seconds: 1 to 86400"},
+        {SITE TLS "quote:\n  window_ms: 10001\n", KS_ERR_LIMIT, "quote.window_ms: 0 to 10000"},
+        {SITE TLS "quote:\n  refresh_seconds: 86401\n", KS_ERR_LIMIT,
+         "quote.refresh_seconds: 1 to 86400"},
         {SITE TLS "tpm: tpmrm0\n", KS_ERR_FORMAT, "tpm: 'swtpm' or the path of a device"},
     };
 

@@ -25,7 +25,7 @@ static void site_open(struct site *site)
 {
     assert_int_equal(crash_disk_new(1, &site->disk), KS_OK);
     site->fs = crash_fs_of(site->disk);
-    assert_int_equal(ks_registry_open(&site->fs, KS_BYTES(master), NOW_US, &site->registry),
+    assert_int_equal(ks_registry_open(&site->fs, KS_BYTES(master), NOW_US, NULL, &site->registry),
                      KS_OK);
 }
 
@@ -40,7 +40,8 @@ static void reopen(struct site *site, uint64_t time_us)
 {
     ks_registry_close(site->registry);
     site->registry = NULL;
-    assert_int_equal(ks_registry_open(&site->fs, KS_BYTES(master), time_us, &site->registry),
+    assert_int_equal(ks_registry_open(&site->fs, KS_BYTES(master), time_us, NULL,
+                     &site->registry),
                      KS_OK);
 }
 
@@ -213,7 +214,7 @@ static enum ks_err open_with(const struct site *site, struct ks_bytes file)
     enum ks_err err = KS_OK;
 
     assert_int_equal(ks_fs_replace(&site->fs, KS_REGISTRY_FILE, file), KS_OK);
-    err = ks_registry_open(&site->fs, KS_BYTES(master), NOW_US, &registry);
+    err = ks_registry_open(&site->fs, KS_BYTES(master), NOW_US, NULL, &registry);
     ks_registry_close(registry);
     return err;
 }
@@ -255,7 +256,7 @@ static void test_tampering(void **state)
         assert_int_equal(open_with(&site, ks_bytes_of(file.data, 2 * record + len)), KS_OK);
     }
     assert_int_equal(open_with(&site, ks_buf_view(&file)), KS_OK);
-    expect_failure(ks_registry_open(&site.fs, KS_BYTES(other), NOW_US, &registry),
+    expect_failure(ks_registry_open(&site.fs, KS_BYTES(other), NOW_US, NULL, &registry),
                    KS_ERR_VERIFY, "devices: record 1 was changed");
     ks_buf_done(&file);
     site_close(&site);

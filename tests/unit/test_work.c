@@ -39,6 +39,7 @@ static const struct ks_work_result result_full = {
     .parse_us = 7,
     .simulate_us = 8,
 };
+#define RULES_LEN (4 + 2 + 3 + 2 + 4 + 4 + 4 + 1 + 4 + 4)
 static const struct ks_enclave_config config_full = {
     .origin = {(const uint8_t *)"lab.example/ketseal", 19},
     .root_pem = {(const uint8_t *)"root", 4},
@@ -49,6 +50,17 @@ static const struct ks_enclave_config config_full = {
     .state_memory_max = 1,
     .job_seconds_max = 2,
     .worker_digest = {9, 8, 7},
+    .rules =
+        {
+            .seal_pcrs = 1U << KS_LAUNCH_PCR | 1U << 7,
+            .update_authority = {(const uint8_t *)"key", 3},
+            .update_authorisation = {(const uint8_t *)"word", 4},
+            .counter = 0x01800001,
+            .epoch_s = 60,
+            .accept_rollback = true,
+            .quote_window_ms = 5,
+            .quote_refresh_s = 300,
+        },
 };
 
 /* --- three formats behind one form: read, and write again what was read ------------------- */
@@ -175,7 +187,38 @@ static void test_fields(void **state)
     assert_true(config.simulated_tpm && config.workers == 256);
     assert_true(config.state_memory_max == 1 && config.job_seconds_max == 2);
     expect_bytes(KS_BYTES(config.worker_digest), KS_BYTES(config_full.worker_digest));
+    expect_text(config.rules.update_authority, "key");
+    expect_text(config.rules.update_authorisation, "word");
+    assert_true(config.rules.seal_pcrs == 0x4080 && config.rules.counter == 0x01800001);
+    assert_true(config.rules.epoch_s == 60 && config.rules.accept_rollback);
+    assert_true(config.rules.quote_window_ms == 5 && config.rules.quote_refresh_s == 300);
     ks_buf_done(&out);
+}
+
+static void test_rules_out_of_range(void **state)
+{
+    (void)state;
+    struct ks_enclave_config wrong[7];
+
+    for (size_t i = 0; i < 7; i++) {
+        wrong[i] = config_full;
+    }
+    wrong[0].rules.seal_pcrs = 1U << 7; /* without the launch */
+    wrong[1].rules.seal_pcrs |= 1U << KS_PCR_COUNT;
+    wrong[2].rules.epoch_s = 0;
+    wrong[3].rules.epoch_s = KS_EPOCH_S_MAX + 1;
+    wrong[4].rules.quote_window_ms = KS_QUOTE_WINDOW_MAX + 1;
+    wrong[5].rules.quote_refresh_s = 0;
+    wrong[6].rules.quote_refresh_s = KS_QUOTE_REFRESH_MAX + 1;
+    for (size_t i = 0; i < 7; i++) {
+        struct ks_buf out;
+        struct ks_enclave_config config = {0};
+
+        encoded_config(&wrong[i], &out);
+        expect_failure(ks_enclave_config_read(ks_buf_view(&out), &config), KS_ERR_FORMAT,
+                       "enclave configuration: a rule is out of range");
+        ks_buf_done(&out);
+    }
 }
 
 static void test_precision_is_0_or_1(void **state)
@@ -250,10 +293,15 @@ static void test_config_out_of_range(void **state)
         ks_buf_done(&out);
     }
     encoded_config(&config_full, &out);
-    /* The flag stands before 4 + 8 + 8 + 32 bytes. */
-    out.data[out.len - 53] = 2;
+    /* The one flag stands before 4 + 8 + 8 + 32 bytes and the rules, the other before their
+     * last 4 + 4. */
+    out.data[out.len - 53 - RULES_LEN] = 2;
     expect_failure(ks_enclave_config_read(ks_buf_view(&out), &got), KS_ERR_FORMAT,
                    "enclave configuration: a value is out of range");
+    out.data[out.len - 53 - RULES_LEN] = 1;
+    out.data[out.len - 9] = 2;
+    expect_failure(ks_enclave_config_read(ks_buf_view(&out), &got), KS_ERR_FORMAT,
+                   "enclave configuration: a rule is out of range");
     assert_int_equal(got.workers, 3);
     ks_buf_done(&out);
 }
@@ -263,6 +311,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trips),
         cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_rules_out_of_range),
         cmocka_unit_test(test_precision_is_0_or_1),
         cmocka_unit_test(test_lengths_over_the_limit),
         cmocka_unit_test(test_config_out_of_range),
