@@ -185,6 +185,11 @@ static void make_reference(struct platform *platform, const struct ks_tcg_log *t
 
 void platform_init(struct platform *platform)
 {
+    platform_init_from(platform, "uefi.tcg");
+}
+
+void platform_init_from(struct platform *platform, const char *boot_log)
+{
     struct ks_tcg_log tcg = {0};
     struct ks_ima_log ima = {0};
     struct ks_event_log launch;
@@ -205,7 +210,7 @@ void platform_init(struct platform *platform)
     ks_buf_init(&platform->attest, KS_ATTEST_MAX);
     ks_buf_init(&platform->signature, KS_TPM_SIGNATURE_MAX);
     ks_buf_init(&platform->launch_log, LOG_MAX);
-    vector_read(FOLDER, "uefi.tcg", &platform->tcg_log);
+    vector_read(FOLDER, boot_log, &platform->tcg_log);
     vector_read(FOLDER, "ima-ng.ima", &platform->ima_log);
     platform_new_key(platform);
     assert_int_equal(ks_tcg_log_parse(ks_buf_view(&platform->tcg_log), &tcg), KS_OK);

@@ -36,6 +36,8 @@ struct platform {
 
 /* Boots: PCR 0 to 9 and 14 by the firmware's log, 14 by a launch, 10 by the kernel's list. */
 void platform_init(struct platform *platform);
+/* The same with the boot log accept/BOOT_LOG of the vectors. */
+void platform_init_from(struct platform *platform, const char *boot_log);
 void platform_done(struct platform *platform);
 /* Extends PCR by one more digest, of which no log says anything. */
 void platform_extend(struct platform *platform, unsigned pcr);
