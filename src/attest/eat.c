@@ -11,8 +11,9 @@
 #define UEID_RAND      0x01 /* RFC 9711 §4.2.1: type RAND, here of 256 bits */
 #define NONCE_LEN_MIN  8    /* RFC 9711 §4.1: 64 bits at least */
 #define BASE64_MAX     128  /* characters of 64 bytes, padded */
-#define HWMODEL_LEN    32   /* RFC 9711 §4.2.4: bytes at most */
-#define CLOCK_TEXT_MAX 21   /* digits of a u64, and a NUL */
+#define HWMODEL_MIN    3    /* RFC 9711 §4.2.4: 4 to 44 characters of base64url */
+#define HWMODEL_MAX    32
+#define CLOCK_TEXT_MAX 21 /* digits of a u64, and a NUL */
 #define HEX64_TEXT_MAX 17
 
 /* Base64url without padding (RFC 4648 §5), which RFC 9711 has for bytes in JSON. */
@@ -161,9 +162,10 @@ void ks_appraisal_write_eat(const struct ks_appraisal *appraisal,
     member_base64url(&writer, "eat_nonce", subject->nonce);
     if (given(subject->model)) {
         struct ks_bytes model = ks_bytes_text(subject->model);
-        member_base64url(
-            &writer, "hwmodel",
-            ks_bytes_of(model.data, model.len < HWMODEL_LEN ? model.len : HWMODEL_LEN));
+        model.len = model.len < HWMODEL_MAX ? model.len : HWMODEL_MAX;
+        if (model.len >= HWMODEL_MIN) {
+            member_base64url(&writer, "hwmodel", model);
+        }
     }
     if (given(subject->version)) {
         member_version(&writer, "hwversion", subject->version);

@@ -103,110 +103,107 @@ static void test_answers(void **state)
     ks_reference_free(reference);
 }
 
+static const struct {
+    const char *text;
+    enum ks_err err;
+    const char *reason;
+} refused[] = {
+    {"", KS_ERR_FORMAT, "reference"},
+    {"[]", KS_ERR_FORMAT, "not an object"},
+    {"{}", KS_ERR_FORMAT, "'schema'"},
+    {SMALL " ", KS_ERR_FORMAT, "canonical"},
+    {"{" CLOCK FIRMWARE "\"more\":1," NAME PCRS "\"required_pcrs\":[7]," TAIL, KS_ERR_FORMAT,
+     "more"},
+    {"{" CLOCK FIRMWARE NAME PCRS "\"required_pcrs\":[7],\"schema\":\"x\",\"tpms\":"
+     "[\"simulated\"]}",
+     KS_ERR_FORMAT, "'schema'"},
+    {"{" CLOCK FIRMWARE "\"name\":\"a b\"," PCRS "\"required_pcrs\":[7]," TAIL, KS_ERR_FORMAT,
+     "'name'"},
+    {"{" CLOCK "\"firmware_min\":\"20191023\"," NAME PCRS "\"required_pcrs\":[7]," TAIL,
+     KS_ERR_FORMAT, "'firmware_min'"},
+    {"{" FIRMWARE NAME PCRS "\"required_pcrs\":[7]," TAIL, KS_ERR_FORMAT, "'clock'"},
+    {"{\"clock\":{\"resets_ahead_max\":1000001,\"restarts_ahead_max\":3}," FIRMWARE NAME PCRS
+     "\"required_pcrs\":[7]," TAIL,
+     KS_ERR_FORMAT, "'resets_ahead_max'"},
+    {"{" CLOCK FIRMWARE NAME PCRS "\"required_pcrs\":[]," TAIL, KS_ERR_FORMAT,
+     "'required_pcrs'"},
+    {"{" CLOCK FIRMWARE NAME PCRS "\"required_pcrs\":[7,7]," TAIL, KS_ERR_FORMAT,
+     "7 twice or out of order"},
+    {"{" CLOCK FIRMWARE NAME PCRS "\"required_pcrs\":[24]," TAIL, KS_ERR_FORMAT,
+     "'required_pcrs'"},
+    {"{" CLOCK FIRMWARE NAME PCRS "\"required_pcrs\":[7,8]," TAIL, KS_ERR_FORMAT,
+     "PCR 8 is required, but nothing says"},
+    {"{" CLOCK FIRMWARE NAME PCRS "\"required_pcrs\":[7,10]," TAIL, KS_ERR_FORMAT,
+     "PCR 10 is required, but nothing says"},
+    {"{" CLOCK FIRMWARE NAME PCRS "\"required_pcrs\":[8]," TAIL, KS_ERR_FORMAT,
+     "PCR 7 has golden values, but is not required"},
+    {"{" CLOCK FIRMWARE NAME "\"pcrs\":[{\"pcr\":7,\"values\":[]}],\"required_pcrs\":[7]," TAIL,
+     KS_ERR_LIMIT, "'values'"},
+    {"{" CLOCK FIRMWARE NAME "\"pcrs\":[{\"pcr\":7,\"values\":[\"" Z32 "\",\"" Z32
+     "\"]}],\"required_pcrs\":[7]," TAIL,
+     KS_ERR_FORMAT, "'pcrs' 0: 'values' 1: twice"},
+    {"{" CLOCK FIRMWARE NAME "\"pcrs\":[\"7\"],\"required_pcrs\":[7]," TAIL, KS_ERR_FORMAT,
+     "'pcrs' 0: not an object"},
+    {"{" CLOCK FIRMWARE NAME "\"pcrs\":[{\"pcr\":7,\"values\":[\"" Z32
+     "\"]},{\"pcr\":7,\"values\":[\"" A32 "\"]}],\"required_pcrs\":[7]," TAIL,
+     KS_ERR_FORMAT, "'pcrs' 1: twice"},
+    {"{" CLOCK FIRMWARE NAME PCRS "\"required_pcrs\":[7],\"schema\":\"ketseal.reference/1\""
+     ",\"tpms\":[]}",
+     KS_ERR_FORMAT, "'tpms' is empty"},
+    {"{" CLOCK FIRMWARE NAME PCRS "\"required_pcrs\":[7],\"schema\":\"ketseal.reference/1\""
+     ",\"tpms\":[\"simulated\",\"hardware\"]}",
+     KS_ERR_FORMAT, "in this order"},
+    {"{" CLOCK FILES FIRMWARE NAME PCRS "\"required_pcrs\":[7,10]," TAIL, KS_ERR_FORMAT,
+     "'violations_allowed' goes with 'files'"},
+    {"{" CLOCK FILES FIRMWARE NAME PCRS "\"required_pcrs\":[7],\"schema\":\"ketseal."
+     "reference/1\",\"tpms\":[\"simulated\"],\"violations_allowed\":true}",
+     KS_ERR_FORMAT, "'files' is never applied"},
+    {"{" CLOCK FIRMWARE NAME PCRS PROGRAMS "\"required_pcrs\":[7]," TAIL, KS_ERR_FORMAT,
+     "'programs' is never applied"},
+    {"{" EVENTS CLOCK FIRMWARE NAME PCRS "\"required_pcrs\":[0,7]," TAIL, KS_ERR_FORMAT,
+     "'boot_events' 1 is never applied: PCR 4"},
+    {"{\"boot_events\":[{\"digest\":\"" Z32
+     "\",\"pcr\":0,\"type\":\"EV_NO_ACTION\"}]," CLOCK FIRMWARE NAME
+     "\"pcrs\":[],\"required_pcrs\":[0]," TAIL,
+     KS_ERR_FORMAT, "'boot_events' 0: 'type': EV_NO_ACTION"},
+    {"{\"boot_events\":[{\"digest\":\"" Z32
+     "\",\"pcr\":0,\"type\":\"0x0000000d\"}]," CLOCK FIRMWARE NAME
+     "\"pcrs\":[],\"required_pcrs\":[0]," TAIL,
+     KS_ERR_FORMAT, "has a name, EV_IPL"},
+    {"{\"boot_events\":[{\"digest\":\"" Z32
+     "\",\"pcr\":0,\"type\":\"EV_X\"}]," CLOCK FIRMWARE NAME
+     "\"pcrs\":[],\"required_pcrs\":[0]," TAIL,
+     KS_ERR_FORMAT, "unknown event type 'EV_X'"},
+    {"{\"boot_events\":[{\"digest\":\"" A32 "\",\"pcr\":0,\"type\":\"EV_IPL\"},{\"digest\":"
+     "\"" Z32 "\",\"pcr\":0,\"type\":\"EV_IPL\"}]," CLOCK FIRMWARE NAME
+     "\"pcrs\":[],\"required_pcrs\":[0]," TAIL,
+     KS_ERR_FORMAT, "'boot_events' 1: twice or out of order"},
+    {"{" CLOCK "\"files\":[{\"alg\":\"sha256\",\"digest\":\"0\",\"path\":\"x\"}]," FIRMWARE NAME
+     "\"pcrs\":[],\"required_pcrs\":[10],\"schema\":\"ketseal.reference/1\",\"tpms\":"
+     "[\"simulated\"],\"violations_allowed\":true}",
+     KS_ERR_FORMAT, "'files' 0: 'digest'"},
+    {"{" CLOCK "\"files\":[{\"alg\":\"sha256\",\"digest\":\"00\",\"path\":\"\"}]," FIRMWARE NAME
+     "\"pcrs\":[],\"required_pcrs\":[10],\"schema\":\"ketseal.reference/1\",\"tpms\":"
+     "[\"simulated\"],\"violations_allowed\":true}",
+     KS_ERR_FORMAT, "'files' 0: 'path'"},
+    {"{" CLOCK "\"files\":[{\"alg\":\"sha256\",\"digest\":\"00\",\"path\":\"x\"},"
+     "{\"alg\":\"sha256\",\"digest\":\"00\",\"path\":\"x\"}]," FIRMWARE NAME
+     "\"pcrs\":[],\"required_pcrs\":[10],\"schema\":\"ketseal.reference/1\",\"tpms\":"
+     "[\"simulated\"],\"violations_allowed\":true}",
+     KS_ERR_FORMAT, "'files' 1: twice"},
+    {"{" CLOCK FIRMWARE NAME "\"pcrs\":[],\"programs\":[{\"digest\":\"" Z32
+     "\",\"name\":\"a b\"}],\"required_pcrs\":[14]," TAIL,
+     KS_ERR_FORMAT, "'programs' 0: event name"},
+};
+
 static void test_what_is_refused(void **state)
 {
-    static const struct {
-        const char *text;
-        enum ks_err err;
-        const char *reason;
-    } rows[] = {
-        {"", KS_ERR_FORMAT, "reference"},
-        {"[]", KS_ERR_FORMAT, "not an object"},
-        {"{}", KS_ERR_FORMAT, "'schema'"},
-        {SMALL " ", KS_ERR_FORMAT, "canonical"},
-        {"{" CLOCK FIRMWARE "\"more\":1," NAME PCRS "\"required_pcrs\":[7]," TAIL,
-         KS_ERR_FORMAT, "more"},
-        {"{" CLOCK FIRMWARE NAME PCRS "\"required_pcrs\":[7],\"schema\":\"x\",\"tpms\":"
-         "[\"simulated\"]}",
-         KS_ERR_FORMAT, "'schema'"},
-        {"{" CLOCK FIRMWARE "\"name\":\"a b\"," PCRS "\"required_pcrs\":[7]," TAIL,
-         KS_ERR_FORMAT, "'name'"},
-        {"{" CLOCK "\"firmware_min\":\"20191023\"," NAME PCRS "\"required_pcrs\":[7]," TAIL,
-         KS_ERR_FORMAT, "'firmware_min'"},
-        {"{" FIRMWARE NAME PCRS "\"required_pcrs\":[7]," TAIL, KS_ERR_FORMAT, "'clock'"},
-        {"{\"clock\":{\"resets_ahead_max\":1000001,\"restarts_ahead_max\":3}," FIRMWARE NAME
-             PCRS "\"required_pcrs\":[7]," TAIL,
-         KS_ERR_FORMAT, "'resets_ahead_max'"},
-        {"{" CLOCK FIRMWARE NAME PCRS "\"required_pcrs\":[]," TAIL, KS_ERR_FORMAT,
-         "'required_pcrs'"},
-        {"{" CLOCK FIRMWARE NAME PCRS "\"required_pcrs\":[7,7]," TAIL, KS_ERR_FORMAT,
-         "7 twice or out of order"},
-        {"{" CLOCK FIRMWARE NAME PCRS "\"required_pcrs\":[24]," TAIL, KS_ERR_FORMAT,
-         "'required_pcrs'"},
-        {"{" CLOCK FIRMWARE NAME PCRS "\"required_pcrs\":[7,8]," TAIL, KS_ERR_FORMAT,
-         "PCR 8 is required, but nothing says"},
-        {"{" CLOCK FIRMWARE NAME PCRS "\"required_pcrs\":[7,10]," TAIL, KS_ERR_FORMAT,
-         "PCR 10 is required, but nothing says"},
-        {"{" CLOCK FIRMWARE NAME PCRS "\"required_pcrs\":[8]," TAIL, KS_ERR_FORMAT,
-         "PCR 7 has golden values, but is not required"},
-        {"{" CLOCK FIRMWARE NAME
-         "\"pcrs\":[{\"pcr\":7,\"values\":[]}],\"required_pcrs\":[7]," TAIL,
-         KS_ERR_LIMIT, "'values'"},
-        {"{" CLOCK FIRMWARE NAME "\"pcrs\":[{\"pcr\":7,\"values\":[\"" Z32 "\",\"" Z32
-         "\"]}],\"required_pcrs\":[7]," TAIL,
-         KS_ERR_FORMAT, "'pcrs' 0: 'values' 1: twice"},
-        {"{" CLOCK FIRMWARE NAME "\"pcrs\":[\"7\"],\"required_pcrs\":[7]," TAIL, KS_ERR_FORMAT,
-         "'pcrs' 0: not an object"},
-        {"{" CLOCK FIRMWARE NAME "\"pcrs\":[{\"pcr\":7,\"values\":[\"" Z32
-         "\"]},{\"pcr\":7,\"values\":[\"" A32 "\"]}],\"required_pcrs\":[7]," TAIL,
-         KS_ERR_FORMAT, "'pcrs' 1: twice"},
-        {"{" CLOCK FIRMWARE NAME PCRS "\"required_pcrs\":[7],\"schema\":\"ketseal.reference/1\""
-         ",\"tpms\":[]}",
-         KS_ERR_FORMAT, "'tpms' is empty"},
-        {"{" CLOCK FIRMWARE NAME PCRS "\"required_pcrs\":[7],\"schema\":\"ketseal.reference/1\""
-         ",\"tpms\":[\"simulated\",\"hardware\"]}",
-         KS_ERR_FORMAT, "in this order"},
-        {"{" CLOCK FILES FIRMWARE NAME PCRS "\"required_pcrs\":[7,10]," TAIL, KS_ERR_FORMAT,
-         "'violations_allowed' goes with 'files'"},
-        {"{" CLOCK FILES FIRMWARE NAME PCRS "\"required_pcrs\":[7],\"schema\":\"ketseal."
-         "reference/1\",\"tpms\":[\"simulated\"],\"violations_allowed\":true}",
-         KS_ERR_FORMAT, "'files' is never applied"},
-        {"{" CLOCK FIRMWARE NAME PCRS PROGRAMS "\"required_pcrs\":[7]," TAIL, KS_ERR_FORMAT,
-         "'programs' is never applied"},
-        {"{" EVENTS CLOCK FIRMWARE NAME PCRS "\"required_pcrs\":[0,7]," TAIL, KS_ERR_FORMAT,
-         "'boot_events' 1 is never applied: PCR 4"},
-        {"{\"boot_events\":[{\"digest\":\"" Z32
-         "\",\"pcr\":0,\"type\":\"EV_NO_ACTION\"}]," CLOCK FIRMWARE NAME
-         "\"pcrs\":[],\"required_pcrs\":[0]," TAIL,
-         KS_ERR_FORMAT, "'boot_events' 0: 'type': EV_NO_ACTION"},
-        {"{\"boot_events\":[{\"digest\":\"" Z32
-         "\",\"pcr\":0,\"type\":\"0x0000000d\"}]," CLOCK FIRMWARE NAME
-         "\"pcrs\":[],\"required_pcrs\":[0]," TAIL,
-         KS_ERR_FORMAT, "has a name, EV_IPL"},
-        {"{\"boot_events\":[{\"digest\":\"" Z32
-         "\",\"pcr\":0,\"type\":\"EV_X\"}]," CLOCK FIRMWARE NAME
-         "\"pcrs\":[],\"required_pcrs\":[0]," TAIL,
-         KS_ERR_FORMAT, "unknown event type 'EV_X'"},
-        {"{\"boot_events\":[{\"digest\":\"" A32 "\",\"pcr\":0,\"type\":\"EV_IPL\"},{\"digest\":"
-         "\"" Z32 "\",\"pcr\":0,\"type\":\"EV_IPL\"}]," CLOCK FIRMWARE NAME
-         "\"pcrs\":[],\"required_pcrs\":[0]," TAIL,
-         KS_ERR_FORMAT, "'boot_events' 1: twice or out of order"},
-        {"{" CLOCK
-         "\"files\":[{\"alg\":\"sha256\",\"digest\":\"0\",\"path\":\"x\"}]," FIRMWARE NAME
-         "\"pcrs\":[],\"required_pcrs\":[10],\"schema\":\"ketseal.reference/1\",\"tpms\":"
-         "[\"simulated\"],\"violations_allowed\":true}",
-         KS_ERR_FORMAT, "'files' 0: 'digest'"},
-        {"{" CLOCK
-         "\"files\":[{\"alg\":\"sha256\",\"digest\":\"00\",\"path\":\"\"}]," FIRMWARE NAME
-         "\"pcrs\":[],\"required_pcrs\":[10],\"schema\":\"ketseal.reference/1\",\"tpms\":"
-         "[\"simulated\"],\"violations_allowed\":true}",
-         KS_ERR_FORMAT, "'files' 0: 'path'"},
-        {"{" CLOCK "\"files\":[{\"alg\":\"sha256\",\"digest\":\"00\",\"path\":\"x\"},"
-         "{\"alg\":\"sha256\",\"digest\":\"00\",\"path\":\"x\"}]," FIRMWARE NAME
-         "\"pcrs\":[],\"required_pcrs\":[10],\"schema\":\"ketseal.reference/1\",\"tpms\":"
-         "[\"simulated\"],\"violations_allowed\":true}",
-         KS_ERR_FORMAT, "'files' 1: twice"},
-        {"{" CLOCK FIRMWARE NAME "\"pcrs\":[],\"programs\":[{\"digest\":\"" Z32
-         "\",\"name\":\"a b\"}],\"required_pcrs\":[14]," TAIL,
-         KS_ERR_FORMAT, "'programs' 0: event name"},
-    };
-
     (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         struct ks_reference *reference = NULL;
 
-        expect_failure(ks_reference_parse(ks_bytes_text(rows[i].text), &reference), rows[i].err,
-                       rows[i].reason);
+        expect_failure(ks_reference_parse(ks_bytes_text(refused[i].text), &reference),
+                       refused[i].err, refused[i].reason);
         assert_null(reference);
     }
 }
