@@ -8,11 +8,9 @@
 #include "attest/ima.h"
 #include "attest/tcglog.h"
 #include "base/text.h"
-#include "fault/fault.h"
+#include "fault/alloc/each.h"
 #include "platform.h"
 #include "unit/vector_files.h"
-
-#define ALLOCATIONS_MAX 100000
 
 static struct platform platform;
 static struct ks_buf reference_text;
@@ -41,28 +39,6 @@ static int tear_down(void **state)
     ks_buf_done(&root_pem);
     ks_buf_done(&ek_public);
     return 0;
-}
-
-static void fail_each(enum ks_err (*task)(void), uint64_t allocations_min)
-{
-    uint64_t n = 1;
-
-    for (;; n++) {
-        enum ks_err err = KS_OK;
-        bool fired = false;
-
-        assert_true(n < ALLOCATIONS_MAX);
-        ks_fault_fail_alloc_at(n);
-        err = task();
-        fired = ks_fault_fired();
-        ks_fault_fail_alloc_at(0);
-        if (!fired) {
-            assert_int_equal(err, KS_OK);
-            break;
-        }
-        assert_int_equal(err, KS_ERR_NOMEM);
-    }
-    assert_true(n > allocations_min);
 }
 
 static enum ks_err task_appraise(void)
