@@ -5,8 +5,10 @@
  * can be false, old, of another machine, or missing. */
 #include "expect.h"
 
+#include "attest/ima.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "crypto/tpmcred.h"
 #include "platform.h"
 
 static const struct ks_clock_seen seen_before = {.clock_ms = 900000, .reset_count = 7};
@@ -330,7 +332,6 @@ static void test_events_that_are_not_allowed(void **state)
     (void)state;
     platform_init(&platform);
     /* The reference knows another boot loader. */
-    platform_edit_reference(&platform, "c", "c");
     struct ks_buf text;
     ks_buf_init(&text, KS_REFERENCE_MAX);
     ks_reference_write(platform.reference, &text);
@@ -407,6 +408,109 @@ static void test_launch_logs_that_do_not_hold(void **state)
     platform_done(&platform);
 }
 
+static void put_le32(struct ks_buf *out, size_t value)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        ks_buf_put_u8(out, (uint8_t)(value >> (8 * i)));
+    }
+}
+
+/* Appends an ima-ng entry for PATH with a SHA-256 as its file's digest. */
+static void put_entry(struct ks_buf *out, const char *path, const uint8_t digest[32])
+{
+    struct ks_buf data;
+    uint8_t sha1[KS_SHA1_LEN];
+
+    ks_buf_init(&data, 4096);
+    put_le32(&data, 8 + 32);
+    ks_buf_put(&data, KS_LITERAL("sha256:\0"));
+    ks_buf_put(&data, ks_bytes_of(digest, 32));
+    put_le32(&data, strlen(path) + 1);
+    ks_buf_put(&data, ks_bytes_of(path, strlen(path) + 1));
+    const struct ks_bytes view = ks_buf_view(&data);
+    ks_tpm_digest(KS_TPM_SHA1, &view, 1, sha1);
+    put_le32(out, KS_IMA_PCR);
+    ks_buf_put(out, KS_BYTES(sha1));
+    put_le32(out, 6);
+    ks_buf_put(out, KS_LITERAL("ima-ng"));
+    put_le32(out, data.len);
+    ks_buf_put(out, view);
+    ks_buf_done(&data);
+}
+
+/* PCR 10 as a kernel with RULE leaves it after the platform's list. */
+static void extend_list(struct platform *platform, enum ks_ima_rule rule)
+{
+    static const uint8_t zeros[KS_PCR_DIGEST_LEN];
+    struct ks_ima_log log = {0};
+
+    assert_int_equal(ks_ima_log_parse(ks_buf_view(&platform->ima_log), &log), KS_OK);
+    ks_ima_log_replay(&log, rule, log.count, zeros, platform->pcrs[KS_IMA_PCR]);
+    ks_ima_log_done(&log);
+    quote(platform);
+}
+
+/* The kernel's first entry hashes PCR 0 to 9, or 0 to 7: it needs no row, if it is right. */
+static void test_boot_aggregate(void **state)
+{
+    static const uint8_t wrong[32] = {0x12};
+    struct platform platform;
+    struct ks_appraisal got;
+    uint8_t digest[32];
+
+    (void)state;
+    platform_init(&platform);
+    for (unsigned pcrs = 7; pcrs <= 10; pcrs++) {
+        assert_int_equal(EVP_Digest(platform.pcrs, pcrs * sizeof platform.pcrs[0], digest, NULL,
+                                    EVP_sha256(), NULL),
+                         1);
+        ks_buf_clear(&platform.ima_log);
+        put_entry(&platform.ima_log, "boot_aggregate", digest);
+        extend_list(&platform, KS_IMA_PER_BANK);
+        const struct ks_evidence evidence = platform_evidence(&platform);
+        if (pcrs == 8 || pcrs == 10) {
+            assert_int_equal(appraise(&platform, &evidence, &seen_before, &got), KS_OK);
+        } else {
+            expect_fails(&platform, KS_APPRAISAL_FILES, "entry 1, ima-ng 'boot_aggregate'");
+        }
+    }
+    /* Only in the first place, and only by this name. */
+    ks_buf_clear(&platform.ima_log);
+    put_entry(&platform.ima_log, "boot_aggregate", digest);
+    put_entry(&platform.ima_log, "boot_aggregate", digest);
+    extend_list(&platform, KS_IMA_PER_BANK);
+    expect_fails(&platform, KS_APPRAISAL_FILES, "entry 2, ima-ng 'boot_aggregate'");
+    ks_buf_clear(&platform.ima_log);
+    put_entry(&platform.ima_log, "/bin/sh", digest);
+    extend_list(&platform, KS_IMA_PER_BANK);
+    expect_fails(&platform, KS_APPRAISAL_FILES, "entry 1, ima-ng '/bin/sh'");
+    /* A name that is made to be read. */
+    ks_buf_clear(&platform.ima_log);
+    put_entry(&platform.ima_log, "/bin/\x1b[2Jsh\xff", wrong);
+    extend_list(&platform, KS_IMA_PER_BANK);
+    expect_fails(&platform, KS_APPRAISAL_FILES, "entry 1, ima-ng '/bin/?[2Jsh?': digest 12");
+    platform_done(&platform);
+}
+
+/* A kernel before 5.8 extended the SHA-1; what was appended after the quote does not count. */
+static void test_old_kernels_and_longer_lists(void **state)
+{
+    static const uint8_t unknown[32] = {0x77};
+    struct platform platform;
+    struct ks_appraisal got;
+
+    (void)state;
+    platform_init(&platform);
+    extend_list(&platform, KS_IMA_PADDED);
+    put_entry(&platform.ima_log, "/tmp/later", unknown);
+    const struct ks_evidence evidence = platform_evidence(&platform);
+    assert_int_equal(appraise(&platform, &evidence, &seen_before, &got), KS_OK);
+    assert_int_equal(got.ima_entries, 5);
+    extend_list(&platform, KS_IMA_PER_BANK);
+    expect_fails(&platform, KS_APPRAISAL_FILES, "entry 6, ima-ng '/tmp/later': digest 77");
+    platform_done(&platform);
+}
+
 /* --- EAT ---------------------------------------------------------------------------------- */
 
 static void test_eat(void **state)
@@ -435,7 +539,6 @@ static void test_eat(void **state)
         .reference_digest = {0xab},
         .time_s = 1798000000,
     };
-    platform.clock_ms = UINT64_MAX;
     assert_int_equal(appraise(&platform, &evidence, &seen_before, &got), KS_OK);
     got.clock.clock_ms = UINT64_MAX;
     ks_buf_init(&out, 65536);
@@ -574,6 +677,8 @@ int main(void)
         cmocka_unit_test(test_a_pcr_without_events),
         cmocka_unit_test(test_programs_and_files_that_are_not_allowed),
         cmocka_unit_test(test_launch_logs_that_do_not_hold),
+        cmocka_unit_test(test_boot_aggregate),
+        cmocka_unit_test(test_old_kernels_and_longer_lists),
         cmocka_unit_test(test_eat),
         cmocka_unit_test(test_eat_of_a_refusal),
         cmocka_unit_test(test_quote_pairs),
