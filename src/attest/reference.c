@@ -28,15 +28,16 @@ static int compare_u32(uint32_t a, uint32_t b)
     return (a > b) - (a < b);
 }
 
-static int compare_events(const struct ks_reference_event *a,
-                          const struct ks_reference_event *b)
+static int compare_events(const void *a, const void *b)
 {
-    int order = compare_u32(a->pcr, b->pcr);
+    const struct ks_reference_event *one = a;
+    const struct ks_reference_event *two = b;
+    int order = compare_u32(one->pcr, two->pcr);
 
     if (order == 0) {
-        order = compare_u32(a->type, b->type);
+        order = compare_u32(one->type, two->type);
     }
-    return order != 0 ? order : ks_bytes_compare(KS_BYTES(a->digest), KS_BYTES(b->digest));
+    return order != 0 ? order : ks_bytes_compare(KS_BYTES(one->digest), KS_BYTES(two->digest));
 }
 
 /* A file as it is looked for. */
@@ -46,33 +47,39 @@ struct file_key {
     struct ks_bytes digest;
 };
 
-static struct file_key key_of(const struct ks_reference_file *file)
+static int compare_key(const void *key, const void *row)
 {
-    return (struct file_key){
+    const struct file_key *wanted = key;
+    const struct ks_reference_file *file = row;
+    int order = ks_bytes_compare(wanted->path, ks_bytes_text(file->path));
+
+    if (order == 0) {
+        order = ks_bytes_compare(wanted->alg, ks_bytes_text(file->alg));
+    }
+    return order != 0
+               ? order
+               : ks_bytes_compare(wanted->digest, ks_bytes_of(file->digest, file->digest_len));
+}
+
+static int compare_files(const void *a, const void *b)
+{
+    const struct ks_reference_file *file = a;
+    const struct file_key key = {
         .path = ks_bytes_text(file->path),
         .alg = ks_bytes_text(file->alg),
         .digest = ks_bytes_of(file->digest, file->digest_len),
     };
+
+    return compare_key(&key, b);
 }
 
-static int compare_files(const struct file_key *a, const struct file_key *b)
+static int compare_programs(const void *a, const void *b)
 {
-    int order = ks_bytes_compare(a->path, b->path);
+    const struct ks_reference_program *one = a;
+    const struct ks_reference_program *two = b;
+    int order = ks_bytes_compare(ks_bytes_text(one->name), ks_bytes_text(two->name));
 
-    if (order == 0) {
-        order = ks_bytes_compare(a->alg, b->alg);
-    }
-    return order != 0 ? order : ks_bytes_compare(a->digest, b->digest);
-}
-
-static int compare_programs(const char *a_name, const uint8_t *a_digest, const char *b_name,
-                            const uint8_t *b_digest)
-{
-    int order = ks_bytes_compare(ks_bytes_text(a_name), ks_bytes_text(b_name));
-
-    return order != 0 ? order
-                      : ks_bytes_compare(ks_bytes_of(a_digest, KS_PCR_DIGEST_LEN),
-                                         ks_bytes_of(b_digest, KS_PCR_DIGEST_LEN));
+    return order != 0 ? order : ks_bytes_compare(KS_BYTES(one->digest), KS_BYTES(two->digest));
 }
 
 static int order_events(const void *a, const void *b)
@@ -128,26 +135,6 @@ static enum ks_err get_pcr(const struct ks_json *object, unsigned *out_pcr)
     return err;
 }
 
-/* Member NAME: an array of at most COUNT_MAX. *OUT_LIST is NULL, of no elements, where it is
- * absent. */
-static enum ks_err get_list(const struct ks_json *root, const char *name, size_t count_max,
-                            const struct ks_json **out_list, size_t *out_count)
-{
-    enum ks_err err = KS_OK;
-
-    *out_list = NULL;
-    *out_count = 0;
-    if (ks_json_find(root, name) == NULL) {
-        return KS_OK;
-    }
-    KS_TRY(ks_json_get(root, name, KS_JSON_ARRAY, out_list));
-    KS_CHECK(ks_json_count(*out_list) <= count_max, KS_ERR_LIMIT, "'%s': %zu, limit %zu", name,
-             ks_json_count(*out_list), count_max);
-    *out_count = ks_json_count(*out_list);
-out:
-    return err;
-}
-
 /* An object of exactly such members. */
 static enum ks_err object_only(const struct ks_json *value, const char *const *members)
 {
@@ -155,6 +142,44 @@ static enum ks_err object_only(const struct ks_json *value, const char *const *m
         return ks_fail(KS_ERR_FORMAT, "not an object");
     }
     return ks_json_only(value, members);
+}
+
+/* A list of the document, and of what its rows are made. */
+struct list {
+    const char *name;
+    size_t count_max;
+    size_t row_size;
+    enum ks_err (*read)(const struct ks_json *value, void *row);
+    int (*compare)(const void *a, const void *b);
+};
+
+/* Reads member LIST->name, where it is there, into *OUT_ROWS; a row that was half read when an
+ * error came is counted, so that it is freed. */
+static enum ks_err read_list(const struct ks_json *root, const struct list *list, bool *out_has,
+                             uint8_t **out_rows, size_t *out_count)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_json *rows = NULL;
+    size_t count = 0;
+
+    *out_has = ks_json_find(root, list->name) != NULL;
+    if (*out_has) {
+        KS_TRY(ks_json_get(root, list->name, KS_JSON_ARRAY, &rows));
+        count = ks_json_count(rows);
+        KS_CHECK(count <= list->count_max, KS_ERR_LIMIT, "'%s': %zu, limit %zu", list->name,
+                 count, list->count_max);
+    }
+    *out_rows = ks_calloc(count, list->row_size);
+    KS_CHECK(*out_rows != NULL, KS_ERR_NOMEM, "out of memory");
+    for (size_t i = 0; i < count; i++) {
+        uint8_t *row = &(*out_rows)[i * list->row_size];
+        *out_count = i + 1;
+        KS_TRY(ks_fail_prefix(list->read(ks_json_at(rows, i), row), "'%s' %zu", list->name, i));
+        KS_CHECK(i == 0 || list->compare(&(*out_rows)[(i - 1) * list->row_size], row) < 0,
+                 KS_ERR_FORMAT, "'%s' %zu: twice or out of order", list->name, i);
+    }
+out:
+    return err;
 }
 
 /* Types that have a name are written by it; others as "0x" and 8 digits. */
@@ -186,43 +211,24 @@ out:
     return err;
 }
 
-static enum ks_err read_event(const struct ks_json *value, struct ks_reference_event *out_event)
+static enum ks_err read_event(const struct ks_json *value, void *row)
 {
     enum ks_err err = KS_OK;
+    struct ks_reference_event *event = row;
     static const char *const members[] = {"digest", "pcr", "type", NULL};
 
     KS_TRY(object_only(value, members));
-    KS_TRY(ks_json_get_hex(value, "digest", out_event->digest, sizeof out_event->digest));
-    KS_TRY(get_pcr(value, &out_event->pcr));
-    KS_TRY(get_type(value, &out_event->type));
+    KS_TRY(ks_json_get_hex(value, "digest", event->digest, sizeof event->digest));
+    KS_TRY(get_pcr(value, &event->pcr));
+    KS_TRY(get_type(value, &event->type));
 out:
     return err;
 }
 
-static enum ks_err read_events(const struct ks_json *root, struct ks_reference *reference)
+static enum ks_err read_file(const struct ks_json *value, void *row)
 {
     enum ks_err err = KS_OK;
-    const struct ks_json *list = NULL;
-    size_t count = 0;
-
-    KS_TRY(get_list(root, "boot_events", KS_REFERENCE_EVENTS_MAX, &list, &count));
-    reference->has_events = list != NULL;
-    reference->events = ks_calloc(count, sizeof *reference->events);
-    KS_CHECK(reference->events != NULL, KS_ERR_NOMEM, "out of memory");
-    for (size_t i = 0; i < count; i++) {
-        KS_TRY(ks_fail_prefix(read_event(ks_json_at(list, i), &reference->events[i]),
-                              "'boot_events' %zu", i));
-        KS_CHECK(i == 0 || compare_events(&reference->events[i - 1], &reference->events[i]) < 0,
-                 KS_ERR_FORMAT, "'boot_events' %zu: twice or out of order", i);
-        reference->event_count++;
-    }
-out:
-    return err;
-}
-
-static enum ks_err read_file(const struct ks_json *value, struct ks_reference_file *file)
-{
-    enum ks_err err = KS_OK;
+    struct ks_reference_file *file = row;
     static const char *const members[] = {"alg", "digest", "path", NULL};
     struct ks_bytes alg;
     struct ks_bytes digest;
@@ -251,40 +257,10 @@ out:
     return err;
 }
 
-static enum ks_err read_files(const struct ks_json *root, struct ks_reference *reference)
+static enum ks_err read_program(const struct ks_json *value, void *row)
 {
     enum ks_err err = KS_OK;
-    const struct ks_json *list = NULL;
-    size_t count = 0;
-
-    KS_TRY(get_list(root, "files", KS_REFERENCE_FILES_MAX, &list, &count));
-    reference->has_files = list != NULL;
-    KS_CHECK((ks_json_find(root, "violations_allowed") != NULL) == reference->has_files,
-             KS_ERR_FORMAT, "'violations_allowed' goes with 'files'");
-    if (reference->has_files) {
-        KS_TRY(ks_json_get_bool(root, "violations_allowed", &reference->violations_allowed));
-    }
-    reference->files = ks_calloc(count, sizeof *reference->files);
-    KS_CHECK(reference->files != NULL, KS_ERR_NOMEM, "out of memory");
-    for (size_t i = 0; i < count; i++) {
-        reference->file_count++; /* a half-read one is freed as well */
-        KS_TRY(ks_fail_prefix(read_file(ks_json_at(list, i), &reference->files[i]),
-                              "'files' %zu", i));
-        if (i > 0) {
-            const struct file_key before = key_of(&reference->files[i - 1]);
-            const struct file_key here = key_of(&reference->files[i]);
-            KS_CHECK(compare_files(&before, &here) < 0, KS_ERR_FORMAT,
-                     "'files' %zu: twice or out of order", i);
-        }
-    }
-out:
-    return err;
-}
-
-static enum ks_err read_program(const struct ks_json *value,
-                                struct ks_reference_program *program)
-{
-    enum ks_err err = KS_OK;
+    struct ks_reference_program *program = row;
     static const char *const members[] = {"digest", "name", NULL};
     struct ks_event_log log;
     struct ks_bytes name;
@@ -301,24 +277,36 @@ out:
     return err;
 }
 
-static enum ks_err read_programs(const struct ks_json *root, struct ks_reference *reference)
+static enum ks_err read_lists(const struct ks_json *root, struct ks_reference *reference)
 {
     enum ks_err err = KS_OK;
-    const struct ks_json *list = NULL;
-    size_t count = 0;
+    static const struct list events = {"boot_events", KS_REFERENCE_EVENTS_MAX,
+                                       sizeof(struct ks_reference_event), read_event,
+                                       compare_events};
+    static const struct list files = {"files", KS_REFERENCE_FILES_MAX,
+                                      sizeof(struct ks_reference_file), read_file,
+                                      compare_files};
+    static const struct list programs = {"programs", KS_REFERENCE_PROGRAMS_MAX,
+                                         sizeof(struct ks_reference_program), read_program,
+                                         compare_programs};
+    uint8_t *rows = NULL;
 
-    KS_TRY(get_list(root, "programs", KS_REFERENCE_PROGRAMS_MAX, &list, &count));
-    reference->has_programs = list != NULL;
-    reference->programs = ks_calloc(count, sizeof *reference->programs);
-    KS_CHECK(reference->programs != NULL, KS_ERR_NOMEM, "out of memory");
-    for (size_t i = 0; i < count; i++) {
-        struct ks_reference_program *here = &reference->programs[i];
-        const struct ks_reference_program *before = &reference->programs[i > 0 ? i - 1 : 0];
-        KS_TRY(ks_fail_prefix(read_program(ks_json_at(list, i), here), "'programs' %zu", i));
-        KS_CHECK(i == 0 || compare_programs(before->name, before->digest, here->name,
-                                            here->digest) < 0,
-                 KS_ERR_FORMAT, "'programs' %zu: twice or out of order", i);
-        reference->program_count++;
+    err = read_list(root, &events, &reference->has_events, &rows, &reference->event_count);
+    reference->events = (void *)rows; /* also when half read */
+    KS_TRY(err);
+    rows = NULL;
+    err = read_list(root, &files, &reference->has_files, &rows, &reference->file_count);
+    reference->files = (void *)rows;
+    KS_TRY(err);
+    rows = NULL;
+    err =
+        read_list(root, &programs, &reference->has_programs, &rows, &reference->program_count);
+    reference->programs = (void *)rows;
+    KS_TRY(err);
+    KS_CHECK((ks_json_find(root, "violations_allowed") != NULL) == reference->has_files,
+             KS_ERR_FORMAT, "'violations_allowed' goes with 'files'");
+    if (reference->has_files) {
+        KS_TRY(ks_json_get_bool(root, "violations_allowed", &reference->violations_allowed));
     }
 out:
     return err;
@@ -490,9 +478,7 @@ static enum ks_err read_reference(const struct ks_json *root, struct ks_referenc
     KS_TRY(read_clock(root, reference));
     KS_TRY(read_tpms(root, reference));
     KS_TRY(read_pcrs(root, reference));
-    KS_TRY(read_events(root, reference));
-    KS_TRY(read_files(root, reference));
-    KS_TRY(read_programs(root, reference));
+    KS_TRY(read_lists(root, reference));
     KS_TRY(check_rules(reference));
 out:
     return err;
@@ -698,55 +684,30 @@ bool ks_reference_golden(const struct ks_reference *reference, unsigned pcr,
 bool ks_reference_allows_event(const struct ks_reference *reference,
                                const struct ks_reference_event *event)
 {
-    size_t low = 0;
-    size_t high = reference->event_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = compare_events(&reference->events[middle], event);
-        if (order == 0) {
-            return true;
-        }
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return false;
+    return bsearch(event, reference->events, reference->event_count, sizeof *reference->events,
+                   compare_events) != NULL;
 }
 
 bool ks_reference_allows_file(const struct ks_reference *reference, struct ks_bytes path,
                               struct ks_bytes alg, struct ks_bytes digest)
 {
     const struct file_key wanted = {.path = path, .alg = alg, .digest = digest};
-    size_t low = 0;
-    size_t high = reference->file_count;
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct file_key here = key_of(&reference->files[middle]);
-        int order = compare_files(&here, &wanted);
-        if (order == 0) {
-            return true;
-        }
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return false;
+    return bsearch(&wanted, reference->files, reference->file_count, sizeof *reference->files,
+                   compare_key) != NULL;
 }
 
 bool ks_reference_allows_program(const struct ks_reference *reference, const char *name,
                                  const uint8_t digest[KS_PCR_DIGEST_LEN])
 {
-    for (size_t i = 0; i < reference->program_count; i++) {
-        if (compare_programs(reference->programs[i].name, reference->programs[i].digest, name,
-                             digest) == 0) {
-            return true;
-        }
+    struct ks_reference_program wanted = {0};
+    struct ks_bytes text = ks_bytes_text(name);
+
+    if (text.len >= sizeof wanted.name) {
+        return false;
     }
-    return false;
+    ks_copy(wanted.name, text.data, text.len);
+    ks_copy(wanted.digest, digest, sizeof wanted.digest);
+    return bsearch(&wanted, reference->programs, reference->program_count,
+                   sizeof *reference->programs, compare_programs) != NULL;
 }

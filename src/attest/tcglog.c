@@ -406,19 +406,43 @@ enum ks_err ks_tcg_log_check_data(const struct ks_tcg_log *log)
     return KS_OK;
 }
 
-/* UTF-16LE as ASCII, up to a NUL; anything else is '?'. */
+/* UTF-16LE as ASCII, up to a NUL; anything else is '?'. The upper half of the last unit may be
+ * missing: it is zero. */
 static void put_utf16(struct ks_bytes units, char target[KS_TCG_TEXT_MAX])
 {
     size_t len = 0;
 
-    for (size_t i = 0; i + 1 < units.len && len < KS_TCG_TEXT_MAX - 1; i += 2) {
-        unsigned unit = units.data[i] | (unsigned)units.data[i + 1] << 8;
+    for (size_t i = 0; i < units.len && len < KS_TCG_TEXT_MAX - 1; i += 2) {
+        unsigned upper = i + 1 < units.len ? units.data[i + 1] : 0;
+        unsigned unit = units.data[i] | upper << 8;
         if (unit == 0) {
             break;
         }
         target[len++] = unit >= 0x20 && unit <= 0x7e ? (char)unit : '?';
     }
     target[len] = '\0';
+}
+
+/* TEXT where it is one: ASCII or UTF-16LE, with or without a NUL at its end; no bytes that only
+ * look like it, as some firmware puts addresses there. */
+static void put_text(struct ks_bytes text, char target[KS_TCG_TEXT_MAX])
+{
+    size_t plain = 0;
+    size_t halves = 0;
+
+    while (text.len > 0 && text.data[text.len - 1] == '\0') {
+        text.len--;
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.data[i];
+        plain += (c >= 0x20 && c <= 0x7e) || c == '\t' || c == '\n' || c == '\r';
+        halves += i % 2 == 1 && c == '\0';
+    }
+    if (plain == text.len) {
+        ks_text_shown(text, target, KS_TCG_TEXT_MAX);
+    } else if (halves == text.len / 2 && plain == text.len - halves) {
+        put_utf16(text, target);
+    }
 }
 
 /* The file of a UEFI_IMAGE_LOAD_EVENT (PFP §10.2.3): of its device path (UEFI §10.3.5.4) the
@@ -455,7 +479,6 @@ void ks_tcg_event_text(const struct ks_tcg_event *event, char target[KS_TCG_TEXT
 {
     struct ks_bytes name;
     struct ks_bytes contents;
-    struct ks_bytes text = event->data;
 
     target[0] = '\0';
     switch (event->type) {
@@ -473,18 +496,13 @@ void ks_tcg_event_text(const struct ks_tcg_event *event, char target[KS_TCG_TEXT
         /* What cannot be read has no name. */
         (void)(put_image(event->data, target) == KS_OK);
         break;
-    case 0x00000008: /* UTF-16 */
-        put_utf16(event->data, target);
-        break;
-    case 0x00000001: /* texts, with or without a NUL */
+    case 0x00000001: /* the texts */
     case 0x00000005:
+    case 0x00000008:
     case 0x0000000d:
     case 0x00000012:
     case 0x80000007:
-        while (text.len > 0 && text.data[text.len - 1] == '\0') {
-            text.len--;
-        }
-        ks_text_shown(text, target, KS_TCG_TEXT_MAX);
+        put_text(event->data, target);
         break;
     default:
         break;

@@ -326,22 +326,16 @@ enum ks_err ks_cert_parse_der(struct ks_bytes der, struct ks_cert **out_cert)
 {
     enum ks_err err = KS_OK;
     struct ks_cert *cert = NULL;
-    const unsigned char *cursor = der.data;
 
     KS_CHECK(der.len <= KS_CERT_DER_MAX, KS_ERR_LIMIT, "%zu bytes, at most %d", der.len,
              KS_CERT_DER_MAX);
-    KS_CHECK(der.len > 0, KS_ERR_FORMAT, "empty");
     cert = ks_calloc(1, sizeof(*cert));
     KS_CHECK(cert != NULL, KS_ERR_NOMEM, "out of memory");
     cert->path_len = -1;
     ks_buf_init(&cert->der, KS_CERT_DER_MAX);
     ks_buf_put(&cert->der, der);
     KS_TRY(ks_buf_check(&cert->der));
-    cert->x509 = d2i_X509(NULL, &cursor, (long)der.len);
-    if (cert->x509 == NULL) {
-        KS_TRY(ks_fail_libcrypto(KS_ERR_FORMAT, "not X.509 in DER"));
-    }
-    KS_CHECK(cursor == der.data + der.len, KS_ERR_FORMAT, "bytes after its end");
+    KS_TRY(ks_x509_from_der(der, &cert->x509));
     KS_TRY(check_canonical(cert));
     KS_TRY(read_fields(cert));
     cert->self_signed = cert->is_ca && is_self_signed(cert);

@@ -68,6 +68,8 @@ struct ks_crl_row {
     uint64_t revoked_s;
 };
 
+/* Exactly one certificate, nothing after it: KS_ERR_FORMAT otherwise. The caller frees. */
+KS_MUST_CHECK enum ks_err ks_x509_from_der(struct ks_bytes der, X509 **out_x509);
 /* The one common name of NAME, with nothing else in it, as text: KS_ERR_FORMAT otherwise. */
 KS_MUST_CHECK enum ks_err ks_x509_name_text(const X509_NAME *name, const char *which,
                                             char target[KS_CERT_SUBJECT_MAX + 1]);

@@ -250,21 +250,15 @@ enum ks_err ks_ek_cert_parse_der(struct ks_bytes der, struct ks_ek_cert **out_ce
 {
     enum ks_err err = KS_OK;
     struct ks_ek_cert *cert = NULL;
-    const unsigned char *cursor = der.data;
 
     KS_CHECK(der.len <= KS_EK_CERT_DER_MAX, KS_ERR_LIMIT, "%zu bytes, at most %d", der.len,
              KS_EK_CERT_DER_MAX);
-    KS_CHECK(der.len > 0, KS_ERR_FORMAT, "empty");
     cert = ks_calloc(1, sizeof(*cert));
     KS_CHECK(cert != NULL, KS_ERR_NOMEM, "out of memory");
     ks_buf_init(&cert->der, KS_EK_CERT_DER_MAX);
     ks_buf_put(&cert->der, der);
     KS_TRY(ks_buf_check(&cert->der));
-    cert->x509 = d2i_X509(NULL, &cursor, (long)der.len);
-    if (cert->x509 == NULL) {
-        KS_TRY(ks_fail_libcrypto(KS_ERR_FORMAT, "not X.509 in DER"));
-    }
-    KS_CHECK(cursor == der.data + der.len, KS_ERR_FORMAT, "bytes after its end");
+    KS_TRY(ks_x509_from_der(der, &cert->x509));
     KS_TRY(read_fields(cert));
     *out_cert = cert;
     cert = NULL;

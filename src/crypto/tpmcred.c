@@ -79,6 +79,7 @@ enum ks_err ks_tpm_hmac(enum ks_tpm_hash hash, struct ks_bytes key,
     };
     EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
     EVP_MAC_CTX *context = mac == NULL ? NULL : EVP_MAC_CTX_new(mac);
+    size_t hash_len = ks_tpm_hash_len(hash);
     struct ks_bytes name = ks_bytes_text(hashes[hash].name);
     size_t len = 0;
     bool ok;
@@ -89,10 +90,10 @@ enum ks_err ks_tpm_hmac(enum ks_tpm_hash hash, struct ks_bytes key,
     for (size_t i = 0; ok && i < count; i++) {
         ok = EVP_MAC_update(context, ks_bytes_pointer(parts[i]), parts[i].len) == 1;
     }
-    if (!ok || EVP_MAC_final(context, out_tag, &len, hashes[hash].len) != 1) {
+    if (!ok || EVP_MAC_final(context, out_tag, &len, hash_len) != 1) {
         KS_TRY(ks_fail_libcrypto(KS_ERR_INTERNAL, "HMAC"));
     }
-    KS_ASSERT(len == hashes[hash].len);
+    KS_ASSERT(len == hash_len);
 out:
     EVP_MAC_CTX_free(context);
     EVP_MAC_free(mac);

@@ -28,7 +28,7 @@ KS_MUST_CHECK enum ks_err ks_tpm_hmac(enum ks_tpm_hash hash, struct ks_bytes key
                                       uint8_t *out_tag);
 
 /* TPM2 part 1 §11.4.10.2: SP 800-108 counter mode over HMAC; LABEL's NUL is added here. LEN at
- * most KS_TPM_HASH_MAX (asserted); the caller wipes OUT_KEY. */
+ * most that of one hash (asserted); the caller wipes OUT_KEY. */
 KS_MUST_CHECK enum ks_err ks_tpm_kdfa(enum ks_tpm_hash hash, struct ks_bytes key,
                                       const char *label, struct ks_bytes context, size_t len,
                                       uint8_t *out_key);
@@ -38,7 +38,8 @@ void ks_tpm_kdfe(enum ks_tpm_hash hash, struct ks_bytes z, const char *use,
                  struct ks_bytes party_u, struct ks_bytes party_v, uint8_t *out_key);
 
 /* AES with KEY (16 or 32 bytes, asserted) in full-block CFB mode, IV zero: TPM2 part 1 §24.4
- * uses each key once. TARGET has the length of PLAINTEXT; they may not overlap. */
+ * uses each key once. TARGET has the length of PLAINTEXT, at most KS_SECRET_MAX (asserted);
+ * they may not overlap. */
 KS_MUST_CHECK enum ks_err ks_tpm_cfb_encrypt(struct ks_bytes key, struct ks_bytes plaintext,
                                              uint8_t *target);
 

@@ -15,9 +15,10 @@ for tool in swtpm swtpm_setup swtpm_localca tpm2_activatecredential tpm2_makecre
         exit 77
     fi
 done
+# shellcheck source=tests/integration/swtpm.sh
+. "$(dirname "$(realpath "$0")")/swtpm.sh"
 work=$(mktemp -d)
-swtpm=
-trap '[ -z "$swtpm" ] || kill "$swtpm" 2>/dev/null || true; rm -rf "$work"' EXIT INT TERM
+trap 'swtpm_end; rm -rf "$work"' EXIT INT TERM
 cd "$work"
 export TSS2_LOG=all+none
 
@@ -25,38 +26,6 @@ fail() {
     echo "credential.sh: $*" >&2
     cat log >&2
     exit 1
-}
-
-mkdir ca
-printf 'statedir = %s\nsigningkey = %s\nissuercert = %s\ncertserial = %s\n' "$work/ca" \
-    "$work/ca/signkey.pem" "$work/ca/issuercert.pem" "$work/ca/certserial" >ca/localca.conf
-printf -- '--platform-manufacturer Example\n--platform-version 1\n--platform-model Test\n' >ca/options
-printf 'create_certs_tool = %s\ncreate_certs_tool_config = %s\ncreate_certs_tool_options = %s\n' \
-    "$(command -v swtpm_localca)" "$work/ca/localca.conf" "$work/ca/options" >ca/setup.conf
-
-manufacture() { # STATE
-    mkdir "$1"
-    swtpm_setup --tpm2 --tpmstate "$work/$1" --create-ek-cert --create-platform-cert --lock-nvram \
-        --config ca/setup.conf --overwrite >log 2>&1 || fail "swtpm_setup"
-}
-
-start() { # STATE
-    rm -f tpm tpm.ctrl
-    swtpm socket --tpm2 --server type=unixio,path="$work/tpm" --ctrl type=unixio,path="$work/tpm.ctrl" \
-        --flags not-need-init,startup-clear --tpmstate dir="$work/$1" 2>swtpm.log &
-    swtpm=$!
-    tries=50
-    while [ ! -S tpm.ctrl ] && [ "$tries" -gt 0 ]; do
-        tries=$((tries - 1))
-        sleep 0.1
-    done
-    export TPM2TOOLS_TCTI="swtpm:path=$work/tpm"
-}
-
-stop() {
-    kill "$swtpm" 2>/dev/null || true
-    wait "$swtpm" 2>/dev/null || true
-    swtpm=
 }
 
 key() { # NAME UNIQUE: an attestation key
@@ -122,10 +91,11 @@ round() { # EK EK_HANDLE NV_INDEX POLICY: all that a site does, and the TPM's an
     cp blob "$1.blob"
 }
 
-manufacture first
-manufacture second
+swtpm_ca
+swtpm_make first || fail "swtpm_setup"
+swtpm_make second || fail "swtpm_setup"
 
-start first
+swtpm_run first
 key ak ketseal/ak/1
 key other another
 endorsement rsa 0x81010001
@@ -137,11 +107,11 @@ round rsa 0x81010001 0x01c00002 yes
 round p384 0x81010016 0x01c00016 no
 round p256 p256.ctx - yes
 cp ak.public ak.first
-stop
+swtpm_end
 
 # The second device: its keys cannot open what was made for the first, and the first's certificate is not
 # for its key.
-start second
+swtpm_run second
 key ak ketseal/ak/1
 endorsement rsa.second 0x81010001
 for kind in rsa:0x81010001:yes p384:0x81010016:no; do
@@ -158,5 +128,5 @@ if "$credential_make" rsa.second.public ak.public random secret "$(date +%s)" nv
     fail "accepted: the certificate of another key"
 fi
 grep -q 'for another key' log || fail "refused for another reason"
-stop
+swtpm_end
 echo "swtpm gives back secrets protected by us and by tpm2_makecredential, for three kinds of EK"

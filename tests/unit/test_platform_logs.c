@@ -119,6 +119,30 @@ static void test_events_say_what_they_are_about(void **state)
         assert_string_equal(text, rows[i].text);
         assert_int_equal(ks_tcg_event_bound(event), rows[i].bound);
     }
+    const struct {
+        uint32_t type;
+        struct ks_bytes data;
+        const char *text;
+    } texts[] = {
+        {0x0d, KS_LITERAL("a\0b\0\0"), "ab"},
+        {0x0d, KS_LITERAL("a\0b\0\0\0"), "ab"},
+        {0x0d, KS_LITERAL("a\nb"), "a?b"},
+        {0x0d, KS_LITERAL("a\0b"), "ab"},
+        {0x01, KS_LITERAL("\1\2\3\0\0\0ab"), ""},
+        {0x01, KS_LITERAL("POST CODE"), "POST CODE"},
+        {0x08, KS_LITERAL("\xe9\x7f\xf5\1"), ""},
+        {0x0d, KS_LITERAL(""), ""},
+        {0x80000003, KS_LITERAL("cut short"), ""},
+        {0x80000001, KS_LITERAL("cut short"), ""},
+        {0x04, KS_LITERAL("text"), ""},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        const struct ks_tcg_event event = {.type = texts[i].type, .data = texts[i].data};
+        char text[KS_TCG_TEXT_MAX];
+
+        ks_tcg_event_text(&event, text);
+        assert_string_equal(text, texts[i].text);
+    }
     uint32_t type = 0;
     assert_null(ks_tcg_event_type_name(0x12345678));
     expect_failure(ks_tcg_event_type_of(KS_LITERAL("EV_NOTHING"), &type), KS_ERR_FORMAT,

@@ -10,9 +10,10 @@ set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 credential_make=$(realpath "$1")
+# shellcheck source=tests/integration/swtpm.sh
+. "$here/../../integration/swtpm.sh"
 work=$(mktemp -d)
-swtpm=
-trap '[ -z "$swtpm" ] || kill "$swtpm" 2>/dev/null || true; rm -rf "$work"' EXIT INT TERM
+trap 'swtpm_end; rm -rf "$work"' EXIT INT TERM
 cd "$work"
 export TSS2_LOG=all+none
 mkdir -p "$here/software" "$here/swtpm" "$here/certs" "$here/reject"
@@ -205,25 +206,11 @@ for kind in rsa p256 p384; do
 done
 
 # --- a TPM and its certificates ------------------------------------------------------------------
-mkdir ca state
-printf 'statedir = %s\nsigningkey = %s\nissuercert = %s\ncertserial = %s\n' "$work/ca" \
-    "$work/ca/signkey.pem" "$work/ca/issuercert.pem" "$work/ca/certserial" >ca/localca.conf
-printf -- '--platform-manufacturer Example\n--platform-version 1\n--platform-model Test\n' >ca/options
-printf 'create_certs_tool = %s\ncreate_certs_tool_config = %s\ncreate_certs_tool_options = %s\n' \
-    "$(command -v swtpm_localca)" "$work/ca/localca.conf" "$work/ca/options" >ca/setup.conf
-swtpm_setup --tpm2 --tpmstate "$work/state" --create-ek-cert --create-platform-cert --lock-nvram \
-    --config ca/setup.conf --overwrite >log 2>&1
+swtpm_ca
+swtpm_make state
 cp ca/swtpm-localca-rootca-cert.pem "$here/swtpm/root.pem"
 cp ca/issuercert.pem "$here/swtpm/issuer.pem"
-swtpm socket --tpm2 --server type=unixio,path="$work/tpm" --ctrl type=unixio,path="$work/tpm.ctrl" \
-    --flags not-need-init,startup-clear --tpmstate dir="$work/state" 2>swtpm.log &
-swtpm=$!
-tries=50
-while [ ! -S tpm.ctrl ] && [ "$tries" -gt 0 ]; do
-    tries=$((tries - 1))
-    sleep 0.1
-done
-export TPM2TOOLS_TCTI="swtpm:path=$work/tpm"
+swtpm_run state
 tpm2_nvread -Q -C o 0x01c00002 -o "$here/swtpm/rsa.der"
 tpm2_nvread -Q -C o 0x01c00016 -o "$here/swtpm/p384.der"
 tpm2_createprimary -Q -C e -G ecc256:ecdsa-sha256:null -c ak.ctx \
