@@ -114,15 +114,15 @@ out:
     return err;
 }
 
-/* True when the process of that number in /proc is a swtpm on the state STATE. */
-static bool is_on_state(const char *number, const char *state)
+/* True when PID is a swtpm on the state STATE. */
+static bool is_on_state(unsigned pid, const char *state)
 {
     char path[sizeof "/proc/4294967295/cmdline"];
     char option[KS_PATH_MAX + sizeof STATE_OPTION "/state"];
     struct ks_buf line;
     bool found = false;
 
-    (void)snprintf(path, sizeof path, "/proc/%s/cmdline", number);
+    (void)snprintf(path, sizeof path, "/proc/%u/cmdline", pid);
     (void)snprintf(option, sizeof option, STATE_OPTION "%s", state);
     ks_buf_init(&line, COMMAND_LINE_MAX);
     if (ks_file_read(path, COMMAND_LINE_MAX, &line) == KS_OK && line.len > 0) {
@@ -147,7 +147,7 @@ static void end_orphans(const struct maker *maker)
     (void)snprintf(state, sizeof state, "%s/state", maker->making);
     while ((entry = readdir(processes)) != NULL) {
         if (ks_text_u64(ks_bytes_text(entry->d_name), INT32_MAX, &pid) == KS_OK && pid > 1 &&
-            is_on_state(entry->d_name, state)) {
+            is_on_state((unsigned)pid, state)) {
             (void)kill((pid_t)pid, SIGKILL);
         }
     }
