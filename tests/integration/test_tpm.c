@@ -260,29 +260,6 @@ static void test_close_frees_the_slot(void **state)
     }
 }
 
-/* A holder that is killed flushes nothing; the next one on the same connection must not run
- * out. */
-static void test_killed_holders_leave_no_keys(void **state)
-{
-    struct machine *machine = *state;
-
-    for (unsigned i = 0; i < 5; i++) {
-        int status;
-        pid_t holder = fork();
-
-        assert_true(holder >= 0);
-        if (holder == 0) {
-            struct ks_tpm *tpm = NULL;
-            bool done =
-                ks_tpm_open_fd(ks_tpm_fd(machine->tpm), MACHINE_TIMEOUT_MS, &tpm) == KS_OK &&
-                ks_tpm_ak_open(tpm) == KS_OK;
-            _exit(done ? 0 : 1); /* as if killed: nothing is closed properly */
-        }
-        assert_int_equal(waitpid(holder, &status, 0), holder);
-        assert_int_equal(status, 0);
-    }
-}
-
 static void test_dead_tpm_is_an_error(void **state)
 {
     struct machine *machine = *state;
@@ -767,7 +744,6 @@ int main(void)
         ON_TPM(test_quote_is_checked_offline),
         ON_TPM(test_quote_in_two_halves),
         ON_TPM(test_close_frees_the_slot),
-        ON_TPM(test_killed_holders_leave_no_keys),
         ON_TPM(test_dead_tpm_is_an_error),
         ON_TPM(test_silent_tpm_runs_into_the_timeout),
         ON_TPM(test_stop_while_busy),
