@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -819,6 +820,30 @@ static bool exists(const char *dir, const char *name)
     return access(path, F_OK) == 0;
 }
 
+/* Whether any process has PATH in its command line. */
+static bool runs_with(const char *path)
+{
+    DIR *processes = opendir("/proc");
+    const struct dirent *entry;
+    bool found = false;
+
+    assert_non_null(processes);
+    while ((entry = readdir(processes)) != NULL) {
+        char name[300];
+        struct ks_buf line;
+
+        ks_buf_init(&line, 65536);
+        (void)snprintf(name, sizeof name, "/proc/%s/cmdline", entry->d_name);
+        if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
+            ks_file_read(name, 65536, &line) == KS_OK && line.len > 0) {
+            found = found || memmem(line.data, line.len, path, strlen(path)) != NULL;
+        }
+        ks_buf_done(&line);
+    }
+    (void)closedir(processes);
+    return found;
+}
+
 /* Killed at any moment: the next attempt makes a whole TPM with a whole CA. */
 static void test_killed_makers(void **state)
 {
@@ -851,6 +876,7 @@ static void test_killed_makers(void **state)
     assert_ok(ks_tpm_make_swtpm(dir, NULL));
     assert_true(exists(dir, "tpm2-00.permall"));
     assert_false(exists(dir, "making"));
+    assert_false(runs_with(dir)); /* the makers' helpers have ended too */
     assert_true(exists(ca, KS_SWTPM_CA_ROOT) && exists(ca, KS_SWTPM_CA_ISSUING));
     machine_remove_dir(root);
 }
