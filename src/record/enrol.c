@@ -619,6 +619,7 @@ enum ks_err ks_platform_parse(const struct ks_json *value, struct ks_platform *o
     log = ks_json_find(value, "launch_log");
     KS_CHECK(log != NULL, KS_ERR_FORMAT, "'launch_log' is missing");
     if (ks_json_type(log) != KS_JSON_NULL) {
+        KS_TRY(ks_json_get(value, "launch_log", KS_JSON_OBJECT, &log));
         ks_json_canonical(log, &platform.launch_log);
         KS_TRY(ks_buf_check(&platform.launch_log));
     }
