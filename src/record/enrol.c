@@ -249,6 +249,9 @@ enum ks_err ks_token_make(const struct ks_token_spec *spec, struct ks_buf *out)
     KS_CHECK(spec->url.len >= 1 && spec->url.len <= KS_URL_MAX && spec->service.len >= 1 &&
                  spec->service.len <= KS_URL_MAX,
              KS_ERR_USAGE, "URLs: 1 to %d bytes", KS_URL_MAX);
+    KS_CHECK(ks_utf8_valid(spec->url) && ks_utf8_valid(spec->service) &&
+                 ks_utf8_valid(spec->root_pem),
+             KS_ERR_USAGE, "URLs and root certificate: not UTF-8");
     KS_TRY(ks_fail_prefix(ks_site_read(spec->site_document, site), "site document"));
     KS_TRY(make_statement(spec, site, &statement));
     KS_TRY(ks_sign(spec->operator_key, KS_CONTEXT_TOKEN, ks_buf_view(&statement), &signature));
@@ -321,8 +324,9 @@ enum ks_err ks_token_read(struct ks_bytes text, struct ks_token *out_token)
     KS_TRY(ks_json_get_string(root, "root", &token.root_pem));
     KS_TRY(ks_json_get_string(root, "service", &token.service));
     KS_TRY(ks_json_get_string(root, "url", &token.url));
-    KS_CHECK(token.url.len <= KS_URL_MAX && token.service.len <= KS_URL_MAX, KS_ERR_LIMIT,
-             "'url', 'service': over %d bytes", KS_URL_MAX);
+    KS_CHECK(token.url.len >= 1 && token.url.len <= KS_URL_MAX && token.service.len >= 1 &&
+                 token.service.len <= KS_URL_MAX,
+             KS_ERR_LIMIT, "'url', 'service': 1 to %d bytes", KS_URL_MAX);
     KS_TRY(ks_json_get(root, "site", KS_JSON_OBJECT, &site));
     KS_TRY(take_seed(root, &token));
     ks_json_canonical(grant, &token.grant_bytes);
@@ -619,6 +623,7 @@ enum ks_err ks_platform_parse(const struct ks_json *value, struct ks_platform *o
     log = ks_json_find(value, "launch_log");
     KS_CHECK(log != NULL, KS_ERR_FORMAT, "'launch_log' is missing");
     if (ks_json_type(log) != KS_JSON_NULL) {
+        KS_TRY(ks_json_get(value, "launch_log", KS_JSON_OBJECT, &log));
         ks_json_canonical(log, &platform.launch_log);
         KS_TRY(ks_buf_check(&platform.launch_log));
     }
