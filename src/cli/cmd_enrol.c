@@ -167,24 +167,22 @@ out:
 
 /* --- reattest ----------------------------------------------------------------------------- */
 
-/* Each check of the verdict on a line; the first that keeps it from passing is the reason. */
-static enum ks_err print_checks(const struct ks_json *verdict, bool *out_passed)
+/* Each check of the appraisal on a line, with the reason of one that did not pass. */
+static enum ks_err print_checks(const struct ks_json *appraisal)
 {
     enum ks_err err = KS_OK;
     const struct ks_json *checks = NULL;
 
-    KS_TRY(ks_json_get_bool(verdict, "ketseal_passed", out_passed));
-    KS_TRY(ks_json_get(verdict, "ketseal_checks", KS_JSON_OBJECT, &checks));
+    KS_TRY(ks_json_get(appraisal, "checks", KS_JSON_ARRAY, &checks));
     for (size_t i = 0; i < ks_json_count(checks); i++) {
         const struct ks_json *check = ks_json_at(checks, i);
-        struct ks_bytes name = ks_json_key_at(checks, i);
+        struct ks_bytes name = {0};
         struct ks_bytes state = {0};
         struct ks_bytes reason = {0};
 
+        KS_TRY(ks_json_get_string(check, "check", &name));
+        KS_TRY(ks_json_get_string(check, "reason", &reason));
         KS_TRY(ks_json_get_string(check, "state", &state));
-        if (ks_json_find(check, "reason") != NULL) {
-            KS_TRY(ks_json_get_string(check, "reason", &reason));
-        }
         ks_cli_print("%-8.*s %.*s%s%.*s\n", (int)state.len, (const char *)state.data,
                      (int)name.len, (const char *)name.data, reason.len > 0 ? ": " : "",
                      (int)reason.len, (const char *)reason.data);
@@ -200,6 +198,7 @@ enum ks_err ks_command_device_reattest(struct ks_cli *cli)
     enum ks_err err = KS_OK;
     struct ks_client *client = NULL;
     struct ks_json_doc *doc = NULL;
+    const struct ks_json *appraisal = NULL;
     struct ks_buf verdict;
     bool passed = false;
 
@@ -207,11 +206,12 @@ enum ks_err ks_command_device_reattest(struct ks_cli *cli)
     KS_TRY(ks_cli_client(cli, &client));
     KS_TRY(ks_device_reattest(client, ks_cli_text(cli, "device"), &verdict));
     KS_TRY(ks_json_parse(ks_buf_view(&verdict), &limits, &doc));
+    KS_TRY(ks_json_get(ks_json_root(doc), "ketseal_appraisal", KS_JSON_OBJECT, &appraisal));
+    KS_TRY(ks_json_get_bool(appraisal, "passed", &passed));
     if (cli->json) {
-        KS_TRY(ks_json_get_bool(ks_json_root(doc), "ketseal_passed", &passed));
         KS_TRY(ks_cli_print_json(&verdict));
     } else {
-        KS_TRY(print_checks(ks_json_root(doc), &passed));
+        KS_TRY(print_checks(appraisal));
     }
     cli->answered = cli->json;
     KS_CHECK(passed, KS_ERR_VERIFY, "the site does not find this device as it should be");

@@ -248,6 +248,7 @@ static void put_device(struct ks_json_writer *writer, const struct ks_device_ent
     ks_json_member_text(writer, "expires_at", time);
     ks_json_member_hex(writer, "key", KS_BYTES(entry->key));
     ks_json_member_text(writer, "reason", entry->reason);
+    ks_json_member_text(writer, "schema", "ketseal.device/1");
     ks_json_member_text(
         writer, "state",
         ks_device_state_name(ks_device_state_at(entry, ks_clock_us() / 1000000)));

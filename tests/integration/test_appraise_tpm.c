@@ -99,7 +99,7 @@ static void quote(struct ks_bytes nonce)
 
 static enum ks_err appraise(const struct ks_clock_seen *seen, struct ks_appraisal *out)
 {
-    const struct ks_evidence evidence = platform_evidence(&machine.platform);
+    const struct ks_platform_evidence evidence = platform_evidence(&machine.platform);
     const struct ks_appraise_spec spec = {
         .extra_data = KS_LITERAL(PLATFORM_NONCE),
         .reference = machine.platform.reference,

@@ -284,9 +284,9 @@ void platform_quote(struct platform *platform, struct ks_bytes extra)
     platform_sign(platform);
 }
 
-struct ks_evidence platform_evidence(const struct platform *platform)
+struct ks_platform_evidence platform_evidence(const struct platform *platform)
 {
-    return (struct ks_evidence){
+    return (struct ks_platform_evidence){
         .ak = &platform->ak,
         .tpm = KS_TPM_SET_SIMULATED,
         .attest = ks_buf_view(&platform->attest),

@@ -45,7 +45,7 @@ void platform_extend(struct platform *platform, unsigned pcr);
 void platform_quote(struct platform *platform, struct ks_bytes extra);
 /* Signs ATTEST as it stands. */
 void platform_sign(struct platform *platform);
-struct ks_evidence platform_evidence(const struct platform *platform);
+struct ks_platform_evidence platform_evidence(const struct platform *platform);
 /* Another attestation key, as another machine has it. */
 void platform_new_key(struct platform *platform);
 /* Replaces the reference by the one that EDIT makes of its JSON text: FIND once replaced by

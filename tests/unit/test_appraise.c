@@ -13,7 +13,7 @@
 
 static const struct ks_clock_seen seen_before = {.clock_ms = 900000, .reset_count = 7};
 
-static enum ks_err appraise(const struct platform *platform, const struct ks_evidence *evidence,
+static enum ks_err appraise(const struct platform *platform, const struct ks_platform_evidence *evidence,
                             const struct ks_clock_seen *seen, struct ks_appraisal *out)
 {
     const struct ks_appraise_spec spec = {
@@ -37,7 +37,7 @@ static enum ks_err appraise(const struct platform *platform, const struct ks_evi
     } while (0)
 #define expect_fails(platform, check, text)                                                    \
     do {                                                                                       \
-        const struct ks_evidence shown = platform_evidence(platform);                          \
+        const struct ks_platform_evidence shown = platform_evidence(platform);                          \
         expect_refused((platform), &shown, (check), KS_APPRAISAL_FAIL, (text));                \
     } while (0)
 
@@ -53,7 +53,7 @@ static void test_a_good_platform_passes(void **state)
 
     (void)state;
     platform_init(&platform);
-    const struct ks_evidence evidence = platform_evidence(&platform);
+    const struct ks_platform_evidence evidence = platform_evidence(&platform);
     if (appraise(&platform, &evidence, &seen_before, &got) != KS_OK) {
         fail_msg("%s", ks_err_detail());
     }
@@ -81,7 +81,7 @@ static void test_quotes_that_are_not_this_one(void **state)
 {
     struct platform platform;
     struct platform other;
-    struct ks_evidence evidence;
+    struct ks_platform_evidence evidence;
 
     (void)state;
     platform_init(&platform);
@@ -144,7 +144,7 @@ static void test_quotes_under_another_hash(void **state)
 static void test_values_that_were_not_quoted(void **state)
 {
     struct platform platform;
-    struct ks_evidence evidence;
+    struct ks_platform_evidence evidence;
 
     (void)state;
     platform_init(&platform);
@@ -168,7 +168,7 @@ static void test_values_that_were_not_quoted(void **state)
 static void test_tpm_and_firmware(void **state)
 {
     struct platform platform;
-    struct ks_evidence evidence;
+    struct ks_platform_evidence evidence;
 
     (void)state;
     platform_init(&platform);
@@ -204,7 +204,7 @@ static void test_clock(void **state)
         .clock_ms = 1, .reset_count = 7, .restart_count = 5};
     struct platform platform;
     struct ks_appraisal got;
-    struct ks_evidence evidence;
+    struct ks_platform_evidence evidence;
 
     (void)state;
     platform_init(&platform);
@@ -271,7 +271,7 @@ static void test_a_changed_pcr_is_named(void **state)
 static void test_absence_is_never_a_pass(void **state)
 {
     struct platform platform;
-    struct ks_evidence evidence;
+    struct ks_platform_evidence evidence;
 
     (void)state;
     platform_init(&platform);
@@ -467,7 +467,7 @@ static void test_boot_aggregate(void **state)
         ks_buf_clear(&platform.ima_log);
         put_entry(&platform.ima_log, "boot_aggregate", digest);
         extend_list(&platform, KS_IMA_PER_BANK);
-        const struct ks_evidence evidence = platform_evidence(&platform);
+        const struct ks_platform_evidence evidence = platform_evidence(&platform);
         if (pcrs == 8 || pcrs == 10) {
             assert_int_equal(appraise(&platform, &evidence, &seen_before, &got), KS_OK);
         } else {
@@ -503,7 +503,7 @@ static void test_old_kernels_and_longer_lists(void **state)
     platform_init(&platform);
     extend_list(&platform, KS_IMA_PADDED);
     put_entry(&platform.ima_log, "/tmp/later", unknown);
-    const struct ks_evidence evidence = platform_evidence(&platform);
+    const struct ks_platform_evidence evidence = platform_evidence(&platform);
     assert_int_equal(appraise(&platform, &evidence, &seen_before, &got), KS_OK);
     assert_int_equal(got.ima_entries, 5);
     extend_list(&platform, KS_IMA_PER_BANK);
@@ -526,7 +526,7 @@ static void test_eat(void **state)
 
     (void)state;
     platform_init(&platform);
-    const struct ks_evidence evidence = platform_evidence(&platform);
+    const struct ks_platform_evidence evidence = platform_evidence(&platform);
     const struct ks_eat_subject subject = {
         .ueid_seed = KS_LITERAL("abc"),
         .nonce = KS_LITERAL("\xfb\xff\xfe"
@@ -586,7 +586,7 @@ static void test_eat_of_a_refusal(void **state)
     (void)state;
     platform_init(&platform);
     platform_quote(&platform, KS_LITERAL("another"));
-    const struct ks_evidence evidence = platform_evidence(&platform);
+    const struct ks_platform_evidence evidence = platform_evidence(&platform);
     const struct ks_eat_subject subject = {
         .ueid_seed = KS_LITERAL("abc"),
         .nonce = KS_LITERAL(PLATFORM_NONCE),

@@ -43,7 +43,7 @@ static int tear_down(void **state)
 
 static enum ks_err task_appraise(void)
 {
-    const struct ks_evidence evidence = platform_evidence(&platform);
+    const struct ks_platform_evidence evidence = platform_evidence(&platform);
     const struct ks_appraise_spec spec = {
         .extra_data = KS_LITERAL(PLATFORM_NONCE),
         .reference = platform.reference,
@@ -61,7 +61,7 @@ static enum ks_err task_appraise(void)
 
 static enum ks_err task_eat(void)
 {
-    const struct ks_evidence evidence = platform_evidence(&platform);
+    const struct ks_platform_evidence evidence = platform_evidence(&platform);
     const struct ks_appraise_spec spec = {
         .extra_data = KS_LITERAL(PLATFORM_NONCE),
         .reference = platform.reference,
