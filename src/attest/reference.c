@@ -82,27 +82,6 @@ static int compare_programs(const void *a, const void *b)
     return order != 0 ? order : ks_bytes_compare(KS_BYTES(one->digest), KS_BYTES(two->digest));
 }
 
-static int order_events(const void *a, const void *b)
-{
-    return compare_events(a, b);
-}
-
-static int order_files(const void *a, const void *b)
-{
-    const struct file_key left = key_of(a);
-    const struct file_key right = key_of(b);
-
-    return compare_files(&left, &right);
-}
-
-static int order_programs(const void *a, const void *b)
-{
-    const struct ks_reference_program *left = a;
-    const struct ks_reference_program *right = b;
-
-    return compare_programs(left->name, left->digest, right->name, right->digest);
-}
-
 static int order_values(const void *a, const void *b)
 {
     return ks_bytes_compare(ks_bytes_of(a, KS_PCR_DIGEST_LEN),
@@ -111,10 +90,10 @@ static int order_values(const void *a, const void *b)
 
 void ks_reference_sort(struct ks_reference *reference)
 {
-    qsort(reference->events, reference->event_count, sizeof *reference->events, order_events);
-    qsort(reference->files, reference->file_count, sizeof *reference->files, order_files);
+    qsort(reference->events, reference->event_count, sizeof *reference->events, compare_events);
+    qsort(reference->files, reference->file_count, sizeof *reference->files, compare_files);
     qsort(reference->programs, reference->program_count, sizeof *reference->programs,
-          order_programs);
+          compare_programs);
     for (unsigned pcr = 0; pcr < KS_PCR_COUNT; pcr++) {
         struct ks_reference_pcr *golden = &reference->pcrs[pcr];
 

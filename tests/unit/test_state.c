@@ -18,7 +18,7 @@ static const uint8_t master[32] = {1, 2, 3};
     (8 + 2 + 2 + 8 + 2 + 80 + 6 * 32 + 16) /* version 2, with the test's blob                  \
                                             */
 #define ISSUER_LEN 2592
-#define EPOCH_LEN  150
+#define EPOCH_LEN  198
 
 struct site {
     struct crash_disk *disk;
