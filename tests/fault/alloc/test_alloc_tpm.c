@@ -73,36 +73,32 @@ out:
     return err;
 }
 
-/* Ends only after a run without a failure, so what follows one works. */
-static void fail_each(enum ks_err (*task)(void), uint64_t allocations_min)
+/* False when TASK has fewer than N allocations; else the N-th fails, and then it works. */
+static bool refuses_at(enum ks_err (*task)(void), uint64_t n)
 {
-    uint64_t n = 1;
+    ks_fault_fail_alloc_at(n);
+    const enum ks_err err = task();
+    const bool fired = ks_fault_fired();
 
-    for (;; n++) {
-        enum ks_err err = KS_OK;
-        bool fired = false;
-
-        assert_true(n < ALLOCATIONS_MAX);
-        ks_fault_fail_alloc_at(n);
-        err = task();
-        fired = ks_fault_fired();
-        ks_fault_fail_alloc_at(0);
-        if (!fired) {
-            assert_int_equal(err, KS_OK);
-            break;
-        }
-        assert_int_equal(err, KS_ERR_NOMEM);
-        assert_int_equal(task(), KS_OK);
-    }
-    assert_true(n > allocations_min); /* or the faults do not reach what they should */
+    ks_fault_fail_alloc_at(0);
+    assert_int_equal(err, fired ? KS_ERR_NOMEM : KS_OK);
+    assert_int_equal(task(), KS_OK);
+    return fired;
 }
 
 static void test_tpm(void **state)
 {
+    static enum ks_err (*const tasks[])(void) = {task_open, task_certificate, task_seal};
+
     machine = *state;
-    fail_each(task_open, 2);
-    fail_each(task_certificate, 2);
-    fail_each(task_seal, 2);
+    for (size_t i = 0; i < sizeof tasks / sizeof tasks[0]; i++) {
+        uint64_t n = 1;
+
+        while (refuses_at(tasks[i], n)) {
+            assert_true(++n < ALLOCATIONS_MAX);
+        }
+        assert_true(n > 2); /* or the faults do not reach what they should */
+    }
 }
 
 int main(void)
