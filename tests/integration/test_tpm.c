@@ -23,7 +23,7 @@
 #include "attest/eventlog.h"
 #include "base/sys.h"
 #include "crypto/digest.h"
-#include "machine.h"
+#include "integration/machine.h"
 #include "tpm/internal.h"
 #include "tpm/tpm.h"
 
