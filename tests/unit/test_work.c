@@ -5,10 +5,13 @@
 #include "unit/expect.h"
 
 #include "attest/eventlog.h"
+#include "attest/reference.h"
+#include "crypto/ekcert.h"
 #include "enclave/launch.h"
 #include "enclave/work.h"
 
 #define ENCODED_MAX ((size_t)32 * 1024 * 1024)
+#define RULES_LEN   (1 + 8 + 8 + (4 + 6) + (4 + 10) + (4 + 7)) /* of config_full */
 
 static const struct ks_work_job job_source = {
     .source = {(const uint8_t *)"OPENQASM 2.0;", 13},
@@ -49,6 +52,12 @@ static const struct ks_enclave_config config_full = {
     .state_memory_max = 1,
     .job_seconds_max = 2,
     .worker_digest = {9, 8, 7},
+    .devices = {.accept_issued = true,
+                .attest_every_s = 3,
+                .certificate_s = KS_DEVICE_SECONDS_MAX,
+                .ek_roots_pem = {(const uint8_t *)"makers", 6},
+                .simulated_ek_roots_pem = {(const uint8_t *)"simulators", 10},
+                .reference = {(const uint8_t *)"{\"a\":1}", 7}},
 };
 
 /* --- three formats behind one form: read, and write again what was read ------------------- */
@@ -175,6 +184,11 @@ static void test_fields(void **state)
     assert_true(config.simulated_tpm && config.workers == 256);
     assert_true(config.state_memory_max == 1 && config.job_seconds_max == 2);
     expect_bytes(KS_BYTES(config.worker_digest), KS_BYTES(config_full.worker_digest));
+    assert_true(config.devices.accept_issued && config.devices.attest_every_s == 3);
+    assert_true(config.devices.certificate_s == KS_DEVICE_SECONDS_MAX);
+    expect_text(config.devices.ek_roots_pem, "makers");
+    expect_text(config.devices.simulated_ek_roots_pem, "simulators");
+    expect_text(config.devices.reference, "{\"a\":1}");
     ks_buf_done(&out);
 }
 
@@ -250,10 +264,51 @@ static void test_config_out_of_range(void **state)
         ks_buf_done(&out);
     }
     encoded_config(&config_full, &out);
-    /* The flag stands before 4 + 8 + 8 + 32 bytes. */
-    out.data[out.len - 53] = 2;
+    /* The flag stands before 4 + 8 + 8 + 32 bytes and the rules for devices. */
+    out.data[out.len - 53 - RULES_LEN] = 2;
     expect_failure(ks_enclave_config_read(ks_buf_view(&out), &got), KS_ERR_FORMAT,
                    "enclave configuration: a value is out of range");
+    assert_int_equal(got.workers, 3);
+    ks_buf_done(&out);
+}
+
+/* Flag, seconds twice, three texts with their lengths. */
+static void test_device_rules_out_of_range(void **state)
+{
+    (void)state;
+    struct ks_enclave_config config = config_full;
+    struct ks_enclave_config got = {.workers = 3};
+    struct ks_buf out;
+
+    encoded_config(&config_full, &out);
+    out.data[out.len - RULES_LEN] = 2;
+    expect_failure(ks_enclave_config_read(ks_buf_view(&out), &got), KS_ERR_FORMAT,
+                   "enclave configuration: a value is out of range");
+    ks_buf_done(&out);
+    config.devices.attest_every_s = KS_DEVICE_SECONDS_MAX + 1;
+    encoded_config(&config, &out);
+    expect_failure(ks_enclave_config_read(ks_buf_view(&out), &got), KS_ERR_FORMAT,
+                   "enclave configuration: a value is out of range");
+    ks_buf_done(&out);
+    config = config_full;
+    config.devices.certificate_s = UINT64_MAX;
+    encoded_config(&config, &out);
+    expect_failure(ks_enclave_config_read(ks_buf_view(&out), &got), KS_ERR_FORMAT,
+                   "enclave configuration: a value is out of range");
+    ks_buf_done(&out);
+    encoded_config(&config_full, &out);
+    const uint32_t len_max[] = {KS_EK_PEM_MAX, KS_EK_PEM_MAX, KS_REFERENCE_MAX};
+    const size_t before[] = {RULES_LEN - 17, RULES_LEN - 17 - 10, RULES_LEN - 17 - 10 - 14};
+    for (size_t i = 0; i < 3; i++) {
+        struct ks_buf longer;
+
+        ks_buf_init(&longer, ENCODED_MAX);
+        ks_buf_put(&longer, ks_bytes_of(out.data, out.len - before[i]));
+        ks_buf_put_u32(&longer, len_max[i] + 1);
+        expect_failure(ks_enclave_config_read(ks_buf_view(&longer), &got), KS_ERR_LIMIT,
+                       "enclave configuration");
+        ks_buf_done(&longer);
+    }
     assert_int_equal(got.workers, 3);
     ks_buf_done(&out);
 }
@@ -266,6 +321,7 @@ int main(void)
         cmocka_unit_test(test_precision_is_0_or_1),
         cmocka_unit_test(test_lengths_over_the_limit),
         cmocka_unit_test(test_config_out_of_range),
+        cmocka_unit_test(test_device_rules_out_of_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
