@@ -73,8 +73,9 @@ enum ks_err ks_machine_create(const struct ks_machine_spec *spec)
     for (size_t i = 0; i < spec->file_count; i++) {
         KS_CHECK(spec->files[i][0] == '/' && ks_utf8_valid(ks_bytes_text(spec->files[i])),
                  KS_ERR_USAGE, "measured file '%s': expected an absolute path", spec->files[i]);
-        KS_TRY(ks_fail_prefix(ks_event_log_add(names, base_name(spec->files[i]), zeros),
-                              "measured file '%s'", spec->files[i]));
+        err = ks_event_log_add(names, base_name(spec->files[i]), zeros);
+        KS_CHECK(err == KS_OK, KS_ERR_USAGE, "measured file '%s': %s", spec->files[i],
+                 ks_err_detail());
     }
     put_platform(spec, &text);
     KS_TRY(ks_buf_check(&text));
@@ -119,6 +120,8 @@ static enum ks_err measure(const struct ks_json *root, struct ks_machine *machin
 
         KS_TRY(ks_json_string(ks_json_at(files, i), &text));
         KS_CHECK(text.len < sizeof path, KS_ERR_LIMIT, "'measured': a path is too long");
+        KS_CHECK(text.len >= 1 && text.data[0] == '/', KS_ERR_FORMAT,
+                 "'measured': expected an absolute path");
         ks_copy(path, text.data, text.len);
         path[text.len] = '\0';
         KS_TRY(measure_file(&machine->log, base_name(path), path));
@@ -179,8 +182,8 @@ static enum ks_err read_platform(const char *directory, struct ks_json_doc **out
 {
     static const struct ks_json_limits limits = {.len_max = PLATFORM_BYTES_MAX,
                                                  .nodes_max = 128};
-    static const char *const names[] = {"measured", "pcr_mask", "schema", "swtpm_ca", "tpm",
-                                        NULL};
+    static const char *const names[] = {"measured", "pcr_mask", "schema",
+                                        "swtpm_ca", "tpm",      NULL};
     enum ks_err err = KS_OK;
     char path[KS_PATH_MAX];
     struct ks_buf text;
@@ -300,9 +303,8 @@ static enum ks_err make_keys(struct ks_identity *identity)
 
     KS_TRY(ks_sign_key_from_seed(KS_SIG_MLDSA65, ks_bytes_of(identity->seeds, 32),
                                  &identity->sign));
-    KS_TRY(ks_kem_key_from_seed(KS_KEM_MLKEM768,
-                                ks_bytes_of(identity->seeds + 32, KS_KEM_SEED_LEN),
-                                &identity->kem));
+    KS_TRY(ks_kem_key_from_seed(
+        KS_KEM_MLKEM768, ks_bytes_of(identity->seeds + 32, KS_KEM_SEED_LEN), &identity->kem));
 out:
     return err;
 }
@@ -364,9 +366,9 @@ enum ks_err ks_identity_unseal(struct ks_machine *machine, struct ks_identity *o
     ks_buf_init(&blob, KS_SEALED_MAX);
     KS_TRY(ks_path_join(machine->directory, KS_MACHINE_IDENTITY, path));
     KS_TRY(ks_file_read(path, KS_SEALED_MAX, &blob));
-    KS_TRY(ks_fail_prefix(ks_tpm_unseal(machine->tpm, ks_buf_view(&blob), (struct ks_bytes){0},
-                                        data, &len),
-                          "%s", path));
+    KS_TRY(ks_fail_prefix(
+        ks_tpm_unseal(machine->tpm, ks_buf_view(&blob), (struct ks_bytes){0}, data, &len), "%s",
+        path));
     KS_CHECK(len == sizeof identity.seeds, KS_ERR_FORMAT, "%s: %zu bytes are sealed in it",
              path, len);
     ks_copy(identity.seeds, data, len);

@@ -156,7 +156,10 @@ static enum ks_err complete_devices(const char *path, struct ks_config *config)
     KS_TRY(resolve(path, &devices->ek_roots));
     KS_TRY(resolve(path, &devices->simulated_ek_roots));
     KS_TRY(resolve(path, &devices->reference));
-    devices->certificate_days = devices->certificate_days == 0 ? 365 : devices->certificate_days;
+    devices->certificate_days =
+        devices->certificate_days == 0 ? 365 : devices->certificate_days;
+    KS_CHECK(devices->attest_every_s <= KS_DEVICE_SECONDS_MAX, KS_ERR_LIMIT,
+             "devices.attest_every_s: 0 to %llu", (unsigned long long)KS_DEVICE_SECONDS_MAX);
     KS_CHECK(devices->certificate_days <= 36500, KS_ERR_LIMIT,
              "devices.certificate_days: 1 to 36500");
     KS_CHECK(devices->issued == NULL || strcmp(devices->issued, "accept") == 0 ||
@@ -292,8 +295,8 @@ enum ks_err ks_config_listen(const char *name, const char *listen, char address[
                  "%s: an IPv6 address needs brackets, such as [::1]:8443", name);
     }
     KS_CHECK(len >= 1 && len < 64, KS_ERR_FORMAT, "%s: expected address:port", name);
-    KS_TRY(ks_fail_prefix(ks_text_u64(ks_bytes_text(colon + 1), 65535, &port),
-                          "%s: port", name));
+    KS_TRY(
+        ks_fail_prefix(ks_text_u64(ks_bytes_text(colon + 1), 65535, &port), "%s: port", name));
     ks_copy(address, listen, len);
     address[len] = '\0';
     *out_port = (uint16_t)port;

@@ -144,8 +144,8 @@ static enum ks_err take_head(const struct yaml_reference *yaml, struct ks_refere
     for (unsigned i = 0; i < yaml->tpms_count; i++) {
         const struct ks_bytes kind = ks_bytes_text(yaml->tpms[i]);
 
-        KS_CHECK(ks_bytes_is(kind, "hardware") || ks_bytes_is(kind, "simulated"),
-                 KS_ERR_FORMAT, "tpms: 'hardware' or 'simulated', not '%s'", yaml->tpms[i]);
+        KS_CHECK(ks_bytes_is(kind, "hardware") || ks_bytes_is(kind, "simulated"), KS_ERR_FORMAT,
+                 "tpms: 'hardware' or 'simulated', not '%s'", yaml->tpms[i]);
         reference->tpms |=
             ks_bytes_is(kind, "hardware") ? KS_TPM_SET_HARDWARE : KS_TPM_SET_SIMULATED;
     }
@@ -230,6 +230,8 @@ static enum ks_err take_files(const struct yaml_reference *yaml, struct ks_refer
     enum ks_err err = KS_OK;
 
     reference->has_files = yaml->files != NULL;
+    KS_CHECK(reference->has_files || !yaml->violations_allowed, KS_ERR_FORMAT,
+             "violations_allowed: there are no files");
     reference->violations_allowed = yaml->violations_allowed;
     reference->files = ks_calloc(yaml->files_count, sizeof *reference->files);
     KS_CHECK(reference->files != NULL, KS_ERR_NOMEM, "reference");

@@ -69,7 +69,8 @@ static void test_smallest(void **state)
     assert_int_equal(config->enclave.counter, 0x018b5e01);
     assert_int_equal(config->enclave.epoch_seconds, 60);
     assert_true(config->quote.window_ms == 0 && config->quote.refresh_seconds == 300);
-    assert_int_equal(ks_config_listen("site.listen", config->site.listen, address, &port), KS_OK);
+    assert_int_equal(ks_config_listen("site.listen", config->site.listen, address, &port),
+                     KS_OK);
     assert_string_equal(address, "127.0.0.1");
     assert_int_equal(port, 8443);
     ks_config_free(config);
@@ -102,6 +103,43 @@ static void test_all_fields(void **state)
     assert_string_equal(config->enclave.update_authorisation, "/var/update");
     assert_int_equal(config->enclave.epoch_seconds, 86400);
     assert_true(config->quote.window_ms == 10000 && config->quote.refresh_seconds == 9);
+    ks_config_free(config);
+}
+
+#define ENROL "enrolment:\n  listen: 127.0.0.1:8444\n"
+#define RULES "devices:\n  ek_roots: makers.pem\n  reference: reference.yaml\n"
+
+static void test_enrolment(void **state)
+{
+    (void)state;
+    struct ks_config *config = NULL;
+
+    assert_int_equal(load(SITE TLS, &config), KS_OK);
+    assert_null(config->enrolment.listen);
+    assert_null(config->devices.ek_roots);
+    assert_null(config->devices.simulated_ek_roots);
+    assert_null(config->devices.reference);
+    assert_true(config->devices.attest_every_s == 0 && config->devices.certificate_days == 365);
+    assert_true(ks_config_accepts_issued(config));
+    ks_config_free(config);
+    assert_int_equal(load(SITE TLS ENROL RULES, &config), KS_OK);
+    assert_string_equal(config->enrolment.listen, "127.0.0.1:8444");
+    expect_path(config->devices.ek_roots, "makers.pem");
+    expect_path(config->devices.reference, "reference.yaml");
+    assert_false(ks_config_accepts_issued(config));
+    ks_config_free(config);
+    assert_int_equal(load(SITE TLS ENROL RULES "  issued: accept\n", &config), KS_OK);
+    assert_true(ks_config_accepts_issued(config));
+    ks_config_free(config);
+    assert_int_equal(load(SITE TLS "devices:\n  issued: refuse\n  attest_every_s: 60\n"
+                                   "  certificate_days: 36500\n"
+                                   "  simulated_ek_roots: /etc/simulators.pem\n",
+                          &config),
+                     KS_OK);
+    assert_false(ks_config_accepts_issued(config));
+    assert_true(config->devices.attest_every_s == 60);
+    assert_true(config->devices.certificate_days == 36500);
+    assert_string_equal(config->devices.simulated_ek_roots, "/etc/simulators.pem");
     ks_config_free(config);
 }
 
@@ -177,6 +215,29 @@ static void test_refused(void **state)
         {SITE TLS "quote:\n  window_ms: 10001\n", KS_ERR_LIMIT, "quote.window_ms: 0 to 10000"},
         {SITE TLS "quote:\n  refresh_seconds: 86401\n", KS_ERR_LIMIT,
          "quote.refresh_seconds: 1 to 86400"},
+        {SITE TLS "enrolment:\n  colour: red\n", KS_ERR_FORMAT,
+         "enrolment: Unexpected key: colour"},
+        {SITE TLS "enrolment: {}\n", KS_ERR_FORMAT,
+         "enrolment: Missing required mapping field: listen"},
+        {SITE TLS RULES "enrolment:\n  listen: 8444\n", KS_ERR_FORMAT,
+         "enrolment.listen: expected address:port"},
+        {SITE TLS ENROL, KS_ERR_FORMAT,
+         "enrolment.listen: it needs devices.reference, and "
+         "devices.ek_roots or devices.simulated_ek_roots"},
+        {SITE TLS ENROL "devices:\n  reference: a\n", KS_ERR_FORMAT,
+         "enrolment.listen: it needs devices.reference, and "
+         "devices.ek_roots or devices.simulated_ek_roots"},
+        {SITE TLS ENROL "devices:\n  ek_roots: a\n", KS_ERR_FORMAT,
+         "enrolment.listen: it needs devices.reference, and "
+         "devices.ek_roots or devices.simulated_ek_roots"},
+        {SITE TLS "devices:\n  issued: maybe\n", KS_ERR_FORMAT,
+         "devices.issued: 'accept' or 'refuse'"},
+        {SITE TLS "devices:\n  certificate_days: 36501\n", KS_ERR_LIMIT,
+         "devices.certificate_days: 1 to 36500"},
+        {SITE TLS "devices:\n  attest_every_s: 3162240001\n", KS_ERR_LIMIT,
+         "devices.attest_every_s: 0 to 3162240000"},
+        {SITE TLS "devices:\n  attest_every_s: often\n", KS_ERR_FORMAT,
+         "devices.attest_every_s: Invalid uint64_t value: 'often'"},
         {SITE TLS "tpm: tpmrm0\n", KS_ERR_FORMAT, "tpm: 'swtpm' or the path of a device"},
     };
 
@@ -234,7 +295,8 @@ static void test_listen(void **state)
             continue;
         }
         assert_int_equal(load(text, &config), KS_OK);
-        assert_int_equal(ks_config_listen("site.listen", config->site.listen, address, &port), KS_OK);
+        assert_int_equal(ks_config_listen("site.listen", config->site.listen, address, &port),
+                         KS_OK);
         assert_string_equal(address, cases[i].address);
         assert_int_equal(port, cases[i].port);
         ks_config_free(config);
@@ -263,11 +325,9 @@ int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(test_smallest),
-        IN_FOLDER(test_all_fields),
-        IN_FOLDER(test_the_manuals_example),
-        IN_FOLDER(test_refused),
-        IN_FOLDER(test_listen),
+        IN_FOLDER(test_smallest),   IN_FOLDER(test_all_fields),
+        IN_FOLDER(test_enrolment),  IN_FOLDER(test_the_manuals_example),
+        IN_FOLDER(test_refused),    IN_FOLDER(test_listen),
         IN_FOLDER(test_not_a_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,10 +42,11 @@ static void print_verdict(const struct ks_verdict *verdict)
 
 /* --- it passes ---------------------------------------------------------------------------- */
 
+/* The fixture's site was not certified: see test_certify.c for platform.site. */
 static bool runs(unsigned check)
 {
-    return check != KS_VERDICT_LEDGER_WITNESS && check != KS_VERDICT_ANCHOR &&
-           check != KS_VERDICT_REPLAY;
+    return check != KS_VERDICT_PLATFORM_SITE && check != KS_VERDICT_LEDGER_WITNESS &&
+           check != KS_VERDICT_ANCHOR && check != KS_VERDICT_REPLAY;
 }
 
 static void assert_passes(const struct fixture *fixture)
@@ -652,7 +653,8 @@ static void test_changes_are_complete(void **state)
 
 static void test_not_run_is_no_success(void **state)
 {
-    static const enum ks_verdict_check absent[] = {KS_VERDICT_LEDGER_WITNESS, KS_VERDICT_ANCHOR,
+    static const enum ks_verdict_check absent[] = {KS_VERDICT_PLATFORM_SITE,
+                                                   KS_VERDICT_LEDGER_WITNESS, KS_VERDICT_ANCHOR,
                                                    KS_VERDICT_REPLAY};
     struct fixture fixture;
     struct ks_verdict verdict;
@@ -832,6 +834,8 @@ static const struct {
     {"\"backend\":\"process\"", "\"backend\":\"process\",\"b\":1", "'b'"},
     {"\"origin\":\"lab.example/ketseal\"", "\"origin\":\"\"", "origin"},
     {"\"ketseal.site/1\"", "\"ketseal.site/0\"", "schema"},
+    {"\"ketseal.site/1\"", "\"ketseal.site/2\"", "issuer"},
+    {"\"ml-dsa-65\":", "\"issuer\":\"AA==\",\"ml-dsa-65\":", "in version 1"},
 };
 
 static void test_bad_policies(void **state)

@@ -8,7 +8,7 @@
 #include "attest/ima.h"
 #include "attest/tcglog.h"
 #include "base/text.h"
-#include "fault/alloc/each.h"
+#include "fault/alloc/fail_each.h"
 #include "platform.h"
 #include "unit/vector_files.h"
 
@@ -152,17 +152,17 @@ out:
 static void test_appraise(void **state)
 {
     (void)state;
-    fail_each(task_appraise, 5);
-    fail_each(task_eat, 8);
+    fail_each(task_appraise, 5, "memory");
+    fail_each(task_eat, 8, "memory");
 }
 
 static void test_parsers(void **state)
 {
     (void)state;
-    fail_each(task_reference, 8);
-    fail_each(task_logs, 2);
-    fail_each(task_certificates, 4);
-    fail_each(task_credential, 4);
+    fail_each(task_reference, 8, "memory");
+    fail_each(task_logs, 2, "memory");
+    fail_each(task_certificates, 4, "memory");
+    fail_each(task_credential, 4, "memory");
 }
 
 int main(void)

@@ -8,9 +8,7 @@
 
 #include <cmocka.h>
 
-#include "unit/expect.h"
-
-#include "fault/alloc/each.h"
+#include "fault/alloc/fail_each.h"
 
 #include "base/json.h"
 #include "base/pool.h"
@@ -181,28 +179,26 @@ out:
     return err;
 }
 
-/* Fails the first allocation, then the second, and so on, until the task no longer reaches it.
- * A leak is found by the sanitizer at exit. */
 static void test_json(void **state)
 {
     (void)state;
-    fail_each(task_json_parse, 8);
-    fail_each(task_json_parse_canonical, 16);
-    fail_each(task_json_write, 8);
+    fail_each(task_json_parse, 8, "no memory");
+    fail_each(task_json_parse_canonical, 16, "no memory");
+    fail_each(task_json_write, 8, "no memory");
 }
 
 static void test_buf_and_text(void **state)
 {
     (void)state;
-    fail_each(task_buf, 8);
-    fail_each(task_text, 3);
+    fail_each(task_buf, 8, "no memory");
+    fail_each(task_text, 3, "no memory");
 }
 
 static void test_sys(void **state)
 {
     (void)state;
-    fail_each(task_pool, 1);
-    fail_each(task_files, 4);
+    fail_each(task_pool, 1, "no memory");
+    fail_each(task_files, 4, "no memory");
 }
 
 int main(void)
