@@ -36,6 +36,26 @@ static const struct {
     {"#E69F00", 11}, {"#56B4E9", 6}, {"#000000", 8}, {"#F0E442", 4},
 };
 
+struct format {
+    const char *extension;
+    const char *terminal;
+    unsigned font;          /* points, as in TERMINAL */
+    const char *title_font; /* SVG's terminal knows no weights */
+};
+
+/* 16 by 10 everywhere; the sizes are those of a page's column, a browser and a slide. */
+static const struct format formats[] = {
+    {"pdf", "pdfcairo noenhanced size 16cm,10cm font 'DejaVu Sans,9'", 9, "DejaVu Sans:Bold"},
+    {"svg",
+     "svg noenhanced size 800,500 background '#ffffff' font 'DejaVu Sans,12' name 'figure'", 12,
+     "DejaVu Sans"},
+    {"png",
+     "pngcairo noenhanced size 1600,1000 background '#ffffff' font 'DejaVu Sans,22' "
+     "linewidth 2.2",
+     22, "DejaVu Sans:Bold"},
+};
+#define FORMATS (sizeof formats / sizeof formats[0])
+
 /* --- checks ------------------------------------------------------------------------------- */
 
 static bool fits(const struct ks_figure_axis *axis, double value)
@@ -174,30 +194,38 @@ static void binary_tick(int exponent, const char *unit, struct ks_buf *out)
     ks_buf_put_format(out, "%d %s%s", 1 << exponent % 10, prefixes[exponent / 10], unit);
 }
 
+/* One tick on a logarithmic scale, with its label; gnuplot's level 1, a small one, without. */
+static void put_tick(struct ks_buf *script, const struct ks_figure_axis *axis, int exponent)
+{
+    struct ks_buf label;
+
+    ks_buf_init(&label, 256);
+    (axis->scale == KS_FIGURE_LOG2 ? binary_tick : decimal_tick)(exponent, axis->unit, &label);
+    ks_buf_put_u8(&label, '\0');
+    put_text(script, label.err == KS_OK ? (const char *)label.data : axis->unit);
+    if (axis->scale == KS_FIGURE_LOG2) {
+        ks_buf_put_format(script, " %.17g", ldexp(1, exponent));
+    } else {
+        ks_buf_put_format(script, " 1e%d", exponent);
+    }
+    ks_buf_done(&label);
+}
+
 /* The powers of the base from FIRST to LAST, as many as have room. */
 static void put_ticks(struct ks_buf *script, const struct ks_figure_axis *axis, char name,
                       int first, int last)
 {
-    const bool binary = axis->scale == KS_FIGURE_LOG2;
     const int step = 1 + (last - first) / TICKS_MAX;
-    struct ks_buf label;
 
-    ks_buf_init(&label, 256);
-    ks_buf_put_format(script, "set m%ctics %d\nset %ctics (", name, binary ? 1 : 10, name);
+    ks_buf_put_format(script, "set %ctics (", name);
     for (int exponent = first; exponent <= last; exponent += step) {
-        ks_buf_clear(&label);
-        (binary ? binary_tick : decimal_tick)(exponent, axis->unit, &label);
-        ks_buf_put_u8(&label, '\0');
         ks_buf_put_text(script, exponent > first ? ", " : "");
-        put_text(script, label.err == KS_OK ? (const char *)label.data : axis->unit);
-        if (binary) {
-            ks_buf_put_format(script, " %.17g", ldexp(1, exponent));
-        } else {
-            ks_buf_put_format(script, " 1e%d", exponent);
+        put_tick(script, axis, exponent);
+        for (int i = 2; axis->scale == KS_FIGURE_LOG10 && step == 1 && i < 10; i++) {
+            ks_buf_put_format(script, ", '' %de%d 1", i, exponent);
         }
     }
     ks_buf_put_text(script, ")\n");
-    ks_buf_done(&label);
 }
 
 static void put_axis(struct ks_buf *script, const struct ks_figure_axis *axis, char name,
@@ -236,7 +264,8 @@ static void put_axis(struct ks_buf *script, const struct ks_figure_axis *axis, c
 }
 
 /* Sizes are fractions of the picture, so that one layout serves all formats. */
-static void put_layout(struct ks_buf *script, const struct ks_figure *figure, unsigned font)
+static void put_layout(struct ks_buf *script, const struct ks_figure *figure,
+                       const struct format *format)
 {
     ks_buf_put_text(script,
                     "set border 3 lc rgb '#555555' lw 0.7\n"
@@ -249,15 +278,14 @@ static void put_layout(struct ks_buf *script, const struct ks_figure *figure, un
                     "set offsets graph 0.03, graph 0.03, 0, 0\n");
     ks_buf_put_text(script, "set label 1 ");
     put_text(script, figure->title);
-    ks_buf_put_format(
-        script,
-        " at graph 0, screen 0.955 left font 'DejaVu Sans:Bold,%u' textcolor rgb '#111111'\n",
-        font + font / 3);
+    ks_buf_put_format(script,
+                      " at graph 0, screen 0.955 left font '%s,%u' textcolor rgb '#111111'\n",
+                      format->title_font, format->font + format->font / 3);
     ks_buf_put_text(script, "set label 2 ");
     put_text(script, figure->subtitle);
     ks_buf_put_format(script,
                       " at graph 0, screen 0.905 left font ',%u' textcolor rgb '#555555'\n",
-                      font - font / 9);
+                      format->font - format->font / 9);
 }
 
 static bool has_bars(const struct ks_figure_series *series)
@@ -311,25 +339,6 @@ static void ends_of(const struct ks_figure *figure, struct ks_figure_point *out_
     }
 }
 
-struct format {
-    const char *extension;
-    const char *terminal;
-    unsigned font; /* points, as in TERMINAL */
-};
-
-/* 16 by 10 everywhere; the sizes are those of a page's column, a browser and a slide. */
-static const struct format formats[] = {
-    {"pdf", "pdfcairo noenhanced size 16cm,10cm font 'DejaVu Sans,9'", 9},
-    {"svg",
-     "svg noenhanced size 800,500 background '#ffffff' font 'DejaVu Sans,12' name 'figure'",
-     12},
-    {"png",
-     "pngcairo noenhanced size 1600,1000 background '#ffffff' font 'DejaVu Sans,22' "
-     "linewidth 2.2",
-     22},
-};
-#define FORMATS (sizeof formats / sizeof formats[0])
-
 static void put_script(const struct ks_figure *figure, const struct format *format,
                        struct ks_buf *script)
 {
@@ -338,7 +347,7 @@ static void put_script(const struct ks_figure *figure, const struct format *form
 
     ends_of(figure, &least, &most);
     ks_buf_put_format(script, "set encoding utf8\nset terminal %s\n", format->terminal);
-    put_layout(script, figure, format->font);
+    put_layout(script, figure, format);
     put_axis(script, &figure->x, 'x', least.x, most.x);
     put_axis(script, &figure->y, 'y', least.low, most.high);
     for (size_t s = 0; s < figure->count; s++) {
