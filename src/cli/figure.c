@@ -24,6 +24,7 @@
 #define TABLE_MAX       ((size_t)4 << 20)
 #define DRAWING_MAX     ((size_t)64 << 20)
 #define MESSAGES_MAX    4096 /* of what gnuplot says, the beginning */
+#define KEY_COLUMNS     3    /* of the key, beside each other */
 #define TICKS_MAX       8    /* labels that fit beside each other */
 
 /* Okabe and Ito's palette, told apart with any kind of colour vision, darkest first; each
@@ -267,15 +268,19 @@ static void put_axis(struct ks_buf *script, const struct ks_figure_axis *axis, c
 static void put_layout(struct ks_buf *script, const struct ks_figure *figure,
                        const struct format *format)
 {
-    ks_buf_put_text(script,
-                    "set border 3 lc rgb '#555555' lw 0.7\n"
-                    "set tics nomirror out scale 0.6 textcolor rgb '#333333'\n"
-                    "set grid xtics ytics lt 1 lc rgb '#e4e4e4' lw 0.7\n"
-                    "set key at graph -0.012, screen 0.878 left top horizontal Left reverse "
-                    "samplen 2.5 width 1 textcolor rgb '#111111'\n"
-                    "set lmargin at screen 0.145\nset rmargin at screen 0.955\n"
-                    "set tmargin at screen 0.80\nset bmargin at screen 0.135\n"
-                    "set offsets graph 0.03, graph 0.03, 0, 0\n");
+    const size_t rows = (figure->count + KEY_COLUMNS - 1) / KEY_COLUMNS;
+
+    ks_buf_put_text(script, "set border 3 lc rgb '#555555' lw 0.7\n"
+                            "set tics nomirror out scale 0.6 textcolor rgb '#333333'\n"
+                            "set grid xtics ytics lt 1 lc rgb '#e4e4e4' lw 0.7\n"
+                            "set lmargin at screen 0.145\nset rmargin at screen 0.955\n"
+                            "set bmargin at screen 0.135\n"
+                            "set offsets graph 0.03, graph 0.03, 0, 0\n");
+    ks_buf_put_format(script,
+                      "set key at graph -0.012, screen 0.874 left top vertical maxrows %zu "
+                      "Left reverse samplen 2.5 width 1 textcolor rgb '#111111'\n"
+                      "set tmargin at screen %g\n",
+                      rows, 0.84 - 0.037 * (double)rows);
     ks_buf_put_text(script, "set label 1 ");
     put_text(script, figure->title);
     ks_buf_put_format(script,
