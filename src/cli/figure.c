@@ -236,11 +236,15 @@ static void put_axis(struct ks_buf *script, const struct ks_figure_axis *axis, c
     put_text(script, axis->label);
     ks_buf_put_text(script, " textcolor rgb '#333333'\n");
     switch (axis->scale) {
-    case KS_FIGURE_LOG2:
+    case KS_FIGURE_LOG2: {
+        const int first = (int)floor(log2(low));
+        const int last = (int)ceil(log2(high));
+
         ks_buf_put_format(script, "set logscale %c 2\nset %crange [%.17g:%.17g]\n", name, name,
-                          low / 1.2, high * 1.2);
-        put_ticks(script, axis, name, (int)ceil(log2(low)), (int)floor(log2(high)));
+                          ldexp(1 / 1.2, first), ldexp(1.2, last));
+        put_ticks(script, axis, name, first, last);
         break;
+    }
     case KS_FIGURE_LOG10: {
         const int first = (int)floor(log10(low));
         const int last = (int)floor(log10(high)) + 1;

@@ -10,7 +10,7 @@
 static inline unsigned ks_sample_at(struct ks_samples samples, uint64_t index)
 {
     return samples.width == 8 ? samples.data[index]
-                              : samples.data[index / 8] >> (7 - index % 8) & 1u;
+                              : (unsigned)samples.data[index / 8] >> (7 - index % 8) & 1;
 }
 
 #endif

@@ -224,10 +224,9 @@ static void test_ticks(void **state)
         const char *x_tick;
         const char *y_tick;
     } table[] = {
-        {3e-9, 2e-6, "2^-20 B", "10 nB/s"},
-        {1, 1, "1 B", "10 B/s"},
-        {1.5e-3, 30e6, "2 MiB", "100 mB/s"},
-        {1e-30, 1e30, "2^-99 B", "1e-30 B/s"},
+        {3e-9, 2e-6, "2^-19 B", "10 nB/s"},     {1, 1, "1 B", "10 B/s"},
+        {100, 100, "128 B", "1 kB/s"},          {1.5e-3, 30e6, "32 MiB", "100 mB/s"},
+        {1e-30, 1e30, "2^-100 B", "1e-30 B/s"},
     };
 
     (void)state;
