@@ -27,8 +27,8 @@
 #define KEY_COLUMNS     3    /* of the key, beside each other */
 #define TICKS_MAX       8    /* labels that fit beside each other */
 
-/* Okabe and Ito's palette, told apart with any kind of colour vision, darkest first; each
- * colour has its own mark, too. */
+/* Okabe and Ito's palette, told apart with any kind of colour vision; each colour has its
+ * own mark, too. */
 static const struct {
     const char *colour;
     int mark; /* gnuplot's point type */

@@ -4,10 +4,11 @@
 /* entropy.h: min-entropy estimates and health tests of NIST SP 800-90B (January 2018) over a
  * sample of a source's output. Hides the counting and the statistics. Pure; any thread.
  *
- * What an estimate is: the bits per sample that a guesser of one simple kind is kept from, with
- * a confidence of 99 % that it is no less. What it is not: a measure of what nobody can
- * predict. The output of any good generator, seeded with the number 7 or not, looks full of
- * entropy to all of them. They find broken sources; they certify none. */
+ * What an estimate is: the bits per sample that a guesser of one simple kind is kept from; for
+ * the most common value and for collisions the lower end of a 99 % confidence interval. What it
+ * is not: a measure of what nobody can predict. The output of any good generator, seeded with
+ * the number 7 or not, looks full of entropy to all of them. They find broken sources; they
+ * certify none. */
 #ifndef KS_ENTROPY_ENTROPY_H
 #define KS_ENTROPY_ENTROPY_H
 
