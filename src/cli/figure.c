@@ -41,19 +41,21 @@ struct format {
     const char *extension;
     const char *terminal;
     unsigned font;          /* points, as in TERMINAL */
+    double mark;            /* size of a point's mark, in the terminal's unit */
     const char *title_font; /* SVG's terminal knows no weights */
 };
 
 /* 16 by 10 everywhere; the sizes are those of a page's column, a browser and a slide. */
 static const struct format formats[] = {
-    {"pdf", "pdfcairo noenhanced size 16cm,10cm font 'DejaVu Sans,9'", 9, "DejaVu Sans:Bold"},
+    {"pdf", "pdfcairo noenhanced size 16cm,10cm font 'DejaVu Sans,9'", 9, 0.5,
+     "DejaVu Sans:Bold"},
     {"svg",
      "svg noenhanced size 800,500 background '#ffffff' font 'DejaVu Sans,12' name 'figure'", 12,
-     "DejaVu Sans"},
+     0.65, "DejaVu Sans"},
     {"png",
      "pngcairo noenhanced size 1600,1000 background '#ffffff' font 'DejaVu Sans,22' "
      "linewidth 2.2",
-     22, "DejaVu Sans:Bold"},
+     22, 1.2, "DejaVu Sans:Bold"},
 };
 #define FORMATS (sizeof formats / sizeof formats[0])
 
@@ -168,48 +170,53 @@ static void put_text(struct ks_buf *script, const char *text)
     ks_buf_put_u8(script, '\'');
 }
 
+#define TICK_TEXT_MAX 64 /* of a number, a prefix and a unit */
+
 /* "1 MB/s" for 10^6 of "B/s". */
-static void decimal_tick(int exponent, const char *unit, struct ks_buf *out)
+static void decimal_tick(int exponent, const char *unit, char target[TICK_TEXT_MAX])
 {
     static const char *const prefixes[] = {"n", "µ", "m", "", "k", "M", "G", "T", "P"};
-    int group = exponent + 9; /* prefixes begin at 10^-9 */
     const int groups = (int)(sizeof prefixes / sizeof prefixes[0]);
+    const int at = exponent + 9; /* prefixes begin at 10^-9 */
 
-    if (group < 0 || group >= 3 * groups || unit[0] == '\0') {
-        ks_buf_put_format(out, "1e%d%s%s", exponent, unit[0] == '\0' ? "" : " ", unit);
+    if (at < 0 || at >= 3 * groups || unit[0] == '\0') {
+        (void)snprintf(target, TICK_TEXT_MAX, "1e%d%s%s", exponent, unit[0] == '\0' ? "" : " ",
+                       unit);
         return;
     }
-    ks_buf_put_format(out, "%.*s %s%s", 1 + group % 3, "100", prefixes[group / 3], unit);
+    (void)snprintf(target, TICK_TEXT_MAX, "%.*s %s%s", 1 + at % 3, "100", prefixes[at / 3],
+                   unit);
 }
 
 /* "64 KiB" for 2^16 of "B". */
-static void binary_tick(int exponent, const char *unit, struct ks_buf *out)
+static void binary_tick(int exponent, const char *unit, char target[TICK_TEXT_MAX])
 {
     static const char *const prefixes[] = {"", "Ki", "Mi", "Gi", "Ti", "Pi"};
     const int groups = (int)(sizeof prefixes / sizeof prefixes[0]);
 
     if (exponent < 0 || exponent >= 10 * groups || unit[0] == '\0') {
-        ks_buf_put_format(out, "2^%d%s%s", exponent, unit[0] == '\0' ? "" : " ", unit);
+        (void)snprintf(target, TICK_TEXT_MAX, "2^%d%s%s", exponent, unit[0] == '\0' ? "" : " ",
+                       unit);
         return;
     }
-    ks_buf_put_format(out, "%d %s%s", 1 << exponent % 10, prefixes[exponent / 10], unit);
+    (void)snprintf(target, TICK_TEXT_MAX, "%d %s%s", 1 << exponent % 10,
+                   prefixes[exponent / 10], unit);
 }
 
-/* One tick on a logarithmic scale, with its label; gnuplot's level 1, a small one, without. */
+/* One tick of a logarithmic axis, with its label. */
 static void put_tick(struct ks_buf *script, const struct ks_figure_axis *axis, int exponent)
 {
-    struct ks_buf label;
+    char label[TICK_TEXT_MAX];
 
-    ks_buf_init(&label, 256);
-    (axis->scale == KS_FIGURE_LOG2 ? binary_tick : decimal_tick)(exponent, axis->unit, &label);
-    ks_buf_put_u8(&label, '\0');
-    put_text(script, label.err == KS_OK ? (const char *)label.data : axis->unit);
     if (axis->scale == KS_FIGURE_LOG2) {
+        binary_tick(exponent, axis->unit, label);
+        put_text(script, label);
         ks_buf_put_format(script, " %.17g", ldexp(1, exponent));
     } else {
+        decimal_tick(exponent, axis->unit, label);
+        put_text(script, label);
         ks_buf_put_format(script, " 1e%d", exponent);
     }
-    ks_buf_done(&label);
 }
 
 /* The powers of the base from FIRST to LAST, as many as have room. */
@@ -222,6 +229,7 @@ static void put_ticks(struct ks_buf *script, const struct ks_figure_axis *axis, 
     for (int exponent = first; exponent <= last; exponent += step) {
         ks_buf_put_text(script, exponent > first ? ", " : "");
         put_tick(script, axis, exponent);
+        /* Small ones, without labels: gnuplot's level 1. */
         for (int i = 2; axis->scale == KS_FIGURE_LOG10 && step == 1 && i < 10; i++) {
             ks_buf_put_format(script, ", '' %de%d 1", i, exponent);
         }
@@ -307,24 +315,27 @@ static bool has_bars(const struct ks_figure_series *series)
     return false;
 }
 
-static void put_series(struct ks_buf *script, const struct ks_figure *figure)
+static void put_series(struct ks_buf *script, const struct ks_figure *figure,
+                       const struct format *format)
 {
     const char *gap = "plot ";
 
     for (size_t s = 0; s < figure->count; s++) {
         const char *colour = styles[s].colour;
 
+        /* Arrows with flat heads: error bars have a gap around their point in PDF and SVG, and
+         * librsvg draws nothing at all of a file with a point of size 0. */
         if (has_bars(&figure->series[s])) {
             ks_buf_put_format(script,
-                              "%s$data%zu using 1:2:3:4 with yerrorbars pt 7 ps 0 lw 1 "
-                              "lc rgb '%s' notitle",
+                              "%s$data%zu using 1:3:(0):($4-$3) with vectors heads "
+                              "size screen 0.004,90 lw 1 lc rgb '%s' notitle",
                               gap, s, colour);
             gap = ", ";
         }
         ks_buf_put_format(
             script,
-            "%s$data%zu using 1:2 with linespoints pt %d ps 1.2 lw 1.6 lc rgb '%s' title ", gap,
-            s, styles[s].mark, colour);
+            "%s$data%zu using 1:2 with linespoints pt %d ps %g lw 1.6 lc rgb '%s' title ", gap,
+            s, styles[s].mark, format->mark, colour);
         put_text(script, figure->series[s].label);
         gap = ", ";
     }
@@ -366,7 +377,7 @@ static void put_script(const struct ks_figure *figure, const struct format *form
         }
         ks_buf_put_text(script, "END\n");
     }
-    put_series(script, figure);
+    put_series(script, figure, format);
 }
 
 /* --- gnuplot ------------------------------------------------------------------------------ */
