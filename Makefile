@@ -14,7 +14,7 @@ setup = prefix=$$(tools/deps.sh --prefix); \
 	meson setup --prefix=$(PREFIX) $${prefix:+-Dopenssl_private=true} $(2) >$(BUILD)/setup.log 2>&1 || \
 	{ tail -n 30 $(BUILD)/setup.log; exit 4; }
 
-.PHONY: all deps check demo bench install clean tidy format fuzz
+.PHONY: all deps check demo bench figures install clean tidy format fuzz
 
 all: $(RELEASE)/build.ninja
 	@ninja --quiet -C $(RELEASE)
@@ -57,6 +57,10 @@ demo: all
 
 bench: all
 	@bench/run.sh $(RELEASE)
+
+# Each figure by one command, with its data as CSV beside it.
+figures: all
+	@$(RELEASE)/src/cli/ketseal bench trng --out=$(BUILD)/figures
 
 install: $(RELEASE)/build.ninja
 	@meson configure $(RELEASE) -Dprefix=$(PREFIX)

@@ -26,7 +26,8 @@ import sys
 FLOORS = {
     'base': 0,
     'crypto': 1,
-    'quantum': 2, 'qkd': 2, 'ledger': 2, 'attest': 2, 'chain': 2, 'detect': 2, 'learn': 2, 'fl': 2,
+    'quantum': 2, 'qkd': 2, 'ledger': 2, 'attest': 2, 'entropy': 2, 'chain': 2, 'detect': 2, 'learn': 2,
+    'fl': 2,
     'record': 3,
     'tpm': 4, 'store': 4, 'net': 4,
     'enclave': 5, 'anchor': 5, 'client': 5,

@@ -3,6 +3,7 @@
 
 #include "base/sys.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -321,6 +322,47 @@ enum ks_err ks_dir_make(const char *path, mode_t mode)
     }
     KS_TRY(make_one(part, mode));
 out:
+    return err;
+}
+
+enum ks_err ks_dir_temporary(const char *prefix, char **out_path)
+{
+    enum ks_err err = KS_OK;
+    const char *parent = getenv("TMPDIR");
+    char path[PATH_MAX];
+    int len = snprintf(path, sizeof path, "%s/%s.XXXXXX",
+                       parent == NULL || parent[0] == '\0' ? "/tmp" : parent, prefix);
+
+    KS_CHECK(len > 0 && (size_t)len < sizeof path, KS_ERR_IO, "TMPDIR is too long a path");
+    KS_CHECK(mkdtemp(path) != NULL, KS_ERR_IO, "make a folder '%s': %s", path, strerror(errno));
+    err = ks_text_copy(path, out_path);
+    if (err != KS_OK) {
+        (void)rmdir(path); /* the first error is the one to report */
+    }
+out:
+    return err;
+}
+
+enum ks_err ks_dir_remove(const char *path)
+{
+    enum ks_err err = KS_OK;
+    DIR *dir = NULL;
+
+    if (path == NULL) {
+        return KS_OK;
+    }
+    dir = opendir(path);
+    KS_CHECK(dir != NULL, KS_ERR_IO, "open the folder '%s': %s", path, strerror(errno));
+    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        KS_CHECK(strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+                     unlinkat(dirfd(dir), entry->d_name, 0) == 0,
+                 KS_ERR_IO, "remove '%s/%s': %s", path, entry->d_name, strerror(errno));
+    }
+    KS_CHECK(rmdir(path) == 0, KS_ERR_IO, "remove the folder '%s': %s", path, strerror(errno));
+out:
+    if (dir != NULL) {
+        (void)closedir(dir);
+    }
     return err;
 }
 

@@ -31,6 +31,12 @@ KS_MUST_CHECK enum ks_err ks_file_write(const char *path, struct ks_bytes bytes,
 KS_MUST_CHECK enum ks_err ks_file_create(const char *path, struct ks_bytes bytes, mode_t mode);
 /* With its parents; an existing folder is fine. */
 KS_MUST_CHECK enum ks_err ks_dir_make(const char *path, mode_t mode);
+/* A new folder of mode 0700 in $TMPDIR, else /tmp, whose name begins with PREFIX. *OUT_PATH is
+ * the caller's. */
+KS_MUST_CHECK enum ks_err ks_dir_temporary(const char *prefix, char **out_path);
+/* Removes a folder and the files in it; KS_ERR_IO, with some of them gone, where it has
+ * folders. NULL is fine. */
+KS_MUST_CHECK enum ks_err ks_dir_remove(const char *path);
 
 /* --- clocks and randomness ---------------------------------------------------------------- */
 uint64_t ks_clock_us(void);           /* CLOCK_REALTIME, microseconds since 1970 */

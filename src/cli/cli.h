@@ -93,6 +93,7 @@ extern const struct ks_command ks_commands[]; /* ends with a NULL noun */
 /* Usage of one command, or of all when COMMAND is NULL. */
 void ks_cli_help(FILE *stream, const struct ks_command *command);
 
+enum ks_err ks_command_bench_trng(struct ks_cli *cli);
 enum ks_err ks_command_ca_new(struct ks_cli *cli);
 enum ks_err ks_command_ca_issue(struct ks_cli *cli);
 enum ks_err ks_command_ca_revoke(struct ks_cli *cli);

@@ -266,6 +266,24 @@ static const struct ks_flag policy_make_flags[] = {
     END,
 };
 
+static const struct ks_flag bench_trng_flags[] = {
+    {"tpm", KS_FLAG_TEXT, "DEVICE",
+     "a TPM such as /dev/tpmrm0; default: a fresh swtpm, which is simulated", NULL, false},
+    {"out", KS_FLAG_TEXT, "DIR", "directory for the tables and the figure, made if absent",
+     NULL, true},
+    {"block", KS_FLAG_MANY, "BYTES",
+     "size of one request, ascending (repeatable); default: the powers of two from 16 to 65536",
+     NULL, false},
+    {"runs", KS_FLAG_NUMBER, "N", "timed runs of each source and size", "7", false},
+    {"run-ms", KS_FLAG_NUMBER, "MS", "least time of a run, in milliseconds", "20", false},
+    {"sample", KS_FLAG_NUMBER, "BYTES",
+     "bytes of each source to estimate from; a hardware TPM takes minutes for the default",
+     "1048576", false},
+    {"no-figure", KS_FLAG_SWITCH, NULL, "write the tables alone; needs no gnuplot", NULL,
+     false},
+    END,
+};
+
 const struct ks_command ks_commands[] = {
     {"run", NULL, "[FILE]", 0, 1,
      "Runs an OpenQASM program or a template at a site and keeps the sealed bundle.", run_flags,
@@ -346,6 +364,9 @@ const struct ks_command ks_commands[] = {
     {"circuit", "simulate", "[FILE]", 0, 1,
      "Samples a program or a template on this machine, unsealed.", circuit_simulate_flags,
      ks_command_circuit_simulate},
+    {"bench", "trng", "", 0, 0,
+     "Measures the TPM's random numbers against the kernel's: speed, estimates, health.",
+     bench_trng_flags, ks_command_bench_trng},
     {"help", NULL, "[NOUN] [VERB]", 0, 2,
      "Prints usage; or, from the same table, manual and completion.", help_flags,
      ks_command_help},

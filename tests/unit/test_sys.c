@@ -205,6 +205,40 @@ static void test_dir_make(void **state)
     assert_int_equal(ks_dir_make("", 0700), KS_ERR_IO);
 }
 
+static void test_dir_temporary(void **state)
+{
+    char *path = NULL;
+    char *other = NULL;
+    char inside[300];
+    struct stat info;
+
+    (void)state;
+    assert_int_equal(setenv("TMPDIR", folder, 1), 0);
+    assert_int_equal(ks_dir_temporary("trial", &path), KS_OK);
+    assert_int_equal(ks_dir_temporary("trial", &other), KS_OK);
+    assert_string_not_equal(path, other);
+    assert_int_equal(strncmp(path, in_folder("trial."), strlen(in_folder("trial."))), 0);
+    assert_int_equal(stat(path, &info), 0);
+    assert_true(S_ISDIR(info.st_mode) && (info.st_mode & 07777) == 0700);
+    (void)snprintf(inside, sizeof inside, "%s/.hidden", path);
+    assert_int_equal(ks_file_write(inside, KS_LITERAL("x"), 0600), KS_OK);
+    assert_int_equal(ks_dir_remove(path), KS_OK);
+    assert_int_equal(stat(path, &info), -1);
+    expect_failure(ks_dir_remove(path), KS_ERR_IO, "open the folder");
+    assert_int_equal(ks_dir_remove(NULL), KS_OK);
+    /* No further down than one asked for. */
+    (void)snprintf(inside, sizeof inside, "%s/folder", other);
+    assert_int_equal(mkdir(inside, 0700), 0);
+    expect_failure(ks_dir_remove(other), KS_ERR_IO, "folder': ");
+    assert_int_equal(rmdir(inside), 0);
+    assert_int_equal(ks_dir_remove(other), KS_OK);
+    ks_free(path);
+    ks_free(other);
+    assert_int_equal(setenv("TMPDIR", in_folder("absent"), 1), 0);
+    expect_failure(ks_dir_temporary("trial", &path), KS_ERR_IO, "make a folder");
+    assert_int_equal(unsetenv("TMPDIR"), 0);
+}
+
 static void test_clocks_and_random(void **state)
 {
     uint8_t a[256], b[256];
@@ -379,6 +413,7 @@ int main(void)
         cmocka_unit_test(test_file_read),
         cmocka_unit_test(test_fd),
         cmocka_unit_test(test_dir_make),
+        cmocka_unit_test(test_dir_temporary),
         cmocka_unit_test(test_clocks_and_random),
         cmocka_unit_test(test_harden),
         cmocka_unit_test(test_fs_append),
