@@ -1,13 +1,13 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* each.h: a task, once for each allocation that it makes, with that one failing. Needs
- * unit/expect.h before. */
+/* each.h: a task, once for each allocation that it makes, with that one failing. */
 #ifndef KS_TESTS_FAULT_ALLOC_EACH_H
 #define KS_TESTS_FAULT_ALLOC_EACH_H
 
 #include "fault/fault.h"
 #include "ketseal/error.h"
+#include "unit/expect.h"
 
 #define ALLOCATIONS_MAX 100000 /* a task that goes on failing beyond this does not end */
 
