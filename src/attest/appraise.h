@@ -90,7 +90,7 @@ struct ks_appraisal {
     struct ks_appraisal_item checks[KS_APPRAISAL_CHECKS];
     /* From the quote, once signature, signer, nonce and PCRs passed (quoted): */
     bool quoted;
-    struct ks_clock_seen clock; /* to be kept as the next one's "last seen" */
+    struct ks_clock_seen clock; /* the next one's "last seen", if this one passed */
     uint64_t firmware_version;
     uint32_t pcr_mask;
     uint8_t pcr_digest[KS_PCR_DIGEST_LEN];
@@ -113,8 +113,9 @@ enum ks_appraisal_check ks_appraisal_blocking(const struct ks_appraisal *apprais
 
 /* Who was appraised, for the export. All texts are valid UTF-8. */
 struct ks_eat_subject {
-    struct ks_bytes
-        ueid_seed;            /* what names the device for ever: the EK certificate's SHA-256 */
+    /* What names the device for ever, the fingerprint of its EK certificate: hashed into the
+     * UEID. */
+    struct ks_bytes ueid_seed;
     struct ks_bytes nonce;    /* 8 to 64 bytes: the challenge, or the qualifying data */
     const char *manufacturer; /* of the TPM, "id:49424D00"; NULL or "": not known */
     const char *model;

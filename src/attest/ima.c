@@ -167,11 +167,11 @@ static enum ks_err grow(struct ks_ima_log *log, size_t *room)
         return KS_OK;
     }
     if (log->count == KS_IMA_ENTRIES_MAX) {
-        return ks_fail(KS_ERR_LIMIT, "more than %d entries", KS_IMA_ENTRIES_MAX);
+        return ks_fail(KS_ERR_LIMIT, "file list: more than %d entries", KS_IMA_ENTRIES_MAX);
     }
     entries = ks_realloc(log->entries, wanted, sizeof *entries);
     if (entries == NULL) {
-        return ks_fail(KS_ERR_NOMEM, "out of memory");
+        return ks_fail(KS_ERR_NOMEM, "file list: out of memory");
     }
     log->entries = entries;
     *room = wanted;
@@ -189,7 +189,7 @@ enum ks_err ks_ima_log_parse(struct ks_bytes bytes, struct ks_ima_log *out_log)
              bytes.len, KS_IMA_LOG_MAX);
     KS_CHECK(bytes.len > 0, KS_ERR_FORMAT, "file list: empty");
     while (reader.rest.len > 0) {
-        KS_TRY(ks_fail_prefix(grow(&log, &room), "file list"));
+        KS_TRY(grow(&log, &room));
         KS_TRY(ks_fail_prefix(read_entry(&reader, &log.entries[log.count]),
                               "file list: entry %zu", log.count + 1));
         log.count++;

@@ -294,11 +294,11 @@ static enum ks_err grow(struct ks_tcg_log *log, size_t *room)
         return KS_OK;
     }
     if (log->count == KS_TCG_EVENTS_MAX) {
-        return ks_fail(KS_ERR_LIMIT, "more than %d events", KS_TCG_EVENTS_MAX);
+        return ks_fail(KS_ERR_LIMIT, "boot log: more than %d events", KS_TCG_EVENTS_MAX);
     }
     events = ks_realloc(log->events, wanted, sizeof *events);
     if (events == NULL) {
-        return ks_fail(KS_ERR_NOMEM, "out of memory");
+        return ks_fail(KS_ERR_NOMEM, "boot log: out of memory");
     }
     log->events = events;
     *room = wanted;
@@ -324,7 +324,7 @@ enum ks_err ks_tcg_log_parse(struct ks_bytes bytes, struct ks_tcg_log *out_log)
     reader.what = "event";
     while (reader.rest.len > 0) {
         size_t index = log.count + 1;
-        KS_TRY(ks_fail_prefix(grow(&log, &room), "boot log"));
+        KS_TRY(grow(&log, &room));
         KS_TRY(ks_fail_prefix(read_event(&reader, &banks, &log.events[log.count]),
                               "boot log: event %zu", index));
         KS_TRY(ks_fail_prefix(take_locality(&log, &log.events[log.count], &locality),
@@ -418,7 +418,11 @@ static void put_utf16(struct ks_bytes units, char target[KS_TCG_TEXT_MAX])
         if (unit == 0) {
             break;
         }
-        target[len++] = unit >= 0x20 && unit <= 0x7e ? (char)unit : '?';
+        target[len] = '?';
+        if (unit >= 0x20 && unit <= 0x7e) {
+            target[len] = (char)unit;
+        }
+        len++;
     }
     target[len] = '\0';
 }
