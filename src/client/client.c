@@ -339,8 +339,7 @@ static enum ks_err make_body(struct ks_client *client, struct ks_bytes job,
 
     ks_buf_init(&bytes, 65536);
     ks_buf_init(&signature, KS_SIG_LEN_MAX);
-    ks_copy(submission.channel, ks_session_channel(client->session),
-            sizeof submission.channel);
+    ks_copy(submission.channel, ks_session_channel(client->session), sizeof submission.channel);
     ks_sha256(job, submission.job);
     KS_TRY(ks_random(submission.nonce, sizeof submission.nonce));
     ks_submission_write(&submission, &bytes);
@@ -415,6 +414,7 @@ static enum ks_err send_with_key(struct ks_client *client, const struct signed_r
     KS_TRY(take_key(client, request->job.len > 0, &key));
     *out_sent = true;
     for (unsigned attempt = 0; attempt < KS_SESSION_ATTEMPTS_MAX; attempt++) {
+        KS_TRY(ks_session_connect(client->session));
         err = send_once(client, request, &key, out);
         if (!ks_session_moved(client->session)) {
             break;

@@ -27,9 +27,8 @@ enum ks_err ks_session_open(const struct ks_session_spec *spec, struct ks_sessio
         .cert_pem = spec->cert_pem,
         .key_pem = spec->key_pem,
     };
-    struct ks_http_client_spec http = {.origin = spec->url,
-                                       .total_ms = spec->timeout_ms,
-                                       .response_max = spec->response_max};
+    struct ks_http_client_spec http = {
+        .origin = spec->url, .total_ms = spec->timeout_ms, .response_max = spec->response_max};
 
     KS_CHECK(session != NULL, KS_ERR_NOMEM, "session");
     KS_TRY(ks_tls_new(&tls, &session->tls));
@@ -87,8 +86,8 @@ static enum ks_err prepare(void *context, const uint8_t exporter[KS_TLS_EXPORTER
 
     (void)peer; /* verified by the client below us */
     ks_copy(session->channel, exporter, KS_CHANNEL_LEN);
-    session->channel_known = true;
     session->moved = exchange->call->bound && !same;
+    session->channel_known = !session->moved; /* a call that is not sent ends its connection */
     KS_CHECK(!session->moved, KS_ERR_UNAVAILABLE, "the connection was made anew");
     if (fields != NULL) {
         KS_TRY(ks_http_outgoing_add(outgoing, "Content-Digest", fields->content_digest));

@@ -19,8 +19,8 @@
 struct ks_session;
 
 struct ks_session_spec {
-    const char *url;      /* "https://host:port" */
-    bool enrolment;       /* we have no certificate yet; CERT_PEM and KEY_PEM are empty */
+    const char *url; /* "https://host:port" */
+    bool enrolment;  /* we have no certificate yet; CERT_PEM and KEY_PEM are empty */
     struct ks_bytes root_pem;
     struct ks_bytes issuer_pem; /* who issued our certificate, if not the root; may be empty */
     struct ks_bytes cert_pem;
@@ -34,20 +34,21 @@ KS_MUST_CHECK enum ks_err ks_session_open(const struct ks_session_spec *spec,
                                           struct ks_session **out_session);
 void ks_session_close(struct ks_session *session); /* NULL is fine */
 
-/* A connection stands and its channel is known. */
+/* Makes a connection whose channel is known, unless the last call left one. */
 KS_MUST_CHECK enum ks_err ks_session_connect(struct ks_session *session);
 /* The TLS exporter of the connection that the last call used: KS_CHANNEL_LEN bytes; zeros
  * before the first. */
 const uint8_t *ks_session_channel(const struct ks_session *session);
 const char *ks_session_authority(const struct ks_session *session);
-/* Whether the last call was not sent because the connection was made anew. */
+/* Whether the last call was not sent because the connection was made anew: connect, and build
+ * it again for the channel that is then known. */
 bool ks_session_moved(const struct ks_session *session);
 
 struct ks_session_call {
     const char *method;
     const char *target;
     struct ks_bytes body; /* JSON; empty: none */
-    bool bound; /* the body names the channel: another connection must not carry it */
+    bool bound;           /* the body names the channel: another connection must not carry it */
     const struct ks_signature_fields *fields; /* NULL: unsigned */
     const char *idempotency;                  /* NULL: none */
 };

@@ -7,18 +7,20 @@
 
 #include "crypto/digest.h"
 
-#define VERSION     1
-#define HAS_DEVICE  1u
-#define HAS_TOKEN   2u
-#define HAS_ORDER   4u
-#define DEVICE_LEN  (64 + 1 + KS_REASON_MAX + 1 + 32 + 32 + 2 + KS_REGISTRY_AK_MAX + 32 + 32 + 5 * 8 + 1)
+#define VERSION    1
+#define HAS_DEVICE 1u
+#define HAS_TOKEN  2u
+#define HAS_ORDER  4u
+#define DEVICE_LEN                                                                             \
+    (64 + 1 + KS_REASON_MAX + 1 + 32 + 32 + 2 + KS_REGISTRY_AK_MAX + 32 + 32 + 5 * 8 + 1)
 #define TOKEN_LEN   (KS_TOKEN_ID_LEN + 8)
 #define ORDER_LEN   (32 + 8)
 #define RECORD_LEN  (2 + DEVICE_LEN + TOKEN_LEN + ORDER_LEN)
 #define RECORDS_MAX 65536
 #define SLACK       4096 /* changes beyond what is live before the file is rewritten */
 
-_Static_assert(2 * (KS_REGISTRY_DEVICES_MAX + KS_REGISTRY_TOKENS_MAX + KS_REGISTRY_OPERATORS_MAX) ==
+_Static_assert(2 * (KS_REGISTRY_DEVICES_MAX + KS_REGISTRY_TOKENS_MAX +
+                    KS_REGISTRY_OPERATORS_MAX) ==
                    RECORDS_MAX + 2 * KS_REGISTRY_OPERATORS_MAX,
                "what is live fills half of the file at most");
 
@@ -169,6 +171,20 @@ out:
     return err;
 }
 
+/* EXPIRED follows from the certificate's end, and is never kept. */
+static enum ks_err check_device(const struct ks_device_entry *device)
+{
+    enum ks_err err = KS_OK;
+
+    KS_CHECK(device->state >= KS_DEVICE_ACTIVE, KS_ERR_FORMAT,
+             "devices: a device without a state");
+    KS_CHECK(device->state != KS_DEVICE_EXPIRED &&
+                 (device->tpm == KS_TPM_SET_HARDWARE || device->tpm == KS_TPM_SET_SIMULATED),
+             KS_ERR_FORMAT, "devices: a record of another version");
+out:
+    return err;
+}
+
 static enum ks_err read_change(struct ks_bytes record, struct change *out_change)
 {
     enum ks_err err = KS_OK;
@@ -188,8 +204,7 @@ static enum ks_err read_change(struct ks_bytes record, struct change *out_change
     KS_TRY(ks_read_end(&reader));
     KS_CHECK((has & ~(HAS_DEVICE | HAS_TOKEN | HAS_ORDER)) == 0, KS_ERR_FORMAT,
              "devices: a record of another version");
-    KS_CHECK((has & HAS_DEVICE) == 0 || change.device.state >= KS_DEVICE_ACTIVE, KS_ERR_FORMAT,
-             "devices: a device without a state");
+    KS_TRY((has & HAS_DEVICE) == 0 ? KS_OK : check_device(&change.device));
     change.has = has;
     *out_change = change;
 out:
@@ -256,8 +271,7 @@ static enum ks_err check_room(struct ks_registry *registry, const struct change 
         KS_CHECK(registry->token_count < KS_REGISTRY_TOKENS_MAX, KS_ERR_LIMIT,
                  "%d tokens were used within their life; try later", KS_REGISTRY_TOKENS_MAX);
     }
-    if ((change->has & HAS_ORDER) != 0 &&
-        find_operator(registry, change->order.key) == NULL) {
+    if ((change->has & HAS_ORDER) != 0 && find_operator(registry, change->order.key) == NULL) {
         KS_CHECK(registry->operator_count < KS_REGISTRY_OPERATORS_MAX, KS_ERR_LIMIT,
                  "orders of more than %d operators", KS_REGISTRY_OPERATORS_MAX);
     }

@@ -27,8 +27,8 @@ struct site {
     struct ks_fs fs;
     struct crash_random random;
     struct ks_registry *registry;
-    uint64_t kept[DEVICES];  /* attested_us as acknowledged; 0: not there */
-    uint64_t tried[DEVICES]; /* as asked for */
+    uint64_t kept[DEVICES];      /* attested_us as acknowledged; 0: not there */
+    uint64_t tried[DEVICES];     /* as asked for */
     uint8_t token_state[TOKENS]; /* 0 never, 1 tried, 2 acknowledged */
     unsigned tokens;
     uint64_t step;
@@ -37,8 +37,10 @@ struct site {
 
 static struct ks_device_entry entry_of(unsigned number, uint64_t mark)
 {
-    struct ks_device_entry entry = {
-        .state = KS_DEVICE_ACTIVE, .attested_us = mark, .expires_s = NOW_US};
+    struct ks_device_entry entry = {.state = KS_DEVICE_ACTIVE,
+                                    .tpm = KS_TPM_SET_SIMULATED,
+                                    .attested_us = mark,
+                                    .expires_s = NOW_US};
 
     (void)snprintf(entry.id, sizeof entry.id, "edge-%u", number);
     entry.ek[0] = (uint8_t)number;

@@ -168,88 +168,88 @@ static void test_the_manuals_example(void **state)
     ks_buf_done(&manual);
 }
 
+static const struct {
+    const char *text;
+    enum ks_err err;
+    const char *says; /* after the file's name; the beginning, where it ends with a space */
+} refused[] = {
+    {"", KS_ERR_FORMAT, "it is empty"},
+    {"# nothing\n", KS_ERR_FORMAT, "it is empty"},
+    {SITE, KS_ERR_FORMAT, "Missing required mapping field: tls"},
+    {TLS, KS_ERR_FORMAT, "Missing required mapping field: site"},
+    {"site:\n  origin: a\n  state: b\n" TLS, KS_ERR_FORMAT,
+     "site: Missing required mapping field: listen"},
+    {SITE "tls:\n  root: a\n  key: b\n", KS_ERR_FORMAT,
+     "tls: Missing required mapping field: certificate"},
+    {SITE TLS "colour: red\n", KS_ERR_FORMAT, "Unexpected key: colour"},
+    {SITE TLS "workers:\n  colour: 1\n", KS_ERR_FORMAT, "workers: Unexpected key: colour"},
+    {SITE TLS "tpm: swtpm\ntpm: swtpm\n", KS_ERR_FORMAT,
+     "tpm: Mapping field already seen: tpm"},
+    {SITE TLS "workers:\n  count: many\n", KS_ERR_FORMAT,
+     "workers.count: Invalid uint64_t value: 'many'"},
+    {SITE TLS "workers:\n  threads: -1\n", KS_ERR_FORMAT,
+     "workers.threads: Invalid UINT value: "},
+    {SITE TLS "http:\n  connections: 4294967296\n", KS_ERR_FORMAT,
+     "http.connections: Invalid UINT value: '4294967296'"},
+    {SITE TLS "workers: [1]\n", KS_ERR_FORMAT,
+     "workers: Expecting MAPPING, got event: SEQUENCE_START"},
+    {"site:\n  origin: {a: b}\n", KS_ERR_FORMAT,
+     "site.origin: Expecting STRING, got event: MAPPING_START"},
+    {"site:\n  origin: ''\n", KS_ERR_FORMAT, "site.origin: STRING length < 1: "},
+    {"hello\n", KS_ERR_FORMAT, "Expecting MAPPING, got event: SCALAR"},
+    {"\001\002", KS_ERR_FORMAT, "libyaml: control characters are not allowed"},
+    {SITE TLS "workers:\n  count: 257\n", KS_ERR_LIMIT, "workers.count: 1 to 256"},
+    {SITE TLS "workers:\n  threads: 257\n", KS_ERR_LIMIT, "workers.threads: 1 to 256"},
+    {SITE TLS "http:\n  loops: 65\n", KS_ERR_LIMIT, "http.loops: 1 to 64"},
+    {SITE TLS "enclave:\n  seal_pcrs: [0, 7]\n", KS_ERR_FORMAT,
+     "enclave.seal_pcrs: without PCR 14 any program opens the state"},
+    {SITE TLS "enclave:\n  seal_pcrs: [14, 24]\n", KS_ERR_LIMIT,
+     "enclave.seal_pcrs: 0 to 23"},
+    {SITE TLS "enclave:\n  counter: 0x01c00002\n", KS_ERR_LIMIT,
+     "enclave.counter: 0x01800000 to 0x01bfffff"},
+    {SITE TLS "enclave:\n  epoch_seconds: 86401\n", KS_ERR_LIMIT,
+     "enclave.epoch_seconds: 1 to 86400"},
+    {SITE TLS "quote:\n  window_ms: 10001\n", KS_ERR_LIMIT, "quote.window_ms: 0 to 10000"},
+    {SITE TLS "quote:\n  refresh_seconds: 86401\n", KS_ERR_LIMIT,
+     "quote.refresh_seconds: 1 to 86400"},
+    {SITE TLS "enrolment:\n  colour: red\n", KS_ERR_FORMAT,
+     "enrolment: Unexpected key: colour"},
+    {SITE TLS "enrolment: {}\n", KS_ERR_FORMAT,
+     "enrolment: Missing required mapping field: listen"},
+    {SITE TLS RULES "enrolment:\n  listen: 8444\n", KS_ERR_FORMAT,
+     "enrolment.listen: expected address:port"},
+    {SITE TLS ENROL, KS_ERR_FORMAT,
+     "enrolment.listen: it needs devices.reference, and "
+     "devices.ek_roots or devices.simulated_ek_roots"},
+    {SITE TLS ENROL "devices:\n  reference: a\n", KS_ERR_FORMAT,
+     "enrolment.listen: it needs devices.reference, and "
+     "devices.ek_roots or devices.simulated_ek_roots"},
+    {SITE TLS ENROL "devices:\n  ek_roots: a\n", KS_ERR_FORMAT,
+     "enrolment.listen: it needs devices.reference, and "
+     "devices.ek_roots or devices.simulated_ek_roots"},
+    {SITE TLS "devices:\n  issued: maybe\n", KS_ERR_FORMAT,
+     "devices.issued: 'accept' or 'refuse'"},
+    {SITE TLS "devices:\n  certificate_days: 36501\n", KS_ERR_LIMIT,
+     "devices.certificate_days: 1 to 36500"},
+    {SITE TLS "devices:\n  attest_every_s: 3162240001\n", KS_ERR_LIMIT,
+     "devices.attest_every_s: 0 to 3162240000"},
+    {SITE TLS "devices:\n  attest_every_s: often\n", KS_ERR_FORMAT,
+     "devices.attest_every_s: Invalid uint64_t value: 'often'"},
+    {SITE TLS "tpm: tpmrm0\n", KS_ERR_FORMAT, "tpm: 'swtpm' or the path of a device"},
+};
+
 static void test_refused(void **state)
 {
     (void)state;
-    static const struct {
-        const char *text;
-        enum ks_err err;
-        const char *says; /* after the file's name; the beginning, where it ends with a space */
-    } cases[] = {
-        {"", KS_ERR_FORMAT, "it is empty"},
-        {"# nothing\n", KS_ERR_FORMAT, "it is empty"},
-        {SITE, KS_ERR_FORMAT, "Missing required mapping field: tls"},
-        {TLS, KS_ERR_FORMAT, "Missing required mapping field: site"},
-        {"site:\n  origin: a\n  state: b\n" TLS, KS_ERR_FORMAT,
-         "site: Missing required mapping field: listen"},
-        {SITE "tls:\n  root: a\n  key: b\n", KS_ERR_FORMAT,
-         "tls: Missing required mapping field: certificate"},
-        {SITE TLS "colour: red\n", KS_ERR_FORMAT, "Unexpected key: colour"},
-        {SITE TLS "workers:\n  colour: 1\n", KS_ERR_FORMAT, "workers: Unexpected key: colour"},
-        {SITE TLS "tpm: swtpm\ntpm: swtpm\n", KS_ERR_FORMAT,
-         "tpm: Mapping field already seen: tpm"},
-        {SITE TLS "workers:\n  count: many\n", KS_ERR_FORMAT,
-         "workers.count: Invalid uint64_t value: 'many'"},
-        {SITE TLS "workers:\n  threads: -1\n", KS_ERR_FORMAT,
-         "workers.threads: Invalid UINT value: "},
-        {SITE TLS "http:\n  connections: 4294967296\n", KS_ERR_FORMAT,
-         "http.connections: Invalid UINT value: '4294967296'"},
-        {SITE TLS "workers: [1]\n", KS_ERR_FORMAT,
-         "workers: Expecting MAPPING, got event: SEQUENCE_START"},
-        {"site:\n  origin: {a: b}\n", KS_ERR_FORMAT,
-         "site.origin: Expecting STRING, got event: MAPPING_START"},
-        {"site:\n  origin: ''\n", KS_ERR_FORMAT, "site.origin: STRING length < 1: "},
-        {"hello\n", KS_ERR_FORMAT, "Expecting MAPPING, got event: SCALAR"},
-        {"\001\002", KS_ERR_FORMAT, "libyaml: control characters are not allowed"},
-        {SITE TLS "workers:\n  count: 257\n", KS_ERR_LIMIT, "workers.count: 1 to 256"},
-        {SITE TLS "workers:\n  threads: 257\n", KS_ERR_LIMIT, "workers.threads: 1 to 256"},
-        {SITE TLS "http:\n  loops: 65\n", KS_ERR_LIMIT, "http.loops: 1 to 64"},
-        {SITE TLS "enclave:\n  seal_pcrs: [0, 7]\n", KS_ERR_FORMAT,
-         "enclave.seal_pcrs: without PCR 14 any program opens the state"},
-        {SITE TLS "enclave:\n  seal_pcrs: [14, 24]\n", KS_ERR_LIMIT,
-         "enclave.seal_pcrs: 0 to 23"},
-        {SITE TLS "enclave:\n  counter: 0x01c00002\n", KS_ERR_LIMIT,
-         "enclave.counter: 0x01800000 to 0x01bfffff"},
-        {SITE TLS "enclave:\n  epoch_seconds: 86401\n", KS_ERR_LIMIT,
-         "enclave.epoch_seconds: 1 to 86400"},
-        {SITE TLS "quote:\n  window_ms: 10001\n", KS_ERR_LIMIT, "quote.window_ms: 0 to 10000"},
-        {SITE TLS "quote:\n  refresh_seconds: 86401\n", KS_ERR_LIMIT,
-         "quote.refresh_seconds: 1 to 86400"},
-        {SITE TLS "enrolment:\n  colour: red\n", KS_ERR_FORMAT,
-         "enrolment: Unexpected key: colour"},
-        {SITE TLS "enrolment: {}\n", KS_ERR_FORMAT,
-         "enrolment: Missing required mapping field: listen"},
-        {SITE TLS RULES "enrolment:\n  listen: 8444\n", KS_ERR_FORMAT,
-         "enrolment.listen: expected address:port"},
-        {SITE TLS ENROL, KS_ERR_FORMAT,
-         "enrolment.listen: it needs devices.reference, and "
-         "devices.ek_roots or devices.simulated_ek_roots"},
-        {SITE TLS ENROL "devices:\n  reference: a\n", KS_ERR_FORMAT,
-         "enrolment.listen: it needs devices.reference, and "
-         "devices.ek_roots or devices.simulated_ek_roots"},
-        {SITE TLS ENROL "devices:\n  ek_roots: a\n", KS_ERR_FORMAT,
-         "enrolment.listen: it needs devices.reference, and "
-         "devices.ek_roots or devices.simulated_ek_roots"},
-        {SITE TLS "devices:\n  issued: maybe\n", KS_ERR_FORMAT,
-         "devices.issued: 'accept' or 'refuse'"},
-        {SITE TLS "devices:\n  certificate_days: 36501\n", KS_ERR_LIMIT,
-         "devices.certificate_days: 1 to 36500"},
-        {SITE TLS "devices:\n  attest_every_s: 3162240001\n", KS_ERR_LIMIT,
-         "devices.attest_every_s: 0 to 3162240000"},
-        {SITE TLS "devices:\n  attest_every_s: often\n", KS_ERR_FORMAT,
-         "devices.attest_every_s: Invalid uint64_t value: 'often'"},
-        {SITE TLS "tpm: tpmrm0\n", KS_ERR_FORMAT, "tpm: 'swtpm' or the path of a device"},
-    };
-
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         struct ks_config *config = NULL;
         char wanted[512];
 
-        assert_int_equal(load(cases[i].text, &config), cases[i].err);
+        assert_int_equal(load(refused[i].text, &config), refused[i].err);
         assert_null(config);
-        (void)snprintf(wanted, sizeof wanted, "%s: %s", path, cases[i].says);
+        (void)snprintf(wanted, sizeof wanted, "%s: %s", path, refused[i].says);
         /* libcyaml 1.4 tells a value below 0 as what it is read as, 1.3 as it is written. */
-        if (cases[i].says[strlen(cases[i].says) - 1] == ' ') {
+        if (refused[i].says[strlen(refused[i].says) - 1] == ' ') {
             assert_int_equal(strncmp(ks_err_detail(), wanted, strlen(wanted)), 0);
         } else {
             assert_string_equal(ks_err_detail(), wanted);
