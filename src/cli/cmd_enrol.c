@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/sys.h"
 #include "cli/device.h"
@@ -118,6 +119,17 @@ out:
     return err;
 }
 
+/* A failed enrolment leaves no device, so that its flags can be others the next time. The TPM's
+ * state stays: a simulated TPM is no more made twice than a real one. */
+static void forget_platform(const char *directory)
+{
+    char path[KS_PATH_MAX];
+
+    if (ks_path_join(directory, KS_MACHINE_PLATFORM, path) == KS_OK) {
+        (void)unlink(path); /* the error that is being told is the one that counts */
+    }
+}
+
 enum ks_err ks_command_device_enrol(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
@@ -127,6 +139,7 @@ enum ks_err ks_command_device_enrol(struct ks_cli *cli)
     struct ks_cert *leaf = NULL;
     struct ks_buf token;
     struct ks_buf chain;
+    bool made = false;
 
     ks_buf_init(&token, KS_TOKEN_BYTES_MAX);
     ks_buf_init(&chain, KS_EK_PEM_MAX);
@@ -137,13 +150,18 @@ enum ks_err ks_command_device_enrol(struct ks_cli *cli)
     }
     KS_TRY(ks_dir_make(directory, 0700));
     err = make_platform(cli, directory);
+    made = err == KS_OK;
     KS_TRY(err == KS_ERR_CONFLICT && ks_cli_switch(cli, "again") ? KS_OK : err);
     spec.token = ks_buf_view(&token);
     spec.chain_pem = ks_buf_view(&chain);
     ks_cli_progress(cli, "opening the TPM");
     KS_TRY(ks_device_enrol(&spec, ks_cli_switch(cli, "again"), &leaf));
+    made = false; /* enrolled */
     KS_TRY(print_leaf(cli, "enrolled", leaf));
 out:
+    if (made) {
+        forget_platform(directory);
+    }
     ks_cert_free(leaf);
     ks_buf_wipe(&token);
     ks_buf_done(&chain);

@@ -22,6 +22,14 @@ static enum ks_err open_operator(const struct ks_cli *cli, struct ks_operator **
 
 /* --- token -------------------------------------------------------------------------------- */
 
+/* What goes into a token is found out by the device only: the worst is said here. */
+static enum ks_err check_url(const char *flag, const char *url)
+{
+    return strncmp(url, "https://", 8) == 0 && strlen(url) <= KS_URL_MAX
+               ? KS_OK
+               : ks_fail(KS_ERR_USAGE, "--%s: '%s' is not https://host:port", flag, url);
+}
+
 enum ks_err ks_command_device_token(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
@@ -43,7 +51,12 @@ enum ks_err ks_command_device_token(struct ks_cli *cli)
     KS_CHECK(site != NULL, KS_ERR_NOMEM, "site");
     KS_CHECK(strcmp(out, "-") != 0, KS_ERR_USAGE,
              "--out: a token is a secret: name a file, it gets mode 0600");
+    KS_CHECK(ks_text_is_name(ks_bytes_text(wanted.device), KS_CERT_SUBJECT_MAX), KS_ERR_USAGE,
+             "--name: '%s' is no device id", wanted.device);
+    KS_TRY(check_url("enrolment-url", wanted.url));
+    KS_TRY(check_url("url", wanted.service));
     KS_TRY(ks_cli_number(cli, "hours", KS_TOKEN_LIFE_S_MAX / 3600, &hours));
+    KS_CHECK(hours >= 1, KS_ERR_USAGE, "--hours: at least 1");
     KS_TRY(ks_file_read(ks_cli_text(cli, "site"), KS_SITE_BYTES_MAX, &document));
     KS_TRY(ks_fail_prefix(ks_site_read(ks_buf_view(&document), site), "%s",
                           ks_cli_text(cli, "site")));
@@ -201,6 +214,10 @@ enum ks_err ks_command_device_order(struct ks_cli *cli)
     /* `device rotate` is what the device itself does then. */
     name = strcmp(name, "require-rotation") == 0 ? "rotate" : name;
     KS_TRY(ks_order_from_name(ks_bytes_text(name), &verb));
+    KS_CHECK(ks_text_is_name(ks_bytes_text(cli->operands[0]), KS_CERT_SUBJECT_MAX),
+             KS_ERR_USAGE, "'%s' is no device id", cli->operands[0]);
+    KS_CHECK(strlen(ks_cli_text(cli, "reason")) <= KS_REASON_MAX, KS_ERR_USAGE,
+             "--reason: over %d bytes", KS_REASON_MAX);
     KS_TRY(open_operator(cli, &op));
     KS_TRY(ks_operator_order(op, verb, cli->operands[0], ks_cli_text(cli, "reason"), &answer));
     KS_TRY(print_answer(cli, &answer));
