@@ -1,8 +1,10 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* device enrol, reattest, rotate: what a device does to become known to a site and to stay so. */
+/* device enrol, reattest, rotate: what a device does to become known to a site and to stay so.
+ */
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,15 +48,14 @@ out:
     return err;
 }
 
-/* An absolute path for PATH, which must exist; NULL stays NULL. The caller frees it. */
-static enum ks_err absolute(const char *path, char **out_path)
+_Static_assert(KS_PATH_MAX >= PATH_MAX, "realpath writes so much");
+
+/* An absolute path for PATH, which must exist. */
+static enum ks_err absolute(const char *path, char out_path[KS_PATH_MAX])
 {
-    if (path == NULL) {
-        *out_path = NULL;
-        return KS_OK;
-    }
-    *out_path = realpath(path, NULL);
-    return *out_path == NULL ? ks_fail(KS_ERR_NOT_FOUND, "%s: no such file", path) : KS_OK;
+    return realpath(path, out_path) == NULL
+               ? ks_fail(KS_ERR_NOT_FOUND, "%s: no such file", path)
+               : KS_OK;
 }
 
 /* platform.json from the flags; one that is there already stands. */
@@ -63,28 +64,27 @@ static enum ks_err make_platform(const struct ks_cli *cli, const char *directory
     enum ks_err err = KS_OK;
     const char *const *measured = NULL;
     unsigned count = ks_cli_many(cli, "measure", &measured);
-    char *files[KS_CLI_VALUES_MAX] = {NULL};
-    char *ca = NULL;
+    char(*paths)[KS_PATH_MAX] = ks_calloc(KS_CLI_VALUES_MAX + 1, sizeof *paths);
+    const char *files[KS_CLI_VALUES_MAX] = {NULL};
     struct ks_machine_spec spec = {.directory = directory,
                                    .tpm = ks_cli_text(cli, "tpm"),
-                                   .files = (const char *const *)files,
+                                   .files = files,
                                    .file_count = count};
 
+    KS_CHECK(paths != NULL, KS_ERR_NOMEM, "platform");
     KS_TRY(pcr_mask(cli, &spec.pcr_mask));
     for (unsigned i = 0; i < count; i++) {
-        KS_TRY(absolute(measured[i], &files[i]));
+        KS_TRY(absolute(measured[i], paths[i]));
+        files[i] = paths[i];
     }
     if (ks_cli_text(cli, "swtpm-ca") != NULL) {
         KS_TRY(ks_dir_make(ks_cli_text(cli, "swtpm-ca"), 0700));
-        KS_TRY(absolute(ks_cli_text(cli, "swtpm-ca"), &ca));
+        KS_TRY(absolute(ks_cli_text(cli, "swtpm-ca"), paths[count]));
+        spec.swtpm_ca = paths[count];
     }
-    spec.swtpm_ca = ca;
     KS_TRY(ks_machine_create(&spec));
 out:
-    for (unsigned i = 0; i < count; i++) {
-        free(files[i]); /* realpath's */
-    }
-    free(ca);
+    ks_free(paths);
     return err;
 }
 

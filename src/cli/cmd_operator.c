@@ -74,9 +74,9 @@ enum ks_err ks_command_device_token(struct ks_cli *cli)
                      wanted.device, site->origin, (unsigned long long)hours);
     } else {
         ks_buf_clear(&document);
-        ks_buf_put_format(&document,
-                          "{\"device\":\"%s\",\"hours\":%llu,\"schema\":\"ketseal.token-made/1\"}",
-                          wanted.device, (unsigned long long)hours);
+        ks_buf_put_format(
+            &document, "{\"device\":\"%s\",\"hours\":%llu,\"schema\":\"ketseal.token-made/1\"}",
+            wanted.device, (unsigned long long)hours);
         KS_TRY(ks_cli_print_json(&document));
     }
 out:
@@ -105,9 +105,9 @@ static enum ks_err print_device(const struct ks_json *device)
     KS_TRY(ks_json_get_string(device, "attested_at", &attested));
     KS_TRY(ks_json_get_string(device, "reason", &reason));
     ks_cli_print("%.*s\t%.*s\t%.*s\t%.*s\t%.*s\n", (int)id.len, (const char *)id.data,
-                 (int)state.len, (const char *)state.data, (int)tpm.len,
-                 (const char *)tpm.data, (int)attested.len, (const char *)attested.data,
-                 (int)reason.len, (const char *)reason.data);
+                 (int)state.len, (const char *)state.data, (int)tpm.len, (const char *)tpm.data,
+                 (int)attested.len, (const char *)attested.data, (int)reason.len,
+                 (const char *)reason.data);
 out:
     return err;
 }
@@ -141,8 +141,8 @@ static enum ks_err print_page(struct ks_operator *op, const struct ks_cli *cli,
     struct ks_buf answer;
 
     ks_buf_init(&answer, list_limits.len_max);
-    (void)snprintf(target, sizeof target, "/v1/devices%s%s", next[0] == '\0' ? "" : "?after=",
-                   next);
+    (void)snprintf(target, sizeof target, "/v1/devices%s%s",
+                   next[0] == '\0' ? "" : "?after=", next);
     KS_TRY(ks_operator_get(op, target, &answer));
     KS_TRY(ks_json_parse(ks_buf_view(&answer), &list_limits, &doc));
     KS_TRY(ks_json_get(ks_json_root(doc), "devices", KS_JSON_ARRAY, &devices));

@@ -62,7 +62,9 @@ operator() { # VERB ARGUMENTS
 # The last command printed one device, tabs between its members.
 one_device() { # ID STATE REASON
     same status "$status" 0
-    [[ $output =~ ^"$1"$'\t'"$2"$'\t'simulated$'\t'$time_text$'\t'"$3"$ ]] || same "device" "$output" "$1 $2 … $3"
+    local line
+    line=$(printf '^%s\t%s\tsimulated\t%s\t%s$' "$1" "$2" "$time_text" "$3")
+    [[ $output =~ $line ]] || same "device" "$output" "$1 $2 … $3"
 }
 
 @test "site certify: nothing of a TPM whose maker nobody trusts" {
