@@ -160,6 +160,7 @@ certified: test.example/ketseal, issuer serial kept in $SITE/ca/issued" ]]
     same "devices" "$(cut -f 1-3 <<<"$output" | tr '\t\n' '  ')" "edge-1 ACTIVE simulated edge-2 ACTIVE simulated "
     operator list --json
     is_json ketseal.device-list/1
+    same "devices" "$(jq -r '[.devices[].device] | join(" ")' <<<"$output")" "edge-1 edge-2"
     first=$(jq -cS '.devices[0]' <<<"$output")
     operator show edge-1
     one_device edge-1 ACTIVE ""
