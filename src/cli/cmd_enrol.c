@@ -1,10 +1,13 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* device enrol, reattest, rotate: what a device does to become known to a site and to stay so. */
+/* device enrol, reattest, rotate: what a device does to become known to a site and to stay so.
+ */
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/sys.h"
 #include "cli/device.h"
@@ -45,15 +48,14 @@ out:
     return err;
 }
 
-/* An absolute path for PATH, which must exist; NULL stays NULL. The caller frees it. */
-static enum ks_err absolute(const char *path, char **out_path)
+_Static_assert(KS_PATH_MAX >= PATH_MAX, "realpath writes so much");
+
+/* An absolute path for PATH, which must exist. */
+static enum ks_err absolute(const char *path, char out_path[KS_PATH_MAX])
 {
-    if (path == NULL) {
-        *out_path = NULL;
-        return KS_OK;
-    }
-    *out_path = realpath(path, NULL);
-    return *out_path == NULL ? ks_fail(KS_ERR_NOT_FOUND, "%s: no such file", path) : KS_OK;
+    return realpath(path, out_path) == NULL
+               ? ks_fail(KS_ERR_NOT_FOUND, "%s: no such file", path)
+               : KS_OK;
 }
 
 /* platform.json from the flags; one that is there already stands. */
@@ -62,28 +64,27 @@ static enum ks_err make_platform(const struct ks_cli *cli, const char *directory
     enum ks_err err = KS_OK;
     const char *const *measured = NULL;
     unsigned count = ks_cli_many(cli, "measure", &measured);
-    char *files[KS_CLI_VALUES_MAX] = {NULL};
-    char *ca = NULL;
+    char(*paths)[KS_PATH_MAX] = ks_calloc(KS_CLI_VALUES_MAX + 1, sizeof *paths);
+    const char *files[KS_CLI_VALUES_MAX] = {NULL};
     struct ks_machine_spec spec = {.directory = directory,
                                    .tpm = ks_cli_text(cli, "tpm"),
-                                   .files = (const char *const *)files,
+                                   .files = files,
                                    .file_count = count};
 
+    KS_CHECK(paths != NULL, KS_ERR_NOMEM, "platform");
     KS_TRY(pcr_mask(cli, &spec.pcr_mask));
     for (unsigned i = 0; i < count; i++) {
-        KS_TRY(absolute(measured[i], &files[i]));
+        KS_TRY(absolute(measured[i], paths[i]));
+        files[i] = paths[i];
     }
     if (ks_cli_text(cli, "swtpm-ca") != NULL) {
         KS_TRY(ks_dir_make(ks_cli_text(cli, "swtpm-ca"), 0700));
-        KS_TRY(absolute(ks_cli_text(cli, "swtpm-ca"), &ca));
+        KS_TRY(absolute(ks_cli_text(cli, "swtpm-ca"), paths[count]));
+        spec.swtpm_ca = paths[count];
     }
-    spec.swtpm_ca = ca;
     KS_TRY(ks_machine_create(&spec));
 out:
-    for (unsigned i = 0; i < count; i++) {
-        free(files[i]); /* realpath's */
-    }
-    free(ca);
+    ks_free(paths);
     return err;
 }
 
@@ -118,6 +119,17 @@ out:
     return err;
 }
 
+/* A failed enrolment leaves no device, so that its flags can be others the next time. The TPM's
+ * state stays: a simulated TPM is no more made twice than a real one. */
+static void forget_platform(const char *directory)
+{
+    char path[KS_PATH_MAX];
+
+    if (ks_path_join(directory, KS_MACHINE_PLATFORM, path) == KS_OK) {
+        (void)unlink(path); /* the error that is being told is the one that counts */
+    }
+}
+
 enum ks_err ks_command_device_enrol(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
@@ -127,6 +139,7 @@ enum ks_err ks_command_device_enrol(struct ks_cli *cli)
     struct ks_cert *leaf = NULL;
     struct ks_buf token;
     struct ks_buf chain;
+    bool made = false;
 
     ks_buf_init(&token, KS_TOKEN_BYTES_MAX);
     ks_buf_init(&chain, KS_EK_PEM_MAX);
@@ -137,13 +150,18 @@ enum ks_err ks_command_device_enrol(struct ks_cli *cli)
     }
     KS_TRY(ks_dir_make(directory, 0700));
     err = make_platform(cli, directory);
+    made = err == KS_OK;
     KS_TRY(err == KS_ERR_CONFLICT && ks_cli_switch(cli, "again") ? KS_OK : err);
     spec.token = ks_buf_view(&token);
     spec.chain_pem = ks_buf_view(&chain);
     ks_cli_progress(cli, "opening the TPM");
     KS_TRY(ks_device_enrol(&spec, ks_cli_switch(cli, "again"), &leaf));
+    made = false; /* enrolled */
     KS_TRY(print_leaf(cli, "enrolled", leaf));
 out:
+    if (made) {
+        forget_platform(directory);
+    }
     ks_cert_free(leaf);
     ks_buf_wipe(&token);
     ks_buf_done(&chain);

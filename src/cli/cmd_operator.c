@@ -22,6 +22,14 @@ static enum ks_err open_operator(const struct ks_cli *cli, struct ks_operator **
 
 /* --- token -------------------------------------------------------------------------------- */
 
+/* What goes into a token is found out by the device only: the worst is said here. */
+static enum ks_err check_url(const char *flag, const char *url)
+{
+    return strncmp(url, "https://", 8) == 0 && strlen(url) <= KS_URL_MAX
+               ? KS_OK
+               : ks_fail(KS_ERR_USAGE, "--%s: '%s' is not https://host:port", flag, url);
+}
+
 enum ks_err ks_command_device_token(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
@@ -43,7 +51,12 @@ enum ks_err ks_command_device_token(struct ks_cli *cli)
     KS_CHECK(site != NULL, KS_ERR_NOMEM, "site");
     KS_CHECK(strcmp(out, "-") != 0, KS_ERR_USAGE,
              "--out: a token is a secret: name a file, it gets mode 0600");
+    KS_CHECK(ks_text_is_name(ks_bytes_text(wanted.device), KS_CERT_SUBJECT_MAX), KS_ERR_USAGE,
+             "--name: '%s' is no device id", wanted.device);
+    KS_TRY(check_url("enrolment-url", wanted.url));
+    KS_TRY(check_url("url", wanted.service));
     KS_TRY(ks_cli_number(cli, "hours", KS_TOKEN_LIFE_S_MAX / 3600, &hours));
+    KS_CHECK(hours >= 1, KS_ERR_USAGE, "--hours: at least 1");
     KS_TRY(ks_file_read(ks_cli_text(cli, "site"), KS_SITE_BYTES_MAX, &document));
     KS_TRY(ks_fail_prefix(ks_site_read(ks_buf_view(&document), site), "%s",
                           ks_cli_text(cli, "site")));
@@ -61,9 +74,9 @@ enum ks_err ks_command_device_token(struct ks_cli *cli)
                      wanted.device, site->origin, (unsigned long long)hours);
     } else {
         ks_buf_clear(&document);
-        ks_buf_put_format(&document,
-                          "{\"device\":\"%s\",\"hours\":%llu,\"schema\":\"ketseal.token-made/1\"}",
-                          wanted.device, (unsigned long long)hours);
+        ks_buf_put_format(
+            &document, "{\"device\":\"%s\",\"hours\":%llu,\"schema\":\"ketseal.token-made/1\"}",
+            wanted.device, (unsigned long long)hours);
         KS_TRY(ks_cli_print_json(&document));
     }
 out:
@@ -92,12 +105,14 @@ static enum ks_err print_device(const struct ks_json *device)
     KS_TRY(ks_json_get_string(device, "attested_at", &attested));
     KS_TRY(ks_json_get_string(device, "reason", &reason));
     ks_cli_print("%.*s\t%.*s\t%.*s\t%.*s\t%.*s\n", (int)id.len, (const char *)id.data,
-                 (int)state.len, (const char *)state.data, (int)tpm.len,
-                 (const char *)tpm.data, (int)attested.len, (const char *)attested.data,
-                 (int)reason.len, (const char *)reason.data);
+                 (int)state.len, (const char *)state.data, (int)tpm.len, (const char *)tpm.data,
+                 (int)attested.len, (const char *)attested.data, (int)reason.len,
+                 (const char *)reason.data);
 out:
     return err;
 }
+
+#define LIST_BYTES_MAX (32 * 1024 * 1024) /* 16,384 devices, with the longest reasons */
 
 static const struct ks_json_limits list_limits = {.len_max = 1024 * 1024, .nodes_max = 4096};
 
@@ -116,9 +131,28 @@ out:
     return err;
 }
 
-/* One page; *OUT_NEXT is where the next begins, empty after the last. */
-static enum ks_err print_page(struct ks_operator *op, const struct ks_cli *cli,
-                              char next[KS_CERT_SUBJECT_MAX + 1])
+/* Prints DEVICE, or adds it to the array that WRITER is in. */
+static enum ks_err take_device(const struct ks_json *device, struct ks_json_writer *writer)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf canonical;
+
+    ks_buf_init(&canonical, list_limits.len_max);
+    if (writer == NULL) {
+        KS_TRY(print_device(device));
+    } else {
+        ks_json_canonical(device, &canonical);
+        KS_TRY(ks_buf_check(&canonical));
+        ks_json_put_canonical(writer, ks_buf_view(&canonical));
+    }
+out:
+    ks_buf_done(&canonical);
+    return err;
+}
+
+/* One page; NEXT is where the next begins, empty after the last. */
+static enum ks_err take_page(struct ks_operator *op, struct ks_json_writer *writer,
+                             char next[KS_CERT_SUBJECT_MAX + 1])
 {
     enum ks_err err = KS_OK;
     char target[KS_CERT_SUBJECT_MAX + 64];
@@ -128,16 +162,13 @@ static enum ks_err print_page(struct ks_operator *op, const struct ks_cli *cli,
     struct ks_buf answer;
 
     ks_buf_init(&answer, list_limits.len_max);
-    (void)snprintf(target, sizeof target, "/v1/devices%s%s", next[0] == '\0' ? "" : "?after=",
-                   next);
+    (void)snprintf(target, sizeof target, "/v1/devices%s%s",
+                   next[0] == '\0' ? "" : "?after=", next);
     KS_TRY(ks_operator_get(op, target, &answer));
     KS_TRY(ks_json_parse(ks_buf_view(&answer), &list_limits, &doc));
     KS_TRY(ks_json_get(ks_json_root(doc), "devices", KS_JSON_ARRAY, &devices));
-    for (size_t i = 0; i < ks_json_count(devices) && !cli->json; i++) {
-        KS_TRY(print_device(ks_json_at(devices, i)));
-    }
-    if (cli->json) {
-        KS_TRY(ks_cli_print_json(&answer));
+    for (size_t i = 0; i < ks_json_count(devices); i++) {
+        KS_TRY(take_device(ks_json_at(devices, i), writer));
     }
     next[0] = '\0';
     if (ks_json_find(ks_json_root(doc), "next") != NULL) {
@@ -152,18 +183,32 @@ out:
     return err;
 }
 
+/* All pages: the result of --json is one object, however many there were. */
 enum ks_err ks_command_device_list(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
     struct ks_operator *op = NULL;
     char next[KS_CERT_SUBJECT_MAX + 1] = "";
+    struct ks_buf out;
+    struct ks_json_writer writer = ks_json_writer_of(&out);
 
+    ks_buf_init(&out, LIST_BYTES_MAX);
     KS_TRY(open_operator(cli, &op));
+    ks_json_put_object(&writer);
+    ks_json_put_key(&writer, "devices");
+    ks_json_put_array(&writer);
     do {
-        KS_TRY(print_page(op, cli, next));
+        KS_TRY(take_page(op, cli->json ? &writer : NULL, next));
     } while (next[0] != '\0');
+    ks_json_put_end(&writer);
+    ks_json_member_text(&writer, "schema", "ketseal.device-list/1");
+    ks_json_put_end(&writer);
+    if (cli->json) {
+        KS_TRY(ks_cli_print_json(&out));
+    }
 out:
     ks_operator_close(op);
+    ks_buf_done(&out);
     return err;
 }
 
@@ -201,6 +246,10 @@ enum ks_err ks_command_device_order(struct ks_cli *cli)
     /* `device rotate` is what the device itself does then. */
     name = strcmp(name, "require-rotation") == 0 ? "rotate" : name;
     KS_TRY(ks_order_from_name(ks_bytes_text(name), &verb));
+    KS_CHECK(ks_text_is_name(ks_bytes_text(cli->operands[0]), KS_CERT_SUBJECT_MAX),
+             KS_ERR_USAGE, "'%s' is no device id", cli->operands[0]);
+    KS_CHECK(strlen(ks_cli_text(cli, "reason")) <= KS_REASON_MAX, KS_ERR_USAGE,
+             "--reason: over %d bytes", KS_REASON_MAX);
     KS_TRY(open_operator(cli, &op));
     KS_TRY(ks_operator_order(op, verb, cli->operands[0], ks_cli_text(cli, "reason"), &answer));
     KS_TRY(print_answer(cli, &answer));

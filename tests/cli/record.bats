@@ -55,6 +55,24 @@ forge() { # a count more, in a well-formed bundle
     [ "$(jq -r '.checks[.failed].state' <<<"$output")" = fail ]
 }
 
+@test "verify: a site that its root has certified" {
+    local certified=$KS_SOURCE_ROOT/tests/vectors/bundle/2
+    ks verify --policy="$certified/lab.policy" --explain "$certified/bell.bundle"
+    same status "$status" 0
+    [[ $output == *"pass     platform.site"* ]]
+    jq -c '.site.certificate.issued_at = "2026-12-01T00:00:00.000000Z"' "$certified/lab.policy" >other.policy
+    ks verify --policy=other.policy "$certified/bell.bundle"
+    same status "$status" 1
+    [[ $stderr == "ketseal: platform.site: site certificate: "* ]]
+    # A policy that pins it and does not demand the check finds the falsehood all the same.
+    jq -c '.require -= ["platform.site"]' other.policy >lenient.policy
+    ks verify --policy=lenient.policy "$certified/bell.bundle"
+    same status "$status" 1
+    # Without a certificate there is nothing to check.
+    ks verify --policy="$bundles/lab.policy" --explain "$bundles/bell.bundle"
+    [[ $output == *"not-run  platform.site: "* ]]
+}
+
 @test "verify: no bundle, no policy" {
     echo '{}' >empty
     ks verify --policy="$bundles/lab.policy" empty

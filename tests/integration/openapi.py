@@ -317,6 +317,9 @@ def try_devices(device, operator, unknown, bodies):
     other = changed(bodies["certifySite"], "ed25519", by=lambda key: key[1:2] + key[:1] + key[2:])
     operator.call("certifySite", 403, "--body=" + write("other.json", other))
     operator.call("certifySite", 200, said_again("certifySite"))
+    for index, event in enumerate(("enrol", "rotate", "suspend", "resume")):
+        entry = operator.call("getEntry", 200, index=index)
+        need((entry["device"], entry.get("event")) == ("edge-3", event), f"entry {index} is not {event}: {entry}")
     page = operator.call("listDevices", 200)
     need([entry["device"] for entry in page["devices"]] == ["edge-3"], "the devices that enrolled")
     need(operator.call("listDevices", 200, query="?after=edge-3")["devices"] == [], "behind the last device")

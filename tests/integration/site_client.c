@@ -8,7 +8,8 @@
  * as it is now
  *
  *   --device=DIR       root.pem, device.pem, device.key, site.json, url, state/ (default: .)
- *   --unknown          shows no certificate: for the enrolment listener; root.pem, site.json, url
+ *   --unknown          shows no certificate: for the enrolment listener; root.pem, site.json,
+ * url
  *   --keyring=DIR      one-time keys from there
  *   --type=TYPE --body=FILE                 a body as it stands
  *   --job=FILE         a body that submits this job; signs
@@ -91,20 +92,20 @@ struct client {
  * ------------------------------------------------------------------------------------- */
 
 static const char *option_names[] = {
-    "device", "keyring", "type",        "body",  "job", "site", "as",   "age",  "sign",
-    "key-id", "spoil",   "idempotency", "times", "dry", "save", "load", "keys", "show",
-    "unknown", "order", "about"};
+    "device", "keyring", "type",   "body",  "job",         "site",  "as",
+    "age",    "sign",    "key-id", "spoil", "idempotency", "times", "dry",
+    "save",   "load",    "keys",   "show",  "unknown",     "order", "about"};
 
 /* The place of option INDEX, in the order of the names above. */
 static const char **option_at(struct options *options, size_t index)
 {
     const char **const places[] = {
-        &options->device, &options->keyring, &options->type,  &options->body,
-        &options->job,    &options->site,    &options->as,    &options->age,
-        &options->sign,   &options->key_id,  &options->spoil, &options->idempotency,
-        &options->times,  &options->dry,     &options->save,  &options->load,
-        &options->keys,   &options->show,    &options->unknown,
-        &options->order,  &options->about,
+        &options->device, &options->keyring, &options->type,    &options->body,
+        &options->job,    &options->site,    &options->as,      &options->age,
+        &options->sign,   &options->key_id,  &options->spoil,   &options->idempotency,
+        &options->times,  &options->dry,     &options->save,    &options->load,
+        &options->keys,   &options->show,    &options->unknown, &options->order,
+        &options->about,
     };
 
     return places[index];
