@@ -28,13 +28,13 @@ devices:
 site_device bench-1
 site_start
 site_certify
-: >times
+: >measured
 timed() { # NAME COMMAND…
     name=$1
     shift
     begin=$(date +%s%N)
     "$@" >/dev/null
-    echo "$name $((($(date +%s%N) - begin) / 1000))" >>times
+    echo "$name $((($(date +%s%N) - begin) / 1000))" >>measured
 }
 round=0
 while [ "$round" -lt "$rounds" ]; do
@@ -51,7 +51,7 @@ while [ "$round" -lt "$rounds" ]; do
     timed reattest "$ketseal" -q device reattest --device "$device-ecc"
     timed rotate "$ketseal" -q device rotate --device "$device-ecc"
 done
-sort -k1,1 -k2,2n times | awk '
+sort -k1,1 -k2,2n measured | awk '
     function row() {
         if (count) printf "{\"bench\":\"enrol\",\"what\":\"%s\",\"count\":%d,\"p50_us\":%d,\"min_us\":%d,\"max_us\":%d}\n",
             name, count, value[int((count + 1) / 2)], value[1], value[count]

@@ -655,8 +655,8 @@ enum ks_appraisal_check ks_appraisal_blocking(const struct ks_appraisal *apprais
     return KS_APPRAISAL_CHECKS;
 }
 
-enum ks_err ks_appraise(const struct ks_platform_evidence *evidence, const struct ks_appraise_spec *spec,
-                        struct ks_appraisal *out_appraisal)
+enum ks_err ks_appraise(const struct ks_platform_evidence *evidence,
+                        const struct ks_appraise_spec *spec, struct ks_appraisal *out_appraisal)
 {
     enum ks_err err = KS_OK;
     struct work *work = NULL;

@@ -177,8 +177,8 @@ enum ks_err ks_command_policy_make(struct ks_cli *cli)
     KS_CHECK(
         !site->simulated_tpm || ks_cli_switch(cli, "insecure-simulated-tpm"), KS_ERR_DENIED,
         "%s: this site's TPM is simulated; --insecure-simulated-tpm accepts that", site_path);
-    ks_policy_write(root, ks_buf_view(&crl), site,
-                    ks_cli_switch(cli, "insecure-simulated-tpm"), &out);
+    ks_policy_write(root, ks_buf_view(&crl), site, ks_cli_switch(cli, "insecure-simulated-tpm"),
+                    &out);
     KS_TRY(ks_buf_check(&out));
     document = ks_buf_view(&out);
     KS_TRY(ks_policy_read(&document, &policy)); /* what we write, we can read */

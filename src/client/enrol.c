@@ -294,8 +294,8 @@ static enum ks_err write_site(const struct enrolment *enrolment)
     ks_buf_put_text(&url, "\n");
     KS_TRY(ks_buf_check(&url));
     KS_TRY(write_file(directory, "root.pem", enrolment->token.root_pem, 0644));
-    KS_TRY(write_file(directory, "site.json", ks_buf_view(&enrolment->token.site_document),
-                      0644));
+    KS_TRY(
+        write_file(directory, "site.json", ks_buf_view(&enrolment->token.site_document), 0644));
     KS_TRY(write_file(directory, "url", ks_buf_view(&url), 0644));
 out:
     ks_buf_done(&url);
@@ -334,7 +334,8 @@ enum ks_err ks_device_enrol(const struct ks_enrol_spec *spec, bool again,
     KS_TRY(first_exchange(&enrolment));
     KS_TRY(ks_identity_new(enrolment.machine, &identity));
     KS_TRY(ks_identity_seal(enrolment.machine, &identity, IDENTITY_NEXT));
-    KS_TRY(ks_tpm_ek_open(ks_machine_tpm(enrolment.machine), spec->kind)); /* sealing closed it */
+    KS_TRY(
+        ks_tpm_ek_open(ks_machine_tpm(enrolment.machine), spec->kind)); /* sealing closed it */
     KS_TRY(second_exchange(&enrolment, &identity, &answer));
     KS_TRY(write_site(&enrolment));
     KS_TRY(take_leaf(spec->directory, enrolment.token.root_pem, ks_buf_view(&answer), &identity,

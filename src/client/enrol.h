@@ -10,9 +10,9 @@
 #include "ketseal/client.h"
 
 struct ks_enrol_spec {
-    const char *directory;    /* of the device, with its platform.json */
-    struct ks_bytes token;    /* the operator's file */
-    enum ks_tpm_ek_kind kind; /* of the endorsement key that is shown */
+    const char *directory;     /* of the device, with its platform.json */
+    struct ks_bytes token;     /* the operator's file */
+    enum ks_tpm_ek_kind kind;  /* of the endorsement key that is shown */
     struct ks_bytes chain_pem; /* from the EK's certificate towards a root; may be empty */
     const char *groups;        /* TLS; NULL: the default */
 };

@@ -29,20 +29,20 @@ struct ks_machine;
 struct ks_machine_spec {
     const char *directory; /* of the device; must exist */
     const char *tpm;       /* "swtpm", or a device such as /dev/tpmrm0 */
-    const char *swtpm_ca;  /* directory of the CA that makes simulated TPMs; NULL: beside tpm/ */
-    uint32_t pcr_mask;     /* seals the identity; KS_LAUNCH_PCR is always one of them */
+    const char *swtpm_ca; /* directory of the CA that makes simulated TPMs; NULL: beside tpm/ */
+    uint32_t pcr_mask;    /* seals the identity; KS_LAUNCH_PCR is always one of them */
     const char *const *files; /* absolute paths: measured into KS_LAUNCH_PCR, by their names */
     size_t file_count;
 };
-/* Writes DIRECTORY/platform.json. KS_ERR_CONFLICT when there is one; KS_ERR_USAGE for a relative
- * path, or two files of one name. */
+/* Writes DIRECTORY/platform.json. KS_ERR_CONFLICT when there is one; KS_ERR_USAGE for a
+ * relative path, or two files of one name. */
 KS_MUST_CHECK enum ks_err ks_machine_create(const struct ks_machine_spec *spec);
 
 /* Starts or opens the TPM of DIRECTORY/platform.json, measures this program and the files as
  * they are now, and opens the attestation key. */
 KS_MUST_CHECK enum ks_err ks_machine_open(const char *directory,
                                           struct ks_machine **out_machine);
-void ks_machine_close(struct ks_machine *machine); /* NULL is fine; ends swtpm */
+void ks_machine_close(struct ks_machine *machine);         /* NULL is fine; ends swtpm */
 struct ks_tpm *ks_machine_tpm(struct ks_machine *machine); /* borrowed */
 
 /* What the machine shows for EXTRA: a quote over the PCRs of PCR_MASK, their values, the launch

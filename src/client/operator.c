@@ -171,9 +171,8 @@ enum ks_err ks_operator_order(struct ks_operator *op, enum ks_order_verb verb,
 {
     enum ks_err err = KS_OK;
     char origin[KS_ORIGIN_MAX + 1];
-    struct ks_order order = {.device = ks_bytes_text(device),
-                             .reason = ks_bytes_text(reason),
-                             .verb = verb};
+    struct ks_order order = {
+        .device = ks_bytes_text(device), .reason = ks_bytes_text(reason), .verb = verb};
     struct ks_buf body;
 
     ks_buf_init(&body, 65536);
@@ -236,9 +235,9 @@ static enum ks_err check_endorsement(const struct ks_operator_certify *how,
         KS_TRY(ks_ek_certs_add_pem(&chain, how->chain_pem));
     }
     KS_TRY(ks_ek_cert_parse_der(ks_buf_view(&request->ek_certificate), &cert));
-    KS_TRY(ks_fail_prefix(
-        ks_ek_cert_verify(cert, &chain, &roots, ks_clock_us() / 1000000, &root),
-        "endorsement"));
+    KS_TRY(
+        ks_fail_prefix(ks_ek_cert_verify(cert, &chain, &roots, ks_clock_us() / 1000000, &root),
+                       "endorsement"));
     KS_TRY(ks_ek_public_parse(ks_buf_view(&request->ek), out_ek));
     KS_TRY(ks_ek_public_check_cert(out_ek, cert));
     said->simulated_tpm = root >= hardware;

@@ -54,8 +54,7 @@ void ks_admission_done(struct ks_admission *admission)
     ks_ek_certs_done(&admission->ek_roots);
     ks_reference_free(admission->reference);
     if (admission->enrolments != NULL) {
-        ks_wipe(admission->enrolments,
-                KS_ENROL_SESSIONS_MAX * sizeof *admission->enrolments);
+        ks_wipe(admission->enrolments, KS_ENROL_SESSIONS_MAX * sizeof *admission->enrolments);
     }
     ks_free(admission->enrolments);
     ks_free(admission->challenges);
@@ -71,9 +70,8 @@ static enum ks_err check_state(const struct ks_admission *admission,
     const uint64_t every_s = admission->rules.attest_every_s;
     const bool rights[] = {
         [KS_RIGHT_WORK] = state == KS_DEVICE_ACTIVE,
-        [KS_RIGHT_ATTEST] =
-            state == KS_DEVICE_ACTIVE || state == KS_DEVICE_PENDING_ROTATION ||
-            (state == KS_DEVICE_SUSPENDED && entry->appraisal_failed),
+        [KS_RIGHT_ATTEST] = state == KS_DEVICE_ACTIVE || state == KS_DEVICE_PENDING_ROTATION ||
+                            (state == KS_DEVICE_SUSPENDED && entry->appraisal_failed),
         [KS_RIGHT_ROTATE] = state == KS_DEVICE_ACTIVE || state == KS_DEVICE_PENDING_ROTATION,
     };
 

@@ -42,10 +42,10 @@ struct ks_device_challenge {
 struct ks_admission {
     struct ks_device_rules rules; /* without the views */
     struct ks_ek_certs ek_roots;
-    size_t ek_roots_hardware; /* the first ones; those behind are of simulators */
+    size_t ek_roots_hardware;       /* the first ones; those behind are of simulators */
     struct ks_reference *reference; /* NULL: no device can enrol here */
     uint8_t reference_digest[32];
-    struct ks_registry *registry; /* borrowed: part of the enclave's state */
+    struct ks_registry *registry;           /* borrowed: part of the enclave's state */
     struct ks_enrolment *enrolments;        /* KS_ENROL_SESSIONS_MAX */
     struct ks_device_challenge *challenges; /* KS_CHALLENGES_MAX */
     /* The request for certification that was answered last: what an activation is for. */
@@ -74,11 +74,9 @@ KS_MUST_CHECK enum ks_err ks_admission_check(const struct ks_admission *admissio
 
 /* Appraises PLATFORM, whose quote must carry EXTRA, as ENTRY's; SEEN NULL: its first quote.
  * KS_ERR_VERIFY says what differs; OUT_APPRAISAL is filled in either case. */
-KS_MUST_CHECK enum ks_err ks_admission_appraise(const struct ks_admission *admission,
-                                                const struct ks_device_entry *entry,
-                                                const struct ks_platform *platform,
-                                                const uint8_t extra[32],
-                                                const struct ks_clock_seen *seen,
-                                                struct ks_appraisal *out_appraisal);
+KS_MUST_CHECK enum ks_err
+ks_admission_appraise(const struct ks_admission *admission, const struct ks_device_entry *entry,
+                      const struct ks_platform *platform, const uint8_t extra[32],
+                      const struct ks_clock_seen *seen, struct ks_appraisal *out_appraisal);
 
 #endif

@@ -50,9 +50,9 @@ static bool is_other(const struct ks_chain *chain, const struct ks_chain_positio
 static enum ks_err check_reached(const struct ks_chain *chain,
                                  const struct ks_chain_position *reached)
 {
-    if (reached != NULL && (chain->at.rewriting < reached->rewriting ||
-                            (chain->at.rewriting == reached->rewriting &&
-                             chain->at.records < reached->records))) {
+    if (reached != NULL &&
+        (chain->at.rewriting < reached->rewriting ||
+         (chain->at.rewriting == reached->rewriting && chain->at.records < reached->records))) {
         return ks_fail(KS_ERR_VERIFY,
                        "%s: an older file was put back: %llu records of rewriting %llu, where "
                        "%llu of %llu were",

@@ -17,8 +17,8 @@ struct ks_chain;
 
 /* How far a chain has come; what comes later is greater. */
 struct ks_chain_position {
-    uint64_t rewriting; /* how often the file was written anew; 0: there is none */
-    uint64_t records;   /* in it */
+    uint64_t rewriting;            /* how often the file was written anew; 0: there is none */
+    uint64_t records;              /* in it */
     uint8_t tag[KS_CHAIN_TAG_LEN]; /* of the last one */
 };
 

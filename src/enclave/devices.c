@@ -32,8 +32,8 @@ enum ks_err ks_device_request_read(struct ks_monitor *monitor, struct ks_bytes p
     KS_TRY(ks_read_lp32(&reader, document_max, &request.document));
     KS_TRY(ks_read_end(&reader));
     KS_TRY(ks_monitor_device(monitor, certificate, right, &request.device));
-    request.entry = ks_registry_find(monitor->admission.registry,
-                                     ks_bytes_text(request.device->name));
+    request.entry =
+        ks_registry_find(monitor->admission.registry, ks_bytes_text(request.device->name));
     KS_ASSERT(request.entry != NULL); /* both rights want an enrolled device */
     *out_request = request;
 out:
@@ -69,14 +69,13 @@ enum ks_err ks_device_challenge_take(struct ks_admission *admission, const char 
     struct ks_device_challenge *place = challenge_place(admission, device);
     const struct ks_device_challenge challenge = *place;
 
-    KS_CHECK(challenge.deadline_us != 0 && strcmp(challenge.device, device) == 0,
-             KS_ERR_DENIED, "device '%s' has no open challenge", device);
+    KS_CHECK(challenge.deadline_us != 0 && strcmp(challenge.device, device) == 0, KS_ERR_DENIED,
+             "device '%s' has no open challenge", device);
     *place = (struct ks_device_challenge){0};
     KS_CHECK(challenge.deadline_us >= ks_clock_monotonic_us(), KS_ERR_DENIED,
              "the challenge is older than %d s", KS_CHALLENGE_S);
-    KS_CHECK(
-        ks_ct_equal(KS_BYTES(challenge.channel), ks_bytes_of(channel, KS_CHANNEL_LEN)),
-        KS_ERR_DENIED, "the challenge was for another connection");
+    KS_CHECK(ks_ct_equal(KS_BYTES(challenge.channel), ks_bytes_of(channel, KS_CHANNEL_LEN)),
+             KS_ERR_DENIED, "the challenge was for another connection");
     *out_challenge = challenge;
 out:
     return err;
@@ -314,15 +313,16 @@ static enum ks_err check_order(const struct ks_monitor *monitor, const struct ks
 {
     enum ks_err err = KS_OK;
     const uint64_t now_us = ks_clock_us();
-    const uint64_t age_us = now_us > order->created_us ? now_us - order->created_us
-                                                       : order->created_us - now_us;
+    const uint64_t age_us =
+        now_us > order->created_us ? now_us - order->created_us : order->created_us - now_us;
 
     KS_CHECK(ks_bytes_is(order->site, monitor->site.origin), KS_ERR_DENIED,
              "the order is for another site");
     KS_CHECK(ks_ct_equal(KS_BYTES(order->channel), ks_bytes_of(channel, KS_CHANNEL_LEN)),
              KS_ERR_DENIED, "the order is for another connection");
     KS_CHECK(age_us <= (uint64_t)KS_SUBMISSION_AGE_MAX_S * 1000000, KS_ERR_DENIED,
-             "the order's time is %llu s from the site's", (unsigned long long)age_us / 1000000);
+             "the order's time is %llu s from the site's",
+             (unsigned long long)age_us / 1000000);
 out:
     return err;
 }

@@ -18,7 +18,8 @@ static const char *device_of(const struct ks_device_entry *entry)
 
 /* --- first exchange: who is that? --------------------------------------------------------- */
 
-/* The token: an operator of our root's gave it, for this site, not long ago, to be used once. */
+/* The token: an operator of our root's gave it, for this site, not long ago, to be used once.
+ */
 static enum ks_err check_grant(struct ks_monitor *monitor, const struct ks_grant *grant,
                                uint64_t now_us)
 {
@@ -44,8 +45,7 @@ out:
 /* The endorsement certificate: whose TPM, and is there one at all? */
 static enum ks_err check_endorsement(const struct ks_admission *admission,
                                      const struct ks_enrol *enrol, uint64_t now_us,
-                                     struct ks_ek_public *out_ek,
-                                     struct ks_device_entry *entry)
+                                     struct ks_ek_public *out_ek, struct ks_device_entry *entry)
 {
     enum ks_err err = KS_OK;
     struct ks_ek_cert *cert = NULL;
@@ -98,8 +98,7 @@ static enum ks_err take_keys(const struct ks_enrol *enrol, struct ks_device_entr
     enum ks_err err = KS_OK;
     struct ks_ak_public ak;
 
-    KS_TRY(ks_fail_prefix(ks_ak_public_parse(ks_buf_view(&enrol->ak), &ak),
-                          "attestation key"));
+    KS_TRY(ks_fail_prefix(ks_ak_public_parse(ks_buf_view(&enrol->ak), &ak), "attestation key"));
     KS_CHECK(enrol->ak.len <= sizeof entry->ak, KS_ERR_LIMIT, "attestation key: %zu bytes",
              enrol->ak.len);
     ks_copy(entry->ak, enrol->ak.data, enrol->ak.len);
@@ -259,10 +258,10 @@ static enum ks_err check_finish(const struct ks_enrolment *enrolment,
     enum ks_err err = KS_OK;
     uint8_t proof[32];
 
-    KS_CHECK(ks_ct_equal(KS_BYTES(enrolment->channel), ks_bytes_of(channel, KS_CHANNEL_LEN)) &&
-                 ks_ct_equal(KS_BYTES(finish->csr.channel),
-                             ks_bytes_of(channel, KS_CHANNEL_LEN)),
-             KS_ERR_DENIED, "the enrolment began on another connection");
+    KS_CHECK(
+        ks_ct_equal(KS_BYTES(enrolment->channel), ks_bytes_of(channel, KS_CHANNEL_LEN)) &&
+            ks_ct_equal(KS_BYTES(finish->csr.channel), ks_bytes_of(channel, KS_CHANNEL_LEN)),
+        KS_ERR_DENIED, "the enrolment began on another connection");
     KS_CHECK(ks_bytes_is(finish->csr.device, enrolment->entry.id), KS_ERR_DENIED,
              "the enrolment began for device '%s'", enrolment->entry.id);
     ks_enrol_proof(&enrolment->secret, finish->csr_digest, proof);

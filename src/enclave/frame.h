@@ -25,7 +25,7 @@ enum ks_frame_type {
     KS_FRAME_CHECKPOINT = 7, /* sign the ledger's head after checking consistency */
     KS_FRAME_ATTEST = 8,     /* a quote over a caller's nonce */
     KS_FRAME_ENROL = 9,      /* a token and a TPM -> a challenge for that TPM */
-    KS_FRAME_ENROL_FINISH = 10,    /* its answer -> a device's certificate, an entry */
+    KS_FRAME_ENROL_FINISH = 10,     /* its answer -> a device's certificate, an entry */
     KS_FRAME_DEVICE_CHALLENGE = 11, /* a device is to attest, or to rotate -> nonce, PCRs */
     KS_FRAME_DEVICE_EVIDENCE = 12,  /* what it shows -> the verdict, an entry */
     KS_FRAME_ROTATE = 13,           /* a new key for a device -> its certificate, an entry */

@@ -42,11 +42,11 @@ struct ks_device_entry {
     uint8_t ek_certificate[32]; /* SHA-256 of its DER */
     uint8_t ak[KS_REGISTRY_AK_MAX];
     size_t ak_len;
-    uint8_t key[32];    /* SHA-256 of the ML-DSA-65 key of its one valid certificate */
-    uint8_t kem[32];    /* SHA-256 of its ML-KEM-768 key */
+    uint8_t key[32]; /* SHA-256 of the ML-DSA-65 key of its one valid certificate */
+    uint8_t kem[32]; /* SHA-256 of its ML-KEM-768 key */
     uint64_t enrolled_us;
     uint64_t expires_s;
-    uint64_t attested_us; /* of the last appraisal that passed */
+    uint64_t attested_us;       /* of the last appraisal that passed */
     struct ks_clock_seen clock; /* of its quote */
     bool appraisal_failed;      /* SUSPENDED by an appraisal: the next good one ends it */
 };

@@ -86,8 +86,8 @@ static enum ks_err parse_request(const struct ks_json *root, struct ks_site_requ
     KS_CHECK(ks_bytes_is(text, "ketseal.site-request/1"), KS_ERR_FORMAT,
              "'schema': expected ketseal.site-request/1");
     KS_TRY(ks_json_get_base64(root, "attest", &request->attest));
-    KS_TRY(ks_json_get_base64_exact(root, "channel", request->channel,
-                                    sizeof request->channel));
+    KS_TRY(
+        ks_json_get_base64_exact(root, "channel", request->channel, sizeof request->channel));
     KS_TRY(ks_json_get_base64(root, "ek", &request->ek));
     KS_TRY(ks_json_get_base64(root, "ek_certificate", &request->ek_certificate));
     KS_TRY(ks_json_get_base64_exact(root, "issuer_key", request->issuer_key,
@@ -133,10 +133,10 @@ enum ks_err ks_site_request_check(const struct ks_site_request *request,
 
     KS_TRY(ks_site_read(ks_buf_view(&request->site), out_site));
     KS_CHECK(out_site->issuer_len == 0, KS_ERR_VERIFY, "the site names an issuer already");
-    KS_CHECK(ks_bytes_equal(KS_BYTES(request->nonce), ks_bytes_of(nonce, KS_NONCE_LEN)) &&
-                 ks_bytes_equal(KS_BYTES(request->channel),
-                                ks_bytes_of(channel, KS_CHANNEL_LEN)),
-             KS_ERR_VERIFY, "it answers another challenge, or on another connection");
+    KS_CHECK(
+        ks_bytes_equal(KS_BYTES(request->nonce), ks_bytes_of(nonce, KS_NONCE_LEN)) &&
+            ks_bytes_equal(KS_BYTES(request->channel), ks_bytes_of(channel, KS_CHANNEL_LEN)),
+        KS_ERR_VERIFY, "it answers another challenge, or on another connection");
     KS_TRY(ks_ak_public_parse(ks_bytes_of(out_site->ak, out_site->ak_len), &ak));
     ks_platform_binding(KS_QUOTE_SITE, request->digest, nonce, channel, extra);
     expect.pcr_mask = UINT32_C(1) << out_site->event_log.pcr;

@@ -11,7 +11,7 @@
 #include "record/enrol.h"
 #include "record/site.h"
 
-#define KS_MLDSA87_PUBLIC_LEN    2592
+#define KS_MLDSA87_PUBLIC_LEN     2592
 #define KS_SITE_REQUEST_BYTES_MAX (KS_SITE_BYTES_MAX + 32768)
 
 /* What the enclave shows. The quote's qualifying data is ks_platform_binding of KS_QUOTE_SITE

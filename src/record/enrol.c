@@ -90,7 +90,8 @@ out:
     return err;
 }
 
-/* The body, which lives in *OUT_DOC, and the canonical bytes of it that the signature covers. */
+/* The body, which lives in *OUT_DOC, and the canonical bytes of it that the signature covers.
+ */
 static enum ks_err read_signed(struct ks_bytes document, const struct ks_json_limits *limits,
                                struct ks_json_doc **out_doc, const struct ks_json **out_body,
                                struct ks_buf *message, struct ks_buf *signature)
@@ -208,8 +209,8 @@ static void put_grant(struct ks_bytes operator_der, struct ks_bytes statement,
     ks_json_put_end(writer);
 }
 
-static enum ks_err make_statement(const struct ks_token_spec *spec,
-                                  const struct ks_site *site, struct ks_buf *out)
+static enum ks_err make_statement(const struct ks_token_spec *spec, const struct ks_site *site,
+                                  struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
     struct ks_sign_key *key = NULL;
@@ -306,8 +307,8 @@ out:
 
 enum ks_err ks_token_read(struct ks_bytes text, struct ks_token *out_token)
 {
-    static const char *const names[] = {"grant", "root", "schema", "seed",
-                                        "service", "site", "url",  NULL};
+    static const char *const names[] = {"grant",   "root", "schema", "seed",
+                                        "service", "site", "url",    NULL};
     enum ks_err err = KS_OK;
     struct ks_token token = {0};
     const struct ks_json *root = NULL;
@@ -420,8 +421,9 @@ out:
 
 static enum ks_err parse_enrol(const struct ks_json *body, struct ks_enrol *enrol)
 {
-    static const char *const names[] = {"ak",       "channel", "device", "ek",     "ek_certificate",
-                                        "ek_chain", "grant",   "nonce",  "schema", NULL};
+    static const char *const names[] = {
+        "ak",       "channel", "device", "ek",     "ek_certificate",
+        "ek_chain", "grant",   "nonce",  "schema", NULL};
     enum ks_err err = KS_OK;
     const struct ks_json *grant = NULL;
 
@@ -513,9 +515,8 @@ out:
 
 enum ks_err ks_challenge_read(struct ks_bytes document, struct ks_challenge *out_challenge)
 {
-    static const char *const names[] = {"encrypted_secret", "id_object", "nonce",
-                                        "pcr_mask",         "schema",    "session",
-                                        NULL};
+    static const char *const names[] = {"encrypted_secret", "id_object", "nonce", "pcr_mask",
+                                        "schema",           "session",   NULL};
     enum ks_err err = KS_OK;
     struct ks_json_doc *doc = NULL;
     struct ks_challenge challenge;
@@ -776,7 +777,8 @@ out:
 
 enum ks_err ks_finish_read(struct ks_bytes document, struct ks_finish *out_finish)
 {
-    static const char *const names[] = {"csr", "platform", "proof", "schema", "signature", NULL};
+    static const char *const names[] = {"csr",    "platform",  "proof",
+                                        "schema", "signature", NULL};
     enum ks_err err = KS_OK;
     struct ks_finish finish;
     const struct ks_json *root = NULL;
@@ -882,8 +884,7 @@ enum ks_err ks_order_read(struct ks_bytes document, const struct ks_verify_key *
 
     KS_TRY(read_signed(document, &order_limits, &order.doc, &body, &message, &signature));
     KS_TRY(parse_order(body, &order));
-    KS_TRY(
-        ks_verify(key, KS_CONTEXT_OPERATOR, ks_buf_view(&message), ks_buf_view(&signature)));
+    KS_TRY(ks_verify(key, KS_CONTEXT_OPERATOR, ks_buf_view(&message), ks_buf_view(&signature)));
     *out_order = order;
     order = (struct ks_order){0}; /* transferred */
 out:

@@ -20,7 +20,7 @@
 #define KS_TOKEN_ID_LEN      16
 #define KS_TOKEN_BYTES_MAX   (384 * 1024) /* with the site's document and the root in it */
 #define KS_URL_MAX           300
-#define KS_ENROL_CHAIN_MAX      3
+#define KS_ENROL_CHAIN_MAX   3
 #define KS_ENROL_SESSION_LEN 16
 #define KS_ENROL_BYTES_MAX   65536
 #define KS_FINISH_BYTES_MAX  (1024 * 1024) /* a request body */

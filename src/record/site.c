@@ -95,9 +95,9 @@ out:
 static enum ks_err parse_certificate(const struct ks_json *value,
                                      struct ks_site_certificate *certificate)
 {
-    static const char *const names[] = {"ek",     "ek_certificate", "expires_at",
-                                        "issued_at", "schema",      "signature",
-                                        "site",   "tpm",            NULL};
+    static const char *const names[] = {"ek",     "ek_certificate", "expires_at", "issued_at",
+                                        "schema", "signature",      "site",       "tpm",
+                                        NULL};
     enum ks_err err = KS_OK;
     struct ks_bytes text = {0};
     struct ks_buf signature;
@@ -167,19 +167,10 @@ out:
 
 enum ks_err ks_site_parse(const struct ks_json *value, struct ks_site *out_site)
 {
-    static const char *const names[] = {"ak",
-                                        "backend",
-                                        "certificate",
-                                        "ed25519",
-                                        "event_log",
-                                        "issuer",
-                                        "ml-dsa-65",
-                                        "note-ed25519",
-                                        "note-ml-dsa-44",
-                                        "origin",
-                                        "schema",
-                                        "tpm",
-                                        NULL};
+    static const char *const names[] = {
+        "ak",        "backend",      "certificate",    "ed25519", "event_log", "issuer",
+        "ml-dsa-65", "note-ed25519", "note-ml-dsa-44", "origin",  "schema",    "tpm",
+        NULL};
     enum ks_err err = KS_OK;
     struct ks_site site = {0};
     struct ks_bytes text = {0};

@@ -142,8 +142,8 @@ static enum ks_err read_device_rules(struct site *site)
     rules->accept_issued = ks_config_accepts_issued(config);
     rules->attest_every_s = devices->attest_every_s;
     rules->certificate_s = (uint64_t)devices->certificate_days * 24 * 3600;
-    KS_TRY(read_optional(devices->ek_roots, KS_EK_PEM_MAX, &site->ek_roots,
-                         &rules->ek_roots_pem));
+    KS_TRY(
+        read_optional(devices->ek_roots, KS_EK_PEM_MAX, &site->ek_roots, &rules->ek_roots_pem));
     KS_TRY(read_optional(devices->simulated_ek_roots, KS_EK_PEM_MAX, &site->simulated_ek_roots,
                          &rules->simulated_ek_roots_pem));
     if (devices->reference != NULL) {

@@ -620,8 +620,8 @@ enum ks_err ks_site_server_take_document(struct ks_site_server *server,
     KS_TRY(ks_buf_check(&server->site_document));
     ks_copy(server->origin, site->origin, sizeof server->origin);
     if (server->issuer_changed != NULL) {
-        KS_TRY(server->issuer_changed(server->issuer_context,
-                                      ks_buf_view(&server->issuer_pem)));
+        KS_TRY(
+            server->issuer_changed(server->issuer_context, ks_buf_view(&server->issuer_pem)));
     }
 out:
     ks_free(site);

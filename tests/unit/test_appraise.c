@@ -13,7 +13,8 @@
 
 static const struct ks_clock_seen seen_before = {.clock_ms = 900000, .reset_count = 7};
 
-static enum ks_err appraise(const struct platform *platform, const struct ks_platform_evidence *evidence,
+static enum ks_err appraise(const struct platform *platform,
+                            const struct ks_platform_evidence *evidence,
                             const struct ks_clock_seen *seen, struct ks_appraisal *out)
 {
     const struct ks_appraise_spec spec = {
@@ -37,7 +38,7 @@ static enum ks_err appraise(const struct platform *platform, const struct ks_pla
     } while (0)
 #define expect_fails(platform, check, text)                                                    \
     do {                                                                                       \
-        const struct ks_platform_evidence shown = platform_evidence(platform);                          \
+        const struct ks_platform_evidence shown = platform_evidence(platform);                 \
         expect_refused((platform), &shown, (check), KS_APPRAISAL_FAIL, (text));                \
     } while (0)
 

@@ -28,8 +28,8 @@ static void site_open(struct site *site)
 {
     assert_int_equal(crash_disk_new(1, &site->disk), KS_OK);
     site->fs = crash_fs_of(site->disk);
-    assert_int_equal(ks_registry_open(&site->fs, KS_BYTES(master), NOW_US, NULL, &site->registry),
-                     KS_OK);
+    assert_int_equal(
+        ks_registry_open(&site->fs, KS_BYTES(master), NOW_US, NULL, &site->registry), KS_OK);
 }
 
 static void site_close(struct site *site)
@@ -43,9 +43,8 @@ static void reopen(struct site *site, uint64_t time_us)
 {
     ks_registry_close(site->registry);
     site->registry = NULL;
-    assert_int_equal(ks_registry_open(&site->fs, KS_BYTES(master), time_us, NULL,
-                     &site->registry),
-                     KS_OK);
+    assert_int_equal(
+        ks_registry_open(&site->fs, KS_BYTES(master), time_us, NULL, &site->registry), KS_OK);
 }
 
 static struct ks_device_entry entry_of(const char *id, uint8_t mark)
@@ -332,10 +331,10 @@ static enum ks_err open_records(const struct site *site, struct ks_bytes records
                                     KS_LITERAL("ketseal/devices/1"), spec.key, sizeof spec.key),
                      KS_OK);
     assert_int_equal(ks_fs_replace(&site->fs, KS_REGISTRY_FILE, (struct ks_bytes){0}), KS_OK);
-    assert_int_equal(ks_chain_open(&spec, visit_nothing, NULL, &chain), KS_OK);
+    assert_int_equal(ks_chain_open(&spec, NULL, visit_nothing, NULL, &chain), KS_OK);
     assert_int_equal(ks_chain_rewrite(chain, records), KS_OK);
     ks_chain_close(chain);
-    err = ks_registry_open(&site->fs, KS_BYTES(master), NOW_US, &registry);
+    err = ks_registry_open(&site->fs, KS_BYTES(master), NOW_US, NULL, &registry);
     assert_int_equal(err == KS_OK, registry != NULL);
     ks_registry_close(registry);
     return err;
@@ -380,10 +379,12 @@ static void test_records_of_another_version(void **state)
     site_open(&site);
     assert_int_equal(ks_registry_put(site.registry, &entry), KS_OK);
     load(&site, &file);
-    assert_int_equal(file.len, 2 * (RECORD_LEN + KS_CHAIN_TAG_LEN));
+    assert_int_equal(file.len, HEADER_LEN + 2 * (RECORD_LEN + KS_CHAIN_TAG_LEN));
     ks_buf_init(&records, FILE_MAX);
-    ks_buf_put(&records, ks_bytes_of(file.data, RECORD_LEN));
-    ks_buf_put(&records, ks_bytes_of(file.data + RECORD_LEN + KS_CHAIN_TAG_LEN, RECORD_LEN));
+    for (size_t i = 0; i < 2; i++) {
+        const size_t at = HEADER_LEN + i * (RECORD_LEN + KS_CHAIN_TAG_LEN);
+        ks_buf_put(&records, ks_bytes_of(file.data + at, RECORD_LEN));
+    }
     assert_int_equal(open_records(&site, ks_buf_view(&records)), KS_OK);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         uint8_t *byte = &records.data[RECORD_LEN + cases[i].offset];
