@@ -145,7 +145,36 @@ job six
 kill -KILL "$site_pid"
 wait "$site_pid" 2>/dev/null || true
 site_pid=
+# With a window: what finishes within it is under one quote. Each job starts from a quote of before; an old one
+# is made anew for those after it.
+site_quote='
+  window_ms: 700
+  refresh_seconds: 1'
 site_start
+start_of() { jq -r .record.evidence.start_quote.attest "$1"; }
 job seven
+job eight
+[ "$(start_of eight.bundle)" = "$(jq -r .record.evidence.quote.attest seven.bundle)" ] ||
+    site_fail "the second job does not start from the quote of the first"
+sleep 1.5
+job nine
+[ "$(start_of nine.bundle)" != "$(jq -r .record.evidence.quote.attest eight.bundle)" ] ||
+    site_fail "an old quote was not made anew"
+loads=
+for n in 1 2 3; do
+    "$ketseal" -q run --device edge-1 --policy lab.policy --template bell --shots 10 --seed "$n" --out "at-once-$n.bundle" >/dev/null &
+    loads="$loads $!"
+    sleep 0.1
+done
+for load in $loads; do
+    wait "$load" || site_fail "a job of three at once failed"
+done
+sizes=$(jq -r .record.evidence.quote.size at-once-*.bundle | sort -nr | head -n 1)
+[ "$sizes" -ge 2 ] || site_fail "three jobs at once have three quotes, in a window of 700 ms"
+for bundle in seven nine at-once-1; do
+    "$ketseal" verify --explain --policy lab.policy "$bundle.bundle" | grep -q '^pass     quote.start' || site_fail "$bundle: quote.start"
+done
+# A quote of the boot before is no start: as the site would have to claim it.
+[ "$(start_of six.bundle)" != "$(start_of seven.bundle)" ] || site_fail "a start quote outlives a boot"
 site_stop
 echo "$site_name: put back, moved, changed: refused; authorised, accepted: opened"

@@ -12,13 +12,15 @@
 #
 # Each ends the test when it fails; the end of a failed test shows the site's log. The file ketseal.yaml
 # is made from these, which may be set before each start: site_workers, site_seconds, site_memory_mib,
-# site_crl (a path), site_enclave (lines of its 'enclave' mapping), site_flags (of ketseal-launch).
+# site_crl (a path), site_enclave (lines of its 'enclave' mapping), site_quote
+# (of its 'quote' mapping), site_flags (of ketseal-launch).
 
 site_workers=4
 site_seconds=60
 site_memory_mib=256
 site_crl=
 site_enclave=
+site_quote=
 site_flags=
 site_pid=
 site_listen=127.0.0.1:0
@@ -108,6 +110,7 @@ workers:
   seconds: $site_seconds
   memory_mib: $site_memory_mib
 ${site_enclave:+enclave:$site_enclave}
+${site_quote:+quote:$site_quote}
 YAML
 }
 
