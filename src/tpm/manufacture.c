@@ -5,6 +5,7 @@
  * state directory. It comes into being by the rename of one file, the last step. */
 #include "tpm/tpm.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -20,14 +21,16 @@
 #include "base/text.h"
 #include "tpm/spawn.h"
 
-#define SETUP_PROGRAM   "/usr/bin/swtpm_setup"
-#define CA_PROGRAM      "/usr/bin/swtpm_localca"
-#define STATE_FILE      "tpm2-00.permall" /* all that makes a TPM of swtpm's */
-#define MAKING          "making"          /* the folder, inside the state directory */
-#define SETUP_MAX_US    60000000          /* about a second on an idle machine */
-#define KILL_GRACE_US   5000000
-#define CERTIFICATE_MAX 16384
-#define FOLDERS_MAX     8 /* descriptors that a recursive removal keeps open */
+#define SETUP_PROGRAM    "/usr/bin/swtpm_setup"
+#define CA_PROGRAM       "/usr/bin/swtpm_localca"
+#define STATE_FILE       "tpm2-00.permall" /* all that makes a TPM of swtpm's */
+#define MAKING           "making"          /* the folder, inside the state directory */
+#define SETUP_MAX_US     60000000          /* about a second on an idle machine */
+#define KILL_GRACE_US    5000000
+#define CERTIFICATE_MAX  16384
+#define COMMAND_LINE_MAX 32768
+#define STATE_OPTION     "backend-uri=dir://" /* as swtpm_setup gives it to swtpm */
+#define FOLDERS_MAX      8 /* descriptors that a recursive removal keeps open */
 
 /* What swtpm_localca keeps in its directory. It writes them one after the other, unsynced: a
  * set that we have not marked as whole, by the two certificates under our names, is thrown
@@ -109,6 +112,46 @@ static enum ks_err sync_file(int dir_fd, const char *name)
 out:
     ks_fd_close(&fd);
     return err;
+}
+
+/* True when PID is a swtpm on the state STATE. */
+static bool is_on_state(unsigned pid, const char *state)
+{
+    char path[sizeof "/proc/4294967295/cmdline"];
+    char option[KS_PATH_MAX + sizeof STATE_OPTION "/state"];
+    struct ks_buf line;
+    bool found = false;
+
+    (void)snprintf(path, sizeof path, "/proc/%u/cmdline", pid);
+    (void)snprintf(option, sizeof option, STATE_OPTION "%s", state);
+    ks_buf_init(&line, COMMAND_LINE_MAX);
+    if (ks_file_read(path, COMMAND_LINE_MAX, &line) == KS_OK && line.len > 0) {
+        found = memmem(line.data, line.len, option, strlen(option) + 1) != NULL;
+    }
+    ks_buf_done(&line);
+    return found;
+}
+
+/* Ends the swtpm that a swtpm_setup, killed with its caller, has left behind: nobody else
+ * would. Best effort: without it a process stays, and nothing else. */
+static void end_orphans(const struct maker *maker)
+{
+    char state[KS_PATH_MAX + sizeof "/state"];
+    DIR *processes = opendir("/proc");
+    const struct dirent *entry;
+    uint64_t pid = 0;
+
+    if (processes == NULL) {
+        return;
+    }
+    (void)snprintf(state, sizeof state, "%s/state", maker->making);
+    while ((entry = readdir(processes)) != NULL) {
+        if (ks_text_u64(ks_bytes_text(entry->d_name), INT32_MAX, &pid) == KS_OK && pid > 1 &&
+            is_on_state((unsigned)pid, state)) {
+            (void)kill((pid_t)pid, SIGKILL);
+        }
+    }
+    (void)closedir(processes);
 }
 
 static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *position)
@@ -281,7 +324,10 @@ static enum ks_err make_tpm(const struct maker *maker)
     enum ks_err err = KS_OK;
     const char *const made = MAKING "/state/" STATE_FILE;
 
-    KS_TRY(remove_making(maker));
+    if (faccessat(maker->state_fd, MAKING, F_OK, 0) == 0) {
+        end_orphans(maker);
+        KS_TRY(remove_making(maker));
+    }
     KS_TRY(settle_ca(maker));
     KS_TRY(ks_dir_make(maker->making, 0700));
     KS_TRY(write_configuration(maker));

@@ -35,10 +35,10 @@ KS_MUST_CHECK enum ks_err ks_tpm_open_device(const char *path, int *out_fd);
  * TPMs only. Does nothing when STATE_DIR holds a TPM already. Both directories are created with
  * mode 0700; KS_ERR_DENIED if one exists with other rights or another owner; KS_ERR_USAGE for a
  * path with ',', a quote or a control character (the programs read options there). All or
- * nothing: a half-made TPM or CA, of a killed caller too, is never used. Runs swtpm_setup,
- * offline, reads no configuration of the host, takes about a second; KS_ERR_IO when it is
- * absent or fails, its words are in KS_SWTPM_SETUP_LOG in STATE_DIR. Calls for one CA_DIR wait
- * for each other. */
+ * nothing: a half-made TPM or CA, of a killed caller too, is never used (the next call ends
+ * what he left running). Runs swtpm_setup, offline, reads no configuration of the host, takes
+ * about a second; KS_ERR_IO when it is absent or fails, its words are in KS_SWTPM_SETUP_LOG in
+ * STATE_DIR. Calls for one CA_DIR wait for each other. */
 #define KS_SWTPM_CA         "swtpm-ca"
 #define KS_SWTPM_CA_ROOT    "root.pem"    /* in CA_DIR: the root's certificate */
 #define KS_SWTPM_CA_ISSUING "issuing.pem" /* the one that signs endorsement certificates */

@@ -24,9 +24,11 @@
 #include "base/sys.h"
 #include "crypto/digest.h"
 #include "machine.h"
+#include "tpm/internal.h"
 #include "tpm/tpm.h"
 
-#define MASK_14 (1u << KS_LAUNCH_PCR)
+#define CERTIFICATE_INDEX 0x01c00002
+#define MASK_14           (1u << KS_LAUNCH_PCR)
 
 static void test_info(void **state)
 {
@@ -527,6 +529,82 @@ static void test_device_refusals(void **state)
     (void)close(fd);
 }
 
+/* Writes BYTES where a maker puts the certificate of the RSA key, into SIZE bytes. */
+static void write_certificate(struct ks_tpm *tpm, uint16_t size, struct ks_bytes bytes)
+{
+    const TPM2B_AUTH password = {0};
+    const TPM2B_NV_PUBLIC area = {
+        .nvPublic = {.nvIndex = CERTIFICATE_INDEX,
+                     .nameAlg = TPM2_ALG_SHA256,
+                     .attributes = TPMA_NV_OWNERWRITE | TPMA_NV_AUTHREAD | TPMA_NV_NO_DA,
+                     .dataSize = size},
+    };
+
+    (void)Tss2_Sys_NV_UndefineSpace(tpm->sys, TPM2_RH_OWNER, CERTIFICATE_INDEX,
+                                    ks_tpm_password(), NULL);
+    assert_int_equal(Tss2_Sys_NV_DefineSpace(tpm->sys, TPM2_RH_OWNER, ks_tpm_password(),
+                                             &password, &area, NULL),
+                     TSS2_RC_SUCCESS);
+    for (size_t at = 0; at < bytes.len; at += 1024) {
+        TPM2B_MAX_NV_BUFFER part = {
+            .size = (uint16_t)(bytes.len - at < 1024 ? bytes.len - at : 1024)};
+
+        ks_copy(part.buffer, bytes.data + at, part.size);
+        assert_int_equal(Tss2_Sys_NV_Write(tpm->sys, TPM2_RH_OWNER, CERTIFICATE_INDEX,
+                                           ks_tpm_password(), &part, (uint16_t)at, NULL),
+                         TSS2_RC_SUCCESS);
+    }
+}
+
+/* A TPM whose maker has stored none; then one with whatever was written there. */
+static void check_certificates(struct ks_tpm *tpm)
+{
+    static const struct {
+        size_t used; /* bytes written; the rest of the index is padding */
+        uint8_t head[4];
+        enum ks_err want;
+        size_t len; /* of what comes back */
+    } table[] = {
+        {1500, {0x30, 0x82, 0x05, 0x00}, KS_OK, 1284},
+        {1500, {0x30, 0x82, 0x05, 0xd8}, KS_OK, 1500},
+        {1500, {0x30, 0x82, 0x05, 0xd9}, KS_ERR_FORMAT, 0}, /* longer than the index */
+        {1500, {0x30, 0x82, 0x00, 0xff}, KS_ERR_FORMAT, 0}, /* not the shortest form */
+        {1500, {0x30, 0x80, 0x05, 0x00}, KS_ERR_FORMAT, 0}, /* BER */
+        {1500, {0x30, 0x83, 0x00, 0x05}, KS_ERR_FORMAT, 0},
+        {1500, {0x00, 0x82, 0x05, 0x00}, KS_ERR_FORMAT, 0},
+        {1500, {0xff, 0xff, 0xff, 0xff}, KS_ERR_FORMAT, 0},
+    };
+    struct ks_buf certificate;
+    uint8_t bytes[1500] = {0};
+
+    ks_buf_init(&certificate, KS_TPM_CERTIFICATE_MAX);
+    assert_says(ks_tpm_ek_certificate(tpm, KS_TPM_EK_RSA_2048, &certificate), KS_ERR_NOT_FOUND,
+                "RSA 2048");
+    assert_says(ks_tpm_ek_certificate(tpm, KS_TPM_EK_ECC_P384, &certificate), KS_ERR_NOT_FOUND,
+                "ECC P-384");
+    write_certificate(tpm, 1500, ks_bytes_of(bytes, 0));
+    assert_says(ks_tpm_ek_certificate(tpm, KS_TPM_EK_RSA_2048, &certificate), KS_ERR_NOT_FOUND,
+                "nothing was written");
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        enum ks_err err;
+
+        for (size_t at = 0; at < sizeof bytes; at++) {
+            bytes[at] = (uint8_t)at;
+        }
+        ks_copy(bytes, table[i].head, sizeof table[i].head);
+        write_certificate(tpm, 1500, ks_bytes_of(bytes, table[i].used));
+        ks_buf_clear(&certificate);
+        err = ks_tpm_ek_certificate(tpm, KS_TPM_EK_RSA_2048, &certificate);
+        if (err != table[i].want) {
+            fail_msg("row %zu: %s (%s)", i, ks_err_name(err), ks_err_detail());
+        }
+        assert_int_equal(certificate.len, table[i].len);
+        assert_true(certificate.len == 0 || ks_bytes_equal(ks_buf_view(&certificate),
+                                                           ks_bytes_of(bytes, table[i].len)));
+    }
+    ks_buf_done(&certificate);
+}
+
 /* A TPM behind a character device: a raw pseudo-terminal with swtpm at its other side. */
 static void test_character_device(void **state)
 {
@@ -568,6 +646,10 @@ static void test_character_device(void **state)
     assert_ok(ks_quote_check_signature(&quote.ak, ks_buf_view(&quote.attest),
                                        ks_buf_view(&quote.signature)));
     quote_done(&quote);
+    check_certificates(tpm); /* swtpm made this TPM itself, bare */
+    /* Its keys are made from the templates: no persistent ones are there. */
+    assert_ok(ks_tpm_ek_open(tpm, KS_TPM_EK_ECC_P384));
+    assert_false(tpm->ek.persistent);
     ks_tpm_close(tpm);
     assert_int_equal(kill(pid, SIGTERM), 0);
     (void)close(slave);
