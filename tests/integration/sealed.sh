@@ -105,7 +105,9 @@ openssl ecparam -name prime256v1 -genkey -noout -out other.pem 2>/dev/null
 openssl dgst -sha256 -sign other.pem -out signature message
 rc=0
 "$launch" --libexec="$site_work/libexec" --update-signature=signature ketseal.yaml 2>said || rc=$?
-[ "$rc" -eq 1 ] && [ ! -e update.word ] || site_fail "another's signature is taken"
+if [ "$rc" -ne 1 ] || [ -e update.word ]; then
+    site_fail "another's signature is taken"
+fi
 openssl dgst -sha256 -sign authority.pem -out signature message
 "$launch" --libexec="$site_work/libexec" --update-signature=signature ketseal.yaml
 cp authority.der authority.kept
