@@ -68,7 +68,7 @@ out:
     return err;
 }
 
-/* The directory exists, is ours, and nobody else can read the seeds or keys in it. Locked. */
+/* The directory exists, is ours, and nobody else can read the seeds or keys in it. */
 static enum ks_err open_dir(const char *path, int *out_fd)
 {
     enum ks_err err = KS_OK;

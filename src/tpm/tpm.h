@@ -9,9 +9,9 @@
  * Every call ends within the timeout given at open; a TPM that died or kept silent makes that
  * call and all later ones KS_ERR_IO. A struct ks_tpm belongs to one thread at a time. Programs
  * set TSS2_LOG=all+none in their environment first: the library logs to stderr otherwise.
- * Commands carry password authorisations with empty passwords, no sessions: nobody else is on a
- * socketpair; on a hardware bus, quotes are signed anyway, but random bytes and PCR values can
- * be forged by a probe. */
+ * Commands carry empty passwords, or policy sessions without keys of their own: nobody else is
+ * on a socketpair; on a hardware bus, quotes are signed anyway, but random bytes, PCR values
+ * and counters can be forged, and what is unsealed can be read, by a probe. */
 #ifndef KS_TPM_TPM_H
 #define KS_TPM_TPM_H
 
@@ -36,9 +36,10 @@ KS_MUST_CHECK enum ks_err ks_tpm_open_device(const char *path, int *out_fd);
  * mode 0700; KS_ERR_DENIED if one exists with other rights or another owner; KS_ERR_USAGE for a
  * path with ',', a quote or a control character (the programs read options there). All or
  * nothing: a half-made TPM or CA, of a killed caller too, is never used (the next call ends
- * what he left running). Runs swtpm_setup, offline, reads no configuration of the host, takes
- * about a second; KS_ERR_IO when it is absent or fails, its words are in KS_SWTPM_SETUP_LOG in
- * STATE_DIR. Calls for one CA_DIR wait for each other. */
+ * what he left running). Runs swtpm_setup (which keeps a pid file in /tmp meanwhile), offline,
+ * reads no configuration of the host, takes about a second; KS_ERR_IO when it is absent or
+ * fails, its words are in KS_SWTPM_SETUP_LOG in STATE_DIR. Calls for one CA_DIR wait for each
+ * other. */
 #define KS_SWTPM_CA         "swtpm-ca"
 #define KS_SWTPM_CA_ROOT    "root.pem"    /* in CA_DIR: the root's certificate */
 #define KS_SWTPM_CA_ISSUING "issuing.pem" /* the one that signs endorsement certificates */

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "base/sys.h"
-#include "machine.h"
+#include "integration/machine.h"
 
 static char ca[64];
 

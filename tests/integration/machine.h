@@ -3,8 +3,8 @@
 
 /* machine.h: a swtpm of its own for each test, all certified by one CA. Include after cmocka.
  */
-#ifndef KS_TEST_MACHINE_H
-#define KS_TEST_MACHINE_H
+#ifndef KS_TESTS_INTEGRATION_MACHINE_H
+#define KS_TESTS_INTEGRATION_MACHINE_H
 
 #include <sys/types.h>
 

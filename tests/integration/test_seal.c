@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #include "base/sys.h"
-#include "machine.h"
+#include "integration/machine.h"
 #include "tpm/internal.h"
 #include "tpm/tpm.h"
 

@@ -23,7 +23,7 @@
 #include "attest/eventlog.h"
 #include "base/sys.h"
 #include "crypto/digest.h"
-#include "machine.h"
+#include "integration/machine.h"
 #include "tpm/internal.h"
 #include "tpm/tpm.h"
 
@@ -260,29 +260,6 @@ static void test_close_frees_the_slot(void **state)
     }
 }
 
-/* A holder that is killed flushes nothing; the next one on the same connection must not run
- * out. */
-static void test_killed_holders_leave_no_keys(void **state)
-{
-    struct machine *machine = *state;
-
-    for (unsigned i = 0; i < 5; i++) {
-        int status;
-        pid_t holder = fork();
-
-        assert_true(holder >= 0);
-        if (holder == 0) {
-            struct ks_tpm *tpm = NULL;
-            bool done =
-                ks_tpm_open_fd(ks_tpm_fd(machine->tpm), MACHINE_TIMEOUT_MS, &tpm) == KS_OK &&
-                ks_tpm_ak_open(tpm) == KS_OK;
-            _exit(done ? 0 : 1); /* as if killed: nothing is closed properly */
-        }
-        assert_int_equal(waitpid(holder, &status, 0), holder);
-        assert_int_equal(status, 0);
-    }
-}
-
 static void test_dead_tpm_is_an_error(void **state)
 {
     struct machine *machine = *state;
@@ -433,6 +410,104 @@ static void test_broken_answers(void **state)
         (void)close(ends[0]);
         (void)close(ends[1]);
     }
+}
+
+/* Reads one command or answer whole; 0 at the end of the stream. */
+static size_t read_message(int fd, uint8_t bytes[KS_TPM_FRAME_MAX])
+{
+    size_t len = 0;
+
+    if (ks_fd_read(fd, bytes, KS_TPM_HEADER_LEN, "message") == KS_OK) {
+        len = (size_t)bytes[4] << 8 | bytes[5];
+    }
+    if (len > KS_TPM_FRAME_MAX ||
+        (len > 0 && ks_fd_read(fd, bytes + KS_TPM_HEADER_LEN, len - KS_TPM_HEADER_LEN,
+                               "message") != KS_OK)) {
+        len = 0;
+    }
+    return len;
+}
+
+/* Between a user and SWTPM: answers each command with CODE first, TIMES times, and insists that
+ * it comes again unchanged. */
+static int be_busy(int user, int swtpm, uint8_t code, unsigned times)
+{
+    const uint8_t busy[KS_TPM_HEADER_LEN] = {0x80, 1, 0, 0,   0, KS_TPM_HEADER_LEN,
+                                             0,    0, 9, code};
+    uint8_t first[KS_TPM_FRAME_MAX];
+    uint8_t again[KS_TPM_FRAME_MAX];
+    size_t len;
+
+    while ((len = read_message(user, first)) > 0) {
+        for (unsigned i = 0; i < times; i++) {
+            if (ks_fd_write(user, KS_BYTES(busy), "busy") != KS_OK ||
+                read_message(user, again) != len || memcmp(first, again, len) != 0) {
+                return 1;
+            }
+        }
+        if (ks_fd_write(swtpm, ks_bytes_of(first, len), "swtpm") != KS_OK ||
+            (len = read_message(swtpm, again)) == 0 ||
+            ks_fd_write(user, ks_bytes_of(again, len), "user") != KS_OK) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* TPM_RC_YIELDED, TPM_RC_TESTING, TPM_RC_RETRY: a TPM that is busy, not broken. */
+static void test_busy_tpm(void **state)
+{
+    struct machine *machine = *state;
+    static const uint8_t codes[] = {0x08, 0x0a, 0x22};
+
+    for (size_t i = 0; i < sizeof codes; i++) {
+        int ends[2];
+        int status = -1;
+        struct ks_tpm *tpm = NULL;
+        struct quote quote;
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+            (void)close(ends[0]);
+            _exit(be_busy(ends[1], ks_tpm_fd(machine->tpm), codes[i], 2));
+        }
+        (void)close(ends[1]);
+        assert_ok(ks_tpm_open_fd(ends[0], MACHINE_TIMEOUT_MS, &tpm));
+        quote_init(&quote, tpm);
+        assert_ok(ks_tpm_quote(tpm, KS_LITERAL("x"), MASK_14, &quote.attest, &quote.signature));
+        assert_ok(ks_quote_check_signature(&quote.ak, ks_buf_view(&quote.attest),
+                                           ks_buf_view(&quote.signature)));
+        quote_done(&quote);
+        ks_tpm_close(tpm);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+    }
+}
+
+/* One that stays busy longer than our patience. */
+static void test_busy_for_ever(void **state)
+{
+    struct machine *machine = *state;
+    int ends[2];
+    int status = -1;
+    struct ks_tpm *tpm = NULL;
+    uint64_t start_us = ks_clock_monotonic_us();
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        (void)close(ends[0]);
+        _exit(be_busy(ends[1], ks_tpm_fd(machine->tpm), 0x22, 1000000) == 1 ? 0 : 1);
+    }
+    (void)close(ends[1]);
+    assert_says(ks_tpm_open_fd(ends[0], 300, &tpm), KS_ERR_IO, "TPM properties");
+    assert_true(ks_clock_monotonic_us() - start_us < 2000000);
+    (void)close(ends[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
 }
 
 static void test_child_inherits_nothing(void **state)
@@ -669,10 +744,11 @@ int main(void)
         ON_TPM(test_quote_is_checked_offline),
         ON_TPM(test_quote_in_two_halves),
         ON_TPM(test_close_frees_the_slot),
-        ON_TPM(test_killed_holders_leave_no_keys),
         ON_TPM(test_dead_tpm_is_an_error),
         ON_TPM(test_silent_tpm_runs_into_the_timeout),
         ON_TPM(test_stop_while_busy),
+        ON_TPM(test_busy_tpm),
+        ON_TPM(test_busy_for_ever),
         ON_TPM(test_child_inherits_nothing),
         ON_TPM(test_broken_state),
         cmocka_unit_test(test_parent_takes_it_along),
