@@ -32,7 +32,8 @@ job() { # NAME
 openssl ecparam -name prime256v1 -genkey -noout -out authority.pem 2>/dev/null
 openssl pkey -in authority.pem -pubout -outform DER -out authority.der 2>/dev/null
 site_enclave='
-  update_authority: authority.der'
+  update_authority: authority.der
+  update_authorisation: update.word'
 site_start
 grep -q 'event=enclave.state keys=made' site.log || site_fail "the log does not tell that the keys were made"
 job one
@@ -96,8 +97,6 @@ refused "PCR 14"
 grep -q 'enclave.update_authorisation' said || site_fail "it does not say what to do"
 
 # With the word of the operator, of another, and of the operator for something else.
-site_enclave="$site_enclave
-  update_authorisation: update.word"
 site_config >ketseal.yaml
 "$launch" --libexec="$site_work/libexec" --update-message=message ketseal.yaml
 [ "$(stat -c %s message)" -eq 64 ] || site_fail "the message has not 64 bytes"
