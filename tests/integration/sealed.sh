@@ -9,7 +9,9 @@ set -eu
 # shellcheck source-path=SCRIPTDIR source=site.sh
 . "$(dirname "$0")/site.sh"
 site_begin "$1"
-command -v objcopy >/dev/null || site_skip "objcopy is absent"
+for tool in jq objcopy openssl xxd; do
+    command -v "$tool" >/dev/null || site_skip "$tool is absent"
+done
 site_device edge-1
 launch=$site_build/src/server/ketseal-launch
 
