@@ -11,6 +11,7 @@
 
 #include "base/sys.h"
 #include "base/text.h"
+#include "ledger/merkle.h"
 #include "tpm/internal.h"
 #include "tpm/tpm.h"
 
@@ -18,6 +19,7 @@
 #define COUNT_MAX     1000000
 #define WORK_US       500
 #define MASK          (1u << 14)
+#define BATCH         256 /* KS_QUOTE_BATCH_MAX of the enclave */
 #define COUNTER       0x018000be
 
 struct bench {
@@ -59,6 +61,25 @@ static enum ks_err quote_overlap(struct bench *bench)
     KS_TRY(ks_tpm_quote_start(bench->tpm, KS_LITERAL("x"), MASK));
     work();
     KS_TRY(ks_tpm_quote_finish(bench->tpm, &bench->attest, &bench->signature));
+out:
+    return err;
+}
+
+/* One quote for as many records as share one at most, each with its path. */
+static enum ks_err quote_batch(struct bench *bench)
+{
+    enum ks_err err = KS_OK;
+    static const uint8_t leaves[BATCH][KS_MERKLE_LEN];
+    struct ks_merkle_proof path;
+    uint8_t root[KS_MERKLE_LEN];
+    uint8_t extra[32];
+
+    KS_TRY(ks_merkle_root_of(leaves[0], BATCH, root));
+    ks_quote_extra_data(BATCH, root, extra);
+    KS_TRY(ks_tpm_quote(bench->tpm, KS_BYTES(extra), MASK, &bench->attest, &bench->signature));
+    for (size_t i = 0; i < BATCH; i++) {
+        KS_TRY(ks_merkle_path(leaves[0], BATCH, i, &path));
+    }
 out:
     return err;
 }
@@ -207,6 +228,7 @@ static enum ks_err measure_all(struct bench *bench)
     KS_TRY(measure(bench, "pcr_extend", extend));
     KS_TRY(measure(bench, "pcr_read", read_one));
     KS_TRY(measure(bench, "quote", quote));
+    KS_TRY(measure(bench, "quote.batch_256", quote_batch));
     KS_TRY(measure(bench, "quote.serial", quote_serial));
     KS_TRY(measure(bench, "quote.overlap", quote_overlap));
     KS_TRY(prepare_credential(bench, KS_TPM_EK_RSA_2048));

@@ -88,6 +88,14 @@ same "$(json "$bundle" .record.evidence.event_log)" "$(json "$policy" .site.even
 pcr=$(get "$policy" .site.event_log.initial)
 for digest in $(jq -r '.site.event_log.events[].digest' "$policy"); do pcr=$(unhex <<<"$pcr$digest" | sha); done
 same "$(unhex <<<"$pcr" | sha)" "$(tail -c 32 "$dir/attest" | xxd -p -c 64)" "PCR 14"
+# --- the quote from before the intent: same key, reset and restart counts, PCR; its clock not behind
+at() { tail -c +$(($2 + 1)) "$dir/$1" | head -c "$3" | xxd -p -c 64; }
+[ "$(get "$bundle" .record.core.schema_version)" = ketseal-1 ] || {
+    for part in attest signature; do get "$bundle" .record.evidence.start_quote.$part | base64 -d >"$dir/start.$part"; done
+    tpm2_checkquote -u "$dir/ak.pem" -m "$dir/start.attest" -s "$dir/start.signature" -g sha256 \
+        -q "$(at start.attest 44 32)" >/dev/null 2>&1 || no "start quote"
+    same "$(at start.attest 6 36)$(at start.attest 84 8)$(at start.attest 101 44)" "$(at attest 6 36)$(at attest 84 8)$(at attest 101 44)" "start quote"
+    [ ! "$(at start.attest 76 8)" \> "$(at attest 76 8)" ] || no "the clock of the start quote"; }
 # --- the ledger: both notes of the checkpoint, the record's entry
 get "$bundle" .ledger.checkpoint >"$dir/note"; head -n 3 "$dir/note" >"$dir/body"
 { read -r origin; read -r size; read -r tree; } <"$dir/body"

@@ -64,7 +64,7 @@ enum ks_err ks_monitor_site_request(struct ks_monitor *monitor, uint32_t id,
     KS_TRY(ks_read_u8(&reader, &kind));
     KS_TRY(ks_read_end(&reader));
     KS_CHECK(kind <= KS_TPM_EK_ECC_P384, KS_ERR_FORMAT, "endorsement key of kind %u", kind);
-    KS_TRY(ks_monitor_quote_settle(monitor));
+    KS_TRY(ks_monitor_tpm_ready(monitor));
     KS_TRY(fill_request(monitor, (enum ks_tpm_ek_kind)kind, &request));
     KS_TRY(ks_site_request_digest(&request, monitor->admission.site_request));
     ks_platform_binding(KS_QUOTE_SITE, monitor->admission.site_request, request.nonce,
@@ -102,7 +102,7 @@ enum ks_err ks_monitor_site_activate(struct ks_monitor *monitor, uint32_t id,
     KS_TRY(ks_read_end(&reader));
     KS_CHECK(monitor->admission.site_requested, KS_ERR_CONFLICT,
              "nobody asked for a request of this site");
-    KS_TRY(ks_monitor_quote_settle(monitor));
+    KS_TRY(ks_monitor_tpm_ready(monitor));
     KS_TRY(ks_tpm_ek_open(monitor->tpm, monitor->admission.site_kind));
     KS_TRY(ks_tpm_credential_activate(monitor->tpm, id_object, encrypted, &secret));
     ks_site_proof(&secret, monitor->admission.site_request, proof);

@@ -173,9 +173,13 @@ enum ks_err ks_epoch_write(struct ks_epoch *epoch, const struct ks_epoch_reached
              "counts there; give each site its own (enclave.counter)",
              (unsigned)epoch->vault->counter_index, (unsigned long long)value,
              (unsigned long long)epoch->counter);
-    epoch->written_only = true;
-    KS_TRY(store(epoch, value + 1, reached));
-    KS_TRY(count(epoch));
+    /* After a write that was not counted there may be a file of the next number already, and a
+     * copy of it: so that number is passed as well. */
+    for (unsigned rounds = epoch->written_only ? 2 : 1; rounds > 0; rounds--) {
+        epoch->written_only = true;
+        KS_TRY(store(epoch, epoch->counter + 1, reached));
+        KS_TRY(count(epoch));
+    }
     epoch->in_file = epoch->counter;
     epoch->reached = *reached;
 out:

@@ -82,6 +82,8 @@ static enum ks_err apply_rules(struct ks_monitor *monitor, const struct ks_encla
     monitor->tpm_vault.authorisation = ks_buf_view(&monitor->authorisation);
     monitor->accept_rollback = rules->accept_rollback;
     monitor->epoch_us = (uint64_t)rules->epoch_s * 1000000;
+    monitor->quote_window_us = (uint64_t)rules->quote_window_ms * 1000;
+    monitor->quote_refresh_us = (uint64_t)rules->quote_refresh_s * 1000000;
 out:
     return err;
 }
@@ -213,6 +215,7 @@ static enum ks_err open_state(struct ks_monitor *monitor)
     monitor->heads = monitor->state.heads;
     monitor->admission.registry = monitor->state.registry;
     log_state(&monitor->state);
+    KS_TRY(ks_monitor_quote_first(monitor));
     KS_TRY(fill_site(monitor));
     KS_TRY(ks_monitor_load_certificate(monitor));
 out:
@@ -332,7 +335,7 @@ static nfds_t gather(const struct ks_monitor *monitor, struct pollfd *fds, size_
     if (monitor->launcher.out.len > 0) {
         fds[1].events |= POLLOUT;
     }
-    fds[2] = (struct pollfd){.fd = monitor->batch_count > 0 ? ks_tpm_fd(monitor->tpm) : -1,
+    fds[2] = (struct pollfd){.fd = monitor->quoting ? ks_tpm_fd(monitor->tpm) : -1,
                              .events = POLLIN};
     for (size_t i = 0; i < KS_MONITOR_WORKERS_MAX; i++) {
         const struct ks_channel *channel = &monitor->workers[i].channel;
@@ -360,8 +363,7 @@ static enum ks_err count_epoch(struct ks_monitor *monitor)
     if (monitor->epoch_due_us == 0 && ks_enclave_state_moved(&monitor->state)) {
         monitor->epoch_due_us = now_us + monitor->epoch_us;
     }
-    if (monitor->epoch_due_us == 0 || now_us < monitor->epoch_due_us ||
-        monitor->batch_count > 0) {
+    if (monitor->epoch_due_us == 0 || now_us < monitor->epoch_due_us || monitor->quoting) {
         return KS_OK;
     }
     err = ks_enclave_state_count(&monitor->state);
@@ -381,8 +383,9 @@ static uint64_t sooner(uint64_t a_us, uint64_t b_us)
 
 static int timeout_ms(const struct ks_monitor *monitor)
 {
-    uint64_t deadline_us = sooner(ks_monitor_deadline_us(monitor),
-                                  monitor->batch_count == 0 ? monitor->epoch_due_us : 0);
+    uint64_t deadline_us =
+        sooner(sooner(ks_monitor_deadline_us(monitor), ks_monitor_quote_due_us(monitor)),
+               monitor->quoting ? 0 : monitor->epoch_due_us);
     uint64_t now_us = ks_clock_monotonic_us();
 
     if (deadline_us == 0) {
@@ -462,6 +465,8 @@ static void monitor_done(struct ks_monitor *monitor)
     ks_free(monitor->devices);
     ks_enclave_state_close(&monitor->state);
     ks_buf_done(&monitor->authorisation);
+    ks_buf_done(&monitor->last_attest);
+    ks_buf_done(&monitor->last_signature);
     ks_tpm_close(monitor->tpm);
     ks_fs_system_free(monitor->fs);
     ks_admission_done(&monitor->admission);
@@ -479,10 +484,7 @@ static enum ks_err end(struct ks_monitor *monitor)
 {
     enum ks_err err = KS_OK;
 
-    if (monitor->batch_count > 0) {
-        KS_TRY(
-            ks_monitor_quote_finish(monitor)); /* nobody reads its records; the TPM is free */
-    }
+    KS_TRY(ks_monitor_tpm_ready(monitor)); /* nobody reads the records any more */
     KS_TRY(ks_enclave_state_count(&monitor->state));
     if (monitor->site.simulated_tpm) {
         ks_tpm_shutdown(monitor->tpm);
@@ -526,6 +528,8 @@ int main(void)
     ks_channel_init(&monitor->daemon, KS_ENCLAVE_DAEMON_FD, "ketseald");
     ks_buf_init(&monitor->event_log, KS_EVENT_LOG_MAX);
     ks_buf_init(&monitor->authorisation, KS_AUTHORISATION_MAX);
+    ks_buf_init(&monitor->last_attest, KS_ATTEST_MAX);
+    ks_buf_init(&monitor->last_signature, KS_TPM_SIGNATURE_MAX);
     err = serve(monitor);
     if (err != KS_OK) {
         ks_log_failure("enclave.failed", err);

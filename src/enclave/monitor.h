@@ -57,7 +57,10 @@ struct ks_monitor_job {
     struct ks_buf result;
     struct ks_buf kernels;
     struct ks_buf core_bytes;
-    uint8_t leaf[32];      /* Merkle leaf of H */
+    uint8_t leaf[32];           /* Merkle leaf of H */
+    struct ks_buf start_attest; /* the latest quote when the job was admitted */
+    struct ks_buf start_signature;
+    uint64_t finished_us;  /* monotonic */
     uint64_t timing_us[6]; /* queue, parse, simulate, quote, sign, key */
 };
 
@@ -113,8 +116,15 @@ struct ks_monitor {
     struct ks_monitor_device *devices;                /* KS_MONITOR_DEVICES_MAX */
     struct ks_monitor_job *batch[KS_QUOTE_BATCH_MAX]; /* under the quote being made */
     size_t batch_count;
+    bool
+        quoting; /* the TPM makes one: of the batch, or, where that is empty, of the platform */
     uint64_t quote_begin_us;
-    bool closed; /* ketseald has gone */
+    uint64_t quote_window_us;  /* that a finished job waits for others */
+    uint64_t quote_refresh_us; /* age at which the latest quote is made anew */
+    struct ks_buf last_attest; /* the latest quote */
+    struct ks_buf last_signature;
+    uint64_t last_us; /* monotonic: when it was there */
+    bool closed;      /* ketseald has gone */
 };
 
 /* Handlers: PAYLOAD is the request's; they answer by writing a whole answer frame to
@@ -205,12 +215,17 @@ KS_MUST_CHECK enum ks_err ks_monitor_worker_add(struct ks_monitor *monitor, int 
 KS_MUST_CHECK enum ks_err ks_monitor_worker_readable(struct ks_monitor *monitor, size_t slot);
 /* Gives queued jobs to waiting workers, and ends those over their time. */
 KS_MUST_CHECK enum ks_err ks_monitor_dispatch(struct ks_monitor *monitor);
-/* Starts a quote over what has finished, if none is being made. */
+/* The first quote of this launch, over no record. Waits for it. */
+KS_MUST_CHECK enum ks_err ks_monitor_quote_first(struct ks_monitor *monitor);
+/* Starts a quote over what has finished and whose window is over, or one of the platform where
+ * the latest is old; if none is being made. */
 KS_MUST_CHECK enum ks_err ks_monitor_quote_start(struct ks_monitor *monitor);
 /* Takes the quote and seals the batch. */
 KS_MUST_CHECK enum ks_err ks_monitor_quote_finish(struct ks_monitor *monitor);
-/* The TPM makes one quote at a time: finishes the one under way, if there is one. */
-KS_MUST_CHECK enum ks_err ks_monitor_quote_settle(struct ks_monitor *monitor);
+/* Before anything else is asked of the TPM: waits for the quote under way, if there is one. */
+KS_MUST_CHECK enum ks_err ks_monitor_tpm_ready(struct ks_monitor *monitor);
+/* Monotonic time at which the next quote is to start; 0 while one is being made. */
+uint64_t ks_monitor_quote_due_us(const struct ks_monitor *monitor);
 /* Monotonic time at which the next job is over its time; 0 for none. */
 uint64_t ks_monitor_deadline_us(const struct ks_monitor *monitor);
 

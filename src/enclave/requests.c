@@ -245,6 +245,10 @@ static enum ks_err fill_job(struct ks_monitor *monitor, const struct request *re
     ks_copy(job->channel, request->channel, sizeof job->channel);
     ks_sha256(ks_buf_view(&job->body.submission_bytes), job->submission_hash);
     job->before = *ks_head_log_last(monitor->heads);
+    ks_buf_put(&job->start_attest, ks_buf_view(&monitor->last_attest));
+    ks_buf_put(&job->start_signature, ks_buf_view(&monitor->last_signature));
+    KS_TRY(ks_buf_check(&job->start_attest));
+    KS_TRY(ks_buf_check(&job->start_signature));
     job->state = KS_MJOB_ADMITTED;
 out:
     return err;
@@ -496,7 +500,7 @@ enum ks_err ks_monitor_attest(struct ks_monitor *monitor, uint32_t id, struct ks
     KS_TRY(ks_read_copy(&reader, nonce, sizeof nonce));
     KS_TRY(ks_read_copy(&reader, channel, sizeof channel));
     KS_TRY(ks_read_end(&reader));
-    KS_TRY(ks_monitor_quote_settle(monitor));
+    KS_TRY(ks_monitor_tpm_ready(monitor)); /* it makes one quote at a time */
     ks_attest_binding(nonce, channel, extra);
     KS_TRY(ks_tpm_quote(monitor->tpm, KS_BYTES(extra), UINT32_C(1) << KS_LAUNCH_PCR, &attest,
                         &signature));

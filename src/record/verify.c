@@ -70,6 +70,14 @@ static const struct check_info infos[KS_VERDICT_CHECKS] = {
          "build",
          "another enclave, worker or library than the ones the policy names",
          "which process asked the TPM: it shows what was launched since boot"},
+    [KS_VERDICT_QUOTE_START] =
+        {"quote.start",
+         "the quote from before the intent, under the pinned attestation key, against the "
+         "record's "
+         "own: PCR digest, reset and restart counts, clock",
+         "a job during which the platform was reset, suspended or another one",
+         "when exactly before the intent it was made, beyond the enclave's word for that "
+         "order"},
     [KS_VERDICT_PLATFORM_TPM] = {"platform.tpm", "the kind of TPM, as core and pinned site say",
                                  "a simulated TPM passed off where hardware is demanded",
                                  "the maker of the TPM: platform.site does"},
@@ -294,19 +302,28 @@ static enum ks_err check_result(struct context *context)
     return ks_result_check(core->result, core->clbits, core->shots);
 }
 
-static enum ks_err check_quote_signature(struct context *context)
+/* OUT_VIEW is written once ATTEST parses, whoever signed it. */
+static enum ks_err read_quote(const struct context *context, struct ks_bytes attest,
+                              struct ks_bytes signature, struct ks_quote_view *out_view)
 {
     enum ks_err err = KS_OK;
     const struct ks_site *site = &context->policy->site;
     struct ks_ak_public ak = {0};
 
-    KS_TRY(ks_quote_parse(context->bundle->quote.attest, &context->quote));
-    context->quote_parsed = true;
+    KS_TRY(ks_quote_parse(attest, out_view));
     KS_TRY(ks_ak_public_parse(ks_bytes_of(site->ak, site->ak_len), &ak));
-    KS_TRY(ks_quote_check_signature(&ak, context->bundle->quote.attest,
-                                    context->bundle->quote.signature));
-    KS_TRY(ks_quote_check_signer(&ak, &context->quote));
+    KS_TRY(ks_quote_check_signature(&ak, attest, signature));
+    KS_TRY(ks_quote_check_signer(&ak, out_view));
 out:
+    return err;
+}
+
+static enum ks_err check_quote_signature(struct context *context)
+{
+    const struct ks_quote_evidence *quote = &context->bundle->quote;
+    enum ks_err err = read_quote(context, quote->attest, quote->signature, &context->quote);
+
+    context->quote_parsed = context->quote.pcr_mask != 0; /* as in each that parses */
     return err;
 }
 
@@ -382,6 +399,25 @@ static enum ks_err check_quote_pcr(struct context *context)
     KS_TRY(check_build(&context->bundle->core, log));
 out:
     ks_buf_done(&bytes);
+    return err;
+}
+
+/* That it was made before the intent is the enclave's word: its signatures cover it. */
+static enum ks_err check_quote_start(struct context *context)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_bundle *bundle = context->bundle;
+    struct ks_quote_view start;
+
+    KS_CHECK(bundle->core.schema > 1, KS_ERR_UNAVAILABLE,
+             "records of schema ketseal-1 have no start quote");
+    KS_CHECK(context->quote_parsed, KS_ERR_VERIFY,
+             "the quote to compare it with does not parse");
+    KS_CHECK(!ks_bytes_equal(bundle->start.attest, bundle->quote.attest), KS_ERR_VERIFY,
+             "it is the quote over the record itself");
+    KS_TRY(read_quote(context, bundle->start.attest, bundle->start.signature, &start));
+    KS_TRY(ks_quote_pair_check(&start, &context->quote));
+out:
     return err;
 }
 
@@ -522,6 +558,7 @@ static enum ks_err run_checks(struct context *context, struct ks_verdict *verdic
         {KS_VERDICT_QUOTE_SIGNATURE, check_quote_signature},
         {KS_VERDICT_QUOTE_BINDING, check_quote_binding},
         {KS_VERDICT_QUOTE_PCR, check_quote_pcr},
+        {KS_VERDICT_QUOTE_START, check_quote_start},
         {KS_VERDICT_PLATFORM_TPM, check_platform_tpm},
         {KS_VERDICT_PLATFORM_SITE, check_platform_site},
         {KS_VERDICT_LEDGER_CHECKPOINT, check_checkpoint},

@@ -104,8 +104,9 @@ static enum ks_err read_rules(const struct options *options, struct site *site)
     KS_TRY(read_optional(config->enclave.update_authority, KS_AUTHORITY_DER_MAX,
                          &site->authority, &rules->update_authority));
     if (options->update_message == NULL && options->update_signature == NULL) {
-        KS_TRY(read_optional(config->enclave.update_authorisation, KS_AUTHORISATION_MAX,
-                             &site->authorisation, &rules->update_authorisation));
+        err = read_optional(config->enclave.update_authorisation, KS_AUTHORISATION_MAX,
+                            &site->authorisation, &rules->update_authorisation);
+        KS_TRY(err == KS_ERR_NOT_FOUND ? KS_OK : err); /* there is no update yet */
     }
     rules->seal_pcrs = ks_config_seal_pcrs(config);
     rules->counter = config->enclave.counter;

@@ -136,6 +136,7 @@ $outcome $count
 }
 
 @test "policy make: from the site of a policy, and it verifies what that one did" {
+    local first=$bundles bundles=$KS_SOURCE_ROOT/tests/vectors/bundle/2
     jq -c .site "$bundles/lab.policy" >site.json
     jq -r .root "$bundles/lab.policy" | sed '/^$/d' >root.pem
     ks policy make --root=root.pem --site=site.json --out=my.policy
@@ -147,4 +148,10 @@ $outcome $count
     same status "$status" 0
     ks policy make --root=root.pem --site=site.json --insecure-simulated-tpm --out=site.json
     fails 2 "'site.json' is the input: refusing to write over it"
+    # A policy of today asks for the start quote, which records of the first schema have not.
+    jq -c .site "$first/lab.policy" >first.json
+    jq -r .root "$first/lab.policy" | sed '/^$/d' >root.pem
+    ks policy make --root=root.pem --site=first.json --insecure-simulated-tpm --out=first.policy
+    ks verify --policy=first.policy "$first/bell.bundle"
+    fails 1 "quote.start: required by the policy, but not run: records of schema ketseal-1 have no start quote"
 }

@@ -9,7 +9,9 @@ set -eu
 # shellcheck source-path=SCRIPTDIR source=site.sh
 . "$(dirname "$0")/site.sh"
 site_begin "$1"
-command -v objcopy >/dev/null || site_skip "objcopy is absent"
+for tool in jq objcopy openssl xxd; do
+    command -v "$tool" >/dev/null || site_skip "$tool is absent"
+done
 site_device edge-1
 launch=$site_build/src/server/ketseal-launch
 
@@ -32,7 +34,8 @@ job() { # NAME
 openssl ecparam -name prime256v1 -genkey -noout -out authority.pem 2>/dev/null
 openssl pkey -in authority.pem -pubout -outform DER -out authority.der 2>/dev/null
 site_enclave='
-  update_authority: authority.der'
+  update_authority: authority.der
+  update_authorisation: update.word'
 site_start
 grep -q 'event=enclave.state keys=made' site.log || site_fail "the log does not tell that the keys were made"
 job one
@@ -96,8 +99,6 @@ refused "PCR 14"
 grep -q 'enclave.update_authorisation' said || site_fail "it does not say what to do"
 
 # With the word of the operator, of another, and of the operator for something else.
-site_enclave="$site_enclave
-  update_authorisation: update.word"
 site_config >ketseal.yaml
 "$launch" --libexec="$site_work/libexec" --update-message=message ketseal.yaml
 [ "$(stat -c %s message)" -eq 64 ] || site_fail "the message has not 64 bytes"
@@ -105,7 +106,9 @@ openssl ecparam -name prime256v1 -genkey -noout -out other.pem 2>/dev/null
 openssl dgst -sha256 -sign other.pem -out signature message
 rc=0
 "$launch" --libexec="$site_work/libexec" --update-signature=signature ketseal.yaml 2>said || rc=$?
-{ [ "$rc" -eq 1 ] && [ ! -e update.word ]; } || site_fail "another's signature is taken"
+if [ "$rc" -ne 1 ] || [ -e update.word ]; then
+    site_fail "another's signature is taken"
+fi
 openssl dgst -sha256 -sign authority.pem -out signature message
 "$launch" --libexec="$site_work/libexec" --update-signature=signature ketseal.yaml
 cp authority.der authority.kept
@@ -145,7 +148,36 @@ job six
 kill -KILL "$site_pid"
 wait "$site_pid" 2>/dev/null || true
 site_pid=
+# With a window: what finishes within it is under one quote. Each job starts from a quote of before; an old one
+# is made anew for those after it.
+site_quote='
+  window_ms: 700
+  refresh_seconds: 1'
 site_start
+start_of() { jq -r .record.evidence.start_quote.attest "$1"; }
 job seven
+job eight
+[ "$(start_of eight.bundle)" = "$(jq -r .record.evidence.quote.attest seven.bundle)" ] ||
+    site_fail "the second job does not start from the quote of the first"
+sleep 1.5
+job nine
+[ "$(start_of nine.bundle)" != "$(jq -r .record.evidence.quote.attest eight.bundle)" ] ||
+    site_fail "an old quote was not made anew"
+loads=
+for n in 1 2 3; do
+    "$ketseal" -q run --device edge-1 --policy lab.policy --template bell --shots 10 --seed "$n" --out "at-once-$n.bundle" >/dev/null &
+    loads="$loads $!"
+    sleep 0.1
+done
+for load in $loads; do
+    wait "$load" || site_fail "a job of three at once failed"
+done
+sizes=$(jq -r .record.evidence.quote.size at-once-*.bundle | sort -nr | head -n 1)
+[ "$sizes" -ge 2 ] || site_fail "three jobs at once have three quotes, in a window of 700 ms"
+for bundle in seven nine at-once-1; do
+    "$ketseal" verify --explain --policy lab.policy "$bundle.bundle" | grep -q '^pass     quote.start' || site_fail "$bundle: quote.start"
+done
+# A quote of the boot before is no start: as the site would have to claim it.
+[ "$(start_of six.bundle)" != "$(start_of seven.bundle)" ] || site_fail "a start quote outlives a boot"
 site_stop
 echo "$site_name: put back, moved, changed: refused; authorised, accepted: opened"

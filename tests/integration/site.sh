@@ -16,8 +16,8 @@
 #
 # Each ends the test when it fails; the end of a failed test shows the site's log. The file ketseal.yaml
 # is made from these, which may be set before each start: site_workers, site_seconds, site_memory_mib,
-# site_crl (a path), site_enclave (lines of its 'enclave' mapping), site_more (further sections), site_flags (of
-# ketseal-launch).
+# site_crl (a path), site_enclave and site_quote (lines of the mappings 'enclave' and 'quote'), site_more (further
+# sections), site_flags (of ketseal-launch).
 
 site_workers=4
 site_seconds=60
@@ -25,6 +25,7 @@ site_memory_mib=256
 site_crl=
 site_more=
 site_enclave=
+site_quote=
 site_flags=
 site_pid=
 site_listen=127.0.0.1:0
@@ -114,6 +115,7 @@ workers:
   seconds: $site_seconds
   memory_mib: $site_memory_mib
 ${site_enclave:+enclave:$site_enclave}
+${site_quote:+quote:$site_quote}
 $site_more
 YAML
 }

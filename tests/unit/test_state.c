@@ -303,6 +303,13 @@ static void test_planned_update(void **state)
     crash_disk_free(site.disk);
 }
 
+static enum ks_err fail_increment(void *context, uint64_t *out_value)
+{
+    (void)context;
+    (void)out_value;
+    return ks_fail(KS_ERR_IO, "the TPM is silent");
+}
+
 /* --- epochs ------------------------------------------------------------------------------- */
 
 static const char *const all[] = {"keys", "journal", "heads", "epoch"};
@@ -517,6 +524,34 @@ static void test_counters(void **state)
     crash_disk_free(site.disk);
 }
 
+/* A count that fails after its file was written: what was copied then is old once the next one
+ * has succeeded. */
+static void test_uncounted_file(void **state)
+{
+    (void)state;
+    struct site site;
+    struct ks_buf copies[FILES];
+
+    site_open(&site);
+    assert_int_equal(open_state(&site, false), KS_OK);
+    add_head(&site);
+    site.vault.counter_increment = fail_increment;
+    assert_int_equal(ks_enclave_state_count(&site.state), KS_ERR_IO);
+    site.vault = crash_vault_of(&site.tpm);
+    copy_away(&site, copies);
+    add_head(&site);
+    add_batch(&site);
+    assert_int_equal(ks_enclave_state_count(&site.state), KS_OK);
+    ks_enclave_state_close(&site.state);
+    for (size_t i = 0; i < FILES; i++) {
+        put_back(&site, copies, i);
+    }
+    expect_failure(try_state(&site), KS_ERR_VERIFY,
+                   "epoch: the state is of counter 4, the TPM's stands at 5: an older state");
+    copies_done(copies);
+    crash_disk_free(site.disk);
+}
+
 /* A disk that fails under a count: the next one makes up for it. */
 static void test_count_again(void **state)
 {
@@ -676,21 +711,14 @@ static void test_heads_of_another_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keys_stay),
-        cmocka_unit_test(test_bad_keys),
-        cmocka_unit_test(test_keys_that_are_gone),
-        cmocka_unit_test(test_clear_keys_are_sealed),
-        cmocka_unit_test(test_planned_update),
-        cmocka_unit_test(test_epoch_file),
-        cmocka_unit_test(test_one_file_put_back),
-        cmocka_unit_test(test_all_put_back),
-        cmocka_unit_test(test_accepted),
-        cmocka_unit_test(test_counters),
-        cmocka_unit_test(test_count_again),
-        cmocka_unit_test(test_heads_only_grow),
-        cmocka_unit_test(test_heads_are_compacted),
-        cmocka_unit_test(test_damaged_heads),
-        cmocka_unit_test(test_heads_of_another_key),
+        cmocka_unit_test(test_keys_stay),          cmocka_unit_test(test_bad_keys),
+        cmocka_unit_test(test_keys_that_are_gone), cmocka_unit_test(test_clear_keys_are_sealed),
+        cmocka_unit_test(test_planned_update),     cmocka_unit_test(test_epoch_file),
+        cmocka_unit_test(test_one_file_put_back),  cmocka_unit_test(test_all_put_back),
+        cmocka_unit_test(test_accepted),           cmocka_unit_test(test_counters),
+        cmocka_unit_test(test_count_again),        cmocka_unit_test(test_uncounted_file),
+        cmocka_unit_test(test_heads_only_grow),    cmocka_unit_test(test_heads_are_compacted),
+        cmocka_unit_test(test_damaged_heads),      cmocka_unit_test(test_heads_of_another_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
