@@ -105,9 +105,13 @@ static enum ks_err take_leaf(const char *directory, struct ks_bytes root_pem,
     struct ks_cert *leaf = NULL;
     struct ks_bytes certificate = {0};
     struct ks_bytes issuer = {0};
+    struct ks_bytes schema = {0};
 
-    KS_TRY(ks_json_parse(answer, &limits, &doc));
+    KS_TRY(ks_json_parse_canonical(answer, &limits, &doc));
     KS_TRY(ks_json_only(ks_json_root(doc), names));
+    KS_TRY(ks_json_get_string(ks_json_root(doc), "schema", &schema));
+    KS_CHECK(ks_bytes_is(schema, "ketseal.enrolled/1"), KS_ERR_FORMAT,
+             "'schema': expected ketseal.enrolled/1");
     KS_TRY(ks_json_get_string(ks_json_root(doc), "certificate", &certificate));
     KS_TRY(ks_json_get_string(ks_json_root(doc), "issuer", &issuer));
     KS_TRY(ks_cert_parse_pem(certificate, &leaf));
@@ -294,8 +298,8 @@ static enum ks_err write_site(const struct enrolment *enrolment)
     ks_buf_put_text(&url, "\n");
     KS_TRY(ks_buf_check(&url));
     KS_TRY(write_file(directory, "root.pem", enrolment->token.root_pem, 0644));
-    KS_TRY(write_file(directory, "site.json", ks_buf_view(&enrolment->token.site_document),
-                      0644));
+    KS_TRY(
+        write_file(directory, "site.json", ks_buf_view(&enrolment->token.site_document), 0644));
     KS_TRY(write_file(directory, "url", ks_buf_view(&url), 0644));
 out:
     ks_buf_done(&url);
@@ -334,7 +338,8 @@ enum ks_err ks_device_enrol(const struct ks_enrol_spec *spec, bool again,
     KS_TRY(first_exchange(&enrolment));
     KS_TRY(ks_identity_new(enrolment.machine, &identity));
     KS_TRY(ks_identity_seal(enrolment.machine, &identity, IDENTITY_NEXT));
-    KS_TRY(ks_tpm_ek_open(ks_machine_tpm(enrolment.machine), spec->kind)); /* sealing closed it */
+    KS_TRY(
+        ks_tpm_ek_open(ks_machine_tpm(enrolment.machine), spec->kind)); /* sealing closed it */
     KS_TRY(second_exchange(&enrolment, &identity, &answer));
     KS_TRY(write_site(&enrolment));
     KS_TRY(take_leaf(spec->directory, enrolment.token.root_pem, ks_buf_view(&answer), &identity,
@@ -356,15 +361,21 @@ static enum ks_err fetch_challenge(struct ks_client *client, uint8_t nonce[KS_NO
                                    uint32_t *out_mask)
 {
     static const struct ks_json_limits limits = {.len_max = 4096, .nodes_max = 8};
+    static const char *const names[] = {"nonce", "pcr_mask", "schema", NULL};
     enum ks_err err = KS_OK;
     struct ks_json_doc *doc = NULL;
     struct ks_buf answer;
+    struct ks_bytes schema = {0};
     uint64_t mask = 0;
 
     ks_buf_init(&answer, 4096);
     KS_TRY(ks_client_connect(client));
     KS_TRY(ks_client_post(client, "/v1/device/challenge", NULL, &answer));
-    KS_TRY(ks_json_parse(ks_buf_view(&answer), &limits, &doc));
+    KS_TRY(ks_json_parse_canonical(ks_buf_view(&answer), &limits, &doc));
+    KS_TRY(ks_json_only(ks_json_root(doc), names));
+    KS_TRY(ks_json_get_string(ks_json_root(doc), "schema", &schema));
+    KS_CHECK(ks_bytes_is(schema, "ketseal.device-challenge/1"), KS_ERR_FORMAT,
+             "'schema': expected ketseal.device-challenge/1");
     KS_TRY(ks_json_get_base64_exact(ks_json_root(doc), "nonce", nonce, KS_NONCE_LEN));
     KS_TRY(ks_json_get_u64(ks_json_root(doc), "pcr_mask", (1u << KS_PCR_COUNT) - 1, &mask));
     KS_CHECK(mask != 0, KS_ERR_FORMAT, "'pcr_mask': no PCR");
