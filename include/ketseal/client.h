@@ -66,7 +66,8 @@ KS_MUST_CHECK enum ks_err ks_client_get(struct ks_client *client, const char *ta
 /* Connects, if nothing is connected yet: the channel is known then. */
 KS_MUST_CHECK enum ks_err ks_client_connect(struct ks_client *client);
 /* POST BODY (JSON; NULL: none) to TARGET, unsigned, on the connection whose channel the body
- * names: KS_ERR_UNAVAILABLE when that is gone. Appends the answer's body. */
+ * names: KS_ERR_UNAVAILABLE when that is gone. Without a body any connection will do. Appends
+ * the answer's body. */
 KS_MUST_CHECK enum ks_err ks_client_post(struct ks_client *client, const char *target,
                                          const struct ks_bytes *body, struct ks_buf *out_body);
 /* The device's id, from its certificate. Borrowed. */

@@ -176,7 +176,7 @@ const char *ks_client_device(const struct ks_client *client)
 enum ks_err ks_client_post(struct ks_client *client, const char *target,
                            const struct ks_bytes *body, struct ks_buf *out_body)
 {
-    struct ks_session_call call = {.method = "POST", .target = target, .bound = true};
+    struct ks_session_call call = {.method = "POST", .target = target, .bound = body != NULL};
 
     if (body != NULL) {
         call.body = *body;

@@ -105,9 +105,13 @@ static enum ks_err take_leaf(const char *directory, struct ks_bytes root_pem,
     struct ks_cert *leaf = NULL;
     struct ks_bytes certificate = {0};
     struct ks_bytes issuer = {0};
+    struct ks_bytes schema = {0};
 
-    KS_TRY(ks_json_parse(answer, &limits, &doc));
+    KS_TRY(ks_json_parse_canonical(answer, &limits, &doc));
     KS_TRY(ks_json_only(ks_json_root(doc), names));
+    KS_TRY(ks_json_get_string(ks_json_root(doc), "schema", &schema));
+    KS_CHECK(ks_bytes_is(schema, "ketseal.enrolled/1"), KS_ERR_FORMAT,
+             "'schema': expected ketseal.enrolled/1");
     KS_TRY(ks_json_get_string(ks_json_root(doc), "certificate", &certificate));
     KS_TRY(ks_json_get_string(ks_json_root(doc), "issuer", &issuer));
     KS_TRY(ks_cert_parse_pem(certificate, &leaf));
@@ -357,15 +361,21 @@ static enum ks_err fetch_challenge(struct ks_client *client, uint8_t nonce[KS_NO
                                    uint32_t *out_mask)
 {
     static const struct ks_json_limits limits = {.len_max = 4096, .nodes_max = 8};
+    static const char *const names[] = {"nonce", "pcr_mask", "schema", NULL};
     enum ks_err err = KS_OK;
     struct ks_json_doc *doc = NULL;
     struct ks_buf answer;
+    struct ks_bytes schema = {0};
     uint64_t mask = 0;
 
     ks_buf_init(&answer, 4096);
     KS_TRY(ks_client_connect(client));
     KS_TRY(ks_client_post(client, "/v1/device/challenge", NULL, &answer));
-    KS_TRY(ks_json_parse(ks_buf_view(&answer), &limits, &doc));
+    KS_TRY(ks_json_parse_canonical(ks_buf_view(&answer), &limits, &doc));
+    KS_TRY(ks_json_only(ks_json_root(doc), names));
+    KS_TRY(ks_json_get_string(ks_json_root(doc), "schema", &schema));
+    KS_CHECK(ks_bytes_is(schema, "ketseal.device-challenge/1"), KS_ERR_FORMAT,
+             "'schema': expected ketseal.device-challenge/1");
     KS_TRY(ks_json_get_base64_exact(ks_json_root(doc), "nonce", nonce, KS_NONCE_LEN));
     KS_TRY(ks_json_get_u64(ks_json_root(doc), "pcr_mask", (1u << KS_PCR_COUNT) - 1, &mask));
     KS_CHECK(mask != 0, KS_ERR_FORMAT, "'pcr_mask': no PCR");

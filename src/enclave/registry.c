@@ -61,7 +61,7 @@ const char *ks_device_state_name(enum ks_device_state state)
         KS_DEVICE_STATE_LIST(KS_DEVICE_STATE_TEXT)
 #undef KS_DEVICE_STATE_TEXT
     }
-    KS_ASSERT(!"a state of the list");
+    KS_ASSERT(false); /* a state of the list, or nobody has made it */
     return "";
 }
 

@@ -367,9 +367,8 @@ static void put_long(size_t len, struct ks_buf *out)
     ks_buf_done(&bytes);
 }
 
-/* Member NAME of PATTERN with LEN bytes is read as the limit says. */
-static void expect_limit(const struct json_attack *attack, const char *name, size_t len_max,
-                         bool also_fits)
+/* Member NAME may have LEN_MAX bytes, not one more. */
+static void expect_limit(const struct json_attack *attack, const char *name, size_t len_max)
 {
     struct ks_buf value;
     struct ks_buf changed;
@@ -378,7 +377,7 @@ static void expect_limit(const struct json_attack *attack, const char *name, siz
     ks_buf_init(&value, 1U << 20);
     ks_buf_init(&changed, 2U << 20);
     ks_buf_init(&document, 2U << 20);
-    for (size_t over = also_fits ? 0 : 1; over <= 1; over++) {
+    for (size_t over = 0; over <= 1; over++) {
         put_long(len_max + over, &value);
         json_attack_set(attack->pattern, name, (const char *)value.data, &changed);
         ks_buf_clear(&document);
@@ -408,9 +407,9 @@ static void test_enrol_limits(void **state)
 
     ks_buf_init(&changed, KS_ENROL_BYTES_MAX);
     ks_buf_init(&document, KS_ENROL_BYTES_MAX);
-    expect_limit(&inner, "ak", KS_AK_PUBLIC_MAX, true);
-    expect_limit(&inner, "ek", KS_EK_PUBLIC_MAX, true);
-    expect_limit(&inner, "ek_certificate", KS_EK_CERT_DER_MAX, true);
+    expect_limit(&inner, "ak", KS_AK_PUBLIC_MAX);
+    expect_limit(&inner, "ek", KS_EK_PUBLIC_MAX);
+    expect_limit(&inner, "ek_certificate", KS_EK_CERT_DER_MAX);
     json_attack_set(inner.pattern, "ek_chain", "[\"AA==\",\"AA==\",\"AA==\"]", &changed);
     wrap_enrol(ks_buf_view(&changed), &document);
     assert_int_equal(read_enrol(ks_buf_view(&document)), KS_OK);
@@ -490,8 +489,8 @@ static void test_challenge(void **state)
     expect_bytes(KS_BYTES(got.session), KS_BYTES(want.session));
     assert_int_equal(got.pcr_mask, 0x4083);
     assert_true(json_attack_members(&attack) > 40);
-    expect_limit(&attack, "id_object", KS_CREDENTIAL_ID_OBJECT_MAX, true);
-    expect_limit(&attack, "encrypted_secret", KS_CREDENTIAL_SECRET_BLOB_MAX, true);
+    expect_limit(&attack, "id_object", KS_CREDENTIAL_ID_OBJECT_MAX);
+    expect_limit(&attack, "encrypted_secret", KS_CREDENTIAL_SECRET_BLOB_MAX);
     json_attack_set(attack.pattern, "pcr_mask", "0", &changed);
     expect_failure(read_challenge(ks_buf_view(&changed)), KS_ERR_FORMAT, "no PCR");
     json_attack_set(attack.pattern, "pcr_mask", "16777215", &changed);
@@ -667,10 +666,10 @@ static void test_platform(void **state)
 
     ks_buf_init(&changed, KS_FINISH_BYTES_MAX);
     assert_true(json_attack_members(&attack) > 50);
-    expect_limit(&attack, "attest", KS_ATTEST_MAX, true);
-    expect_limit(&attack, "signature", KS_TPM_SIGNATURE_MAX, true);
-    expect_limit(&attack, "tcg_log", KS_PLATFORM_LOG_MAX, true);
-    expect_limit(&attack, "ima_log", KS_PLATFORM_LOG_MAX, true);
+    expect_limit(&attack, "attest", KS_ATTEST_MAX);
+    expect_limit(&attack, "signature", KS_TPM_SIGNATURE_MAX);
+    expect_limit(&attack, "tcg_log", KS_PLATFORM_LOG_MAX);
+    expect_limit(&attack, "ima_log", KS_PLATFORM_LOG_MAX);
     for (size_t i = 0; i < sizeof pcrs / sizeof pcrs[0]; i++) {
         json_attack_set(attack.pattern, "pcrs", pcrs[i], &changed);
         assert_int_equal(read_platform(ks_buf_view(&changed)), KS_ERR_FORMAT);
