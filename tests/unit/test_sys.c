@@ -430,20 +430,13 @@ static void test_secret_pages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_secret_pages),
-        cmocka_unit_test(test_file_write),
-        cmocka_unit_test(test_file_write_special),
-        cmocka_unit_test(test_file_write_fails),
-        cmocka_unit_test(test_file_read),
-        cmocka_unit_test(test_fd),
-        cmocka_unit_test(test_dir_make),
-        cmocka_unit_test(test_dir_temporary),
-        cmocka_unit_test(test_clocks_and_random),
-        cmocka_unit_test(test_harden),
-        cmocka_unit_test(test_fs_append),
-        cmocka_unit_test(test_fs_append_fails),
-        cmocka_unit_test(test_fs_replace),
-        cmocka_unit_test(test_fs_names),
+        cmocka_unit_test(test_secret_pages),       cmocka_unit_test(test_file_write),
+        cmocka_unit_test(test_file_write_special), cmocka_unit_test(test_file_write_fails),
+        cmocka_unit_test(test_file_read),          cmocka_unit_test(test_fd),
+        cmocka_unit_test(test_dir_make),           cmocka_unit_test(test_dir_temporary),
+        cmocka_unit_test(test_clocks_and_random),  cmocka_unit_test(test_harden),
+        cmocka_unit_test(test_fs_append),          cmocka_unit_test(test_fs_append_fails),
+        cmocka_unit_test(test_fs_replace),         cmocka_unit_test(test_fs_names),
         cmocka_unit_test(test_fs_sync_fails),
     };
 
