@@ -4,8 +4,8 @@
 #
 # A whole site on this machine: simulated TPMs, CA, enclave, workers, ketseald; the site certified, one device
 # enrolled by credential activation, its identity sealed to its measured state; three jobs sealed, verified
-# offline and replayed. Refused: a clone of the device's files, a device whose measured file was changed, and one
-# forged bundle.
+# offline and replayed. Refused: a clone of the device's files, a device whose measured file was changed, one
+# forged bundle, and all that a ketseald tries which was taken over.
 #
 #   examples/demo.sh [BUILD_DIRECTORY]
 #
@@ -46,6 +46,16 @@ refused() { # TEXT COMMAND...
     fi
     sed 's/^/  /' refusal
     grep -q -- "$text" refusal || { echo "refused, but without a word of '$text'" >&2; exit 1; }
+}
+
+wait_for() { # TEXT FILE
+    tries=0
+    until grep -qs -- "$1" "$2"; do
+        kill -0 "$site" 2>/dev/null || exit 1
+        tries=$((tries + 1))
+        [ "$tries" -lt 300 ] || exit 1
+        sleep 0.05
+    done
 }
 
 cd "$work"
@@ -89,13 +99,7 @@ workers:
 YAML
 "$build/src/server/ketseal-launch" --libexec="$work/libexec" ketseal.yaml 2>site.log &
 site=$!
-tries=0
-until grep -q 'event=site.ready' site.log; do
-    kill -0 "$site" 2>/dev/null || exit 1
-    tries=$((tries + 1))
-    [ "$tries" -lt 300 ] || exit 1
-    sleep 0.05
-done
+wait_for event=site.ready site.log
 grep -E 'event=(enclave|site)\.' site.log | sed 's/^/  /'
 url=https://127.0.0.1:$(cat state/port)
 maker=$work/state/swtpm-ca # who made the TPMs
@@ -165,8 +169,32 @@ echo 'gain: 3' >detector.conf
 "$ketseal" -q run --device edge-1 --template bell --seed 1 --out back.bundle
 echo "  as it was before: the device works again"
 
+step "ketseald is taken over (a build that turns hostile): it asks the enclave and the disk for all they have"
+kill -TERM "$site"
+wait "$site"
+cp edge-1/device.pem state/store/device.pem # what it has seen of others
+key=$(grep -o '"key_id":"[^"]*"' bell.bundle | head -n 1 | cut -d '"' -f 4)
+printf '%s.%s' "${key%.*}" "$((${key##*.} + 100))" >state/store/key_id
+printf calm >state/store/mode
+ln -sf "$build/tests/sandbox/ketseald-hostile" libexec/ketseald
+"$build/src/server/ketseal-launch" --libexec="$work/libexec" ketseal.yaml 2>site.log &
+site=$!
+wait_for event=enclave.ready site.log
+printf '%s %s\n' "$(pgrep -P "$site" -f '^ketseal-enclave')" "$site" >pids
+mv pids state/store/pids
+wait_for '^done$' state/store/report
+for what in open frame; do
+    printf '  %s: %s tried, %s refused\n' "$what" "$(grep -c "^$what " state/store/report)" \
+        "$(grep -c "^$what .* refused " state/store/report)"
+done
+grep -E '^frame (checkpoint-shrinks|checkpoint-other-root|admit-guessed-key) ' state/store/report | cut -c1-110 | sed 's/^/  /'
+if grep -E 'OPENED|ACCEPTED|UNANSWERED|UNTRIED|DEAD' state/store/report; then
+    echo "something was granted" >&2
+    exit 1
+fi
+
 if [ -n "${KETSEAL_DEMO_KEEP-}" ]; then
     mkdir -p "$KETSEAL_DEMO_KEEP"
     cp bell.bundle qft16.bundle clifford.bundle lab.policy "$KETSEAL_DEMO_KEEP/"
 fi
-step "done: three records sealed, verified and replayed; clone, altered device and forgery were refused"
+step "done: three records sealed, verified and replayed; clone, altered device, forgery and hostile ketseald were refused"
