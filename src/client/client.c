@@ -33,8 +33,8 @@ struct ks_client {
 /* --- open and close ----------------------------------------------------------------------- */
 
 /* The key from its file, or unsealed: as an object, and as PEM for TLS. */
-static enum ks_err load_key(const struct ks_client_spec *spec, struct ks_client *client,
-                            struct ks_buf *pem)
+static enum ks_err load_key(const struct ks_client_spec *spec, const struct ks_cert *leaf,
+                            struct ks_client *client, struct ks_buf *pem)
 {
     enum ks_err err = KS_OK;
     struct ks_machine *machine = NULL;
@@ -45,7 +45,7 @@ static enum ks_err load_key(const struct ks_client_spec *spec, struct ks_client 
     } else {
         KS_CHECK(spec->machine != NULL, KS_ERR_USAGE, "client: neither a key nor a machine");
         KS_TRY(ks_machine_open(spec->machine, &machine));
-        KS_TRY(ks_identity_unseal(machine, &identity));
+        KS_TRY(ks_identity_unseal(machine, leaf, &identity));
         client->key = identity.sign;
         identity.sign = NULL; /* transferred */
     }
@@ -76,7 +76,6 @@ static enum ks_err open_session(const struct ks_client_spec *spec, struct ks_cli
     ks_buf_init(&issuer, PEM_MAX);
     ks_buf_init(&certificate, PEM_MAX);
     ks_buf_init(&key, KS_KEY_PEM_MAX);
-    KS_TRY(load_key(spec, client, &key));
     KS_TRY(ks_file_read(spec->root, PEM_MAX, &root));
     if (spec->issuer != NULL) {
         KS_TRY(ks_file_read(spec->issuer, PEM_MAX, &issuer));
@@ -84,6 +83,7 @@ static enum ks_err open_session(const struct ks_client_spec *spec, struct ks_cli
     KS_TRY(ks_file_read(spec->certificate, PEM_MAX, &certificate));
     KS_TRY(ks_fail_prefix(ks_cert_parse_pem(ks_buf_view(&certificate), &cert), "%s",
                           spec->certificate));
+    KS_TRY(load_key(spec, cert, client, &key));
     name = ks_bytes_text(ks_cert_subject(cert));
     KS_CHECK(ks_text_is_name(name, KS_DEVICE_ID_MAX), KS_ERR_FORMAT,
              "%s: its subject is no device id", spec->certificate);

@@ -3,14 +3,11 @@
 
 #include "client/enrol.h"
 
-#include <stdio.h>
-
 #include "base/sys.h"
 #include "client/session.h"
 #include "crypto/ekcert.h"
 
-#define TIMEOUT_MS    60000
-#define IDENTITY_NEXT "identity.next" /* sealed before the site learns of it */
+#define TIMEOUT_MS 60000
 
 /* --- files -------------------------------------------------------------------------------- */
 
@@ -38,58 +35,29 @@ out:
     return err;
 }
 
-/* The sealed identity takes its place; from now on the directory is that of the new key. */
-static enum ks_err take_identity(const char *directory)
-{
-    enum ks_err err = KS_OK;
-    struct ks_buf blob;
-    char next[KS_PATH_MAX];
-
-    ks_buf_init(&blob, KS_SEALED_MAX);
-    KS_TRY(ks_path_join(directory, IDENTITY_NEXT, next));
-    KS_TRY(ks_file_read(next, KS_SEALED_MAX, &blob));
-    KS_TRY(write_file(directory, KS_MACHINE_IDENTITY, ks_buf_view(&blob), 0600));
-    (void)remove(next); /* the next one replaces it */
-out:
-    ks_buf_done(&blob);
-    return err;
-}
-
 /* --- the answer to both: a certificate ---------------------------------------------------- */
 
 /* The leaf is good under ROOT_PEM by way of the issuer that came with it, for our key. */
 static enum ks_err check_leaf(struct ks_bytes root_pem, struct ks_bytes issuer_pem,
-                              const struct ks_sign_key *key, struct ks_cert *leaf)
+                              const struct ks_identity *identity, struct ks_cert *leaf)
 {
     enum ks_err err = KS_OK;
     struct ks_cert *root = NULL;
     struct ks_cert *issuer = NULL;
     struct ks_cert_trust *trust = NULL;
     struct ks_cert_trust_spec spec = {0};
-    struct ks_verify_key *theirs = NULL;
-    struct ks_buf ours_raw;
-    struct ks_buf theirs_raw;
 
-    ks_buf_init(&ours_raw, KS_SIG_PUBLIC_LEN_MAX);
-    ks_buf_init(&theirs_raw, KS_SIG_PUBLIC_LEN_MAX);
     KS_TRY(ks_cert_parse_pem(root_pem, &root));
     KS_TRY(ks_cert_parse_pem(issuer_pem, &issuer));
     spec.root = root;
     spec.issuer = issuer;
     KS_TRY(ks_cert_trust_new(&spec, &trust));
     KS_TRY(ks_cert_verify(leaf, trust, KS_CERT_DEVICE, ks_clock_us() / 1000000));
-    KS_TRY(ks_cert_key(leaf, &theirs));
-    KS_TRY(ks_verify_key_public(theirs, &theirs_raw));
-    KS_TRY(ks_sign_key_public(key, &ours_raw));
-    KS_CHECK(ks_bytes_equal(ks_buf_view(&ours_raw), ks_buf_view(&theirs_raw)), KS_ERR_VERIFY,
-             "the site's certificate is for another key");
+    KS_TRY(ks_identity_check(identity, leaf));
 out:
     ks_cert_trust_free(trust);
     ks_cert_free(issuer);
     ks_cert_free(root);
-    ks_verify_key_free(theirs);
-    ks_buf_done(&ours_raw);
-    ks_buf_done(&theirs_raw);
     return err;
 }
 
@@ -115,10 +83,11 @@ static enum ks_err take_leaf(const char *directory, struct ks_bytes root_pem,
     KS_TRY(ks_json_get_string(ks_json_root(doc), "certificate", &certificate));
     KS_TRY(ks_json_get_string(ks_json_root(doc), "issuer", &issuer));
     KS_TRY(ks_cert_parse_pem(certificate, &leaf));
-    KS_TRY(check_leaf(root_pem, issuer, identity->sign, leaf));
+    KS_TRY(check_leaf(root_pem, issuer, identity, leaf));
     KS_TRY(write_file(directory, "issuer.pem", issuer, 0644));
-    KS_TRY(take_identity(directory));
+    /* From here on the next identity counts; ks_identity_unseal goes on where a crash ended. */
     KS_TRY(write_file(directory, "device.pem", certificate, 0644));
+    KS_TRY(ks_identity_take_next(directory));
     *out_cert = leaf;
     leaf = NULL; /* transferred */
 out:
@@ -337,7 +306,7 @@ enum ks_err ks_device_enrol(const struct ks_enrol_spec *spec, bool again,
     KS_TRY(open_enrolment(&enrolment));
     KS_TRY(first_exchange(&enrolment));
     KS_TRY(ks_identity_new(enrolment.machine, &identity));
-    KS_TRY(ks_identity_seal(enrolment.machine, &identity, IDENTITY_NEXT));
+    KS_TRY(ks_identity_seal(enrolment.machine, &identity, KS_MACHINE_IDENTITY_NEXT));
     KS_TRY(
         ks_tpm_ek_open(ks_machine_tpm(enrolment.machine), spec->kind)); /* sealing closed it */
     KS_TRY(second_exchange(&enrolment, &identity, &answer));
@@ -437,7 +406,7 @@ enum ks_err ks_device_rotate(struct ks_client *client, const char *directory,
     KS_TRY(read_file(directory, "root.pem", KS_CERT_PEM_MAX, &root));
     KS_TRY(ks_machine_open(directory, &machine));
     KS_TRY(ks_identity_new(machine, &identity));
-    KS_TRY(ks_identity_seal(machine, &identity, IDENTITY_NEXT));
+    KS_TRY(ks_identity_seal(machine, &identity, KS_MACHINE_IDENTITY_NEXT));
     KS_TRY(fetch_challenge(client, nonce, &mask));
     KS_TRY(fill_csr(&identity, ks_bytes_text(ks_client_device(client)),
                     ks_client_channel(client), &finish.csr));

@@ -3,7 +3,9 @@
 
 #include "client/machine.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/sys.h"
 #include "crypto/digest.h"
@@ -354,7 +356,8 @@ out:
     return err;
 }
 
-enum ks_err ks_identity_unseal(struct ks_machine *machine, struct ks_identity *out_identity)
+static enum ks_err unseal(struct ks_machine *machine, const char *name,
+                          struct ks_identity *out_identity)
 {
     enum ks_err err = KS_OK;
     struct ks_identity identity = {0};
@@ -364,7 +367,7 @@ enum ks_err ks_identity_unseal(struct ks_machine *machine, struct ks_identity *o
     size_t len = 0;
 
     ks_buf_init(&blob, KS_SEALED_MAX);
-    KS_TRY(ks_path_join(machine->directory, KS_MACHINE_IDENTITY, path));
+    KS_TRY(ks_path_join(machine->directory, name, path));
     KS_TRY(ks_file_read(path, KS_SEALED_MAX, &blob));
     KS_TRY(ks_fail_prefix(
         ks_tpm_unseal(machine->tpm, ks_buf_view(&blob), (struct ks_bytes){0}, data, &len), "%s",
@@ -379,5 +382,73 @@ out:
     ks_wipe(data, sizeof data);
     ks_identity_done(&identity);
     ks_buf_done(&blob);
+    return err;
+}
+
+enum ks_err ks_identity_check(const struct ks_identity *identity, const struct ks_cert *leaf)
+{
+    enum ks_err err = KS_OK;
+    struct ks_verify_key *certified = NULL;
+    struct ks_buf ours;
+    struct ks_buf theirs;
+
+    ks_buf_init(&ours, KS_SIG_PUBLIC_LEN_MAX);
+    ks_buf_init(&theirs, KS_SIG_PUBLIC_LEN_MAX);
+    KS_TRY(ks_cert_key(leaf, &certified));
+    KS_TRY(ks_verify_key_public(certified, &theirs));
+    KS_TRY(ks_sign_key_public(identity->sign, &ours));
+    KS_CHECK(ks_bytes_equal(ks_buf_view(&ours), ks_buf_view(&theirs)), KS_ERR_VERIFY,
+             "the certificate is for another key");
+out:
+    ks_verify_key_free(certified);
+    ks_buf_done(&ours);
+    ks_buf_done(&theirs);
+    return err;
+}
+
+enum ks_err ks_identity_take_next(const char *directory)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf blob;
+    char next[KS_PATH_MAX];
+    char kept[KS_PATH_MAX];
+
+    ks_buf_init(&blob, KS_SEALED_MAX);
+    KS_TRY(ks_path_join(directory, KS_MACHINE_IDENTITY_NEXT, next));
+    KS_TRY(ks_path_join(directory, KS_MACHINE_IDENTITY, kept));
+    KS_TRY(ks_file_read(next, KS_SEALED_MAX, &blob));
+    KS_TRY(ks_file_write(kept, ks_buf_view(&blob), 0600));
+    (void)remove(next); /* the next one replaces it */
+out:
+    ks_buf_done(&blob);
+    return err;
+}
+
+enum ks_err ks_identity_unseal(struct ks_machine *machine, const struct ks_cert *leaf,
+                               struct ks_identity *out_identity)
+{
+    enum ks_err err = KS_OK;
+    struct ks_identity identity = {0};
+    char next[KS_PATH_MAX];
+
+    KS_TRY(ks_path_join(machine->directory, KS_MACHINE_IDENTITY_NEXT, next));
+    err = unseal(machine, KS_MACHINE_IDENTITY, &identity);
+    if (err == KS_OK && leaf != NULL) {
+        err = ks_fail_prefix(ks_identity_check(&identity, leaf), "%s/%s", machine->directory,
+                             KS_MACHINE_IDENTITY);
+    }
+    if (leaf != NULL && (err == KS_ERR_VERIFY || err == KS_ERR_NOT_FOUND) &&
+        access(next, F_OK) == 0) {
+        ks_identity_done(&identity);
+        identity = (struct ks_identity){0};
+        KS_TRY(unseal(machine, KS_MACHINE_IDENTITY_NEXT, &identity));
+        KS_TRY(ks_fail_prefix(ks_identity_check(&identity, leaf), "%s", next));
+        err = ks_identity_take_next(machine->directory);
+    }
+    KS_TRY(err);
+    *out_identity = identity;
+    identity = (struct ks_identity){0}; /* transferred */
+out:
+    ks_identity_done(&identity);
     return err;
 }

@@ -19,10 +19,11 @@
 #include "record/enrol.h"
 #include "tpm/tpm.h"
 
-#define KS_MACHINE_FILES_MAX    32 /* measured beside this program */
-#define KS_MACHINE_PLATFORM     "platform.json"
-#define KS_MACHINE_IDENTITY     "identity.sealed"
-#define KS_MACHINE_MEASURED_MAX ((size_t)1 << 30) /* bytes of a measured file */
+#define KS_MACHINE_FILES_MAX     32 /* measured beside this program */
+#define KS_MACHINE_PLATFORM      "platform.json"
+#define KS_MACHINE_IDENTITY      "identity.sealed"
+#define KS_MACHINE_IDENTITY_NEXT "identity.next"   /* sealed before the site learns of it */
+#define KS_MACHINE_MEASURED_MAX  ((size_t)1 << 30) /* bytes of a measured file */
 
 struct ks_machine;
 
@@ -65,8 +66,17 @@ void ks_identity_done(struct ks_identity *identity); /* zeroed is fine; wipes */
 KS_MUST_CHECK enum ks_err ks_identity_seal(struct ks_machine *machine,
                                            const struct ks_identity *identity,
                                            const char *name);
-/* KS_ERR_DENIED names the PCRs that differ; KS_ERR_NOT_FOUND when nothing was sealed yet. */
+/* The identity whose key LEAF certifies (NULL: the one that is kept). Where it is the next one,
+ * as after a crash between its certificate and its place, that is put in place. KS_ERR_DENIED
+ * names the PCRs that differ; KS_ERR_NOT_FOUND when nothing was sealed yet; KS_ERR_VERIFY when
+ * LEAF is for another key. */
 KS_MUST_CHECK enum ks_err ks_identity_unseal(struct ks_machine *machine,
+                                             const struct ks_cert *leaf,
                                              struct ks_identity *out_identity);
+/* The next identity becomes the one that is kept. */
+KS_MUST_CHECK enum ks_err ks_identity_take_next(const char *directory);
+/* Whether IDENTITY has the key that LEAF certifies. */
+KS_MUST_CHECK enum ks_err ks_identity_check(const struct ks_identity *identity,
+                                            const struct ks_cert *leaf);
 
 #endif

@@ -160,6 +160,12 @@ cp -r edge-1 before
 "$ketseal" device rotate --device edge-1 >/dev/null
 job edge-1 >/dev/null
 refused 5 'another certificate has taken the place of this one' job before
+# A crash between the new certificate and the identity's place: the next start goes on from there.
+mv edge-1/identity.sealed edge-1/identity.next
+cp before/identity.sealed edge-1/
+job edge-1 >/dev/null
+[ ! -e edge-1/identity.next ] || site_fail "the next identity did not take its place"
+job edge-1 >/dev/null
 operator revoke edge-2 >/dev/null
 refused 5 'is REVOKED' job edge-2
 site_token edge-2

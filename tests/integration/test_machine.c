@@ -291,7 +291,7 @@ static void expect_opens(struct device *device, const struct ks_identity *want)
 
     ks_buf_init(&one, KS_SIG_PUBLIC_LEN_MAX);
     ks_buf_init(&two, KS_SIG_PUBLIC_LEN_MAX);
-    assert_ok(ks_identity_unseal(device->machine, &got));
+    assert_ok(ks_identity_unseal(device->machine, NULL, &got));
     assert_memory_equal(got.seeds, want->seeds, sizeof got.seeds);
     assert_ok(ks_sign_key_public(got.sign, &one));
     assert_ok(ks_sign_key_public(want->sign, &two));
@@ -305,7 +305,7 @@ static void expect_closed(struct device *device, enum ks_err err, const char *sa
 {
     struct ks_identity got = {0};
 
-    assert_says(ks_identity_unseal(device->machine, &got), err, says);
+    assert_says(ks_identity_unseal(device->machine, NULL, &got), err, says);
     assert_null(got.sign);
     ks_identity_done(&got);
 }
@@ -430,7 +430,7 @@ static void test_altered_blob(void **state)
 
         blob.data[i] ^= 4;
         assert_ok(ks_file_write(path, ks_buf_view(&blob), 0600));
-        assert_true(ks_identity_unseal(device.machine, &got) != KS_OK);
+        assert_true(ks_identity_unseal(device.machine, NULL, &got) != KS_OK);
         assert_null(got.sign);
         blob.data[i] ^= 4;
     }
