@@ -651,7 +651,7 @@ static void test_quote_pairs(void **state)
     END_OF(platform, platform.reset_count--;
            platform.restart_count++, KS_ERR_VERIFY, "suspended or restarted");
     END_OF(platform, platform.restart_count--;
-           platform.safe = 0, KS_ERR_VERIFY, "its clock in the second");
+           platform.safe = 0, KS_OK, ""); /* it says something of boots before */
     END_OF(platform, platform.safe = 1; platform.quoted_mask = 1, KS_ERR_VERIFY, "PCR masks");
     END_OF(platform, platform.quoted_mask = start.pcr_mask;
            platform_extend(&platform, 9), KS_ERR_VERIFY, "changed between them");
