@@ -1,11 +1,11 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* bench_tls [COUNT]: handshakes and keep-alive requests against the server of src/net, and
- * against a bare loop of SSL_accept, SSL_read, SSL_write with the same context, in the same
- * run, round after round. One blocking libssl client. One JSON line per measurement; server_us
- * is the processor time that was not the client's, so that per_core does not depend on how many
- * cores the two share. */
+/* bench_tls [COUNT]: handshakes and keep-alive requests against the server of src/net, by a
+ * device of the root and by one of an issuer below it, and against a bare loop of SSL_accept,
+ * SSL_read, SSL_write with the same context, in the same run, round after round. One blocking
+ * libssl client. One JSON line per measurement; server_us is the processor time that was not
+ * the client's, so that per_core does not depend on how many cores the two share. */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
@@ -40,12 +40,12 @@ _Static_assert(sizeof BODY - 1 == 100, "as Content-Length says");
 struct target {
     const char *name;
     uint16_t port;
+    SSL_CTX *context; /* the client's */
 };
 
 struct bench {
-    SSL_CTX *context;
     size_t count;
-    struct target targets[2];
+    struct target targets[3];
 };
 
 struct bare {
@@ -95,14 +95,14 @@ static uint64_t clock_us(clockid_t clock)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-static SSL *open_connection(struct bench *bench, uint16_t port, SSL_SESSION *session)
+static SSL *open_connection(const struct target *target, SSL_SESSION *session)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(port),
+                                  .sin_port = htons(target->port),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int on = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    SSL *ssl = SSL_new(bench->context);
+    SSL *ssl = SSL_new(target->context);
 
     KS_ASSERT(fd >= 0 && ssl != NULL);
     KS_ASSERT(connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
@@ -174,7 +174,7 @@ static void bench_handshakes(struct bench *bench, const struct target *target, b
                               .target = target->name,
                               .count = bench->count};
     SSL_SESSION *session = NULL;
-    SSL *ssl = open_connection(bench, target->port, NULL);
+    SSL *ssl = open_connection(target, NULL);
 
     measure.received = BIO_number_read(SSL_get_rbio(ssl));
     measure.sent = BIO_number_written(SSL_get_wbio(ssl));
@@ -183,7 +183,7 @@ static void bench_handshakes(struct bench *bench, const struct target *target, b
     close_connection(ssl);
     begin(&measure);
     for (size_t i = 0; i < bench->count; i++) {
-        ssl = open_connection(bench, target->port, resume ? session : NULL);
+        ssl = open_connection(target, resume ? session : NULL);
         KS_ASSERT(SSL_session_reused(ssl) == (int)resume);
         if (resume) {
             measure.received = BIO_number_read(SSL_get_rbio(ssl));
@@ -202,7 +202,7 @@ static void bench_requests(struct bench *bench, const struct target *target, uns
 {
     struct measure measure = {
         .what = "request", .target = target->name, .count = bench->count * REQUESTS_PER_COUNT};
-    SSL *ssl = open_connection(bench, target->port, NULL);
+    SSL *ssl = open_connection(target, NULL);
 
     exchange(ssl);
     begin(&measure);
@@ -240,18 +240,44 @@ static void run(struct bench *bench)
     }
 }
 
+/* A client's context with the certificate of IDENTITY. */
+static enum ks_err client_context(struct ks_tls_spec spec, const struct test_identity *identity,
+                                  SSL_CTX **out_context)
+{
+    enum ks_err err = KS_OK;
+    struct ks_tls *tls = NULL;
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+
+    KS_CHECK(context != NULL, KS_ERR_NOMEM, "no memory");
+    spec.side = KS_TLS_CLIENT;
+    spec.cert_pem = test_cert_pem(identity);
+    spec.key_pem = test_key_pem(identity);
+    KS_TRY(ks_tls_new(&spec, &tls));
+    KS_TRY(ks_tls_configure(tls, context));
+    *out_context = context;
+    context = NULL;
+out:
+    ks_tls_free(tls);
+    SSL_CTX_free(context);
+    return err;
+}
+
 int main(int argc, char **argv)
 {
     enum ks_err err = KS_OK;
     struct test_authority *authority = test_authority_new("bench root");
     struct test_identity *site = test_issue(authority, TEST_SERVER, "site", "localhost");
     struct test_identity *device = test_issue(authority, TEST_DEVICE, "device", NULL);
+    struct test_authority *issuer = test_issuer_new(authority, "bench site");
+    struct test_identity *enrolled = test_issue(issuer, TEST_DEVICE, "enrolled", NULL);
     struct ks_tls_spec spec = {.side = KS_TLS_SERVER,
                                .root_pem = test_root_pem(authority),
+                               .issuer_pem = test_root_pem(issuer),
                                .cert_pem = test_cert_pem(site),
                                .key_pem = test_key_pem(site)};
     struct ks_tls *server_tls = NULL;
-    struct ks_tls *client_tls = NULL;
+    SSL_CTX *root_device = NULL;
+    SSL_CTX *issuer_device = NULL;
     struct ks_http_server *server = NULL;
     struct ks_http_server_spec server_spec = {
         .address = "127.0.0.1", .loops = 1, .handler = handle};
@@ -263,19 +289,17 @@ int main(int argc, char **argv)
     KS_TRY(argc > 1 ? ks_text_u64(ks_bytes_text(argv[1]), COUNT_MAX, &count) : KS_OK);
     bench.count = (size_t)count;
     KS_TRY(ks_tls_new(&spec, &server_tls));
-    spec.side = KS_TLS_CLIENT;
-    spec.cert_pem = test_cert_pem(device);
-    spec.key_pem = test_key_pem(device);
-    KS_TRY(ks_tls_new(&spec, &client_tls));
-    bench.context = SSL_CTX_new(TLS_client_method());
-    KS_CHECK(bench.context != NULL, KS_ERR_NOMEM, "no memory");
-    KS_TRY(ks_tls_configure(client_tls, bench.context));
+    KS_TRY(client_context(spec, device, &root_device));
+    KS_TRY(client_context(spec, enrolled, &issuer_device));
     server_spec.tls = server_tls;
     KS_TRY(ks_http_server_open(&server_spec, &server));
     KS_TRY(ks_http_server_start(server));
-    bench.targets[0] = (struct target){.name = "ketseal", .port = ks_http_server_port(server)};
+    bench.targets[0] = (struct target){"ketseal", ks_http_server_port(server), root_device};
+    bench.targets[1] = (struct target){"ketseal, device of an issuer",
+                                       ks_http_server_port(server), issuer_device};
     bare.tls = server_tls;
-    start_bare(&bare, &bench.targets[1]);
+    start_bare(&bare, &bench.targets[2]);
+    bench.targets[2].context = root_device;
     run(&bench);
     KS_TRY(ks_http_server_stop(server, 5000));
     ks_http_server_free(server);

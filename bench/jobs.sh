@@ -5,6 +5,8 @@
 # Sealed jobs per second and their latency on loopback, split by stage, beside the same job unsealed.
 #
 #   bench/jobs.sh BUILD_DIRECTORY [CONNECTIONS] [SECONDS]
+#
+# KETSEAL_BENCH_YAML holds further lines for the site's ketseal.yaml.
 set -eu
 
 build=$(cd "${1:-build/release}" && pwd)
@@ -47,6 +49,7 @@ tls:
   key: server/server.key
 workers:
   count: 8
+${KETSEAL_BENCH_YAML:-}
 YAML
 "$build/src/server/ketseal-launch" --libexec="$work/libexec" ketseal.yaml 2>site.log &
 site=$!

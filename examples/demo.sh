@@ -2,8 +2,10 @@
 # SPDX-FileCopyrightText: The ketseal authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# A whole site on this machine: simulated TPM, CA, enclave, workers, ketseald, one device; three jobs
-# sealed, verified offline and replayed; one forged bundle refused.
+# A whole site on this machine: simulated TPMs, CA, enclave, workers, ketseald; the site certified, one device
+# enrolled by credential activation, its identity sealed to its measured state; three jobs sealed, verified
+# offline and replayed. Refused: a clone of the device's files, a device whose measured file was changed, one
+# forged bundle, and all that a ketseald tries which was taken over.
 #
 #   examples/demo.sh [BUILD_DIRECTORY]
 #
@@ -33,18 +35,51 @@ trap 'exit 130' INT TERM
 
 step() { printf '\n== %s\n' "$*"; }
 
+# COMMAND has to fail, and to say TEXT.
+refused() { # TEXT COMMAND...
+    text=$1
+    shift
+    if "$@" >refusal 2>&1; then
+        cat refusal
+        echo "this was not refused: $*" >&2
+        exit 1
+    fi
+    sed 's/^/  /' refusal
+    grep -q -- "$text" refusal || { echo "refused, but without a word of '$text'" >&2; exit 1; }
+}
+
+wait_for() { # TEXT FILE
+    tries=0
+    until grep -qs -- "$1" "$2"; do
+        kill -0 "$site" 2>/dev/null || exit 1
+        tries=$((tries + 1))
+        [ "$tries" -lt 300 ] || exit 1
+        sleep 0.05
+    done
+}
+
 cd "$work"
 mkdir libexec
 for program in enclave/ketseal-enclave enclave/ketseal-worker server/ketseald; do
     ln -s "$build/src/$program" libexec/
 done
 
-step "a CA (SLH-DSA-SHA2-128s), a server and a device certificate (ML-DSA-65)"
+step "a CA (SLH-DSA-SHA2-128s), certificates of a server and an operator (ML-DSA-65)"
 "$ketseal" -q ca new --out ca
 "$ketseal" -q ca issue server --ca ca --name demo-site --ip 127.0.0.1 --out server
-"$ketseal" -q ca issue device --ca ca --name edge-1 --out device
+"$ketseal" -q ca issue operator --ca ca --name operator-1 --out operator
 
-step "the site: swtpm, measured enclave, workers, ketseald"
+step "the site: swtpm, measured enclave, workers, ketseald, and what its devices must look like"
+echo 'gain: 3' >detector.conf # a file of the device's that matters
+cat >reference.yaml <<YAML
+name: demo
+tpms: [simulated]
+required_pcrs: [14]
+programs:
+  - {name: ketseal, digest: $(sha256sum "$ketseal" | cut -d' ' -f1)}
+  - {name: detector.conf, digest: $(sha256sum detector.conf | cut -d' ' -f1)}
+resets_ahead_max: 1000 # swtpm is started, and so reset, by each command
+YAML
 cat >ketseal.yaml <<YAML
 site:
   origin: demo.example/ketseal
@@ -54,22 +89,39 @@ tls:
   root: server/root.pem
   certificate: server/server.pem
   key: server/server.key
+enrolment:
+  listen: 127.0.0.1:0
+devices:
+  simulated_ek_roots: state/swtpm-ca/root.pem
+  reference: reference.yaml
 workers:
   count: 4
 YAML
 "$build/src/server/ketseal-launch" --libexec="$work/libexec" ketseal.yaml 2>site.log &
 site=$!
-tries=0
-until grep -q 'event=site.ready' site.log; do
-    kill -0 "$site" 2>/dev/null || exit 1
-    tries=$((tries + 1))
-    [ "$tries" -lt 300 ] || exit 1
-    sleep 0.05
-done
-printf 'https://127.0.0.1:%s\n' "$(cat state/port)" >device/url
-cp state/site.json device/
-"$ketseal" policy make --root ca/root.pem --site state/site.json --insecure-simulated-tpm --out lab.policy
+wait_for event=site.ready site.log
 grep -E 'event=(enclave|site)\.' site.log | sed 's/^/  /'
+url=https://127.0.0.1:$(cat state/port)
+maker=$work/state/swtpm-ca # who made the TPMs
+
+step "the CA challenges the site's TPM, then certifies the site and the key that will issue for devices"
+"$ketseal" -q site certify --ca ca --operator operator --url "$url" --ek-chain "$maker/issuing.pem" \
+    --insecure-simulated-ek-roots "$maker/root.pem" --out site.json
+"$ketseal" policy make --root ca/root.pem --site site.json --insecure-simulated-tpm --out lab.policy
+
+token() { # DEVICE
+    "$ketseal" device token --operator operator --name "$1" --site site.json --url "$url" \
+        --enrolment-url "https://127.0.0.1:$(cat state/enrolment-port)" --out "$1.token"
+}
+enrol() { # DEVICE
+    "$ketseal" -q device enrol --device "$1" --token "$1.token" --swtpm-ca "$maker" \
+        --ek-chain "$maker/issuing.pem" --measure detector.conf
+}
+
+step "a device enrols: token, endorsement certificate, credential activation, quote; its keys are sealed to PCR 14"
+token edge-1
+enrol edge-1
+"$ketseal" device reattest --device edge-1 | grep '^pass' | sed 's/^/  /'
 
 cat >bell.qasm <<QASM
 OPENQASM 2.0;
@@ -85,7 +137,7 @@ seal() { # NAME, then the arguments of run
     name=$1
     shift
     step "$name: run, verify offline, replay"
-    "$ketseal" run --device device "$@" --out "$name.bundle"
+    "$ketseal" run --device edge-1 "$@" --out "$name.bundle"
     "$ketseal" verify --policy lab.policy "$name.bundle"
     "$ketseal" replay "$name.bundle"
 }
@@ -102,8 +154,47 @@ if "$ketseal" verify --policy lab.policy forged.bundle; then
     echo "the forged bundle was accepted" >&2
     exit 1
 fi
+
+step "a clone: the device's files beside another TPM"
+cp -r edge-1 clone
+rm -r clone/tpm
+refused clone/identity.sealed "$ketseal" -q run --device clone --template bell --seed 1 --out clone.bundle
+
+step "a measured file changes: the TPM does not give the identity out, and the site refuses who shows such a machine"
+echo 'gain: 4' >detector.conf
+refused 'PCR 14' "$ketseal" -q run --device edge-1 --template bell --seed 1 --out altered.bundle
+token edge-2
+refused detector.conf enrol edge-2
+echo 'gain: 3' >detector.conf
+"$ketseal" -q run --device edge-1 --template bell --seed 1 --out back.bundle
+echo "  as it was before: the device works again"
+
+step "ketseald is taken over (a build that turns hostile): it asks the enclave and the disk for all they have"
+kill -TERM "$site"
+wait "$site"
+cp edge-1/device.pem state/store/device.pem # what it has seen of others
+key=$(grep -o '"key_id":"[^"]*"' bell.bundle | head -n 1 | cut -d '"' -f 4)
+printf '%s.%s' "${key%.*}" "$((${key##*.} + 100))" >state/store/key_id
+printf calm >state/store/mode
+ln -sf "$build/tests/sandbox/ketseald-hostile" libexec/ketseald
+"$build/src/server/ketseal-launch" --libexec="$work/libexec" ketseal.yaml 2>site.log &
+site=$!
+wait_for event=enclave.ready site.log
+printf '%s %s\n' "$(pgrep -P "$site" -f '^ketseal-enclave')" "$site" >pids
+mv pids state/store/pids
+wait_for '^done$' state/store/report
+for what in open frame; do
+    printf '  %s: %s tried, %s refused\n' "$what" "$(grep -c "^$what " state/store/report)" \
+        "$(grep -c "^$what .* refused " state/store/report)"
+done
+grep -E '^frame (checkpoint-shrinks|checkpoint-other-root|admit-guessed-key) ' state/store/report | cut -c1-110 | sed 's/^/  /'
+if grep -E 'OPENED|ACCEPTED|UNANSWERED|UNTRIED|DEAD' state/store/report; then
+    echo "something was granted" >&2
+    exit 1
+fi
+
 if [ -n "${KETSEAL_DEMO_KEEP-}" ]; then
     mkdir -p "$KETSEAL_DEMO_KEEP"
     cp bell.bundle qft16.bundle clifford.bundle lab.policy "$KETSEAL_DEMO_KEEP/"
 fi
-step "done: three records sealed, verified and replayed; the forgery was refused"
+step "done: three records sealed, verified and replayed; clone, altered device, forgery and hostile ketseald were refused"

@@ -45,9 +45,23 @@ signed $ed "$(get "$policy" .site.ed25519)" "$dir/D" "$dir/ed25519" "" "Ed25519 
 signed $dsa65 "$(get "$policy" '.site["ml-dsa-65"]')" "$dir/D" "$dir/ml-dsa-65" ketseal/record/1 "ML-DSA-65 signature"
 # --- the request: certificate, submission, what it asked for
 get "$policy" .root >"$dir/root.pem"
+created=$(get "$bundle" .record.core.record.created_at) untrusted=()
+# The issuer, if there is one; and what the root says of the whole site.
+if [ "$(get "$policy" .site.schema)" = ketseal.site/2 ]; then
+    get "$policy" .site.issuer | base64 -d | "$ssl" x509 -inform DER >"$dir/issuer.pem"
+    untrusted=(-untrusted "$dir/issuer.pem")
+    "$ssl" x509 -in "$dir/root.pem" -noout -pubkey >"$dir/root.pub"
+    json "$policy" '.site.certificate | del(.signature)' >"$dir/said"
+    get "$policy" .site.certificate.signature | base64 -d >"$dir/said.sig"
+    "$ssl" pkeyutl -verify -rawin -pubin -inkey "$dir/root.pub" -in "$dir/said" -sigfile "$dir/said.sig" \
+        -pkeyopt context-string:ketseal/site/1 >/dev/null 2>&1 || no "site certificate"
+    same "$(json "$policy" '.site | del(.certificate)' | sha)" "$(get "$policy" .site.certificate.site)" "another site"
+    jq -e --arg at "$created" '.site.certificate | .issued_at <= $at and $at <= .expires_at' "$policy" >/dev/null ||
+        no "site certificate: its life"
+fi
 get "$bundle" .record.evidence.device_certificate | base64 -d | "$ssl" x509 -inform DER >"$dir/device.pem"
-"$ssl" verify -attime "$(date -d "$(get "$bundle" .record.core.record.created_at)" +%s)" -purpose sslclient \
-    -CAfile "$dir/root.pem" "$dir/device.pem" >/dev/null 2>&1 || no "device certificate"
+"$ssl" verify -attime "$(date -d "$created" +%s)" -purpose sslclient \
+    -CAfile "$dir/root.pem" "${untrusted[@]}" "$dir/device.pem" >/dev/null 2>&1 || no "device certificate"
 "$ssl" x509 -in "$dir/device.pem" -noout -pubkey >"$dir/device.pub"
 json "$bundle" .record.evidence.submission >"$dir/submission"
 get "$bundle" .record.evidence.signature | base64 -d >"$dir/submission.sig"
@@ -74,6 +88,14 @@ same "$(json "$bundle" .record.evidence.event_log)" "$(json "$policy" .site.even
 pcr=$(get "$policy" .site.event_log.initial)
 for digest in $(jq -r '.site.event_log.events[].digest' "$policy"); do pcr=$(unhex <<<"$pcr$digest" | sha); done
 same "$(unhex <<<"$pcr" | sha)" "$(tail -c 32 "$dir/attest" | xxd -p -c 64)" "PCR 14"
+# --- the quote from before the intent: same key, reset and restart counts, PCR; its clock not behind
+at() { tail -c +$(($2 + 1)) "$dir/$1" | head -c "$3" | xxd -p -c 64; }
+[ "$(get "$bundle" .record.core.schema_version)" = ketseal-1 ] || {
+    for part in attest signature; do get "$bundle" .record.evidence.start_quote.$part | base64 -d >"$dir/start.$part"; done
+    tpm2_checkquote -u "$dir/ak.pem" -m "$dir/start.attest" -s "$dir/start.signature" -g sha256 \
+        -q "$(at start.attest 44 32)" >/dev/null 2>&1 || no "start quote"
+    same "$(at start.attest 6 36)$(at start.attest 84 8)$(at start.attest 101 44)" "$(at attest 6 36)$(at attest 84 8)$(at attest 101 44)" "start quote"
+    [ ! "$(at start.attest 76 8)" \> "$(at attest 76 8)" ] || no "the clock of the start quote"; }
 # --- the ledger: both notes of the checkpoint, the record's entry
 get "$bundle" .ledger.checkpoint >"$dir/note"; head -n 3 "$dir/note" >"$dir/body"
 { read -r origin; read -r size; read -r tree; } <"$dir/body"

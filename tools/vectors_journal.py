@@ -42,8 +42,12 @@ MAC_KEY = hkdf(MASTER, b"", b"ketseal/journal/mac/1")
 WRAP_KEY = hkdf(MASTER, b"", b"ketseal/journal/wrap/1")
 
 
-def header(number_next, base_count, version=1, magic=b"ketseal-journal\n"):
-    body = magic + struct.pack(">IQQ", version, INSTANCE, number_next) + GENERATION
+def counted(rewriting):
+    return struct.pack(">Q", rewriting) + GENERATION[8:]
+
+
+def header(number_next, base_count, version=1, magic=b"ketseal-journal\n", generation=GENERATION):
+    body = magic + struct.pack(">IQQ", version, INSTANCE, number_next) + generation
     body += struct.pack(">I", base_count)
     return body + mac(MAC_KEY, body)
 
@@ -79,7 +83,10 @@ def main():
                                   batch_body(9, count=4096), mark_body(9, 4096), mark_body(5, 100),
                                   mark_body(3, 70)])
     head, base = 88, 88 + 2 * RECORD
+    bodies = [batch_body(3, mark=64), batch_body(5), mark_body(5, 64)]
     accept = {
+        "version-2": journal(header(6, 2, version=2, generation=counted(7)), bodies),
+        "version-2-torn": journal(header(6, 2, version=2, generation=counted(7)), bodies)[:-3],
         "base-and-appended": good,
         "fresh": journal(header(1, 0), []),
         "torn-tail": good[:-1],
@@ -91,7 +98,10 @@ def main():
     reject = {
         "FORMAT-short-header": good[:87],
         "FORMAT-magic": journal(header(6, 0, magic=b"ketseal-journal\r"), []),
-        "FORMAT-version": journal(header(6, 0, version=2), []),
+        "FORMAT-version": journal(header(6, 0, version=3), []),
+        "FORMAT-version-0": journal(header(6, 0, version=0), []),
+        "VERIFY-rewriting-none": journal(header(6, 0, version=2, generation=counted(0)), []),
+        "VERIFY-rewriting-last": journal(header(6, 0, version=2, generation=counted(2**64 - 1)), []),
         "VERIFY-header": flip(good, 30),
         "VERIFY-generation": flip(good, 40),
         "VERIFY-base-cut": good[:base - 1],
@@ -134,7 +144,8 @@ def main():
     corpus.mkdir(parents=True, exist_ok=True)
     (corpus / "raw").write_bytes(b"\x00" + good)
     (corpus / "raw-torn").write_bytes(b"\x00" + good[:-7])
-    bodies = [batch_body(3, mark=64), batch_body(5), mark_body(5, 64), mark_body(3, 70)]
+    (corpus / "raw-version-2").write_bytes(b"\x00" + accept["version-2"])
+    bodies.append(mark_body(3, 70))
     (corpus / "bodies").write_bytes(b"\x01\x02" + b"".join(bodies))
     (corpus / "bodies-bad").write_bytes(b"\x01\x00" + mark_body(5, 64) + batch_body(9))
 

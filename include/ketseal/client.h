@@ -21,11 +21,13 @@ struct ks_client_spec {
     const char *url;         /* "https://host:port" */
     const char *root;        /* PEM file: who issued the site's certificate and ours */
     const char *certificate; /* PEM file */
-    const char *key;         /* PEM file, mode 0600 */
+    const char *key;         /* PEM file, mode 0600; NULL: sealed in MACHINE */
     const char *site;    /* the pinned site document, a file: its keys sign what we believe */
     const char *state;   /* directory of ours: one-time keys and the counter; created 0700 */
     const char *groups;  /* TLS groups; NULL for X25519MLKEM768 */
     uint32_t timeout_ms; /* of one exchange; 0 for 10 minutes */
+    const char *issuer;  /* PEM file: who issued our certificate; NULL: the root */
+    const char *machine; /* directory of an enrolled device: its TPM holds the key; or NULL */
 };
 
 KS_MUST_CHECK enum ks_err ks_client_open(const struct ks_client_spec *spec,
@@ -61,6 +63,15 @@ KS_MUST_CHECK enum ks_err ks_client_cancel(struct ks_client *client, const char 
 /* GET TARGET ("/v1/jobs/…", "/v1/ledger/checkpoint", …): appends the answer's body. */
 KS_MUST_CHECK enum ks_err ks_client_get(struct ks_client *client, const char *target,
                                         struct ks_buf *out_body);
+/* Connects, if nothing is connected yet: the channel is known then. */
+KS_MUST_CHECK enum ks_err ks_client_connect(struct ks_client *client);
+/* POST BODY (JSON; NULL: none) to TARGET, unsigned, on the connection whose channel the body
+ * names: KS_ERR_UNAVAILABLE when that is gone. Without a body any connection will do. Appends
+ * the answer's body. */
+KS_MUST_CHECK enum ks_err ks_client_post(struct ks_client *client, const char *target,
+                                         const struct ks_bytes *body, struct ks_buf *out_body);
+/* The device's id, from its certificate. Borrowed. */
+const char *ks_client_device(const struct ks_client *client);
 /* The TLS exporter of the connection that the last call used: 32 bytes; zeros before the first.
  */
 const uint8_t *ks_client_channel(const struct ks_client *client);

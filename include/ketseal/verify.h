@@ -25,7 +25,9 @@ struct ks_policy;
     X(QUOTE_SIGNATURE, "quote.signature")                                                      \
     X(QUOTE_BINDING, "quote.binding")                                                          \
     X(QUOTE_PCR, "quote.pcr")                                                                  \
+    X(QUOTE_START, "quote.start")                                                              \
     X(PLATFORM_TPM, "platform.tpm")                                                            \
+    X(PLATFORM_SITE, "platform.site")                                                          \
     X(LEDGER_CHECKPOINT, "ledger.checkpoint")                                                  \
     X(LEDGER_INCLUSION, "ledger.inclusion")                                                    \
     X(LEDGER_INTENT, "ledger.intent")                                                          \

@@ -88,23 +88,58 @@ out:
     return err;
 }
 
+enum ks_err ks_quote_pair_check(const struct ks_quote_view *start,
+                                const struct ks_quote_view *end)
+{
+    enum ks_err err = KS_OK;
+
+    KS_CHECK(ks_bytes_equal(start->qualified_signer, end->qualified_signer), KS_ERR_VERIFY,
+             "quote pair: made by two keys");
+    KS_CHECK(start->pcr_mask == end->pcr_mask, KS_ERR_VERIFY,
+             "quote pair: PCR masks 0x%06x and 0x%06x", (unsigned)start->pcr_mask,
+             (unsigned)end->pcr_mask);
+    KS_CHECK(start->reset_count == end->reset_count, KS_ERR_VERIFY,
+             "quote pair: the platform was reset, reset count %u and then %u",
+             (unsigned)start->reset_count, (unsigned)end->reset_count);
+    KS_CHECK(
+        start->restart_count == end->restart_count, KS_ERR_VERIFY,
+        "quote pair: the platform was suspended or restarted, restart count %u and then %u",
+        (unsigned)start->restart_count, (unsigned)end->restart_count);
+    KS_CHECK(ks_bytes_equal(KS_BYTES(start->pcr_digest), KS_BYTES(end->pcr_digest)),
+             KS_ERR_VERIFY, "quote pair: a PCR of mask 0x%06x changed between them",
+             (unsigned)start->pcr_mask);
+    KS_CHECK(start->clock_ms <= end->clock_ms, KS_ERR_VERIFY,
+             "quote pair: the clock went back from %llu to %llu ms",
+             (unsigned long long)start->clock_ms, (unsigned long long)end->clock_ms);
+out:
+    return err;
+}
+
 unsigned ks_pcr_mask_count(uint32_t mask)
 {
     return (unsigned)__builtin_popcount(mask);
 }
 
-void ks_quote_extra_data(uint64_t size, const uint8_t root[32], uint8_t out_extra[32])
+/* SHA-256 of LABEL || u64 SIZE || ROOT. */
+static void bind_tree(struct ks_bytes label, uint64_t size, const uint8_t root[32],
+                      uint8_t out_extra[32])
 {
     uint8_t size_be[8];
 
-    KS_ASSERT(size >= 1);
     for (unsigned i = 0; i < sizeof size_be; i++) {
         size_be[i] = (uint8_t)(size >> (56 - 8 * i));
     }
-    const struct ks_bytes parts[] = {
-        KS_LITERAL("ketseal/quote/1\n"),
-        KS_BYTES(size_be),
-        {root, KS_SHA256_LEN},
-    };
+    const struct ks_bytes parts[] = {label, KS_BYTES(size_be), {root, KS_SHA256_LEN}};
     ks_sha256_parts(parts, sizeof parts / sizeof parts[0], out_extra);
+}
+
+void ks_quote_extra_data(uint64_t size, const uint8_t root[32], uint8_t out_extra[32])
+{
+    KS_ASSERT(size >= 1);
+    bind_tree(KS_LITERAL("ketseal/quote/1\n"), size, root, out_extra);
+}
+
+void ks_quote_start_data(uint64_t size, const uint8_t root[32], uint8_t out_extra[32])
+{
+    bind_tree(KS_LITERAL("ketseal/quote/start/1\n"), size, root, out_extra);
 }

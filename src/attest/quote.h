@@ -108,11 +108,24 @@ struct ks_tpm_signature {
 KS_MUST_CHECK enum ks_err ks_tpm_signature_parse(struct ks_bytes bytes,
                                                  struct ks_tpm_signature *out_signature);
 
+/* The platform stayed the same between two quotes, a job's start and end evidence: both name
+ * one key, cover the same PCRs with one digest, have equal reset and restart counts, and the
+ * clock of END is not behind START's. (Within one boot the clock does not go back; whether it
+ * is safe, TPM2 part 1 §36.3.2, says something of the boots before, and is false for long after
+ * each power failure.) KS_ERR_VERIFY says what changed. Only for views whose signatures were
+ * checked.
+ */
+KS_MUST_CHECK enum ks_err ks_quote_pair_check(const struct ks_quote_view *start,
+                                              const struct ks_quote_view *end);
+
 /* Number of PCRs in MASK. */
 unsigned ks_pcr_mask_count(uint32_t mask);
 
 /* The qualifying data of a quote over a batch of SIZE records (at least 1) with the Merkle root
  * ROOT over their hashes: SHA-256("ketseal/quote/1\n" || u64 SIZE || ROOT). */
 void ks_quote_extra_data(uint64_t size, const uint8_t root[32], uint8_t out_extra[32]);
+/* That of a quote over no record, which only says that the platform is there: SHA-256 of
+ * "ketseal/quote/start/1\n" || u64 SIZE || ROOT, the last ledger head that was signed. */
+void ks_quote_start_data(uint64_t size, const uint8_t root[32], uint8_t out_extra[32]);
 
 #endif

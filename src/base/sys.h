@@ -48,6 +48,19 @@ KS_MUST_CHECK enum ks_err ks_random(void *target, size_t len);
  * daemon. */
 KS_MUST_CHECK enum ks_err ks_process_harden(void);
 
+/* Memory for secrets that are in use for a moment: zeroed, page-aligned. From memfd_secret(2)
+ * where the kernel has it, which then leaves it out of its own mapping, so that no other
+ * process and no dump of memory reaches it; else ordinary pages. Locked against swapping and
+ * kept from children and core dumps either way. */
+struct ks_secret_pages {
+    void *data; /* NULL: none */
+    size_t len;
+    bool hidden; /* memfd_secret */
+};
+/* KS_ERR_NOMEM, also when the limit of locked memory is reached. */
+KS_MUST_CHECK enum ks_err ks_secret_pages_init(struct ks_secret_pages *pages, size_t len);
+void ks_secret_pages_done(struct ks_secret_pages *pages); /* wipes; none is fine */
+
 /* --- the file layer that must survive a crash --------------------------------------------- */
 struct ks_fs_file; /* owned by its layer */
 

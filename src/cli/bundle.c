@@ -35,20 +35,15 @@ static enum ks_err device_policy(const struct ks_cli *cli, struct ks_policy **ou
     struct ks_site *site = ks_calloc(1, sizeof *site);
     struct ks_bytes document = {0};
     struct ks_buf pem;
-    struct ks_buf site_bytes;
     struct ks_buf policy;
 
     ks_buf_init(&pem, KS_CERT_PEM_MAX);
-    ks_buf_init(&site_bytes, KS_SITE_BYTES_MAX);
     ks_buf_init(&policy, KS_POLICY_BYTES_MAX);
     KS_CHECK(site != NULL, KS_ERR_NOMEM, "site");
     KS_TRY(ks_cli_device_file(cli, "root.pem", KS_CERT_PEM_MAX, &pem));
     KS_TRY(ks_cert_parse_pem(ks_buf_view(&pem), &root));
     KS_TRY(ks_cli_site(cli, site));
-    ks_site_write(site, &site_bytes);
-    KS_TRY(ks_buf_check(&site_bytes));
-    ks_policy_write(root, (struct ks_bytes){0}, ks_buf_view(&site_bytes), site->simulated_tpm,
-                    &policy);
+    ks_policy_write(root, (struct ks_bytes){0}, site, site->simulated_tpm, &policy);
     KS_TRY(ks_buf_check(&policy));
     document = ks_buf_view(&policy);
     KS_TRY(ks_policy_read(&document, out_policy));
@@ -56,7 +51,6 @@ out:
     ks_cert_free(root);
     ks_free(site);
     ks_buf_done(&pem);
-    ks_buf_done(&site_bytes);
     ks_buf_done(&policy);
     return err;
 }

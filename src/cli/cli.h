@@ -102,6 +102,13 @@ enum ks_err ks_command_circuit_check(struct ks_cli *cli);
 enum ks_err ks_command_circuit_show(struct ks_cli *cli);
 enum ks_err ks_command_circuit_simulate(struct ks_cli *cli);
 enum ks_err ks_command_device_attest(struct ks_cli *cli);
+enum ks_err ks_command_device_enrol(struct ks_cli *cli);
+enum ks_err ks_command_device_list(struct ks_cli *cli);
+enum ks_err ks_command_device_order(struct ks_cli *cli);
+enum ks_err ks_command_device_reattest(struct ks_cli *cli);
+enum ks_err ks_command_device_rotate(struct ks_cli *cli);
+enum ks_err ks_command_device_show(struct ks_cli *cli);
+enum ks_err ks_command_device_token(struct ks_cli *cli);
 enum ks_err ks_command_help(struct ks_cli *cli);
 enum ks_err ks_command_job_cancel(struct ks_cli *cli);
 enum ks_err ks_command_job_fetch(struct ks_cli *cli);
@@ -117,6 +124,7 @@ enum ks_err ks_command_record_hash(struct ks_cli *cli);
 enum ks_err ks_command_record_show(struct ks_cli *cli);
 enum ks_err ks_command_replay(struct ks_cli *cli);
 enum ks_err ks_command_run_job(struct ks_cli *cli);
+enum ks_err ks_command_site_certify(struct ks_cli *cli);
 enum ks_err ks_command_verify(struct ks_cli *cli);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* ca new, ca issue, ca show: the one-level CA. Its directory: docs/formats/ca.md. */
+/* ca new, ca issue, ca show: the CA whose root stays offline. Its directory:
+ * docs/formats/ca.md. */
 
 #include <string.h>
 
@@ -142,6 +143,20 @@ out:
     return err;
 }
 
+/* What `ca issue` makes a key for. An issuer's key is made where it will be kept. */
+static enum ks_err read_role(const char *name, enum ks_cert_role *out_role)
+{
+    static const enum ks_cert_role roles[] = {KS_CERT_SERVER, KS_CERT_DEVICE, KS_CERT_OPERATOR};
+
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
+        if (strcmp(name, ks_cert_role_name(roles[i])) == 0) {
+            *out_role = roles[i];
+            return KS_OK;
+        }
+    }
+    return ks_fail(KS_ERR_USAGE, "'%s': expected server, device or operator", name);
+}
+
 enum ks_err ks_command_ca_issue(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
@@ -158,14 +173,12 @@ enum ks_err ks_command_ca_issue(struct ks_cli *cli)
     struct ks_cert_spec spec = {.subject = ks_cli_text(cli, "name")};
     char serial[2 * KS_CERT_SERIAL_MAX + 1];
 
-    spec.role = strcmp(role, "server") == 0 ? KS_CERT_SERVER : KS_CERT_DEVICE;
-    KS_CHECK(spec.role == KS_CERT_SERVER || strcmp(role, "device") == 0, KS_ERR_USAGE,
-             "'%s': expected server or device", role);
+    KS_TRY(read_role(role, &spec.role));
     spec.dns_count = ks_cli_many(cli, "dns", &spec.dns);
     spec.ip_count = ks_cli_many(cli, "ip", &spec.ips);
     KS_CHECK(spec.role == KS_CERT_SERVER || spec.dns_count + spec.ip_count == 0, KS_ERR_USAGE,
              "--dns and --ip are for servers");
-    KS_CHECK(spec.role == KS_CERT_DEVICE || spec.dns_count + spec.ip_count > 0, KS_ERR_USAGE,
+    KS_CHECK(spec.role != KS_CERT_SERVER || spec.dns_count + spec.ip_count > 0, KS_ERR_USAGE,
              "a server needs at least one --dns or --ip");
     KS_TRY(validity(cli, &spec));
     KS_TRY(ks_path_join(ca, "root.key", path));

@@ -161,28 +161,24 @@ enum ks_err ks_command_policy_make(struct ks_cli *cli)
     struct ks_policy *policy = NULL;
     struct ks_bytes document = {0};
     struct ks_buf site_bytes;
-    struct ks_buf site_canonical;
     struct ks_buf crl;
     struct ks_buf out;
 
     ks_buf_init(&site_bytes, KS_SITE_BYTES_MAX);
-    ks_buf_init(&site_canonical, KS_SITE_BYTES_MAX);
     ks_buf_init(&crl, KS_CRL_PEM_MAX);
     ks_buf_init(&out, KS_POLICY_BYTES_MAX);
     KS_CHECK(site != NULL, KS_ERR_NOMEM, "site");
     KS_TRY(read_root(ks_cli_text(cli, "root"), &root));
     KS_TRY(ks_file_read(site_path, KS_SITE_BYTES_MAX, &site_bytes));
     KS_TRY(ks_fail_prefix(ks_site_read(ks_buf_view(&site_bytes), site), "%s", site_path));
-    ks_site_write(site, &site_canonical);
-    KS_TRY(ks_buf_check(&site_canonical));
     if (crl_path != NULL) {
         KS_TRY(ks_file_read(crl_path, KS_CRL_PEM_MAX, &crl));
     }
     KS_CHECK(
         !site->simulated_tpm || ks_cli_switch(cli, "insecure-simulated-tpm"), KS_ERR_DENIED,
         "%s: this site's TPM is simulated; --insecure-simulated-tpm accepts that", site_path);
-    ks_policy_write(root, ks_buf_view(&crl), ks_buf_view(&site_canonical),
-                    ks_cli_switch(cli, "insecure-simulated-tpm"), &out);
+    ks_policy_write(root, ks_buf_view(&crl), site, ks_cli_switch(cli, "insecure-simulated-tpm"),
+                    &out);
     KS_TRY(ks_buf_check(&out));
     document = ks_buf_view(&out);
     KS_TRY(ks_policy_read(&document, &policy)); /* what we write, we can read */
@@ -192,7 +188,6 @@ out:
     ks_cert_free(root);
     ks_free(site);
     ks_buf_done(&site_bytes);
-    ks_buf_done(&site_canonical);
     ks_buf_done(&crl);
     ks_buf_done(&out);
     return err;

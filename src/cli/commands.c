@@ -128,6 +128,72 @@ static const struct ks_flag device_attest_flags[] = {
     END,
 };
 
+#define OPERATOR_FLAGS                                                                         \
+    {"operator", KS_FLAG_TEXT,                                                                 \
+     "DIR",      "the operator's directory: operator.pem, operator.key, root.pem",             \
+     ".",        false},                                                                       \
+    {                                                                                          \
+        "url", KS_FLAG_TEXT, "URL", "the site, https://host:port", NULL, true                  \
+    }
+
+#define EK_FLAGS                                                                               \
+    {"ek", KS_FLAG_TEXT, "KIND", "endorsement key to show: rsa or ecc", "ecc", false},         \
+    {                                                                                          \
+        "ek-chain", KS_FLAG_TEXT, "FILE",                                                      \
+            "certificates between that of the endorsement key and its maker's root", NULL,     \
+            false                                                                              \
+    }
+
+static const struct ks_flag device_enrol_flags[] = {
+    {"device", KS_FLAG_TEXT, "DIR", "the device's directory, made where it is absent", ".",
+     false},
+    {"token", KS_FLAG_TEXT, "FILE", "the operator's token", NULL, true},
+    {"tpm", KS_FLAG_TEXT, "TPM", "swtpm, or a device such as /dev/tpmrm0", "swtpm", false},
+    {"swtpm-ca", KS_FLAG_TEXT, "DIR", "the CA that makes simulated TPMs; default: DIR/swtpm-ca",
+     NULL, false},
+    EK_FLAGS,
+    {"measure", KS_FLAG_MANY, "FILE", "a file that has to stay as it is (repeatable)", NULL,
+     false},
+    {"pcr", KS_FLAG_MANY, "N", "a PCR that has to stay as it is (repeatable)", NULL, false},
+    {"again", KS_FLAG_SWITCH, NULL, "enrol a device that was enrolled before", NULL, false},
+    END,
+};
+
+static const struct ks_flag device_token_flags[] = {
+    {"operator", KS_FLAG_TEXT, "DIR",
+     "the operator's directory: operator.pem, operator.key, root.pem", ".", false},
+    {"name", KS_FLAG_TEXT, "ID", "the device's id", NULL, true},
+    {"site", KS_FLAG_TEXT, "FILE", "the site's document, certified", NULL, true},
+    {"enrolment-url", KS_FLAG_TEXT, "URL", "the site's listener for enrolment", NULL, true},
+    {"url", KS_FLAG_TEXT, "URL", "the site, https://host:port", NULL, true},
+    {"hours", KS_FLAG_NUMBER, "N", "how long it is good, 1 to 24", "24", false},
+    {"out", KS_FLAG_TEXT, "FILE", "where the token goes (-o FILE)", NULL, true},
+    END,
+};
+
+static const struct ks_flag operator_flags[] = {
+    OPERATOR_FLAGS,
+    END,
+};
+
+static const struct ks_flag device_order_flags[] = {
+    OPERATOR_FLAGS,
+    {"reason", KS_FLAG_TEXT, "TEXT", "why, for people", "", false},
+    END,
+};
+
+static const struct ks_flag site_certify_flags[] = {
+    {"ca", KS_FLAG_TEXT, "DIR", "directory of the CA", NULL, true},
+    OPERATOR_FLAGS,
+    {"ek-roots", KS_FLAG_TEXT, "FILE", "roots of TPM makers, PEM", NULL, false},
+    {"insecure-simulated-ek-roots", KS_FLAG_TEXT, "FILE",
+     "roots of simulated TPMs, PEM (demonstrations, tests)", NULL, false},
+    EK_FLAGS,
+    {"days", KS_FLAG_NUMBER, "N", "validity", "365", false},
+    RESULT_FLAG,
+    END,
+};
+
 static const struct ks_flag job_submit_flags[] = {
     DEVICE_FLAGS, PROGRAM_FLAGS, SAMPLE_FLAGS, IDEMPOTENCY_FLAG, END,
 };
@@ -180,7 +246,8 @@ static const struct ks_flag ca_new_flags[] = {
 
 static const struct ks_flag ca_issue_flags[] = {
     {"ca", KS_FLAG_TEXT, "DIR", "directory of the CA", NULL, true},
-    {"name", KS_FLAG_TEXT, "NAME", "device id, or name of the site", NULL, true},
+    {"name", KS_FLAG_TEXT, "NAME", "id of a device or operator, or name of the site", NULL,
+     true},
     {"out", KS_FLAG_TEXT, "DIR", "directory to make, with certificate, key and root", NULL,
      true},
     {"days", KS_FLAG_NUMBER, "N", "validity", "365", false},
@@ -227,8 +294,8 @@ const struct ks_command ks_commands[] = {
      replay_flags, ks_command_replay},
     {"ca", "new", "", 0, 0, "Makes a CA with an SLH-DSA-SHA2-128s root.", ca_new_flags,
      ks_command_ca_new},
-    {"ca", "issue", "server|device", 1, 1, "Issues an ML-DSA-65 certificate with a fresh key.",
-     ca_issue_flags, ks_command_ca_issue},
+    {"ca", "issue", "server|device|operator", 1, 1,
+     "Issues an ML-DSA-65 certificate with a fresh key.", ca_issue_flags, ks_command_ca_issue},
     {"ca", "show", "FILE", 1, 1, "Prints a certificate or a revocation list.", NULL,
      ks_command_ca_show},
     {"ca", "revoke", "[SERIAL…]", 0, KS_CLI_OPERANDS_MAX,
@@ -237,6 +304,30 @@ const struct ks_command ks_commands[] = {
     {"device", "attest", "", 0, 0,
      "Has the site's TPM quote a fresh nonce and checks the quote.", device_attest_flags,
      ks_command_device_attest},
+    {"device", "token", "", 0, 0, "Makes a token with which one device may enrol, once.",
+     device_token_flags, ks_command_device_token},
+    {"device", "enrol", "", 0, 0,
+     "Enrols this machine: proves its TPM, seals a fresh identity to its state.",
+     device_enrol_flags, ks_command_device_enrol},
+    {"device", "reattest", "", 0, 0, "Shows the site that this machine is as it was.",
+     site_flags, ks_command_device_reattest},
+    {"device", "rotate", "", 0, 0, "Changes the key and certificate of this device.",
+     site_flags, ks_command_device_rotate},
+    {"device", "list", "", 0, 0, "Lists the devices that are enrolled at a site.",
+     operator_flags, ks_command_device_list},
+    {"device", "show", "ID", 1, 1, "Prints what a site knows of a device.", operator_flags,
+     ks_command_device_show},
+    {"device", "suspend", "ID", 1, 1, "Has a site refuse a device until it is resumed.",
+     device_order_flags, ks_command_device_order},
+    {"device", "resume", "ID", 1, 1, "Ends the suspension of a device.", device_order_flags,
+     ks_command_device_order},
+    {"device", "revoke", "ID", 1, 1, "Has a site refuse a device until it enrols again.",
+     device_order_flags, ks_command_device_order},
+    {"device", "compromise", "ID", 1, 1, "Has a site refuse a device and its TPM for good.",
+     device_order_flags, ks_command_device_order},
+    {"device", "require-rotation", "ID", 1, 1,
+     "Has a site refuse the jobs of a device until it has changed its key.", device_order_flags,
+     ks_command_device_order},
     {"job", "submit", "[FILE]", 0, 1, "Submits a program or a template and does not wait.",
      job_submit_flags, ks_command_job_submit},
     {"job", "status", "ID", 1, 1, "Prints the state of a job.", site_flags,
@@ -256,6 +347,9 @@ const struct ks_command ks_commands[] = {
      ledger_prove_flags, ks_command_ledger_prove},
     {"ledger", "check", "", 0, 0, "Proves that the ledger only grew since the last check.",
      site_flags, ks_command_ledger_check},
+    {"site", "certify", "", 0, 0,
+     "Challenges a site's TPM and certifies the site and its issuing key.", site_certify_flags,
+     ks_command_site_certify},
     {"policy", "make", "", 0, 0, "Writes a policy that pins a site and a root.",
      policy_make_flags, ks_command_policy_make},
     {"record", "show", "BUNDLE", 1, 1, "Prints what a bundle says, unverified.", NULL,

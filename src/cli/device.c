@@ -4,9 +4,11 @@
 #include "cli/device.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/sys.h"
 #include "base/text.h"
+#include "client/machine.h"
 
 /* --url, or the first line of DIR/url. */
 static enum ks_err find_url(const struct ks_cli *cli, const char *directory, char target[512])
@@ -45,7 +47,9 @@ enum ks_err ks_cli_client(const struct ks_cli *cli, struct ks_client **out_clien
     char key[KS_PATH_MAX];
     char site[KS_PATH_MAX];
     char state[KS_PATH_MAX];
-    const struct ks_client_spec spec = {
+    char issuer[KS_PATH_MAX];
+    char platform[KS_PATH_MAX];
+    struct ks_client_spec spec = {
         .version = 1,
         .url = url,
         .root = root,
@@ -61,6 +65,13 @@ enum ks_err ks_cli_client(const struct ks_cli *cli, struct ks_client **out_clien
     KS_TRY(ks_path_join(directory, "device.key", key));
     KS_TRY(ks_path_join(directory, "site.json", site));
     KS_TRY(ks_path_join(directory, "state", state));
+    KS_TRY(ks_path_join(directory, "issuer.pem", issuer));
+    KS_TRY(ks_path_join(directory, KS_MACHINE_PLATFORM, platform));
+    if (access(platform, F_OK) == 0) { /* enrolled: its TPM holds the key */
+        spec.key = NULL;
+        spec.machine = directory;
+        spec.issuer = issuer;
+    }
     KS_TRY(ks_client_open(&spec, out_client));
 out:
     return err;

@@ -9,6 +9,7 @@
 #include "ketseal/circuit.h"
 #include "ketseal/client.h"
 #include "record/site.h"
+#include "tpm/tpm.h"
 
 #define KS_PROGRAM_MAX_BYTES (8 * 1024 * 1024)
 
@@ -21,6 +22,10 @@ KS_MUST_CHECK enum ks_err ks_cli_device_file(const struct ks_cli *cli, const cha
                                              size_t len_max, struct ks_buf *out);
 /* The pinned site of --device: its site.json. */
 KS_MUST_CHECK enum ks_err ks_cli_site(const struct ks_cli *cli, struct ks_site *out_site);
+
+/* --ek rsa or ecc. */
+KS_MUST_CHECK enum ks_err ks_cli_ek_kind(const struct ks_cli *cli,
+                                         enum ks_tpm_ek_kind *out_kind);
 
 /* The program alone: the operand FILE ("-": standard input), read into SOURCE, or --template
  * with

@@ -310,6 +310,8 @@ int main(int argc, char **argv)
     KS_TRY(parse_rest(&cli, argc, argv, at));
     KS_TRY(check_text(&cli, argc, argv));
     KS_TRY(ks_crypto_check_version());
+    /* tpm2-tss logs to stderr otherwise, once per layer. */
+    KS_CHECK(setenv("TSS2_LOG", "all+none", 1) == 0, KS_ERR_NOMEM, "environment");
     KS_TRY(cli.command->run(&cli));
 out:
     if (err != KS_OK && !cli.answered) {

@@ -8,10 +8,11 @@
 
 #include "base/sys.h"
 #include "client/keyring.h"
+#include "client/machine.h"
+#include "client/session.h"
 #include "crypto/digest.h"
 #include "crypto/kem.h"
 #include "crypto/keyfile.h"
-#include "net/http_client.h"
 #include "net/signature.h"
 #include "record/record.h"
 
@@ -19,54 +20,83 @@
 #define KEYS_PER_BATCH     256
 #define REQUEST_LIFE_S     120
 #define TIMEOUT_MS_DEFAULT 600000
-#define ATTEMPTS_MAX                                                                           \
-    3 /* a connection that was made anew has another channel: build the request again */
 
 struct ks_client {
-    struct ks_tls *tls;
-    struct ks_http_client *http;
+    struct ks_session *session;
     struct ks_keyring *keyring;
     struct ks_sign_key *key;      /* the device's own */
     struct ks_verify_key *record; /* the pinned site's ML-DSA-65 */
     struct ks_site *site;
     char device[KS_DEVICE_ID_MAX + 1];
-    uint8_t channel[KS_CHANNEL_LEN];
-    bool channel_known;
-    bool moved; /* the last call was not sent: the connection was made anew */
 };
 
 /* --- open and close ----------------------------------------------------------------------- */
 
-static enum ks_err load_identity(const struct ks_client_spec *spec, struct ks_client *client)
+/* The key from its file, or unsealed: as an object, and as PEM for TLS. */
+static enum ks_err load_key(const struct ks_client_spec *spec, const struct ks_cert *leaf,
+                            struct ks_client *client, struct ks_buf *pem)
+{
+    enum ks_err err = KS_OK;
+    struct ks_machine *machine = NULL;
+    struct ks_identity identity = {0};
+
+    if (spec->key != NULL) {
+        KS_TRY(ks_sign_key_load(spec->key, &client->key)); /* checks the file's mode too */
+    } else {
+        KS_CHECK(spec->machine != NULL, KS_ERR_USAGE, "client: neither a key nor a machine");
+        KS_TRY(ks_machine_open(spec->machine, &machine));
+        KS_TRY(ks_identity_unseal(machine, leaf, &identity));
+        client->key = identity.sign;
+        identity.sign = NULL; /* transferred */
+    }
+    KS_TRY(ks_sign_key_to_pem(client->key, pem));
+out:
+    ks_identity_done(&identity);
+    ks_machine_close(machine);
+    return err;
+}
+
+static enum ks_err open_session(const struct ks_client_spec *spec, struct ks_client *client)
 {
     enum ks_err err = KS_OK;
     struct ks_buf root;
+    struct ks_buf issuer;
     struct ks_buf certificate;
     struct ks_buf key;
     struct ks_cert *cert = NULL;
-    struct ks_tls_spec tls = {.side = KS_TLS_CLIENT, .groups = spec->groups};
+    struct ks_session_spec session = {
+        .url = spec->url,
+        .groups = spec->groups,
+        .timeout_ms = spec->timeout_ms == 0 ? TIMEOUT_MS_DEFAULT : spec->timeout_ms,
+        .response_max = KS_BUNDLE_BYTES_MAX,
+    };
     struct ks_bytes name = {0};
 
     ks_buf_init(&root, PEM_MAX);
+    ks_buf_init(&issuer, PEM_MAX);
     ks_buf_init(&certificate, PEM_MAX);
-    ks_buf_init(&key, PEM_MAX);
-    KS_TRY(ks_sign_key_load(spec->key, &client->key)); /* checks the file's mode too */
+    ks_buf_init(&key, KS_KEY_PEM_MAX);
     KS_TRY(ks_file_read(spec->root, PEM_MAX, &root));
+    if (spec->issuer != NULL) {
+        KS_TRY(ks_file_read(spec->issuer, PEM_MAX, &issuer));
+    }
     KS_TRY(ks_file_read(spec->certificate, PEM_MAX, &certificate));
-    KS_TRY(ks_file_read(spec->key, PEM_MAX, &key));
     KS_TRY(ks_fail_prefix(ks_cert_parse_pem(ks_buf_view(&certificate), &cert), "%s",
                           spec->certificate));
+    KS_TRY(load_key(spec, cert, client, &key));
     name = ks_bytes_text(ks_cert_subject(cert));
     KS_CHECK(ks_text_is_name(name, KS_DEVICE_ID_MAX), KS_ERR_FORMAT,
              "%s: its subject is no device id", spec->certificate);
     ks_copy(client->device, name.data, name.len);
-    tls.root_pem = ks_buf_view(&root);
-    tls.cert_pem = ks_buf_view(&certificate);
-    tls.key_pem = ks_buf_view(&key);
-    KS_TRY(ks_tls_new(&tls, &client->tls));
+    session.root_pem = ks_buf_view(&root);
+    session.issuer_pem = ks_buf_view(&issuer);
+    session.cert_pem = ks_buf_view(&certificate);
+    session.key_pem = ks_buf_view(&key);
+    KS_TRY(ks_session_open(&session, &client->session));
 out:
     ks_cert_free(cert);
     ks_buf_done(&root);
+    ks_buf_done(&issuer);
     ks_buf_done(&certificate);
     ks_buf_wipe(&key);
     return err;
@@ -92,20 +122,13 @@ enum ks_err ks_client_open(const struct ks_client_spec *spec, struct ks_client *
 {
     enum ks_err err = KS_OK;
     struct ks_client *client = ks_calloc(1, sizeof *client);
-    struct ks_http_client_spec http = {
-        .origin = spec->url,
-        .total_ms = spec->timeout_ms == 0 ? TIMEOUT_MS_DEFAULT : spec->timeout_ms,
-        .response_max = KS_BUNDLE_BYTES_MAX,
-    };
 
     if (client == NULL) {
         return ks_fail(KS_ERR_NOMEM, "client");
     }
-    KS_TRY(load_identity(spec, client));
+    KS_TRY(open_session(spec, client));
     KS_TRY(load_site(spec->site, client));
     KS_TRY(ks_keyring_open(spec->state, &client->keyring));
-    http.tls = client->tls;
-    KS_TRY(ks_http_client_new(&http, &client->http));
     *out_client = client;
     client = NULL; /* transferred */
 out:
@@ -118,8 +141,7 @@ void ks_client_close(struct ks_client *client)
     if (client == NULL) {
         return;
     }
-    ks_http_client_free(client->http);
-    ks_tls_free(client->tls);
+    ks_session_close(client->session);
     ks_keyring_close(client->keyring);
     ks_sign_key_free(client->key);
     ks_verify_key_free(client->record);
@@ -129,116 +151,37 @@ void ks_client_close(struct ks_client *client)
 
 const uint8_t *ks_client_channel(const struct ks_client *client)
 {
-    return client->channel;
+    return ks_session_channel(client->session);
 }
 
 /* --- exchanges ---------------------------------------------------------------------------- */
 
-/* What the connection's PREPARE needs: the channel that the body was made for, the fields to
- * add. */
-struct exchange {
-    struct ks_client *client;
-    bool bound; /* the body names the channel: another connection must not carry it */
-    const struct ks_signature_fields *fields; /* NULL: unsigned */
-    const char *idempotency;
-};
-
-static enum ks_err prepare(void *context, const uint8_t exporter[KS_TLS_EXPORTER_LEN],
-                           const struct ks_cert *peer, struct ks_http_outgoing *outgoing)
-{
-    enum ks_err err = KS_OK;
-    const struct exchange *exchange = context;
-    struct ks_client *client = exchange->client;
-    bool same = client->channel_known && ks_bytes_equal(KS_BYTES(client->channel),
-                                                        ks_bytes_of(exporter, KS_CHANNEL_LEN));
-
-    (void)peer; /* verified by the client below us */
-    ks_copy(client->channel, exporter, KS_CHANNEL_LEN);
-    client->channel_known = true;
-    client->moved = exchange->bound && !same;
-    KS_CHECK(!client->moved, KS_ERR_UNAVAILABLE, "the connection was made anew");
-    if (exchange->fields != NULL) {
-        KS_TRY(
-            ks_http_outgoing_add(outgoing, "Content-Digest", exchange->fields->content_digest));
-        KS_TRY(ks_http_outgoing_add(outgoing, "Ketseal-Channel", exchange->fields->channel));
-        KS_TRY(ks_http_outgoing_add(outgoing, "Signature-Input", exchange->fields->input));
-        KS_TRY(ks_http_outgoing_add(outgoing, "Signature", exchange->fields->signature));
-    }
-    if (exchange->idempotency != NULL) {
-        KS_TRY(ks_http_outgoing_add(outgoing, "Idempotency-Key", exchange->idempotency));
-    }
-out:
-    return err;
-}
-
-/* The site's error document as our error; WHAT names the exchange when there is no document. */
-static enum ks_err take_refusal(const struct ks_http_answer *answer, const char *what)
-{
-    static const struct ks_json_limits limits = {.len_max = 65536, .nodes_max = 64};
-    enum ks_err err = KS_OK;
-    enum ks_err said = KS_ERR_IO;
-    struct ks_json_doc *doc = NULL;
-    struct ks_bytes name = {0};
-    struct ks_bytes detail = {0};
-
-    KS_TRY(ks_json_parse(ks_buf_view(&answer->body), &limits, &doc));
-    KS_TRY(ks_json_get_string(ks_json_root(doc), "error", &name));
-    KS_TRY(ks_json_get_string(ks_json_root(doc), "detail", &detail));
-#define KS_NAMED(code, value, exit_code, http, meaning)                                        \
-    if (ks_bytes_is(name, #code)) {                                                            \
-        said = KS_ERR_##code;                                                                  \
-    }
-    KS_ERR_LIST(KS_NAMED)
-#undef KS_NAMED
-    err = ks_fail(said, "site: %.*s", (int)(detail.len > 400 ? 400 : detail.len),
-                  (const char *)detail.data);
-out:
-    ks_json_doc_free(doc);
-    return doc == NULL || name.data == NULL
-               ? ks_fail(KS_ERR_IO, "%s: the site answered %d", what, answer->status)
-               : err;
-}
-
-static enum ks_err exchange_call(struct ks_client *client, const struct ks_http_call *call,
-                                 struct ks_buf *out)
-{
-    enum ks_err err = KS_OK;
-    struct ks_http_answer answer = {0};
-
-    client->moved = false;
-    KS_TRY(ks_http_client_call(client->http, call, &answer));
-    if (answer.status >= 300) {
-        KS_TRY(take_refusal(&answer, call->target));
-    }
-    ks_buf_put(out, ks_buf_view(&answer.body));
-    KS_TRY(ks_buf_check(out));
-out:
-    ks_http_answer_done(&answer);
-    return err;
-}
-
 enum ks_err ks_client_get(struct ks_client *client, const char *target, struct ks_buf *out_body)
 {
-    struct exchange exchange = {.client = client};
-    const struct ks_http_call call = {
-        .method = "GET", .target = target, .prepare = prepare, .context = &exchange};
+    const struct ks_session_call call = {.method = "GET", .target = target};
 
-    return exchange_call(client, &call, out_body);
+    return ks_session_call(client->session, &call, out_body);
 }
 
-/* A connection stands and its channel is known. */
-static enum ks_err connect_channel(struct ks_client *client)
+enum ks_err ks_client_connect(struct ks_client *client)
 {
-    enum ks_err err = KS_OK;
-    struct ks_buf body;
+    return ks_session_connect(client->session);
+}
 
-    ks_buf_init(&body, 65536);
-    if (!client->channel_known) {
-        KS_TRY(ks_client_get(client, "/healthz", &body));
+const char *ks_client_device(const struct ks_client *client)
+{
+    return client->device;
+}
+
+enum ks_err ks_client_post(struct ks_client *client, const char *target,
+                           const struct ks_bytes *body, struct ks_buf *out_body)
+{
+    struct ks_session_call call = {.method = "POST", .target = target, .bound = body != NULL};
+
+    if (body != NULL) {
+        call.body = *body;
     }
-out:
-    ks_buf_done(&body);
-    return err;
+    return ks_session_call(client->session, &call, out_body);
 }
 
 /* --- one-time keys ------------------------------------------------------------------------ */
@@ -278,12 +221,7 @@ static enum ks_err fetch_keys_once(struct ks_client *client)
     struct ks_keys_request request = {.count = KEYS_PER_BATCH,
                                       .device = ks_bytes_text(client->device)};
     struct ks_keys_answer answer = {0};
-    struct exchange exchange = {.client = client, .bound = true};
-    struct ks_http_call call = {.method = "POST",
-                                .target = "/v1/keys",
-                                .content_type = "application/json",
-                                .prepare = prepare,
-                                .context = &exchange};
+    struct ks_bytes body = {0};
     uint8_t digest[32];
 
     ks_buf_init(&kem_public, KS_KEM_PUBLIC_LEN);
@@ -292,11 +230,11 @@ static enum ks_err fetch_keys_once(struct ks_client *client)
     KS_TRY(ks_kem_key_new(KS_KEM_MLKEM768, &kem));
     KS_TRY(ks_kem_key_public(kem, &kem_public));
     request.kem_public = ks_buf_view(&kem_public);
-    ks_copy(request.channel, client->channel, sizeof request.channel);
+    ks_copy(request.channel, ks_session_channel(client->session), sizeof request.channel);
     KS_TRY(ks_random(request.nonce, sizeof request.nonce));
     KS_TRY(ks_keys_request_write(&request, client->key, &document, digest));
-    call.body = ks_buf_view(&document);
-    KS_TRY(exchange_call(client, &call, &reply));
+    body = ks_buf_view(&document);
+    KS_TRY(ks_client_post(client, "/v1/keys", &body, &reply));
     KS_TRY(ks_keys_answer_read(ks_buf_view(&reply), client->record, digest, &answer));
     KS_TRY(take_batch(client, kem, &answer));
 out:
@@ -311,10 +249,10 @@ static enum ks_err fetch_keys(struct ks_client *client)
 {
     enum ks_err err = KS_OK;
 
-    for (unsigned attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-        KS_TRY(connect_channel(client));
+    for (unsigned attempt = 0; attempt < KS_SESSION_ATTEMPTS_MAX; attempt++) {
+        KS_TRY(ks_session_connect(client->session));
         err = fetch_keys_once(client);
-        if (!client->moved) {
+        if (!ks_session_moved(client->session)) {
             break;
         }
     }
@@ -347,7 +285,7 @@ static enum ks_err sign_fields(struct ks_client *client, const char *target,
     char nonce[2 * sizeof random + 1];
     struct ks_signature_spec spec = {
         .method = "POST",
-        .authority = ks_http_client_authority(client->http),
+        .authority = ks_session_authority(client->session),
         .target = target,
         .content_type = "application/json",
         .body = body,
@@ -359,7 +297,7 @@ static enum ks_err sign_fields(struct ks_client *client, const char *target,
     KS_TRY(ks_random(random, sizeof random));
     ks_hex_encode(KS_BYTES(random), nonce);
     spec.expires = spec.created + REQUEST_LIFE_S;
-    ks_copy(spec.channel, client->channel, sizeof spec.channel);
+    ks_copy(spec.channel, ks_session_channel(client->session), sizeof spec.channel);
     KS_TRY(ks_signature_make(&spec, KS_BYTES(key->key), out_fields));
 out:
     return err;
@@ -371,17 +309,15 @@ static enum ks_err post_signed(struct ks_client *client, const char *target,
 {
     enum ks_err err = KS_OK;
     struct ks_signature_fields fields;
-    struct exchange exchange = {
-        .client = client, .bound = true, .fields = &fields, .idempotency = idempotency};
-    const struct ks_http_call call = {.method = "POST",
-                                      .target = target,
-                                      .content_type = "application/json",
-                                      .body = body,
-                                      .prepare = prepare,
-                                      .context = &exchange};
+    const struct ks_session_call call = {.method = "POST",
+                                         .target = target,
+                                         .body = body,
+                                         .bound = true,
+                                         .fields = &fields,
+                                         .idempotency = idempotency};
 
     KS_TRY(sign_fields(client, target, body, key, &fields));
-    KS_TRY(exchange_call(client, &call, out));
+    KS_TRY(ks_session_call(client->session, &call, out));
 out:
     return err;
 }
@@ -403,7 +339,7 @@ static enum ks_err make_body(struct ks_client *client, struct ks_bytes job,
 
     ks_buf_init(&bytes, 65536);
     ks_buf_init(&signature, KS_SIG_LEN_MAX);
-    ks_copy(submission.channel, client->channel, sizeof submission.channel);
+    ks_copy(submission.channel, ks_session_channel(client->session), sizeof submission.channel);
     ks_sha256(job, submission.job);
     KS_TRY(ks_random(submission.nonce, sizeof submission.nonce));
     ks_submission_write(&submission, &bytes);
@@ -474,12 +410,13 @@ static enum ks_err send_with_key(struct ks_client *client, const struct signed_r
     enum ks_err err = KS_OK;
     struct ks_keyring_key key = {0};
 
-    KS_TRY(connect_channel(client));
+    KS_TRY(ks_session_connect(client->session));
     KS_TRY(take_key(client, request->job.len > 0, &key));
     *out_sent = true;
-    for (unsigned attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    for (unsigned attempt = 0; attempt < KS_SESSION_ATTEMPTS_MAX; attempt++) {
+        KS_TRY(ks_session_connect(client->session));
         err = send_once(client, request, &key, out);
-        if (!client->moved) {
+        if (!ks_session_moved(client->session)) {
             break;
         }
     }

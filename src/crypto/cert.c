@@ -6,14 +6,13 @@
 #include <openssl/objects.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "crypto/cert_parts.h"
 #include "crypto/digest.h"
 
-#define VERSION_3      2 /* as it stands in the certificate */
-#define ROOT_KEY_USAGE (KU_KEY_CERT_SIGN | KU_CRL_SIGN)
-#define LEAF_KEY_USAGE KU_DIGITAL_SIGNATURE
+#define VERSION_3 2 /* as it stands in the certificate */
 
 /* --- extensions --------------------------------------------------------------------------- */
 
@@ -55,17 +54,35 @@ out:
     return err;
 }
 
+static unsigned use_of(const ASN1_OBJECT *usage)
+{
+    char oid[sizeof(KS_CERT_OPERATOR_OID) + 1]; /* a longer one is cut, and still differs */
+
+    switch (OBJ_obj2nid(usage)) {
+    case NID_server_auth:
+        return KS_USE_SERVER;
+    case NID_client_auth:
+        return KS_USE_DEVICE;
+    default:
+        return OBJ_obj2txt(oid, sizeof(oid), usage, 1) > 0 &&
+                       strcmp(oid, KS_CERT_OPERATOR_OID) == 0
+                   ? KS_USE_OPERATOR
+                   : 0;
+    }
+}
+
 static enum ks_err read_extended_key_usage(struct ks_cert *cert, void *value)
 {
     EXTENDED_KEY_USAGE *usages = value;
     enum ks_err err = KS_OK;
 
     for (int i = 0; i < sk_ASN1_OBJECT_num(usages); i++) {
-        int nid = OBJ_obj2nid(sk_ASN1_OBJECT_value(usages, i));
-        KS_CHECK(nid == NID_server_auth || nid == NID_client_auth, KS_ERR_FORMAT,
-                 "extended key usage: neither serverAuth nor clientAuth");
-        cert->server_auth |= nid == NID_server_auth;
-        cert->client_auth |= nid == NID_client_auth;
+        unsigned use = use_of(sk_ASN1_OBJECT_value(usages, i));
+        KS_CHECK(use != 0, KS_ERR_FORMAT,
+                 "extended key usage: neither serverAuth nor clientAuth nor that of operators");
+        KS_CHECK((cert->uses & use) == 0, KS_ERR_FORMAT,
+                 "extended key usage: one of them twice");
+        cert->uses |= use;
     }
 out:
     return err;
@@ -165,6 +182,41 @@ out:
     return err;
 }
 
+/* A CA is a root when it says that it signed itself; whether it did is another question. */
+static bool is_self_issued(const struct ks_cert *cert)
+{
+    return X509_NAME_cmp(X509_get_subject_name(cert->x509), X509_get_issuer_name(cert->x509)) ==
+               0 &&
+           (cert->authority_key_id == NULL ||
+            (cert->subject_key_id != NULL &&
+             ASN1_OCTET_STRING_cmp(cert->authority_key_id, cert->subject_key_id) == 0));
+}
+
+static enum ks_err find_role(struct ks_cert *cert)
+{
+    enum ks_err err = KS_OK;
+    bool is_site = false;
+
+    if (cert->is_ca) {
+        cert->role = is_self_issued(cert) ? KS_CERT_ROOT : KS_CERT_ISSUER;
+        goto out;
+    }
+    KS_CHECK(
+        cert->uses == KS_USE_SERVER || cert->uses == KS_USE_DEVICE ||
+            cert->uses == KS_USE_OPERATOR,
+        KS_ERR_FORMAT,
+        "neither a CA nor of exactly one use: serverAuth, clientAuth or that of operators");
+    is_site = cert->uses == KS_USE_SERVER;
+    cert->role = is_site                         ? KS_CERT_SERVER
+                 : cert->uses == KS_USE_OPERATOR ? KS_CERT_OPERATOR
+                                                 : KS_CERT_DEVICE;
+    KS_CHECK(is_site || ks_text_is_name(ks_bytes_text(cert->subject), KS_CERT_SUBJECT_MAX),
+             KS_ERR_FORMAT, "an id, of %s, of other characters than A-Z a-z 0-9 _ -",
+             ks_cert_role_phrase(cert->role));
+out:
+    return err;
+}
+
 static enum ks_err read_extensions(struct ks_cert *cert)
 {
     enum ks_err err = KS_OK;
@@ -176,16 +228,7 @@ static enum ks_err read_extensions(struct ks_cert *cert)
     for (int i = 0; i < count; i++) {
         KS_TRY(read_extension(cert, X509_get_ext(cert->x509, i), &seen));
     }
-    if (cert->is_ca) {
-        cert->role = KS_CERT_ROOT;
-        goto out;
-    }
-    KS_CHECK(cert->server_auth != cert->client_auth, KS_ERR_FORMAT,
-             "neither a CA nor of exactly one use: serverAuth or clientAuth");
-    cert->role = cert->server_auth ? KS_CERT_SERVER : KS_CERT_DEVICE;
-    KS_CHECK(cert->role != KS_CERT_DEVICE ||
-                 ks_text_is_name(ks_bytes_text(cert->subject), KS_CERT_SUBJECT_MAX),
-             KS_ERR_FORMAT, "a device id of other characters than A-Z a-z 0-9 _ -");
+    KS_TRY(find_role(cert));
 out:
     return err;
 }
@@ -283,22 +326,16 @@ enum ks_err ks_cert_parse_der(struct ks_bytes der, struct ks_cert **out_cert)
 {
     enum ks_err err = KS_OK;
     struct ks_cert *cert = NULL;
-    const unsigned char *cursor = der.data;
 
     KS_CHECK(der.len <= KS_CERT_DER_MAX, KS_ERR_LIMIT, "%zu bytes, at most %d", der.len,
              KS_CERT_DER_MAX);
-    KS_CHECK(der.len > 0, KS_ERR_FORMAT, "empty");
     cert = ks_calloc(1, sizeof(*cert));
     KS_CHECK(cert != NULL, KS_ERR_NOMEM, "out of memory");
     cert->path_len = -1;
     ks_buf_init(&cert->der, KS_CERT_DER_MAX);
     ks_buf_put(&cert->der, der);
     KS_TRY(ks_buf_check(&cert->der));
-    cert->x509 = d2i_X509(NULL, &cursor, (long)der.len);
-    if (cert->x509 == NULL) {
-        KS_TRY(ks_fail_libcrypto(KS_ERR_FORMAT, "not X.509 in DER"));
-    }
-    KS_CHECK(cursor == der.data + der.len, KS_ERR_FORMAT, "bytes after its end");
+    KS_TRY(ks_x509_from_der(der, &cert->x509));
     KS_TRY(check_canonical(cert));
     KS_TRY(read_fields(cert));
     cert->self_signed = cert->is_ca && is_self_signed(cert);
@@ -337,10 +374,19 @@ void ks_cert_free(struct ks_cert *cert)
 
 const char *ks_cert_role_name(enum ks_cert_role role)
 {
-    static const char *const names[] = {"root", "server", "device"};
+    static const char *const names[] = {"root", "server", "device", "issuer", "operator"};
 
     KS_ASSERT((unsigned)role < sizeof(names) / sizeof(names[0]));
     return names[role];
+}
+
+const char *ks_cert_role_phrase(enum ks_cert_role role)
+{
+    static const char *const phrases[] = {"a root", "a server", "a device", "an issuer",
+                                          "an operator"};
+
+    KS_ASSERT((unsigned)role < sizeof(phrases) / sizeof(phrases[0]));
+    return phrases[role];
 }
 
 struct ks_bytes ks_cert_der(const struct ks_cert *cert)
@@ -423,93 +469,4 @@ enum ks_err ks_cert_check_host(const struct ks_cert *cert, const char *host)
     }
     ks_libcrypto_forget();
     return ks_fail(KS_ERR_VERIFY, "certificate '%s' is not for host '%s'", cert->subject, host);
-}
-
-/* --- verifying ---------------------------------------------------------------------------- */
-
-static enum ks_err check_time(const struct ks_cert *cert, uint64_t time_s)
-{
-    enum ks_err err = KS_OK;
-    char limit[KS_TIME_TEXT_LEN + 1];
-
-    ks_time_text(cert->not_before_s * 1000000, limit);
-    KS_CHECK(time_s >= cert->not_before_s, KS_ERR_VERIFY, "not valid before %s", limit);
-    ks_time_text(cert->not_after_s * 1000000, limit);
-    KS_CHECK(time_s <= cert->not_after_s, KS_ERR_VERIFY, "expired at %s", limit);
-out:
-    return err;
-}
-
-enum ks_err ks_cert_check_root(const struct ks_cert *root, uint64_t time_s)
-{
-    enum ks_err err = KS_OK;
-
-    KS_CHECK(root->role == KS_CERT_ROOT, KS_ERR_VERIFY, "not a CA but a %s",
-             ks_cert_role_name(root->role));
-    KS_CHECK(root->key_accepted, KS_ERR_VERIFY, "its key is %s, not post-quantum",
-             root->key_name);
-    KS_CHECK(root->signature.accepted, KS_ERR_VERIFY, "its signature is %s, not post-quantum",
-             root->signature.name);
-    KS_CHECK(root->self_signed, KS_ERR_VERIFY, "not signed by its own key");
-    KS_CHECK(root->path_len == 0, KS_ERR_VERIFY, "its path length is not 0");
-    KS_CHECK(root->key_usage == ROOT_KEY_USAGE, KS_ERR_VERIFY,
-             "its key usage is not keyCertSign and cRLSign");
-    KS_TRY(check_time(root, time_s));
-out:
-    return ks_fail_prefix(err, "root certificate '%s'", root->subject);
-}
-
-/* All that can be said without the expensive signature. */
-static enum ks_err check_leaf(const struct ks_cert *leaf, const struct ks_cert *root,
-                              enum ks_cert_role role, uint64_t time_s)
-{
-    enum ks_err err = KS_OK;
-
-    KS_CHECK(leaf->key_accepted, KS_ERR_VERIFY, "its key is %s, not post-quantum",
-             leaf->key_name);
-    KS_CHECK(leaf->signature.accepted, KS_ERR_VERIFY, "its signature is %s, not post-quantum",
-             leaf->signature.name);
-    KS_CHECK(leaf->role == role, KS_ERR_VERIFY, "it is of a %s, not of a %s",
-             ks_cert_role_name(leaf->role), ks_cert_role_name(role));
-    KS_CHECK(leaf->key_usage == LEAF_KEY_USAGE, KS_ERR_VERIFY,
-             "its key usage is not digitalSignature alone");
-    KS_CHECK(X509_NAME_cmp(X509_get_issuer_name(leaf->x509),
-                           X509_get_subject_name(root->x509)) == 0 &&
-                 leaf->signature.alg == root->key_alg,
-             KS_ERR_VERIFY, "issued by '%s' with %s, not by this root", leaf->issuer,
-             leaf->signature.name);
-    KS_CHECK(leaf->authority_key_id != NULL && root->subject_key_id != NULL &&
-                 ASN1_OCTET_STRING_cmp(leaf->authority_key_id, root->subject_key_id) == 0,
-             KS_ERR_VERIFY, "issued by another key than this root's");
-    KS_TRY(check_time(leaf, time_s));
-out:
-    return err;
-}
-
-enum ks_err ks_cert_verify(const struct ks_cert *leaf, const struct ks_cert *root,
-                           const struct ks_crl *crl, enum ks_cert_role role, uint64_t time_s)
-{
-    enum ks_err err = KS_OK;
-    int good = 0;
-
-    KS_ASSERT(role == KS_CERT_SERVER || role == KS_CERT_DEVICE);
-    KS_TRY(ks_cert_check_root(root, time_s));
-    KS_TRY(ks_fail_prefix(check_leaf(leaf, root, role, time_s), "certificate '%s'",
-                          leaf->subject));
-    good = X509_verify(leaf->x509, X509_get0_pubkey(root->x509));
-    if (good != 1) {
-        err = ks_fail_libcrypto(KS_ERR_VERIFY, "signature");
-        if (err == KS_ERR_VERIFY) {
-            err = ks_fail(KS_ERR_VERIFY, "certificate '%s': its signature is false",
-                          leaf->subject);
-        }
-        goto out;
-    }
-    if (crl != NULL) {
-        KS_TRY(ks_crl_verify(crl, root, time_s));
-        KS_CHECK(!ks_crl_lists(crl, ks_cert_serial(leaf)), KS_ERR_VERIFY,
-                 "certificate '%s': revoked", leaf->subject);
-    }
-out:
-    return err;
 }

@@ -64,8 +64,10 @@ static enum ks_err check_spec(const struct ks_cert_spec *spec)
     KS_CHECK(ks_cert_subject_valid(subject), KS_ERR_USAGE,
              "'%s' is not a common name of 1 to %d printable ASCII characters", spec->subject,
              KS_CERT_SUBJECT_MAX);
-    KS_CHECK(spec->role != KS_CERT_DEVICE || ks_text_is_name(subject, KS_CERT_SUBJECT_MAX),
-             KS_ERR_USAGE, "device id '%s': only A-Z a-z 0-9 _ - are allowed", spec->subject);
+    KS_CHECK((spec->role != KS_CERT_DEVICE && spec->role != KS_CERT_OPERATOR) ||
+                 ks_text_is_name(subject, KS_CERT_SUBJECT_MAX),
+             KS_ERR_USAGE, "%s id '%s': only A-Z a-z 0-9 _ - are allowed",
+             ks_cert_role_name(spec->role), spec->subject);
     KS_CHECK(spec->not_before_s <= spec->not_after_s && spec->not_after_s <= KS_CERT_TIME_MAX,
              KS_ERR_USAGE,
              "certificate '%s': its validity ends before it begins, or after 9999",
@@ -75,15 +77,39 @@ out:
     return err;
 }
 
-/* Whether KEY is the private half of ROOT's key. */
-static enum ks_err check_root_key(const struct ks_cert *root, const struct ks_sign_key *key)
+static bool is_ca(enum ks_cert_role role)
+{
+    return role == KS_CERT_ROOT || role == KS_CERT_ISSUER;
+}
+
+/* Whether KEY is the private half of CA's key. */
+static enum ks_err check_ca_key(const struct ks_cert *ca, const struct ks_sign_key *key)
 {
     enum ks_err err = KS_OK;
 
-    KS_CHECK(root->role == KS_CERT_ROOT && root->key_accepted, KS_ERR_USAGE,
-             "certificate '%s' is not a post-quantum root", root->subject);
-    KS_CHECK(EVP_PKEY_eq(X509_get0_pubkey(root->x509), ks_sign_key_evp(key)) == 1, KS_ERR_USAGE,
-             "the key is not that of root certificate '%s'", root->subject);
+    KS_CHECK(is_ca(ca->role) && ca->key_accepted, KS_ERR_USAGE,
+             "certificate '%s' is not a post-quantum root or issuer", ca->subject);
+    KS_CHECK(EVP_PKEY_eq(X509_get0_pubkey(ca->x509), ks_sign_key_evp(key)) == 1, KS_ERR_USAGE,
+             "the key is not that of %s certificate '%s'", ks_cert_role_name(ca->role),
+             ca->subject);
+out:
+    return err;
+}
+
+/* Whether CA may issue a certificate of ROLE. */
+static enum ks_err check_role(const struct ks_cert *ca, enum ks_cert_role role)
+{
+    enum ks_err err = KS_OK;
+
+    KS_CHECK(role != KS_CERT_ROOT, KS_ERR_USAGE, "no root below %s",
+             ks_cert_role_phrase(ca->role));
+    KS_CHECK(ca->role == KS_CERT_ROOT || role == KS_CERT_DEVICE, KS_ERR_USAGE,
+             "issuer certificate '%s' is for issuing devices, not %s", ca->subject,
+             ks_cert_role_phrase(role));
+    KS_CHECK(role != KS_CERT_ISSUER || ca->path_len == 1, KS_ERR_USAGE,
+             "root certificate '%s' has path length 0, from before there were issuers: it "
+             "cannot have one below it, a new root can",
+             ca->subject);
 out:
     return err;
 }
@@ -114,10 +140,11 @@ static enum ks_err put_basic_constraints(struct put put, enum ks_cert_role role)
     BASIC_CONSTRAINTS *constraints = BASIC_CONSTRAINTS_new();
 
     KS_CHECK(constraints != NULL, KS_ERR_NOMEM, "extension: out of memory");
-    if (role == KS_CERT_ROOT) {
+    if (is_ca(role)) {
         constraints->ca = 1;
-        constraints->pathlen = ASN1_INTEGER_new(); /* 0 */
-        KS_CHECK(constraints->pathlen != NULL && ASN1_INTEGER_set(constraints->pathlen, 0) == 1,
+        constraints->pathlen = ASN1_INTEGER_new();
+        KS_CHECK(constraints->pathlen != NULL &&
+                     ASN1_INTEGER_set(constraints->pathlen, role == KS_CERT_ROOT ? 1 : 0) == 1,
                  KS_ERR_NOMEM, "extension: out of memory");
     }
     KS_TRY(put_extension(put, NID_basic_constraints, constraints, true));
@@ -133,7 +160,7 @@ static enum ks_err put_key_usage(struct put put, enum ks_cert_role role)
     bool ok = bits != NULL;
 
     /* RFC 5280 §4.2.1.3: bit 0 digitalSignature, 5 keyCertSign, 6 cRLSign. */
-    if (role == KS_CERT_ROOT) {
+    if (is_ca(role)) {
         ok = ok && ASN1_BIT_STRING_set_bit(bits, 5, 1) == 1 &&
              ASN1_BIT_STRING_set_bit(bits, 6, 1) == 1;
     } else {
@@ -149,13 +176,18 @@ out:
 static enum ks_err put_extended_key_usage(struct put put, enum ks_cert_role role)
 {
     enum ks_err err = KS_OK;
-    int nid = role == KS_CERT_SERVER ? NID_server_auth : NID_client_auth;
+    const char *oid = role == KS_CERT_SERVER   ? SN_server_auth
+                      : role == KS_CERT_DEVICE ? SN_client_auth
+                                               : KS_CERT_OPERATOR_OID;
+    ASN1_OBJECT *usage = OBJ_txt2obj(oid, 0);
     EXTENDED_KEY_USAGE *usages = EXTENDED_KEY_USAGE_new();
 
-    KS_CHECK(usages != NULL && sk_ASN1_OBJECT_push(usages, OBJ_nid2obj(nid)) == 1, KS_ERR_NOMEM,
-             "extension: out of memory");
+    KS_CHECK(usage != NULL && usages != NULL && sk_ASN1_OBJECT_push(usages, usage) == 1,
+             KS_ERR_NOMEM, "extension: out of memory");
+    usage = NULL; /* transferred */
     KS_TRY(put_extension(put, NID_ext_key_usage, usages, false));
 out:
+    ASN1_OBJECT_free(usage);
     EXTENDED_KEY_USAGE_free(usages);
     return err;
 }
@@ -224,15 +256,16 @@ out:
     return err;
 }
 
-static enum ks_err put_authority_key_id(struct put put, const struct ks_cert *root)
+static enum ks_err put_authority_key_id(struct put put, const struct ks_cert *ca)
 {
     enum ks_err err = KS_OK;
     AUTHORITY_KEYID *authority = AUTHORITY_KEYID_new();
 
-    KS_CHECK(root->subject_key_id != NULL, KS_ERR_USAGE,
-             "root certificate '%s' has no key identifier", root->subject);
+    KS_CHECK(ca->subject_key_id != NULL, KS_ERR_USAGE,
+             "%s certificate '%s' has no key identifier", ks_cert_role_name(ca->role),
+             ca->subject);
     KS_CHECK(authority != NULL, KS_ERR_NOMEM, "extension: out of memory");
-    authority->keyid = ASN1_OCTET_STRING_dup(root->subject_key_id);
+    authority->keyid = ASN1_OCTET_STRING_dup(ca->subject_key_id);
     KS_CHECK(authority->keyid != NULL, KS_ERR_NOMEM, "extension: out of memory");
     KS_TRY(put_extension(put, NID_authority_key_identifier, authority, false));
 out:
@@ -240,21 +273,21 @@ out:
     return err;
 }
 
-/* ROOT is NULL when the certificate is the root. */
+/* CA is NULL when the certificate is the root. */
 static enum ks_err put_extensions(X509 *x509, const struct ks_cert_spec *spec,
-                                  const struct ks_cert *root, EVP_PKEY *subject_key)
+                                  const struct ks_cert *ca, EVP_PKEY *subject_key)
 {
     enum ks_err err = KS_OK;
     const struct put put = {.x509 = x509};
 
     KS_TRY(put_basic_constraints(put, spec->role));
     KS_TRY(put_key_usage(put, spec->role));
-    if (spec->role != KS_CERT_ROOT) {
+    if (!is_ca(spec->role)) {
         KS_TRY(put_extended_key_usage(put, spec->role));
     }
     KS_TRY(put_subject_key_id(put, subject_key));
-    if (root != NULL) {
-        KS_TRY(put_authority_key_id(put, root));
+    if (ca != NULL) {
+        KS_TRY(put_authority_key_id(put, ca));
     }
     if (spec->role == KS_CERT_SERVER) {
         KS_TRY(put_names(put, spec));
@@ -287,7 +320,7 @@ out:
     return err;
 }
 
-static enum ks_err build(const struct ks_cert_spec *spec, const struct ks_cert *root,
+static enum ks_err build(const struct ks_cert_spec *spec, const struct ks_cert *ca,
                          const struct ks_sign_key *key, EVP_PKEY *subject_key, X509 *x509)
 {
     enum ks_err err = KS_OK;
@@ -295,7 +328,7 @@ static enum ks_err build(const struct ks_cert_spec *spec, const struct ks_cert *
     const X509_NAME *issuer = NULL;
 
     KS_TRY(ks_x509_name_new(spec->subject, V_ASN1_UTF8STRING, &name));
-    issuer = root == NULL ? name : X509_get_subject_name(root->x509);
+    issuer = ca == NULL ? name : X509_get_subject_name(ca->x509);
     if (X509_set_version(x509, VERSION_3) != 1 || X509_set_subject_name(x509, name) != 1 ||
         X509_set_issuer_name(x509, issuer) != 1 ||
         ASN1_TIME_set(X509_getm_notBefore(x509), (time_t)spec->not_before_s) == NULL ||
@@ -304,7 +337,7 @@ static enum ks_err build(const struct ks_cert_spec *spec, const struct ks_cert *
         KS_TRY(ks_fail_libcrypto(KS_ERR_INTERNAL, "building a certificate"));
     }
     KS_TRY(set_serial(x509, spec->serial));
-    KS_TRY(put_extensions(x509, spec, root, subject_key));
+    KS_TRY(put_extensions(x509, spec, ca, subject_key));
     /* A signature that a faulty machine got wrong must not leave it: hence the check. */
     if (X509_sign(x509, ks_sign_key_evp(key), NULL) <= 0 ||
         X509_verify(x509, ks_sign_key_evp(key)) != 1) {
@@ -315,7 +348,7 @@ out:
     return err;
 }
 
-static enum ks_err issue(const struct ks_cert_spec *spec, const struct ks_cert *root,
+static enum ks_err issue(const struct ks_cert_spec *spec, const struct ks_cert *ca,
                          const struct ks_sign_key *key, EVP_PKEY *subject_key,
                          struct ks_cert **out_cert)
 {
@@ -325,7 +358,7 @@ static enum ks_err issue(const struct ks_cert_spec *spec, const struct ks_cert *
     X509 *x509 = X509_new();
 
     KS_CHECK(x509 != NULL, KS_ERR_NOMEM, "certificate: out of memory");
-    KS_TRY(build(spec, root, key, subject_key, x509));
+    KS_TRY(build(spec, ca, key, subject_key, x509));
     len = i2d_X509(x509, &der);
     if (len <= 0) {
         KS_TRY(ks_fail_libcrypto(KS_ERR_INTERNAL, "encoding a certificate"));
@@ -345,32 +378,31 @@ enum ks_err ks_cert_issue_root(const struct ks_sign_key *key, const struct ks_ce
     KS_CHECK(ks_sig_alg_post_quantum(ks_sign_key_alg(key)), KS_ERR_USAGE,
              "a root certificate needs a post-quantum key, not %s",
              ks_sig_alg_name(ks_sign_key_alg(key)));
-    KS_CHECK(spec->role == KS_CERT_ROOT, KS_ERR_USAGE, "a %s certificate cannot be a root",
-             ks_cert_role_name(spec->role));
+    KS_CHECK(spec->role == KS_CERT_ROOT, KS_ERR_USAGE, "a certificate of %s cannot be a root",
+             ks_cert_role_phrase(spec->role));
     KS_TRY(check_spec(spec));
     KS_TRY(issue(spec, NULL, key, ks_sign_key_evp(key), out_cert));
 out:
     return err;
 }
 
-enum ks_err ks_cert_issue(const struct ks_cert *root, const struct ks_sign_key *root_key,
+enum ks_err ks_cert_issue(const struct ks_cert *ca, const struct ks_sign_key *ca_key,
                           const struct ks_cert_spec *spec,
                           const struct ks_verify_key *subject_key, struct ks_cert **out_cert)
 {
     enum ks_err err = KS_OK;
     enum ks_sig_alg alg = ks_verify_key_alg(subject_key);
 
-    KS_TRY(check_root_key(root, root_key));
-    KS_CHECK(spec->role != KS_CERT_ROOT, KS_ERR_USAGE,
-             "one level of CA only: no root below a root");
+    KS_TRY(check_ca_key(ca, ca_key));
+    KS_TRY(check_role(ca, spec->role));
     KS_CHECK(alg == KS_SIG_MLDSA44 || alg == KS_SIG_MLDSA65 || alg == KS_SIG_MLDSA87,
              KS_ERR_USAGE, "certificate '%s': its key must be ML-DSA, not %s", spec->subject,
              ks_sig_alg_name(alg));
     KS_TRY(check_spec(spec));
-    KS_CHECK(spec->not_before_s >= root->not_before_s && spec->not_after_s <= root->not_after_s,
-             KS_ERR_USAGE, "certificate '%s': valid outside the validity of root '%s'",
-             spec->subject, root->subject);
-    KS_TRY(issue(spec, root, root_key, ks_verify_key_evp(subject_key), out_cert));
+    KS_CHECK(spec->not_before_s >= ca->not_before_s && spec->not_after_s <= ca->not_after_s,
+             KS_ERR_USAGE, "certificate '%s': valid outside the validity of %s '%s'",
+             spec->subject, ks_cert_role_name(ca->role), ca->subject);
+    KS_TRY(issue(spec, ca, ca_key, ks_verify_key_evp(subject_key), out_cert));
 out:
     return err;
 }
@@ -402,7 +434,7 @@ out:
     return err;
 }
 
-static enum ks_err build_crl(const struct ks_cert *root, const struct ks_sign_key *key,
+static enum ks_err build_crl(const struct ks_cert *ca, const struct ks_sign_key *key,
                              const struct ks_crl_spec *spec, X509_CRL *crl)
 {
     enum ks_err err = KS_OK;
@@ -414,7 +446,7 @@ static enum ks_err build_crl(const struct ks_cert *root, const struct ks_sign_ke
     if (this_update == NULL || next_update == NULL || number == NULL ||
         ASN1_INTEGER_set_uint64(number, spec->number) != 1 ||
         X509_CRL_set_version(crl, VERSION_2) != 1 ||
-        X509_CRL_set_issuer_name(crl, X509_get_subject_name(root->x509)) != 1 ||
+        X509_CRL_set_issuer_name(crl, X509_get_subject_name(ca->x509)) != 1 ||
         X509_CRL_set1_lastUpdate(crl, this_update) != 1 ||
         X509_CRL_set1_nextUpdate(crl, next_update) != 1) {
         KS_TRY(ks_fail_libcrypto(KS_ERR_INTERNAL, "building a revocation list"));
@@ -422,7 +454,7 @@ static enum ks_err build_crl(const struct ks_cert *root, const struct ks_sign_ke
     for (size_t i = 0; i < spec->count; i++) {
         KS_TRY(add_entry(crl, &spec->entries[i]));
     }
-    KS_TRY(put_authority_key_id(put, root));
+    KS_TRY(put_authority_key_id(put, ca));
     KS_TRY(put_extension(put, NID_crl_number, number, false));
     if (X509_CRL_sort(crl) != 1 || X509_CRL_sign(crl, ks_sign_key_evp(key), NULL) <= 0 ||
         X509_CRL_verify(crl, ks_sign_key_evp(key)) != 1) {
@@ -435,7 +467,7 @@ out:
     return err;
 }
 
-enum ks_err ks_crl_issue(const struct ks_cert *root, const struct ks_sign_key *root_key,
+enum ks_err ks_crl_issue(const struct ks_cert *ca, const struct ks_sign_key *ca_key,
                          const struct ks_crl_spec *spec, struct ks_crl **out_crl)
 {
     enum ks_err err = KS_OK;
@@ -444,13 +476,13 @@ enum ks_err ks_crl_issue(const struct ks_cert *root, const struct ks_sign_key *r
     X509_CRL *crl = X509_CRL_new();
 
     KS_CHECK(crl != NULL, KS_ERR_NOMEM, "revocation list: out of memory");
-    KS_TRY(check_root_key(root, root_key));
+    KS_TRY(check_ca_key(ca, ca_key));
     KS_CHECK(spec->count <= KS_CRL_ENTRIES_MAX, KS_ERR_LIMIT,
              "revocation list: %zu entries, at most %d", spec->count, KS_CRL_ENTRIES_MAX);
     KS_CHECK(spec->this_update_s < spec->next_update_s &&
                  spec->next_update_s <= KS_CERT_TIME_MAX,
              KS_ERR_USAGE, "revocation list: its next update is not after this one");
-    KS_TRY(build_crl(root, root_key, spec, crl));
+    KS_TRY(build_crl(ca, ca_key, spec, crl));
     len = i2d_X509_CRL(crl, &der);
     if (len <= 0) {
         KS_TRY(ks_fail_libcrypto(KS_ERR_INTERNAL, "encoding a revocation list"));

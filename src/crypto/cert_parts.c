@@ -21,6 +21,25 @@ bool ks_cert_subject_valid(struct ks_bytes text)
     return text.data[0] != ' ' && text.data[text.len - 1] != ' ';
 }
 
+enum ks_err ks_x509_from_der(struct ks_bytes der, X509 **out_x509)
+{
+    enum ks_err err = KS_OK;
+    const unsigned char *cursor = der.data;
+    X509 *x509 = NULL;
+
+    KS_CHECK(der.len > 0, KS_ERR_FORMAT, "empty");
+    x509 = d2i_X509(NULL, &cursor, (long)der.len);
+    if (x509 == NULL) {
+        KS_TRY(ks_fail_libcrypto(KS_ERR_FORMAT, "not X.509 in DER"));
+    }
+    KS_CHECK(cursor == der.data + der.len, KS_ERR_FORMAT, "bytes after its end");
+    *out_x509 = x509;
+    x509 = NULL;
+out:
+    X509_free(x509);
+    return err;
+}
+
 enum ks_err ks_x509_name_new(const char *text, int string_type, X509_NAME **out_name)
 {
     enum ks_err err = KS_OK;

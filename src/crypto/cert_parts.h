@@ -15,6 +15,11 @@
 #define KS_PEM_CERT "CERTIFICATE"
 #define KS_PEM_CRL  "X509 CRL"
 
+/* Extended key usages, as a set. */
+#define KS_USE_SERVER   1U
+#define KS_USE_DEVICE   2U
+#define KS_USE_OPERATOR 4U
+
 /* The algorithm of a signature: post-quantum ones of ours only. */
 struct ks_sig_kind {
     bool accepted;
@@ -35,9 +40,8 @@ struct ks_cert {
     bool is_ca;
     int64_t path_len;   /* -1: none */
     uint32_t key_usage; /* KU_… of x509v3.h */
-    bool server_auth;
-    bool client_auth;
-    bool self_signed; /* the name and, where post-quantum, the signature */
+    unsigned uses;      /* KS_USE_…: of the extended key usage */
+    bool self_signed;   /* the name and, where post-quantum, the signature */
     bool key_accepted;
     enum ks_sig_alg key_alg; /* when accepted */
     const char *key_name;
@@ -64,6 +68,8 @@ struct ks_crl_row {
     uint64_t revoked_s;
 };
 
+/* Exactly one certificate, nothing after it: KS_ERR_FORMAT otherwise. The caller frees. */
+KS_MUST_CHECK enum ks_err ks_x509_from_der(struct ks_bytes der, X509 **out_x509);
 /* The one common name of NAME, with nothing else in it, as text: KS_ERR_FORMAT otherwise. */
 KS_MUST_CHECK enum ks_err ks_x509_name_text(const X509_NAME *name, const char *which,
                                             char target[KS_CERT_SUBJECT_MAX + 1]);
@@ -81,7 +87,16 @@ struct ks_sig_kind ks_x509_sig_kind(const X509_ALGOR *algorithm);
 KS_MUST_CHECK enum ks_err ks_x509_check_canonical(const X509_EXTENSION *extension, void *value);
 /* Whether TEXT may be a common name: 1 to 64 printable ASCII without outer spaces. */
 bool ks_cert_subject_valid(struct ks_bytes text);
-/* KS_ERR_VERIFY unless CERT is a root that may sign at TIME_S. */
-KS_MUST_CHECK enum ks_err ks_cert_check_root(const struct ks_cert *root, uint64_t time_s);
+const char *ks_cert_role_phrase(enum ks_cert_role role); /* "a root", "an issuer", … */
+/* KS_ERR_VERIFY unless CERT is a root or an issuer by its form (a root: with its own good
+ * signature). Says nothing of time, nor of who signed an issuer. */
+KS_MUST_CHECK enum ks_err ks_cert_check_ca(const struct ks_cert *cert);
+/* KS_ERR_VERIFY unless CERT is valid at TIME_S. */
+KS_MUST_CHECK enum ks_err ks_cert_check_time(const struct ks_cert *cert, uint64_t time_s);
+/* KS_ERR_VERIFY unless CA, good by ks_cert_check_ca, has signed CRL. */
+KS_MUST_CHECK enum ks_err ks_crl_check_signature(const struct ks_crl *crl,
+                                                 const struct ks_cert *ca);
+/* KS_ERR_VERIFY unless TIME_S is before the next update. */
+KS_MUST_CHECK enum ks_err ks_crl_check_time(const struct ks_crl *crl, uint64_t time_s);
 
 #endif

@@ -262,28 +262,48 @@ bool ks_crl_lists(const struct ks_crl *crl, struct ks_bytes serial)
     return false;
 }
 
-enum ks_err ks_crl_verify(const struct ks_crl *crl, const struct ks_cert *root, uint64_t time_s)
+enum ks_err ks_crl_check_signature(const struct ks_crl *crl, const struct ks_cert *ca)
 {
     enum ks_err err = KS_OK;
-    char limit[KS_TIME_TEXT_LEN + 1];
 
-    KS_TRY(ks_cert_check_root(root, time_s));
     KS_CHECK(crl->signature.accepted, KS_ERR_VERIFY,
              "revocation list: its signature is %s, not post-quantum", crl->signature.name);
-    KS_CHECK(X509_NAME_cmp(X509_CRL_get_issuer(crl->crl), X509_get_subject_name(root->x509)) ==
+    KS_CHECK(X509_NAME_cmp(X509_CRL_get_issuer(crl->crl), X509_get_subject_name(ca->x509)) ==
                      0 &&
-                 crl->signature.alg == root->key_alg,
-             KS_ERR_VERIFY, "revocation list: issued by '%s' with %s, not by this root",
-             crl->issuer, crl->signature.name);
-    ks_time_text(crl->next_update_s * 1000000, limit);
-    KS_CHECK(time_s < crl->next_update_s, KS_ERR_VERIFY,
-             "revocation list: stale since %s; a newer one is needed", limit);
-    if (X509_CRL_verify(crl->crl, X509_get0_pubkey(root->x509)) != 1) {
+                 crl->signature.alg == ca->key_alg,
+             KS_ERR_VERIFY, "revocation list: issued by '%s' with %s, not by this %s",
+             crl->issuer, crl->signature.name, ks_cert_role_name(ca->role));
+    if (X509_CRL_verify(crl->crl, X509_get0_pubkey(ca->x509)) != 1) {
         err = ks_fail_libcrypto(KS_ERR_VERIFY, "signature");
         if (err == KS_ERR_VERIFY) {
             err = ks_fail(KS_ERR_VERIFY, "revocation list: its signature is false");
         }
     }
+out:
+    return err;
+}
+
+enum ks_err ks_crl_check_time(const struct ks_crl *crl, uint64_t time_s)
+{
+    char limit[KS_TIME_TEXT_LEN + 1];
+
+    if (time_s < crl->next_update_s) {
+        return KS_OK;
+    }
+    ks_time_text(crl->next_update_s * 1000000, limit);
+    return ks_fail(KS_ERR_VERIFY, "revocation list: stale since %s; a newer one is needed",
+                   limit);
+}
+
+enum ks_err ks_crl_verify(const struct ks_crl *crl, const struct ks_cert *ca, uint64_t time_s)
+{
+    enum ks_err err = KS_OK;
+
+    KS_TRY(ks_cert_check_ca(ca));
+    KS_TRY(ks_fail_prefix(ks_cert_check_time(ca, time_s), "%s certificate '%s'",
+                          ks_cert_role_name(ca->role), ca->subject));
+    KS_TRY(ks_crl_check_time(crl, time_s));
+    KS_TRY(ks_crl_check_signature(crl, ca));
 out:
     return err;
 }

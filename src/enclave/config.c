@@ -2,7 +2,75 @@
  * SPDX-License-Identifier: Apache-2.0 */
 
 #include "attest/eventlog.h"
+#include "attest/reference.h"
+#include "attest/sealed.h"
+#include "crypto/ekcert.h"
 #include "enclave/launch.h"
+
+static void put_device_rules(const struct ks_device_rules *rules, struct ks_buf *out)
+{
+    ks_buf_put_u8(out, rules->accept_issued ? 1 : 0);
+    ks_buf_put_u64(out, rules->attest_every_s);
+    ks_buf_put_u64(out, rules->certificate_s);
+    ks_buf_put_lp32(out, rules->ek_roots_pem);
+    ks_buf_put_lp32(out, rules->simulated_ek_roots_pem);
+    ks_buf_put_lp32(out, rules->reference);
+}
+
+static enum ks_err read_device_rules(struct ks_reader *reader, struct ks_device_rules *rules)
+{
+    enum ks_err err = KS_OK;
+    uint8_t issued = 0;
+
+    KS_TRY(ks_read_u8(reader, &issued));
+    KS_TRY(ks_read_u64(reader, &rules->attest_every_s));
+    KS_TRY(ks_read_u64(reader, &rules->certificate_s));
+    KS_TRY(ks_read_lp32(reader, KS_EK_PEM_MAX, &rules->ek_roots_pem));
+    KS_TRY(ks_read_lp32(reader, KS_EK_PEM_MAX, &rules->simulated_ek_roots_pem));
+    KS_TRY(ks_read_lp32(reader, KS_REFERENCE_MAX, &rules->reference));
+    KS_CHECK(issued <= 1 && rules->attest_every_s <= KS_DEVICE_SECONDS_MAX &&
+                 rules->certificate_s <= KS_DEVICE_SECONDS_MAX,
+             KS_ERR_FORMAT, "enclave configuration: a value is out of range");
+    rules->accept_issued = issued == 1;
+out:
+    return err;
+}
+
+static void put_rules(const struct ks_enclave_rules *rules, struct ks_buf *out)
+{
+    ks_buf_put_u32(out, rules->seal_pcrs);
+    ks_buf_put_lp16(out, rules->update_authority);
+    ks_buf_put_lp16(out, rules->update_authorisation);
+    ks_buf_put_u32(out, rules->counter);
+    ks_buf_put_u32(out, rules->epoch_s);
+    ks_buf_put_u8(out, rules->accept_rollback ? 1 : 0);
+    ks_buf_put_u32(out, rules->quote_window_ms);
+    ks_buf_put_u32(out, rules->quote_refresh_s);
+}
+
+static enum ks_err read_rules(struct ks_reader *reader, struct ks_enclave_rules *rules)
+{
+    enum ks_err err = KS_OK;
+    uint8_t accept = 0;
+
+    KS_TRY(ks_read_u32(reader, &rules->seal_pcrs));
+    KS_TRY(ks_read_lp16(reader, KS_AUTHORITY_DER_MAX, &rules->update_authority));
+    KS_TRY(ks_read_lp16(reader, KS_AUTHORISATION_MAX, &rules->update_authorisation));
+    KS_TRY(ks_read_u32(reader, &rules->counter));
+    KS_TRY(ks_read_u32(reader, &rules->epoch_s));
+    KS_TRY(ks_read_u8(reader, &accept));
+    KS_TRY(ks_read_u32(reader, &rules->quote_window_ms));
+    KS_TRY(ks_read_u32(reader, &rules->quote_refresh_s));
+    KS_CHECK(rules->seal_pcrs < UINT32_C(1) << KS_PCR_COUNT &&
+                 (rules->seal_pcrs >> KS_LAUNCH_PCR & 1) == 1 && accept <= 1 &&
+                 rules->epoch_s >= 1 && rules->epoch_s <= KS_EPOCH_S_MAX &&
+                 rules->quote_window_ms <= KS_QUOTE_WINDOW_MAX && rules->quote_refresh_s >= 1 &&
+                 rules->quote_refresh_s <= KS_QUOTE_REFRESH_MAX,
+             KS_ERR_FORMAT, "enclave configuration: a rule is out of range");
+    rules->accept_rollback = accept == 1;
+out:
+    return err;
+}
 
 void ks_enclave_config_put(const struct ks_enclave_config *config, struct ks_buf *out)
 {
@@ -15,6 +83,8 @@ void ks_enclave_config_put(const struct ks_enclave_config *config, struct ks_buf
     ks_buf_put_u64(out, config->state_memory_max);
     ks_buf_put_u64(out, config->job_seconds_max);
     ks_buf_put(out, KS_BYTES(config->worker_digest));
+    put_device_rules(&config->devices, out);
+    put_rules(&config->rules, out);
 }
 
 enum ks_err ks_enclave_config_read(struct ks_bytes payload,
@@ -34,6 +104,8 @@ enum ks_err ks_enclave_config_read(struct ks_bytes payload,
     KS_TRY(ks_read_u64(&reader, &config.state_memory_max));
     KS_TRY(ks_read_u64(&reader, &config.job_seconds_max));
     KS_TRY(ks_read_copy(&reader, config.worker_digest, sizeof config.worker_digest));
+    KS_TRY(read_device_rules(&reader, &config.devices));
+    KS_TRY(read_rules(&reader, &config.rules));
     KS_TRY(ks_read_end(&reader));
     KS_CHECK(simulated <= 1 && config.workers >= 1 && config.workers <= KS_LAUNCH_WORKERS_MAX,
              KS_ERR_FORMAT, "enclave configuration: a value is out of range");

@@ -24,6 +24,16 @@ enum ks_frame_type {
     KS_FRAME_CANCEL = 6,     /* end a job before its record */
     KS_FRAME_CHECKPOINT = 7, /* sign the ledger's head after checking consistency */
     KS_FRAME_ATTEST = 8,     /* a quote over a caller's nonce */
+    KS_FRAME_ENROL = 9,      /* a token and a TPM -> a challenge for that TPM */
+    KS_FRAME_ENROL_FINISH = 10,     /* its answer -> a device's certificate, an entry */
+    KS_FRAME_DEVICE_CHALLENGE = 11, /* a device is to attest, or to rotate -> nonce, PCRs */
+    KS_FRAME_DEVICE_EVIDENCE = 12,  /* what it shows -> the verdict, an entry */
+    KS_FRAME_ROTATE = 13,           /* a new key for a device -> its certificate, an entry */
+    KS_FRAME_ORDER = 14,            /* an operator's order about a device -> device, entry */
+    KS_FRAME_DEVICES = 15,          /* an operator looks -> devices */
+    KS_FRAME_SITE_REQUEST = 16,     /* what the operator's CA is to certify */
+    KS_FRAME_SITE_ACTIVATE = 17,    /* a credential for our TPM -> the proof that it is ours */
+    KS_FRAME_SITE_CERTIFY = 18,     /* the site's document, certified -> in use */
     /* enclave -> launcher */
     KS_FRAME_KILL = 20, /* end a worker: u32 process id */
     /* launcher -> enclave, each with one descriptor attached */

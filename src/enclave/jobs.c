@@ -28,6 +28,8 @@ enum ks_err ks_monitor_job_new(struct ks_monitor *monitor, struct ks_monitor_job
             ks_buf_init(&job->result, KS_RESULT_BYTES_MAX);
             ks_buf_init(&job->kernels, KS_WORK_NAME_MAX);
             ks_buf_init(&job->core_bytes, KS_RECORD_BYTES_MAX);
+            ks_buf_init(&job->start_attest, KS_ATTEST_MAX);
+            ks_buf_init(&job->start_signature, KS_TPM_SIGNATURE_MAX);
             *out_job = job;
             return KS_OK;
         }
@@ -46,6 +48,8 @@ void ks_monitor_job_free(struct ks_monitor *monitor, struct ks_monitor_job *job)
     ks_buf_done(&job->result);
     ks_buf_done(&job->kernels);
     ks_buf_done(&job->core_bytes);
+    ks_buf_done(&job->start_attest);
+    ks_buf_done(&job->start_signature);
     job->state = KS_MJOB_FREE;
     while (monitor->jobs_used > 0 &&
            monitor->jobs[monitor->jobs_used - 1].state == KS_MJOB_FREE) {
@@ -321,6 +325,7 @@ static enum ks_err make_core(struct ks_monitor *monitor, struct ks_monitor_job *
     KS_TRY(ks_buf_check(&job->kernels));
     KS_TRY(ks_buf_check(&job->parameters));
     *core = (struct ks_core){
+        .schema = KS_RECORD_SCHEMA_MAX,
         .name = ks_job_name(asked),
         .parameters = ks_buf_view(&job->parameters),
         .qubits = result->qubits,
@@ -346,6 +351,7 @@ static enum ks_err make_core(struct ks_monitor *monitor, struct ks_monitor_job *
     ks_merkle_leaf(KS_BYTES(hash), job->leaf);
     job->timing_us[1] = result->parse_us;
     job->timing_us[2] = result->simulate_us;
+    job->finished_us = ks_clock_monotonic_us();
     job->state = KS_MJOB_FINISHED;
 out:
     return err;
@@ -403,6 +409,99 @@ out:
 
 /* --- quotes and records ------------------------------------------------------------------- */
 
+#define LAUNCH_MASK (UINT32_C(1) << KS_LAUNCH_PCR)
+
+/* What a quote over no record says. */
+static void start_data(const struct ks_monitor *monitor, uint8_t out_extra[32])
+{
+    const struct ks_head *head = ks_head_log_last(monitor->heads);
+
+    ks_quote_start_data(head->size, head->root, out_extra);
+}
+
+/* ATTEST and SIGNATURE, of now, are what the next jobs start from. */
+static enum ks_err keep_quote(struct ks_monitor *monitor, struct ks_bytes attest,
+                              struct ks_bytes signature)
+{
+    enum ks_err err = KS_OK;
+
+    ks_buf_clear(&monitor->last_attest);
+    ks_buf_clear(&monitor->last_signature);
+    ks_buf_put(&monitor->last_attest, attest);
+    ks_buf_put(&monitor->last_signature, signature);
+    KS_TRY(ks_buf_check(&monitor->last_attest));
+    KS_TRY(ks_buf_check(&monitor->last_signature));
+    monitor->last_us = ks_clock_monotonic_us();
+out:
+    return err;
+}
+
+enum ks_err ks_monitor_quote_first(struct ks_monitor *monitor)
+{
+    enum ks_err err = KS_OK;
+    uint8_t extra[32];
+    struct ks_buf attest;
+    struct ks_buf signature;
+
+    ks_buf_init(&attest, KS_ATTEST_MAX);
+    ks_buf_init(&signature, KS_TPM_SIGNATURE_MAX);
+    start_data(monitor, extra);
+    KS_TRY(ks_tpm_quote(monitor->tpm, KS_BYTES(extra), LAUNCH_MASK, &attest, &signature));
+    KS_TRY(keep_quote(monitor, ks_buf_view(&attest), ks_buf_view(&signature)));
+out:
+    ks_buf_done(&attest);
+    ks_buf_done(&signature);
+    return err;
+}
+
+enum ks_err ks_monitor_tpm_ready(struct ks_monitor *monitor)
+{
+    return monitor->quoting ? ks_monitor_quote_finish(monitor) : KS_OK;
+}
+
+/* When the window of what has finished is over: a full batch has none. 0: nothing has. */
+static uint64_t window_end_us(const struct ks_monitor *monitor)
+{
+    uint64_t first_us = 0;
+    size_t count = 0;
+
+    for (size_t i = 0; i < monitor->jobs_used && count < KS_QUOTE_BATCH_MAX; i++) {
+        const struct ks_monitor_job *job = &monitor->jobs[i];
+
+        if (job->state == KS_MJOB_FINISHED) {
+            count++;
+            first_us =
+                first_us == 0 || job->finished_us < first_us ? job->finished_us : first_us;
+        }
+    }
+    return count == 0 ? 0
+                      : first_us + (count < KS_QUOTE_BATCH_MAX ? monitor->quote_window_us : 0);
+}
+
+uint64_t ks_monitor_quote_due_us(const struct ks_monitor *monitor)
+{
+    const uint64_t end_us = window_end_us(monitor);
+
+    if (monitor->quoting) {
+        return 0;
+    }
+    return end_us != 0 ? end_us : monitor->last_us + monitor->quote_refresh_us;
+}
+
+/* Nothing has finished: the TPM has time for what the next jobs start from. */
+static enum ks_err refresh(struct ks_monitor *monitor)
+{
+    enum ks_err err = KS_OK;
+    uint8_t extra[32];
+
+    start_data(monitor, extra);
+    KS_TRY(ks_tpm_quote_start(monitor->tpm, KS_BYTES(extra), LAUNCH_MASK));
+    monitor->quoting = true;
+    monitor->quote_begin_us = ks_clock_monotonic_us();
+out:
+    return err;
+}
+
 enum ks_err ks_monitor_quote_start(struct ks_monitor *monitor)
 {
     enum ks_err err = KS_OK;
@@ -411,7 +510,7 @@ enum ks_err ks_monitor_quote_start(struct ks_monitor *monitor)
     uint8_t extra[32];
     size_t count = 0;
 
-    if (monitor->batch_count > 0) {
+    if (monitor->quoting || ks_monitor_quote_due_us(monitor) > ks_clock_monotonic_us()) {
         return KS_OK;
     }
     for (size_t i = 0; i < monitor->jobs_used && count < KS_QUOTE_BATCH_MAX; i++) {
@@ -423,11 +522,12 @@ enum ks_err ks_monitor_quote_start(struct ks_monitor *monitor)
         }
     }
     if (count == 0) {
-        return KS_OK;
+        return refresh(monitor);
     }
     KS_TRY(ks_merkle_root_of(leaves[0], count, root));
     ks_quote_extra_data(count, root, extra);
-    KS_TRY(ks_tpm_quote_start(monitor->tpm, KS_BYTES(extra), UINT32_C(1) << KS_LAUNCH_PCR));
+    KS_TRY(ks_tpm_quote_start(monitor->tpm, KS_BYTES(extra), LAUNCH_MASK));
+    monitor->quoting = true;
     for (size_t i = 0; i < count; i++) {
         monitor->batch[i]->state = KS_MJOB_QUOTED;
     }
@@ -457,6 +557,8 @@ static enum ks_err seal(struct ks_monitor *monitor, size_t index, const uint8_t 
                   .signature = signature,
                   .size = monitor->batch_count,
                   .index = index},
+        .start = {.attest = ks_buf_view(&job->start_attest),
+                  .signature = ks_buf_view(&job->start_signature)},
     };
     uint64_t begin_us = ks_clock_monotonic_us();
     size_t begin = 0;
@@ -513,6 +615,10 @@ enum ks_err ks_monitor_quote_finish(struct ks_monitor *monitor)
         }
     }
     monitor->batch_count = 0;
+    monitor->quoting = false;
+    if (quoted == KS_OK) {
+        quoted = keep_quote(monitor, ks_buf_view(&attest), ks_buf_view(&signature));
+    }
     ks_buf_done(&attest);
     ks_buf_done(&signature);
     return quoted; /* a TPM that no longer answers ends the enclave: nothing can be sealed

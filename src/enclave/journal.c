@@ -29,8 +29,10 @@ struct ks_journal {
     uint8_t wrap_key[KS_AEAD_KEY_LEN];
     uint64_t instance;
     uint64_t number_next;
-    uint64_t now_s; /* the latest time heard of */
-    uint8_t tag[KS_JOURNAL_TAG_LEN];
+    uint64_t now_s;      /* the latest time heard of */
+    uint64_t rewritings; /* tried; none of them is tried again */
+    struct ks_journal_position
+        reached;           /* its tag is the one that the next record goes on from */
     size_t appended;       /* records since the file was rewritten */
     struct batch *batches; /* ascending by number */
     size_t count;
@@ -40,6 +42,11 @@ struct ks_journal {
 uint64_t ks_journal_instance(const struct ks_journal *journal)
 {
     return journal->instance;
+}
+
+const struct ks_journal_position *ks_journal_reached(const struct ks_journal *journal)
+{
+    return &journal->reached;
 }
 
 uint64_t ks_journal_number_next(const struct ks_journal *journal)
@@ -140,12 +147,15 @@ static enum ks_err rewrite(struct ks_journal *journal)
     struct ks_journal_header header = {
         .instance = journal->instance,
         .number_next = journal->number_next,
+        .rewriting = journal->rewritings + 1,
         .base_count = (uint32_t)journal->count,
     };
     uint8_t tag[KS_JOURNAL_TAG_LEN];
 
     ks_buf_init(&bytes, FILE_LEN_MAX);
     close_file(journal);
+    KS_CHECK(journal->rewritings < UINT64_MAX - 1, KS_ERR_LIMIT, "key journal: worn out");
+    journal->rewritings++;
     KS_TRY(ks_random(header.generation, sizeof header.generation));
     ks_journal_put_header(&bytes, &header, journal->mac_key, tag);
     for (size_t i = 0; i < journal->count; i++) {
@@ -154,7 +164,9 @@ static enum ks_err rewrite(struct ks_journal *journal)
     KS_TRY(ks_buf_check(&bytes));
     KS_TRY(ks_fs_replace(journal->fs, KS_JOURNAL_FILE, ks_buf_view(&bytes)));
     KS_TRY(journal->fs->open(journal->fs->context, KS_JOURNAL_FILE, &journal->file));
-    ks_copy(journal->tag, tag, sizeof tag);
+    journal->reached.rewriting = header.rewriting;
+    journal->reached.records = journal->count;
+    ks_copy(journal->reached.tag, tag, sizeof tag);
     journal->appended = 0;
 out:
     ks_buf_done(&bytes);
@@ -176,12 +188,13 @@ static enum ks_err persist(struct ks_journal *journal, const struct ks_journal_r
         KS_TRY(rewrite(journal));
         goto out;
     }
-    ks_copy(tag, journal->tag, sizeof tag);
+    ks_copy(tag, journal->reached.tag, sizeof tag);
     ks_journal_put_record(&bytes, record, journal->mac_key, tag);
     KS_TRY(ks_buf_check(&bytes));
     KS_TRY(journal->fs->append(journal->file, ks_buf_view(&bytes)));
     KS_TRY(journal->fs->sync(journal->file));
-    ks_copy(journal->tag, tag, sizeof tag);
+    ks_copy(journal->reached.tag, tag, sizeof tag);
+    journal->reached.records++;
     journal->appended++;
 out:
     if (err != KS_OK) {
@@ -227,39 +240,75 @@ out:
     return err;
 }
 
+/* After COUNT records with TAG as the last, in a file of that REWRITING: whether the place that
+ * REACHED names is another here. */
+static bool differs_at(const struct ks_journal_position *reached, uint64_t rewriting,
+                       uint64_t count, const uint8_t tag[KS_JOURNAL_TAG_LEN])
+{
+    return reached != NULL && reached->rewriting == rewriting && reached->records == count &&
+           !ks_bytes_equal(KS_BYTES(reached->tag), ks_bytes_of(tag, KS_JOURNAL_TAG_LEN));
+}
+
+static enum ks_err check_reached(const struct ks_journal_position *reached, uint64_t rewriting,
+                                 uint64_t count)
+{
+    if (reached != NULL && (rewriting < reached->rewriting ||
+                            (rewriting == reached->rewriting && count < reached->records))) {
+        return ks_fail(KS_ERR_VERIFY,
+                       "an older file was put back: it is rewriting %llu with %llu records, "
+                       "rewriting %llu with %llu was there already" KS_ROLLBACK_REMEDY,
+                       (unsigned long long)rewriting, (unsigned long long)count,
+                       (unsigned long long)reached->rewriting,
+                       (unsigned long long)reached->records);
+    }
+    return KS_OK;
+}
+
 /* Reads the whole file. Only the last record may be incomplete or false, and only after the
  * base, which was written and synced whole: that is an append which never was acted on. */
-static enum ks_err parse(struct ks_journal *journal, struct ks_bytes bytes)
+static enum ks_err parse(struct ks_journal *journal, struct ks_bytes bytes,
+                         const struct ks_journal_position *reached)
 {
     enum ks_err err = KS_OK;
     struct ks_reader reader = ks_reader_of(bytes, "journal");
     struct ks_journal_header header = {0};
     uint8_t tag[KS_JOURNAL_TAG_LEN];
+    size_t count = 0;
 
     KS_TRY(ks_journal_read_header(&reader, journal->mac_key, &header, tag));
     journal->instance = header.instance;
     journal->number_next = header.number_next;
-    for (size_t i = 0; reader.rest.len > 0 || i < header.base_count; i++) {
-        const bool in_base = i < header.base_count;
+    journal->rewritings = header.rewriting;
+    for (; reader.rest.len > 0 || count < header.base_count; count++) {
+        const bool in_base = count < header.base_count;
         const bool last = reader.rest.len <= KS_JOURNAL_RECORD_LEN;
         struct ks_journal_record record = {0};
         bool is_true = false;
 
+        KS_CHECK(!differs_at(reached, header.rewriting, count, tag), KS_ERR_VERIFY,
+                 "another file was put back: it differs from what was there at record "
+                 "%zu" KS_ROLLBACK_REMEDY,
+                 count);
         if (reader.rest.len >= KS_JOURNAL_RECORD_LEN) {
             KS_TRY(ks_journal_read_record(&reader, journal->mac_key, tag, &record, &is_true));
         }
         if (!is_true) {
             KS_CHECK(last && !in_base, KS_ERR_VERIFY,
-                     "record %zu is false: the file was changed", i);
+                     "record %zu is false: the file was changed", count);
             break;
         }
         KS_TRY(replay(journal, &record, in_base));
     }
+    KS_CHECK(!differs_at(reached, header.rewriting, count, tag), KS_ERR_VERIFY,
+             "another file was put back: it differs from what was there at record "
+             "%zu" KS_ROLLBACK_REMEDY,
+             count);
+    KS_TRY(check_reached(reached, header.rewriting, count));
 out:
     return err;
 }
 
-static enum ks_err load(struct ks_journal *journal)
+static enum ks_err load(struct ks_journal *journal, const struct ks_journal_position *reached)
 {
     enum ks_err err = KS_OK;
     struct ks_buf bytes;
@@ -273,16 +322,18 @@ static enum ks_err load(struct ks_journal *journal)
         struct ks_reader reader = ks_reader_of(KS_BYTES(instance), "instance");
         KS_TRY(ks_read_u64(&reader, &journal->instance));
         journal->number_next = NUMBER_FIRST;
+        KS_TRY(check_reached(reached, 0, 0));
         goto out;
     }
     KS_TRY(err);
-    KS_TRY(parse(journal, ks_buf_view(&bytes)));
+    KS_TRY(parse(journal, ks_buf_view(&bytes), reached));
 out:
     ks_buf_done(&bytes);
     return ks_fail_prefix(err, "key journal");
 }
 
 enum ks_err ks_journal_open(const struct ks_fs *fs, struct ks_bytes master, uint64_t now_s,
+                            const struct ks_journal_position *reached,
                             struct ks_journal **out_journal)
 {
     enum ks_err err = KS_OK;
@@ -297,7 +348,7 @@ enum ks_err ks_journal_open(const struct ks_fs *fs, struct ks_bytes master, uint
                           journal->mac_key, sizeof journal->mac_key));
     KS_TRY(ks_hkdf_sha256(master, ks_bytes_of(NULL, 0), KS_LITERAL("ketseal/journal/wrap/1"),
                           journal->wrap_key, sizeof journal->wrap_key));
-    KS_TRY(load(journal));
+    KS_TRY(load(journal, reached));
     (void)forget_past(journal); /* all is rewritten in any case */
     KS_CHECK(journal->count <= KS_JOURNAL_BATCHES_MAX, KS_ERR_VERIFY,
              "key journal: %zu live batches, limit %d", journal->count, KS_JOURNAL_BATCHES_MAX);

@@ -10,7 +10,8 @@
  * out, a mark above i is on disk; after a crash everything below the mark counts as spent (a
  * crash burns the reserve). Records are chained by HMAC, so that nothing in the file can be
  * changed, reordered or cut in the middle; a torn tail, which was never acted on, is dropped.
- * What this does not stop is putting back a whole older file: that needs a monotonic counter.
+ * That a whole older file is put back shows against a position that was noted elsewhere
+ * (epoch.h).
  * Format: docs/formats/journal.md. One thread. */
 #ifndef KS_ENCLAVE_JOURNAL_H
 #define KS_ENCLAVE_JOURNAL_H
@@ -23,6 +24,11 @@
 #define KS_JOURNAL_KEYS_MAX    KS_KEY_BATCH_MAX
 #define KS_JOURNAL_RESERVE     64 /* keys reserved ahead by one durable mark */
 
+/* What every refusal of something older (epoch.h) ends with. */
+#define KS_ROLLBACK_REMEDY                                                                     \
+    "; put the newest state back, or accept the loss, once, with ketseal-launch "              \
+    "--insecure-accept-rollback"
+
 struct ks_journal;
 
 struct ks_key_batch {
@@ -34,16 +40,29 @@ struct ks_key_batch {
     uint8_t salt[32];   /* HKDF salt */
 };
 
+/* How far the file had come at some moment, by what is durable. All zero: there was none. */
+struct ks_journal_position {
+    uint64_t rewriting; /* how often it was written anew */
+    uint64_t records;   /* in it since */
+    uint8_t tag[32];    /* of the last of them, or of the header */
+};
+
 /* Opens or creates the journal in FS. MASTER (32 bytes, from sealed state) gives the MAC and
  * the wrapping key. Drops a torn tail, forgets batches expired at NOW_S, rewrites the file
- * compactly. KS_ERR_VERIFY when a MAC in the middle is wrong: then nothing may be spent and the
- * operator decides. */
+ * compactly. KS_ERR_VERIFY when a MAC in the middle is wrong, or the file does not go on from
+ * REACHED (NULL: any will do): then it stays as it is, nothing may be spent and the operator
+ * decides. */
 KS_MUST_CHECK enum ks_err ks_journal_open(const struct ks_fs *fs, struct ks_bytes master,
-                                          uint64_t now_s, struct ks_journal **out_journal);
+                                          uint64_t now_s,
+                                          const struct ks_journal_position *reached,
+                                          struct ks_journal **out_journal);
 void ks_journal_close(struct ks_journal *journal); /* NULL is fine; wipes */
 
 /* The instance: 8 random bytes made when the journal was created; names all of its keys. */
 uint64_t ks_journal_instance(const struct ks_journal *journal);
+
+/* Borrowed; moves with each call that writes. */
+const struct ks_journal_position *ks_journal_reached(const struct ks_journal *journal);
 
 /* The number that the next ks_journal_add gives its batch if it succeeds. */
 uint64_t ks_journal_number_next(const struct ks_journal *journal);

@@ -39,11 +39,13 @@ void ks_journal_put_header(struct ks_buf *out, const struct ks_journal_header *h
 {
     const size_t start = out->len;
 
+    KS_ASSERT(header->rewriting > 0);
     ks_buf_put(out, KS_LITERAL(MAGIC));
     ks_buf_put_u32(out, KS_JOURNAL_VERSION);
     ks_buf_put_u64(out, header->instance);
     ks_buf_put_u64(out, header->number_next);
-    ks_buf_put(out, KS_BYTES(header->generation));
+    ks_buf_put_u64(out, header->rewriting);
+    ks_buf_put(out, ks_bytes_of(header->generation + 8, sizeof header->generation - 8));
     ks_buf_put_u32(out, header->base_count);
     if (out->err == KS_OK) {
         chain(mac_key, ks_bytes_of(NULL, 0), ks_bytes_of(out->data + start, HEADER_BODY),
@@ -98,8 +100,8 @@ enum ks_err ks_journal_read_header(struct ks_reader *reader, const uint8_t mac_k
     KS_TRY(ks_read_bytes(&fields, MAGIC_LEN, &magic));
     KS_CHECK(ks_bytes_equal(magic, KS_LITERAL(MAGIC)), KS_ERR_FORMAT, "not a key journal");
     KS_TRY(ks_read_u32(&fields, &version));
-    KS_CHECK(version == KS_JOURNAL_VERSION, KS_ERR_FORMAT,
-             "a key journal of version %u, this ketseal knows %d", (unsigned)version,
+    KS_CHECK(version >= 1 && version <= KS_JOURNAL_VERSION, KS_ERR_FORMAT,
+             "a key journal of version %u, this ketseal knows 1 to %d", (unsigned)version,
              KS_JOURNAL_VERSION);
     chain(mac_key, ks_bytes_of(NULL, 0), body, tag);
     KS_CHECK(ks_ct_equal(KS_BYTES(tag), there), KS_ERR_VERIFY,
@@ -107,6 +109,13 @@ enum ks_err ks_journal_read_header(struct ks_reader *reader, const uint8_t mac_k
     KS_TRY(ks_read_u64(&fields, &header.instance));
     KS_TRY(ks_read_u64(&fields, &header.number_next));
     KS_TRY(ks_read_copy(&fields, header.generation, sizeof header.generation));
+    if (version > 1) { /* in version 1 all of the generation was random */
+        struct ks_reader counted = ks_reader_of(KS_BYTES(header.generation), "generation");
+
+        KS_TRY(ks_read_u64(&counted, &header.rewriting));
+        KS_CHECK(header.rewriting > 0 && header.rewriting < UINT64_MAX, KS_ERR_VERIFY,
+                 "rewriting %llu", (unsigned long long)header.rewriting);
+    }
     KS_TRY(ks_read_u32(&fields, &header.base_count));
     KS_CHECK(header.base_count <= KS_JOURNAL_BATCHES_MAX, KS_ERR_VERIFY,
              "%u batches in the base, limit %d", (unsigned)header.base_count,

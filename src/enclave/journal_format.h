@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 
-#define KS_JOURNAL_VERSION    1
+#define KS_JOURNAL_VERSION    2
 #define KS_JOURNAL_TAG_LEN    32
 #define KS_JOURNAL_HEADER_LEN 88
 #define KS_JOURNAL_RECORD_LEN 184
@@ -20,7 +20,10 @@ struct ks_journal_header {
     uint64_t instance;
     uint64_t
         number_next; /* no batch up to here was, or is, given this number or a higher one */
-    uint8_t generation[16]; /* random: ties the records to this file and no earlier one */
+    uint64_t
+        rewriting; /* how often the file was written anew; 0: a version that did not count */
+    uint8_t generation[16]; /* what of it stands in the file; the random part ties the records
+                               to this file and no earlier one */
     uint32_t base_count;    /* batches that were written together with the header */
 };
 
@@ -39,7 +42,8 @@ struct ks_journal_record {
     uint8_t sealed[KS_JOURNAL_SEALED_LEN];
 };
 
-/* Appends the header to OUT; its tag, the beginning of the chain, goes to OUT_TAG. MAC_KEY: 32
+/* Appends the header to OUT (REWRITING is at least 1, and the first 8 bytes of the generation
+ * become it); its tag, the beginning of the chain, goes to OUT_TAG. MAC_KEY: 32
  * bytes. */
 void ks_journal_put_header(struct ks_buf *out, const struct ks_journal_header *header,
                            const uint8_t mac_key[32], uint8_t out_tag[KS_JOURNAL_TAG_LEN]);

@@ -21,9 +21,11 @@
 #include "base/sys.h"
 #include "enclave/frame.h"
 #include "enclave/measure.h"
+#include "tpm/extend.h"
 
 #define STOP_GRACE_MS 20000 /* for ketseald to finish what it has accepted */
 #define AFTERMATH_MS  2000
+#define SETTLE_MS     10000 /* for the enclave to count, once ketseald has ended */
 #define WORKER_OVERHEAD                                                                        \
     (UINT64_C(1) << 30) /* address space beside state vectors: program, result */
 
@@ -163,6 +165,7 @@ static enum ks_err open_tpm(struct launcher *launcher)
         KS_TRY(ks_tpm_open_device(launcher->spec->tpm_device, &launcher->tpm));
     } else {
         (void)snprintf(path, sizeof path, "%s/tpm", launcher->spec->state_dir);
+        KS_TRY(ks_tpm_make_swtpm(path, NULL));
         KS_TRY(ks_tpm_start_swtpm(NULL, path, &launcher->tpm, &launcher->swtpm_pid));
     }
 out:
@@ -174,22 +177,18 @@ static enum ks_err measure(struct launcher *launcher)
     enum ks_err err = KS_OK;
     const struct ks_launch_spec *spec = launcher->spec;
     struct ks_tpm *tpm = NULL;
-    uint8_t digest[32];
     int copy = -1;
 
-    ks_event_log_init(&launcher->log, KS_LAUNCH_PCR, NULL);
-    KS_TRY(ks_measure_program(spec->enclave_program, &launcher->enclave_program, digest));
-    KS_TRY(ks_event_log_add(&launcher->log, KS_LAUNCH_ENCLAVE, digest));
-    KS_TRY(ks_measure_program(spec->worker_program, &launcher->worker_program,
-                              launcher->worker_digest));
-    KS_TRY(ks_event_log_add(&launcher->log, KS_LAUNCH_WORKER, launcher->worker_digest));
-    KS_TRY(ks_measure_libraries(launcher->enclave_program, &launcher->log));
+    KS_TRY(ks_measure_launch(spec->enclave_program, spec->worker_program, &launcher->log,
+                             &launcher->enclave_program, &launcher->worker_program));
+    ks_copy(launcher->worker_digest, ks_event_log_find(&launcher->log, KS_LAUNCH_WORKER),
+            sizeof launcher->worker_digest);
     copy = fcntl(launcher->tpm, F_DUPFD_CLOEXEC, 3);
     KS_CHECK(copy >= 0, KS_ERR_IO, "TPM descriptor: %s", strerror(errno));
     KS_TRY(ks_tpm_open_fd(copy, 0, &tpm));
     copy = -1; /* transferred */
     launcher->simulated_tpm = ks_tpm_info(tpm)->kind == KS_TPM_SIMULATED;
-    KS_TRY(ks_measure_extend(tpm, spec->state_dir, &launcher->log));
+    KS_TRY(ks_tpm_extend_log(tpm, spec->state_dir, &launcher->log));
 out:
     ks_tpm_close(tpm);
     ks_fd_close(&copy);
@@ -209,6 +208,8 @@ static enum ks_err send_config(struct launcher *launcher)
         .workers = spec->workers,
         .state_memory_max = spec->state_memory_max,
         .job_seconds_max = spec->job_seconds_max,
+        .devices = spec->devices,
+        .rules = spec->rules,
     };
     size_t begin = 0;
 
@@ -327,19 +328,24 @@ static bool forget_worker(struct launcher *launcher, pid_t pid)
     return false;
 }
 
-/* Whether PID ends within AFTERMATH_MS: what is left over when one part dies ends at once, but
- * is not always seen in that order. */
-static bool ends_soon(pid_t pid, int *out_status)
+/* Whether PID ends within PATIENCE_MS. */
+static bool ends_within(pid_t pid, unsigned patience_ms, int *out_status)
 {
     const struct timespec tick = {.tv_nsec = 10000000};
 
-    for (unsigned i = 0; i < AFTERMATH_MS / 10; i++) {
+    for (unsigned i = 0; i < patience_ms / 10; i++) {
         if (waitpid(pid, out_status, WNOHANG) == pid) {
             return true;
         }
         (void)nanosleep(&tick, NULL);
     }
     return false;
+}
+
+/* What is left over when one part dies ends at once, but is not always seen in that order. */
+static bool ends_soon(pid_t pid, int *out_status)
+{
+    return ends_within(pid, AFTERMATH_MS, out_status);
 }
 
 static bool is_clean(int status)
@@ -494,6 +500,16 @@ out:
     return err;
 }
 
+/* After a clean stop the enclave writes its last epoch; it ends by itself then. */
+static void settle_enclave(struct launcher *launcher)
+{
+    int status = 0;
+
+    if (launcher->enclave_pid > 0 && ends_within(launcher->enclave_pid, SETTLE_MS, &status)) {
+        launcher->enclave_pid = 0;
+    }
+}
+
 static void end_child(pid_t *pid, int signal_number)
 {
     if (*pid > 0) {
@@ -552,6 +568,7 @@ enum ks_err ks_launch(const struct ks_launch_spec *spec)
     KS_TRY(start(launcher));
     ks_log_event(KS_LOG_INFO, "site.launched");
     KS_TRY(supervise(launcher));
+    settle_enclave(launcher);
 out:
     stop_all(launcher);
     ks_free(launcher);

@@ -12,6 +12,33 @@
 #include "base/buf.h"
 
 #define KS_LAUNCH_WORKERS_MAX 256
+#define KS_DEVICE_SECONDS_MAX (UINT64_C(100) * 366 * 24 * 3600) /* of lives and periods */
+
+/* What a site demands of devices. */
+struct ks_device_rules {
+    bool accept_issued;           /* certificates of the root itself, without enrolment */
+    uint64_t attest_every_s;      /* 0: never again after the enrolment */
+    uint64_t certificate_s;       /* life of the certificates that are issued here */
+    struct ks_bytes ek_roots_pem; /* of TPM makers; may be empty */
+    struct ks_bytes simulated_ek_roots_pem; /* of simulators; may be empty */
+    struct ks_bytes reference; /* canonical JSON (attest/reference.h); empty: none can enrol */
+};
+
+/* How the enclave keeps its state and makes its quotes; from launcher to enclave as it is. */
+struct ks_enclave_rules {
+    uint32_t seal_pcrs;                   /* mask; KS_LAUNCH_PCR is always among them */
+    struct ks_bytes update_authority;     /* P-256 public key, DER; empty: none */
+    struct ks_bytes update_authorisation; /* docs/formats/sealed.md; empty: none */
+    uint32_t counter;                     /* NV index */
+    uint32_t epoch_s; /* at most these seconds between a change and a count */
+    bool accept_rollback;
+    uint32_t quote_window_ms; /* that a finished job waits for others under its quote */
+    uint32_t quote_refresh_s; /* age at which the quote before a job is made anew */
+};
+#define KS_AUTHORITY_DER_MAX 128 /* bytes; a P-256 key has 91 */
+#define KS_EPOCH_S_MAX       86400
+#define KS_QUOTE_WINDOW_MAX  10000 /* milliseconds */
+#define KS_QUOTE_REFRESH_MAX 86400 /* seconds */
 
 struct ks_launch_spec {
     uint32_t version;               /* 1 */
@@ -28,6 +55,8 @@ struct ks_launch_spec {
     unsigned worker_threads;
     uint64_t state_memory_max; /* bytes of one state vector */
     uint64_t job_seconds_max;  /* of processor time per worker thread */
+    struct ks_device_rules devices;
+    struct ks_enclave_rules rules;
 };
 
 /* Runs until SIGTERM or SIGINT (KS_OK after a graceful stop) or until a part fails. Must be
@@ -47,6 +76,8 @@ struct ks_enclave_config {
     uint64_t state_memory_max;
     uint64_t job_seconds_max;
     uint8_t worker_digest[32]; /* SHA-256 of the worker's program: the build of records */
+    struct ks_device_rules devices;
+    struct ks_enclave_rules rules;
 };
 void ks_enclave_config_put(const struct ks_enclave_config *config, struct ks_buf *out);
 KS_MUST_CHECK enum ks_err ks_enclave_config_read(struct ks_bytes payload,

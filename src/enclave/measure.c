@@ -14,6 +14,7 @@
 
 #include "base/sys.h"
 #include "crypto/digest.h"
+#include "tpm/tpm.h"
 
 #ifndef MFD_EXEC
 /* linux/memfd.h since 6.3; older kernels refuse it and need it not */
@@ -179,38 +180,85 @@ out:
     return err;
 }
 
-enum ks_err ks_measure_extend(struct ks_tpm *tpm, const char *state_dir,
-                              struct ks_event_log *log)
+enum ks_err ks_measure_launch(const char *enclave, const char *worker, struct ks_event_log *log,
+                              int *out_enclave_fd, int *out_worker_fd)
+{
+    enum ks_err err = KS_OK;
+    uint8_t digest[KS_SHA256_LEN];
+    int enclave_fd = -1;
+    int worker_fd = -1;
+
+    ks_event_log_init(log, KS_LAUNCH_PCR, NULL);
+    KS_TRY(ks_measure_program(enclave, &enclave_fd, digest));
+    KS_TRY(ks_event_log_add(log, KS_LAUNCH_ENCLAVE, digest));
+    KS_TRY(ks_measure_program(worker, &worker_fd, digest));
+    KS_TRY(ks_event_log_add(log, KS_LAUNCH_WORKER, digest));
+    KS_TRY(ks_measure_libraries(enclave_fd, log));
+    *out_enclave_fd = enclave_fd;
+    *out_worker_fd = worker_fd;
+    enclave_fd = worker_fd = -1; /* transferred */
+out:
+    ks_fd_close(&enclave_fd);
+    ks_fd_close(&worker_fd);
+    return err;
+}
+
+/* --- the TPM ------------------------------------------------------------------------------ */
+
+static enum ks_err read_device(const char *device, uint32_t mask,
+                               uint8_t (*values)[KS_PCR_DIGEST_LEN])
+{
+    enum ks_err err = KS_OK;
+    struct ks_tpm *tpm = NULL;
+    int fd = -1;
+
+    KS_TRY(ks_tpm_open_device(device, &fd));
+    KS_TRY(ks_tpm_open_fd(fd, 0, &tpm));
+    fd = -1; /* transferred */
+    KS_TRY(ks_tpm_pcr_read(tpm, mask, values));
+out:
+    ks_tpm_close(tpm);
+    ks_fd_close(&fd);
+    return err;
+}
+
+/* PC Client platform TPM profile §4.6.2: PCRs 17 to 22 begin as ones, the others as zeros. */
+static void begin_values(uint32_t mask, uint8_t (*values)[KS_PCR_DIGEST_LEN])
+{
+    for (unsigned pcr = 0; pcr < KS_PCR_COUNT; pcr++) {
+        if ((mask >> pcr & 1) != 0) {
+            uint8_t *value = values[ks_pcr_mask_count(mask & ((UINT32_C(1) << pcr) - 1))];
+
+            for (size_t i = 0; i < KS_PCR_DIGEST_LEN; i++) {
+                value[i] = pcr >= 17 && pcr <= 22 ? 0xff : 0;
+            }
+        }
+    }
+}
+
+enum ks_err ks_measure_foresee(const char *state_dir, const char *device, uint32_t mask,
+                               struct ks_event_log *log,
+                               uint8_t (*out_values)[KS_PCR_DIGEST_LEN])
 {
     enum ks_err err = KS_OK;
     struct ks_event_log *before = ks_calloc(1, sizeof *before);
     struct ks_buf bytes;
     char path[4096];
-    uint8_t current[1][KS_PCR_DIGEST_LEN];
-    uint8_t expected[KS_PCR_DIGEST_LEN];
+    const uint32_t below = mask & ((UINT32_C(1) << log->pcr) - 1);
 
     ks_buf_init(&bytes, KS_EVENT_LOG_MAX);
     KS_CHECK(before != NULL, KS_ERR_NOMEM, "event log");
     (void)snprintf(path, sizeof path, "%s/launch.json", state_dir);
-    KS_TRY(ks_tpm_pcr_read(tpm, UINT32_C(1) << log->pcr, current));
-    if (ks_file_read(path, KS_EVENT_LOG_MAX, &bytes) == KS_OK &&
-        ks_event_log_parse(ks_buf_view(&bytes), before) == KS_OK) {
-        ks_event_log_replay(before, expected);
-        ks_copy(log->initial, before->initial, sizeof log->initial);
-        if (ks_event_log_equal(before, log) &&
-            ks_bytes_equal(KS_BYTES(expected), KS_BYTES(current[0]))) {
-            goto out; /* this boot has measured exactly this already */
+    if (device == NULL) {
+        begin_values(mask, out_values);
+    } else {
+        KS_TRY(read_device(device, mask, out_values));
+        if (ks_file_read(path, KS_EVENT_LOG_MAX, &bytes) == KS_OK) {
+            KS_TRY(ks_event_log_parse(ks_buf_view(&bytes), before));
+            ks_copy(log->initial, before->initial, sizeof log->initial);
         }
     }
-    ks_copy(log->initial, current[0], sizeof log->initial);
-    /* The file first: extended without it, the PCR could not be explained any more. */
-    ks_buf_clear(&bytes);
-    ks_event_log_write(log, &bytes);
-    KS_TRY(ks_buf_check(&bytes));
-    KS_TRY(ks_file_write(path, ks_buf_view(&bytes), 0600));
-    for (size_t i = 0; i < log->count; i++) {
-        KS_TRY(ks_tpm_pcr_extend(tpm, log->pcr, log->events[i].digest));
-    }
+    ks_event_log_replay(log, out_values[ks_pcr_mask_count(below)]);
 out:
     ks_buf_done(&bytes);
     ks_free(before);

@@ -1,13 +1,13 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* measure.h: copies of programs in sealed memory, their digests, the launch event log in the
- * TPM. For the launcher. One thread. */
+/* measure.h: copies of programs in sealed memory and their digests. For the launcher. One
+ * thread. */
 #ifndef KS_ENCLAVE_MEASURE_H
 #define KS_ENCLAVE_MEASURE_H
 
 #include "attest/eventlog.h"
-#include "tpm/tpm.h"
+#include "base/mem.h"
 
 #define KS_PROGRAM_MAX (128 * 1024 * 1024) /* bytes of an executable or a library */
 
@@ -22,10 +22,17 @@ KS_MUST_CHECK enum ks_err ks_measure_program(const char *program, int *out_fd,
  * directories is trusted. */
 KS_MUST_CHECK enum ks_err ks_measure_libraries(int fd, struct ks_event_log *log);
 
-/* Extends the PCR of LOG by its events, unless STATE_DIR/launch.json holds the same log and the
- * PCR its replayed value: then this boot has measured them already. Fills in LOG's initial
- * value, and writes the file. */
-KS_MUST_CHECK enum ks_err ks_measure_extend(struct ks_tpm *tpm, const char *state_dir,
-                                            struct ks_event_log *log);
+/* All of a launch, in the order of its events: the enclave, the worker, the enclave's
+ * libraries. LOG is begun anew, without initial value. The sealed copies are the caller's. */
+KS_MUST_CHECK enum ks_err ks_measure_launch(const char *enclave, const char *worker,
+                                            struct ks_event_log *log, int *out_enclave_fd,
+                                            int *out_worker_fd);
+
+/* The values of the PCRs in MASK, ascending, after a launch with LOG on a TPM that was just
+ * reset: of the launch's own by LOG, from the initial value that STATE_DIR/launch.json has; of
+ * the others what DEVICE says now, or, NULL, what a swtpm begins with. */
+KS_MUST_CHECK enum ks_err ks_measure_foresee(const char *state_dir, const char *device,
+                                             uint32_t mask, struct ks_event_log *log,
+                                             uint8_t (*out_values)[KS_PCR_DIGEST_LEN]);
 
 #endif

@@ -30,7 +30,7 @@ struct request_rule {
 
 /*   request              handler                 phases                             max bytes
  */
-static const struct request_rule rules[] = {
+static const struct request_rule request_rules[] = {
     {KS_FRAME_HELLO, ks_monitor_hello, KS_PHASE_READY | KS_PHASE_BROKEN, 0},
     {KS_FRAME_KEYS, ks_monitor_keys, KS_PHASE_READY, 65536},
     {KS_FRAME_AUTH, ks_monitor_auth, KS_PHASE_READY, SIGNED_REQUEST_MAX},
@@ -39,6 +39,17 @@ static const struct request_rule rules[] = {
     {KS_FRAME_CANCEL, ks_monitor_cancel, KS_PHASE_READY, 64},
     {KS_FRAME_CHECKPOINT, ks_monitor_checkpoint, KS_PHASE_READY, 4096},
     {KS_FRAME_ATTEST, ks_monitor_attest, KS_PHASE_READY, 64},
+    {KS_FRAME_ENROL, ks_monitor_enrol, KS_PHASE_READY, KS_ENROL_BYTES_MAX + 64},
+    {KS_FRAME_ENROL_FINISH, ks_monitor_enrol_finish, KS_PHASE_READY, KS_FINISH_BYTES_MAX + 64},
+    {KS_FRAME_DEVICE_CHALLENGE, ks_monitor_device_challenge, KS_PHASE_READY, 65536},
+    {KS_FRAME_DEVICE_EVIDENCE, ks_monitor_device_evidence, KS_PHASE_READY,
+     KS_FINISH_BYTES_MAX + 65536},
+    {KS_FRAME_ROTATE, ks_monitor_rotate, KS_PHASE_READY, KS_FINISH_BYTES_MAX + 65536},
+    {KS_FRAME_ORDER, ks_monitor_order, KS_PHASE_READY, 131072},
+    {KS_FRAME_DEVICES, ks_monitor_devices, KS_PHASE_READY, 65536},
+    {KS_FRAME_SITE_REQUEST, ks_monitor_site_request, KS_PHASE_READY, 128},
+    {KS_FRAME_SITE_ACTIVATE, ks_monitor_site_activate, KS_PHASE_READY, 2048},
+    {KS_FRAME_SITE_CERTIFY, ks_monitor_site_certify, KS_PHASE_READY, KS_SITE_BYTES_MAX + 64},
 };
 
 /* --- start -------------------------------------------------------------------------------- */
@@ -53,10 +64,35 @@ static enum ks_err set_nonblocking(int fd)
     return KS_OK;
 }
 
+static enum ks_err apply_rules(struct ks_monitor *monitor, const struct ks_enclave_rules *rules)
+{
+    enum ks_err err = KS_OK;
+
+    monitor->tpm_vault.pcr_mask = rules->seal_pcrs;
+    monitor->tpm_vault.counter_index = rules->counter;
+    if (rules->update_authority.len > 0) {
+        KS_TRY(ks_fail_prefix(ks_sealed_authority_parse(rules->update_authority,
+                                                        KS_LITERAL(KS_VAULT_PURPOSE),
+                                                        &monitor->authority),
+                              "update authority"));
+        monitor->tpm_vault.authority = &monitor->authority;
+    }
+    ks_buf_put(&monitor->authorisation, rules->update_authorisation);
+    KS_TRY(ks_buf_check(&monitor->authorisation));
+    monitor->tpm_vault.authorisation = ks_buf_view(&monitor->authorisation);
+    monitor->accept_rollback = rules->accept_rollback;
+    monitor->epoch_us = (uint64_t)rules->epoch_s * 1000000;
+    monitor->quote_window_us = (uint64_t)rules->quote_window_ms * 1000;
+    monitor->quote_refresh_us = (uint64_t)rules->quote_refresh_s * 1000000;
+out:
+    return err;
+}
+
 static enum ks_err apply_config(struct ks_monitor *monitor,
                                 const struct ks_enclave_config *config)
 {
     enum ks_err err = KS_OK;
+    struct ks_cert_trust_spec trust = {0};
 
     KS_CHECK(config->origin.len >= 1 && config->origin.len < sizeof monitor->site.origin,
              KS_ERR_LIMIT, "origin: 1 to 255 bytes");
@@ -67,6 +103,9 @@ static enum ks_err apply_config(struct ks_monitor *monitor,
         KS_TRY(ks_fail_prefix(ks_crl_parse_pem(config->crl_pem, &monitor->crl),
                               "revocation list"));
     }
+    trust.root = monitor->root;
+    trust.crl = monitor->crl;
+    KS_TRY(ks_cert_trust_new(&trust, &monitor->trust));
     KS_TRY(ks_event_log_parse(config->event_log, &monitor->site.event_log));
     ks_buf_put(&monitor->event_log, config->event_log);
     KS_TRY(ks_buf_check(&monitor->event_log));
@@ -76,6 +115,8 @@ static enum ks_err apply_config(struct ks_monitor *monitor,
     monitor->state_memory_max = config->state_memory_max;
     monitor->job_seconds_max = config->job_seconds_max;
     ks_copy(monitor->worker_digest, config->worker_digest, sizeof monitor->worker_digest);
+    KS_TRY(ks_admission_init(&config->devices, &monitor->admission));
+    KS_TRY(apply_rules(monitor, &config->rules));
 out:
     return err;
 }
@@ -131,21 +172,52 @@ out:
     return err;
 }
 
+static void log_state(const struct ks_enclave_state *state)
+{
+    static const char *const opened[] = {
+        [KS_STATE_AS_IT_WAS] = "sealed",
+        [KS_STATE_MADE] = "made",
+        [KS_STATE_SEALED] = "sealed-now",
+        [KS_STATE_RESEALED] = "sealed-again",
+    };
+
+    struct ks_log_line line;
+
+    if (state->forgiven[0] != '\0') {
+        ks_log_begin(&line, KS_LOG_WARN, "enclave.rollback_accepted");
+        ks_log_text(&line, "detail", state->forgiven);
+        ks_log_end(&line);
+    }
+    ks_log_begin(&line, KS_LOG_INFO, "enclave.state");
+    ks_log_text(&line, "keys", opened[state->opened]);
+    ks_log_text(&line, "seeds", state->hidden_seeds ? "memfd_secret" : "locked");
+    ks_log_u64(&line, "counter", ks_epoch_counter(state->epoch));
+    ks_log_end(&line);
+}
+
 static enum ks_err open_state(struct ks_monitor *monitor)
 {
     enum ks_err err = KS_OK;
     uint8_t random[32];
+    const struct ks_state_spec spec = {.extra = KS_BYTES(random),
+                                       .now_s = ks_clock_us() / 1000000,
+                                       .accept_rollback = monitor->accept_rollback};
 
     KS_TRY(ks_fs_system_new(KS_ENCLAVE_STATE_FD, &monitor->fs));
     KS_TRY(ks_tpm_open_fd(KS_ENCLAVE_TPM_FD, 0, &monitor->tpm));
     KS_TRY(ks_tpm_ak_open(monitor->tpm));
     KS_TRY(ks_tpm_random(monitor->tpm, random, sizeof random));
-    KS_TRY(ks_enclave_keys_open(monitor->fs, KS_BYTES(random), &monitor->keys));
-    KS_TRY(ks_journal_open(monitor->fs, ks_secret_view(&monitor->keys.journal),
-                           ks_clock_us() / 1000000, &monitor->journal));
-    KS_TRY(
-        ks_head_log_open(monitor->fs, ks_secret_view(&monitor->keys.journal), &monitor->heads));
+    monitor->tpm_vault.tpm = monitor->tpm;
+    monitor->vault = ks_vault_of(&monitor->tpm_vault);
+    KS_TRY(ks_enclave_state_open(monitor->fs, &monitor->vault, &spec, &monitor->state));
+    monitor->keys = monitor->state.keys;
+    monitor->journal = monitor->state.journal;
+    monitor->heads = monitor->state.heads;
+    monitor->admission.registry = monitor->state.registry;
+    log_state(&monitor->state);
+    KS_TRY(ks_monitor_quote_first(monitor));
     KS_TRY(fill_site(monitor));
+    KS_TRY(ks_monitor_load_certificate(monitor));
 out:
     ks_wipe(random, sizeof random);
     return err;
@@ -174,9 +246,9 @@ static enum ks_err dispatch_request(struct ks_monitor *monitor, const struct ks_
     enum ks_err err = KS_OK;
     const struct request_rule *rule = NULL;
 
-    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
-        if (rules[i].type == frame->type) {
-            rule = &rules[i];
+    for (size_t i = 0; i < sizeof request_rules / sizeof request_rules[0]; i++) {
+        if (request_rules[i].type == frame->type) {
+            rule = &request_rules[i];
         }
     }
     KS_CHECK(rule != NULL, KS_ERR_DENIED, "request of type %u", frame->type);
@@ -263,7 +335,7 @@ static nfds_t gather(const struct ks_monitor *monitor, struct pollfd *fds, size_
     if (monitor->launcher.out.len > 0) {
         fds[1].events |= POLLOUT;
     }
-    fds[2] = (struct pollfd){.fd = monitor->batch_count > 0 ? ks_tpm_fd(monitor->tpm) : -1,
+    fds[2] = (struct pollfd){.fd = monitor->quoting ? ks_tpm_fd(monitor->tpm) : -1,
                              .events = POLLIN};
     for (size_t i = 0; i < KS_MONITOR_WORKERS_MAX; i++) {
         const struct ks_channel *channel = &monitor->workers[i].channel;
@@ -280,9 +352,40 @@ static nfds_t gather(const struct ks_monitor *monitor, struct pollfd *fds, size_
     return count;
 }
 
+/* Once at most in so many seconds, and while the TPM makes no quote. A disk that is full, or a
+ * TPM that fails, is tried again: what it costs is that the last epoch's state may be put back
+ * for longer. */
+static enum ks_err count_epoch(struct ks_monitor *monitor)
+{
+    enum ks_err err = KS_OK;
+    uint64_t now_us = ks_clock_monotonic_us();
+
+    if (monitor->epoch_due_us == 0 && ks_enclave_state_moved(&monitor->state)) {
+        monitor->epoch_due_us = now_us + monitor->epoch_us;
+    }
+    if (monitor->epoch_due_us == 0 || now_us < monitor->epoch_due_us || monitor->quoting) {
+        return KS_OK;
+    }
+    err = ks_enclave_state_count(&monitor->state);
+    monitor->epoch_due_us = 0;
+    if (err != KS_OK && err != KS_ERR_CONFLICT) {
+        ks_log_failure("enclave.epoch", err);
+        monitor->epoch_due_us = now_us + monitor->epoch_us;
+        err = KS_OK;
+    }
+    return err;
+}
+
+static uint64_t sooner(uint64_t a_us, uint64_t b_us)
+{
+    return a_us == 0 || (b_us != 0 && b_us < a_us) ? b_us : a_us;
+}
+
 static int timeout_ms(const struct ks_monitor *monitor)
 {
-    uint64_t deadline_us = ks_monitor_deadline_us(monitor);
+    uint64_t deadline_us =
+        sooner(sooner(ks_monitor_deadline_us(monitor), ks_monitor_quote_due_us(monitor)),
+               monitor->quoting ? 0 : monitor->epoch_due_us);
     uint64_t now_us = ks_clock_monotonic_us();
 
     if (deadline_us == 0) {
@@ -339,6 +442,7 @@ static enum ks_err turn(struct ks_monitor *monitor)
         KS_TRY(ks_monitor_quote_finish(monitor));
     }
     KS_TRY(ks_monitor_dispatch(monitor));
+    KS_TRY(count_epoch(monitor));
     KS_TRY(ks_monitor_quote_start(monitor));
     KS_TRY(flush_all(monitor));
 out:
@@ -359,16 +463,34 @@ static void monitor_done(struct ks_monitor *monitor)
     ks_free(monitor->jobs);
     ks_free(monitor->workers);
     ks_free(monitor->devices);
-    ks_head_log_close(monitor->heads);
-    ks_journal_close(monitor->journal);
-    ks_enclave_keys_done(&monitor->keys);
+    ks_enclave_state_close(&monitor->state);
+    ks_buf_done(&monitor->authorisation);
+    ks_buf_done(&monitor->last_attest);
+    ks_buf_done(&monitor->last_signature);
     ks_tpm_close(monitor->tpm);
     ks_fs_system_free(monitor->fs);
+    ks_admission_done(&monitor->admission);
+    ks_cert_trust_free(monitor->trust);
+    ks_cert_free(monitor->issuer);
     ks_cert_free(monitor->root);
     ks_crl_free(monitor->crl);
     ks_buf_done(&monitor->event_log);
     ks_channel_done(&monitor->daemon);
     ks_channel_done(&monitor->launcher);
+}
+
+/* ketseald has gone: nothing that was copied before this opens any more. */
+static enum ks_err end(struct ks_monitor *monitor)
+{
+    enum ks_err err = KS_OK;
+
+    KS_TRY(ks_monitor_tpm_ready(monitor)); /* nobody reads the records any more */
+    KS_TRY(ks_enclave_state_count(&monitor->state));
+    if (monitor->site.simulated_tpm) {
+        ks_tpm_shutdown(monitor->tpm);
+    }
+out:
+    return err;
 }
 
 static enum ks_err serve(struct ks_monitor *monitor)
@@ -388,6 +510,7 @@ static enum ks_err serve(struct ks_monitor *monitor)
     while (!monitor->closed) {
         KS_TRY(turn(monitor));
     }
+    KS_TRY(end(monitor));
 out:
     return err;
 }
@@ -404,6 +527,9 @@ int main(void)
     ks_channel_init(&monitor->launcher, KS_ENCLAVE_LAUNCHER_FD, "launcher");
     ks_channel_init(&monitor->daemon, KS_ENCLAVE_DAEMON_FD, "ketseald");
     ks_buf_init(&monitor->event_log, KS_EVENT_LOG_MAX);
+    ks_buf_init(&monitor->authorisation, KS_AUTHORISATION_MAX);
+    ks_buf_init(&monitor->last_attest, KS_ATTEST_MAX);
+    ks_buf_init(&monitor->last_signature, KS_TPM_SIGNATURE_MAX);
     err = serve(monitor);
     if (err != KS_OK) {
         ks_log_failure("enclave.failed", err);

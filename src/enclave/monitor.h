@@ -7,6 +7,7 @@
 #ifndef KS_ENCLAVE_MONITOR_H
 #define KS_ENCLAVE_MONITOR_H
 
+#include "enclave/admission.h"
 #include "enclave/frame.h"
 #include "enclave/journal.h"
 #include "enclave/launch.h"
@@ -56,7 +57,10 @@ struct ks_monitor_job {
     struct ks_buf result;
     struct ks_buf kernels;
     struct ks_buf core_bytes;
-    uint8_t leaf[32];      /* Merkle leaf of H */
+    uint8_t leaf[32];           /* Merkle leaf of H */
+    struct ks_buf start_attest; /* the latest quote when the job was admitted */
+    struct ks_buf start_signature;
+    uint64_t finished_us;  /* monotonic */
     uint64_t timing_us[6]; /* queue, parse, simulate, quote, sign, key */
 };
 
@@ -72,6 +76,7 @@ struct ks_monitor_device {
     uint64_t used;
     char name[KS_DEVICE_ID_MAX + 1];
     uint8_t key_hash[32]; /* SHA-256 of its public key: owner of one-time keys */
+    bool enrolled;        /* its certificate is of our issuer's making, not the root's own */
     struct ks_verify_key *key;
 };
 
@@ -81,11 +86,22 @@ struct ks_monitor {
     struct ks_channel daemon;
     struct ks_tpm *tpm;
     struct ks_fs *fs;
-    struct ks_enclave_keys keys;
+    struct ks_tpm_vault tpm_vault;
+    struct ks_vault vault;
+    struct ks_sealed_authority authority;
+    struct ks_buf authorisation;
+    bool accept_rollback;
+    uint64_t epoch_us;     /* at most this between a change of the state and a count */
+    uint64_t epoch_due_us; /* monotonic; 0: nothing has changed */
+    struct ks_enclave_state state;
+    struct ks_enclave_keys keys; /* these three are borrowed from it */
     struct ks_journal *journal;
     struct ks_head_log *heads;
     struct ks_cert *root;
-    struct ks_crl *crl; /* NULL: none */
+    struct ks_crl *crl;          /* NULL: none */
+    struct ks_cert *issuer;      /* NULL: the site is not certified */
+    struct ks_cert_trust *trust; /* of the three above */
+    struct ks_admission admission;
     struct ks_site site;
     struct ks_buf event_log; /* canonical JSON */
     uint8_t event_log_hash[32];
@@ -100,8 +116,15 @@ struct ks_monitor {
     struct ks_monitor_device *devices;                /* KS_MONITOR_DEVICES_MAX */
     struct ks_monitor_job *batch[KS_QUOTE_BATCH_MAX]; /* under the quote being made */
     size_t batch_count;
+    bool
+        quoting; /* the TPM makes one: of the batch, or, where that is empty, of the platform */
     uint64_t quote_begin_us;
-    bool closed; /* ketseald has gone */
+    uint64_t quote_window_us;  /* that a finished job waits for others */
+    uint64_t quote_refresh_us; /* age at which the latest quote is made anew */
+    struct ks_buf last_attest; /* the latest quote */
+    struct ks_buf last_signature;
+    uint64_t last_us; /* monotonic: when it was there */
+    bool closed;      /* ketseald has gone */
 };
 
 /* Handlers: PAYLOAD is the request's; they answer by writing a whole answer frame to
@@ -127,6 +150,57 @@ KS_MUST_CHECK enum ks_err ks_monitor_checkpoint(struct ks_monitor *, uint32_t id
 KS_MUST_CHECK enum ks_err ks_monitor_attest(struct ks_monitor *, uint32_t id,
                                             struct ks_bytes payload);
 
+KS_MUST_CHECK enum ks_err ks_monitor_enrol(struct ks_monitor *, uint32_t id,
+                                           struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_enrol_finish(struct ks_monitor *, uint32_t id,
+                                                  struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_device_challenge(struct ks_monitor *, uint32_t id,
+                                                      struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_device_evidence(struct ks_monitor *, uint32_t id,
+                                                     struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_rotate(struct ks_monitor *, uint32_t id,
+                                            struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_order(struct ks_monitor *, uint32_t id,
+                                           struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_devices(struct ks_monitor *, uint32_t id,
+                                             struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_site_request(struct ks_monitor *, uint32_t id,
+                                                  struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_site_activate(struct ks_monitor *, uint32_t id,
+                                                   struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_site_certify(struct ks_monitor *, uint32_t id,
+                                                  struct ks_bytes payload);
+
+/* --- requests.c --------------------------------------------------------------------------- */
+/* The device whose certificate DER is, if it has RIGHT. Borrowed until the next call. */
+KS_MUST_CHECK enum ks_err ks_monitor_device(struct ks_monitor *monitor, struct ks_bytes der,
+                                            enum ks_device_right right,
+                                            struct ks_monitor_device **out_device);
+/* Certificates are verified anew from now on: trust has changed. */
+void ks_monitor_forget_devices(struct ks_monitor *monitor);
+
+/* --- devices.c ---------------------------------------------------------------------------- */
+/* lp32 certificate, 32 channel, lp32 document: a request of an enrolled device. */
+struct ks_device_request {
+    struct ks_monitor_device *device;    /* borrowed */
+    const struct ks_device_entry *entry; /* borrowed until the registry changes */
+    uint8_t channel[KS_CHANNEL_LEN];
+    struct ks_bytes document;
+};
+KS_MUST_CHECK enum ks_err ks_device_request_read(struct ks_monitor *monitor,
+                                                 struct ks_bytes payload, size_t document_max,
+                                                 enum ks_device_right right,
+                                                 struct ks_device_request *out_request);
+/* Uses up the open challenge of DEVICE. KS_ERR_DENIED when there is none for CHANNEL. */
+KS_MUST_CHECK enum ks_err ks_device_challenge_take(struct ks_admission *admission,
+                                                   const char *device,
+                                                   const uint8_t channel[KS_CHANNEL_LEN],
+                                                   struct ks_device_challenge *out_challenge);
+
+/* --- certify.c ---------------------------------------------------------------------------- */
+/* Takes up the certificate that was kept, if it still holds. */
+KS_MUST_CHECK enum ks_err ks_monitor_load_certificate(struct ks_monitor *monitor);
+
 /* --- jobs.c ------------------------------------------------------------------------------- */
 /* A free job; KS_ERR_UNAVAILABLE when all are taken. */
 KS_MUST_CHECK enum ks_err ks_monitor_job_new(struct ks_monitor *monitor,
@@ -141,10 +215,17 @@ KS_MUST_CHECK enum ks_err ks_monitor_worker_add(struct ks_monitor *monitor, int 
 KS_MUST_CHECK enum ks_err ks_monitor_worker_readable(struct ks_monitor *monitor, size_t slot);
 /* Gives queued jobs to waiting workers, and ends those over their time. */
 KS_MUST_CHECK enum ks_err ks_monitor_dispatch(struct ks_monitor *monitor);
-/* Starts a quote over what has finished, if none is being made. */
+/* The first quote of this launch, over no record. Waits for it. */
+KS_MUST_CHECK enum ks_err ks_monitor_quote_first(struct ks_monitor *monitor);
+/* Starts a quote over what has finished and whose window is over, or one of the platform where
+ * the latest is old; if none is being made. */
 KS_MUST_CHECK enum ks_err ks_monitor_quote_start(struct ks_monitor *monitor);
 /* Takes the quote and seals the batch. */
 KS_MUST_CHECK enum ks_err ks_monitor_quote_finish(struct ks_monitor *monitor);
+/* Before anything else is asked of the TPM: waits for the quote under way, if there is one. */
+KS_MUST_CHECK enum ks_err ks_monitor_tpm_ready(struct ks_monitor *monitor);
+/* Monotonic time at which the next quote is to start; 0 while one is being made. */
+uint64_t ks_monitor_quote_due_us(const struct ks_monitor *monitor);
 /* Monotonic time at which the next job is over its time; 0 for none. */
 uint64_t ks_monitor_deadline_us(const struct ks_monitor *monitor);
 

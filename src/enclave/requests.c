@@ -42,7 +42,7 @@ static enum ks_err verify_device(struct ks_monitor *monitor, struct ks_bytes der
 
     ks_buf_init(&public_key, KS_SIG_PUBLIC_LEN_MAX);
     KS_TRY(ks_cert_parse_der(der, &cert));
-    KS_TRY(ks_cert_verify(cert, monitor->root, monitor->crl, KS_CERT_DEVICE, now_s()));
+    KS_TRY(ks_cert_verify(cert, monitor->trust, KS_CERT_DEVICE, now_s()));
     name = ks_bytes_text(ks_cert_subject(cert));
     KS_CHECK(ks_text_is_name(name, KS_DEVICE_ID_MAX), KS_ERR_DENIED,
              "the certificate's subject is no device id");
@@ -55,6 +55,9 @@ static enum ks_err verify_device(struct ks_monitor *monitor, struct ks_bytes der
     ks_sha256(der, device.fingerprint);
     ks_copy(device.name, name.data, name.len);
     device.expires_s = ks_cert_not_after_s(cert);
+    device.enrolled = monitor->issuer != NULL &&
+                      ks_bytes_equal(ks_bytes_text(ks_cert_issuer(cert)),
+                                     ks_bytes_text(ks_cert_subject(monitor->issuer)));
     device_done(slot);
     *slot = device;
     device = (struct ks_monitor_device){0}; /* transferred */
@@ -89,6 +92,27 @@ static enum ks_err find_device(struct ks_monitor *monitor, struct ks_bytes der,
     KS_TRY(verify_device(monitor, der, oldest));
     oldest->used = ++monitor->order;
     *out_device = oldest;
+out:
+    return err;
+}
+
+void ks_monitor_forget_devices(struct ks_monitor *monitor)
+{
+    for (size_t i = 0; i < KS_MONITOR_DEVICES_MAX; i++) {
+        device_done(&monitor->devices[i]);
+    }
+}
+
+enum ks_err ks_monitor_device(struct ks_monitor *monitor, struct ks_bytes der,
+                              enum ks_device_right right, struct ks_monitor_device **out_device)
+{
+    enum ks_err err = KS_OK;
+    struct ks_monitor_device *device = NULL;
+
+    KS_TRY(find_device(monitor, der, &device));
+    KS_TRY(ks_admission_check(&monitor->admission, ks_bytes_text(device->name),
+                              device->key_hash, device->enrolled, right, ks_clock_us()));
+    *out_device = device;
 out:
     return err;
 }
@@ -137,7 +161,7 @@ static enum ks_err authenticate(struct ks_monitor *monitor, const struct request
     uint32_t index = 0;
     uint64_t time_s = now_s();
 
-    KS_TRY(find_device(monitor, request->certificate, &device));
+    KS_TRY(ks_monitor_device(monitor, request->certificate, KS_RIGHT_WORK, &device));
     KS_TRY(ks_http_head_parse(request->head, KS_JOB_BYTES_MAX, &head));
     err = ks_signature_parse(&head, &signature);
     KS_TRY(err == KS_ERR_NOT_FOUND ? ks_fail(KS_ERR_DENIED, "the request is not signed") : err);
@@ -221,6 +245,10 @@ static enum ks_err fill_job(struct ks_monitor *monitor, const struct request *re
     ks_copy(job->channel, request->channel, sizeof job->channel);
     ks_sha256(ks_buf_view(&job->body.submission_bytes), job->submission_hash);
     job->before = *ks_head_log_last(monitor->heads);
+    ks_buf_put(&job->start_attest, ks_buf_view(&monitor->last_attest));
+    ks_buf_put(&job->start_signature, ks_buf_view(&monitor->last_signature));
+    KS_TRY(ks_buf_check(&job->start_attest));
+    KS_TRY(ks_buf_check(&job->start_signature));
     job->state = KS_MJOB_ADMITTED;
 out:
     return err;
@@ -335,7 +363,7 @@ enum ks_err ks_monitor_keys(struct ks_monitor *monitor, uint32_t id, struct ks_b
     ks_buf_init(&name, KS_DEVICE_ID_MAX);
     ks_buf_init(&document, 16384);
     KS_TRY(read_keys_request(payload, &request));
-    KS_TRY(find_device(monitor, request.certificate, &device));
+    KS_TRY(ks_monitor_device(monitor, request.certificate, KS_RIGHT_WORK, &device));
     err = ks_keys_request_read(request.document, device->key, &kem_public, &name, &wanted,
                                answer.request);
     KS_TRY(err == KS_ERR_VERIFY ? ks_fail_prefix(KS_ERR_DENIED, "keys") : err);
@@ -472,10 +500,7 @@ enum ks_err ks_monitor_attest(struct ks_monitor *monitor, uint32_t id, struct ks
     KS_TRY(ks_read_copy(&reader, nonce, sizeof nonce));
     KS_TRY(ks_read_copy(&reader, channel, sizeof channel));
     KS_TRY(ks_read_end(&reader));
-    if (monitor->batch_count >
-        0) { /* the TPM makes one quote at a time: take the one under way */
-        KS_TRY(ks_monitor_quote_finish(monitor));
-    }
+    KS_TRY(ks_monitor_tpm_ready(monitor)); /* it makes one quote at a time */
     ks_attest_binding(nonce, channel, extra);
     KS_TRY(ks_tpm_quote(monitor->tpm, KS_BYTES(extra), UINT32_C(1) << KS_LAUNCH_PCR, &attest,
                         &signature));

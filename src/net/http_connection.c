@@ -142,6 +142,17 @@ static enum step begin_linger(struct ks_http_connection *connection)
     return STEP_AGAIN;
 }
 
+/* A peer with a good certificate, or, where the server says that peers are unknown, one that
+ * ks_tls_peer finds to have none. */
+static bool admit(struct ks_http_connection *connection)
+{
+    const struct ks_http_server *server = connection->loop->server;
+    enum ks_err err =
+        ks_tls_peer(server->tls, connection->ssl, ks_clock_us() / 1000000, &connection->peer);
+
+    return server->peers_unknown ? err == KS_ERR_NOT_FOUND : err == KS_OK;
+}
+
 static enum step step_handshake(struct ks_http_connection *connection)
 {
     struct ks_http_server *server = connection->loop->server;
@@ -163,8 +174,8 @@ static enum step step_handshake(struct ks_http_connection *connection)
         (void)atomic_fetch_add(&server->handshakes_failed, 1);
         return connection_close(connection, false);
     }
-    if (ks_tls_peer(server->tls, connection->ssl, ks_clock_us() / 1000000, &connection->peer) !=
-        KS_OK) {
+    connection->admitted = admit(connection);
+    if (!connection->admitted) {
         /* Its certificate is the root's, and yet it may not come in (revoked, most often). The
          * handshake is over, so it is told in the answer to whatever it asks. */
         (void)atomic_fetch_add(&server->handshakes_failed, 1);
@@ -245,7 +256,7 @@ static enum step begin_request(struct ks_http_connection *connection, size_t hea
     request->time_us = ks_clock_monotonic_us();
     request->close = false;
     atomic_store(&request->gone, false);
-    if (connection->peer == NULL) {
+    if (!connection->admitted) {
         return refuse(connection, KS_ERR_DENIED, "this certificate is not accepted here");
     }
     err = ks_http_head_parse(ks_bytes_of(connection->in.data, head_len),

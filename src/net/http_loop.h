@@ -53,7 +53,8 @@ struct ks_http_connection {
     short io_armed;       /* EV_READ, EV_WRITE; 0: not added */
     uint64_t deadline_us; /* monotonic; 0: none */
     uint64_t timer_us;    /* when the timer will fire; 0: not added */
-    struct ks_cert *peer;
+    bool admitted;        /* by ks_tls_peer; nothing is handed to the handler without */
+    struct ks_cert *peer; /* NULL: not admitted, or on a server of peers_unknown */
     uint8_t exporter[KS_TLS_EXPORTER_LEN];
     char address[KS_HTTP_ADDRESS_MAX];
     struct ks_buf in;    /* the current request, then what came with it of later ones */
@@ -86,6 +87,7 @@ struct ks_http_loop {
 
 struct ks_http_server {
     struct ks_tls *tls;
+    bool peers_unknown;
     ks_http_handler handler;
     void *context;
     struct ks_http_limits limits;

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* http_server.h: HTTP/1.1 over mutual TLS on N event loops, one thread each, which share
+/* http_server.h: HTTP/1.1 over TLS on N event loops, one thread each, which share
  * nothing but the counters of the limits. Hides sockets, TLS, framing, timeouts.
  *
  * It stands on libevent's event loop but not on its HTTP parser: the one reader of requests is
@@ -48,14 +48,16 @@ struct ks_http_server_spec {
     uint16_t port;       /* 0: any free one */
     unsigned loops;      /* 1..KS_HTTP_LOOPS_MAX */
     struct ks_tls *tls;  /* borrowed; must outlive the server */
+    bool peers_unknown; /* requests have no peer: TLS is of mode KS_TLS_ENROLMENT, and only then
+                         */
     ks_http_handler handler;
     void *context;
     struct ks_http_limits limits;
 };
 
 /* Binds and listens (one descriptor per loop, SO_REUSEPORT); no thread yet, nothing is
- * accepted. KS_ERR_USAGE for a bad address or loop count, KS_ERR_IO when the address is taken.
- */
+ * accepted. KS_ERR_USAGE for a bad address or loop count, or when PEERS_UNKNOWN is not what the
+ * mode of TLS is; KS_ERR_IO when the address is taken. */
 KS_MUST_CHECK enum ks_err ks_http_server_open(const struct ks_http_server_spec *spec,
                                               struct ks_http_server **out_server);
 uint16_t ks_http_server_port(const struct ks_http_server *server);
@@ -73,7 +75,7 @@ struct ks_http_counters {
     uint64_t connections; /* open now */
     uint64_t accepted;    /* since the start */
     uint64_t refused;     /* by the connection limit */
-    uint64_t handshakes;  /* complete, the peer verified */
+    uint64_t handshakes;  /* complete, the peer verified or, by PEERS_UNKNOWN, none */
     uint64_t resumed;     /* of these by resumption */
     uint64_t handshakes_failed;
     uint64_t requests;     /* handed to the handler */
@@ -86,7 +88,8 @@ struct ks_http_counters ks_http_server_counters(const struct ks_http_server *ser
 /* As received, byte for byte (head.raw), and parsed. */
 const struct ks_http_head *ks_http_request_head(const struct ks_http_request *request);
 struct ks_bytes ks_http_request_body(const struct ks_http_request *request);
-/* Verified by ks_tls_peer when the connection was made. */
+/* Verified by ks_tls_peer when the connection was made. NULL on a server of PEERS_UNKNOWN, and
+ * nowhere else. */
 const struct ks_cert *ks_http_request_peer(const struct ks_http_request *request);
 /* Of this connection: ks_tls_exporter. */
 struct ks_bytes ks_http_request_exporter(const struct ks_http_request *request);

@@ -14,12 +14,12 @@
 #include "crypto/digest.h"
 #include "crypto/version.h"
 
-#define NAMES_MAX       256   /* bytes of a list of groups or signature algorithms */
-#define PEM_MAX         65536 /* bytes of one PEM input */
-#define CERT_LIST_MAX   32768 /* bytes of the peer's Certificate message; ours: 12 kB */
-#define VERIFIED_COUNT  256
-#define EXPORTER_LABEL  "EXPORTER-Channel-Binding"
-#define SESSION_CONTEXT "ketseal"
+#define NAMES_MAX      256   /* bytes of a list of groups or signature algorithms */
+#define PEM_MAX        65536 /* bytes of one PEM input */
+#define CERT_LIST_MAX  32768 /* bytes of the peer's Certificate message; ours: 12 kB */
+#define VERIFIED_COUNT 256
+#define EXPORTER_LABEL "EXPORTER-Channel-Binding"
+#define PEER_ROLES     (KS_TLS_PEER_DEVICE | KS_TLS_PEER_OPERATOR)
 
 /* What may be configured: all of it post-quantum, so whatever is negotiated is. */
 static const char *const groups_known[] = {"X25519MLKEM768", "SecP256r1MLKEM768",
@@ -30,17 +30,23 @@ static const char *const sigalgs_known[] = {"mldsa44", "mldsa65", "mldsa87"};
 struct material {
     char groups[NAMES_MAX];
     char sigalgs[NAMES_MAX];
-    X509 *leaf;
+    enum ks_tls_side side;
+    enum ks_tls_mode mode;
+    unsigned peer_roles; /* of a mutual server */
+    X509 *leaf;          /* NULL with its key on an enrolling client */
     EVP_PKEY *key;
     X509_STORE *store;
     struct ks_cert *root;
-    struct ks_crl *crl; /* may be NULL */
-    SSL_CTX *context;   /* server only */
+    struct ks_cert *issuer; /* this and the lists may be NULL */
+    struct ks_crl *crl;
+    struct ks_crl *issuer_crl;
+    struct ks_cert_trust *trust; /* of these four */
+    SSL_CTX *context;            /* server only */
 };
 
-/* A peer's certificate that ks_cert_verify has found good. With root, revocation list and role
- * unchanged the answer stays the same from then until one of the three runs out: two SLH-DSA
- * verifications saved. */
+/* A peer's certificate that ks_cert_verify has found good, of a role that is accepted. With the
+ * material unchanged the answer stays the same from then until a certificate or a list in it
+ * runs out: an SLH-DSA verification saved. */
 struct verified {
     uint8_t fingerprint[KS_SHA256_LEN];
     uint64_t from_s;
@@ -48,7 +54,8 @@ struct verified {
 };
 
 struct ks_tls {
-    enum ks_tls_side side;
+    enum ks_tls_side side; /* these two never change */
+    enum ks_tls_mode mode;
     pthread_rwlock_t lock; /* over the contents of material */
     struct material material;
     pthread_mutex_t verified_lock;
@@ -70,8 +77,11 @@ static void material_done(struct material *material)
     X509_STORE_free(material->store);
     EVP_PKEY_free(material->key);
     X509_free(material->leaf);
+    ks_cert_trust_free(material->trust);
     ks_cert_free(material->root);
+    ks_cert_free(material->issuer);
     ks_crl_free(material->crl);
+    ks_crl_free(material->issuer_crl);
     *material = (struct material){0};
 }
 
@@ -158,11 +168,50 @@ out:
     return err;
 }
 
+static enum ks_err apply_own(struct material *material, SSL_CTX *context)
+{
+    enum ks_err err = KS_OK;
+
+    KS_CHECK(SSL_CTX_use_certificate(context, material->leaf) == 1, KS_ERR_FORMAT,
+             "TLS certificate: %s", ks_tls_error_text());
+    KS_CHECK(SSL_CTX_use_PrivateKey(context, material->key) == 1 &&
+                 SSL_CTX_check_private_key(context) == 1,
+             KS_ERR_VERIFY, "TLS key: not the certificate's: %s", ks_tls_error_text());
+out:
+    return err;
+}
+
+/* What libssl itself asks of the peer, in the handshake. ks_tls_peer has the last word. */
+static enum ks_err apply_verification(struct material *material, SSL_CTX *context)
+{
+    enum ks_err err = KS_OK;
+    X509_VERIFY_PARAM *param = SSL_CTX_get0_param(context);
+    bool is_server = material->side == KS_TLS_SERVER;
+
+    if (is_server && material->mode == KS_TLS_ENROLMENT) {
+        SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL); /* asks for no certificate */
+        goto out;
+    }
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    /* No certificate between leaf and root, but the issuer, which counts as the end of a chain:
+     * it was verified under the root when it was loaded, and costs no hash-based signature in
+     * each handshake. Servers are the root's own. */
+    X509_VERIFY_PARAM_set_depth(param, 0);
+    KS_CHECK(!is_server || material->issuer == NULL ||
+                 X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN) == 1,
+             KS_ERR_INTERNAL, "TLS verification: %s", ks_tls_error_text());
+    /* libssl would demand clientAuth, which an operator's certificate does not have. */
+    KS_CHECK((material->peer_roles & KS_TLS_PEER_OPERATOR) == 0 ||
+                 X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_ANY) == 1,
+             KS_ERR_INTERNAL, "TLS verification: %s", ks_tls_error_text());
+out:
+    return err;
+}
+
 /* Applies MATERIAL to a context, ours or libcurl's. */
 static enum ks_err apply(struct material *material, SSL_CTX *context)
 {
     enum ks_err err = KS_OK;
-    X509_VERIFY_PARAM *param = SSL_CTX_get0_param(context);
 
     KS_CHECK(SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) == 1 &&
                  SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) == 1,
@@ -171,25 +220,30 @@ static enum ks_err apply(struct material *material, SSL_CTX *context)
              "TLS groups '%s': %s", material->groups, ks_tls_error_text());
     KS_CHECK(SSL_CTX_set1_sigalgs_list(context, material->sigalgs) == 1, KS_ERR_USAGE,
              "TLS signature algorithms '%s': %s", material->sigalgs, ks_tls_error_text());
-    KS_CHECK(SSL_CTX_use_certificate(context, material->leaf) == 1, KS_ERR_FORMAT,
-             "TLS certificate: %s", ks_tls_error_text());
-    KS_CHECK(SSL_CTX_use_PrivateKey(context, material->key) == 1 &&
-                 SSL_CTX_check_private_key(context) == 1,
-             KS_ERR_VERIFY, "TLS key: not the certificate's: %s", ks_tls_error_text());
-    /* Verification sees our root and nothing else; the root itself is not sent. */
+    if (material->leaf != NULL) {
+        KS_TRY(apply_own(material, context));
+    }
+    /* Verification sees our root and issuer and nothing else; neither is sent. */
     SSL_CTX_set1_cert_store(context, material->store);
     (void)SSL_CTX_set_mode(context, SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_max_cert_list(context, CERT_LIST_MAX);
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-    X509_VERIFY_PARAM_set_depth(param, 0); /* no certificate between leaf and root */
+    KS_TRY(apply_verification(material, context));
 out:
     return err;
 }
+
+/* The names under which sessions are kept: one of another mode is never resumed, even if the
+ * caches of two contexts were to be shared one day. */
+static const char *const session_contexts[] = {
+    [KS_TLS_MUTUAL] = "ketseal",
+    [KS_TLS_ENROLMENT] = "ketseal enrolment",
+};
 
 static enum ks_err make_server_context(struct material *material, size_t sessions_max)
 {
     enum ks_err err = KS_OK;
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    const char *sessions = session_contexts[material->mode];
 
     KS_CHECK(context != NULL, KS_ERR_NOMEM, "TLS context: %s", ks_tls_error_text());
     KS_TRY(apply(material, context));
@@ -199,8 +253,8 @@ static enum ks_err make_server_context(struct material *material, size_t session
     (void)SSL_CTX_sess_set_cache_size(context, (long)sessions_max);
     (void)SSL_CTX_set_timeout(context, KS_TLS_SESSION_LIFE_S);
     KS_CHECK(SSL_CTX_set_num_tickets(context, 1) == 1 &&
-                 SSL_CTX_set_session_id_context(context, (const unsigned char *)SESSION_CONTEXT,
-                                                sizeof SESSION_CONTEXT - 1) == 1,
+                 SSL_CTX_set_session_id_context(context, (const unsigned char *)sessions,
+                                                (unsigned)strlen(sessions)) == 1,
              KS_ERR_INTERNAL, "TLS sessions: %s", ks_tls_error_text());
     (void)SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_RELEASE_BUFFERS |
                                         SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -220,46 +274,117 @@ static enum ks_err check_own(const struct ks_tls_spec *spec, const struct materi
     enum ks_cert_role role = spec->side == KS_TLS_SERVER ? KS_CERT_SERVER : KS_CERT_DEVICE;
 
     KS_TRY(ks_cert_parse_pem(spec->cert_pem, &own));
-    KS_TRY(ks_cert_verify(own, material->root, material->crl, role, ks_clock_us() / 1000000));
+    if (spec->side == KS_TLS_CLIENT && ks_cert_role(own) == KS_CERT_OPERATOR) {
+        role = KS_CERT_OPERATOR;
+    }
+    KS_TRY(ks_cert_verify(own, material->trust, role, ks_clock_us() / 1000000));
 out:
     ks_cert_free(own);
     return ks_fail_prefix(err, "TLS certificate of this side");
 }
 
+static enum ks_err load_trust(const struct ks_tls_spec *spec, struct material *material)
+{
+    enum ks_err err = KS_OK;
+    struct ks_cert_trust_spec trust = {0};
+
+    KS_TRY(ks_cert_parse_pem(spec->root_pem, &material->root));
+    if (spec->crl_pem.len > 0) {
+        KS_TRY(ks_crl_parse_pem(spec->crl_pem, &material->crl));
+    }
+    if (spec->issuer_pem.len > 0) {
+        KS_TRY(ks_fail_prefix(ks_cert_parse_pem(spec->issuer_pem, &material->issuer),
+                              "TLS issuer"));
+    }
+    if (spec->issuer_crl_pem.len > 0) {
+        KS_TRY(ks_fail_prefix(ks_crl_parse_pem(spec->issuer_crl_pem, &material->issuer_crl),
+                              "TLS issuer"));
+    }
+    trust.root = material->root;
+    trust.crl = material->crl;
+    trust.issuer = material->issuer;
+    trust.issuer_crl = material->issuer_crl;
+    KS_TRY(ks_cert_trust_new(&trust, &material->trust));
+out:
+    return err;
+}
+
+static enum ks_err load_own(const struct ks_tls_spec *spec, struct material *material)
+{
+    enum ks_err err = KS_OK;
+
+    if (spec->side == KS_TLS_CLIENT && spec->mode == KS_TLS_ENROLMENT) {
+        KS_CHECK(spec->cert_pem.len == 0 && spec->key_pem.len == 0, KS_ERR_USAGE,
+                 "TLS certificate: a client that enrols shows none");
+        goto out;
+    }
+    KS_TRY(read_x509(spec->cert_pem, "TLS certificate", &material->leaf));
+    KS_TRY(read_key(spec->key_pem, &material->key));
+    KS_TRY(check_own(spec, material));
+    KS_CHECK(X509_check_purpose(material->leaf, -1, 0) == 1, KS_ERR_FORMAT,
+             "TLS certificate: %s", ks_tls_error_text());
+out:
+    return err;
+}
+
+/* libcrypto reads a certificate's extensions when they are first needed: not by two threads at
+ * once, so here. */
+static enum ks_err store_add(struct material *material, struct ks_bytes pem, const char *what)
+{
+    enum ks_err err = KS_OK;
+    X509 *cert = NULL;
+
+    KS_TRY(read_x509(pem, what, &cert));
+    KS_CHECK(X509_check_purpose(cert, -1, 0) == 1, KS_ERR_FORMAT, "%s: %s", what,
+             ks_tls_error_text());
+    KS_CHECK(X509_STORE_add_cert(material->store, cert) == 1, KS_ERR_NOMEM, "%s: %s", what,
+             ks_tls_error_text());
+out:
+    X509_free(cert);
+    return err;
+}
+
+static enum ks_err check_roles(const struct ks_tls_spec *spec)
+{
+    enum ks_err err = KS_OK;
+    bool takes_peers = spec->side == KS_TLS_SERVER && spec->mode == KS_TLS_MUTUAL;
+
+    KS_CHECK(spec->mode == KS_TLS_MUTUAL || spec->mode == KS_TLS_ENROLMENT, KS_ERR_USAGE,
+             "TLS: no such mode");
+    KS_CHECK((spec->peer_roles & ~PEER_ROLES) == 0 && (takes_peers || spec->peer_roles == 0),
+             KS_ERR_USAGE, "TLS: roles of peers that are unknown, or not a mutual server's");
+out:
+    return err;
+}
+
 static enum ks_err load(const struct ks_tls_spec *spec, struct material *material)
 {
     enum ks_err err = KS_OK;
-    X509 *root = NULL;
     size_t sessions_max = spec->sessions_max > 0 ? spec->sessions_max : KS_TLS_SESSIONS_MAX;
 
     KS_CHECK(sessions_max <= INT32_MAX, KS_ERR_LIMIT, "TLS sessions: limit %d", INT32_MAX);
+    KS_TRY(check_roles(spec));
+    material->side = spec->side;
+    material->mode = spec->mode;
+    material->peer_roles = spec->peer_roles != 0 ? spec->peer_roles : KS_TLS_PEER_DEVICE;
     KS_TRY(take_names(spec->groups != NULL ? spec->groups : KS_TLS_GROUPS, groups_known,
                       sizeof groups_known / sizeof groups_known[0], "groups",
                       material->groups));
     KS_TRY(take_names(spec->sigalgs != NULL ? spec->sigalgs : KS_TLS_SIGALGS, sigalgs_known,
                       sizeof sigalgs_known / sizeof sigalgs_known[0], "signature algorithms",
                       material->sigalgs));
-    KS_TRY(read_x509(spec->root_pem, "TLS root", &root));
-    KS_TRY(read_x509(spec->cert_pem, "TLS certificate", &material->leaf));
-    KS_TRY(read_key(spec->key_pem, &material->key));
-    KS_TRY(ks_cert_parse_pem(spec->root_pem, &material->root));
-    if (spec->crl_pem.len > 0) {
-        KS_TRY(ks_crl_parse_pem(spec->crl_pem, &material->crl));
-    }
-    KS_TRY(check_own(spec, material));
     material->store = X509_STORE_new();
-    KS_CHECK(material->store != NULL && X509_STORE_add_cert(material->store, root) == 1,
-             KS_ERR_NOMEM, "TLS root: %s", ks_tls_error_text());
-    /* libcrypto reads a certificate's extensions when they are first needed: not by two threads
-     * at once. */
-    KS_CHECK(X509_check_purpose(root, -1, 0) == 1 &&
-                 X509_check_purpose(material->leaf, -1, 0) == 1,
-             KS_ERR_FORMAT, "TLS root or certificate: %s", ks_tls_error_text());
+    KS_CHECK(material->store != NULL, KS_ERR_NOMEM, "TLS root: %s", ks_tls_error_text());
+    KS_TRY(store_add(material, spec->root_pem, "TLS root"));
+    if (spec->side == KS_TLS_SERVER && spec->issuer_pem.len > 0) {
+        KS_TRY(store_add(material, spec->issuer_pem, "TLS issuer"));
+    }
+    KS_TRY(load_trust(spec, material));
+    KS_TRY(load_own(spec, material));
     if (spec->side == KS_TLS_SERVER) {
         KS_TRY(make_server_context(material, sessions_max));
     }
 out:
-    X509_free(root);
     return err;
 }
 
@@ -275,6 +400,7 @@ enum ks_err ks_tls_new(const struct ks_tls_spec *spec, struct ks_tls **out_tls)
     tls = ks_calloc(1, sizeof *tls);
     KS_CHECK(tls != NULL, KS_ERR_NOMEM, "no memory for a TLS context");
     tls->side = spec->side;
+    tls->mode = spec->mode;
     KS_CHECK(pthread_rwlock_init(&tls->lock, NULL) == 0 &&
                  pthread_mutex_init(&tls->verified_lock, NULL) == 0,
              KS_ERR_NOMEM, "no memory for a lock");
@@ -296,13 +422,19 @@ void ks_tls_free(struct ks_tls *tls)
     }
 }
 
+enum ks_tls_mode ks_tls_mode(const struct ks_tls *tls)
+{
+    return tls->mode;
+}
+
 enum ks_err ks_tls_reload(struct ks_tls *tls, const struct ks_tls_spec *spec)
 {
     enum ks_err err = KS_OK;
     struct material fresh = {{0}};
     struct material old;
 
-    KS_CHECK(spec->side == tls->side, KS_ERR_USAGE, "TLS reload: the side cannot change");
+    KS_CHECK(spec->side == tls->side && spec->mode == tls->mode, KS_ERR_USAGE,
+             "TLS reload: side and mode cannot change");
     KS_TRY(load(spec, &fresh));
     (void)pthread_rwlock_wrlock(&tls->lock);
     old = tls->material;
@@ -355,17 +487,28 @@ out:
     return err;
 }
 
-static uint64_t smaller(uint64_t a, uint64_t b)
+/* The role to verify PEER for: what it says where that is accepted, else one that is, which
+ * gives the reason to refuse it. */
+static enum ks_cert_role role_wanted(const struct ks_tls *tls, const struct ks_cert *peer)
 {
-    return a < b ? a : b;
+    unsigned roles = tls->material.peer_roles;
+    bool is_operator = ks_cert_role(peer) == KS_CERT_OPERATOR;
+
+    if (tls->side == KS_TLS_CLIENT) {
+        return KS_CERT_SERVER;
+    }
+    if ((roles & KS_TLS_PEER_OPERATOR) != 0 &&
+        (is_operator || (roles & KS_TLS_PEER_DEVICE) == 0)) {
+        return KS_CERT_OPERATOR;
+    }
+    return KS_CERT_DEVICE;
 }
 
 /* ks_cert_verify, remembered. The caller holds the lock over the material. */
 static enum ks_err verify_peer(struct ks_tls *tls, const struct ks_cert *peer, uint64_t time_s)
 {
     enum ks_err err = KS_OK;
-    const struct material *material = &tls->material;
-    enum ks_cert_role role = tls->side == KS_TLS_SERVER ? KS_CERT_DEVICE : KS_CERT_SERVER;
+    const struct ks_cert_trust *trust = tls->material.trust;
     struct verified fresh = {.from_s = time_s};
     struct verified *place = NULL;
     bool known = false;
@@ -379,11 +522,8 @@ static enum ks_err verify_peer(struct ks_tls *tls, const struct ks_cert *peer, u
     if (known) {
         return KS_OK;
     }
-    KS_TRY(ks_cert_verify(peer, material->root, material->crl, role, time_s));
-    fresh.until_s = smaller(ks_cert_not_after_s(peer), ks_cert_not_after_s(material->root));
-    if (material->crl != NULL) {
-        fresh.until_s = smaller(fresh.until_s, ks_crl_next_update_s(material->crl) - 1);
-    }
+    KS_TRY(ks_cert_verify(peer, trust, role_wanted(tls, peer), time_s));
+    fresh.until_s = ks_cert_verified_until_s(peer, trust);
     (void)pthread_mutex_lock(&tls->verified_lock);
     *place = fresh;
     (void)pthread_mutex_unlock(&tls->verified_lock);
@@ -405,6 +545,12 @@ enum ks_err ks_tls_peer(struct ks_tls *tls, SSL *ssl, uint64_t time_s,
              "the connection's key exchange is not a configured one");
     KS_CHECK(SSL_get_verify_result(ssl) == X509_V_OK, KS_ERR_VERIFY, "peer certificate: %s",
              X509_verify_cert_error_string(SSL_get_verify_result(ssl)));
+    if (tls->side == KS_TLS_SERVER && tls->mode == KS_TLS_ENROLMENT) {
+        KS_CHECK(SSL_get0_peer_certificate(ssl) == NULL, KS_ERR_VERIFY,
+                 "the peer has a certificate, on a connection for enrolment");
+        err = ks_fail(KS_ERR_NOT_FOUND, "the peer has no certificate: it enrols");
+        goto out;
+    }
     KS_TRY(peer_der(ssl, &peer));
     KS_TRY(verify_peer(tls, peer, time_s));
     *out_peer = peer;

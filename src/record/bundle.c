@@ -96,6 +96,22 @@ out:
     return ks_fail_prefix(err, "quote");
 }
 
+static enum ks_err parse_start_quote(const struct ks_json *evidence, struct ks_bundle *bundle)
+{
+    static const char *const names[] = {"attest", "signature", NULL};
+    enum ks_err err = KS_OK;
+    const struct ks_json *quote = NULL;
+
+    KS_TRY(ks_json_get(evidence, "start_quote", KS_JSON_OBJECT, &quote));
+    KS_TRY(ks_json_only(quote, names));
+    KS_TRY(ks_json_get_base64(quote, "attest", &bundle->start_attest));
+    KS_TRY(ks_json_get_base64(quote, "signature", &bundle->start_signature));
+    bundle->start.attest = ks_buf_view(&bundle->start_attest);
+    bundle->start.signature = ks_buf_view(&bundle->start_signature);
+out:
+    return ks_fail_prefix(err, "start_quote");
+}
+
 /* Appends the canonical form of member NAME of PARENT; tells its digest and the member. */
 static enum ks_err digest_member(const struct ks_json *parent, const char *name,
                                  struct ks_buf *out, uint8_t out_digest[32],
@@ -115,13 +131,16 @@ out:
 
 static enum ks_err parse_evidence(const struct ks_json *evidence, struct ks_bundle *bundle)
 {
-    static const char *const names[] = {"device_certificate", "event_log",  "job", "quote",
-                                        "signature",          "submission", NULL};
+    static const char *const names_1[] = {"device_certificate", "event_log",  "job", "quote",
+                                          "signature",          "submission", NULL};
+    static const char *const names_2[] = {
+        "device_certificate", "event_log",   "job",        "quote",
+        "signature",          "start_quote", "submission", NULL};
     enum ks_err err = KS_OK;
     const struct ks_json *value = NULL;
     uint8_t digest[KS_SHA256_LEN];
 
-    KS_TRY(ks_json_only(evidence, names));
+    KS_TRY(ks_json_only(evidence, bundle->core.schema == 1 ? names_1 : names_2));
     KS_TRY(ks_json_get_base64(evidence, "device_certificate", &bundle->certificate));
     KS_TRY(ks_json_get(evidence, "event_log", KS_JSON_OBJECT, &value));
     KS_TRY(ks_fail_prefix(ks_event_log_from_json(value, &bundle->event_log), "event_log"));
@@ -131,6 +150,9 @@ static enum ks_err parse_evidence(const struct ks_json *evidence, struct ks_bund
     KS_TRY(digest_member(evidence, "submission", &bundle->submission_bytes, digest, &value));
     KS_TRY(ks_fail_prefix(ks_submission_parse(value, &bundle->submission), "submission"));
     KS_TRY(parse_quote(evidence, bundle));
+    if (bundle->core.schema > 1) {
+        KS_TRY(parse_start_quote(evidence, bundle));
+    }
 out:
     return ks_fail_prefix(err, "evidence");
 }
@@ -189,6 +211,8 @@ static enum ks_err bundle_new(struct ks_bundle **out_bundle)
     ks_buf_init(&bundle->certificate, KS_CERT_DER_MAX);
     ks_buf_init(&bundle->attest, KS_ATTEST_MAX);
     ks_buf_init(&bundle->quote_signature, KS_TPM_SIGNATURE_MAX);
+    ks_buf_init(&bundle->start_attest, KS_ATTEST_MAX);
+    ks_buf_init(&bundle->start_signature, KS_TPM_SIGNATURE_MAX);
     ks_buf_init(&bundle->ed25519, KS_SIG_LEN_MAX);
     ks_buf_init(&bundle->mldsa65, KS_SIG_LEN_MAX);
     *out_bundle = bundle;
@@ -210,6 +234,8 @@ void ks_bundle_free(struct ks_bundle *bundle)
     ks_buf_done(&bundle->certificate);
     ks_buf_done(&bundle->attest);
     ks_buf_done(&bundle->quote_signature);
+    ks_buf_done(&bundle->start_attest);
+    ks_buf_done(&bundle->start_signature);
     ks_buf_done(&bundle->ed25519);
     ks_buf_done(&bundle->mldsa65);
     ks_free(bundle);

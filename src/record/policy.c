@@ -18,19 +18,23 @@ static const enum ks_verdict_check default_require[] = {
     KS_VERDICT_QUOTE_SIGNATURE,
     KS_VERDICT_QUOTE_BINDING,
     KS_VERDICT_QUOTE_PCR,
+    KS_VERDICT_QUOTE_START,
     KS_VERDICT_PLATFORM_TPM,
     KS_VERDICT_LEDGER_CHECKPOINT,
     KS_VERDICT_LEDGER_INCLUSION,
     KS_VERDICT_LEDGER_INTENT,
 };
 
-void ks_policy_write(const struct ks_cert *root, struct ks_bytes crl_pem, struct ks_bytes site,
-                     bool accept_simulated_tpm, struct ks_buf *out)
+void ks_policy_write(const struct ks_cert *root, struct ks_bytes crl_pem,
+                     const struct ks_site *site, bool accept_simulated_tpm, struct ks_buf *out)
 {
     struct ks_json_writer writer = ks_json_writer_of(out);
     struct ks_buf pem;
+    struct ks_buf document;
 
     ks_buf_init(&pem, KS_POLICY_BYTES_MAX);
+    ks_buf_init(&document, KS_SITE_BYTES_MAX);
+    ks_site_write(site, &document);
     ks_cert_to_pem(root, &pem);
     ks_json_put_object(&writer);
     ks_json_member_string(&writer, "crl", crl_pem);
@@ -39,11 +43,14 @@ void ks_policy_write(const struct ks_cert *root, struct ks_bytes crl_pem, struct
     for (size_t i = 0; i < sizeof default_require / sizeof default_require[0]; i++) {
         ks_json_put_text(&writer, ks_verdict_check_name(default_require[i]));
     }
+    if (site->certificate.signature_len > 0) {
+        ks_json_put_text(&writer, ks_verdict_check_name(KS_VERDICT_PLATFORM_SITE));
+    }
     ks_json_put_end(&writer);
     ks_json_member_string(&writer, "root", ks_buf_view(&pem));
     ks_json_member_text(&writer, "schema", "ketseal.policy/1");
     ks_json_put_key(&writer, "site");
-    ks_json_put_canonical(&writer, site);
+    ks_json_put_canonical(&writer, ks_buf_view(&document));
     ks_json_put_key(&writer, "tpm");
     ks_json_put_array(&writer);
     ks_json_put_text(&writer, "hardware");
@@ -53,10 +60,11 @@ void ks_policy_write(const struct ks_cert *root, struct ks_bytes crl_pem, struct
     ks_json_put_end(&writer);
     ks_json_put_end(&writer);
     ks_buf_put_text(out, "\n");
-    if (pem.err != KS_OK && out->err == KS_OK) {
-        out->err = pem.err;
+    if (out->err == KS_OK) {
+        out->err = pem.err != KS_OK ? pem.err : document.err;
     }
     ks_buf_done(&pem);
+    ks_buf_done(&document);
 }
 
 static enum ks_err parse_require(const struct ks_json *root, struct ks_policy *policy)

@@ -22,8 +22,9 @@ struct ks_policy {
     bool require[KS_VERDICT_CHECKS];
 };
 
-/* SITE is the canonical site document; CRL_PEM may be empty. */
-void ks_policy_write(const struct ks_cert *root, struct ks_bytes crl_pem, struct ks_bytes site,
-                     bool accept_simulated_tpm, struct ks_buf *out);
+/* CRL_PEM may be empty. Demands every check that can run offline, and that of the site's
+ * certificate where SITE has one. */
+void ks_policy_write(const struct ks_cert *root, struct ks_bytes crl_pem,
+                     const struct ks_site *site, bool accept_simulated_tpm, struct ks_buf *out);
 
 #endif

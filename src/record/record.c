@@ -69,6 +69,12 @@ static void put_workload(const struct ks_core *core, struct ks_json_writer *writ
     ks_json_put_end(writer);
 }
 
+static const char *schema_name(unsigned schema)
+{
+    KS_ASSERT(schema >= 1 && schema <= KS_RECORD_SCHEMA_MAX);
+    return schema == 1 ? "ketseal-1" : "ketseal-2";
+}
+
 void ks_core_write(const struct ks_core *core, struct ks_buf *out)
 {
     struct ks_json_writer writer = ks_json_writer_of(out);
@@ -100,7 +106,7 @@ void ks_core_write(const struct ks_core *core, struct ks_buf *out)
     ks_json_put_end(&writer);
     ks_json_put_key(&writer, "request");
     put_request(core, &writer);
-    ks_json_member_text(&writer, "schema_version", KS_RECORD_SCHEMA);
+    ks_json_member_text(&writer, "schema_version", schema_name(core->schema));
     ks_json_put_key(&writer, "workload");
     put_workload(core, &writer);
     ks_json_put_end(&writer);
@@ -287,8 +293,10 @@ enum ks_err ks_core_parse(const struct ks_json *value, struct ks_buf *parameters
     struct ks_core core = {0};
     const struct ks_json *record = NULL;
     struct ks_bytes text = {0};
+    bool first = false;
 
-    KS_TRY(expect_text(value, "schema_version", KS_RECORD_SCHEMA));
+    KS_TRY(get_choice(value, "schema_version", schema_name(1), schema_name(2), &first));
+    core.schema = first ? 1 : 2;
     KS_TRY(ks_json_only(value, names));
     KS_TRY(ks_json_get(value, "record", KS_JSON_OBJECT, &record));
     KS_TRY(ks_json_only(record, record_names));
@@ -366,6 +374,13 @@ void ks_evidence_write(const struct ks_evidence *evidence, struct ks_buf *out)
     ks_json_member_u64(&writer, "size", evidence->quote.size);
     ks_json_put_end(&writer);
     ks_json_member_base64(&writer, "signature", evidence->signature);
+    if (evidence->start.attest.len > 0) {
+        ks_json_put_key(&writer, "start_quote");
+        ks_json_put_object(&writer);
+        ks_json_member_base64(&writer, "attest", evidence->start.attest);
+        ks_json_member_base64(&writer, "signature", evidence->start.signature);
+        ks_json_put_end(&writer);
+    }
     ks_json_put_key(&writer, "submission");
     ks_json_put_canonical(&writer, evidence->submission);
     ks_json_put_end(&writer);
@@ -482,6 +497,21 @@ void ks_entry_abort_write(struct ks_bytes device, enum ks_err error, uint64_t in
     ks_json_member_text(&writer, "error", ks_err_name(error));
     ks_json_member_u64(&writer, "intent", intent_index);
     ks_json_member_text(&writer, "kind", "abort");
+    ks_json_member_text(&writer, "schema", "ketseal.entry/1");
+    ks_json_put_end(&writer);
+}
+
+void ks_entry_device_write(const char *device, const char *event, const uint8_t ek[32],
+                           const uint8_t key[32], struct ks_buf *out)
+{
+    struct ks_json_writer writer = ks_json_writer_of(out);
+
+    ks_json_put_object(&writer);
+    ks_json_member_text(&writer, "device", device);
+    ks_json_member_hex(&writer, "ek", ks_bytes_of(ek, 32));
+    ks_json_member_text(&writer, "event", event);
+    ks_json_member_hex(&writer, "key", ks_bytes_of(key, 32));
+    ks_json_member_text(&writer, "kind", "device");
     ks_json_member_text(&writer, "schema", "ketseal.entry/1");
     ks_json_put_end(&writer);
 }

@@ -17,11 +17,13 @@
 #define KS_RESULT_BYTES_MAX (8 * 1024 * 1024) /* the canonical result_summary */
 #define KS_ENTRY_BYTES_MAX  1024
 
-#define KS_RECORD_SCHEMA  "ketseal-1"
-#define KS_CONTEXT_RECORD "ketseal/record/1"
+/* Schemas "ketseal-1" and "ketseal-2": the second has a start quote. */
+#define KS_RECORD_SCHEMA_MAX 2
+#define KS_CONTEXT_RECORD    "ketseal/record/1"
 
 /* Everything that exists before H. Views borrow. */
 struct ks_core {
+    unsigned schema; /* 1 to KS_RECORD_SCHEMA_MAX */
     /* workload */
     struct ks_bytes name;
     struct ks_bytes parameters; /* canonical JSON object */
@@ -83,6 +85,11 @@ struct ks_quote_evidence {
     uint64_t index;
     struct ks_merkle_proof path;
 };
+/* The latest quote that the enclave had made when it admitted the job, of schema 2 on. */
+struct ks_start_quote {
+    struct ks_bytes attest;
+    struct ks_bytes signature;
+};
 struct ks_evidence {
     struct ks_bytes device_certificate; /* DER */
     struct ks_bytes event_log;          /* canonical JSON */
@@ -90,6 +97,7 @@ struct ks_evidence {
     struct ks_bytes submission;         /* canonical JSON */
     struct ks_bytes signature;          /* of the submission */
     struct ks_quote_evidence quote;
+    struct ks_start_quote start; /* of schema 1: empty */
 };
 void ks_evidence_write(const struct ks_evidence *evidence, struct ks_buf *out);
 
@@ -109,6 +117,10 @@ void ks_entry_intent_write(uint64_t counter, struct ks_bytes device, const uint8
 void ks_entry_record_write(const struct ks_core *core, const uint8_t core_hash[32],
                            const uint8_t evidence_hash[32], const uint8_t signatures_hash[32],
                            struct ks_buf *out);
+/* What happened to a device: "enrol", "rotate", "suspend", … EK and KEY are SHA-256 digests of
+ * its endorsement key and of the key of its certificate. */
+void ks_entry_device_write(const char *device, const char *event, const uint8_t ek[32],
+                           const uint8_t key[32], struct ks_buf *out);
 /* A job that ended without a record: refused by the worker, cancelled, or interrupted. */
 void ks_entry_abort_write(struct ks_bytes device, enum ks_err error, uint64_t intent_index,
                           struct ks_buf *out);
@@ -132,6 +144,7 @@ struct ks_bundle {
     struct ks_submission submission;
     struct ks_event_log event_log;
     struct ks_quote_evidence quote;
+    struct ks_start_quote start;
     struct ks_inclusion inclusion;
     uint8_t core_hash[32]; /* H */
     uint8_t evidence_hash[32];
@@ -145,6 +158,8 @@ struct ks_bundle {
     struct ks_buf certificate; /* DER */
     struct ks_buf attest;
     struct ks_buf quote_signature;
+    struct ks_buf start_attest;
+    struct ks_buf start_signature;
     struct ks_buf ed25519;
     struct ks_buf mldsa65;
 };

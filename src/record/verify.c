@@ -70,9 +70,22 @@ static const struct check_info infos[KS_VERDICT_CHECKS] = {
          "build",
          "another enclave, worker or library than the ones the policy names",
          "which process asked the TPM: it shows what was launched since boot"},
+    [KS_VERDICT_QUOTE_START] =
+        {"quote.start",
+         "the quote from before the intent, under the pinned attestation key, against the "
+         "record's "
+         "own: PCR digest, reset and restart counts, clock",
+         "a job during which the platform was reset, suspended or another one",
+         "when exactly before the intent it was made, beyond the enclave's word for that "
+         "order"},
     [KS_VERDICT_PLATFORM_TPM] = {"platform.tpm", "the kind of TPM, as core and pinned site say",
                                  "a simulated TPM passed off where hardware is demanded",
-                                 "the maker of the TPM: enrolment checks that"},
+                                 "the maker of the TPM: platform.site does"},
+    [KS_VERDICT_PLATFORM_SITE] =
+        {"platform.site",
+         "the pinned site's document, under the policy's root: keys, launch, endorsement key",
+         "a site whose attestation key is in no TPM that the operator's CA has challenged",
+         "that the TPM's maker is honest, or that the CA looked well"},
     [KS_VERDICT_LEDGER_CHECKPOINT] =
         {"ledger.checkpoint", "the checkpoint, under both pinned ledger keys",
          "a proof in a tree that the site never published",
@@ -159,15 +172,26 @@ static enum ks_err check_certificate(struct context *context)
 {
     enum ks_err err = KS_OK;
     const struct ks_core *core = &context->bundle->core;
+    const struct ks_site *site = &context->policy->site;
+    struct ks_cert_trust_spec spec = {.root = context->policy->root,
+                                      .crl = context->policy->crl};
+    struct ks_cert *issuer = NULL;
+    struct ks_cert_trust *trust = NULL;
 
+    if (site->issuer_len > 0) {
+        KS_TRY(ks_cert_parse_der(ks_bytes_of(site->issuer, site->issuer_len), &issuer));
+        spec.issuer = issuer;
+    }
     KS_TRY(ks_cert_parse_der(ks_buf_view(&context->bundle->certificate), &context->device));
-    KS_TRY(ks_cert_verify(context->device, context->policy->root, context->policy->crl,
-                          KS_CERT_DEVICE, core->created_us / 1000000));
+    KS_TRY(ks_cert_trust_new(&spec, &trust));
+    KS_TRY(ks_cert_verify(context->device, trust, KS_CERT_DEVICE, core->created_us / 1000000));
     KS_CHECK(ks_bytes_equal(ks_bytes_text(ks_cert_subject(context->device)), core->device),
              KS_ERR_VERIFY, "the certificate is of '%s', the core names '%.*s'",
              ks_cert_subject(context->device), (int)core->device.len,
              (const char *)core->device.data);
 out:
+    ks_cert_trust_free(trust);
+    ks_cert_free(issuer);
     return err;
 }
 
@@ -278,19 +302,28 @@ static enum ks_err check_result(struct context *context)
     return ks_result_check(core->result, core->clbits, core->shots);
 }
 
-static enum ks_err check_quote_signature(struct context *context)
+/* OUT_VIEW is written once ATTEST parses, whoever signed it. */
+static enum ks_err read_quote(const struct context *context, struct ks_bytes attest,
+                              struct ks_bytes signature, struct ks_quote_view *out_view)
 {
     enum ks_err err = KS_OK;
     const struct ks_site *site = &context->policy->site;
     struct ks_ak_public ak = {0};
 
-    KS_TRY(ks_quote_parse(context->bundle->quote.attest, &context->quote));
-    context->quote_parsed = true;
+    KS_TRY(ks_quote_parse(attest, out_view));
     KS_TRY(ks_ak_public_parse(ks_bytes_of(site->ak, site->ak_len), &ak));
-    KS_TRY(ks_quote_check_signature(&ak, context->bundle->quote.attest,
-                                    context->bundle->quote.signature));
-    KS_TRY(ks_quote_check_signer(&ak, &context->quote));
+    KS_TRY(ks_quote_check_signature(&ak, attest, signature));
+    KS_TRY(ks_quote_check_signer(&ak, out_view));
 out:
+    return err;
+}
+
+static enum ks_err check_quote_signature(struct context *context)
+{
+    const struct ks_quote_evidence *quote = &context->bundle->quote;
+    enum ks_err err = read_quote(context, quote->attest, quote->signature, &context->quote);
+
+    context->quote_parsed = context->quote.pcr_mask != 0; /* as in each that parses */
     return err;
 }
 
@@ -369,6 +402,25 @@ out:
     return err;
 }
 
+/* That it was made before the intent is the enclave's word: its signatures cover it. */
+static enum ks_err check_quote_start(struct context *context)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_bundle *bundle = context->bundle;
+    struct ks_quote_view start;
+
+    KS_CHECK(bundle->core.schema > 1, KS_ERR_UNAVAILABLE,
+             "records of schema ketseal-1 have no start quote");
+    KS_CHECK(context->quote_parsed, KS_ERR_VERIFY,
+             "the quote to compare it with does not parse");
+    KS_CHECK(!ks_bytes_equal(bundle->start.attest, bundle->quote.attest), KS_ERR_VERIFY,
+             "it is the quote over the record itself");
+    KS_TRY(read_quote(context, bundle->start.attest, bundle->start.signature, &start));
+    KS_TRY(ks_quote_pair_check(&start, &context->quote));
+out:
+    return err;
+}
+
 static enum ks_err check_platform_tpm(struct context *context)
 {
     enum ks_err err = KS_OK;
@@ -382,6 +434,12 @@ static enum ks_err check_platform_tpm(struct context *context)
              simulated ? "simulated" : "hardware");
 out:
     return err;
+}
+
+static enum ks_err check_platform_site(struct context *context)
+{
+    return ks_site_check_certificate(&context->policy->site, context->policy->root,
+                                     context->bundle->core.created_us);
 }
 
 static enum ks_err check_checkpoint(struct context *context)
@@ -500,7 +558,9 @@ static enum ks_err run_checks(struct context *context, struct ks_verdict *verdic
         {KS_VERDICT_QUOTE_SIGNATURE, check_quote_signature},
         {KS_VERDICT_QUOTE_BINDING, check_quote_binding},
         {KS_VERDICT_QUOTE_PCR, check_quote_pcr},
+        {KS_VERDICT_QUOTE_START, check_quote_start},
         {KS_VERDICT_PLATFORM_TPM, check_platform_tpm},
+        {KS_VERDICT_PLATFORM_SITE, check_platform_site},
         {KS_VERDICT_LEDGER_CHECKPOINT, check_checkpoint},
         {KS_VERDICT_LEDGER_INCLUSION, check_inclusion},
         {KS_VERDICT_LEDGER_INTENT, check_intent},

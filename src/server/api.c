@@ -2,36 +2,52 @@
  * SPDX-License-Identifier: Apache-2.0 */
 
 /* The REST interface (docs/openapi.yaml). One table; a path segment in braces matches anything
- * and is handed to the handler. Whoever gets here has shown a device certificate of ours in
- * TLS. */
+ * and is handed to the handler. Whoever gets here has shown a certificate of ours in TLS, or
+ * came by the enrolment listener, where nobody has one; the table says who may ask what. */
 
 #include <stdio.h>
 #include <string.h>
 
 #include "server/api.h"
 
+#define DEVICE   1u
+#define OPERATOR 2u
+#define UNKNOWN  4u /* of the enrolment listener */
+
 struct route {
     const char *method;
     const char *path;
+    unsigned peers;
     ks_api_handler handler;
 };
 
 static const struct route routes[] = {
-    {"POST", "/qjob", ks_api_qjob},
-    {"POST", "/v1/jobs", ks_api_job_submit},
-    {"GET", "/v1/jobs", ks_api_job_list},
-    {"GET", "/v1/jobs/{}", ks_api_job_status},
-    {"GET", "/v1/jobs/{}/bundle", ks_api_job_bundle},
-    {"POST", "/v1/jobs/{}/cancel", ks_api_job_cancel},
-    {"POST", "/v1/keys", ks_api_keys},
-    {"GET", "/v1/site", ks_api_site},
-    {"GET", "/attest", ks_api_attest},
-    {"GET", "/v1/ledger/checkpoint", ks_api_ledger_checkpoint},
-    {"GET", "/v1/ledger/entries/{}", ks_api_ledger_entry},
-    {"GET", "/v1/ledger/inclusion", ks_api_ledger_inclusion},
-    {"GET", "/v1/ledger/consistency", ks_api_ledger_consistency},
-    {"GET", "/healthz", ks_api_health},
-    {"GET", "/readyz", ks_api_ready},
+    {"POST", "/qjob", DEVICE, ks_api_qjob},
+    {"POST", "/v1/jobs", DEVICE, ks_api_job_submit},
+    {"GET", "/v1/jobs", DEVICE, ks_api_job_list},
+    {"GET", "/v1/jobs/{}", DEVICE, ks_api_job_status},
+    {"GET", "/v1/jobs/{}/bundle", DEVICE, ks_api_job_bundle},
+    {"POST", "/v1/jobs/{}/cancel", DEVICE, ks_api_job_cancel},
+    {"POST", "/v1/keys", DEVICE, ks_api_keys},
+    {"GET", "/v1/site", DEVICE | OPERATOR, ks_api_site},
+    {"POST", "/v1/enrol", UNKNOWN, ks_api_enrol},
+    {"POST", "/v1/enrol/finish", UNKNOWN, ks_api_enrol_finish},
+    {"POST", "/v1/device/challenge", DEVICE, ks_api_device_challenge},
+    {"POST", "/v1/device/evidence", DEVICE, ks_api_device_evidence},
+    {"POST", "/v1/device/rotate", DEVICE, ks_api_device_rotate},
+    {"GET", "/v1/devices", OPERATOR, ks_api_device_list},
+    {"GET", "/v1/devices/{}", OPERATOR, ks_api_device_show},
+    {"POST", "/v1/orders", OPERATOR, ks_api_order},
+    {"GET", "/v1/site/request", OPERATOR, ks_api_site_request},
+    {"POST", "/v1/site/activate", OPERATOR, ks_api_site_activate},
+    {"POST", "/v1/site/certificate", OPERATOR, ks_api_site_certify},
+    {"GET", "/attest", DEVICE | OPERATOR, ks_api_attest},
+    {"GET", "/v1/ledger/checkpoint", DEVICE | OPERATOR, ks_api_ledger_checkpoint},
+    {"GET", "/v1/ledger/entries/{}", DEVICE | OPERATOR, ks_api_ledger_entry},
+    {"GET", "/v1/ledger/inclusion", DEVICE | OPERATOR, ks_api_ledger_inclusion},
+    {"GET", "/v1/ledger/consistency", DEVICE | OPERATOR, ks_api_ledger_consistency},
+    {"GET", "/healthz", DEVICE | OPERATOR | UNKNOWN, ks_api_health},
+    {"GET", "/readyz", DEVICE | OPERATOR | UNKNOWN, ks_api_ready},
 };
 
 /* PATTERN's one "{}" stands for a segment of 1 to 255 bytes without '/'. */
@@ -87,6 +103,33 @@ static void refuse_method(struct ks_http_request *request, struct ks_bytes path)
     ks_buf_done(&body);
 }
 
+static unsigned peer_of(struct ks_http_request *request)
+{
+    const struct ks_cert *peer = ks_http_request_peer(request);
+
+    if (peer == NULL) {
+        return UNKNOWN;
+    }
+    return ks_cert_role(peer) == KS_CERT_OPERATOR ? OPERATOR : DEVICE;
+}
+
+/* What a peer may not ask does not exist for it on the enrolment listener, and is refused by
+ * name elsewhere. */
+static void refuse_peer(struct ks_http_request *request)
+{
+    switch (peer_of(request)) {
+    case DEVICE:
+        ks_http_reply_error(request, KS_ERR_DENIED, "this is for operators");
+        break;
+    case OPERATOR:
+        ks_http_reply_error(request, KS_ERR_DENIED, "this is for devices");
+        break;
+    default:
+        ks_http_reply_error(request, KS_ERR_NOT_FOUND, "no such path for enrolment");
+        break;
+    }
+}
+
 void ks_api_route(struct ks_site_server *server, struct ks_http_request *request)
 {
     const struct ks_http_head *head = ks_http_request_head(request);
@@ -98,7 +141,11 @@ void ks_api_route(struct ks_site_server *server, struct ks_http_request *request
         if (matches(routes[i].path, head->path, &segment)) {
             known = true;
             if (ks_bytes_is(head->method, routes[i].method)) {
-                routes[i].handler(server, request, segment);
+                if ((routes[i].peers & peer_of(request)) == 0) {
+                    refuse_peer(request);
+                } else {
+                    routes[i].handler(server, request, segment);
+                }
                 return;
             }
         }

@@ -33,6 +33,26 @@ void ks_api_ledger_inclusion(struct ks_site_server *, struct ks_http_request *,
                              struct ks_bytes segment);
 void ks_api_ledger_consistency(struct ks_site_server *, struct ks_http_request *,
                                struct ks_bytes segment);
+void ks_api_enrol(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
+void ks_api_enrol_finish(struct ks_site_server *, struct ks_http_request *,
+                         struct ks_bytes segment);
+void ks_api_device_challenge(struct ks_site_server *, struct ks_http_request *,
+                             struct ks_bytes segment);
+void ks_api_device_evidence(struct ks_site_server *, struct ks_http_request *,
+                            struct ks_bytes segment);
+void ks_api_device_rotate(struct ks_site_server *, struct ks_http_request *,
+                          struct ks_bytes segment);
+void ks_api_device_list(struct ks_site_server *, struct ks_http_request *,
+                        struct ks_bytes segment);
+void ks_api_device_show(struct ks_site_server *, struct ks_http_request *,
+                        struct ks_bytes segment);
+void ks_api_order(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
+void ks_api_site_request(struct ks_site_server *, struct ks_http_request *,
+                         struct ks_bytes segment);
+void ks_api_site_activate(struct ks_site_server *, struct ks_http_request *,
+                          struct ks_bytes segment);
+void ks_api_site_certify(struct ks_site_server *, struct ks_http_request *,
+                         struct ks_bytes segment);
 void ks_api_health(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
 void ks_api_ready(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
 

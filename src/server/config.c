@@ -3,13 +3,16 @@
 
 #include "server/config.h"
 
-#include <cyaml/cyaml.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "attest/eventlog.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "enclave/launch.h"
+#include "enclave/vault.h"
+#include "server/yaml.h"
 
 static const cyaml_schema_field_t site_fields[] = {
     CYAML_FIELD_STRING_PTR("origin", CYAML_FLAG_POINTER, struct ks_config_site, origin, 1, 255),
@@ -44,84 +47,74 @@ static const cyaml_schema_field_t http_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t enrolment_fields[] = {
+    CYAML_FIELD_STRING_PTR("listen", CYAML_FLAG_POINTER, struct ks_config_enrolment, listen, 3,
+                           63),
+    CYAML_FIELD_END,
+};
+
+#define DEVICES_PATH(name)                                                                     \
+    CYAML_FIELD_STRING_PTR(#name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,                    \
+                           struct ks_config_devices, name, 1, 3000)
+
+static const cyaml_schema_field_t devices_fields[] = {
+    CYAML_FIELD_STRING_PTR("issued", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           struct ks_config_devices, issued, 1, 16),
+    CYAML_FIELD_UINT("attest_every_s", CYAML_FLAG_OPTIONAL, struct ks_config_devices,
+                     attest_every_s),
+    CYAML_FIELD_UINT("certificate_days", CYAML_FLAG_OPTIONAL, struct ks_config_devices,
+                     certificate_days),
+    DEVICES_PATH(ek_roots),
+    DEVICES_PATH(simulated_ek_roots),
+    DEVICES_PATH(reference),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t pcr_schema = {
+    CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, unsigned),
+};
+
+static const cyaml_schema_field_t enclave_fields[] = {
+    CYAML_FIELD_SEQUENCE("seal_pcrs", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                         struct ks_config_enclave, seal_pcrs, &pcr_schema, 1, KS_PCR_COUNT),
+    CYAML_FIELD_STRING_PTR("update_authority", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           struct ks_config_enclave, update_authority, 1, 3000),
+    CYAML_FIELD_STRING_PTR("update_authorisation", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           struct ks_config_enclave, update_authorisation, 1, 3000),
+    CYAML_FIELD_UINT("counter", CYAML_FLAG_OPTIONAL, struct ks_config_enclave, counter),
+    CYAML_FIELD_UINT("epoch_seconds", CYAML_FLAG_OPTIONAL, struct ks_config_enclave,
+                     epoch_seconds),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t quote_fields[] = {
+    CYAML_FIELD_UINT("window_ms", CYAML_FLAG_OPTIONAL, struct ks_config_quote, window_ms),
+    CYAML_FIELD_UINT("refresh_seconds", CYAML_FLAG_OPTIONAL, struct ks_config_quote,
+                     refresh_seconds),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t config_fields[] = {
     CYAML_FIELD_MAPPING("site", CYAML_FLAG_DEFAULT, struct ks_config, site, site_fields),
     CYAML_FIELD_MAPPING("tls", CYAML_FLAG_DEFAULT, struct ks_config, tls, tls_fields),
+    CYAML_FIELD_MAPPING("enrolment", CYAML_FLAG_OPTIONAL, struct ks_config, enrolment,
+                        enrolment_fields),
+    CYAML_FIELD_MAPPING("devices", CYAML_FLAG_OPTIONAL, struct ks_config, devices,
+                        devices_fields),
     CYAML_FIELD_STRING_PTR("tpm", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct ks_config,
                            tpm, 1, 255),
     CYAML_FIELD_MAPPING("workers", CYAML_FLAG_OPTIONAL, struct ks_config, workers,
                         workers_fields),
     CYAML_FIELD_MAPPING("http", CYAML_FLAG_OPTIONAL, struct ks_config, http, http_fields),
+    CYAML_FIELD_MAPPING("enclave", CYAML_FLAG_OPTIONAL, struct ks_config, enclave,
+                        enclave_fields),
+    CYAML_FIELD_MAPPING("quote", CYAML_FLAG_OPTIONAL, struct ks_config, quote, quote_fields),
     CYAML_FIELD_END,
 };
 
 static const cyaml_schema_value_t config_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct ks_config, config_fields),
 };
-
-/* libcyaml says what is wrong only through its log: the first error, which is the precise one,
- * and then the fields around it, innermost first. Both are kept for our one error. */
-struct complaint {
-    char text[160];
-    char field[128];     /* "workers.count" */
-    bool beside_a_field; /* the next field named is the neighbour of one that is missing */
-};
-
-static void keep_field(struct complaint *complaint, const char *line)
-{
-    static const char before[] = "in mapping field '";
-    const char *name = strstr(line, before);
-    char outer[sizeof complaint->text + sizeof complaint->field + 1];
-    int len = 0;
-
-    if (strstr(line, "in mapping") == NULL) {
-        return;
-    }
-    if (name != NULL && !complaint->beside_a_field) {
-        name += sizeof before - 1;
-        len = (int)strcspn(name, "'");
-        (void)snprintf(outer, sizeof outer, "%.*s%s%s", len, name,
-                       complaint->field[0] != '\0' ? "." : "", complaint->field);
-        (void)snprintf(complaint->field, sizeof complaint->field, "%.*s",
-                       (int)sizeof complaint->field - 1, outer);
-    }
-    complaint->beside_a_field = false;
-}
-
-__attribute__((format(printf, 3, 0))) static void
-keep_complaint(cyaml_log_t level, void *context, const char *format, va_list args)
-{
-    static const char prefix[] = "Load: ";
-    struct complaint *complaint = context;
-    char line[sizeof complaint->text];
-    const char *text = line;
-
-    (void)vsnprintf(line, sizeof line, format, args);
-    line[strcspn(line, "\n")] = '\0';
-    if (level != CYAML_LOG_ERROR) {
-        return;
-    }
-    if (complaint->text[0] != '\0') {
-        keep_field(complaint, line);
-        return;
-    }
-    if (strncmp(line, prefix, sizeof prefix - 1) == 0) {
-        text += sizeof prefix - 1;
-    }
-    (void)snprintf(complaint->text, sizeof complaint->text, "%s", text);
-    complaint->beside_a_field = strncmp(text, "Missing", 7) == 0;
-}
-
-static cyaml_config_t cyaml_settings(struct complaint *complaint)
-{
-    return (cyaml_config_t){
-        .log_fn = keep_complaint,
-        .log_ctx = complaint,
-        .mem_fn = cyaml_mem,
-        .log_level = CYAML_LOG_ERROR,
-        .flags = CYAML_CFG_DEFAULT,
-    };
-}
 
 /* Makes *PATH absolute with respect to the folder of FILE. */
 static enum ks_err resolve(const char *file, char **path)
@@ -155,6 +148,80 @@ static unsigned processors(void)
     return count < 1 ? 1 : (unsigned)count;
 }
 
+static enum ks_err complete_devices(const char *path, struct ks_config *config)
+{
+    enum ks_err err = KS_OK;
+    struct ks_config_devices *devices = &config->devices;
+
+    KS_TRY(resolve(path, &devices->ek_roots));
+    KS_TRY(resolve(path, &devices->simulated_ek_roots));
+    KS_TRY(resolve(path, &devices->reference));
+    devices->certificate_days =
+        devices->certificate_days == 0 ? 365 : devices->certificate_days;
+    KS_CHECK(devices->attest_every_s <= KS_DEVICE_SECONDS_MAX, KS_ERR_LIMIT,
+             "devices.attest_every_s: 0 to %llu", (unsigned long long)KS_DEVICE_SECONDS_MAX);
+    KS_CHECK(devices->certificate_days <= 36500, KS_ERR_LIMIT,
+             "devices.certificate_days: 1 to 36500");
+    KS_CHECK(devices->issued == NULL || strcmp(devices->issued, "accept") == 0 ||
+                 strcmp(devices->issued, "refuse") == 0,
+             KS_ERR_FORMAT, "devices.issued: 'accept' or 'refuse'");
+    KS_CHECK(config->enrolment.listen == NULL ||
+                 (devices->reference != NULL &&
+                  (devices->ek_roots != NULL || devices->simulated_ek_roots != NULL)),
+             KS_ERR_FORMAT,
+             "enrolment.listen: it needs devices.reference, and devices.ek_roots or "
+             "devices.simulated_ek_roots");
+out:
+    return err;
+}
+
+uint32_t ks_config_seal_pcrs(const struct ks_config *config)
+{
+    uint32_t mask = config->enclave.seal_pcrs == NULL ? UINT32_C(1) << KS_LAUNCH_PCR : 0;
+
+    for (unsigned i = 0; i < config->enclave.seal_pcrs_count; i++) {
+        mask |= UINT32_C(1) << config->enclave.seal_pcrs[i]; /* checked: a PCR */
+    }
+    return mask;
+}
+
+static enum ks_err complete_enclave(const char *path, struct ks_config *config)
+{
+    enum ks_err err = KS_OK;
+    struct ks_config_enclave *enclave = &config->enclave;
+    struct ks_config_quote *quote = &config->quote;
+
+    KS_TRY(resolve(path, &enclave->update_authority));
+    KS_TRY(resolve(path, &enclave->update_authorisation));
+    for (unsigned i = 0; i < enclave->seal_pcrs_count; i++) {
+        KS_CHECK(enclave->seal_pcrs[i] < KS_PCR_COUNT, KS_ERR_LIMIT,
+                 "enclave.seal_pcrs: 0 to %d", KS_PCR_COUNT - 1);
+    }
+    KS_CHECK((ks_config_seal_pcrs(config) >> KS_LAUNCH_PCR & 1) == 1, KS_ERR_FORMAT,
+             "enclave.seal_pcrs: without PCR %d any program opens the state", KS_LAUNCH_PCR);
+    enclave->counter = enclave->counter == 0 ? KS_COUNTER_DEFAULT : enclave->counter;
+    enclave->epoch_seconds = enclave->epoch_seconds == 0 ? 60 : enclave->epoch_seconds;
+    quote->refresh_seconds = quote->refresh_seconds == 0 ? 300 : quote->refresh_seconds;
+    KS_CHECK(enclave->counter >= KS_TPM_COUNTER_FIRST &&
+                 enclave->counter <= KS_TPM_COUNTER_LAST,
+             KS_ERR_LIMIT, "enclave.counter: 0x%08x to 0x%08x", (unsigned)KS_TPM_COUNTER_FIRST,
+             (unsigned)KS_TPM_COUNTER_LAST);
+    KS_CHECK(enclave->epoch_seconds <= KS_EPOCH_S_MAX, KS_ERR_LIMIT,
+             "enclave.epoch_seconds: 1 to %d", KS_EPOCH_S_MAX);
+    KS_CHECK(quote->window_ms <= KS_QUOTE_WINDOW_MAX, KS_ERR_LIMIT, "quote.window_ms: 0 to %d",
+             KS_QUOTE_WINDOW_MAX);
+    KS_CHECK(quote->refresh_seconds <= KS_QUOTE_REFRESH_MAX, KS_ERR_LIMIT,
+             "quote.refresh_seconds: 1 to %d", KS_QUOTE_REFRESH_MAX);
+out:
+    return err;
+}
+
+bool ks_config_accepts_issued(const struct ks_config *config)
+{
+    return config->devices.issued == NULL ? config->enrolment.listen == NULL
+                                          : strcmp(config->devices.issued, "accept") == 0;
+}
+
 static enum ks_err complete(const char *path, struct ks_config *config)
 {
     enum ks_err err = KS_OK;
@@ -178,7 +245,12 @@ static enum ks_err complete(const char *path, struct ks_config *config)
     KS_CHECK(config->http.loops <= 64, KS_ERR_LIMIT, "http.loops: 1 to 64");
     KS_CHECK(config->tpm == NULL || strcmp(config->tpm, "swtpm") == 0 || config->tpm[0] == '/',
              KS_ERR_FORMAT, "tpm: 'swtpm' or the path of a device");
-    KS_TRY(ks_config_listen(config, address, &port));
+    KS_TRY(complete_enclave(path, config));
+    KS_TRY(ks_config_listen("site.listen", config->site.listen, address, &port));
+    if (config->enrolment.listen != NULL) {
+        KS_TRY(ks_config_listen("enrolment.listen", config->enrolment.listen, address, &port));
+    }
+    KS_TRY(complete_devices(path, config));
 out:
     return err;
 }
@@ -186,50 +258,33 @@ out:
 enum ks_err ks_config_load(const char *path, struct ks_config **out_config)
 {
     enum ks_err err = KS_OK;
-    struct ks_buf text;
-    struct complaint complaint = {0};
-    cyaml_config_t settings = cyaml_settings(&complaint);
+    void *data = NULL;
     struct ks_config *config = NULL;
-    cyaml_err_t result = CYAML_OK;
 
-    ks_buf_init(&text, KS_CONFIG_BYTES_MAX);
-    KS_TRY(ks_file_read(path, KS_CONFIG_BYTES_MAX, &text));
-    result = cyaml_load_data(text.data, text.len, &settings, &config_schema,
-                             (cyaml_data_t **)&config, NULL);
-    KS_CHECK(result == CYAML_OK, KS_ERR_FORMAT, "%s: %s%s%s", path, complaint.field,
-             complaint.field[0] != '\0' ? ": " : "",
-             complaint.text[0] != '\0' ? complaint.text : cyaml_strerror(result));
-    KS_CHECK(config != NULL, KS_ERR_FORMAT, "%s: it is empty", path);
+    KS_TRY(ks_yaml_load(path, KS_CONFIG_BYTES_MAX, &config_schema, &data));
+    config = data;
     KS_TRY(ks_fail_prefix(complete(path, config), "%s", path));
     *out_config = config;
     config = NULL; /* transferred */
 out:
     ks_config_free(config);
-    ks_buf_done(&text);
     return err;
 }
 
 void ks_config_free(struct ks_config *config)
 {
-    struct complaint complaint = {0};
-    cyaml_config_t settings = cyaml_settings(&complaint);
-
-    if (config != NULL) {
-        (void)cyaml_free(&settings, &config_schema, config,
-                         0); /* fails on bad arguments only */
-    }
+    ks_yaml_free(&config_schema, config);
 }
 
-enum ks_err ks_config_listen(const struct ks_config *config, char address[64],
+enum ks_err ks_config_listen(const char *name, const char *listen, char address[64],
                              uint16_t *out_port)
 {
     enum ks_err err = KS_OK;
-    const char *listen = config->site.listen;
     const char *colon = strrchr(listen, ':');
     size_t len = 0;
     uint64_t port = 0;
 
-    KS_CHECK(colon != NULL, KS_ERR_FORMAT, "site.listen: expected address:port");
+    KS_CHECK(colon != NULL, KS_ERR_FORMAT, "%s: expected address:port", name);
     len = (size_t)(colon - listen);
     if (len >= 2 && listen[0] == '[' && listen[len - 1] == ']') {
         listen++;
@@ -237,11 +292,11 @@ enum ks_err ks_config_listen(const struct ks_config *config, char address[64],
     } else {
         /* "::1:80": where the address ends is unclear. */
         KS_CHECK(strcspn(listen, "[]:") == len, KS_ERR_FORMAT,
-                 "site.listen: an IPv6 address needs brackets, such as [::1]:8443");
+                 "%s: an IPv6 address needs brackets, such as [::1]:8443", name);
     }
-    KS_CHECK(len >= 1 && len < 64, KS_ERR_FORMAT, "site.listen: expected address:port");
-    KS_TRY(ks_fail_prefix(ks_text_u64(ks_bytes_text(colon + 1), 65535, &port),
-                          "site.listen: port"));
+    KS_CHECK(len >= 1 && len < 64, KS_ERR_FORMAT, "%s: expected address:port", name);
+    KS_TRY(
+        ks_fail_prefix(ks_text_u64(ks_bytes_text(colon + 1), 65535, &port), "%s: port", name));
     ks_copy(address, listen, len);
     address[len] = '\0';
     *out_port = (uint16_t)port;

@@ -34,19 +34,54 @@ struct ks_config_http {
     unsigned connections; /* default 1024 */
 };
 
+/* A listener where devices that have no certificate yet ask for one. */
+struct ks_config_enrolment {
+    char *listen; /* as site.listen; NULL: none */
+};
+/* What is demanded of devices. */
+struct ks_config_devices {
+    char *issued; /* certificates of the root itself: "accept" or "refuse"; default: "refuse"
+                     when there is an enrolment listener */
+    unsigned attest_every_s;   /* 0 (default): at enrolment only */
+    unsigned certificate_days; /* of those issued at enrolment; default 365 */
+    char *ek_roots;            /* PEM file: roots of TPM makers; NULL: none */
+    char *simulated_ek_roots;  /* PEM file: roots of simulators, such as swtpm's CA */
+    char *reference;           /* reference policy (docs/formats/reference.md) */
+};
+struct ks_config_enclave {
+    unsigned *seal_pcrs; /* NULL: the launch PCR alone */
+    unsigned seal_pcrs_count;
+    char *update_authority;     /* path of a P-256 public key, DER; NULL: none */
+    char *update_authorisation; /* path; NULL: none */
+    unsigned counter;           /* NV index of the owner's range; default KS_COUNTER_DEFAULT */
+    unsigned epoch_seconds;     /* default 60 */
+};
+struct ks_config_quote {
+    unsigned window_ms;       /* default 0 */
+    unsigned refresh_seconds; /* default 300 */
+};
+
 struct ks_config {
     struct ks_config_site site;
     struct ks_config_tls tls;
+    struct ks_config_enrolment enrolment;
+    struct ks_config_devices devices;
     char *tpm; /* "swtpm" or a device such as "/dev/tpmrm0"; default swtpm */
     struct ks_config_workers workers;
     struct ks_config_http http;
+    struct ks_config_enclave enclave;
+    struct ks_config_quote quote;
 };
+/* The mask of enclave.seal_pcrs. */
+uint32_t ks_config_seal_pcrs(const struct ks_config *config);
 
 /* Errors name file and field. Free with ks_config_free. */
 KS_MUST_CHECK enum ks_err ks_config_load(const char *path, struct ks_config **out_config);
 void ks_config_free(struct ks_config *config); /* NULL is fine */
-/* Splits "address:port"; ADDRESS without brackets. */
-KS_MUST_CHECK enum ks_err ks_config_listen(const struct ks_config *config, char address[64],
-                                           uint16_t *out_port);
+/* Whether devices without enrolment may take part. */
+bool ks_config_accepts_issued(const struct ks_config *config);
+/* Splits LISTEN, "address:port"; ADDRESS without brackets. NAME is its field, for errors. */
+KS_MUST_CHECK enum ks_err ks_config_listen(const char *name, const char *listen,
+                                           char address[64], uint16_t *out_port);
 
 #endif

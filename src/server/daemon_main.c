@@ -27,6 +27,8 @@
 #define PEM_MAX       (16 * 1024 * 1024)
 #define STOP_GRACE_MS 5000
 
+#define ENROLMENT_CONNECTIONS 64 /* at once, of peers that nobody knows yet */
+
 struct daemon {
     struct ks_config *config;
     struct ks_buf root;
@@ -34,15 +36,40 @@ struct daemon {
     struct ks_buf key;
     struct ks_buf crl;
     struct ks_tls *tls;
+    struct ks_tls *enrolment_tls; /* NULL: no such listener */
     struct ks_site_server *site;
     struct ks_http_server *http;
+    struct ks_http_server *enrolment;
 };
+
+static struct ks_tls_spec tls_spec(const struct daemon *daemon, struct ks_bytes issuer_pem)
+{
+    return (struct ks_tls_spec){
+        .side = KS_TLS_SERVER,
+        .groups = daemon->config->tls.groups,
+        .peer_roles = KS_TLS_PEER_DEVICE | KS_TLS_PEER_OPERATOR,
+        .root_pem = ks_buf_view(&daemon->root),
+        .issuer_pem = issuer_pem,
+        .cert_pem = ks_buf_view(&daemon->certificate),
+        .key_pem = ks_buf_view(&daemon->key),
+        .crl_pem = ks_buf_view(&daemon->crl),
+    };
+}
+
+/* ks_issuer_changed: devices of that issuer may connect from now on. */
+static enum ks_err change_issuer(void *context, struct ks_bytes issuer_pem)
+{
+    const struct daemon *daemon = context;
+    const struct ks_tls_spec spec = tls_spec(daemon, issuer_pem);
+
+    return ks_tls_reload(daemon->tls, &spec);
+}
 
 static enum ks_err make_tls(struct daemon *daemon)
 {
     enum ks_err err = KS_OK;
     const struct ks_config_tls *config = &daemon->config->tls;
-    struct ks_tls_spec spec = {.side = KS_TLS_SERVER, .groups = config->groups};
+    struct ks_tls_spec spec = {0};
 
     KS_TRY(ks_file_read(config->root, PEM_MAX, &daemon->root));
     KS_TRY(ks_file_read(config->certificate, PEM_MAX, &daemon->certificate));
@@ -50,13 +77,16 @@ static enum ks_err make_tls(struct daemon *daemon)
     if (config->crl != NULL) {
         KS_TRY(ks_file_read(config->crl, PEM_MAX, &daemon->crl));
     }
-    spec.root_pem = ks_buf_view(&daemon->root);
-    spec.cert_pem = ks_buf_view(&daemon->certificate);
-    spec.key_pem = ks_buf_view(&daemon->key);
-    spec.crl_pem = ks_buf_view(&daemon->crl);
+    spec = tls_spec(daemon, ks_buf_view(&daemon->site->issuer_pem));
     KS_TRY(ks_tls_new(&spec, &daemon->tls));
+    daemon->site->issuer_changed = change_issuer;
+    daemon->site->issuer_context = daemon;
+    if (daemon->config->enrolment.listen != NULL) {
+        spec.mode = KS_TLS_ENROLMENT;
+        spec.peer_roles = 0;
+        KS_TRY(ks_tls_new(&spec, &daemon->enrolment_tls));
+    }
 out:
-    ks_buf_wipe(&daemon->key);
     return err;
 }
 
@@ -74,22 +104,45 @@ static enum ks_err listen_http(struct daemon *daemon)
                    .body_max = KS_JOB_BYTES_MAX},
     };
 
-    KS_TRY(ks_config_listen(daemon->config, address, &spec.port));
+    KS_TRY(ks_config_listen("site.listen", daemon->config->site.listen, address, &spec.port));
     KS_TRY(ks_http_server_open(&spec, &daemon->http));
+    if (daemon->config->enrolment.listen != NULL) {
+        KS_TRY(ks_config_listen("enrolment.listen", daemon->config->enrolment.listen, address,
+                                &spec.port));
+        spec.tls = daemon->enrolment_tls;
+        spec.peers_unknown = true;
+        spec.loops = 1;
+        spec.limits.connections_max = ENROLMENT_CONNECTIONS;
+        KS_TRY(ks_http_server_open(&spec, &daemon->enrolment));
+    }
 out:
     return err;
 }
 
 /* Where a test finds a port that the kernel chose. */
-static enum ks_err write_address(const struct daemon *daemon)
+static enum ks_err write_port(const struct daemon *daemon, const char *name,
+                              const struct ks_http_server *http)
 {
     enum ks_err err = KS_OK;
     char path[KS_PATH_MAX];
     char text[16];
-    int len = snprintf(text, sizeof text, "%u\n", (unsigned)ks_http_server_port(daemon->http));
+    int len = snprintf(text, sizeof text, "%u\n", (unsigned)ks_http_server_port(http));
 
-    KS_TRY(ks_path_join(daemon->config->site.state, "port", path));
+    KS_TRY(ks_path_join(daemon->config->site.state, name, path));
     KS_TRY(ks_file_write(path, ks_bytes_of(text, (size_t)len), 0644));
+out:
+    return err;
+}
+
+static enum ks_err write_address(const struct daemon *daemon)
+{
+    enum ks_err err = KS_OK;
+    char path[KS_PATH_MAX];
+
+    KS_TRY(write_port(daemon, "port", daemon->http));
+    if (daemon->enrolment != NULL) {
+        KS_TRY(write_port(daemon, "enrolment-port", daemon->enrolment));
+    }
     KS_TRY(ks_path_join(daemon->config->site.state, "site.json", path));
     KS_TRY(ks_file_write(path, ks_buf_view(&daemon->site->site_document), 0644));
 out:
@@ -141,15 +194,18 @@ static enum ks_err serve(struct daemon *daemon, const char *path)
     KS_TRY(ks_process_harden());
     KS_TRY(ks_crypto_check_version());
     KS_TRY(ks_config_load(path, &daemon->config));
-    KS_TRY(make_tls(daemon));
     KS_TRY(
         ks_site_server_open(daemon->config->site.state, KS_DAEMON_ENCLAVE_FD, &daemon->site));
+    KS_TRY(make_tls(daemon));
     KS_TRY(listen_http(daemon));
     KS_TRY(write_address(daemon));
     KS_TRY(catch_signals(daemon->site));
     KS_TRY(close_doors(daemon));
     ks_turn_hostile(daemon->site->enclave.fd, daemon->config->site.state);
     KS_TRY(ks_http_server_start(daemon->http));
+    if (daemon->enrolment != NULL) {
+        KS_TRY(ks_http_server_start(daemon->enrolment));
+    }
     ks_log_begin(&line, KS_LOG_INFO, "site.ready");
     ks_log_text(&line, "origin", daemon->site->origin);
     ks_log_u64(&line, "port", ks_http_server_port(daemon->http));
@@ -157,6 +213,9 @@ static enum ks_err serve(struct daemon *daemon, const char *path)
     ks_log_end(&line);
     KS_TRY(ks_site_server_run(daemon->site));
     KS_TRY(ks_http_server_stop(daemon->http, STOP_GRACE_MS));
+    if (daemon->enrolment != NULL) {
+        KS_TRY(ks_http_server_stop(daemon->enrolment, STOP_GRACE_MS));
+    }
     ks_log_event(KS_LOG_INFO, "site.stopped");
 out:
     return err;
@@ -183,11 +242,14 @@ int main(int argc, char **argv)
         _exit(ks_err_exit_code(err));
     }
     ks_http_server_free(daemon.http);
+    ks_http_server_free(daemon.enrolment);
     ks_site_server_close(daemon.site);
     ks_tls_free(daemon.tls);
+    ks_tls_free(daemon.enrolment_tls);
     ks_config_free(daemon.config);
     ks_buf_done(&daemon.root);
     ks_buf_done(&daemon.certificate);
+    ks_buf_wipe(&daemon.key);
     ks_buf_done(&daemon.crl);
     return 0;
 }

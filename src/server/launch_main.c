@@ -9,78 +9,314 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attest/sealed.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "crypto/ekcert.h"
 #include "enclave/launch.h"
+#include "enclave/measure.h"
+#include "enclave/vault.h"
 #include "server/config.h"
+#include "server/reference.h"
+#include "tpm/tpm.h"
 
-#define PEM_MAX (16 * 1024 * 1024)
+#define PEM_MAX       (16 * 1024 * 1024)
+#define SIGNATURE_MAX 128 /* bytes; ECDSA P-256 in DER has at most 72 */
 
-static const char usage[] = "usage: ketseal-launch [--libexec=DIRECTORY] ketseal.yaml\n"
-                            "Starts a ketseal site: TPM, enclave, workers and ketseald.\n"
-                            "See ketseal-launch(8).\n";
+static const char usage[] =
+    "usage: ketseal-launch [--libexec=DIRECTORY] [--insecure-accept-rollback] ketseal.yaml\n"
+    "       ketseal-launch [--libexec=DIRECTORY] --update-message=FILE ketseal.yaml\n"
+    "       ketseal-launch [--libexec=DIRECTORY] --update-signature=FILE ketseal.yaml\n"
+    "Starts a ketseal site: TPM, enclave, workers and ketseald. Or, for a planned update,\n"
+    "writes what the update authority is to sign, and puts its signature to use.\n"
+    "See ketseal-launch(8).\n";
 
-static enum ks_err launch(const char *path, const char *libexec)
+static enum ks_err read_optional(const char *path, size_t len_max, struct ks_buf *out,
+                                 struct ks_bytes *out_view)
 {
     enum ks_err err = KS_OK;
-    struct ks_config *config = NULL;
+
+    if (path != NULL) {
+        KS_TRY(ks_file_read(path, len_max, out));
+    }
+    *out_view = ks_buf_view(out);
+out:
+    return err;
+}
+
+/* What the command line says. */
+struct options {
+    const char *config;
+    const char *libexec;
+    const char *update_message;   /* where the message of a planned update goes; NULL: none */
+    const char *update_signature; /* of that message; NULL: none */
+    bool accept_rollback;
+};
+
+/* A specification, and what it borrows from. */
+struct site {
+    struct ks_config *config;
     struct ks_buf root;
     struct ks_buf crl;
+    struct ks_buf authority;
+    struct ks_buf authorisation;
+    struct ks_buf ek_roots;
+    struct ks_buf simulated_ek_roots;
+    struct ks_buf reference;
     char enclave[KS_PATH_MAX];
     char worker[KS_PATH_MAX];
     char daemon[KS_PATH_MAX];
-    const char *argv[] = {"ketseald", path, NULL};
-    struct ks_launch_spec spec = {.version = 1};
+    const char *argv[3];
+    struct ks_launch_spec spec;
+};
 
-    ks_buf_init(&root, PEM_MAX);
-    ks_buf_init(&crl, PEM_MAX);
-    KS_TRY(ks_config_load(path, &config));
-    KS_TRY(ks_file_read(config->tls.root, PEM_MAX, &root));
-    if (config->tls.crl != NULL) {
-        KS_TRY(ks_file_read(config->tls.crl, PEM_MAX, &crl));
+static void site_init(struct site *site)
+{
+    *site = (struct site){.spec = {.version = 1}};
+    ks_buf_init(&site->root, PEM_MAX);
+    ks_buf_init(&site->crl, PEM_MAX);
+    ks_buf_init(&site->authority, KS_AUTHORITY_DER_MAX);
+    ks_buf_init(&site->authorisation, KS_AUTHORISATION_MAX);
+    ks_buf_init(&site->ek_roots, KS_EK_PEM_MAX);
+    ks_buf_init(&site->simulated_ek_roots, KS_EK_PEM_MAX);
+    ks_buf_init(&site->reference, KS_REFERENCE_MAX);
+}
+
+static void site_done(struct site *site)
+{
+    ks_config_free(site->config);
+    ks_buf_done(&site->root);
+    ks_buf_done(&site->crl);
+    ks_buf_done(&site->authority);
+    ks_buf_done(&site->authorisation);
+    ks_buf_done(&site->ek_roots);
+    ks_buf_done(&site->simulated_ek_roots);
+    ks_buf_done(&site->reference);
+}
+
+static enum ks_err read_rules(const struct options *options, struct site *site)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_config *config = site->config;
+    struct ks_enclave_rules *rules = &site->spec.rules;
+
+    KS_TRY(read_optional(config->enclave.update_authority, KS_AUTHORITY_DER_MAX,
+                         &site->authority, &rules->update_authority));
+    if (options->update_message == NULL && options->update_signature == NULL) {
+        err = read_optional(config->enclave.update_authorisation, KS_AUTHORISATION_MAX,
+                            &site->authorisation, &rules->update_authorisation);
+        KS_TRY(err == KS_ERR_NOT_FOUND ? KS_OK : err); /* there is no update yet */
     }
-    KS_TRY(ks_path_join(libexec, "ketseal-enclave", enclave));
-    KS_TRY(ks_path_join(libexec, "ketseal-worker", worker));
-    KS_TRY(ks_path_join(libexec, "ketseald", daemon));
-    spec.enclave_program = enclave;
-    spec.worker_program = worker;
-    spec.daemon_program = daemon;
-    spec.daemon_argv = argv;
-    spec.state_dir = config->site.state;
-    spec.tpm_device =
-        config->tpm == NULL || strcmp(config->tpm, "swtpm") == 0 ? NULL : config->tpm;
-    spec.origin = config->site.origin;
-    spec.root_pem = ks_buf_view(&root);
-    spec.crl_pem = ks_buf_view(&crl);
-    spec.workers = config->workers.count;
-    spec.worker_threads = config->workers.threads;
-    spec.state_memory_max = (uint64_t)config->workers.memory_mib << 20;
-    spec.job_seconds_max = config->workers.seconds;
-    KS_TRY(ks_launch(&spec));
+    rules->seal_pcrs = ks_config_seal_pcrs(config);
+    rules->counter = config->enclave.counter;
+    rules->epoch_s = config->enclave.epoch_seconds;
+    rules->accept_rollback = options->accept_rollback;
+    rules->quote_window_ms = config->quote.window_ms;
+    rules->quote_refresh_s = config->quote.refresh_seconds;
 out:
-    ks_config_free(config);
-    ks_buf_done(&root);
-    ks_buf_done(&crl);
     return err;
+}
+
+/* The CA of simulated TPMs, whose root the configuration may name, comes with the first of
+ * them. */
+static enum ks_err make_simulated_tpm(const struct ks_config *config)
+{
+    enum ks_err err = KS_OK;
+    char path[KS_PATH_MAX];
+
+    KS_TRY(ks_dir_make(config->site.state, 0700));
+    KS_TRY(ks_path_join(config->site.state, "tpm", path));
+    KS_TRY(ks_tpm_make_swtpm(path, NULL));
+out:
+    return err;
+}
+
+/* What the site demands of devices, with the files that say it. */
+static enum ks_err read_device_rules(struct site *site)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_config *config = site->config;
+    const struct ks_config_devices *devices = &config->devices;
+    struct ks_device_rules *rules = &site->spec.devices;
+
+    rules->accept_issued = ks_config_accepts_issued(config);
+    rules->attest_every_s = devices->attest_every_s;
+    rules->certificate_s = (uint64_t)devices->certificate_days * 24 * 3600;
+    KS_TRY(
+        read_optional(devices->ek_roots, KS_EK_PEM_MAX, &site->ek_roots, &rules->ek_roots_pem));
+    KS_TRY(read_optional(devices->simulated_ek_roots, KS_EK_PEM_MAX, &site->simulated_ek_roots,
+                         &rules->simulated_ek_roots_pem));
+    if (devices->reference != NULL) {
+        KS_TRY(ks_reference_load(devices->reference, &site->reference));
+        rules->reference = ks_buf_view(&site->reference);
+    }
+out:
+    return err;
+}
+
+static enum ks_err read_site(const struct options *options, struct site *site)
+{
+    enum ks_err err = KS_OK;
+    struct ks_launch_spec *spec = &site->spec;
+    const struct ks_config *config = NULL;
+
+    KS_TRY(ks_config_load(options->config, &site->config));
+    config = site->config;
+    KS_TRY(read_optional(config->tls.root, PEM_MAX, &site->root, &spec->root_pem));
+    KS_TRY(read_optional(config->tls.crl, PEM_MAX, &site->crl, &spec->crl_pem));
+    KS_TRY(read_rules(options, site));
+    KS_TRY(ks_path_join(options->libexec, "ketseal-enclave", site->enclave));
+    KS_TRY(ks_path_join(options->libexec, "ketseal-worker", site->worker));
+    KS_TRY(ks_path_join(options->libexec, "ketseald", site->daemon));
+    site->argv[0] = "ketseald";
+    site->argv[1] = options->config;
+    spec->enclave_program = site->enclave;
+    spec->worker_program = site->worker;
+    spec->daemon_program = site->daemon;
+    spec->daemon_argv = site->argv;
+    spec->state_dir = config->site.state;
+    spec->tpm_device =
+        config->tpm == NULL || strcmp(config->tpm, "swtpm") == 0 ? NULL : config->tpm;
+    spec->origin = config->site.origin;
+    spec->workers = config->workers.count;
+    spec->worker_threads = config->workers.threads;
+    spec->state_memory_max = (uint64_t)config->workers.memory_mib << 20;
+    spec->job_seconds_max = config->workers.seconds;
+out:
+    return err;
+}
+
+/* --- planned updates ---------------------------------------------------------------------- */
+
+static enum ks_err authorise(const struct options *options, const struct site *site,
+                             const struct ks_pcr_state *pcrs)
+{
+    enum ks_err err = KS_OK;
+    struct ks_sealed_authority authority;
+    struct ks_buf signature;
+    struct ks_buf authorisation;
+
+    ks_buf_init(&signature, SIGNATURE_MAX);
+    ks_buf_init(&authorisation, KS_AUTHORISATION_MAX);
+    KS_CHECK(site->spec.rules.update_authority.len > 0 &&
+                 site->config->enclave.update_authorisation != NULL,
+             KS_ERR_USAGE,
+             "an update needs enclave.update_authority and enclave.update_authorisation");
+    KS_TRY(ks_sealed_authority_parse(site->spec.rules.update_authority,
+                                     KS_LITERAL(KS_VAULT_PURPOSE), &authority));
+    KS_TRY(ks_file_read(options->update_signature, SIGNATURE_MAX, &signature));
+    KS_TRY(ks_authorisation_make(pcrs, &authority, ks_buf_view(&signature), &authorisation));
+    KS_TRY(ks_file_write(site->config->enclave.update_authorisation,
+                         ks_buf_view(&authorisation), 0600));
+out:
+    ks_buf_done(&signature);
+    ks_buf_done(&authorisation);
+    return err;
+}
+
+/* Nothing is launched: what a launch would measure is told, or authorised. */
+static enum ks_err update(const struct options *options, const struct site *site)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_launch_spec *spec = &site->spec;
+    struct ks_event_log *log = ks_calloc(1, sizeof *log);
+    uint8_t values[KS_PCR_COUNT][KS_PCR_DIGEST_LEN];
+    uint8_t message[KS_AUTHORISATION_MESSAGE_LEN];
+    const struct ks_pcr_state pcrs = {spec->rules.seal_pcrs,
+                                      (const uint8_t(*)[KS_PCR_DIGEST_LEN])values};
+    int enclave = -1;
+    int worker = -1;
+
+    KS_CHECK(log != NULL, KS_ERR_NOMEM, "event log");
+    KS_TRY(
+        ks_measure_launch(spec->enclave_program, spec->worker_program, log, &enclave, &worker));
+    KS_TRY(ks_measure_foresee(spec->state_dir, spec->tpm_device, pcrs.mask, log, values));
+    if (options->update_message != NULL) {
+        ks_authorisation_message(&pcrs, KS_LITERAL(KS_VAULT_PURPOSE), message);
+        KS_TRY(ks_file_write(options->update_message, KS_BYTES(message), 0644));
+    }
+    if (options->update_signature != NULL) {
+        KS_TRY(authorise(options, site, &pcrs));
+    }
+out:
+    ks_fd_close(&enclave);
+    ks_fd_close(&worker);
+    ks_free(log);
+    return err;
+}
+
+/* --- main --------------------------------------------------------------------------------- */
+
+static enum ks_err run(const struct options *options)
+{
+    enum ks_err err = KS_OK;
+    struct site *site = ks_calloc(1, sizeof *site);
+
+    KS_CHECK(site != NULL, KS_ERR_NOMEM, "configuration");
+    site_init(site);
+    KS_TRY(read_site(options, site));
+    if (options->update_message != NULL || options->update_signature != NULL) {
+        KS_TRY(update(options, site));
+    } else {
+        if (site->spec.tpm_device == NULL) {
+            KS_TRY(make_simulated_tpm(site->config));
+        }
+        KS_TRY(read_device_rules(site));
+        KS_TRY(ks_launch(&site->spec));
+    }
+out:
+    if (site != NULL) {
+        site_done(site);
+    }
+    ks_free(site);
+    return err;
+}
+
+/* What stands behind FLAG= in ARGUMENT; NULL where it is another. */
+static const char *value_of(const char *argument, const char *flag)
+{
+    const size_t len = strlen(flag);
+
+    return strncmp(argument, flag, len) == 0 ? argument + len : NULL;
+}
+
+static bool parse(int argc, char **argv, struct options *options)
+{
+    int at = 1;
+
+    for (; at < argc && argv[at][0] == '-'; at++) {
+        const char *libexec = value_of(argv[at], "--libexec=");
+        const char *message = value_of(argv[at], "--update-message=");
+        const char *signature = value_of(argv[at], "--update-signature=");
+
+        if (libexec != NULL) {
+            options->libexec = libexec;
+        } else if (message != NULL) {
+            options->update_message = message;
+        } else if (signature != NULL) {
+            options->update_signature = signature;
+        } else if (strcmp(argv[at], "--insecure-accept-rollback") == 0) {
+            options->accept_rollback = true;
+        } else {
+            return false;
+        }
+    }
+    options->config = argc == at + 1 ? argv[at] : NULL;
+    return options->config != NULL;
 }
 
 int main(int argc, char **argv)
 {
     enum ks_err err = KS_OK;
-    const char *libexec = KS_LIBEXEC_DIR;
-    int at = 1;
+    struct options options = {.libexec = KS_LIBEXEC_DIR};
 
     ks_log_init("ketseal-launch", KS_LOG_INFO);
     if (argc >= 2 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0)) {
         (void)fputs(usage, stdout);
         return 0;
     }
-    if (argc >= 2 && strncmp(argv[1], "--libexec=", 10) == 0) {
-        libexec = argv[1] + 10;
-        at = 2;
-    }
-    if (argc != at + 1 || argv[at][0] == '-') {
+    if (!parse(argc, argv, &options)) {
         (void)fprintf(stderr, "ketseal-launch: expected one configuration file\n");
         return ks_err_exit_code(KS_ERR_USAGE);
     }
@@ -90,7 +326,7 @@ int main(int argc, char **argv)
     }
     err = ks_process_harden();
     if (err == KS_OK) {
-        err = launch(argv[at], libexec);
+        err = run(&options);
     }
     if (err != KS_OK) {
         ks_log_failure("site.failed", err);

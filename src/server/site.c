@@ -193,6 +193,34 @@ out:
     return err;
 }
 
+static enum ks_err put_entry(struct ks_site_server *server, struct ks_task *task,
+                             uint8_t leaf[32])
+{
+    ks_merkle_leaf(ks_buf_view(&task->entry), leaf);
+    return ks_store_append(server->store, ks_buf_view(&task->entry), leaf,
+                           &task->job.result_index);
+}
+
+static enum ks_err put_task(struct ks_site_server *server, struct ks_task *task,
+                            uint8_t leaf[32])
+{
+    switch (task->state) {
+    case KS_TASK_INTENT:
+        return put_intent(server, task, leaf);
+    case KS_TASK_RESULT:
+        return put_result(server, task, leaf);
+    default:
+        return put_entry(server, task, leaf);
+    }
+}
+
+void ks_task_answer_entry(struct ks_site_server *server, struct ks_task *task)
+{
+    ks_reply_json(task->request, 200, ks_buf_view(&task->record));
+    task->request = NULL;
+    ks_task_free(server, task);
+}
+
 /* What a committed task does next. */
 static void after_commit(struct ks_site_server *server, struct ks_task *task)
 {
@@ -203,6 +231,9 @@ static void after_commit(struct ks_site_server *server, struct ks_task *task)
             ks_api_job_accepted(task);
             task->request = NULL;
         }
+    } else if (task->state == KS_TASK_ENTRY) {
+        server->checkpoint_wanted = true;
+        ks_task_answer_entry(server, task);
     } else if (task->failure != KS_OK) {
         server->checkpoint_wanted = true;
         ks_api_job_ended(server, task);
@@ -238,7 +269,8 @@ static enum ks_err commit(struct ks_site_server *server)
     for (size_t i = 0; i < server->tasks_used && count < COMMIT_MAX; i++) {
         struct ks_task *task = &server->tasks[i];
 
-        if (task->state == KS_TASK_INTENT || task->state == KS_TASK_RESULT) {
+        if (task->state == KS_TASK_INTENT || task->state == KS_TASK_RESULT ||
+            task->state == KS_TASK_ENTRY) {
             group[count++] = task;
         }
     }
@@ -247,8 +279,7 @@ static enum ks_err commit(struct ks_site_server *server)
     }
     KS_TRY(ks_store_begin(server->store));
     for (size_t i = 0; i < count; i++) {
-        KS_TRY(group[i]->state == KS_TASK_INTENT ? put_intent(server, group[i], leaves[i])
-                                                 : put_result(server, group[i], leaves[i]));
+        KS_TRY(put_task(server, group[i], leaves[i]));
     }
     KS_TRY(save_checkpoint(server));
     KS_TRY(ks_store_commit(server->store));
@@ -569,25 +600,48 @@ out:
     return err;
 }
 
+enum ks_err ks_site_server_take_document(struct ks_site_server *server,
+                                         struct ks_bytes document)
+{
+    enum ks_err err = KS_OK;
+    struct ks_site *site = ks_calloc(1, sizeof *site);
+    struct ks_cert *issuer = NULL;
+
+    KS_CHECK(site != NULL, KS_ERR_NOMEM, "site");
+    KS_TRY(ks_site_read(document, site));
+    ks_buf_clear(&server->issuer_pem);
+    if (site->issuer_len > 0) {
+        KS_TRY(ks_cert_parse_der(ks_bytes_of(site->issuer, site->issuer_len), &issuer));
+        ks_cert_to_pem(issuer, &server->issuer_pem);
+        KS_TRY(ks_buf_check(&server->issuer_pem));
+    }
+    ks_buf_clear(&server->site_document);
+    ks_buf_put(&server->site_document, document);
+    KS_TRY(ks_buf_check(&server->site_document));
+    ks_copy(server->origin, site->origin, sizeof server->origin);
+    if (server->issuer_changed != NULL) {
+        KS_TRY(
+            server->issuer_changed(server->issuer_context, ks_buf_view(&server->issuer_pem)));
+    }
+out:
+    ks_free(site);
+    ks_cert_free(issuer);
+    return err;
+}
+
 static enum ks_err greet(struct ks_site_server *server)
 {
     enum ks_err err = KS_OK;
     struct ks_reader answer = {0};
     struct ks_bytes document = {0};
-    struct ks_site *site = ks_calloc(1, sizeof *site);
 
-    KS_CHECK(site != NULL, KS_ERR_NOMEM, "site");
     KS_TRY(ask_now(server, KS_FRAME_HELLO, &answer));
     KS_TRY(ks_read_lp32(&answer, KS_SITE_BYTES_MAX, &document));
     KS_TRY(ks_read_u64(&answer, &server->signed_head.size));
     KS_TRY(ks_read_copy(&answer, server->signed_head.root, KS_MERKLE_LEN));
     KS_TRY(ks_read_end(&answer));
-    ks_buf_put(&server->site_document, document);
-    KS_TRY(ks_buf_check(&server->site_document));
-    KS_TRY(ks_site_read(document, site));
-    ks_copy(server->origin, site->origin, sizeof server->origin);
+    KS_TRY(ks_site_server_take_document(server, document));
 out:
-    ks_free(site);
     return err;
 }
 
@@ -717,6 +771,7 @@ enum ks_err ks_site_server_open(const char *state_dir, int enclave_fd,
     server->wake = -1;
     ks_channel_init(&server->enclave, enclave_fd, "enclave");
     ks_buf_init(&server->site_document, KS_SITE_BYTES_MAX);
+    ks_buf_init(&server->issuer_pem, KS_CERT_PEM_MAX);
     ks_buf_init(&server->checkpoint, KS_NOTE_LEN_MAX);
     (void)pthread_mutex_init(&server->lock, NULL); /* cannot fail with default attributes */
     (void)snprintf(directory, sizeof directory, "%s/store", state_dir);
@@ -754,6 +809,7 @@ void ks_site_server_close(struct ks_site_server *server)
     ks_store_close(server->store);
     ks_channel_done(&server->enclave);
     ks_buf_done(&server->site_document);
+    ks_buf_done(&server->issuer_pem);
     ks_buf_done(&server->checkpoint);
     ks_fd_close(&server->wake);
     ks_free(server->tasks);

@@ -39,6 +39,7 @@ enum ks_task_state {
     KS_TASK_RUNNING,    /* RUN was sent */
     KS_TASK_RESULT,     /* record or abort entry waits for the next commit */
     KS_TASK_CHECKPOINT, /* durable; waits for a checkpoint that covers it */
+    KS_TASK_ENTRY,      /* an entry of no job waits for the next commit; RECORD is the answer */
 };
 
 /* One request, or one job that goes on after its request was answered. */
@@ -64,13 +65,20 @@ struct ks_task {
         enclave_us[6]; /* queue, parse, simulate, quote, sign, key: as the enclave measured */
 };
 
+/* What ketseald's main does when the site's document changes: CONTEXT is its own; ISSUER_PEM is
+ * the certificate from which devices' come, empty when there is none. */
+typedef enum ks_err (*ks_issuer_changed)(void *context, struct ks_bytes issuer_pem);
+
 struct ks_site_server {
     struct ks_channel enclave;
+    ks_issuer_changed issuer_changed;
+    void *issuer_context;
     struct ks_store *store;
     struct ks_store_reader *reader;
     struct ks_ledger *ledger;
     struct ks_tile_store tiles; /* in memory: derived, rebuilt at start */
     struct ks_buf site_document;
+    struct ks_buf issuer_pem; /* of the site document; empty: none */
     char origin[256];
     struct ks_head signed_head; /* of the newest checkpoint */
     struct ks_buf checkpoint;   /* its note; empty before the first */
@@ -126,6 +134,12 @@ void ks_task_admitted(struct ks_site_server *server, struct ks_task *task);
 struct ks_task *ks_task_find_job(struct ks_site_server *server, const char *job_id);
 struct ks_task *ks_task_find_idempotency(struct ks_site_server *server, const char *device,
                                          const char *idempotency);
+
+/* Answers TASK with the document that its RECORD holds, and frees it. */
+void ks_task_answer_entry(struct ks_site_server *server, struct ks_task *task);
+/* The site's document is DOCUMENT now; connections of its issuer's devices are taken. */
+KS_MUST_CHECK enum ks_err ks_site_server_take_document(struct ks_site_server *server,
+                                                       struct ks_bytes document);
 
 /* Inclusion of the record entry at INDEX and of its intent in the newest signed tree. */
 KS_MUST_CHECK enum ks_err ks_site_inclusion(struct ks_site_server *server, uint64_t index,

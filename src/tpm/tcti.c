@@ -17,6 +17,9 @@
 #define TCTI_MAGIC   0x6b657473706d0001 /* any constant: tells transports apart in a debugger */
 #define TCTI_VERSION 1
 
+#define RETRY_FIRST_MS 5 /* doubled each time, up to about */
+#define RETRY_LAST_MS  200
+
 /* Waits for EVENTS until DEADLINE_US on the monotonic clock: 1 ready, 0 late, -1 broken. */
 static int wait_for(int fd, short events, uint64_t deadline_us)
 {
@@ -42,19 +45,14 @@ static TSS2_RC give_up(struct ks_tcti *tcti, TSS2_RC code)
     return code;
 }
 
-static TSS2_RC transmit(TSS2_TCTI_CONTEXT *context, size_t size, const uint8_t *command)
+/* Sends the command that is kept. */
+static TSS2_RC send_command(struct ks_tcti *tcti)
 {
-    struct ks_tcti *tcti = (struct ks_tcti *)context;
     uint64_t deadline_us = ks_clock_monotonic_us() + (uint64_t)tcti->timeout_ms * 1000;
-    struct ks_reader rest = ks_reader_of(ks_bytes_of(command, size), "TPM command");
+    struct ks_reader rest =
+        ks_reader_of(ks_bytes_of(tcti->command, tcti->command_len), "TPM command");
     struct ks_bytes sent_part;
 
-    if (tcti->dead) {
-        return TSS2_TCTI_RC_NO_CONNECTION;
-    }
-    if (tcti->waiting) {
-        return TSS2_TCTI_RC_BAD_SEQUENCE;
-    }
     while (rest.rest.len > 0) {
         /* MSG_NOSIGNAL: a TPM that ended is an error here, not the end of this process. */
         ssize_t sent = tcti->socket ? send(tcti->fd, rest.rest.data, rest.rest.len,
@@ -73,6 +71,24 @@ static TSS2_RC transmit(TSS2_TCTI_CONTEXT *context, size_t size, const uint8_t *
     tcti->waiting = true;
     tcti->len = 0;
     return TSS2_RC_SUCCESS;
+}
+
+static TSS2_RC transmit(TSS2_TCTI_CONTEXT *context, size_t size, const uint8_t *command)
+{
+    struct ks_tcti *tcti = (struct ks_tcti *)context;
+
+    if (tcti->dead) {
+        return TSS2_TCTI_RC_NO_CONNECTION;
+    }
+    if (tcti->waiting) {
+        return TSS2_TCTI_RC_BAD_SEQUENCE;
+    }
+    if (size > sizeof tcti->command) {
+        return TSS2_TCTI_RC_BAD_VALUE;
+    }
+    ks_copy(tcti->command, command, size);
+    tcti->command_len = size;
+    return send_command(tcti);
 }
 
 /* The size that the response's header states, 0 while the header is incomplete. */
@@ -125,6 +141,44 @@ static TSS2_RC fill(struct ks_tcti *tcti, uint64_t deadline_us, bool may_return)
     }
 }
 
+/* True when the complete response asks for the same command again, a little later:
+ * TPM_RC_RETRY, TPM_RC_YIELDED, TPM_RC_TESTING (TPM2 part 2 §6.6.3). The kernel's driver does
+ * this itself. */
+static bool asks_again(const struct ks_tcti *tcti)
+{
+    struct ks_reader reader =
+        ks_reader_of(ks_bytes_of(tcti->response, tcti->len), "TPM response");
+    uint16_t tag;
+    uint32_t size;
+    uint32_t code = 0;
+
+    return ks_read_u16(&reader, &tag) == KS_OK && ks_read_u32(&reader, &size) == KS_OK &&
+           ks_read_u32(&reader, &code) == KS_OK &&
+           (code == TPM2_RC_RETRY || code == TPM2_RC_YIELDED || code == TPM2_RC_TESTING);
+}
+
+/* Reads the response, and sends the command again as long as the TPM asks for that and
+ * DEADLINE_US is not over. */
+static TSS2_RC answer(struct ks_tcti *tcti, uint64_t deadline_us, bool may_return)
+{
+    int pause_ms = RETRY_FIRST_MS;
+
+    for (;;) {
+        TSS2_RC rc = fill(tcti, deadline_us, may_return);
+
+        if (rc != TSS2_RC_SUCCESS || !asks_again(tcti) ||
+            ks_clock_monotonic_us() + (uint64_t)pause_ms * 1000 >= deadline_us) {
+            return rc;
+        }
+        (void)poll(NULL, 0, pause_ms); /* sleeps; a signal only shortens it */
+        pause_ms = pause_ms < RETRY_LAST_MS ? 2 * pause_ms : pause_ms;
+        rc = send_command(tcti);
+        if (rc != TSS2_RC_SUCCESS) {
+            return rc;
+        }
+    }
+}
+
 /* TIMEOUT in milliseconds; TSS2_TCTI_TIMEOUT_BLOCK means our own timeout: nothing waits for
  * ever. The library asks for the size first with RESPONSE NULL, then for the bytes. */
 static TSS2_RC receive(TSS2_TCTI_CONTEXT *context, size_t *size, uint8_t *response,
@@ -144,7 +198,7 @@ static TSS2_RC receive(TSS2_TCTI_CONTEXT *context, size_t *size, uint8_t *respon
     if (timeout < TSS2_TCTI_TIMEOUT_BLOCK) {
         return TSS2_TCTI_RC_BAD_VALUE;
     }
-    rc = fill(tcti, ks_clock_monotonic_us() + (uint64_t)wait_ms * 1000, !blocking);
+    rc = answer(tcti, ks_clock_monotonic_us() + (uint64_t)wait_ms * 1000, !blocking);
     if (rc != TSS2_RC_SUCCESS) {
         return rc;
     }
@@ -155,6 +209,7 @@ static TSS2_RC receive(TSS2_TCTI_CONTEXT *context, size_t *size, uint8_t *respon
         }
         ks_copy(response, tcti->response, tcti->len);
         ks_wipe(tcti->response, tcti->len); /* random bytes may become keys */
+        ks_wipe(tcti->command, tcti->command_len);
         tcti->waiting = false;
     }
     *size = tcti->len;

@@ -7,9 +7,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <tss2/tss2_esys.h>
 #include <tss2/tss2_mu.h>
-#include <tss2/tss2_rc.h>
 
 #include "base/sys.h"
 #include "tpm/internal.h"
@@ -17,19 +15,6 @@
 #define RANDOM_CHUNK_MAX                                                                       \
     64 /* bytes of one TPM2_GetRandom; TPMs give at most their largest digest */
 #define PCR_READ_ROUNDS 4 /* attempts at a set of values that nobody extends meanwhile */
-#define PCR_SELECT_LEN  3 /* KS_PCR_COUNT bits */
-_Static_assert(KS_PCR_COUNT == 8 * PCR_SELECT_LEN, "the selection covers all PCRs");
-
-struct ks_tpm {
-    int fd;
-    struct ks_tcti tcti;
-    ESYS_CONTEXT *esys;
-    struct ks_tpm_info info;
-    ESYS_TR ak; /* ESYS_TR_NONE until ks_tpm_ak_open */
-    uint8_t ak_public[KS_AK_PUBLIC_MAX];
-    size_t ak_public_len;
-    bool quoting; /* between quote_start and quote_finish */
-};
 
 /* The key template; docs/formats/quote.md has it field by field, and changing one byte gives
  * every TPM another key. unique.x is SHA-256("ketseal/ak/1"): it sets our key apart from others
@@ -72,31 +57,6 @@ static const char *const simulated_makers[] = {
     "VMW",  /* VMware */
 };
 
-/* KS_OK, or the library's or TPM's code RC as one error about the command WHAT. */
-static enum ks_err result(const struct ks_tpm *tpm, TSS2_RC rc, const char *what)
-{
-    if (rc == TSS2_RC_SUCCESS) {
-        return KS_OK;
-    }
-    if ((rc & ~TSS2_RC_LAYER_MASK) == TSS2_BASE_RC_MEMORY && (rc & TSS2_RC_LAYER_MASK) != 0) {
-        return ks_fail(KS_ERR_NOMEM, "TPM %s: out of memory", what);
-    }
-    return ks_fail(KS_ERR_IO, "TPM %s: %s (0x%08x)%s", what, Tss2_RC_Decode(rc), (unsigned)rc,
-                   tpm->tcti.dead ? "; the TPM ended or kept silent, its connection is given up"
-                                  : "");
-}
-
-static void selection_of(uint32_t mask, TPML_PCR_SELECTION *out_selection)
-{
-    *out_selection = (TPML_PCR_SELECTION){
-        .count = 1,
-        .pcrSelections[0] = {.hash = TPM2_ALG_SHA256, .sizeofSelect = PCR_SELECT_LEN},
-    };
-    for (unsigned i = 0; i < PCR_SELECT_LEN; i++) {
-        out_selection->pcrSelections[0].pcrSelect[i] = (uint8_t)(mask >> (8 * i));
-    }
-}
-
 /* --- open, close -------------------------------------------------------------------------- */
 
 static uint32_t property(const TPML_TAGGED_TPM_PROPERTY *list, TPM2_PT name)
@@ -125,24 +85,34 @@ static size_t put_characters(uint32_t value, char *target)
     return len;
 }
 
+/* COUNT capabilities of KIND from FIRST on, WHAT in errors. */
+static enum ks_err capability(struct ks_tpm *tpm, TPM2_CAP kind, uint32_t first, uint32_t count,
+                              const char *what, TPMS_CAPABILITY_DATA *out_data)
+{
+    enum ks_err err = KS_OK;
+    TPMI_YES_NO more = 0;
+
+    ks_zero(out_data, sizeof *out_data);
+    KS_TRY(ks_tpm_result(
+        tpm, Tss2_Sys_GetCapability(tpm->sys, NULL, kind, first, count, &more, out_data, NULL),
+        what));
+    KS_CHECK(out_data->capability == kind, KS_ERR_IO, "TPM %s: an answer to another question",
+             what);
+out:
+    return err;
+}
+
 static enum ks_err read_info(struct ks_tpm *tpm)
 {
     enum ks_err err = KS_OK;
-    TPMS_CAPABILITY_DATA *data = NULL;
-    TPMI_YES_NO more;
-    const TPML_TAGGED_TPM_PROPERTY *list;
+    TPMS_CAPABILITY_DATA data;
+    const TPML_TAGGED_TPM_PROPERTY *list = &data.data.tpmProperties;
     struct ks_tpm_info *info = &tpm->info;
     size_t vendor_len = 0;
 
-    KS_TRY(result(tpm,
-                  Esys_GetCapability(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                                     TPM2_CAP_TPM_PROPERTIES, TPM2_PT_MANUFACTURER,
-                                     TPM2_PT_FIRMWARE_VERSION_2 - TPM2_PT_MANUFACTURER + 1,
-                                     &more, &data),
-                  "properties"));
-    KS_CHECK(data->capability == TPM2_CAP_TPM_PROPERTIES, KS_ERR_IO,
-             "TPM properties: an answer to another question");
-    list = &data->data.tpmProperties;
+    KS_TRY(capability(tpm, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_MANUFACTURER,
+                      TPM2_PT_FIRMWARE_VERSION_2 - TPM2_PT_MANUFACTURER + 1, "properties",
+                      &data));
     (void)put_characters(property(list, TPM2_PT_MANUFACTURER), info->manufacturer);
     for (TPM2_PT i = 0; i < 4; i++) {
         vendor_len += put_characters(property(list, TPM2_PT_VENDOR_STRING_1 + i),
@@ -157,38 +127,47 @@ static enum ks_err read_info(struct ks_tpm *tpm)
         }
     }
 out:
-    Esys_Free(data);
     return err;
 }
 
-/* Frees the key slots that an earlier holder of this connection left behind when it was killed:
- * a TPM has as few as three, and the next keys would find none (TPM_RC_OBJECT_MEMORY). */
+/* Frees the slots that an earlier holder of this connection left behind when it was killed: a
+ * TPM has as few as three for keys and three for sessions, and the next ones would find none
+ * (TPM_RC_OBJECT_MEMORY, TPM_RC_SESSION_MEMORY). */
 static enum ks_err flush_leftovers(struct ks_tpm *tpm)
 {
     enum ks_err err = KS_OK;
-    TPMS_CAPABILITY_DATA *data = NULL;
-    TPMI_YES_NO more;
+    static const uint32_t kinds[] = {TPM2_TRANSIENT_FIRST, TPM2_LOADED_SESSION_FIRST};
+    TPMS_CAPABILITY_DATA data;
+    const TPML_HANDLE *handles = &data.data.handles;
 
-    KS_TRY(result(tpm,
-                  Esys_GetCapability(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                                     TPM2_CAP_HANDLES, TPM2_TRANSIENT_FIRST,
-                                     TPM2_MAX_CAP_HANDLES, &more, &data),
-                  "handles"));
-    KS_CHECK(data->capability == TPM2_CAP_HANDLES &&
-                 data->data.handles.count <= TPM2_MAX_CAP_HANDLES,
-             KS_ERR_IO, "TPM handles: an answer to another question");
-    for (uint32_t i = 0; i < data->data.handles.count; i++) {
-        ESYS_TR object = ESYS_TR_NONE;
-
-        KS_TRY(result(tpm,
-                      Esys_TR_FromTPMPublic(tpm->esys, data->data.handles.handle[i],
-                                            ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &object),
-                      "handles"));
-        KS_TRY(result(tpm, Esys_FlushContext(tpm->esys, object), "flush"));
+    for (size_t kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++) {
+        KS_TRY(capability(tpm, TPM2_CAP_HANDLES, kinds[kind], TPM2_MAX_CAP_HANDLES, "handles",
+                          &data));
+        KS_CHECK(handles->count <= TPM2_MAX_CAP_HANDLES, KS_ERR_IO, "TPM handles: %u at once",
+                 (unsigned)handles->count);
+        for (uint32_t i = 0; i < handles->count; i++) {
+            KS_TRY(ks_tpm_result(tpm, Tss2_Sys_FlushContext(tpm->sys, handles->handle[i]),
+                                 "flush"));
+        }
     }
 out:
-    Esys_Free(data);
     return err;
+}
+
+/* The library allocates nothing itself, and its context owns nothing. */
+static TSS2_RC start_library(struct ks_tpm *tpm)
+{
+    TSS2_ABI_VERSION version = TSS2_ABI_VERSION_CURRENT;
+
+    ks_wipe(tpm->sys, Tss2_Sys_GetContextSize(0));
+    return Tss2_Sys_Initialize(tpm->sys, Tss2_Sys_GetContextSize(0),
+                               (TSS2_TCTI_CONTEXT *)&tpm->tcti, &version);
+}
+
+void ks_tpm_forget(struct ks_tpm *tpm)
+{
+    /* It has accepted the same arguments before. */
+    KS_ASSERT(start_library(tpm) == TSS2_RC_SUCCESS);
 }
 
 enum ks_err ks_tpm_open_fd(int fd, unsigned timeout_ms, struct ks_tpm **out_tpm)
@@ -204,13 +183,11 @@ enum ks_err ks_tpm_open_fd(int fd, unsigned timeout_ms, struct ks_tpm **out_tpm)
     tpm = ks_calloc(1, sizeof *tpm);
     KS_CHECK(tpm != NULL, KS_ERR_NOMEM, "TPM context");
     tpm->fd = -1; /* the caller's until success */
-    tpm->ak = ESYS_TR_NONE;
     ks_tcti_init(&tpm->tcti, fd, S_ISSOCK(info.st_mode),
                  timeout_ms != 0 ? timeout_ms : KS_TPM_TIMEOUT_MS);
-    KS_TRY(result(tpm, Esys_Initialize(&tpm->esys, (TSS2_TCTI_CONTEXT *)&tpm->tcti, NULL),
-                  "library"));
-    /* For the _Finish calls; the transport ends the wait. */
-    KS_TRY(result(tpm, Esys_SetTimeout(tpm->esys, TSS2_TCTI_TIMEOUT_BLOCK), "library"));
+    tpm->sys = ks_calloc(1, Tss2_Sys_GetContextSize(0));
+    KS_CHECK(tpm->sys != NULL, KS_ERR_NOMEM, "TPM library context");
+    KS_TRY(ks_tpm_result(tpm, start_library(tpm), "library"));
     KS_TRY(read_info(tpm));
     KS_TRY(flush_leftovers(tpm));
     tpm->fd = fd;
@@ -222,38 +199,32 @@ out:
 }
 
 /* Collects the answer of a started quote. */
-static TSS2_RC finish(struct ks_tpm *tpm, TPM2B_ATTEST **out_attest,
-                      TPMT_SIGNATURE **out_signature)
+static TSS2_RC finish(struct ks_tpm *tpm, TPM2B_ATTEST *attest, TPMT_SIGNATURE *signature)
 {
-    TSS2_RC rc;
+    TSS2_RC rc = Tss2_Sys_ExecuteFinish(tpm->sys, TSS2_TCTI_TIMEOUT_BLOCK);
 
-    /* TRY_AGAIN: the TPM was busy and the library has sent the command again, a bounded number
-     * of times. */
-    do {
-        rc = Esys_Quote_Finish(tpm->esys, out_attest, out_signature);
-    } while ((rc & ~TSS2_RC_LAYER_MASK) == TSS2_BASE_RC_TRY_AGAIN);
     tpm->quoting = false;
-    return rc;
+    return rc == TSS2_RC_SUCCESS ? Tss2_Sys_Quote_Complete(tpm->sys, attest, signature) : rc;
 }
 
 void ks_tpm_close(struct ks_tpm *tpm)
 {
-    TPM2B_ATTEST *attest = NULL;
-    TPMT_SIGNATURE *signature = NULL;
+    TPM2B_ATTEST attest = {0};
+    TPMT_SIGNATURE signature = {0};
 
     if (tpm == NULL) {
         return;
     }
     if (tpm->quoting) {
         (void)finish(tpm, &attest, &signature); /* nobody wants it any more */
-        Esys_Free(attest);
-        Esys_Free(signature);
     }
-    if (tpm->ak != ESYS_TR_NONE && !tpm->tcti.dead) {
-        /* A lost key slot is freed by the next reset; there is nobody to tell. */
-        (void)Esys_FlushContext(tpm->esys, tpm->ak);
+    ks_tpm_object_close(tpm, &tpm->ek);
+    ks_tpm_object_close(tpm, &tpm->ak);
+    if (tpm->sys != NULL) {
+        Tss2_Sys_Finalize(tpm->sys);
+        ks_wipe(tpm->sys, Tss2_Sys_GetContextSize(0)); /* the last command or answer */
     }
-    Esys_Finalize(&tpm->esys); /* takes NULL */
+    ks_free(tpm->sys);
     ks_fd_close(&tpm->fd);
     ks_free(tpm);
 }
@@ -283,24 +254,23 @@ enum ks_err ks_tpm_random(struct ks_tpm *tpm, void *out, size_t len)
 
     KS_ASSERT(!tpm->quoting);
     while (done < len) {
-        TPM2B_DIGEST *digest = NULL;
+        TPM2B_DIGEST digest = {0};
         uint16_t want =
             (uint16_t)(len - done < RANDOM_CHUNK_MAX ? len - done : RANDOM_CHUNK_MAX);
-        TSS2_RC rc =
-            Esys_GetRandom(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, want, &digest);
-        size_t got = rc == TSS2_RC_SUCCESS ? digest->size : 0;
+        TSS2_RC rc = Tss2_Sys_GetRandom(tpm->sys, NULL, want, &digest, NULL);
+        size_t got = rc == TSS2_RC_SUCCESS ? digest.size : 0;
 
         if (got > 0 && got <= want) {
-            ks_copy(target + done, digest->buffer, got);
-            ks_wipe(digest, sizeof *digest);
+            ks_copy(target + done, digest.buffer, got);
         }
-        Esys_Free(digest);
-        KS_TRY(result(tpm, rc, "random"));
+        ks_wipe(&digest, sizeof digest);
+        KS_TRY(ks_tpm_result(tpm, rc, "random"));
         KS_CHECK(got > 0 && got <= want, KS_ERR_IO, "TPM random: %zu bytes, asked for %u", got,
                  (unsigned)want);
         done += got;
     }
 out:
+    ks_tpm_forget(tpm); /* random bytes may become keys */
     if (err != KS_OK) {
         ks_wipe(out, len);
     }
@@ -314,10 +284,9 @@ enum ks_err ks_tpm_pcr_extend(struct ks_tpm *tpm, unsigned pcr,
 
     KS_ASSERT(pcr < KS_PCR_COUNT && !tpm->quoting);
     ks_copy(values.digests[0].digest.sha256, digest, KS_PCR_DIGEST_LEN);
-    return result(tpm,
-                  Esys_PCR_Extend(tpm->esys, ESYS_TR_PCR0 + pcr, ESYS_TR_PASSWORD, ESYS_TR_NONE,
-                                  ESYS_TR_NONE, &values),
-                  "PCR extend");
+    return ks_tpm_result(tpm,
+                         Tss2_Sys_PCR_Extend(tpm->sys, pcr, ks_tpm_password(), &values, NULL),
+                         "PCR extend");
 }
 
 /* Reads as many PCRs of MASK as the TPM returns at once (8 at most) to their places in VALUES,
@@ -328,31 +297,30 @@ static enum ks_err read_some(struct ks_tpm *tpm, uint32_t all, uint32_t mask,
 {
     enum ks_err err = KS_OK;
     TPML_PCR_SELECTION want;
-    TPML_PCR_SELECTION *have = NULL;
-    TPML_DIGEST *digests = NULL;
+    TPML_PCR_SELECTION have = {0};
+    TPML_DIGEST digests = {0};
     uint32_t have_mask = 0;
     uint32_t next = 0;
 
-    selection_of(mask, &want);
-    KS_TRY(result(tpm,
-                  Esys_PCR_Read(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &want,
-                                out_update, &have, &digests),
-                  "PCR read"));
-    KS_CHECK(have->count == 1 && have->pcrSelections[0].hash == TPM2_ALG_SHA256 &&
-                 have->pcrSelections[0].sizeofSelect == PCR_SELECT_LEN,
+    ks_tpm_selection(mask, &want);
+    KS_TRY(ks_tpm_result(
+        tpm, Tss2_Sys_PCR_Read(tpm->sys, NULL, &want, out_update, &have, &digests, NULL),
+        "PCR read"));
+    KS_CHECK(have.count == 1 && have.pcrSelections[0].hash == TPM2_ALG_SHA256 &&
+                 have.pcrSelections[0].sizeofSelect == want.pcrSelections[0].sizeofSelect,
              KS_ERR_IO, "TPM PCR read: an answer about another bank");
-    for (unsigned i = 0; i < PCR_SELECT_LEN; i++) {
-        have_mask |= (uint32_t)have->pcrSelections[0].pcrSelect[i] << (8 * i);
+    for (unsigned i = 0; i < have.pcrSelections[0].sizeofSelect; i++) {
+        have_mask |= (uint32_t)have.pcrSelections[0].pcrSelect[i] << (8 * i);
     }
     KS_CHECK(have_mask != 0 && (have_mask & ~mask) == 0 &&
-                 ks_pcr_mask_count(have_mask) == digests->count,
+                 ks_pcr_mask_count(have_mask) == digests.count,
              KS_ERR_IO,
              "TPM PCR read: asked for mask 0x%06x, got %u values for 0x%06x; is the "
              "sha256 bank active?",
-             (unsigned)mask, (unsigned)digests->count, (unsigned)have_mask);
+             (unsigned)mask, (unsigned)digests.count, (unsigned)have_mask);
     for (unsigned pcr = 0; pcr < KS_PCR_COUNT; pcr++) {
         if ((have_mask & 1u << pcr) != 0) {
-            const TPM2B_DIGEST *digest = &digests->digests[next++];
+            const TPM2B_DIGEST *digest = &digests.digests[next++];
             KS_CHECK(digest->size == KS_PCR_DIGEST_LEN, KS_ERR_IO,
                      "TPM PCR read: PCR %u has %u bytes", pcr, (unsigned)digest->size);
             ks_copy(values[ks_pcr_mask_count(all & ((1u << pcr) - 1))], digest->buffer,
@@ -361,8 +329,6 @@ static enum ks_err read_some(struct ks_tpm *tpm, uint32_t all, uint32_t mask,
     }
     *out_read = have_mask;
 out:
-    Esys_Free(have);
-    Esys_Free(digests);
     return err;
 }
 
@@ -400,21 +366,24 @@ out:
 enum ks_err ks_tpm_clock(struct ks_tpm *tpm, struct ks_tpm_clock *out_clock)
 {
     enum ks_err err = KS_OK;
-    TPMS_TIME_INFO *time = NULL;
+    TPMS_TIME_INFO time = {0};
 
     KS_ASSERT(!tpm->quoting);
-    KS_TRY(result(tpm,
-                  Esys_ReadClock(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &time),
-                  "clock"));
+    KS_TRY(ks_tpm_result(tpm, Tss2_Sys_ReadClock(tpm->sys, NULL, &time, NULL), "clock"));
     *out_clock = (struct ks_tpm_clock){
-        .clock_ms = time->clockInfo.clock,
-        .reset_count = time->clockInfo.resetCount,
-        .restart_count = time->clockInfo.restartCount,
-        .safe = time->clockInfo.safe == TPM2_YES,
+        .clock_ms = time.clockInfo.clock,
+        .reset_count = time.clockInfo.resetCount,
+        .restart_count = time.clockInfo.restartCount,
+        .safe = time.clockInfo.safe == TPM2_YES,
     };
 out:
-    Esys_Free(time);
     return err;
+}
+
+void ks_tpm_shutdown(struct ks_tpm *tpm)
+{
+    KS_ASSERT(!tpm->quoting && tpm->tcti.socket);
+    (void)Tss2_Sys_Shutdown(tpm->sys, NULL, TPM2_SU_CLEAR, NULL); /* see the header */
 }
 
 /* --- attestation key, quotes -------------------------------------------------------------- */
@@ -422,45 +391,35 @@ out:
 enum ks_err ks_tpm_ak_open(struct ks_tpm *tpm)
 {
     enum ks_err err = KS_OK;
-    const TPM2B_SENSITIVE_CREATE sensitive = {0}; /* empty password */
-    const TPM2B_DATA outside = {0};
-    const TPML_PCR_SELECTION creation_pcrs = {0};
-    ESYS_TR ak = ESYS_TR_NONE;
-    TPM2B_PUBLIC *public_area = NULL;
+    struct ks_tpm_object ak = {0};
+    TPM2B_PUBLIC public_area;
     struct ks_ak_public parsed;
     uint8_t bytes[KS_AK_PUBLIC_MAX];
     size_t len = 0;
 
     KS_ASSERT(!tpm->quoting);
-    if (tpm->ak != ESYS_TR_NONE) {
+    if (tpm->ak.handle != 0) {
         return KS_OK;
     }
-    KS_TRY(result(tpm,
-                  Esys_CreatePrimary(tpm->esys, ESYS_TR_RH_ENDORSEMENT, ESYS_TR_PASSWORD,
-                                     ESYS_TR_NONE, ESYS_TR_NONE, &sensitive, &ak_template,
-                                     &outside, &creation_pcrs, &ak, &public_area, NULL, NULL,
-                                     NULL),
-                  "attestation key"));
-    KS_TRY(result(
-        tpm, Tss2_MU_TPMT_PUBLIC_Marshal(&public_area->publicArea, bytes, sizeof bytes, &len),
+    KS_TRY(ks_tpm_primary_open(tpm, TPM2_RH_ENDORSEMENT, 0, &ak_template, "attestation key",
+                               &ak, &public_area));
+    KS_TRY(ks_tpm_result(
+        tpm, Tss2_MU_TPMT_PUBLIC_Marshal(&public_area.publicArea, bytes, sizeof bytes, &len),
         "attestation key"));
     /* What a verifier would refuse must not be used at all. */
     KS_TRY(ks_ak_public_parse(ks_bytes_of(bytes, len), &parsed));
     ks_copy(tpm->ak_public, bytes, len);
     tpm->ak_public_len = len;
     tpm->ak = ak;
-    ak = ESYS_TR_NONE;
+    ak = (struct ks_tpm_object){0};
 out:
-    if (ak != ESYS_TR_NONE) {
-        (void)Esys_FlushContext(tpm->esys, ak); /* the first error is the one to tell */
-    }
-    Esys_Free(public_area);
+    ks_tpm_object_close(tpm, &ak);
     return err;
 }
 
 void ks_tpm_ak_public(const struct ks_tpm *tpm, struct ks_buf *out_public)
 {
-    KS_ASSERT(tpm->ak != ESYS_TR_NONE);
+    KS_ASSERT(tpm->ak.handle != 0);
     ks_buf_put(out_public, ks_bytes_of(tpm->ak_public, tpm->ak_public_len));
 }
 
@@ -472,18 +431,19 @@ enum ks_err ks_tpm_quote_start(struct ks_tpm *tpm, struct ks_bytes extra_data,
     const TPMT_SIG_SCHEME key_scheme = {.scheme = TPM2_ALG_NULL}; /* the key's own */
     TPML_PCR_SELECTION selection;
 
-    KS_ASSERT(tpm->ak != ESYS_TR_NONE && !tpm->quoting);
+    KS_ASSERT(tpm->ak.handle != 0 && !tpm->quoting);
     KS_ASSERT(pcr_mask != 0 && pcr_mask < 1u << KS_PCR_COUNT);
     KS_CHECK(extra_data.len <= KS_QUOTE_EXTRA_MAX, KS_ERR_LIMIT,
              "TPM quote: %zu bytes of extra data, limit %d", extra_data.len,
              KS_QUOTE_EXTRA_MAX);
     extra.size = (uint16_t)extra_data.len;
     ks_copy(extra.buffer, extra_data.data, extra_data.len);
-    selection_of(pcr_mask, &selection);
-    KS_TRY(result(tpm,
-                  Esys_Quote_Async(tpm->esys, tpm->ak, ESYS_TR_PASSWORD, ESYS_TR_NONE,
-                                   ESYS_TR_NONE, &extra, &key_scheme, &selection),
-                  "quote"));
+    ks_tpm_selection(pcr_mask, &selection);
+    KS_TRY(ks_tpm_result(
+        tpm, Tss2_Sys_Quote_Prepare(tpm->sys, tpm->ak.handle, &extra, &key_scheme, &selection),
+        "quote"));
+    KS_TRY(ks_tpm_result(tpm, Tss2_Sys_SetCmdAuths(tpm->sys, ks_tpm_password()), "quote"));
+    KS_TRY(ks_tpm_result(tpm, Tss2_Sys_ExecuteAsync(tpm->sys), "quote"));
     tpm->quoting = true;
 out:
     return err;
@@ -493,22 +453,21 @@ enum ks_err ks_tpm_quote_finish(struct ks_tpm *tpm, struct ks_buf *out_attest,
                                 struct ks_buf *out_signature)
 {
     enum ks_err err = KS_OK;
-    TPM2B_ATTEST *attest = NULL;
-    TPMT_SIGNATURE *signature = NULL;
+    TPM2B_ATTEST attest = {0};
+    TPMT_SIGNATURE signature = {0};
     uint8_t bytes[KS_TPM_SIGNATURE_MAX];
     size_t len = 0;
 
     KS_ASSERT(tpm->quoting);
-    KS_TRY(result(tpm, finish(tpm, &attest, &signature), "quote"));
-    KS_TRY(result(tpm, Tss2_MU_TPMT_SIGNATURE_Marshal(signature, bytes, sizeof bytes, &len),
-                  "quote signature"));
-    ks_buf_put(out_attest, ks_bytes_of(attest->attestationData, attest->size));
+    KS_TRY(ks_tpm_result(tpm, finish(tpm, &attest, &signature), "quote"));
+    KS_TRY(ks_tpm_result(tpm,
+                         Tss2_MU_TPMT_SIGNATURE_Marshal(&signature, bytes, sizeof bytes, &len),
+                         "quote signature"));
+    ks_buf_put(out_attest, ks_bytes_of(attest.attestationData, attest.size));
     ks_buf_put(out_signature, ks_bytes_of(bytes, len));
     KS_TRY(ks_buf_check(out_attest));
     KS_TRY(ks_buf_check(out_signature));
 out:
-    Esys_Free(attest);
-    Esys_Free(signature);
     return err;
 }
 

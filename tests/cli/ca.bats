@@ -56,6 +56,24 @@ load helper
     says 0 "ca/crl.pem: list 4, 1 revoked, valid for 30 days" ""
 }
 
+@test "an operator" {
+    ks -q ca new --out=ca
+    ks ca issue operator --ca=ca --name=op-1 --out=op
+    same status "$status" 0
+    [[ $output =~ ^op/operator.pem:\ operator\ certificate\ of\ \'op-1\',\ ML-DSA-65,\ serial\ ([0-9a-f]{32})$ ]]
+    serial=${BASH_REMATCH[1]}
+    holds ca/crl.pem "ca/issued/$serial.pem" ca/revoked ca/root.key ca/root.pem \
+        op/operator.key op/operator.pem op/root.pem
+    same "mode of the key" "$(stat -c %a op/operator.key)" 600
+    cmp ca/root.pem op/root.pem
+    ks ca show op/operator.pem
+    same role "$(sed -n 's/^role *//p' <<<"$output")" operator
+    ks --json ca show op/operator.pem
+    same role "$(jq -r .role <<<"$output")" operator
+    ks -q ca revoke --ca=ca "$serial"
+    says 0 "ca/crl.pem: list 2, 1 revoked, valid for 30 days" ""
+}
+
 @test "what cannot be" {
     ks -q ca new --out=ca
     before=$(find ca -type f -exec sha256sum {} + | sort)
@@ -67,7 +85,13 @@ load helper
     ks ca issue device --ca=ca --name=d --ip=127.0.0.1 --out=s
     fails 2 "--dns and --ip are for servers"
     ks ca issue robot --ca=ca --name=d --out=s
-    fails 2 "'robot': expected server or device"
+    fails 2 "'robot': expected server, device or operator"
+    ks ca issue issuer --ca=ca --name=d --out=s
+    fails 2 "'issuer': expected server, device or operator"
+    ks ca issue operator --ca=ca --name=o --dns=localhost --out=s
+    fails 2 "--dns and --ip are for servers"
+    ks ca issue operator --ca=ca --name="o 1" --out=s
+    fails 2 "operator id 'o 1': only A-Z a-z 0-9 _ - are allowed"
     ks ca issue device --ca=ca --name=d --days=0 --out=s
     fails 2 "--days: at least 1"
     ks ca issue device --ca=nowhere --name=d --out=s

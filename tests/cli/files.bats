@@ -55,6 +55,21 @@ load helper
     holds
 }
 
+@test "the example of a configuration is read to its end: only the TPM is missing" {
+    cp "$KS_SOURCE_ROOT"/examples/{ketseal,reference}.yaml .
+    ks -q ca new --out=ca
+    cp ca/root.pem ca/crl.pem .
+    cp ca/root.pem tpm-makers.pem
+    sed -i 's|^tpm: .*|tpm: /dev/absent|; s|/var/lib/ketseal|state|' ketseal.yaml
+    run --separate-stderr "$KS_BUILD_ROOT/src/server/ketseal-launch" --libexec=. ketseal.yaml
+    same "standard output" "$output" ""
+    [[ $stderr == *"/dev/absent"* ]] || same "standard error" "$stderr" "… /dev/absent …"
+    sed -i 's/required_pcrs: .*/required_pcrs: [0, 4, 14]/' reference.yaml
+    run --separate-stderr "$KS_BUILD_ROOT/src/server/ketseal-launch" --libexec=. ketseal.yaml
+    same status "$status" 3
+    [[ $stderr == *"reference.yaml"*"4"* ]] || same "standard error" "$stderr" "… PCR 4 …"
+}
+
 @test "a full standard output is a failure" {
     [ -e /dev/full ] || skip "no /dev/full"
     run --separate-stderr bash -c '"$KETSEAL" circuit show --template=bell >/dev/full'

@@ -46,3 +46,58 @@ is_json() { # SCHEMA
         same "schema" "$(jq -r .schema <<<"$output")" "$1" &&
         same "canonical form" "$output" "$(jq -cS . <<<"$output")"
 }
+
+# --- a whole site: launcher, swtpm, enclave, workers, ketseald ------------------------------------
+
+# For setup_file: SITE, a directory, and the current one, with a CA, a server and ketseal.yaml.
+site_make() {
+    command -v swtpm >/dev/null || skip "no swtpm"
+    export SITE=$BATS_FILE_TMPDIR/site
+    mkdir -p "$SITE/libexec"
+    for program in enclave/ketseal-enclave enclave/ketseal-worker server/ketseald; do
+        ln -s "$KS_BUILD_ROOT/src/$program" "$SITE/libexec/"
+    done
+    cd "$SITE" || return 1
+    "$KETSEAL" -q ca new --out=ca
+    "$KETSEAL" -q ca issue server --ca=ca --name=site --ip=127.0.0.1 --out=server
+    cat >ketseal.yaml <<'YAML'
+site:
+  origin: test.example/ketseal
+  listen: 127.0.0.1:0
+  state: state
+tls:
+  root: server/root.pem
+  certificate: server/server.pem
+  key: server/server.key
+  crl: ca/crl.pem
+workers:
+  count: 2
+YAML
+}
+
+site_start() {
+    "$KS_BUILD_ROOT/src/server/ketseal-launch" --libexec="$SITE/libexec" "$SITE/ketseal.yaml" \
+        >/dev/null 2>"$SITE/site.log" 3>&- &
+    echo $! >"$SITE/pid"
+    for _ in $(seq 600); do
+        if grep -q event=site.ready "$SITE/site.log"; then
+            printf 'https://127.0.0.1:%s\n' "$(cat "$SITE/state/port")" >"$SITE/url"
+            [ ! -d "$SITE/device" ] || cp "$SITE/url" "$SITE/device/"
+            return 0
+        fi
+        kill -0 "$(cat "$SITE/pid")" || break
+        sleep 0.05
+    done
+    cat "$SITE/site.log"
+    return 1
+}
+
+site_stop() {
+    [ -s "$SITE/pid" ] || return 0
+    kill -TERM "$(cat "$SITE/pid")" || true
+    for _ in $(seq 600); do
+        kill -0 "$(cat "$SITE/pid")" 2>/dev/null || break
+        sleep 0.05
+    done
+    rm "$SITE/pid"
+}

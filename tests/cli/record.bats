@@ -55,6 +55,24 @@ forge() { # a count more, in a well-formed bundle
     [ "$(jq -r '.checks[.failed].state' <<<"$output")" = fail ]
 }
 
+@test "verify: a site that its root has certified" {
+    local certified=$KS_SOURCE_ROOT/tests/vectors/bundle/2
+    ks verify --policy="$certified/lab.policy" --explain "$certified/bell.bundle"
+    same status "$status" 0
+    [[ $output == *"pass     platform.site"* ]]
+    jq -c '.site.certificate.issued_at = "2026-12-01T00:00:00.000000Z"' "$certified/lab.policy" >other.policy
+    ks verify --policy=other.policy "$certified/bell.bundle"
+    same status "$status" 1
+    [[ $stderr == "ketseal: platform.site: site certificate: "* ]]
+    # A policy that pins it and does not demand the check finds the falsehood all the same.
+    jq -c '.require -= ["platform.site"]' other.policy >lenient.policy
+    ks verify --policy=lenient.policy "$certified/bell.bundle"
+    same status "$status" 1
+    # Without a certificate there is nothing to check.
+    ks verify --policy="$bundles/lab.policy" --explain "$bundles/bell.bundle"
+    [[ $output == *"not-run  platform.site: "* ]]
+}
+
 @test "verify: no bundle, no policy" {
     echo '{}' >empty
     ks verify --policy="$bundles/lab.policy" empty
@@ -118,6 +136,7 @@ $outcome $count
 }
 
 @test "policy make: from the site of a policy, and it verifies what that one did" {
+    local first=$bundles bundles=$KS_SOURCE_ROOT/tests/vectors/bundle/2
     jq -c .site "$bundles/lab.policy" >site.json
     jq -r .root "$bundles/lab.policy" | sed '/^$/d' >root.pem
     ks policy make --root=root.pem --site=site.json --out=my.policy
@@ -129,4 +148,10 @@ $outcome $count
     same status "$status" 0
     ks policy make --root=root.pem --site=site.json --insecure-simulated-tpm --out=site.json
     fails 2 "'site.json' is the input: refusing to write over it"
+    # A policy of today asks for the start quote, which records of the first schema have not.
+    jq -c .site "$first/lab.policy" >first.json
+    jq -r .root "$first/lab.policy" | sed '/^$/d' >root.pem
+    ks policy make --root=root.pem --site=first.json --insecure-simulated-tpm --out=first.policy
+    ks verify --policy=first.policy "$first/bell.bundle"
+    fails 1 "quote.start: required by the policy, but not run: records of schema ketseal-1 have no start quote"
 }

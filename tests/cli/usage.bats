@@ -102,6 +102,41 @@ load helper
     holds
 }
 
+@test "enrolment and orders: what can be said before anything is read or sent is" {
+    local token=(device token --operator=op --name=edge-1 --site=site.json --enrolment-url=https://h:1 --url=https://h:2)
+    ks "${token[@]}" --out=-
+    fails 2 "--out: a token is a secret: name a file, it gets mode 0600"
+    ks "${token[@]}" --out=t --hours=0
+    fails 2 "--hours: at least 1"
+    ks "${token[@]}" --out=t --hours=25
+    fails 2 "--hours: '25' is no number from 0 to 24"
+    ks device token --name='edge 1' --site=site.json --enrolment-url=https://h:1 --url=https://h:2 --out=t
+    fails 2 "--name: 'edge 1' is no device id"
+    ks device token --name=edge-1 --site=site.json --enrolment-url=h:1 --url=https://h:2 --out=t
+    fails 2 "--enrolment-url: 'h:1' is not https://host:port"
+    ks device token --name=edge-1 --site=site.json --enrolment-url=https://h:1 --url=h:2 --out=t
+    fails 2 "--url: 'h:2' is not https://host:port"
+    ks device enrol --device=d
+    fails 2 "--token: missing"
+    ks device enrol --device=d --token=t --ek=dsa
+    fails 2 "--ek: rsa or ecc, not 'dsa'"
+    for verb in show suspend resume revoke compromise require-rotation; do
+        ks device "$verb" --url=https://h:2
+        fails 2 "missing operand: ID"
+        ks device "$verb" edge-1
+        fails 2 "--url: missing"
+        ks device "$verb" --url=https://h:2 'edge 1'
+        fails 2 "'edge 1' is no device id"
+    done
+    ks device revoke --url=https://h:2 --reason="$(printf '%0201d' 0)" edge-1
+    fails 2 "--reason: over 200 bytes"
+    ks site certify --ca=ca --url=https://h:2
+    fails 2 "--ek-roots: whom do you trust to make TPMs?"
+    ks site certify --ca=ca --url=https://h:2 --days=0
+    fails 2 "--days: at least 1"
+    holds
+}
+
 @test "--json: a failure is one object on standard error" {
     ks --json circuit simulate --shots
     says 2 "" '{"detail":"--shots: a value is missing","error":"USAGE","schema":"ketseal.error/1"}'

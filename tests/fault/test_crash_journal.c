@@ -212,7 +212,7 @@ static unsigned recover(struct enclave *enclave)
     while (enclave->journal == NULL && enclave->wrong[0] == '\0') {
         crash_disk_arm(enclave->disk,
                        below(enclave, 3) == 0 ? 1 + below(enclave, STEPS_OPEN) : 0);
-        if (ks_journal_open(&enclave->fs, KS_BYTES(enclave->master), enclave->now_s,
+        if (ks_journal_open(&enclave->fs, KS_BYTES(enclave->master), enclave->now_s, NULL,
                             &enclave->journal) != KS_OK) {
             if (!crash_disk_is_down(enclave->disk)) {
                 set_wrong(enclave, "the journal does not open", 0, 0);
@@ -296,7 +296,7 @@ static void test_every_step_of_a_fresh_journal(void **state)
         for (uint64_t point = 1; point <= 50; point++) {
             enclave_begin(&enclave, seed, CRASH_SYNC_NONE);
             crash_disk_arm(enclave.disk, point);
-            if (ks_journal_open(&enclave.fs, KS_BYTES(enclave.master), enclave.now_s,
+            if (ks_journal_open(&enclave.fs, KS_BYTES(enclave.master), enclave.now_s, NULL,
                                 &enclave.journal) == KS_OK) {
                 verify(&enclave);
                 run(&enclave, point);

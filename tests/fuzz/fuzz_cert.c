@@ -10,6 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct ks_cert *cert = NULL;
     struct ks_cert *again = NULL;
+    struct ks_cert_trust *trust = NULL;
     struct ks_verify_key *key = NULL;
     struct ks_buf pem;
 
@@ -24,9 +25,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ks_cert_to_pem(cert, &pem);
     KS_ASSERT(ks_cert_parse_pem(ks_buf_view(&pem), &again) == KS_OK);
     KS_ASSERT(ks_bytes_equal(ks_cert_der(again), ks_cert_der(cert)));
-    /* No leaf is signed by itself, and no root is a leaf. */
-    KS_ASSERT(ks_cert_verify(cert, again, NULL, KS_CERT_DEVICE, ks_cert_not_before_s(cert)) ==
-              KS_ERR_VERIFY);
+    /* No leaf is signed by itself, and no root is a leaf, nor an issuer below itself. */
+    const struct ks_cert_trust_spec alone = {.root = again};
+    const struct ks_cert_trust_spec doubled = {.root = again, .issuer = cert};
+    KS_ASSERT(ks_cert_trust_new(&doubled, &trust) == KS_ERR_VERIFY);
+    if (ks_cert_trust_new(&alone, &trust) == KS_OK) {
+        KS_ASSERT(ks_cert_role(cert) == KS_CERT_ROOT);
+        for (enum ks_cert_role role = KS_CERT_SERVER; role <= KS_CERT_OPERATOR; role++) {
+            KS_ASSERT(ks_cert_verify(cert, trust, role, ks_cert_not_before_s(cert)) ==
+                      KS_ERR_VERIFY);
+        }
+        ks_cert_trust_free(trust);
+    }
     (void)!ks_cert_check_host(cert, "site.example");
     if (ks_cert_key(cert, &key) == KS_OK) {
         KS_ASSERT(ks_sig_alg_post_quantum(ks_verify_key_alg(key)));

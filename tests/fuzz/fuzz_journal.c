@@ -22,7 +22,7 @@ static const uint8_t master[32] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
 
 static void put_tagged(struct ks_buf *out, struct ks_reader *reader)
 {
-    struct ks_journal_header header = {.instance = 1, .number_next = 6};
+    struct ks_journal_header header = {.instance = 1, .number_next = 6, .rewriting = 1};
     uint8_t key[32];
     uint8_t base_count = 0;
     uint8_t message[KS_JOURNAL_TAG_LEN + BODY_LEN];
@@ -48,7 +48,7 @@ static void check(const struct ks_fs *fs)
     struct ks_journal *journal = NULL;
     struct ks_key_batch batch = {.count = 2, .expires_s = NOW_S + 1};
 
-    if (ks_journal_open(fs, KS_BYTES(master), NOW_S, &journal) != KS_OK) {
+    if (ks_journal_open(fs, KS_BYTES(master), NOW_S, NULL, &journal) != KS_OK) {
         KS_ASSERT(journal == NULL);
         return;
     }
@@ -59,7 +59,7 @@ static void check(const struct ks_fs *fs)
     }
     ks_journal_close(journal);
     journal = NULL;
-    KS_ASSERT(ks_journal_open(fs, KS_BYTES(master), NOW_S, &journal) == KS_OK);
+    KS_ASSERT(ks_journal_open(fs, KS_BYTES(master), NOW_S, NULL, &journal) == KS_OK);
     KS_ASSERT(ks_journal_instance(journal) == instance);
     KS_ASSERT(ks_journal_spend(journal, instance, batch.number, 0, batch.device, NOW_S) ==
               KS_ERR_DENIED);

@@ -5,24 +5,11 @@
  * signed is accepted, so what passes was written by us. */
 #include "record/job.h"
 
+#include "fixed_key.h"
+
 #define SEED_FIRST 0x11 /* as the device of tests/unit/record_fixture.c */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static struct ks_verify_key *key_make(void)
-{
-    struct ks_sign_key *key = NULL;
-    struct ks_verify_key *public_key = NULL;
-    uint8_t seed[32];
-
-    for (size_t i = 0; i < sizeof seed; i++) {
-        seed[i] = (uint8_t)(SEED_FIRST + i);
-    }
-    KS_ASSERT(ks_sign_key_from_seed(KS_SIG_MLDSA65, KS_BYTES(seed), &key) == KS_OK);
-    KS_ASSERT(ks_sign_key_verify_key(key, &public_key) == KS_OK);
-    ks_sign_key_free(key);
-    return public_key;
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -36,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t digest[32];
 
     if (key == NULL) {
-        key = key_make();
+        key = fixed_key(KS_SIG_MLDSA65, SEED_FIRST);
     }
     ks_buf_init(&kem_public, KS_KEM_PUBLIC_LEN);
     ks_buf_init(&device, KS_DEVICE_ID_MAX);

@@ -8,9 +8,13 @@
 #include "base/sys.h"
 #include "enclave/frame.h"
 #include "enclave/launch.h"
+#include "enclave/registry.h"
 #include "enclave/state.h"
 #include "enclave/work.h"
+#include "enrol_fixture.h"
 #include "fault/crash_fs.h"
+#include "fault/crash_vault.h"
+#include "record/certify.h"
 #include "record_fixture.h"
 
 #define OK(call) KS_ASSERT((call) == KS_OK)
@@ -91,7 +95,11 @@ static void seed_frames(const struct fixture *fixture)
                                              .simulated_tpm = true,
                                              .workers = 4,
                                              .state_memory_max = 1 << 30,
-                                             .job_seconds_max = 300};
+                                             .job_seconds_max = 300,
+                                             .rules = {.seal_pcrs = 1U << KS_LAUNCH_PCR,
+                                                       .counter = KS_COUNTER_DEFAULT,
+                                                       .epoch_s = 60,
+                                                       .quote_refresh_s = 300}};
     const struct ks_work_job job = {.source = fixture->job.source, .shots = 1000, .seed = 7};
     const struct ks_work_result result = {.counts = ks_buf_view(&fixture->result),
                                           .circuit = fixture->job.source,
@@ -129,19 +137,27 @@ static void seed_state(void)
     static const uint8_t master[32] = {7};
     struct crash_disk *disk = NULL;
     struct ks_fs fs;
-    struct ks_enclave_keys keys = {0};
+    struct crash_vault tpm = {0};
+    struct ks_vault vault;
+    struct ks_enclave_state state = {0};
+    const struct ks_state_spec spec = {.extra = KS_LITERAL("extra"), .now_s = 1};
     struct ks_head_log *log = NULL;
     struct ks_buf bytes;
 
     ks_buf_init(&bytes, KS_POLICY_BYTES_MAX);
     OK(crash_disk_new(1, &disk));
     fs = crash_fs_of(disk);
-    OK(ks_enclave_keys_open(&fs, KS_LITERAL("extra"), &keys));
-    ks_enclave_keys_done(&keys);
+    tpm.disk = disk;
+    vault = crash_vault_of(&tpm);
+    OK(ks_enclave_state_open(&fs, &vault, &spec, &state));
+    ks_enclave_state_close(&state);
     ks_buf_put_text(&bytes, "k");
     OK(ks_fs_load(&fs, "keys", 4096, &bytes));
-    seed("enclave_state/keys", ks_buf_view(&bytes));
-    OK(ks_head_log_open(&fs, KS_BYTES(master), &log));
+    seed("enclave_state/keys-sealed", ks_buf_view(&bytes));
+    crash_disk_free(disk);
+    OK(crash_disk_new(1, &disk));
+    fs = crash_fs_of(disk);
+    OK(ks_head_log_open(&fs, KS_BYTES(master), NULL, &log));
     for (uint64_t size = 1; size < 5; size++) {
         const struct ks_head head = {.size = size, .root = {(uint8_t)size}};
 
@@ -158,10 +174,102 @@ static void seed_state(void)
     crash_disk_free(disk);
 }
 
+static void seed_enrolment(const struct enrol_fixture *enrol)
+{
+    struct ks_platform platform;
+    struct ks_buf text;
+    struct ks_json_writer writer = ks_json_writer_of(&text);
+
+    seed("token/token", ks_buf_view(&enrol->token_text));
+    seed("enrol/enrol", ks_buf_view(&enrol->enrol));
+    seed("challenge/challenge", ks_buf_view(&enrol->challenge));
+    seed("finish/finish", ks_buf_view(&enrol->finish));
+    seed("order/order", ks_buf_view(&enrol->order));
+    ks_buf_init(&text, KS_FINISH_BYTES_MAX);
+    enrol_fixture_platform(33, &platform);
+    ks_platform_put(&platform, &writer);
+    seed("finish/platform", ks_buf_view(&text));
+    ks_platform_done(&platform);
+    ks_buf_done(&text);
+}
+
+/* A request, and the document that comes of it. */
+static void seed_certification(const struct enrol_fixture *enrol, const struct fixture *fixture)
+{
+    struct ks_sign_key *key = fixture_sign_key(KS_SIG_MLDSA87, 0x91);
+    struct ks_site site = fixture->site;
+    struct ks_site_request request;
+    struct ks_buf text;
+    const struct ks_bytes der = ks_cert_der(enrol->root);
+    const struct ks_site_certificate said = {
+        .issued_us = ENROL_NOW_US, .expires_us = ENROL_NOW_US + 1, .simulated_tpm = true};
+
+    ks_buf_init(&text, KS_SITE_REQUEST_BYTES_MAX);
+    ks_site_request_init(&request);
+    fixture_public(key, request.issuer_key, sizeof request.issuer_key);
+    ks_site_write(&fixture->site, &request.site);
+    fixture_set(&request.ek, KS_LITERAL("an endorsement key"));
+    fixture_set(&request.ek_certificate, KS_LITERAL("its certificate"));
+    fixture_set(&request.attest, ks_buf_view(&fixture->attest));
+    fixture_set(&request.signature, ks_buf_view(&fixture->quote_signature));
+    ks_site_request_write(&request, &text);
+    seed("site_request/request", ks_buf_view(&text));
+    ks_site_request_done(&request);
+    ks_copy(site.issuer, der.data, der.len);
+    site.issuer_len = der.len;
+    ks_buf_clear(&text);
+    ks_site_write(&site, &text);
+    seed("site/issuer", ks_buf_view(&text));
+    OK(ks_site_certify(&site, &said, enrol->root_key));
+    ks_buf_clear(&text);
+    ks_site_write(&site, &text);
+    seed("site/certified", ks_buf_view(&text));
+    ks_sign_key_free(key);
+    ks_buf_done(&text);
+}
+
+/* The file, and its records without their tags. */
+static void seed_registry(void)
+{
+    static const uint8_t master[32] = {7};
+    static const uint8_t token[KS_TOKEN_ID_LEN] = {1};
+    static const uint8_t operator_key[32] = {2};
+    const size_t record_len = 823; /* docs/formats/registry.md */
+    struct ks_device_entry entry = {
+        .id = "edge-1", .state = KS_DEVICE_ACTIVE, .tpm = KS_TPM_SET_SIMULATED, .ak_len = 3};
+    struct crash_disk *disk = NULL;
+    struct ks_fs fs;
+    struct ks_registry *registry = NULL;
+    struct ks_buf file;
+    struct ks_buf records;
+
+    ks_buf_init(&file, KS_POLICY_BYTES_MAX);
+    ks_buf_init(&records, KS_POLICY_BYTES_MAX);
+    OK(crash_disk_new(1, &disk));
+    fs = crash_fs_of(disk);
+    OK(ks_registry_open(&fs, KS_BYTES(master), ENROL_NOW_US, NULL, &registry));
+    OK(ks_registry_enrol(registry, &entry, token, ENROL_NOW_US + 1));
+    entry.state = KS_DEVICE_SUSPENDED;
+    OK(ks_registry_order(registry, &entry, operator_key, ENROL_NOW_US));
+    ks_registry_close(registry);
+    ks_buf_put_text(&file, "f");
+    OK(ks_fs_load(&fs, KS_REGISTRY_FILE, KS_POLICY_BYTES_MAX, &file));
+    seed("registry/file", ks_buf_view(&file));
+    ks_buf_put_text(&records, "r");
+    for (size_t at = 1 + 8; at < file.len; at += record_len + 32) { /* after the header */
+        ks_buf_put(&records, ks_bytes_of(file.data + at, record_len));
+    }
+    seed("registry/records", ks_buf_view(&records));
+    ks_buf_done(&file);
+    ks_buf_done(&records);
+    crash_disk_free(disk);
+}
+
 int main(int argc, char **argv)
 {
     struct fixture_keys keys;
     struct fixture fixture;
+    struct enrol_fixture enrol;
 
     KS_ASSERT(argc == 2);
     corpus = argv[1];
@@ -169,12 +277,17 @@ int main(int argc, char **argv)
     fixture_make(&fixture, &keys, NULL);
     seed_documents(&fixture, "source");
     seed_frames(&fixture);
+    enrol_fixture_make(&enrol);
+    seed_enrolment(&enrol);
+    seed_certification(&enrol, &fixture);
+    enrol_fixture_free(&enrol);
     fixture_free(&fixture);
     fixture_make(&fixture, &keys, template_job);
     seed_documents(&fixture, "template");
     fixture_free(&fixture);
     seed_keys(&keys);
     seed_state();
+    seed_registry();
     fixture_keys_free(&keys);
     return 0;
 }

@@ -19,29 +19,51 @@ if [ -n "$prefix" ]; then
 fi
 by_hand() { OPENSSL=$openssl bash "$root/examples/verify-by-hand.sh" "$@" >"$dir/out" 2>&1; }
 
-[ "$(wc -l <"$root/examples/verify-by-hand.sh")" -le 100 ] || { echo "verify-by-hand.sh is over 100 lines"; exit 1; }
+[ "$(wc -l <"$root/examples/verify-by-hand.sh")" -le 120 ] || { echo "verify-by-hand.sh is over 120 lines"; exit 1; }
 for folder in "$root"/tests/vectors/bundle/*/; do
     for bundle in "$folder"*.bundle; do
         by_hand "$folder/lab.policy" "$bundle" || { echo "$bundle: refused by hand"; cat "$dir/out"; exit 1; }
         "$verify" "$folder/lab.policy" "$bundle" >"$dir/out" || { echo "$bundle: refused"; cat "$dir/out"; exit 1; }
     done
 done
-# Forty positions over the whole file, and the newline at its end.
-bundle=$root/tests/vectors/bundle/1/bell.bundle
-policy=$root/tests/vectors/bundle/1/lab.policy
-size=$(stat -c %s "$bundle")
-for i in $(seq 0 40); do
-    at=$((i * (size - 1) / 40))
-    byte=$(dd if="$bundle" bs=1 skip="$at" count=1 status=none | xxd -p)
-    cp "$bundle" "$dir/flipped"
-    printf '%02x' $((0x$byte ^ 1)) | xxd -r -p | dd of="$dir/flipped" bs=1 seek="$at" conv=notrunc status=none
-    if by_hand "$policy" "$dir/flipped"; then
-        echo "byte $at flipped: accepted by hand"
+# What the root says of a site holds for that site, that TPM and that time.
+for change in '.site.certificate.tpm = "hardware"' '.site.tpm = "hardware" | .site.certificate.tpm = "hardware"' \
+    '.site.certificate.expires_at = "2026-01-01T00:00:00.000000Z"' '.site.certificate.ek |= "00" + .[2:]' 'del(.site.certificate)'; do
+    jq -cS "$change" "$root/tests/vectors/bundle/3/lab.policy" >"$dir/other.policy"
+    if by_hand "$dir/other.policy" "$root/tests/vectors/bundle/3/bell.bundle"; then
+        echo "$change: accepted by hand"
         exit 1
     fi
-    if "$verify" "$policy" "$dir/flipped" >"$dir/out" 2>&1; then
-        echo "byte $at flipped: accepted by ketseal-verify"
+    if "$verify" "$dir/other.policy" "$root/tests/vectors/bundle/3/bell.bundle" >"$dir/out" 2>&1; then
+        echo "$change: accepted by ketseal-verify"
         exit 1
     fi
 done
-echo "all committed bundles accepted, 41 flips refused by both verifiers"
+# Of each version: forty positions over the whole file, and the newline at its end.
+for folder in "$root"/tests/vectors/bundle/*/; do
+    bundle=$folder/bell.bundle
+    policy=$folder/lab.policy
+    size=$(stat -c %s "$bundle")
+    for i in $(seq 0 40); do
+        at=$((i * (size - 1) / 40))
+        byte=$(dd if="$bundle" bs=1 skip="$at" count=1 status=none | xxd -p)
+        cp "$bundle" "$dir/flipped"
+        printf '%02x' $((0x$byte ^ 1)) | xxd -r -p | dd of="$dir/flipped" bs=1 seek="$at" conv=notrunc status=none
+        if by_hand "$policy" "$dir/flipped"; then
+            echo "byte $at flipped: accepted by hand"
+            exit 1
+        fi
+        if "$verify" "$policy" "$dir/flipped" >"$dir/out" 2>&1; then
+            echo "byte $at flipped: accepted by ketseal-verify"
+            exit 1
+        fi
+    done
+done
+# The check that version 1 has no quote for.
+explained() { # VERSION LINE
+    "$verify" --explain "$root/tests/vectors/bundle/$1/lab.policy" "$root/tests/vectors/bundle/$1/bell.bundle" >"$dir/out"
+    grep -q "^$2" "$dir/out" || { echo "version $1: not '$2'"; cat "$dir/out"; exit 1; }
+}
+explained 1 'not-run  quote.start: records of schema ketseal-1 have no start quote'
+explained 2 'pass     quote.start'
+echo "all committed bundles accepted, 41 flips of each version refused by both verifiers"

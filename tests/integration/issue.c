@@ -54,6 +54,26 @@ struct test_authority *test_authority_new(const char *name)
     return authority;
 }
 
+struct test_authority *test_issuer_new(struct test_authority *root, const char *name)
+{
+    struct test_authority *issuer = ks_calloc(1, sizeof *issuer);
+    struct ks_verify_key *public_key = NULL;
+    const struct ks_cert_spec spec = {.role = KS_CERT_ISSUER,
+                                      .subject = name,
+                                      .not_before_s = ks_cert_not_before_s(root->cert),
+                                      .not_after_s = now_s() + 20 * DAY_S};
+
+    KS_ASSERT(issuer != NULL);
+    ks_buf_init(&issuer->pem, KS_CERT_PEM_MAX);
+    must(ks_sign_key_new(KS_SIG_MLDSA87, &issuer->key));
+    must(ks_sign_key_verify_key(issuer->key, &public_key));
+    must(ks_cert_issue(root->cert, root->key, &spec, public_key, &issuer->cert));
+    ks_cert_to_pem(issuer->cert, &issuer->pem);
+    must(ks_buf_check(&issuer->pem));
+    ks_verify_key_free(public_key);
+    return issuer;
+}
+
 struct test_authority *test_authority_open(const char *directory)
 {
     struct test_authority *authority = ks_calloc(1, sizeof *authority);
@@ -82,6 +102,11 @@ struct ks_bytes test_root_pem(const struct test_authority *authority)
     return ks_buf_view(&authority->pem);
 }
 
+const struct ks_cert *test_root_cert(const struct test_authority *authority)
+{
+    return authority->cert;
+}
+
 static void issue_ours(struct test_authority *authority, enum test_role role,
                        const char *subject, const char *dns_name,
                        struct test_identity *identity)
@@ -93,7 +118,9 @@ static void issue_ours(struct test_authority *authority, enum test_role role,
     bool server = role == TEST_SERVER;
     bool expired = role == TEST_EXPIRED_DEVICE;
     const struct ks_cert_spec spec = {
-        .role = server ? KS_CERT_SERVER : KS_CERT_DEVICE,
+        .role = server                  ? KS_CERT_SERVER
+                : role == TEST_OPERATOR ? KS_CERT_OPERATOR
+                                        : KS_CERT_DEVICE,
         .subject = subject,
         .dns = &dns_name,
         .dns_count = server && dns_name != NULL ? 1 : 0,

@@ -13,6 +13,7 @@ enum test_role {
     TEST_SERVER,
     TEST_DEVICE,
     TEST_EXPIRED_DEVICE,
+    TEST_OPERATOR,
     TEST_CLASSICAL_DEVICE, /* P-256: what ketseal itself would not issue */
 };
 
@@ -22,8 +23,11 @@ struct test_identity;
 struct test_authority *test_authority_new(const char *name);
 /* The one that `ketseal ca new` made in DIRECTORY. */
 struct test_authority *test_authority_open(const char *directory);
+/* An issuer below ROOT: an authority for devices. */
+struct test_authority *test_issuer_new(struct test_authority *root, const char *name);
 void test_authority_free(struct test_authority *authority);
 struct ks_bytes test_root_pem(const struct test_authority *authority);
+const struct ks_cert *test_root_cert(const struct test_authority *authority);
 
 /* DNS_NAME: for a server; its certificate is also for 127.0.0.1. */
 struct test_identity *test_issue(struct test_authority *authority, enum test_role role,

@@ -2,13 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Holds docs/openapi.yaml against a running site and against the table of routes.
 
-openapi.py DOCUMENT api.c site_client ketseal DEVICE OTHER_DEVICE
+openapi.py DOCUMENT api.c site_client ketseal TRACE EARLY…
 
-The site is new, and limits jobs to 64 MiB.
+The site is new, limits jobs to 64 MiB, and has one enrolled device. In the current folder are the directories edge-1
+and edge-2 (devices with certificates of the root), operator, and unknown (nobody, at the enrolment listener). TRACE
+holds what enrolled devices and operators said to the site and heard from it (trace.c); EARLY are answers that only a
+fresh site gives, each a file with the name of its operation.
 """
 
 import copy
 import json
+import pathlib
 import re
 import subprocess
 import sys
@@ -17,6 +21,7 @@ import time
 import jsonschema
 import yaml
 
+PEERS = {"DEVICE": "edge-1", "OPERATOR": "operator", "UNKNOWN": "unknown"}
 ENCLOSING = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 JOB = {
     "kind": "circuit",
@@ -46,6 +51,7 @@ class Document:
             for method in ENCLOSING:
                 if method in item:
                     operation = dict(item[method], url=url, method=method.upper())
+                    operation["listeners"] = item.get("servers", self.root["servers"][:1])
                     operation["parameters"] = [
                         self.resolve(p)
                         for p in item.get("parameters", []) + item[method].get("parameters", [])
@@ -77,10 +83,21 @@ class Document:
             used = set(re.findall(r"{(\w+)}", operation["url"]))
             need(declared == used, f"{name}: path parameters {declared} and {used}")
             need(isinstance(operation.get("x-spends-key"), bool), f"{name}: x-spends-key")
-            secured = {k for s in operation.get("security", self.root["security"]) for k in s}
-            need("deviceCertificate" in secured, f"{name}: without a certificate")
-            need(("oneTimeKey" in secured) == operation["x-spends-key"], f"{name}: security")
+            ways = operation.get("security", self.root["security"])
+            need(any("oneTimeKey" in way for way in ways) == operation["x-spends-key"], f"{name}: security")
+            enrolment = [way == {} for way in ways] or [True]
+            listeners = [self.root["servers"].index(server) for server in operation["listeners"]]
+            wanted = ([] if all(enrolment) else [0]) + ([1] if any(enrolment) else [])
+            need(listeners == wanted, f"{name}: servers {listeners} and security {ways}")
             need("default" in operation["responses"], f"{name}: no default answer")
+
+    def peers(self, operation):
+        """Who may ask for it, as the table of routes has it."""
+        ways = operation.get("security", self.root["security"]) or [{}]
+        return {
+            "UNKNOWN" if not way else "OPERATOR" if "operatorCertificate" in way else "DEVICE"
+            for way in ways
+        }
 
     def validate(self, schema, value, what):
         whole = {"components": self.root["components"], "allOf": [copy.deepcopy(schema)]}
@@ -98,7 +115,8 @@ class Site:
 
     def raw(self, method, target, *options):
         """Answers of the site: a list of (status, content type, body)."""
-        command = [self.program, f"--device={self.device}", *options, method, target]
+        known = ["--unknown"] if self.device == "unknown" else []
+        command = [self.program, f"--device={self.device}", *known, *options, method, target]
         done = subprocess.run(command, capture_output=True, check=False, timeout=120)
         need(done.returncode == 0, f"{command}: {done.stderr.decode()}")
         status, _, kind = done.stdout.split(b"\n", 1)[0].decode().partition(" ")
@@ -133,13 +151,15 @@ def check_routes(document, path):
         source = file.read()
     table = re.search(r"struct route routes\[\] = {(.*?)\n};", source, re.S)
     need(table, f"{path}: no table of routes")
-    routes = set(re.findall(r'{"([A-Z]+)",\s*"([^"]+)",\s*ks_api_\w+}', table.group(1)))
+    found = re.findall(r'{"([A-Z]+)",\s*"([^"]+)",\s*([A-Z |]+),\s*ks_api_\w+}', table.group(1))
+    routes = {(method, url, frozenset(peers.split(" | "))) for method, url, peers in found}
     need(len(routes) == table.group(1).count("ks_api_"), f"{path}: a route that this test does not read")
     documented = {
-        (o["method"], re.sub(r"{\w+}", "{}", o["url"])) for o in document.operations.values()
+        (o["method"], re.sub(r"{\w+}", "{}", o["url"]), frozenset(document.peers(o)))
+        for o in document.operations.values()
     }
-    need(routes == documented, f"not the same routes: {sorted(routes ^ documented)}")
-    return routes
+    need(routes == documented, f"not the same routes: {sorted(map(str, routes ^ documented))}")
+    return {(method, url) for method, url, _ in routes}
 
 
 def write(name, value):
@@ -236,6 +256,99 @@ def try_the_rest(site, done, failed):
     site.call("ready", 200)
 
 
+def check_trace(document, path):
+    """What the product's own commands say and hear is what the document says; returns answers and bodies by name."""
+    seen, bodies = set(), {}
+    with open(path, encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    for line in lines:
+        head, body, answer = line.split("\t")
+        method, target = head.split(" ")
+        name = next(
+            name
+            for name, o in document.operations.items()
+            if o["method"] == method
+            and re.fullmatch(re.sub(r"{\w+}", "[^/]+", o["url"]), target.split("?")[0])
+        )
+        operation = document.operations[name]
+        if body:
+            schema = document.resolve(operation["requestBody"])["content"]["application/json"]["schema"]
+            document.validate(schema, json.loads(body), f"{name}: the request")
+            bodies[name] = body
+        need(bool(body) == ("requestBody" in operation), f"{name}: a body, or none")
+        schema = document.resolve(operation["responses"]["200"])["content"]["application/json"]["schema"]
+        document.validate(schema, json.loads(answer), f"{name}: the answer")
+        seen.add((name, "200"))
+    return seen, bodies
+
+
+def changed(body, *path, by):
+    """BODY with its member at PATH changed."""
+    value = json.loads(body)
+    inner = value
+    for step in path[:-1]:
+        inner = inner[step]
+    inner[path[-1]] = by(inner[path[-1]])
+    return value
+
+
+def try_devices(device, operator, unknown, bodies):
+    """What the commands do not provoke: malformed, of another connection, a second time, about nobody."""
+    broken = "--body=broken.json"
+
+    def said_again(name):
+        return "--body=" + write("again.json", bodies[name])
+
+    for who, name in (
+        (unknown, "enrol"),
+        (unknown, "finishEnrolment"),
+        (operator, "orderDevice"),
+        (operator, "activateSite"),
+        (operator, "certifySite"),
+    ):
+        who.call(name, 400, broken)
+    unknown.call("enrol", 413, "--body=huge.json")
+    for who, name in ((unknown, "enrol"), (unknown, "finishEnrolment"), (operator, "orderDevice")):
+        who.call(name, 403, said_again(name))
+    operator.call("requestCertificate", 200, query="?ek=rsa&nonce=" + "0f" * 32)
+    operator.call("requestCertificate", 400, query="?ek=dsa&nonce=" + "0f" * 32)
+    operator.call("requestCertificate", 400, query="?ek=rsa")
+    operator.call("activateSite", 403, said_again("activateSite"))
+    other = changed(bodies["certifySite"], "ed25519", by=lambda key: key[1:2] + key[:1] + key[2:])
+    operator.call("certifySite", 403, "--body=" + write("other.json", other))
+    operator.call("certifySite", 200, said_again("certifySite"))
+    for index, event in enumerate(("enrol", "rotate", "suspend", "resume")):
+        entry = operator.call("getEntry", 200, index=index)
+        need((entry["device"], entry.get("event")) == ("edge-3", event), f"entry {index} is not {event}: {entry}")
+    page = operator.call("listDevices", 200)
+    need([entry["device"] for entry in page["devices"]] == ["edge-3"], "the devices that enrolled")
+    need(operator.call("listDevices", 200, query="?after=edge-3")["devices"] == [], "behind the last device")
+    need(operator.call("getDevice", 200, id="edge-3") == page["devices"][0], "one device in two ways")
+    operator.call("orderDevice", 404, "--order=revoke", "--about=nobody")
+    operator.call("orderDevice", 409, "--order=resume", "--about=edge-3")
+    operator.call("orderDevice", 200, "--order=rotate", "--about=edge-3")
+    operator.call("getDevice", 400, id="edge%203")
+    operator.call("getDevice", 404, id="edge-1")
+    for name in ("challengeDevice", "attestDevice", "rotateDevice"):  # edge-1 never enrolled
+        device.call(name, 403, *([said_again(name)] if name in bodies else []))
+
+
+def try_others(document, sites):
+    """Who may not ask is refused; on the enrolment listener the operation is not there at all."""
+    for name, operation in document.operations.items():
+        target = re.sub(r"{\w+}", "0", operation["url"])
+        for peer, site in sites.items():
+            if peer not in document.peers(operation):
+                status, kind, body = site.raw(operation["method"], target)
+                wanted, error = (404, "NOT_FOUND") if peer == "UNKNOWN" else (403, "DENIED")
+                need(status == wanted, f"{name} by {peer}: {status} instead of {wanted}: {body[:300]}")
+                need(json.loads(body)["error"] == error, f"{name} by {peer}: {body[:300]}")
+                if status == 403:
+                    need("this is for " in body, f"{name} by {peer}: {body[:300]}")
+                    if "403" in operation["responses"]:
+                        site.check(name, status, kind, body)
+
+
 def try_requests(document, site):
     """What the client sends is what the document says, and a key is spent where it says so."""
     submission = document.root["components"]["requestBodies"]["Submission"]
@@ -249,9 +362,8 @@ def try_requests(document, site):
     for name, operation in document.operations.items():
         if operation["method"] != "POST":
             continue
-        target = operation["url"].format(id="00000000-0000-4000-8000-000000000000")
         if operation["x-spends-key"] and "{" not in operation["url"]:
-            status, kind, body = site.raw("POST", target, "--body=empty.json")
+            status, kind, body = site.raw("POST", operation["url"], "--body=empty.json")
             need(status == 403 and "not signed" in body, f"{name}: takes an unsigned request")
 
 
@@ -277,9 +389,15 @@ def main():
     document = Document(sys.argv[1])
     document.check_itself()
     routes = check_routes(document, sys.argv[2])
-    site = Site(document, sys.argv[3], sys.argv[5])
-    other = Site(document, sys.argv[3], sys.argv[6])
-    site.call("getCheckpoint", 404)
+    sites = {peer: Site(document, sys.argv[3], folder) for peer, folder in PEERS.items()}
+    site, operator = sites["DEVICE"], sites["OPERATOR"]
+    other = Site(document, sys.argv[3], "edge-2")
+    traced, bodies = check_trace(document, sys.argv[5])
+    for early in sys.argv[6:]:
+        with open(early, encoding="utf-8") as file:
+            first, body = file.read().split("\n", 1)
+        status, kind = first.split(" ", 1)
+        site.check(pathlib.PurePath(early).name, int(status), kind, body)
     for one in (site, other):
         command = [sys.argv[4], "-q", "run", "--device", one.device, "--template", "bell"]
         command += ["--seed", "1", "--out", one.device + ".bundle"]
@@ -288,17 +406,20 @@ def main():
     try_the_rest(site, done, failed)
     try_requests(document, site)
     try_other_methods(document, site, routes)
+    try_devices(site, operator, sites["UNKNOWN"], bodies)
+    try_others(document, sites)
     documented = {
         (name, status)
         for name, operation in document.operations.items()
         for status in operation["responses"]
         if status != "default"
     }
-    missing = documented - site.seen - other.seen
+    everybody = [*sites.values(), other]
+    missing = documented.difference(traced, *(one.seen for one in everybody))
     need(not missing, f"documented, and never answered: {sorted(missing)}")
     print(
         f"openapi: {len(document.operations)} operations, {len(documented)} documented answers, "
-        f"all seen in {site.calls + other.calls} requests"
+        f"all seen in {sum(one.calls for one in everybody)} requests"
     )
 
 

@@ -2,7 +2,8 @@
 # SPDX-FileCopyrightText: The ketseal authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# docs/openapi.yaml against a running site (openapi.py).
+# docs/openapi.yaml against a running site with enrolment (openapi.py). What takes a TPM or an operator's key is
+# asked by the product's own commands, with all that they say and hear on record (trace.c).
 #
 #   openapi.sh BUILD
 set -eu
@@ -21,9 +22,56 @@ done
 [ -n "$python" ] || site_skip "python3 with yaml and jsonschema is absent"
 site_begin "$1"
 site_memory_mib=64
+command -v swtpm_setup >/dev/null || site_skip "swtpm_setup is absent"
 site_device edge-1
 site_device edge-2
+cat >reference.yaml <<YAML
+name: test
+tpms: [simulated]
+required_pcrs: [14]
+programs:
+  - {name: ketseal, digest: $(sha256sum "$site_build/tests/integration/ketseal_trace" | cut -d' ' -f1)}
+resets_ahead_max: 1000
+restarts_ahead_max: 1000
+YAML
+site_more="enrolment:
+  listen: 127.0.0.1:0
+devices:
+  issued: accept
+  simulated_ek_roots: state/swtpm-ca/root.pem
+  reference: reference.yaml"
 site_start
+"$ketseal" -q ca issue operator --ca ca --name op-1 --out op >/dev/null
+# An operator and somebody unknown, as directories that site_client takes for a device's.
+mkdir operator unknown early
+cp op/root.pem edge-1/site.json edge-1/url operator/
+cp op/operator.pem operator/device.pem && cp -p op/operator.key operator/device.key
+cp op/root.pem edge-1/site.json unknown/
+printf 'https://127.0.0.1:%s\n' "$(cat state/enrolment-port)" >unknown/url
+
+# Everything that operators and enrolled devices do, refusals among it.
+export KETSEAL_TRACE="$site_work/trace"
+ketseal=$site_build/tests/integration/ketseal_trace
+refused() {
+    if "$@" >/dev/null 2>&1; then
+        site_fail "not refused: $*"
+    fi
+}
+zeros=$(printf '%043d=' 0 | tr 0 A)
+printf '{"encrypted_secret":"AAAA","id_object":"AAAA","nonce":"%s","pcr_mask":16384,"schema":"ketseal.challenge/1","session":"%032d"}' \
+    "$zeros" 0 >credential
+"$site_client" --device=operator --body=credential POST /v1/site/activate >early/activateSite # nobody asked for a request
+"$site_client" --device=operator GET /v1/ledger/checkpoint >early/getCheckpoint
+site_certify
+site_enrol edge-3
+"$ketseal" device reattest --device edge-3 >/dev/null
+"$ketseal" device rotate --device edge-3 >/dev/null
+operator="--operator op --url https://127.0.0.1:$site_port"
+# shellcheck disable=SC2086 # two flags
+for verb in list 'show edge-3' 'suspend edge-3 --reason test' 'resume edge-3'; do
+    "$ketseal" device $verb $operator >/dev/null
+done
+
 "$python" "$here/openapi.py" "$here/../../docs/openapi.yaml" "$here/../../src/server/api.c" \
-    "$site_client" "$ketseal" edge-1 edge-2
+    "$site_client" "$ketseal" trace early/*
 site_stop

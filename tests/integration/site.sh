@@ -10,14 +10,23 @@
 #   site_start            until it is ready; again after a stop: same state, same port
 #   site_stop             SIGTERM; fails unless the site ends cleanly
 #
+#   site_certify          for sites with enrolment: op/, site.json, maker (the makers' CA), site_enrolment
+#   site_token NAME       a token, NAME.token
+#   site_enrol NAME …     an enrolled device, NAME, with more flags of `device enrol`
+#
 # Each ends the test when it fails; the end of a failed test shows the site's log. The file ketseal.yaml
 # is made from these, which may be set before each start: site_workers, site_seconds, site_memory_mib,
-# site_crl (a path).
+# site_crl (a path), site_enclave and site_quote (lines of the mappings 'enclave' and 'quote'), site_more (further
+# sections), site_flags (of ketseal-launch).
 
 site_workers=4
 site_seconds=60
 site_memory_mib=256
 site_crl=
+site_more=
+site_enclave=
+site_quote=
+site_flags=
 site_pid=
 site_listen=127.0.0.1:0
 
@@ -105,6 +114,9 @@ workers:
   count: $site_workers
   seconds: $site_seconds
   memory_mib: $site_memory_mib
+${site_enclave:+enclave:$site_enclave}
+${site_quote:+quote:$site_quote}
+$site_more
 YAML
 }
 
@@ -121,7 +133,8 @@ site_tell() {
 # Starts without waiting: for sites that shall fail.
 site_launch() {
     site_config >ketseal.yaml
-    "$site_build/src/server/ketseal-launch" --libexec="$site_work/libexec" ketseal.yaml 2>>site.log &
+    # shellcheck disable=SC2086 # flags
+    "$site_build/src/server/ketseal-launch" --libexec="$site_work/libexec" $site_flags ketseal.yaml 2>>site.log &
     site_pid=$!
 }
 
@@ -138,6 +151,30 @@ site_start() {
     site_port=$(cat state/port)
     site_listen=127.0.0.1:$site_port
     site_tell
+}
+
+# The site's TPM was made by the CA in its state; devices get theirs from there too.
+site_certify() {
+    maker=$site_work/state/swtpm-ca
+    [ -d op ] || "$ketseal" -q ca issue operator --ca ca --name op-1 --out op >/dev/null
+    "$ketseal" -q site certify --ca ca --operator op --url "https://127.0.0.1:$site_port" \
+        --insecure-simulated-ek-roots "$maker/root.pem" --ek-chain "$maker/issuing.pem" --out site.json
+    # shellcheck disable=SC2034
+    site_enrolment=$(cat state/enrolment-port)
+}
+
+site_token() {
+    rm -f "$1.token"
+    "$ketseal" device token --operator op --name "$1" --site site.json --out "$1.token" \
+        --enrolment-url "https://127.0.0.1:$site_enrolment" --url "https://127.0.0.1:$site_port" >/dev/null
+}
+
+site_enrol() {
+    site_token "$1"
+    name=$1
+    shift
+    "$ketseal" -q device enrol --device "$name" --token "$name.token" --swtpm-ca "$maker" \
+        --ek-chain "$maker/issuing.pem" "$@" >/dev/null
 }
 
 # Waits for the end of the launcher, at most a minute; its status in site_ended.

@@ -8,11 +8,14 @@
  * as it is now
  *
  *   --device=DIR       root.pem, device.pem, device.key, site.json, url, state/ (default: .)
+ *   --unknown          shows no certificate: for the enrolment listener; root.pem, site.json,
+ * url
  *   --keyring=DIR      one-time keys from there
  *   --type=TYPE --body=FILE                 a body as it stands
  *   --job=FILE         a body that submits this job; signs
  *   --site=ORIGIN --as=DEVICE --age=SECONDS what the submission says
  *   --keys=COUNT       a body that asks for one-time keys
+ *   --order=VERB --about=DEVICE             a body that orders this, signed by the own key
  *   --sign             with the next one-time key
  *   --key-id=ID        says that this key signed
  *   --spoil=WHAT       expired, other-body, digest, key, channel, signature, submission
@@ -40,6 +43,7 @@
 #include "ledger/checkpoint.h"
 #include "net/http_client.h"
 #include "net/signature.h"
+#include "record/enrol.h"
 #include "record/record.h"
 
 #define PEM_MAX  65536
@@ -64,6 +68,9 @@ struct options {
     const char *load;
     const char *keys;
     const char *show;
+    const char *unknown;
+    const char *order;
+    const char *about;
 };
 
 struct client {
@@ -85,18 +92,20 @@ struct client {
  * ------------------------------------------------------------------------------------- */
 
 static const char *option_names[] = {
-    "device", "keyring", "type",        "body",  "job", "site", "as",   "age",  "sign",
-    "key-id", "spoil",   "idempotency", "times", "dry", "save", "load", "keys", "show"};
+    "device", "keyring", "type",   "body",  "job",         "site",  "as",
+    "age",    "sign",    "key-id", "spoil", "idempotency", "times", "dry",
+    "save",   "load",    "keys",   "show",  "unknown",     "order", "about"};
 
 /* The place of option INDEX, in the order of the names above. */
 static const char **option_at(struct options *options, size_t index)
 {
     const char **const places[] = {
-        &options->device, &options->keyring, &options->type,  &options->body,
-        &options->job,    &options->site,    &options->as,    &options->age,
-        &options->sign,   &options->key_id,  &options->spoil, &options->idempotency,
-        &options->times,  &options->dry,     &options->save,  &options->load,
-        &options->keys,   &options->show,
+        &options->device, &options->keyring, &options->type,    &options->body,
+        &options->job,    &options->site,    &options->as,      &options->age,
+        &options->sign,   &options->key_id,  &options->spoil,   &options->idempotency,
+        &options->times,  &options->dry,     &options->save,    &options->load,
+        &options->keys,   &options->show,    &options->unknown, &options->order,
+        &options->about,
     };
 
     return places[index];
@@ -185,6 +194,22 @@ out:
     return err;
 }
 
+/* Of somebody without a certificate. */
+static enum ks_err open_unknown(struct client *client)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf root;
+    struct ks_tls_spec spec = {.side = KS_TLS_CLIENT, .mode = KS_TLS_ENROLMENT};
+
+    ks_buf_init(&root, PEM_MAX);
+    KS_TRY(read_in(client, "root.pem", PEM_MAX, &root));
+    spec.root_pem = ks_buf_view(&root);
+    KS_TRY(ks_tls_new(&spec, &client->tls));
+out:
+    ks_buf_done(&root);
+    return err;
+}
+
 static enum ks_err open_client(struct client *client)
 {
     enum ks_err err = KS_OK;
@@ -194,7 +219,7 @@ static enum ks_err open_client(struct client *client)
 
     ks_buf_init(&url, 512);
     ks_buf_init(&site, KS_SITE_BYTES_MAX);
-    KS_TRY(open_tls(client));
+    KS_TRY(client->options.unknown != NULL ? open_unknown(client) : open_tls(client));
     KS_TRY(read_in(client, "url", 511, &url));
     ks_buf_put_u8(&url, 0);
     url.data[strcspn((char *)url.data, "\n")] = 0;
@@ -402,6 +427,24 @@ out:
     return err;
 }
 
+static enum ks_err make_order(struct client *client)
+{
+    enum ks_err err = KS_OK;
+    struct ks_order order = {.device = ks_bytes_text(client->options.about),
+                             .site = ks_bytes_text(client->site->origin),
+                             .created_us = ks_clock_us()};
+    struct ks_buf health;
+
+    ks_buf_init(&health, 65536);
+    KS_TRY(ks_order_from_name(ks_bytes_text(client->options.order), &order.verb));
+    KS_TRY(get(client, "/healthz", &health)); /* the channel is known now */
+    ks_copy(order.channel, client->channel, sizeof order.channel);
+    KS_TRY(ks_order_write(&order, client->key, &client->body));
+out:
+    ks_buf_done(&health);
+    return err;
+}
+
 static enum ks_err sign_request(struct client *client)
 {
     enum ks_err err = KS_OK;
@@ -473,6 +516,9 @@ static enum ks_err request(struct client *client)
     }
     if (options->keys != NULL) {
         KS_TRY(make_keys_request(client));
+    }
+    if (options->order != NULL) {
+        KS_TRY(make_order(client));
     }
     if (options->load != NULL) {
         KS_TRY(load_request(client));

@@ -11,7 +11,6 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <pty.h>
 #include <signal.h>
@@ -24,108 +23,12 @@
 #include "attest/eventlog.h"
 #include "base/sys.h"
 #include "crypto/digest.h"
+#include "integration/machine.h"
+#include "tpm/internal.h"
 #include "tpm/tpm.h"
 
-#define TIMEOUT_MS   5000
-#define EXIT_WAIT_US 5000000
-#define MASK_14      (1u << KS_LAUNCH_PCR)
-
-struct machine {
-    char dir[64]; /* state */
-    pid_t pid;
-    struct ks_tpm *tpm;
-};
-
-static void boot(struct machine *machine)
-{
-    int fd = -1;
-
-    if (ks_tpm_start_swtpm(NULL, machine->dir, &fd, &machine->pid) != KS_OK ||
-        ks_tpm_open_fd(fd, TIMEOUT_MS, &machine->tpm) != KS_OK) {
-        fail_msg("%s", ks_err_detail());
-    }
-}
-
-static void new_dir(char target[64])
-{
-    assert_true(snprintf(target, 64, "/tmp/ketseal-test-XXXXXX") < 64);
-    assert_non_null(mkdtemp(target));
-}
-
-/* It must end by itself once nobody holds the socket. */
-static void wait_for_exit(pid_t pid)
-{
-    uint64_t start_us = ks_clock_monotonic_us();
-    int status;
-
-    while (waitpid(pid, &status, WNOHANG) == 0) {
-        if (ks_clock_monotonic_us() - start_us > EXIT_WAIT_US) {
-            (void)kill(pid, SIGKILL);
-            (void)waitpid(pid, &status, 0);
-            fail_msg("swtpm still runs after its socket was closed");
-        }
-        (void)usleep(1000);
-    }
-}
-
-static void halt(struct machine *machine)
-{
-    ks_tpm_close(machine->tpm);
-    machine->tpm = NULL;
-    wait_for_exit(machine->pid);
-}
-
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *position)
-{
-    (void)info;
-    (void)kind;
-    (void)position;
-    return remove(path);
-}
-
-static void remove_dir(const char *dir)
-{
-    assert_int_equal(strncmp(dir, "/tmp/ketseal-test-", 18), 0);
-    assert_int_equal(nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
-}
-
-static int set_up(void **state)
-{
-    struct machine *machine = calloc(1, sizeof *machine);
-
-    assert_non_null(machine);
-    new_dir(machine->dir);
-    boot(machine);
-    *state = machine;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct machine *machine = *state;
-
-    if (machine->tpm != NULL) {
-        halt(machine);
-    }
-    remove_dir(machine->dir);
-    free(machine);
-    return 0;
-}
-
-static void assert_ok(enum ks_err err)
-{
-    if (err != KS_OK) {
-        fail_msg("%s: %s (%s)", ks_err_name(err), ks_err_detail(), ks_err_where());
-    }
-}
-
-static void assert_says(enum ks_err err, enum ks_err want, const char *part)
-{
-    assert_int_equal(err, want);
-    if (strstr(ks_err_detail(), part) == NULL) {
-        fail_msg("\"%s\" has no \"%s\"", ks_err_detail(), part);
-    }
-}
+#define CERTIFICATE_INDEX 0x01c00002
+#define MASK_14           (1u << KS_LAUNCH_PCR)
 
 static void test_info(void **state)
 {
@@ -212,8 +115,8 @@ static void test_ak_survives_restart(void **state)
     read_ak(machine->tpm, &first);
     assert_ok(ks_tpm_clock(machine->tpm, &before));
     assert_ok(ks_tpm_pcr_extend(machine->tpm, KS_LAUNCH_PCR, digest));
-    halt(machine);
-    boot(machine);
+    machine_halt(machine);
+    machine_boot(machine);
     read_ak(machine->tpm, &second);
     assert_true(ks_bytes_equal(ks_buf_view(&first), ks_buf_view(&second)));
     assert_ok(ks_tpm_clock(machine->tpm, &after));
@@ -222,12 +125,12 @@ static void test_ak_survives_restart(void **state)
     assert_ok(ks_tpm_pcr_read(machine->tpm, MASK_14, value));
     assert_memory_equal(value[0], zero, sizeof zero); /* a reset is the only way back */
 
-    new_dir(other.dir);
-    boot(&other);
+    machine_new(&other);
+    machine_boot(&other);
     read_ak(other.tpm, &foreign);
     assert_false(ks_bytes_equal(ks_buf_view(&first), ks_buf_view(&foreign)));
-    halt(&other);
-    remove_dir(other.dir);
+    machine_halt(&other);
+    machine_remove_dir(other.root);
     ks_buf_done(&first);
     ks_buf_done(&second);
     ks_buf_done(&foreign);
@@ -332,7 +235,7 @@ static void test_quote_in_two_halves(void **state)
         ks_buf_clear(&quote.attest);
         ks_buf_clear(&quote.signature);
         assert_ok(ks_tpm_quote_start(machine->tpm, expect.extra_data, MASK_14));
-        assert_int_equal(poll(&poll_fd, 1, TIMEOUT_MS), 1);
+        assert_int_equal(poll(&poll_fd, 1, MACHINE_TIMEOUT_MS), 1);
         assert_ok(ks_tpm_quote_finish(machine->tpm, &quote.attest, &quote.signature));
         assert_ok(ks_quote_check(&quote.ak, ks_buf_view(&quote.attest),
                                  ks_buf_view(&quote.signature), &expect, NULL));
@@ -353,29 +256,7 @@ static void test_close_frees_the_slot(void **state)
         assert_true(copy >= 0);
         assert_ok(ks_tpm_ak_open(machine->tpm));
         ks_tpm_close(machine->tpm);
-        assert_ok(ks_tpm_open_fd(copy, TIMEOUT_MS, &machine->tpm));
-    }
-}
-
-/* A holder that is killed flushes nothing; the next one on the same connection must not run
- * out. */
-static void test_killed_holders_leave_no_keys(void **state)
-{
-    struct machine *machine = *state;
-
-    for (unsigned i = 0; i < 5; i++) {
-        int status;
-        pid_t holder = fork();
-
-        assert_true(holder >= 0);
-        if (holder == 0) {
-            struct ks_tpm *tpm = NULL;
-            bool done = ks_tpm_open_fd(ks_tpm_fd(machine->tpm), TIMEOUT_MS, &tpm) == KS_OK &&
-                        ks_tpm_ak_open(tpm) == KS_OK;
-            _exit(done ? 0 : 1); /* as if killed: nothing is closed properly */
-        }
-        assert_int_equal(waitpid(holder, &status, 0), holder);
-        assert_int_equal(status, 0);
+        assert_ok(ks_tpm_open_fd(copy, MACHINE_TIMEOUT_MS, &machine->tpm));
     }
 }
 
@@ -445,7 +326,7 @@ static void test_stop_while_busy(void **state)
         assert_int_equal(kill(machine->pid, SIGCONT), 0);
         ks_tpm_stop_swtpm(machine->pid);
         assert_int_equal(kill(machine->pid, 0), -1);
-        boot(machine);
+        machine_boot(machine);
     }
 }
 
@@ -453,17 +334,19 @@ static void test_stop_while_busy(void **state)
 static void test_parent_takes_it_along(void **state)
 {
     char dir[64];
+    char state_dir[80];
     int report[2];
     pid_t swtpm = 0;
 
     (void)state;
-    new_dir(dir);
+    machine_new_dir(dir);
+    assert_true(snprintf(state_dir, sizeof state_dir, "%s/tpm", dir) > 0);
     assert_int_equal(pipe2(report, O_CLOEXEC), 0);
     pid_t parent = fork();
     assert_true(parent >= 0);
     if (parent == 0) {
         int fd = -1;
-        bool done = ks_tpm_start_swtpm(NULL, dir, &fd, &swtpm) == KS_OK &&
+        bool done = ks_tpm_start_swtpm(NULL, state_dir, &fd, &swtpm) == KS_OK &&
                     kill(swtpm, SIGSTOP) == 0 && /* it cannot see the socket close */
                     write(report[1], &swtpm, sizeof swtpm) == sizeof swtpm;
         (void)raise(done ? SIGKILL : SIGTERM);
@@ -483,12 +366,12 @@ static void test_parent_takes_it_along(void **state)
             break;
         }
         ks_fd_close(&fd);
-        assert_true(ks_clock_monotonic_us() - start_us < EXIT_WAIT_US);
+        assert_true(ks_clock_monotonic_us() - start_us < MACHINE_EXIT_WAIT_US);
         (void)usleep(1000);
     }
     (void)close(report[0]);
     (void)close(report[1]);
-    remove_dir(dir);
+    machine_remove_dir(dir);
 }
 
 /* Answers that no TPM gives, lying ready in the socket. */
@@ -529,6 +412,104 @@ static void test_broken_answers(void **state)
     }
 }
 
+/* Reads one command or answer whole; 0 at the end of the stream. */
+static size_t read_message(int fd, uint8_t bytes[KS_TPM_FRAME_MAX])
+{
+    size_t len = 0;
+
+    if (ks_fd_read(fd, bytes, KS_TPM_HEADER_LEN, "message") == KS_OK) {
+        len = (size_t)bytes[4] << 8 | bytes[5];
+    }
+    if (len > KS_TPM_FRAME_MAX ||
+        (len > 0 && ks_fd_read(fd, bytes + KS_TPM_HEADER_LEN, len - KS_TPM_HEADER_LEN,
+                               "message") != KS_OK)) {
+        len = 0;
+    }
+    return len;
+}
+
+/* Between a user and SWTPM: answers each command with CODE first, TIMES times, and insists that
+ * it comes again unchanged. */
+static int be_busy(int user, int swtpm, uint8_t code, unsigned times)
+{
+    const uint8_t busy[KS_TPM_HEADER_LEN] = {0x80, 1, 0, 0,   0, KS_TPM_HEADER_LEN,
+                                             0,    0, 9, code};
+    uint8_t first[KS_TPM_FRAME_MAX];
+    uint8_t again[KS_TPM_FRAME_MAX];
+    size_t len;
+
+    while ((len = read_message(user, first)) > 0) {
+        for (unsigned i = 0; i < times; i++) {
+            if (ks_fd_write(user, KS_BYTES(busy), "busy") != KS_OK ||
+                read_message(user, again) != len || memcmp(first, again, len) != 0) {
+                return 1;
+            }
+        }
+        if (ks_fd_write(swtpm, ks_bytes_of(first, len), "swtpm") != KS_OK ||
+            (len = read_message(swtpm, again)) == 0 ||
+            ks_fd_write(user, ks_bytes_of(again, len), "user") != KS_OK) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* TPM_RC_YIELDED, TPM_RC_TESTING, TPM_RC_RETRY: a TPM that is busy, not broken. */
+static void test_busy_tpm(void **state)
+{
+    struct machine *machine = *state;
+    static const uint8_t codes[] = {0x08, 0x0a, 0x22};
+
+    for (size_t i = 0; i < sizeof codes; i++) {
+        int ends[2];
+        int status = -1;
+        struct ks_tpm *tpm = NULL;
+        struct quote quote;
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+            (void)close(ends[0]);
+            _exit(be_busy(ends[1], ks_tpm_fd(machine->tpm), codes[i], 2));
+        }
+        (void)close(ends[1]);
+        assert_ok(ks_tpm_open_fd(ends[0], MACHINE_TIMEOUT_MS, &tpm));
+        quote_init(&quote, tpm);
+        assert_ok(ks_tpm_quote(tpm, KS_LITERAL("x"), MASK_14, &quote.attest, &quote.signature));
+        assert_ok(ks_quote_check_signature(&quote.ak, ks_buf_view(&quote.attest),
+                                           ks_buf_view(&quote.signature)));
+        quote_done(&quote);
+        ks_tpm_close(tpm);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+    }
+}
+
+/* One that stays busy longer than our patience. */
+static void test_busy_for_ever(void **state)
+{
+    struct machine *machine = *state;
+    int ends[2];
+    int status = -1;
+    struct ks_tpm *tpm = NULL;
+    uint64_t start_us = ks_clock_monotonic_us();
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        (void)close(ends[0]);
+        _exit(be_busy(ends[1], ks_tpm_fd(machine->tpm), 0x22, 1000000) == 1 ? 0 : 1);
+    }
+    (void)close(ends[1]);
+    assert_says(ks_tpm_open_fd(ends[0], 300, &tpm), KS_ERR_IO, "TPM properties");
+    assert_true(ks_clock_monotonic_us() - start_us < 2000000);
+    (void)close(ends[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
 static void test_child_inherits_nothing(void **state)
 {
     struct machine *machine = *state;
@@ -536,9 +517,9 @@ static void test_child_inherits_nothing(void **state)
     char target[256];
     ssize_t len;
 
-    halt(machine);
+    machine_halt(machine);
     assert_int_equal(dup2(2, 60), 60); /* not close-on-exec: someone was careless */
-    boot(machine);
+    machine_boot(machine);
     assert_ok(ks_tpm_ak_open(machine->tpm)); /* it has answered, so it has been executed */
     assert_true(snprintf(path, sizeof path, "/proc/%d/fd/60", (int)machine->pid) > 0);
     assert_int_equal(access(path, F_OK), -1);
@@ -559,7 +540,7 @@ static void test_broken_state(void **state)
     struct ks_tpm *tpm = NULL;
     int fd = -1;
 
-    halt(machine);
+    machine_halt(machine);
     assert_true(snprintf(path, sizeof path, "%s/tpm2-00.permall", machine->dir) > 0);
     ks_buf_init(&text, 100000);
     assert_ok(ks_file_read(path, 100000, &text));
@@ -567,9 +548,9 @@ static void test_broken_state(void **state)
     memset(text.data + 50, 'x', 15);
     assert_ok(ks_file_write(path, ks_buf_view(&text), 0600));
     assert_ok(ks_tpm_start_swtpm(NULL, machine->dir, &fd, &machine->pid));
-    assert_says(ks_tpm_open_fd(fd, TIMEOUT_MS, &tpm), KS_ERR_IO, "TPM properties");
+    assert_says(ks_tpm_open_fd(fd, MACHINE_TIMEOUT_MS, &tpm), KS_ERR_IO, "TPM properties");
     ks_fd_close(&fd);
-    wait_for_exit(machine->pid);
+    machine_wait_for_exit(machine->pid);
     ks_buf_clear(&text);
     assert_true(snprintf(path, sizeof path, "%s/" KS_SWTPM_LOG, machine->dir) > 0);
     assert_ok(ks_file_read(path, 100000, &text));
@@ -587,7 +568,7 @@ static void test_start_refusals(void **state)
     pid_t pid = -1;
 
     (void)state;
-    new_dir(dir);
+    machine_new_dir(dir);
     assert_true(snprintf(path, sizeof path, "%s/a,b", dir) > 0);
     assert_says(ks_tpm_start_swtpm(NULL, path, &fd, &pid), KS_ERR_USAGE, "comma");
     assert_says(ks_tpm_start_swtpm(NULL, "", &fd, &pid), KS_ERR_USAGE, "empty");
@@ -600,7 +581,7 @@ static void test_start_refusals(void **state)
     assert_says(ks_tpm_start_swtpm(NULL, path, &fd, &pid), KS_ERR_DENIED, "0700");
     assert_int_equal(fd, -1);
     assert_int_equal(pid, -1);
-    remove_dir(dir);
+    machine_remove_dir(dir);
 }
 
 static void test_device_refusals(void **state)
@@ -614,13 +595,89 @@ static void test_device_refusals(void **state)
                 "no character device");
     assert_int_equal(fd, -1);
     assert_ok(ks_tpm_open_device("/dev/null", &fd)); /* a device, but no TPM */
-    assert_says(ks_tpm_open_fd(fd, TIMEOUT_MS, &tpm), KS_ERR_IO, "TPM properties");
+    assert_says(ks_tpm_open_fd(fd, MACHINE_TIMEOUT_MS, &tpm), KS_ERR_IO, "TPM properties");
     assert_null(tpm);
     (void)close(fd);
     fd = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
     assert_true(fd >= 0);
-    assert_says(ks_tpm_open_fd(fd, TIMEOUT_MS, &tpm), KS_ERR_USAGE, "neither a socket");
+    assert_says(ks_tpm_open_fd(fd, MACHINE_TIMEOUT_MS, &tpm), KS_ERR_USAGE, "neither a socket");
     (void)close(fd);
+}
+
+/* Writes BYTES where a maker puts the certificate of the RSA key, into SIZE bytes. */
+static void write_certificate(struct ks_tpm *tpm, uint16_t size, struct ks_bytes bytes)
+{
+    const TPM2B_AUTH password = {0};
+    const TPM2B_NV_PUBLIC area = {
+        .nvPublic = {.nvIndex = CERTIFICATE_INDEX,
+                     .nameAlg = TPM2_ALG_SHA256,
+                     .attributes = TPMA_NV_OWNERWRITE | TPMA_NV_AUTHREAD | TPMA_NV_NO_DA,
+                     .dataSize = size},
+    };
+
+    (void)Tss2_Sys_NV_UndefineSpace(tpm->sys, TPM2_RH_OWNER, CERTIFICATE_INDEX,
+                                    ks_tpm_password(), NULL);
+    assert_int_equal(Tss2_Sys_NV_DefineSpace(tpm->sys, TPM2_RH_OWNER, ks_tpm_password(),
+                                             &password, &area, NULL),
+                     TSS2_RC_SUCCESS);
+    for (size_t at = 0; at < bytes.len; at += 1024) {
+        TPM2B_MAX_NV_BUFFER part = {
+            .size = (uint16_t)(bytes.len - at < 1024 ? bytes.len - at : 1024)};
+
+        ks_copy(part.buffer, bytes.data + at, part.size);
+        assert_int_equal(Tss2_Sys_NV_Write(tpm->sys, TPM2_RH_OWNER, CERTIFICATE_INDEX,
+                                           ks_tpm_password(), &part, (uint16_t)at, NULL),
+                         TSS2_RC_SUCCESS);
+    }
+}
+
+/* A TPM whose maker has stored none; then one with whatever was written there. */
+static void check_certificates(struct ks_tpm *tpm)
+{
+    static const struct {
+        size_t used; /* bytes written; the rest of the index is padding */
+        uint8_t head[4];
+        enum ks_err want;
+        size_t len; /* of what comes back */
+    } table[] = {
+        {1500, {0x30, 0x82, 0x05, 0x00}, KS_OK, 1284},
+        {1500, {0x30, 0x82, 0x05, 0xd8}, KS_OK, 1500},
+        {1500, {0x30, 0x82, 0x05, 0xd9}, KS_ERR_FORMAT, 0}, /* longer than the index */
+        {1500, {0x30, 0x82, 0x00, 0xff}, KS_ERR_FORMAT, 0}, /* not the shortest form */
+        {1500, {0x30, 0x80, 0x05, 0x00}, KS_ERR_FORMAT, 0}, /* BER */
+        {1500, {0x30, 0x83, 0x00, 0x05}, KS_ERR_FORMAT, 0},
+        {1500, {0x00, 0x82, 0x05, 0x00}, KS_ERR_FORMAT, 0},
+        {1500, {0xff, 0xff, 0xff, 0xff}, KS_ERR_FORMAT, 0},
+    };
+    struct ks_buf certificate;
+    uint8_t bytes[1500] = {0};
+
+    ks_buf_init(&certificate, KS_TPM_CERTIFICATE_MAX);
+    assert_says(ks_tpm_ek_certificate(tpm, KS_TPM_EK_RSA_2048, &certificate), KS_ERR_NOT_FOUND,
+                "RSA 2048");
+    assert_says(ks_tpm_ek_certificate(tpm, KS_TPM_EK_ECC_P384, &certificate), KS_ERR_NOT_FOUND,
+                "ECC P-384");
+    write_certificate(tpm, 1500, ks_bytes_of(bytes, 0));
+    assert_says(ks_tpm_ek_certificate(tpm, KS_TPM_EK_RSA_2048, &certificate), KS_ERR_NOT_FOUND,
+                "nothing was written");
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        enum ks_err err;
+
+        for (size_t at = 0; at < sizeof bytes; at++) {
+            bytes[at] = (uint8_t)at;
+        }
+        ks_copy(bytes, table[i].head, sizeof table[i].head);
+        write_certificate(tpm, 1500, ks_bytes_of(bytes, table[i].used));
+        ks_buf_clear(&certificate);
+        err = ks_tpm_ek_certificate(tpm, KS_TPM_EK_RSA_2048, &certificate);
+        if (err != table[i].want) {
+            fail_msg("row %zu: %s (%s)", i, ks_err_name(err), ks_err_detail());
+        }
+        assert_int_equal(certificate.len, table[i].len);
+        assert_true(certificate.len == 0 || ks_bytes_equal(ks_buf_view(&certificate),
+                                                           ks_bytes_of(bytes, table[i].len)));
+    }
+    ks_buf_done(&certificate);
 }
 
 /* A TPM behind a character device: a raw pseudo-terminal with swtpm at its other side. */
@@ -638,7 +695,7 @@ static void test_character_device(void **state)
     uint8_t bytes[500];
 
     (void)state;
-    new_dir(dir);
+    machine_new_dir(dir);
     assert_true(snprintf(argument, sizeof argument, "dir=%s", dir) > 0);
     cfmakeraw(&raw);
     raw.c_cc[VMIN] = 1;
@@ -655,7 +712,7 @@ static void test_character_device(void **state)
         _exit(127);
     }
     assert_ok(ks_tpm_open_device(name, &fd));
-    assert_ok(ks_tpm_open_fd(fd, TIMEOUT_MS, &tpm));
+    assert_ok(ks_tpm_open_fd(fd, MACHINE_TIMEOUT_MS, &tpm));
     /* Not a socket, yet the maker's name gives the software away. */
     assert_int_equal(ks_tpm_info(tpm)->kind, KS_TPM_SIMULATED);
     assert_ok(ks_tpm_random(tpm, bytes, sizeof bytes));
@@ -664,17 +721,21 @@ static void test_character_device(void **state)
     assert_ok(ks_quote_check_signature(&quote.ak, ks_buf_view(&quote.attest),
                                        ks_buf_view(&quote.signature)));
     quote_done(&quote);
+    check_certificates(tpm); /* swtpm made this TPM itself, bare */
+    /* Its keys are made from the templates: no persistent ones are there. */
+    assert_ok(ks_tpm_ek_open(tpm, KS_TPM_EK_ECC_P384));
+    assert_false(tpm->ek.persistent);
     ks_tpm_close(tpm);
     assert_int_equal(kill(pid, SIGTERM), 0);
     (void)close(slave);
     (void)close(master);
-    wait_for_exit(pid);
-    remove_dir(dir);
+    machine_wait_for_exit(pid);
+    machine_remove_dir(dir);
 }
 
 int main(void)
 {
-#define ON_TPM(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define ON_TPM(test) cmocka_unit_test_setup_teardown(test, machine_set_up, machine_tear_down)
     const struct CMUnitTest tests[] = {
         ON_TPM(test_info),
         ON_TPM(test_random),
@@ -683,10 +744,11 @@ int main(void)
         ON_TPM(test_quote_is_checked_offline),
         ON_TPM(test_quote_in_two_halves),
         ON_TPM(test_close_frees_the_slot),
-        ON_TPM(test_killed_holders_leave_no_keys),
         ON_TPM(test_dead_tpm_is_an_error),
         ON_TPM(test_silent_tpm_runs_into_the_timeout),
         ON_TPM(test_stop_while_busy),
+        ON_TPM(test_busy_tpm),
+        ON_TPM(test_busy_for_ever),
         ON_TPM(test_child_inherits_nothing),
         ON_TPM(test_broken_state),
         cmocka_unit_test(test_parent_takes_it_along),
@@ -702,5 +764,5 @@ int main(void)
         return 77;
     }
     (void)setenv("TSS2_LOG", "all+none", 1);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, machine_group_set_up, machine_group_tear_down);
 }

@@ -268,10 +268,10 @@ void fixture_attest_write(const struct fixture_quote *quote, struct ks_buf *out)
     ks_buf_put_u16(out, 0x8018); /* quote */
     ks_buf_put_lp16(out, KS_BYTES(quote->signer));
     ks_buf_put_lp16(out, KS_BYTES(quote->extra));
-    ks_buf_put_u64(out, 123456); /* clock */
-    ks_buf_put_u32(out, 4);      /* resets */
-    ks_buf_put_u32(out, 0);      /* restarts */
-    ks_buf_put_u8(out, 1);       /* safe */
+    ks_buf_put_u64(out, quote->clock_ms);
+    ks_buf_put_u32(out, quote->resets);
+    ks_buf_put_u32(out, quote->restarts);
+    ks_buf_put_u8(out, 1); /* safe */
     ks_buf_put_u64(out, UINT64_C(0x2024012500120000));
     ks_buf_put_u32(out, 1); /* banks */
     ks_buf_put_u16(out, 0x000b);
@@ -395,6 +395,7 @@ static void begin(struct fixture *fixture)
     fixture_set(&fixture->parameters, KS_LITERAL("{}"));
     fixture_set(&fixture->result, KS_LITERAL("{\"00\":493,\"11\":507}"));
     *core = (struct ks_core){
+        .schema = KS_RECORD_SCHEMA_MAX,
         .name = KS_LITERAL("openqasm2"),
         .qubits = 2,
         .clbits = 2,
@@ -503,15 +504,24 @@ static void make_quote(struct fixture *fixture, fixture_change change)
                        leaves[i]);
     }
     OK(ks_merkle_root_of(leaves[0], fixture->batch_size, root));
-    *quote = (struct fixture_quote){
-        .key = fixture->keys->ak, .magic = 0xff544347, .pcr_mask = 1U << KS_LAUNCH_PCR};
+    *quote = (struct fixture_quote){.key = fixture->keys->ak,
+                                    .magic = 0xff544347,
+                                    .clock_ms = 123456,
+                                    .resets = 4,
+                                    .pcr_mask = 1U << KS_LAUNCH_PCR};
     qualified_name(ks_bytes_of(fixture->site.ak, fixture->site.ak_len), quote->signer);
     ks_quote_extra_data(fixture->batch_size, root, quote->extra);
     ks_event_log_replay(&fixture->log, pcr);
     ks_sha256(KS_BYTES(pcr), quote->pcr_digest);
+    fixture->start = *quote;
+    fixture->start.clock_ms = 100000;
+    ks_quote_start_data(QUOTED_BEFORE, fixture->core.checkpoint_root, fixture->start.extra);
     change(fixture, FIXTURE_QUOTE);
     fixture_attest_write(quote, &fixture->attest);
     fixture_attest_sign(quote->key, ks_buf_view(&fixture->attest), &fixture->quote_signature);
+    fixture_attest_write(&fixture->start, &fixture->start_attest);
+    fixture_attest_sign(fixture->start.key, ks_buf_view(&fixture->start_attest),
+                        &fixture->start_signature);
     fixture->evidence = (struct ks_evidence){
         .device_certificate = ks_cert_der(fixture->certificate),
         .event_log = ks_buf_view(&fixture->log_bytes),
@@ -525,6 +535,10 @@ static void make_quote(struct fixture *fixture, fixture_change change)
     };
     OK(ks_merkle_path(leaves[0], fixture->batch_size, fixture->batch_index,
                       &fixture->evidence.quote.path));
+    if (fixture->core.schema > 1) {
+        fixture->evidence.start.attest = ks_buf_view(&fixture->start_attest);
+        fixture->evidence.start.signature = ks_buf_view(&fixture->start_signature);
+    }
     change(fixture, FIXTURE_EVIDENCE);
 }
 
@@ -561,21 +575,16 @@ static void make_ledger(struct fixture *fixture, fixture_change change)
 
 static void make_policy(struct fixture *fixture)
 {
-    struct ks_buf site;
     struct ks_buf crl;
 
-    ks_buf_init(&site, KS_SITE_BYTES_MAX);
     ks_buf_init(&crl, KS_CRL_PEM_MAX);
-    ks_site_write(&fixture->site, &site);
     if (fixture->policy_crl != NULL) {
         ks_crl_to_pem(fixture->policy_crl, &crl);
     }
-    OK(ks_buf_check(&site));
     OK(ks_buf_check(&crl));
-    ks_policy_write(fixture->policy_root, ks_buf_view(&crl), ks_buf_view(&site),
+    ks_policy_write(fixture->policy_root, ks_buf_view(&crl), &fixture->site,
                     fixture->accept_simulated, &fixture->policy);
     OK(ks_buf_check(&fixture->policy));
-    ks_buf_done(&site);
     ks_buf_done(&crl);
 }
 
@@ -587,6 +596,7 @@ static struct ks_buf *buffer(struct fixture *fixture, size_t index)
         &fixture->core_bytes,     &fixture->attest,           &fixture->quote_signature,
         &fixture->evidence_bytes, &fixture->record,           &fixture->entry,
         &fixture->note,           &fixture->bundle,           &fixture->policy,
+        &fixture->start_attest,   &fixture->start_signature,
     };
     const size_t count = sizeof all / sizeof all[0];
 

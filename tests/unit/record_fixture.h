@@ -63,6 +63,9 @@ struct fixture_quote {
     uint32_t magic;
     uint8_t signer[KS_AK_NAME_LEN];
     uint8_t extra[32];
+    uint64_t clock_ms;
+    uint32_t resets;
+    uint32_t restarts;
     uint32_t pcr_mask;
     uint8_t pcr_digest[32];
 };
@@ -77,7 +80,7 @@ enum fixture_step {
     FIXTURE_SIGNED,     /* the submission's bytes and signature are there */
     FIXTURE_CORE,       /* the core is complete; next it is written */
     FIXTURE_WRITTEN,    /* core_bytes are there; next they are hashed and quoted */
-    FIXTURE_QUOTE,      /* what the quote is to say; next it is signed */
+    FIXTURE_QUOTE,      /* what the quotes are to say; next they are signed */
     FIXTURE_EVIDENCE,   /* the evidence; next it is written and the record is signed */
     FIXTURE_SEALED,     /* record and entry are there; next the ledger is built */
     FIXTURE_LEDGER,     /* the entries; next the checkpoint is signed */
@@ -106,6 +109,7 @@ struct fixture {
     struct ks_core core;
     struct ks_event_log log;
     struct fixture_quote quote;
+    struct fixture_quote start; /* before the intent */
     struct ks_evidence evidence;
     size_t batch_index;
     size_t batch_size;
@@ -119,6 +123,8 @@ struct fixture {
     struct ks_buf core_bytes;
     struct ks_buf attest;
     struct ks_buf quote_signature;
+    struct ks_buf start_attest;
+    struct ks_buf start_signature;
     struct ks_buf evidence_bytes;
     struct ks_buf record;
     struct ks_buf entry;

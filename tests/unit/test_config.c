@@ -63,7 +63,14 @@ static void test_smallest(void **state)
     assert_true(config->workers.count >= 2 && config->workers.threads == 1);
     assert_true(config->workers.memory_mib == 1024 && config->workers.seconds == 300);
     assert_true(config->http.loops == 1 && config->http.connections == 1024);
-    assert_int_equal(ks_config_listen(config, address, &port), KS_OK);
+    assert_null(config->enclave.update_authority);
+    assert_null(config->enclave.update_authorisation);
+    assert_int_equal(ks_config_seal_pcrs(config), 1 << 14);
+    assert_int_equal(config->enclave.counter, 0x018b5e01);
+    assert_int_equal(config->enclave.epoch_seconds, 60);
+    assert_true(config->quote.window_ms == 0 && config->quote.refresh_seconds == 300);
+    assert_int_equal(ks_config_listen("site.listen", config->site.listen, address, &port),
+                     KS_OK);
     assert_string_equal(address, "127.0.0.1");
     assert_int_equal(port, 8443);
     ks_config_free(config);
@@ -74,9 +81,14 @@ static void test_all_fields(void **state)
     (void)state;
     struct ks_config *config = NULL;
 
-    assert_int_equal(load(SITE TLS "  crl: crl.pem\n  groups: MLKEM1024\ntpm: /dev/tpmrm0\n"
-                                   "workers:\n  count: 256\n  threads: 256\n  memory_mib: 3\n"
-                                   "  seconds: 4\nhttp:\n  loops: 64\n  connections: 5\n",
+    assert_int_equal(load(SITE TLS
+                          "  crl: crl.pem\n  groups: MLKEM1024\ntpm: /dev/tpmrm0\n"
+                          "workers:\n  count: 256\n  threads: 256\n  memory_mib: 3\n"
+                          "  seconds: 4\nhttp:\n  loops: 64\n  connections: 5\n"
+                          "enclave:\n  seal_pcrs: [0, 7, 14]\n  counter: 0x01800007\n"
+                          "  update_authority: authority.der\n"
+                          "  update_authorisation: /var/update\n  epoch_seconds: 86400\n"
+                          "quote:\n  window_ms: 10000\n  refresh_seconds: 9\n",
                           &config),
                      KS_OK);
     expect_path(config->tls.crl, "crl.pem");
@@ -85,6 +97,49 @@ static void test_all_fields(void **state)
     assert_true(config->workers.count == 256 && config->workers.threads == 256);
     assert_true(config->workers.memory_mib == 3 && config->workers.seconds == 4);
     assert_true(config->http.loops == 64 && config->http.connections == 5);
+    assert_int_equal(ks_config_seal_pcrs(config), 0x4081);
+    assert_int_equal(config->enclave.counter, 0x01800007);
+    expect_path(config->enclave.update_authority, "authority.der");
+    assert_string_equal(config->enclave.update_authorisation, "/var/update");
+    assert_int_equal(config->enclave.epoch_seconds, 86400);
+    assert_true(config->quote.window_ms == 10000 && config->quote.refresh_seconds == 9);
+    ks_config_free(config);
+}
+
+#define ENROL "enrolment:\n  listen: 127.0.0.1:8444\n"
+#define RULES "devices:\n  ek_roots: makers.pem\n  reference: reference.yaml\n"
+
+static void test_enrolment(void **state)
+{
+    (void)state;
+    struct ks_config *config = NULL;
+
+    assert_int_equal(load(SITE TLS, &config), KS_OK);
+    assert_null(config->enrolment.listen);
+    assert_null(config->devices.ek_roots);
+    assert_null(config->devices.simulated_ek_roots);
+    assert_null(config->devices.reference);
+    assert_true(config->devices.attest_every_s == 0 && config->devices.certificate_days == 365);
+    assert_true(ks_config_accepts_issued(config));
+    ks_config_free(config);
+    assert_int_equal(load(SITE TLS ENROL RULES, &config), KS_OK);
+    assert_string_equal(config->enrolment.listen, "127.0.0.1:8444");
+    expect_path(config->devices.ek_roots, "makers.pem");
+    expect_path(config->devices.reference, "reference.yaml");
+    assert_false(ks_config_accepts_issued(config));
+    ks_config_free(config);
+    assert_int_equal(load(SITE TLS ENROL RULES "  issued: accept\n", &config), KS_OK);
+    assert_true(ks_config_accepts_issued(config));
+    ks_config_free(config);
+    assert_int_equal(load(SITE TLS "devices:\n  issued: refuse\n  attest_every_s: 60\n"
+                                   "  certificate_days: 36500\n"
+                                   "  simulated_ek_roots: /etc/simulators.pem\n",
+                          &config),
+                     KS_OK);
+    assert_false(ks_config_accepts_issued(config));
+    assert_true(config->devices.attest_every_s == 60);
+    assert_true(config->devices.certificate_days == 36500);
+    assert_string_equal(config->devices.simulated_ek_roots, "/etc/simulators.pem");
     ks_config_free(config);
 }
 
@@ -113,54 +168,87 @@ static void test_the_manuals_example(void **state)
     ks_buf_done(&manual);
 }
 
+static const struct {
+    const char *text;
+    enum ks_err err;
+    const char *says; /* after the file's name; the beginning, where it ends with a space */
+} refused[] = {
+    {"", KS_ERR_FORMAT, "it is empty"},
+    {"# nothing\n", KS_ERR_FORMAT, "it is empty"},
+    {SITE, KS_ERR_FORMAT, "Missing required mapping field: tls"},
+    {TLS, KS_ERR_FORMAT, "Missing required mapping field: site"},
+    {"site:\n  origin: a\n  state: b\n" TLS, KS_ERR_FORMAT,
+     "site: Missing required mapping field: listen"},
+    {SITE "tls:\n  root: a\n  key: b\n", KS_ERR_FORMAT,
+     "tls: Missing required mapping field: certificate"},
+    {SITE TLS "colour: red\n", KS_ERR_FORMAT, "Unexpected key: colour"},
+    {SITE TLS "workers:\n  colour: 1\n", KS_ERR_FORMAT, "workers: Unexpected key: colour"},
+    {SITE TLS "tpm: swtpm\ntpm: swtpm\n", KS_ERR_FORMAT,
+     "tpm: Mapping field already seen: tpm"},
+    {SITE TLS "workers:\n  count: many\n", KS_ERR_FORMAT,
+     "workers.count: Invalid uint64_t value: 'many'"},
+    {SITE TLS "workers:\n  threads: -1\n", KS_ERR_FORMAT,
+     "workers.threads: Invalid UINT value: "},
+    {SITE TLS "http:\n  connections: 4294967296\n", KS_ERR_FORMAT,
+     "http.connections: Invalid UINT value: '4294967296'"},
+    {SITE TLS "workers: [1]\n", KS_ERR_FORMAT,
+     "workers: Expecting MAPPING, got event: SEQUENCE_START"},
+    {"site:\n  origin: {a: b}\n", KS_ERR_FORMAT,
+     "site.origin: Expecting STRING, got event: MAPPING_START"},
+    {"site:\n  origin: ''\n", KS_ERR_FORMAT, "site.origin: STRING length < 1: "},
+    {"hello\n", KS_ERR_FORMAT, "Expecting MAPPING, got event: SCALAR"},
+    {"\001\002", KS_ERR_FORMAT, "libyaml: control characters are not allowed"},
+    {SITE TLS "workers:\n  count: 257\n", KS_ERR_LIMIT, "workers.count: 1 to 256"},
+    {SITE TLS "workers:\n  threads: 257\n", KS_ERR_LIMIT, "workers.threads: 1 to 256"},
+    {SITE TLS "http:\n  loops: 65\n", KS_ERR_LIMIT, "http.loops: 1 to 64"},
+    {SITE TLS "enclave:\n  seal_pcrs: [0, 7]\n", KS_ERR_FORMAT,
+     "enclave.seal_pcrs: without PCR 14 any program opens the state"},
+    {SITE TLS "enclave:\n  seal_pcrs: [14, 24]\n", KS_ERR_LIMIT, "enclave.seal_pcrs: 0 to 23"},
+    {SITE TLS "enclave:\n  counter: 0x01c00002\n", KS_ERR_LIMIT,
+     "enclave.counter: 0x01800000 to 0x01bfffff"},
+    {SITE TLS "enclave:\n  epoch_seconds: 86401\n", KS_ERR_LIMIT,
+     "enclave.epoch_seconds: 1 to 86400"},
+    {SITE TLS "quote:\n  window_ms: 10001\n", KS_ERR_LIMIT, "quote.window_ms: 0 to 10000"},
+    {SITE TLS "quote:\n  refresh_seconds: 86401\n", KS_ERR_LIMIT,
+     "quote.refresh_seconds: 1 to 86400"},
+    {SITE TLS "enrolment:\n  colour: red\n", KS_ERR_FORMAT,
+     "enrolment: Unexpected key: colour"},
+    {SITE TLS "enrolment: {}\n", KS_ERR_FORMAT,
+     "enrolment: Missing required mapping field: listen"},
+    {SITE TLS RULES "enrolment:\n  listen: 8444\n", KS_ERR_FORMAT,
+     "enrolment.listen: expected address:port"},
+    {SITE TLS ENROL, KS_ERR_FORMAT,
+     "enrolment.listen: it needs devices.reference, and "
+     "devices.ek_roots or devices.simulated_ek_roots"},
+    {SITE TLS ENROL "devices:\n  reference: a\n", KS_ERR_FORMAT,
+     "enrolment.listen: it needs devices.reference, and "
+     "devices.ek_roots or devices.simulated_ek_roots"},
+    {SITE TLS ENROL "devices:\n  ek_roots: a\n", KS_ERR_FORMAT,
+     "enrolment.listen: it needs devices.reference, and "
+     "devices.ek_roots or devices.simulated_ek_roots"},
+    {SITE TLS "devices:\n  issued: maybe\n", KS_ERR_FORMAT,
+     "devices.issued: 'accept' or 'refuse'"},
+    {SITE TLS "devices:\n  certificate_days: 36501\n", KS_ERR_LIMIT,
+     "devices.certificate_days: 1 to 36500"},
+    {SITE TLS "devices:\n  attest_every_s: 3162240001\n", KS_ERR_LIMIT,
+     "devices.attest_every_s: 0 to 3162240000"},
+    {SITE TLS "devices:\n  attest_every_s: often\n", KS_ERR_FORMAT,
+     "devices.attest_every_s: Invalid uint64_t value: 'often'"},
+    {SITE TLS "tpm: tpmrm0\n", KS_ERR_FORMAT, "tpm: 'swtpm' or the path of a device"},
+};
+
 static void test_refused(void **state)
 {
     (void)state;
-    static const struct {
-        const char *text;
-        enum ks_err err;
-        const char *says; /* after the file's name; the beginning, where it ends with a space */
-    } cases[] = {
-        {"", KS_ERR_FORMAT, "it is empty"},
-        {"# nothing\n", KS_ERR_FORMAT, "it is empty"},
-        {SITE, KS_ERR_FORMAT, "Missing required mapping field: tls"},
-        {TLS, KS_ERR_FORMAT, "Missing required mapping field: site"},
-        {"site:\n  origin: a\n  state: b\n" TLS, KS_ERR_FORMAT,
-         "site: Missing required mapping field: listen"},
-        {SITE "tls:\n  root: a\n  key: b\n", KS_ERR_FORMAT,
-         "tls: Missing required mapping field: certificate"},
-        {SITE TLS "colour: red\n", KS_ERR_FORMAT, "Unexpected key: colour"},
-        {SITE TLS "workers:\n  colour: 1\n", KS_ERR_FORMAT, "workers: Unexpected key: colour"},
-        {SITE TLS "tpm: swtpm\ntpm: swtpm\n", KS_ERR_FORMAT,
-         "tpm: Mapping field already seen: tpm"},
-        {SITE TLS "workers:\n  count: many\n", KS_ERR_FORMAT,
-         "workers.count: Invalid uint64_t value: 'many'"},
-        {SITE TLS "workers:\n  threads: -1\n", KS_ERR_FORMAT,
-         "workers.threads: Invalid UINT value: "},
-        {SITE TLS "http:\n  connections: 4294967296\n", KS_ERR_FORMAT,
-         "http.connections: Invalid UINT value: '4294967296'"},
-        {SITE TLS "workers: [1]\n", KS_ERR_FORMAT,
-         "workers: Expecting MAPPING, got event: SEQUENCE_START"},
-        {"site:\n  origin: {a: b}\n", KS_ERR_FORMAT,
-         "site.origin: Expecting STRING, got event: MAPPING_START"},
-        {"site:\n  origin: ''\n", KS_ERR_FORMAT, "site.origin: STRING length < 1: "},
-        {"hello\n", KS_ERR_FORMAT, "Expecting MAPPING, got event: SCALAR"},
-        {"\001\002", KS_ERR_FORMAT, "libyaml: control characters are not allowed"},
-        {SITE TLS "workers:\n  count: 257\n", KS_ERR_LIMIT, "workers.count: 1 to 256"},
-        {SITE TLS "workers:\n  threads: 257\n", KS_ERR_LIMIT, "workers.threads: 1 to 256"},
-        {SITE TLS "http:\n  loops: 65\n", KS_ERR_LIMIT, "http.loops: 1 to 64"},
-        {SITE TLS "tpm: tpmrm0\n", KS_ERR_FORMAT, "tpm: 'swtpm' or the path of a device"},
-    };
-
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         struct ks_config *config = NULL;
         char wanted[512];
 
-        assert_int_equal(load(cases[i].text, &config), cases[i].err);
+        assert_int_equal(load(refused[i].text, &config), refused[i].err);
         assert_null(config);
-        (void)snprintf(wanted, sizeof wanted, "%s: %s", path, cases[i].says);
+        (void)snprintf(wanted, sizeof wanted, "%s: %s", path, refused[i].says);
         /* libcyaml 1.4 tells a value below 0 as what it is read as, 1.3 as it is written. */
-        if (cases[i].says[strlen(cases[i].says) - 1] == ' ') {
+        if (refused[i].says[strlen(refused[i].says) - 1] == ' ') {
             assert_int_equal(strncmp(ks_err_detail(), wanted, strlen(wanted)), 0);
         } else {
             assert_string_equal(ks_err_detail(), wanted);
@@ -206,7 +294,8 @@ static void test_listen(void **state)
             continue;
         }
         assert_int_equal(load(text, &config), KS_OK);
-        assert_int_equal(ks_config_listen(config, address, &port), KS_OK);
+        assert_int_equal(ks_config_listen("site.listen", config->site.listen, address, &port),
+                         KS_OK);
         assert_string_equal(address, cases[i].address);
         assert_int_equal(port, cases[i].port);
         ks_config_free(config);
@@ -235,11 +324,9 @@ int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(test_smallest),
-        IN_FOLDER(test_all_fields),
-        IN_FOLDER(test_the_manuals_example),
-        IN_FOLDER(test_refused),
-        IN_FOLDER(test_listen),
+        IN_FOLDER(test_smallest),   IN_FOLDER(test_all_fields),
+        IN_FOLDER(test_enrolment),  IN_FOLDER(test_the_manuals_example),
+        IN_FOLDER(test_refused),    IN_FOLDER(test_listen),
         IN_FOLDER(test_not_a_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

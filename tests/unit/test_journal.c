@@ -34,8 +34,8 @@ struct fixture {
 
 static void journal_open(struct fixture *fixture, uint64_t now_s)
 {
-    if (ks_journal_open(&fixture->fs, KS_BYTES(fixture->master), now_s, &fixture->journal) !=
-        KS_OK) {
+    if (ks_journal_open(&fixture->fs, KS_BYTES(fixture->master), now_s, NULL,
+                        &fixture->journal) != KS_OK) {
         fail_msg("%s", ks_err_detail());
     }
     fixture->instance = ks_journal_instance(fixture->journal);
@@ -117,7 +117,8 @@ static void write_file(struct fixture *fixture, struct ks_bytes bytes)
 static enum ks_err try_open(struct fixture *fixture)
 {
     struct ks_journal *journal = NULL;
-    enum ks_err err = ks_journal_open(&fixture->fs, KS_BYTES(fixture->master), NOW_S, &journal);
+    enum ks_err err =
+        ks_journal_open(&fixture->fs, KS_BYTES(fixture->master), NOW_S, NULL, &journal);
     ks_journal_close(journal);
     return err;
 }
@@ -417,8 +418,8 @@ static void test_vectors(void **state)
     struct fixture *fixture = *state;
 
     journal_close(fixture);
-    vector_each("journal/accept", 7, fixture, accept_vector);
-    vector_each("journal/reject", 29, fixture, reject_vector);
+    vector_each("journal/accept", 9, fixture, accept_vector);
+    vector_each("journal/reject", 32, fixture, reject_vector);
 }
 
 /* Any flipped bit is an error, or, in the last record alone, the loss of that record. */
@@ -470,7 +471,7 @@ static void test_another_master_key(void **state)
     fixture->master[5] ^= 1;
     assert_int_equal(try_open(fixture), KS_ERR_VERIFY);
     assert_int_equal(
-        ks_journal_open(&fixture->fs, ks_bytes_of(fixture->master, 31), NOW_S, &journal),
+        ks_journal_open(&fixture->fs, ks_bytes_of(fixture->master, 31), NOW_S, NULL, &journal),
         KS_ERR_USAGE);
     ks_journal_close(NULL);
 }

@@ -42,10 +42,11 @@ static void print_verdict(const struct ks_verdict *verdict)
 
 /* --- it passes ---------------------------------------------------------------------------- */
 
+/* The fixture's site was not certified: see test_certify.c for platform.site. */
 static bool runs(unsigned check)
 {
-    return check != KS_VERDICT_LEDGER_WITNESS && check != KS_VERDICT_ANCHOR &&
-           check != KS_VERDICT_REPLAY;
+    return check != KS_VERDICT_PLATFORM_SITE && check != KS_VERDICT_LEDGER_WITNESS &&
+           check != KS_VERDICT_ANCHOR && check != KS_VERDICT_REPLAY;
 }
 
 static void assert_passes(const struct fixture *fixture)
@@ -156,7 +157,7 @@ static void test_variants_pass(void **state)
     }
 
 /* format: what a signer of ours might write, but must not */
-CHANGE(other_schema, FIXTURE_WRITTEN, fixture_replace(&f->core_bytes, "ketseal-1", "ketseal-2"))
+CHANGE(other_schema, FIXTURE_WRITTEN, fixture_replace(&f->core_bytes, "ketseal-2", "ketseal-3"))
 CHANGE(hidden_member, FIXTURE_WRITTEN,
        fixture_replace(&f->core_bytes, "{\"execution\"", "{\"a\":1,\"execution\""))
 CHANGE(lacks_member, FIXTURE_WRITTEN,
@@ -373,6 +374,39 @@ static void log_of_other_pcr(struct fixture *f, enum fixture_step step)
 CHANGE(core_other_log, FIXTURE_CORE, f->core.event_log[0] ^= 1)
 CHANGE(other_build, FIXTURE_CORE, f->core.build[0] ^= 1)
 
+/* start quote */
+CHANGE(start_of_other_ak, FIXTURE_QUOTE, f->start.key = keys.other_ak)
+CHANGE(start_no_tpm_wrote, FIXTURE_QUOTE, f->start.magic = 0x00544347)
+CHANGE(start_other_signer, FIXTURE_QUOTE, f->start.signer[5] ^= 1)
+CHANGE(start_other_pcr, FIXTURE_QUOTE, f->start.pcr_mask |= 1)
+CHANGE(start_other_launch, FIXTURE_QUOTE, f->start.pcr_digest[0] ^= 1)
+CHANGE(reset_between, FIXTURE_QUOTE, f->quote.resets++)
+CHANGE(start_after_reset, FIXTURE_QUOTE, f->start.resets++)
+CHANGE(restart_between, FIXTURE_QUOTE, f->quote.restarts++)
+CHANGE(start_after_end, FIXTURE_QUOTE, f->start.clock_ms = f->quote.clock_ms + 1)
+static void start_is_end(struct fixture *f, enum fixture_step step)
+{
+    AT(FIXTURE_EVIDENCE)
+    f->evidence.start.attest = f->evidence.quote.attest;
+    f->evidence.start.signature = f->evidence.quote.signature;
+}
+CHANGE(start_signed_by_end, FIXTURE_EVIDENCE,
+       f->evidence.start.signature = f->evidence.quote.signature)
+/* the clock may stand still between two quotes */
+CHANGE(same_millisecond, FIXTURE_QUOTE, f->start.clock_ms = f->quote.clock_ms)
+/* a schema's evidence under the other's name */
+CHANGE(lacks_start, FIXTURE_EVIDENCE, f->evidence.start = (struct ks_start_quote){0})
+static void start_too_early(struct fixture *f, enum fixture_step step)
+{
+    if (step == FIXTURE_BEGIN) {
+        f->core.schema = 1;
+    } else if (step == FIXTURE_EVIDENCE) {
+        f->evidence.start.attest = ks_buf_view(&f->start_attest);
+        f->evidence.start.signature = ks_buf_view(&f->start_signature);
+    }
+}
+CHANGE(first_schema, FIXTURE_BEGIN, f->core.schema = 1)
+
 /* platform */
 CHANGE(simulated_refused, FIXTURE_BEGIN, f->accept_simulated = false)
 CHANGE(says_hardware, FIXTURE_BEGIN, f->core.simulated_tpm = false)
@@ -469,6 +503,8 @@ static const struct one_change changes[] = {
     ONE(no_uuid, FORMAT, "record_id", 0),
     ONE(other_sdk, FORMAT, "sdk", 0),
     ONE(other_result, FORMAT, "result_digest", 0),
+    ONE(lacks_start, FORMAT, "start_quote", 0),
+    ONE(start_too_early, FORMAT, "start_quote", 0),
     ONE(other_ed25519, SIGNATURE_ED25519, "", 0),
     ONE(other_mldsa65, SIGNATURE_MLDSA, "", 0),
     ONE(stripped_mldsa, SIGNATURE_MLDSA, "", 0),
@@ -519,9 +555,10 @@ static const struct one_change changes[] = {
     ONE(no_outcome, RESULT, "0 of 1000", 0),
     ONE(other_clbits, RESULT, "2 bits", 0),
     ONE(other_ak, QUOTE_SIGNATURE, "", 0),
-    ONE(no_tpm_wrote_it, QUOTE_SIGNATURE, "magic", BIT(QUOTE_BINDING) | BIT(QUOTE_PCR)),
-    ONE(other_signer, QUOTE_SIGNATURE, "signer", 0),
-    ONE(unrestricted_ak, QUOTE_SIGNATURE, "restricted", 0),
+    ONE(no_tpm_wrote_it, QUOTE_SIGNATURE, "magic",
+        BIT(QUOTE_BINDING) | BIT(QUOTE_PCR) | BIT(QUOTE_START)),
+    ONE(other_signer, QUOTE_SIGNATURE, "signer", BIT(QUOTE_START)),
+    ONE(unrestricted_ak, QUOTE_SIGNATURE, "restricted", BIT(QUOTE_START)),
     ONE(old_quote, QUOTE_BINDING, "something else", 0),
     ONE(other_batch_size, QUOTE_BINDING, "", 0),
     ONE(empty_batch, QUOTE_BINDING, "", 0),
@@ -530,9 +567,9 @@ static const struct one_change changes[] = {
     ONE(longer_batch_path, QUOTE_BINDING, "", 0),
     ONE(shorter_batch_path, QUOTE_BINDING, "", 0),
     ONE(core_after_quote, QUOTE_BINDING, "something else", 0),
-    ONE(other_pcr, QUOTE_PCR, "mask", 0),
-    ONE(one_more_pcr, QUOTE_PCR, "mask", 0),
-    ONE(other_pcr_value, QUOTE_PCR, "", 0),
+    ONE(other_pcr, QUOTE_PCR, "mask", BIT(QUOTE_START)),
+    ONE(one_more_pcr, QUOTE_PCR, "mask", BIT(QUOTE_START)),
+    ONE(other_pcr_value, QUOTE_PCR, "", BIT(QUOTE_START)),
     ONE(other_enclave, QUOTE_PCR, "ketseal-enclave", 0),
     ONE(other_library, QUOTE_PCR, "libcrypto", 0),
     ONE(other_worker, QUOTE_PCR, "ketseal-worker", 0),
@@ -541,9 +578,20 @@ static const struct one_change changes[] = {
     ONE(event_less, QUOTE_PCR, "was not launched", 0),
     ONE(event_order, QUOTE_PCR, "order", 0),
     ONE(log_initial, QUOTE_PCR, "", 0),
-    ONE(log_of_other_pcr, QUOTE_PCR, "PCR 16", 0),
+    ONE(log_of_other_pcr, QUOTE_PCR, "PCR 16", BIT(QUOTE_START)),
     ONE(core_other_log, QUOTE_PCR, "another event log", 0),
     ONE(other_build, QUOTE_PCR, "build", 0),
+    ONE(start_of_other_ak, QUOTE_START, "signature", 0),
+    ONE(start_no_tpm_wrote, QUOTE_START, "magic", 0),
+    ONE(start_other_signer, QUOTE_START, "signer", 0),
+    ONE(start_other_pcr, QUOTE_START, "masks", 0),
+    ONE(start_other_launch, QUOTE_START, "changed between them", 0),
+    ONE(reset_between, QUOTE_START, "reset count 4 and then 5", 0),
+    ONE(start_after_reset, QUOTE_START, "reset count 5 and then 4", 0),
+    ONE(restart_between, QUOTE_START, "restart count 0 and then 1", 0),
+    ONE(start_after_end, QUOTE_START, "went back from 123457 to 123456 ms", 0),
+    ONE(start_is_end, QUOTE_START, "the quote over the record itself", 0),
+    ONE(start_signed_by_end, QUOTE_START, "signature", 0),
     ONE(simulated_refused, PLATFORM_TPM, "simulated", 0),
     ONE(says_hardware, PLATFORM_TPM, "disagree", 0),
     ONE(site_says_hardware, PLATFORM_TPM, "disagree", 0),
@@ -629,6 +677,31 @@ static void test_signed_again_passes(void **state)
     fixture_make(&fixture, &keys, resigned);
     assert_passes(&fixture);
     fixture_free(&fixture);
+    fixture_make(&fixture, &keys, same_millisecond);
+    assert_passes(&fixture);
+    fixture_free(&fixture);
+}
+
+/* A record of the first schema passes where the policy does not ask for what it lacks. */
+static void test_first_schema(void **state)
+{
+    struct fixture fixture;
+    struct ks_verdict verdict;
+
+    (void)state;
+    fixture_make(&fixture, &keys, first_schema);
+    assert_int_equal(
+        verify(ks_buf_view(&fixture.bundle), ks_buf_view(&fixture.policy), &verdict),
+        KS_ERR_VERIFY);
+    assert_string_equal(ks_err_detail(),
+                        "quote.start: required by the policy, but not run: records of schema "
+                        "ketseal-1 have no start quote");
+    assert_int_equal(verdict.checks[KS_VERDICT_QUOTE_START].state, KS_NOT_RUN);
+    fixture_replace(&fixture.policy, "\"quote.start\",", "");
+    assert_int_equal(
+        verify(ks_buf_view(&fixture.bundle), ks_buf_view(&fixture.policy), &verdict), KS_OK);
+    assert_int_equal(verdict.checks[KS_VERDICT_QUOTE_START].state, KS_NOT_RUN);
+    fixture_free(&fixture);
 }
 
 /* Every check that runs is the one to fail in some change. */
@@ -652,7 +725,8 @@ static void test_changes_are_complete(void **state)
 
 static void test_not_run_is_no_success(void **state)
 {
-    static const enum ks_verdict_check absent[] = {KS_VERDICT_LEDGER_WITNESS, KS_VERDICT_ANCHOR,
+    static const enum ks_verdict_check absent[] = {KS_VERDICT_PLATFORM_SITE,
+                                                   KS_VERDICT_LEDGER_WITNESS, KS_VERDICT_ANCHOR,
                                                    KS_VERDICT_REPLAY};
     struct fixture fixture;
     struct ks_verdict verdict;
@@ -801,9 +875,7 @@ static void test_site_and_policy_round_trips(void **state)
         if (policy->crl != NULL) {
             ks_crl_to_pem(policy->crl, &crl);
         }
-        ks_buf_clear(&first);
-        ks_site_write(&policy->site, &first);
-        ks_policy_write(policy->root, ks_buf_view(&crl), ks_buf_view(&first),
+        ks_policy_write(policy->root, ks_buf_view(&crl), &policy->site,
                         policy->accept_simulated_tpm, &again);
         assert_same(&again, ks_buf_view(&fixture.policy));
         assert_true(policy->accept_hardware_tpm);
@@ -834,6 +906,8 @@ static const struct {
     {"\"backend\":\"process\"", "\"backend\":\"process\",\"b\":1", "'b'"},
     {"\"origin\":\"lab.example/ketseal\"", "\"origin\":\"\"", "origin"},
     {"\"ketseal.site/1\"", "\"ketseal.site/0\"", "schema"},
+    {"\"ketseal.site/1\"", "\"ketseal.site/2\"", "issuer"},
+    {"\"ml-dsa-65\":", "\"issuer\":\"AA==\",\"ml-dsa-65\":", "in version 1"},
 };
 
 static void test_bad_policies(void **state)
@@ -905,6 +979,7 @@ int main(void)
         cmocka_unit_test(test_passes),
         cmocka_unit_test(test_variants_pass),
         cmocka_unit_test(test_signed_again_passes),
+        cmocka_unit_test(test_first_schema),
         cmocka_unit_test(test_changes_are_complete),
         cmocka_unit_test(test_each_change),
         cmocka_unit_test(test_not_run_is_no_success),

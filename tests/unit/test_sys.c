@@ -10,9 +10,11 @@
 
 #include "unit/expect.h"
 
+#include <errno.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #include "base/sys.h"
 
@@ -404,22 +406,37 @@ static void test_fs_sync_fails(void **state)
     ks_fd_close(&ends[1]);
 }
 
+/* Zeroed; and where the kernel hides them, not even it reads them on a process's behalf. */
+static void test_secret_pages(void **state)
+{
+    (void)state;
+    struct ks_secret_pages pages = {0};
+    static const uint8_t zeros[512];
+    uint8_t copy[512];
+    const struct iovec here = {copy, sizeof copy};
+    struct iovec there = {NULL, sizeof copy};
+
+    ks_secret_pages_done(&pages); /* none is fine */
+    assert_int_equal(ks_secret_pages_init(&pages, sizeof copy), KS_OK);
+    assert_memory_equal(pages.data, zeros, sizeof zeros);
+    ks_copy(pages.data, "secret", 6);
+    there.iov_base = pages.data;
+    const ssize_t got = process_vm_readv(getpid(), &here, 1, &there, 1, 0);
+    assert_true(pages.hidden ? got < 0 : got == (ssize_t)sizeof copy || errno == EPERM);
+    ks_secret_pages_done(&pages);
+    assert_null(pages.data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_file_write),
-        cmocka_unit_test(test_file_write_special),
-        cmocka_unit_test(test_file_write_fails),
-        cmocka_unit_test(test_file_read),
-        cmocka_unit_test(test_fd),
-        cmocka_unit_test(test_dir_make),
-        cmocka_unit_test(test_dir_temporary),
-        cmocka_unit_test(test_clocks_and_random),
-        cmocka_unit_test(test_harden),
-        cmocka_unit_test(test_fs_append),
-        cmocka_unit_test(test_fs_append_fails),
-        cmocka_unit_test(test_fs_replace),
-        cmocka_unit_test(test_fs_names),
+        cmocka_unit_test(test_secret_pages),       cmocka_unit_test(test_file_write),
+        cmocka_unit_test(test_file_write_special), cmocka_unit_test(test_file_write_fails),
+        cmocka_unit_test(test_file_read),          cmocka_unit_test(test_fd),
+        cmocka_unit_test(test_dir_make),           cmocka_unit_test(test_dir_temporary),
+        cmocka_unit_test(test_clocks_and_random),  cmocka_unit_test(test_harden),
+        cmocka_unit_test(test_fs_append),          cmocka_unit_test(test_fs_append_fails),
+        cmocka_unit_test(test_fs_replace),         cmocka_unit_test(test_fs_names),
         cmocka_unit_test(test_fs_sync_fails),
     };
 

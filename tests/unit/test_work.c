@@ -5,10 +5,16 @@
 #include "unit/expect.h"
 
 #include "attest/eventlog.h"
+#include "attest/reference.h"
+#include "crypto/ekcert.h"
 #include "enclave/launch.h"
 #include "enclave/work.h"
 
 #define ENCODED_MAX ((size_t)32 * 1024 * 1024)
+/* Of config_full: the rules for devices, for the sealing of the state. */
+#define DEVICES_LEN (1 + 8 + 8 + (4 + 6) + (4 + 10) + (4 + 7))
+#define SEALING_LEN (4 + 2 + 3 + 2 + 4 + 4 + 4 + 1 + 4 + 4)
+#define RULES_LEN   (DEVICES_LEN + SEALING_LEN)
 
 static const struct ks_work_job job_source = {
     .source = {(const uint8_t *)"OPENQASM 2.0;", 13},
@@ -49,6 +55,23 @@ static const struct ks_enclave_config config_full = {
     .state_memory_max = 1,
     .job_seconds_max = 2,
     .worker_digest = {9, 8, 7},
+    .devices = {.accept_issued = true,
+                .attest_every_s = 3,
+                .certificate_s = KS_DEVICE_SECONDS_MAX,
+                .ek_roots_pem = {(const uint8_t *)"makers", 6},
+                .simulated_ek_roots_pem = {(const uint8_t *)"simulators", 10},
+                .reference = {(const uint8_t *)"{\"a\":1}", 7}},
+    .rules =
+        {
+            .seal_pcrs = 1U << KS_LAUNCH_PCR | 1U << 7,
+            .update_authority = {(const uint8_t *)"key", 3},
+            .update_authorisation = {(const uint8_t *)"word", 4},
+            .counter = 0x01800001,
+            .epoch_s = 60,
+            .accept_rollback = true,
+            .quote_window_ms = 5,
+            .quote_refresh_s = 300,
+        },
 };
 
 /* --- three formats behind one form: read, and write again what was read ------------------- */
@@ -175,7 +198,43 @@ static void test_fields(void **state)
     assert_true(config.simulated_tpm && config.workers == 256);
     assert_true(config.state_memory_max == 1 && config.job_seconds_max == 2);
     expect_bytes(KS_BYTES(config.worker_digest), KS_BYTES(config_full.worker_digest));
+    assert_true(config.devices.accept_issued && config.devices.attest_every_s == 3);
+    assert_true(config.devices.certificate_s == KS_DEVICE_SECONDS_MAX);
+    expect_text(config.devices.ek_roots_pem, "makers");
+    expect_text(config.devices.simulated_ek_roots_pem, "simulators");
+    expect_text(config.devices.reference, "{\"a\":1}");
+    expect_text(config.rules.update_authority, "key");
+    expect_text(config.rules.update_authorisation, "word");
+    assert_true(config.rules.seal_pcrs == 0x4080 && config.rules.counter == 0x01800001);
+    assert_true(config.rules.epoch_s == 60 && config.rules.accept_rollback);
+    assert_true(config.rules.quote_window_ms == 5 && config.rules.quote_refresh_s == 300);
     ks_buf_done(&out);
+}
+
+static void test_rules_out_of_range(void **state)
+{
+    (void)state;
+    struct ks_enclave_config wrong[7];
+
+    for (size_t i = 0; i < 7; i++) {
+        wrong[i] = config_full;
+    }
+    wrong[0].rules.seal_pcrs = 1U << 7; /* without the launch */
+    wrong[1].rules.seal_pcrs |= 1U << KS_PCR_COUNT;
+    wrong[2].rules.epoch_s = 0;
+    wrong[3].rules.epoch_s = KS_EPOCH_S_MAX + 1;
+    wrong[4].rules.quote_window_ms = KS_QUOTE_WINDOW_MAX + 1;
+    wrong[5].rules.quote_refresh_s = 0;
+    wrong[6].rules.quote_refresh_s = KS_QUOTE_REFRESH_MAX + 1;
+    for (size_t i = 0; i < 7; i++) {
+        struct ks_buf out;
+        struct ks_enclave_config config = {0};
+
+        encoded_config(&wrong[i], &out);
+        expect_failure(ks_enclave_config_read(ks_buf_view(&out), &config), KS_ERR_FORMAT,
+                       "enclave configuration: a rule is out of range");
+        ks_buf_done(&out);
+    }
 }
 
 static void test_precision_is_0_or_1(void **state)
@@ -250,10 +309,56 @@ static void test_config_out_of_range(void **state)
         ks_buf_done(&out);
     }
     encoded_config(&config_full, &out);
-    /* The flag stands before 4 + 8 + 8 + 32 bytes. */
-    out.data[out.len - 53] = 2;
+    /* The one flag stands before 4 + 8 + 8 + 32 bytes and the rules, the other before the last
+     * 4 + 4 of those of sealing. */
+    out.data[out.len - 53 - RULES_LEN] = 2;
     expect_failure(ks_enclave_config_read(ks_buf_view(&out), &got), KS_ERR_FORMAT,
                    "enclave configuration: a value is out of range");
+    out.data[out.len - 53 - RULES_LEN] = 1;
+    out.data[out.len - 9] = 2;
+    expect_failure(ks_enclave_config_read(ks_buf_view(&out), &got), KS_ERR_FORMAT,
+                   "enclave configuration: a rule is out of range");
+    assert_int_equal(got.workers, 3);
+    ks_buf_done(&out);
+}
+
+/* Flag, seconds twice, three texts with their lengths. */
+static void test_device_rules_out_of_range(void **state)
+{
+    (void)state;
+    struct ks_enclave_config config = config_full;
+    struct ks_enclave_config got = {.workers = 3};
+    struct ks_buf out;
+
+    encoded_config(&config_full, &out);
+    out.data[out.len - RULES_LEN] = 2;
+    expect_failure(ks_enclave_config_read(ks_buf_view(&out), &got), KS_ERR_FORMAT,
+                   "enclave configuration: a value is out of range");
+    ks_buf_done(&out);
+    config.devices.attest_every_s = KS_DEVICE_SECONDS_MAX + 1;
+    encoded_config(&config, &out);
+    expect_failure(ks_enclave_config_read(ks_buf_view(&out), &got), KS_ERR_FORMAT,
+                   "enclave configuration: a value is out of range");
+    ks_buf_done(&out);
+    config = config_full;
+    config.devices.certificate_s = UINT64_MAX;
+    encoded_config(&config, &out);
+    expect_failure(ks_enclave_config_read(ks_buf_view(&out), &got), KS_ERR_FORMAT,
+                   "enclave configuration: a value is out of range");
+    ks_buf_done(&out);
+    encoded_config(&config_full, &out);
+    const uint32_t len_max[] = {KS_EK_PEM_MAX, KS_EK_PEM_MAX, KS_REFERENCE_MAX};
+    const size_t before[] = {RULES_LEN - 17, RULES_LEN - 17 - 10, RULES_LEN - 17 - 10 - 14};
+    for (size_t i = 0; i < 3; i++) {
+        struct ks_buf longer;
+
+        ks_buf_init(&longer, ENCODED_MAX);
+        ks_buf_put(&longer, ks_bytes_of(out.data, out.len - before[i]));
+        ks_buf_put_u32(&longer, len_max[i] + 1);
+        expect_failure(ks_enclave_config_read(ks_buf_view(&longer), &got), KS_ERR_LIMIT,
+                       "enclave configuration");
+        ks_buf_done(&longer);
+    }
     assert_int_equal(got.workers, 3);
     ks_buf_done(&out);
 }
@@ -263,9 +368,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trips),
         cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_rules_out_of_range),
         cmocka_unit_test(test_precision_is_0_or_1),
         cmocka_unit_test(test_lengths_over_the_limit),
         cmocka_unit_test(test_config_out_of_range),
+        cmocka_unit_test(test_device_rules_out_of_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

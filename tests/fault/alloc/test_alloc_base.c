@@ -8,15 +8,12 @@
 
 #include <cmocka.h>
 
-#include "fault/fault.h"
-#include "unit/expect.h"
+#include "fault/alloc/fail_each.h"
 
 #include "base/json.h"
 #include "base/pool.h"
 #include "base/sys.h"
 #include "base/text.h"
-
-#define ALLOCATIONS_MAX 100000 /* a task that goes on failing beyond this does not end */
 
 static const struct ks_json_limits limits = {.len_max = 1U << 20, .nodes_max = 100000};
 
@@ -182,50 +179,26 @@ out:
     return err;
 }
 
-/* Fails the first allocation, then the second, and so on, until the task no longer reaches it.
- * A leak is found by the sanitizer at exit. */
-static void fail_each(enum ks_err (*task)(void), uint64_t allocations_min)
-{
-    uint64_t n = 1;
-
-    for (;; n++) {
-        enum ks_err err = KS_OK;
-        bool fired = false;
-
-        assert_true(n < ALLOCATIONS_MAX);
-        ks_fault_fail_alloc_at(n);
-        err = task();
-        fired = ks_fault_fired();
-        ks_fault_fail_alloc_at(0);
-        if (!fired) {
-            assert_int_equal(err, KS_OK);
-            break;
-        }
-        expect_failure(err, KS_ERR_NOMEM, "no memory");
-    }
-    assert_true(n > allocations_min); /* or the faults do not reach what they should */
-}
-
 static void test_json(void **state)
 {
     (void)state;
-    fail_each(task_json_parse, 8);
-    fail_each(task_json_parse_canonical, 16);
-    fail_each(task_json_write, 8);
+    fail_each(task_json_parse, 8, "no memory");
+    fail_each(task_json_parse_canonical, 16, "no memory");
+    fail_each(task_json_write, 8, "no memory");
 }
 
 static void test_buf_and_text(void **state)
 {
     (void)state;
-    fail_each(task_buf, 8);
-    fail_each(task_text, 3);
+    fail_each(task_buf, 8, "no memory");
+    fail_each(task_text, 3, "no memory");
 }
 
 static void test_sys(void **state)
 {
     (void)state;
-    fail_each(task_pool, 1);
-    fail_each(task_files, 4);
+    fail_each(task_pool, 1, "no memory");
+    fail_each(task_files, 4, "no memory");
 }
 
 int main(void)

@@ -1,0 +1,241 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* device enrol, reattest, rotate: what a device does to become known to a site and to stay so.
+ */
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "cli/device.h"
+#include "client/enrol.h"
+#include "record/enrol.h"
+
+enum ks_err ks_cli_ek_kind(const struct ks_cli *cli, enum ks_tpm_ek_kind *out_kind)
+{
+    const char *name = ks_cli_text(cli, "ek");
+
+    if (strcmp(name, "rsa") == 0) {
+        *out_kind = KS_TPM_EK_RSA_2048;
+    } else if (strcmp(name, "ecc") == 0) {
+        *out_kind = KS_TPM_EK_ECC_P384;
+    } else {
+        return ks_fail(KS_ERR_USAGE, "--ek: rsa or ecc, not '%s'", name);
+    }
+    return KS_OK;
+}
+
+/* --pcr N…: which PCRs, beside the launch's own, have to stay as they are. */
+static enum ks_err pcr_mask(const struct ks_cli *cli, uint32_t *out_mask)
+{
+    enum ks_err err = KS_OK;
+    const char *const *values = NULL;
+    unsigned count = ks_cli_many(cli, "pcr", &values);
+    uint32_t mask = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t pcr = 0;
+
+        KS_TRY(ks_fail_prefix(ks_text_u64(ks_bytes_text(values[i]), KS_PCR_COUNT - 1, &pcr),
+                              "--pcr"));
+        mask |= UINT32_C(1) << pcr;
+    }
+    *out_mask = mask;
+out:
+    return err;
+}
+
+_Static_assert(KS_PATH_MAX >= PATH_MAX, "realpath writes so much");
+
+/* An absolute path for PATH, which must exist. */
+static enum ks_err absolute(const char *path, char out_path[KS_PATH_MAX])
+{
+    return realpath(path, out_path) == NULL
+               ? ks_fail(KS_ERR_NOT_FOUND, "%s: no such file", path)
+               : KS_OK;
+}
+
+/* platform.json from the flags; one that is there already stands. */
+static enum ks_err make_platform(const struct ks_cli *cli, const char *directory)
+{
+    enum ks_err err = KS_OK;
+    const char *const *measured = NULL;
+    unsigned count = ks_cli_many(cli, "measure", &measured);
+    char(*paths)[KS_PATH_MAX] = ks_calloc(KS_CLI_VALUES_MAX + 1, sizeof *paths);
+    const char *files[KS_CLI_VALUES_MAX] = {NULL};
+    struct ks_machine_spec spec = {.directory = directory,
+                                   .tpm = ks_cli_text(cli, "tpm"),
+                                   .files = files,
+                                   .file_count = count};
+
+    KS_CHECK(paths != NULL, KS_ERR_NOMEM, "platform");
+    KS_TRY(pcr_mask(cli, &spec.pcr_mask));
+    for (unsigned i = 0; i < count; i++) {
+        KS_TRY(absolute(measured[i], paths[i]));
+        files[i] = paths[i];
+    }
+    if (ks_cli_text(cli, "swtpm-ca") != NULL) {
+        KS_TRY(ks_dir_make(ks_cli_text(cli, "swtpm-ca"), 0700));
+        KS_TRY(absolute(ks_cli_text(cli, "swtpm-ca"), paths[count]));
+        spec.swtpm_ca = paths[count];
+    }
+    KS_TRY(ks_machine_create(&spec));
+out:
+    ks_free(paths);
+    return err;
+}
+
+/* One line, or the certificate's object. */
+static enum ks_err print_leaf(const struct ks_cli *cli, const char *what,
+                              const struct ks_cert *leaf)
+{
+    enum ks_err err = KS_OK;
+    uint8_t digest[32];
+    char time[KS_TIME_TEXT_LEN + 1];
+    struct ks_buf out;
+    struct ks_json_writer writer = ks_json_writer_of(&out);
+
+    ks_buf_init(&out, 4096);
+    ks_time_text(ks_cert_not_after_s(leaf) * 1000000, time);
+    if (!cli->json) {
+        ks_cli_print("%s: device %s, certificate by %s until %.19sZ\n", what,
+                     ks_cert_subject(leaf), ks_cert_issuer(leaf), time);
+        return KS_OK;
+    }
+    ks_cert_fingerprint(leaf, digest);
+    ks_json_put_object(&writer);
+    ks_json_member_text(&writer, "device", ks_cert_subject(leaf));
+    ks_json_member_text(&writer, "expires_at", time);
+    ks_json_member_hex(&writer, "fingerprint", KS_BYTES(digest));
+    ks_json_member_text(&writer, "issuer", ks_cert_issuer(leaf));
+    ks_json_member_text(&writer, "schema", "ketseal.enrolment/1");
+    ks_json_put_end(&writer);
+    KS_TRY(ks_cli_print_json(&out));
+out:
+    ks_buf_done(&out);
+    return err;
+}
+
+/* A failed enrolment leaves no device, so that its flags can be others the next time. The TPM's
+ * state stays: a simulated TPM is no more made twice than a real one. */
+static void forget_platform(const char *directory)
+{
+    char path[KS_PATH_MAX];
+
+    if (ks_path_join(directory, KS_MACHINE_PLATFORM, path) == KS_OK) {
+        (void)unlink(path); /* the error that is being told is the one that counts */
+    }
+}
+
+enum ks_err ks_command_device_enrol(struct ks_cli *cli)
+{
+    enum ks_err err = KS_OK;
+    const char *directory = ks_cli_text(cli, "device");
+    const char *chain_path = ks_cli_text(cli, "ek-chain");
+    struct ks_enrol_spec spec = {.directory = directory};
+    struct ks_cert *leaf = NULL;
+    struct ks_buf token;
+    struct ks_buf chain;
+    bool made = false;
+
+    ks_buf_init(&token, KS_TOKEN_BYTES_MAX);
+    ks_buf_init(&chain, KS_EK_PEM_MAX);
+    KS_TRY(ks_cli_ek_kind(cli, &spec.kind));
+    KS_TRY(ks_file_read(ks_cli_text(cli, "token"), KS_TOKEN_BYTES_MAX, &token));
+    if (chain_path != NULL) {
+        KS_TRY(ks_file_read(chain_path, KS_EK_PEM_MAX, &chain));
+    }
+    KS_TRY(ks_dir_make(directory, 0700));
+    err = make_platform(cli, directory);
+    made = err == KS_OK;
+    KS_TRY(err == KS_ERR_CONFLICT && ks_cli_switch(cli, "again") ? KS_OK : err);
+    spec.token = ks_buf_view(&token);
+    spec.chain_pem = ks_buf_view(&chain);
+    ks_cli_progress(cli, "opening the TPM");
+    KS_TRY(ks_device_enrol(&spec, ks_cli_switch(cli, "again"), &leaf));
+    made = false; /* enrolled */
+    KS_TRY(print_leaf(cli, "enrolled", leaf));
+out:
+    if (made) {
+        forget_platform(directory);
+    }
+    ks_cert_free(leaf);
+    ks_buf_wipe(&token);
+    ks_buf_done(&chain);
+    return err;
+}
+
+enum ks_err ks_command_device_rotate(struct ks_cli *cli)
+{
+    enum ks_err err = KS_OK;
+    struct ks_client *client = NULL;
+    struct ks_cert *leaf = NULL;
+
+    KS_TRY(ks_cli_client(cli, &client));
+    KS_TRY(ks_device_rotate(client, ks_cli_text(cli, "device"), &leaf));
+    KS_TRY(print_leaf(cli, "rotated", leaf));
+out:
+    ks_client_close(client);
+    ks_cert_free(leaf);
+    return err;
+}
+
+/* --- reattest ----------------------------------------------------------------------------- */
+
+/* Each check of the appraisal on a line, with the reason of one that did not pass. */
+static enum ks_err print_checks(const struct ks_json *appraisal)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_json *checks = NULL;
+
+    KS_TRY(ks_json_get(appraisal, "checks", KS_JSON_ARRAY, &checks));
+    for (size_t i = 0; i < ks_json_count(checks); i++) {
+        const struct ks_json *check = ks_json_at(checks, i);
+        struct ks_bytes name = {0};
+        struct ks_bytes state = {0};
+        struct ks_bytes reason = {0};
+
+        KS_TRY(ks_json_get_string(check, "check", &name));
+        KS_TRY(ks_json_get_string(check, "reason", &reason));
+        KS_TRY(ks_json_get_string(check, "state", &state));
+        ks_cli_print("%-8.*s %.*s%s%.*s\n", (int)state.len, (const char *)state.data,
+                     (int)name.len, (const char *)name.data, reason.len > 0 ? ": " : "",
+                     (int)reason.len, (const char *)reason.data);
+    }
+out:
+    return err;
+}
+
+enum ks_err ks_command_device_reattest(struct ks_cli *cli)
+{
+    static const struct ks_json_limits limits = {.len_max = KS_ENROL_BYTES_MAX,
+                                                 .nodes_max = 1024};
+    enum ks_err err = KS_OK;
+    struct ks_client *client = NULL;
+    struct ks_json_doc *doc = NULL;
+    const struct ks_json *appraisal = NULL;
+    struct ks_buf verdict;
+    bool passed = false;
+
+    ks_buf_init(&verdict, KS_ENROL_BYTES_MAX);
+    KS_TRY(ks_cli_client(cli, &client));
+    KS_TRY(ks_device_reattest(client, ks_cli_text(cli, "device"), &verdict));
+    KS_TRY(ks_json_parse(ks_buf_view(&verdict), &limits, &doc));
+    KS_TRY(ks_json_get(ks_json_root(doc), "ketseal_appraisal", KS_JSON_OBJECT, &appraisal));
+    KS_TRY(ks_json_get_bool(appraisal, "passed", &passed));
+    if (cli->json) {
+        KS_TRY(ks_cli_print_json(&verdict));
+    } else {
+        KS_TRY(print_checks(appraisal));
+    }
+    cli->answered = cli->json;
+    KS_CHECK(passed, KS_ERR_VERIFY, "the site does not find this device as it should be");
+out:
+    ks_client_close(client);
+    ks_json_doc_free(doc);
+    ks_buf_done(&verdict);
+    return err;
+}

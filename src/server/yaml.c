@@ -1,0 +1,106 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+#include "server/yaml.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/sys.h"
+
+/* What libcyaml says: the first error, which is the precise one, and then the fields around it,
+ * innermost first. Both are kept for our one error. */
+struct complaint {
+    char text[160];
+    char field[128];     /* "workers.count" */
+    bool beside_a_field; /* the next field named is the neighbour of one that is missing */
+};
+
+static void keep_field(struct complaint *complaint, const char *line)
+{
+    static const char before[] = "in mapping field '";
+    const char *name = strstr(line, before);
+    char outer[sizeof complaint->text + sizeof complaint->field + 1];
+    int len = 0;
+
+    if (strstr(line, "in mapping") == NULL) {
+        return;
+    }
+    if (name != NULL && !complaint->beside_a_field) {
+        name += sizeof before - 1;
+        len = (int)strcspn(name, "'");
+        (void)snprintf(outer, sizeof outer, "%.*s%s%s", len, name,
+                       complaint->field[0] != '\0' ? "." : "", complaint->field);
+        (void)snprintf(complaint->field, sizeof complaint->field, "%.*s",
+                       (int)sizeof complaint->field - 1, outer);
+    }
+    complaint->beside_a_field = false;
+}
+
+__attribute__((format(printf, 3, 0))) static void
+keep_complaint(cyaml_log_t level, void *context, const char *format, va_list args)
+{
+    static const char prefix[] = "Load: ";
+    struct complaint *complaint = context;
+    char line[sizeof complaint->text];
+    const char *text = line;
+
+    (void)vsnprintf(line, sizeof line, format, args);
+    line[strcspn(line, "\n")] = '\0';
+    if (level != CYAML_LOG_ERROR) {
+        return;
+    }
+    if (complaint->text[0] != '\0') {
+        keep_field(complaint, line);
+        return;
+    }
+    if (strncmp(line, prefix, sizeof prefix - 1) == 0) {
+        text += sizeof prefix - 1;
+    }
+    (void)snprintf(complaint->text, sizeof complaint->text, "%s", text);
+    complaint->beside_a_field = strncmp(text, "Missing", 7) == 0;
+}
+
+static cyaml_config_t cyaml_settings(struct complaint *complaint)
+{
+    return (cyaml_config_t){
+        .log_fn = keep_complaint,
+        .log_ctx = complaint,
+        .mem_fn = cyaml_mem,
+        .log_level = CYAML_LOG_ERROR,
+        .flags = CYAML_CFG_DEFAULT,
+    };
+}
+
+enum ks_err ks_yaml_load(const char *path, size_t len_max, const cyaml_schema_value_t *schema,
+                         void **out_data)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf text;
+    struct complaint complaint = {0};
+    cyaml_config_t settings = cyaml_settings(&complaint);
+    cyaml_data_t *data = NULL;
+    cyaml_err_t result = CYAML_OK;
+
+    ks_buf_init(&text, len_max);
+    KS_TRY(ks_file_read(path, len_max, &text));
+    result = cyaml_load_data(text.data, text.len, &settings, schema, &data, NULL);
+    KS_CHECK(result == CYAML_OK, KS_ERR_FORMAT, "%s: %s%s%s", path, complaint.field,
+             complaint.field[0] != '\0' ? ": " : "",
+             complaint.text[0] != '\0' ? complaint.text : cyaml_strerror(result));
+    KS_CHECK(data != NULL, KS_ERR_FORMAT, "%s: it is empty", path);
+    *out_data = data;
+out:
+    ks_buf_done(&text);
+    return err;
+}
+
+void ks_yaml_free(const cyaml_schema_value_t *schema, void *data)
+{
+    struct complaint complaint = {0};
+    cyaml_config_t settings = cyaml_settings(&complaint);
+
+    if (data != NULL) {
+        (void)cyaml_free(&settings, schema, data, 0); /* fails on bad arguments only */
+    }
+}
