@@ -29,8 +29,8 @@ struct bench {
     unsigned block_count;
     bool draw;
     /* the TPM */
-    char *state_dir; /* of a swtpm of our own */
-    int tpm_fd;      /* until TPM has taken it */
+    char *folder; /* of a swtpm of our own: its state, the CA that made it */
+    int tpm_fd;   /* until TPM has taken it */
     pid_t tpm_pid;
     struct ks_tpm *tpm;
     /* what was found */
@@ -112,6 +112,7 @@ static enum ks_err open_tpm(struct bench *bench)
 {
     enum ks_err err = KS_OK;
     const char *device = ks_cli_text(bench->cli, "tpm");
+    char state[KS_PATH_MAX];
 
     /* The library says on standard error what its return codes say already. */
     (void)setenv("TSS2_LOG", "all+none", 1);
@@ -119,13 +120,33 @@ static enum ks_err open_tpm(struct bench *bench)
         KS_TRY(ks_tpm_open_device(device, &bench->tpm_fd));
     } else {
         ks_cli_progress(bench->cli, "starting swtpm on a temporary state");
-        KS_TRY(ks_dir_temporary("ketseal-trng", &bench->state_dir));
-        KS_TRY(ks_tpm_start_swtpm(NULL, bench->state_dir, &bench->tpm_fd, &bench->tpm_pid));
+        KS_TRY(ks_dir_temporary("ketseal-trng", &bench->folder));
+        KS_TRY(ks_path_join(bench->folder, "tpm", state));
+        KS_TRY(ks_dir_make(state, 0700));
+        KS_TRY(ks_tpm_start_swtpm(NULL, state, &bench->tpm_fd, &bench->tpm_pid));
     }
     KS_TRY(ks_tpm_open_fd(bench->tpm_fd, 0, &bench->tpm));
     bench->tpm_fd = -1; /* taken */
     bench->sources[TPM] = (struct ks_trng_source){"tpm", read_tpm, bench->tpm};
     bench->sources[KERNEL] = (struct ks_trng_source){"kernel", read_kernel, NULL};
+out:
+    return err;
+}
+
+/* FOLDER may be NULL. */
+static enum ks_err remove_swtpm(const char *folder)
+{
+    static const char *const parts[] = {"tpm", "swtpm-ca"};
+    enum ks_err err = KS_OK;
+    char path[KS_PATH_MAX];
+
+    for (size_t i = 0; folder != NULL && i < sizeof parts / sizeof parts[0]; i++) {
+        KS_TRY(ks_path_join(folder, parts[i], path));
+        if (access(path, F_OK) == 0) {
+            KS_TRY(ks_dir_remove(path));
+        }
+    }
+    KS_TRY(ks_dir_remove(folder));
 out:
     return err;
 }
@@ -136,16 +157,16 @@ static enum ks_err close_tpm(struct bench *bench, enum ks_err err)
     ks_fd_close(&bench->tpm_fd);
     ks_tpm_stop_swtpm(bench->tpm_pid);
     if (err == KS_OK) {
-        err = ks_dir_remove(bench->state_dir);
+        err = remove_swtpm(bench->folder);
     } else {
         char detail[KS_ERR_DETAIL_MAX];
 
         (void)snprintf(detail, sizeof detail, "%s", ks_err_detail());
-        if (ks_dir_remove(bench->state_dir) != KS_OK) {
+        if (remove_swtpm(bench->folder) != KS_OK) {
             err = ks_fail(err, "%s", detail); /* the first error is the one to report */
         }
     }
-    ks_free(bench->state_dir);
+    ks_free(bench->folder);
     return err;
 }
 
