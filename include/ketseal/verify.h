@@ -28,6 +28,7 @@ struct ks_policy;
     X(QUOTE_START, "quote.start")                                                              \
     X(PLATFORM_TPM, "platform.tpm")                                                            \
     X(PLATFORM_SITE, "platform.site")                                                          \
+    X(PLATFORM_REPORT, "platform.report")                                                      \
     X(LEDGER_CHECKPOINT, "ledger.checkpoint")                                                  \
     X(LEDGER_INCLUSION, "ledger.inclusion")                                                    \
     X(LEDGER_INTENT, "ledger.intent")                                                          \

@@ -86,6 +86,10 @@ static const struct check_info infos[KS_VERDICT_CHECKS] = {
          "the pinned site's document, under the policy's root: keys, launch, endorsement key",
          "a site whose attestation key is in no TPM that the operator's CA has challenged",
          "that the TPM's maker is honest, or that the CA looked well"},
+    [KS_VERDICT_PLATFORM_REPORT] = {"platform.report",
+                                    "a hardware enclave's report, by its maker's certificates",
+                                    "an enclave that its own operator looks into",
+                                    "anything, in this version: it does not run"},
     [KS_VERDICT_LEDGER_CHECKPOINT] =
         {"ledger.checkpoint", "the checkpoint, under both pinned ledger keys",
          "a proof in a tree that the site never published",
@@ -603,6 +607,8 @@ enum ks_err ks_bundle_verify(const struct ks_bytes *bytes, const struct ks_polic
         set_reason(out_verdict, (enum ks_verdict_check)i,
                    "not reached: the bundle is malformed");
     }
+    set_reason(out_verdict, KS_VERDICT_PLATFORM_REPORT,
+               "the backend 'process' is no hardware enclave and has no report");
     set_reason(out_verdict, KS_VERDICT_LEDGER_WITNESS, "this version has no witnesses");
     set_reason(out_verdict, KS_VERDICT_ANCHOR, "this version has no anchors");
     set_reason(out_verdict, KS_VERDICT_REPLAY, "run `ketseal replay`");

@@ -45,8 +45,9 @@ static void print_verdict(const struct ks_verdict *verdict)
 /* The fixture's site was not certified: see test_certify.c for platform.site. */
 static bool runs(unsigned check)
 {
-    return check != KS_VERDICT_PLATFORM_SITE && check != KS_VERDICT_LEDGER_WITNESS &&
-           check != KS_VERDICT_ANCHOR && check != KS_VERDICT_REPLAY;
+    return check != KS_VERDICT_PLATFORM_SITE && check != KS_VERDICT_PLATFORM_REPORT &&
+           check != KS_VERDICT_LEDGER_WITNESS && check != KS_VERDICT_ANCHOR &&
+           check != KS_VERDICT_REPLAY;
 }
 
 static void assert_passes(const struct fixture *fixture)
@@ -725,9 +726,9 @@ static void test_changes_are_complete(void **state)
 
 static void test_not_run_is_no_success(void **state)
 {
-    static const enum ks_verdict_check absent[] = {KS_VERDICT_PLATFORM_SITE,
-                                                   KS_VERDICT_LEDGER_WITNESS, KS_VERDICT_ANCHOR,
-                                                   KS_VERDICT_REPLAY};
+    static const enum ks_verdict_check absent[] = {
+        KS_VERDICT_PLATFORM_SITE, KS_VERDICT_PLATFORM_REPORT, KS_VERDICT_LEDGER_WITNESS,
+        KS_VERDICT_ANCHOR, KS_VERDICT_REPLAY};
     struct fixture fixture;
     struct ks_verdict verdict;
 
