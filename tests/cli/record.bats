@@ -56,7 +56,7 @@ forge() { # a count more, in a well-formed bundle
 }
 
 @test "verify: a site that its root has certified" {
-    local certified=$KS_SOURCE_ROOT/tests/vectors/bundle/2
+    local certified=$KS_SOURCE_ROOT/tests/vectors/bundle/3
     ks verify --policy="$certified/lab.policy" --explain "$certified/bell.bundle"
     same status "$status" 0
     [[ $output == *"pass     platform.site"* ]]
