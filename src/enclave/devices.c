@@ -167,8 +167,8 @@ static void log_unhealthy(const struct ks_device_entry *entry)
 }
 
 /* A quote that does not hold is nobody's word, and "could not tell" no verdict: both are
- * refused and change nothing. A "no" suspends the device until the next "yes". lp32 certificate, 32 channel, lp32 platform -> lp32 EAT, lp16 entry (empty: nothing
- * changed) */
+ * refused and change nothing. A "no" suspends the device until the next "yes". lp32
+ * certificate, 32 channel, lp32 platform -> lp32 EAT, lp16 entry (empty: nothing changed) */
 enum ks_err ks_monitor_device_evidence(struct ks_monitor *monitor, uint32_t id,
                                        struct ks_bytes payload)
 {

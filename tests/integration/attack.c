@@ -4,14 +4,14 @@
 /* Linked into a second `ketseal` whose device lies. KETSEAL_ATTACK names how; without it the
  * program is honest. KETSEAL_ATTACK_WITH names a file, or another device's directory.
  *
- *   on the quote        bit, short, own-key, other-tpm, other-bank, nonce, values, left-out, log
- *   on the exchange     keep      writes the evidence to the file, and does not send it
- *                       unasked   asks for no challenge; sends the file's evidence, if named
- *                       replay    sends the file's evidence for a fresh challenge
- *                       twice     sends its evidence twice
- *                       late      sends it when the challenge has expired
- *   on the TPM          unopened  answers a credential that it cannot open with a guess
- *                       unplug    takes the TPM's power without a word */
+ *   the quote       bit, short, values, log: altered afterwards; nonce: for another challenge;
+ *                   own-key: signed anew; other-tpm, other-bank, left-out (PCRs): made so
+ *   the exchange    keep: writes the evidence to the file, and does not send it
+ *                   unasked: asks for no challenge; sends the file's evidence, if named
+ *                   replay: sends the file's evidence for a fresh challenge
+ *                   twice: sends its evidence twice
+ *                   late: sends it when the challenge has expired
+ *   the TPM         unopened: answers a credential that it cannot open with a guess */
 
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
@@ -40,7 +40,6 @@ WRAPPED(enum ks_err, ks_machine_show, struct ks_machine *machine, uint32_t pcr_m
         const uint8_t extra[32], struct ks_platform *out);
 WRAPPED(enum ks_err, ks_tpm_credential_activate, struct ks_tpm *tpm, struct ks_bytes id_object,
         struct ks_bytes encrypted_secret, struct ks_secret *out_secret);
-WRAPPED(void, ks_tpm_shutdown, struct ks_tpm *tpm);
 
 static bool attack_is(const char *name)
 {
@@ -182,9 +181,12 @@ enum ks_err __wrap_ks_machine_show(struct ks_machine *machine, uint32_t pcr_mask
         const char *name;
         enum ks_err (*bend)(const struct show *show);
     } bends[] = {
-        {"bit", bend_bit},         {"short", bend_short},
-        {"values", bend_values},   {"log", bend_log},
-        {"own-key", bend_own_key}, {"other-tpm", bend_other_tpm},
+        {"bit", bend_bit},
+        {"short", bend_short},
+        {"values", bend_values},
+        {"log", bend_log},
+        {"own-key", bend_own_key},
+        {"other-tpm", bend_other_tpm},
         {"other-bank", bend_other_bank},
     };
     enum ks_err err = KS_OK;
@@ -296,11 +298,4 @@ enum ks_err __wrap_ks_tpm_credential_activate(struct ks_tpm *tpm, struct ks_byte
         return KS_OK;
     }
     return __real_ks_tpm_credential_activate(tpm, id_object, encrypted_secret, out_secret);
-}
-
-void __wrap_ks_tpm_shutdown(struct ks_tpm *tpm)
-{
-    if (!attack_is("unplug")) {
-        __real_ks_tpm_shutdown(tpm);
-    }
 }

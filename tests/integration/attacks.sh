@@ -61,6 +61,17 @@ refused() {
     met device.refused 5 edge-1 "$3"
     state_is edge-1 ACTIVE
 }
+# NAME WITH TEXT: likewise, for a new key.
+refused_rotation() {
+    attack "$1" "$2" "$ketseal" device rotate --device edge-1
+    met device.refused 5 edge-1 "$3"
+    state_is edge-1 ACTIVE
+}
+# NAME WITH TEXT: somebody new, of whom the log has no name yet.
+refused_enrolment() {
+    attack "$1" "$2" "$ketseal" -q device enrol --device edge-4 --token edge-4.token --swtpm-ca "$maker" --ek-chain "$maker/issuing.pem"
+    met device.refused 5 /v1/enrol/finish "$3"
+}
 # NAME WITH TEXT: the device's own TPM says so; it is suspended until it is honest again.
 unhealthy() {
     attack "$1" "$2" reattest edge-1
@@ -116,7 +127,7 @@ refused other-tpm edge-2 'signature: quote signature: '
 refused own-key - 'signature: quote signature: '
 refused bit - 'signature: quote signature: '
 refused short - 'signature: quote signature: '
-refused other-bank - 'signer: '
+refused other-bank - 'signer: quote: PCR bank is 0x0004, want 0x000b'
 refused values - 'pcrs: quote PCRs: digest .*: the platform ran something else'
 job edge-1
 
@@ -125,6 +136,45 @@ unhealthy left-out - 'pcrs.required: PCR 14 is required, but not quoted'
 unhealthy log - 'launch.log: '
 job edge-1
 
+# --- rotation and enrolment --------------------------------------------------------------------------------------
+refused_rotation unasked - "device 'edge-1' has no open challenge"
+refused_rotation nonce - 'nonce: '
+refused_rotation other-tpm edge-2 'signature: '
+refused_rotation log - 'launch.log: '
+job edge-1
+site_token edge-4
+refused_enrolment unopened - 'the credential was not activated'
+refused_enrolment nonce - 'nonce: '
+refused_enrolment other-tpm edge-2 'signature: '
+refused_enrolment values - 'pcrs: '
+refused_enrolment left-out - 'pcrs.required: PCR 14 is required, but not quoted'
+refused_enrolment log - 'launch.log: '
+"$ketseal" device list --operator op --url "https://127.0.0.1:$site_port" >devices
+! grep -q edge-4 devices || site_fail "an enrolment that was refused left a device"
+refused_enrolment twice - 'no such enrolment is under way'
+mkdir passer-by
+cp edge-1/root.pem edge-1/site.json passer-by/
+printf 'https://127.0.0.1:%s\n' "$site_enrolment" >passer-by/url
+site_token edge-5
+attack keep finish "$ketseal" -q device enrol --device edge-5 --token edge-5.token --swtpm-ca "$maker" --ek-chain "$maker/issuing.pem"
+attack - - "$site_client" --device=passer-by --unknown --body=finish POST /v1/enrol/finish
+grep -q '^403 ' answer || site_fail "what was signed for another connection is not refused"
+met device.refused 0 /v1/enrol/finish 'the enrolment began on another connection'
+
+# --- TPMs turned back ------------------------------------------------------------------------------
+cp -a edge-1/tpm old
+reattest edge-1 >/dev/null
+reattest edge-1 >/dev/null # else the old one has made up for its resets when it quotes
+mv edge-1/tpm new
+cp -a old edge-1/tpm
+attack - - reattest edge-1
+met device.unhealthy 1 edge-1 'clock.order: reset count .*: an old quote, or a cleared TPM'
+state_is edge-1 SUSPENDED
+rm -rf edge-1/tpm
+mv new edge-1/tpm
+reattest edge-1 >/dev/null
+state_is edge-1 ACTIVE
+
 wait "$late"
 cp late.answer answer
 : >said
@@ -132,5 +182,15 @@ rc=$(cat late.rc)
 log_seen=0
 met device.refused 5 edge-3 'the challenge is older than 60 s'
 state_is edge-3 ACTIVE
+log_seen=$(wc -l <site.log)
+job edge-3
+
+# --- a site that allows no reset ------------------------------------------------------------------------------------
+site_stop
+write_reference 0
+site_start
+attack - - reattest edge-1
+met device.unhealthy 1 edge-1 'clock.order: reset count .* is more than 0 above '
+state_is edge-1 SUSPENDED
 site_stop
 echo "$site_name: $attacks attacks, each refused by its own words"
