@@ -11,7 +11,8 @@
  *                   replay: sends the file's evidence for a fresh challenge
  *                   twice: sends its evidence twice
  *                   late: sends it when the challenge has expired
- *   the TPM         unopened: answers a credential that it cannot open with a guess */
+ *   the TPM         unopened: answers a credential that it cannot open with a guess
+ *                   unplug: takes the TPM's power without a word */
 
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
@@ -38,6 +39,7 @@ WRAPPED(enum ks_err, ks_session_call, struct ks_session *session,
         const struct ks_session_call *call, struct ks_buf *out);
 WRAPPED(enum ks_err, ks_machine_show, struct ks_machine *machine, uint32_t pcr_mask,
         const uint8_t extra[32], struct ks_platform *out);
+WRAPPED(void, ks_tpm_shutdown, struct ks_tpm *tpm);
 WRAPPED(enum ks_err, ks_tpm_credential_activate, struct ks_tpm *tpm, struct ks_bytes id_object,
         struct ks_bytes encrypted_secret, struct ks_secret *out_secret);
 
@@ -298,4 +300,11 @@ enum ks_err __wrap_ks_tpm_credential_activate(struct ks_tpm *tpm, struct ks_byte
         return KS_OK;
     }
     return __real_ks_tpm_credential_activate(tpm, id_object, encrypted_secret, out_secret);
+}
+
+void __wrap_ks_tpm_shutdown(struct ks_tpm *tpm)
+{
+    if (!attack_is("unplug")) {
+        __real_ks_tpm_shutdown(tpm);
+    }
 }

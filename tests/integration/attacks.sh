@@ -174,6 +174,11 @@ rm -rf edge-1/tpm
 mv new edge-1/tpm
 reattest edge-1 >/dev/null
 state_is edge-1 ACTIVE
+# A TPM that lost its power did not: its clock is not vouched for, its counters are.
+attack unplug - reattest edge-2
+[ "$rc" -eq 0 ] && grep -q '^not-run *clock.safe: the TPM does not vouch' answer || site_fail "a loss of power: $(cat answer said)"
+state_is edge-2 ACTIVE
+job edge-2
 
 wait "$late"
 cp late.answer answer
