@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "crypto/digest.h"
 #include "enclave/monitor.h"
 
@@ -154,9 +155,20 @@ out:
     return err;
 }
 
-/* A verdict of "could not tell" changes nothing; "no" suspends the device until the next
- * "yes". lp32 certificate, 32 channel, lp32 platform -> lp32 EAT, lp16 entry (empty: nothing
- * changed) */
+/* A "no" is told to who looks after the site; to the device the verdict tells it. */
+static void log_unhealthy(const struct ks_device_entry *entry)
+{
+    struct ks_log_line line;
+
+    ks_log_begin(&line, KS_LOG_WARN, "device.unhealthy");
+    ks_log_text(&line, "device", entry->id);
+    ks_log_text(&line, "reason", entry->reason);
+    ks_log_end(&line);
+}
+
+/* A quote that does not hold is nobody's word, and "could not tell" no verdict: both are
+ * refused and change nothing. A "no" suspends the device until the next "yes". lp32
+ * certificate, 32 channel, lp32 platform -> lp32 EAT, lp16 entry (empty: nothing changed) */
 enum ks_err ks_monitor_device_evidence(struct ks_monitor *monitor, uint32_t id,
                                        struct ks_bytes payload)
 {
@@ -188,7 +200,11 @@ enum ks_err ks_monitor_device_evidence(struct ks_monitor *monitor, uint32_t id,
     if (verdict != KS_OK && verdict != KS_ERR_VERIFY) {
         KS_TRY(verdict);
     }
+    KS_TRY(appraisal.quoted ? KS_OK : KS_ERR_DENIED); /* the detail names what is false */
     take_appraisal(&entry, verdict, &appraisal);
+    if (verdict != KS_OK) {
+        log_unhealthy(&entry);
+    }
     if (entry.state != request.entry->state) {
         ks_entry_device_write(entry.id, verdict == KS_OK ? "healthy" : "unhealthy", entry.ek,
                               entry.key, &ledger);
