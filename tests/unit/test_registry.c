@@ -279,7 +279,7 @@ static void test_moved_records(void **state)
 
     site_open(&site);
     load(&site, &file);
-    record = file.len;
+    record = file.len - HEADER_LEN;
     ks_buf_done(&file);
     for (uint8_t i = 0; i < 4; i++) {
         const struct ks_device_entry entry = entry_of("a", i);
@@ -295,8 +295,10 @@ static void test_moved_records(void **state)
     ks_buf_init(&moved, FILE_MAX);
     for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
         ks_buf_clear(&moved);
+        ks_buf_put(&moved, ks_bytes_of(file.data, HEADER_LEN));
         for (size_t k = 0; k < 6 && orders[i][k] < 5; k++) {
-            ks_buf_put(&moved, ks_bytes_of(file.data + orders[i][k] * record, record));
+            ks_buf_put(&moved,
+                       ks_bytes_of(file.data + HEADER_LEN + orders[i][k] * record, record));
         }
         expect_failure(open_with(&site, ks_buf_view(&moved)), KS_ERR_VERIFY, "was changed");
     }
