@@ -70,6 +70,18 @@ void ks_circuit_print(const struct ks_circuit *circuit, struct ks_buf *out);
 
 enum ks_precision { KS_PRECISION_DOUBLE = 0, KS_PRECISION_SINGLE = 1 };
 
+/* How a circuit is simulated. */
+enum ks_method {
+    KS_METHOD_AUTO = 0,    /* one of the others, see ks_method_choose */
+    KS_METHOD_STATEVECTOR, /* all amplitudes: any circuit, memory doubles with each qubit */
+    KS_METHOD_STABILIZER,  /* Clifford circuits of any width */
+    KS_METHOD_SPARSE,      /* the amplitudes that are not zero: arithmetic, W states */
+    KS_METHOD_MPS,         /* a matrix product state: little entanglement along a line */
+    KS_METHOD_COUNT
+};
+/* "auto", "statevector", "stabilizer", "sparse", "mps". */
+const char *ks_method_name(enum ks_method method);
+
 struct ks_simulate_spec {
     uint32_t version; /* 1 */
     uint64_t shots;   /* 1 to KS_SHOTS_MAX */
@@ -78,12 +90,18 @@ struct ks_simulate_spec {
     uint64_t memory_max;  /* bytes of state; 0 for no limit */
     const char *kernels;  /* "scalar", "avx2", "avx512"; NULL for the best this CPU has */
     struct ks_pool *pool; /* borrowed; NULL for one thread */
+    enum ks_method method;
+    uint32_t bond_max; /* MPS: 1 to KS_BOND_MAX; 0 for KS_BOND_DEFAULT */
+    double cutoff;     /* MPS: most weight discarded at one cut, 0 to below 1 */
 };
 #define KS_SIMULATE_SPEC_INIT                                                                  \
     {                                                                                          \
-        .version = 1, .shots = 1024                                                            \
+        .version = 1, .shots = 1024, .cutoff = KS_CUTOFF_DEFAULT                               \
     }
-#define KS_SHOTS_MAX 10000000
+#define KS_BOND_DEFAULT   256
+#define KS_BOND_MAX       4096
+#define KS_CUTOFF_DEFAULT 1e-16
+#define KS_SHOTS_MAX      10000000
 
 /* Outcomes in ascending order of their bit string, each with its count. */
 struct ks_counts;

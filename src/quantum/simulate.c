@@ -686,8 +686,9 @@ static void run_done(struct run *run)
     ks_free(run->outcome);
 }
 
-enum ks_err ks_simulate(const struct ks_circuit *circuit, const struct ks_simulate_spec *spec,
-                        struct ks_counts **out_counts)
+enum ks_err ks_statevector_simulate(const struct ks_circuit *circuit,
+                                    const struct ks_simulate_spec *spec,
+                                    struct ks_counts **out_counts)
 {
     enum ks_err err = KS_OK;
     struct run run;

@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* simulate.h: what tests see of the simulator beside ketseal/circuit.h. Pure. */
+/* simulate.h: the state-vector method, and what tests see of it beside ketseal/circuit.h. Pure.
+ */
 #ifndef KS_QUANTUM_SIMULATE_H
 #define KS_QUANTUM_SIMULATE_H
 
@@ -14,6 +15,11 @@
  * runs, of 1e-6 ten in a run. */
 #define KS_CERTAIN_DOUBLE 0x1p-30
 #define KS_CERTAIN_SINGLE 0x1p-20
+
+/* ks_simulate by KS_METHOD_STATEVECTOR, whatever SPEC's method. */
+KS_MUST_CHECK enum ks_err ks_statevector_simulate(const struct ks_circuit *circuit,
+                                                  const struct ks_simulate_spec *spec,
+                                                  struct ks_counts **out_counts);
 
 /* Most classical bits for ks_simulate_probabilities. */
 #define KS_PROBABILITIES_CLBITS_MAX 20
