@@ -81,6 +81,11 @@ enum ks_method {
 };
 /* "auto", "statevector", "stabilizer", "sparse", "mps". */
 const char *ks_method_name(enum ks_method method);
+/* KS_ERR_USAGE naming the methods that there are. */
+KS_MUST_CHECK enum ks_err ks_method_find(const char *name, enum ks_method *out_method);
+/* KS_NUMERICS for the state vector; the others' arithmetic has numbers of its own. Not for
+ * AUTO. */
+uint32_t ks_method_numerics(enum ks_method method);
 
 struct ks_simulate_spec {
     uint32_t version; /* 1 */
@@ -103,14 +108,36 @@ struct ks_simulate_spec {
 #define KS_CUTOFF_DEFAULT 1e-16
 #define KS_SHOTS_MAX      10000000
 
+/* Which method SPEC means, and why in one sentence. AUTO takes the state vector where it fits
+ * into memory_max (16 GiB where that is 0), else the stabilizer tableau for Clifford circuits,
+ * else sparse or mps when one trial shot stays within bounds; KS_ERR_LIMIT says what each
+ * would need. Name the method where the counts must not follow the memory limit. */
+#define KS_METHOD_WHY_MAX 160
+struct ks_method_choice {
+    enum ks_method method;
+    char why[KS_METHOD_WHY_MAX]; /* "the state vector needs at most 32 B, limit 4.0 GiB" */
+};
+KS_MUST_CHECK enum ks_err ks_method_choose(const struct ks_circuit *circuit,
+                                           const struct ks_simulate_spec *spec,
+                                           struct ks_method_choice *out_choice);
+
 /* Outcomes in ascending order of their bit string, each with its count. */
 struct ks_counts;
 
 /* Runs CIRCUIT from |0…0> and samples it. KS_ERR_LIMIT states the memory that the circuit
- * needs. A circuit without measurements gives one empty outcome. */
+ * method needs. A circuit without measurements gives one empty outcome. */
 KS_MUST_CHECK enum ks_err ks_simulate(const struct ks_circuit *circuit,
                                       const struct ks_simulate_spec *spec,
                                       struct ks_counts **out_counts);
+/* How the counts came about. */
+struct ks_simulate_facts {
+    enum ks_method method;   /* never AUTO */
+    uint64_t amplitudes;     /* SPARSE: most at one time; else 0 */
+    uint32_t bond;           /* MPS: the largest; else 0 */
+    double discarded_weight; /* SPARSE, MPS: what truncation took of the norm, over all steps */
+};
+/* Borrowed; lives as long as COUNTS. */
+const struct ks_simulate_facts *ks_counts_facts(const struct ks_counts *counts);
 void ks_counts_free(struct ks_counts *counts);         /* NULL is fine */
 size_t ks_counts_size(const struct ks_counts *counts); /* distinct outcomes */
 uint64_t ks_counts_shots(const struct ks_counts *counts);

@@ -138,14 +138,15 @@ ketseal: open 'missing.qasm': No such file or directory" ]]
     same "standard error" "$stderr" ""
     is_json ketseal.simulate/1
     same members "$(jq -r 'keys | join(" ")' <<<"$output")" \
-        "circuit_hash counts kernels numerics precision schema seed shots"
+        "circuit_hash counts kernels method method_reason numerics precision schema seed shots"
     same sum "$(jq '[.counts[]] | add' <<<"$output")" 100
     same outcomes "$(jq -r '.counts | keys | join(" ")' <<<"$output")" "000 111"
     same rest "$(jq -r '"\(.precision) \(.seed) \(.shots)"' <<<"$output")" "single 5 100"
 }
 
 @test "simulate: over the memory" {
-    ks -q circuit simulate --template=ghz --qubits=30 --seed=1 --memory=1 --out=counts
+    ks -q circuit simulate --template=ghz --qubits=30 --seed=1 --memory=1 --method=statevector \
+        --out=counts
     same status "$status" 3
     [[ $stderr == "ketseal: ghz: "* ]]
     holds
