@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "quantum/mps.h"
 #include "quantum/simulate.h"
 #include "quantum/sparse.h"
 #include "quantum/stabilizer.h"
@@ -22,7 +23,7 @@ static const struct method {
     [KS_METHOD_STATEVECTOR] = {"statevector", KS_NUMERICS, NULL},
     [KS_METHOD_STABILIZER] = {"stabilizer", KS_NUMERICS_STABILIZER, &ks_stabilizer_engine},
     [KS_METHOD_SPARSE] = {"sparse", KS_NUMERICS_SPARSE, &ks_sparse_engine},
-    [KS_METHOD_MPS] = {"mps", 0, NULL},
+    [KS_METHOD_MPS] = {"mps", KS_NUMERICS_MPS, &ks_mps_engine},
 };
 
 const char *ks_method_name(enum ks_method method)
@@ -86,7 +87,10 @@ static enum ks_err try_out(const struct ks_circuit *circuit,
                            const struct ks_simulate_spec *spec, enum ks_method method,
                            struct ks_simulate_facts *out_facts)
 {
-    const uint64_t memory_max = spec->memory_max == 0 ? KS_AUTO_MEMORY : spec->memory_max;
+    const bool sparse = method == KS_METHOD_SPARSE;
+    const uint64_t limit = sparse ? KS_AUTO_SPARSE_MEMORY : KS_AUTO_MEMORY;
+    const uint64_t memory_max =
+        spec->memory_max != 0 && spec->memory_max < limit ? spec->memory_max : limit;
     struct ks_simulate_spec one = *spec;
     struct ks_budget budget = ks_budget_of(memory_max);
     const struct ks_engine_context context = {circuit, &one, &budget};
@@ -94,7 +98,7 @@ static enum ks_err try_out(const struct ks_circuit *circuit,
     enum ks_err err = KS_OK;
 
     one.shots = 1;
-    budget.work_max = KS_AUTO_WORK;
+    budget.work_max = sparse ? KS_AUTO_SPARSE_WORK : KS_AUTO_MPS_WORK;
     KS_TRY(ks_tree_simulate(methods[method].engine, &context, &counts));
     *out_facts = *ks_counts_facts(counts);
     KS_CHECK(out_facts->discarded_weight <= KS_AUTO_DISCARDED, KS_ERR_LIMIT,
@@ -118,7 +122,7 @@ static enum ks_err choose_without_vector(const struct ks_circuit *circuit,
                                          const char *needed, const char *limit,
                                          struct ks_method_choice *choice)
 {
-    char reasons[2][REASON_MAX];
+    char reasons[3][REASON_MAX];
     struct ks_simulate_facts facts;
     enum ks_err err = ks_stabilizer_check(circuit);
 
@@ -137,12 +141,20 @@ static enum ks_err choose_without_vector(const struct ks_circuit *circuit,
         return KS_OK;
     }
     keep_reason(reasons[1]);
+    err = err == KS_ERR_NOMEM ? err : try_out(circuit, spec, KS_METHOD_MPS, &facts);
+    if (err == KS_OK) {
+        say(choice, KS_METHOD_MPS,
+            "a trial shot took bond %u, and the state vector needs %s, limit %s", facts.bond,
+            needed, limit);
+        return KS_OK;
+    }
+    keep_reason(reasons[2]);
     return err == KS_ERR_NOMEM
                ? err
                : ks_fail(KS_ERR_LIMIT,
                          "no method fits: statevector needs %s, limit %s; stabilizer: %s; "
-                         "sparse %s",
-                         needed, limit, reasons[0], reasons[1]);
+                         "sparse %s; mps %s",
+                         needed, limit, reasons[0], reasons[1], reasons[2]);
 }
 
 enum ks_err ks_method_choose(const struct ks_circuit *circuit,
@@ -196,9 +208,8 @@ enum ks_err ks_simulate(const struct ks_circuit *circuit, const struct ks_simula
     case KS_METHOD_STABILIZER:
         return ks_stabilizer_simulate(&context, out_counts);
     case KS_METHOD_SPARSE:
-        return ks_tree_simulate(methods[choice.method].engine, &context, out_counts);
     case KS_METHOD_MPS:
-        return ks_fail(KS_ERR_NOT_FOUND, "this build has no method 'mps'");
+        return ks_tree_simulate(methods[choice.method].engine, &context, out_counts);
     default:
         return ks_statevector_simulate(circuit, spec, out_counts);
     }

@@ -64,7 +64,7 @@ static void compare_with_oracle(const struct ks_circuit *circuit, enum ks_method
     }
 }
 
-static const enum ks_method general[] = {KS_METHOD_SPARSE};
+static const enum ks_method general[] = {KS_METHOD_SPARSE, KS_METHOD_MPS};
 #define GENERAL_COUNT (sizeof general / sizeof general[0])
 
 static void test_every_gate(void **state)
@@ -334,7 +334,7 @@ static void test_wide_condition(void **state)
         "if (c == 0) x q[2]; measure q -> d;";
 
     (void)state;
-    for (enum ks_method method = KS_METHOD_STABILIZER; method <= KS_METHOD_SPARSE; method++) {
+    for (enum ks_method method = KS_METHOD_STABILIZER; method <= KS_METHOD_MPS; method++) {
         const struct ks_simulate_spec spec = spec_of(method);
         struct ks_counts *counts = run(text, &spec);
 
