@@ -4,6 +4,7 @@
 #include "quantum/mps.h"
 
 #include "quantum/factor.h"
+#include "quantum/line.h"
 #include "quantum/philox.h"
 #include "quantum/plan.h"
 
@@ -20,6 +21,7 @@ struct state {
     struct ks_matrix *places;
     uint32_t *place_of; /* qubit: its place */
     uint32_t *qubit_at; /* place: its qubit */
+    uint32_t *degrees;  /* qubit: how many others it meets */
     size_t centre;
     size_t bond; /* the largest */
     double discarded;
@@ -36,6 +38,7 @@ static void destroy(void *context)
         ks_free(state->places);
         ks_free(state->place_of);
         ks_free(state->qubit_at);
+        ks_free(state->degrees);
         ks_free(state);
     }
 }
@@ -56,7 +59,9 @@ static enum ks_err state_new(const struct ks_engine_context *context, struct sta
     state->places = ks_calloc(state->count, sizeof *state->places);
     state->place_of = ks_calloc(state->count, sizeof *state->place_of);
     state->qubit_at = ks_calloc(state->count, sizeof *state->qubit_at);
-    KS_CHECK(state->places != NULL && state->place_of != NULL && state->qubit_at != NULL,
+    state->degrees = ks_calloc(state->count, sizeof *state->degrees);
+    KS_CHECK(state->places != NULL && state->place_of != NULL && state->qubit_at != NULL &&
+                 state->degrees != NULL,
              KS_ERR_NOMEM, "no memory for matrix product states");
     *out_state = state;
     state = NULL;
@@ -71,11 +76,11 @@ static enum ks_err create(const struct ks_engine_context *context, void **out_st
     struct state *state = NULL;
 
     KS_TRY(state_new(context, &state));
+    KS_TRY(ks_line_order(context->circuit, state->qubit_at, state->degrees));
     for (size_t i = 0; i < state->count; i++) {
         KS_TRY(ks_matrix_new(context->budget, 2, 1, &state->places[i]));
         state->places[i].re[0] = 1;
-        state->place_of[i] = (uint32_t)i;
-        state->qubit_at[i] = (uint32_t)i;
+        state->place_of[state->qubit_at[i]] = (uint32_t)i;
     }
     *out_state = state;
     state = NULL;
@@ -101,6 +106,7 @@ static enum ks_err copy(const void *source, void **out_copy)
     }
     ks_copy(made->place_of, state->place_of, state->count * sizeof *made->place_of);
     ks_copy(made->qubit_at, state->qubit_at, state->count * sizeof *made->qubit_at);
+    ks_copy(made->degrees, state->degrees, state->count * sizeof *made->degrees);
     made->centre = state->centre;
     made->bond = state->bond;
     made->discarded = state->discarded;
@@ -326,7 +332,7 @@ static void exchange(struct state *state, size_t a, size_t b)
     state->place_of[state->qubit_at[b]] = (uint32_t)b;
 }
 
-/* Brings the qubit at place FROM down to place TO. */
+/* Brings the qubit at place FROM to place TO. */
 static enum ks_err bring(struct state *state, size_t from, size_t to)
 {
     static const struct gate_matrix swap = {
@@ -341,6 +347,10 @@ static enum ks_err bring(struct state *state, size_t from, size_t to)
     for (size_t at = from; at > to; at--) {
         KS_TRY(apply_side_by_side(state, at - 1, &swap));
         exchange(state, at - 1, at);
+    }
+    for (size_t at = from; at < to; at++) {
+        KS_TRY(apply_side_by_side(state, at, &swap));
+        exchange(state, at, at + 1);
     }
 out:
     return err;
@@ -427,28 +437,29 @@ static void gate_matrix_of(const struct ks_op *op, const double *params, const u
 }
 
 /* Brings the COUNT qubits of OP side by side; *OUT_FIRST is where they begin, ORDER as above.
- */
+ * Of two, the one that meets more others moves; of three, those at the ends do. */
 static enum ks_err gather(struct state *state, const struct ks_op *op, unsigned count,
                           unsigned *order, size_t *out_first)
 {
     enum ks_err err = KS_OK;
-    size_t first = state->count;
+    uint32_t line[PLACES_MAX]; /* the qubits as they stand */
+    size_t first;
 
     for (unsigned i = 0; i < count; i++) {
-        const size_t place = state->place_of[op->qubits[i]];
+        unsigned at = i;
 
-        first = place < first ? place : first;
-    }
-    for (size_t target = first + 1; target < first + count; target++) {
-        size_t nearest = state->count;
-
-        for (unsigned i = 0; i < count; i++) {
-            const size_t place = state->place_of[op->qubits[i]];
-
-            nearest = place >= target && place < nearest ? place : nearest;
+        for (; at > 0 && state->place_of[line[at - 1]] > state->place_of[op->qubits[i]]; at--) {
+            line[at] = line[at - 1];
         }
-        KS_TRY(bring(state, nearest, target));
+        line[at] = op->qubits[i];
     }
+    if (count == 3 || state->degrees[line[0]] > state->degrees[line[1]]) {
+        KS_TRY(bring(state, state->place_of[line[0]], state->place_of[line[1]] - 1));
+    }
+    for (unsigned i = 1; i < count; i++) {
+        KS_TRY(bring(state, state->place_of[line[i]], state->place_of[line[i - 1]] + 1));
+    }
+    first = state->place_of[line[0]];
     for (unsigned i = 0; i < count; i++) {
         order[i] = (unsigned)(state->place_of[op->qubits[i]] - first);
     }

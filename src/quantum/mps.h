@@ -6,7 +6,7 @@
  * singular values come from one-sided Jacobi rotations in a fixed order (factor.h), so that all
  * results have the same bits everywhere.
  *
- * Qubits start in the order of the circuit. A gate brings its qubits side by side by swaps,
+ * Qubits start in the order of line.h. A gate brings its qubits side by side by swaps,
  * which stay; SWAP itself renames. After each gate on several qubits the cuts between them keep
  * the largest singular values, at most bond_max of them, whose others weigh at most CUTOFF of
  * the whole together; what is left out is summed up as the discarded weight, and the state is
