@@ -118,106 +118,14 @@ static void test_middles(void **state)
 
 /* --- Clifford circuits -------------------------------------------------------------------- */
 
-struct clifford_spec {
-    uint64_t seed;
-    uint32_t qubits;
-    uint32_t gates;
-    uint32_t clbits;
-    bool middles;
-    bool paulis_only; /* behind conditions */
-};
-
-/* A gate with parameters that are multiples of a quarter turn, or without any: now and then one
- * that is no Clifford gate for all that, which is then left out. */
-static void add_clifford(struct ks_circuit_builder *builder, const struct clifford_spec *spec,
-                         bool pauli, uint64_t *random)
-{
-    static const enum ks_gate gates[] = {
-        KS_GATE_H,   KS_GATE_S,   KS_GATE_SDG, KS_GATE_SX,  KS_GATE_SXDG, KS_GATE_RX,
-        KS_GATE_RY,  KS_GATE_RZ,  KS_GATE_P,   KS_GATE_U1,  KS_GATE_U2,   KS_GATE_U3,
-        KS_GATE_U,   KS_GATE_CX,  KS_GATE_CY,  KS_GATE_CZ,  KS_GATE_SWAP, KS_GATE_CRX,
-        KS_GATE_CRY, KS_GATE_CRZ, KS_GATE_CP,  KS_GATE_CU1, KS_GATE_CU3,  KS_GATE_CU,
-        KS_GATE_RXX, KS_GATE_RZZ, KS_GATE_X,   KS_GATE_Y,   KS_GATE_Z,    KS_GATE_ID};
-    const size_t count = sizeof gates / sizeof gates[0];
-    const enum ks_gate gate =
-        gates[pauli ? count - 4 + random_next(random) % 3 : random_next(random) % count];
-    const bool controlled = gate >= KS_GATE_CRX && gate <= KS_GATE_CU;
-    uint32_t qubits[2];
-    double params[4];
-
-    if (ks_gate_info(gate)->qubits > spec->qubits) {
-        return;
-    }
-    qubits[0] = (uint32_t)(random_next(random) % spec->qubits);
-    qubits[1] = spec->qubits > 1
-                    ? (qubits[0] + 1 + (uint32_t)(random_next(random) % (spec->qubits - 1))) %
-                          spec->qubits
-                    : 0;
-    for (size_t i = 0; i < 4; i++) {
-        const double half = 1.5707963267948966;
-        const double unit = controlled && i != 3 ? 2 * half : half;
-
-        params[i] = unit * (double)((int)(random_next(random) % 9) - 4);
-    }
-    OK(ks_circuit_builder_gate(builder, gate, qubits, params));
-}
-
-static void add_middle(struct ks_circuit_builder *builder, const struct clifford_spec *spec,
-                       uint64_t *random)
-{
-    const uint32_t qubit = (uint32_t)(random_next(random) % spec->qubits);
-    const struct ks_condition condition = {
-        .first = 0, .count = spec->clbits, .value = random_next(random) & 3};
-    const uint64_t what = random_next(random) % 6;
-    const bool conditional = what >= 4 || (!spec->paulis_only && random_next(random) % 2 == 0);
-
-    if (conditional) {
-        OK(ks_circuit_builder_condition(builder, &condition));
-    }
-    if (what == 0) {
-        OK(ks_circuit_builder_reset(builder, qubit));
-    } else if (what < 4) {
-        OK(ks_circuit_builder_measure(builder, qubit,
-                                      (uint32_t)(random_next(random) % spec->clbits)));
-    } else {
-        add_clifford(builder, spec, spec->paulis_only, random);
-    }
-    OK(ks_circuit_builder_condition(builder, NULL));
-}
-
-static struct ks_circuit *clifford_circuit(const struct clifford_spec *spec)
-{
-    struct ks_circuit_builder *builder = NULL;
-    struct ks_circuit *circuit = NULL;
-    uint64_t random = spec->seed;
-
-    OK(ks_circuit_builder_new(NULL, &builder));
-    OK(ks_circuit_builder_qreg(builder, KS_LITERAL("q"), spec->qubits));
-    OK(ks_circuit_builder_creg(builder, KS_LITERAL("c"), spec->clbits));
-    for (uint32_t i = 0; i < spec->gates; i++) {
-        add_clifford(builder, spec, false, &random);
-        if (spec->middles && random_next(&random) % 6 == 0) {
-            add_middle(builder, spec, &random);
-        }
-    }
-    for (uint32_t q = 0; q < spec->qubits && q < spec->clbits; q++) {
-        if (!spec->middles || random_next(&random) % 4 != 0) {
-            OK(ks_circuit_builder_measure(builder, q, q));
-        }
-    }
-    OK(ks_circuit_builder_finish(builder, &circuit));
-    ks_circuit_builder_free(builder);
-    return circuit;
-}
-
 static void test_clifford(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 300; seed++) {
         const uint32_t qubits = 1 + (uint32_t)(seed % 10);
-        const struct clifford_spec clifford = {
+        const struct random_clifford_spec clifford = {
             .seed = seed, .qubits = qubits, .gates = (uint32_t)(seed % 97), .clbits = qubits};
-        struct ks_circuit *circuit = clifford_circuit(&clifford);
+        struct ks_circuit *circuit = random_clifford(&clifford);
 
         compare_with_oracle(circuit, KS_METHOD_STABILIZER, "Clifford circuit", seed);
         ks_circuit_free(circuit);
@@ -228,12 +136,12 @@ static void test_clifford_middles(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 300; seed++) {
-        const struct clifford_spec clifford = {.seed = seed,
-                                               .qubits = 1 + (uint32_t)(seed % 6),
-                                               .gates = 5 + (uint32_t)(seed % 41),
-                                               .clbits = 1 + (uint32_t)(seed % 4),
-                                               .middles = true};
-        struct ks_circuit *circuit = clifford_circuit(&clifford);
+        const struct random_clifford_spec clifford = {.seed = seed,
+                                                      .qubits = 1 + (uint32_t)(seed % 6),
+                                                      .gates = 5 + (uint32_t)(seed % 41),
+                                                      .clbits = 1 + (uint32_t)(seed % 4),
+                                                      .middles = true};
+        struct ks_circuit *circuit = random_clifford(&clifford);
 
         compare_with_oracle(circuit, KS_METHOD_STABILIZER, "Clifford middles", seed);
         ks_circuit_free(circuit);
@@ -297,13 +205,13 @@ static void test_clifford_samples(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 120; seed++) {
-        const struct clifford_spec clifford = {.seed = seed,
-                                               .qubits = 5,
-                                               .gates = 30,
-                                               .clbits = 5,
-                                               .middles = seed % 3 != 0,
-                                               .paulis_only = seed % 3 == 1};
-        struct ks_circuit *circuit = clifford_circuit(&clifford);
+        const struct random_clifford_spec clifford = {.seed = seed,
+                                                      .qubits = 5,
+                                                      .gates = 30,
+                                                      .clbits = 5,
+                                                      .middles = seed % 3 != 0,
+                                                      .paulis_only = seed % 3 == 1};
+        struct ks_circuit *circuit = random_clifford(&clifford);
 
         check_counts(circuit, KS_METHOD_STABILIZER, seed, "Clifford samples");
         ks_circuit_free(circuit);
@@ -385,6 +293,191 @@ static void test_choice(void **state)
     }
 }
 
+/* What does not fit says what it would need, and leaves no counts. */
+static void test_refusals(void **state)
+{
+    static const struct {
+        enum ks_method method;
+        const char *gates;
+        uint64_t memory_max;
+        enum ks_err code;
+        const char *why;
+    } rows[] = {
+        {KS_METHOD_STABILIZER, "h q; t q[3]; h q; measure q -> c;", 0, KS_ERR_USAGE,
+         "operation 101, 't', is no Clifford gate"},
+        {KS_METHOD_STABILIZER, "rz(1.5707) q[3]; h q; measure q -> c;", 0, KS_ERR_USAGE,
+         "operation 1, 'rz', is no Clifford gate"},
+        {KS_METHOD_STABILIZER, "h q; measure q -> c;", 4096, KS_ERR_LIMIT,
+         "for the tableau, limit 4.0 KiB"},
+        {KS_METHOD_SPARSE, "h q; measure q -> c;", 1 << 20, KS_ERR_LIMIT,
+         "for amplitudes, limit 1.0 MiB"},
+        {KS_METHOD_MPS, "h q; measure q -> c;", 1024, KS_ERR_LIMIT,
+         "for matrix product states, limit 1.0 KiB"},
+        {KS_METHOD_AUTO, "h q; t q; h q; cx q[0],q[1]; measure q -> c;", 512, KS_ERR_LIMIT,
+         "no method fits: statevector needs more than 8.0 EiB, limit 512 B; stabilizer: "
+         "operation 101, 't', is no Clifford gate; sparse needs "},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct ks_simulate_spec spec = spec_of(rows[i].method);
+        struct ks_counts *counts = NULL;
+        struct ks_circuit *circuit = NULL;
+        char text[512];
+
+        (void)snprintf(text, sizeof text,
+                       "OPENQASM 2.0; include \"qelib1.inc\"; qreg q[100]; creg c[100]; %s",
+                       rows[i].gates);
+        circuit = parse(text);
+        spec.memory_max = rows[i].memory_max;
+        expect_failure(ks_simulate(circuit, &spec, &counts), rows[i].code, rows[i].why);
+        assert_null(counts);
+        ks_circuit_free(circuit);
+    }
+}
+
+static void test_bad_specs(void **state)
+{
+    struct ks_circuit *circuit = parse("OPENQASM 2.0; qreg q[1];");
+    struct ks_counts *counts = NULL;
+    struct ks_simulate_spec spec = spec_of(KS_METHOD_COUNT);
+
+    (void)state;
+    expect_failure(ks_simulate(circuit, &spec, &counts), KS_ERR_USAGE, "method 5");
+    spec = spec_of(KS_METHOD_MPS);
+    spec.bond_max = KS_BOND_MAX + 1;
+    expect_failure(ks_simulate(circuit, &spec, &counts), KS_ERR_LIMIT, "bond 4097, limit");
+    spec.bond_max = 1;
+    for (size_t i = 0; i < 3; i++) {
+        spec.cutoff = (double[]){-1e-9, 1, NAN}[i];
+        expect_failure(ks_simulate(circuit, &spec, &counts), KS_ERR_LIMIT, "cutoff");
+    }
+    spec.cutoff = 0;
+    for (spec.method = KS_METHOD_STABILIZER; spec.method < KS_METHOD_COUNT; spec.method++) {
+        spec.shots = 0;
+        expect_failure(ks_simulate(circuit, &spec, &counts), KS_ERR_LIMIT, "0 shots");
+        spec.shots = 3;
+        OK(ks_simulate(circuit, &spec, &counts)); /* no measurement: one empty outcome */
+        assert_int_equal(ks_counts_size(counts), 1);
+        assert_string_equal(ks_counts_outcome(counts, 0), "");
+        assert_int_equal(ks_counts_count(counts, 0), 3);
+        ks_counts_free(counts);
+    }
+    for (enum ks_method method = KS_METHOD_AUTO; method < KS_METHOD_COUNT; method++) {
+        enum ks_method found = KS_METHOD_COUNT;
+
+        OK(ks_method_find(ks_method_name(method), &found));
+        assert_int_equal(found, method);
+    }
+    expect_failure(ks_method_find("magic", &spec.method), KS_ERR_USAGE, "not 'magic'");
+    ks_circuit_free(circuit);
+}
+
+/* --- truncation --------------------------------------------------------------------------- */
+
+/* A state of entanglement 2^4 across the middle, with bond 2: what is lost is what is said, and
+ * the fidelity that this leaves bounds the distance of the distributions. */
+static void test_truncation(void **state)
+{
+    static double want[256];
+    static double got[256];
+    const char *text = "OPENQASM 2.0; include \"qelib1.inc\"; qreg q[8]; creg c[8];\n"
+                       "ry(0.4) q[0]; ry(0.5) q[1]; ry(0.6) q[2]; ry(0.7) q[3];\n"
+                       "cx q[0],q[7]; cx q[1],q[6]; cx q[2],q[5]; cx q[3],q[4]; h q;\n"
+                       "measure q -> c;";
+    struct ks_circuit *circuit = parse(text);
+    struct ks_simulate_spec spec = spec_of(KS_METHOD_MPS);
+    struct ks_counts *counts = NULL;
+    double distance = 0;
+    double discarded = 0;
+
+    (void)state;
+    dense_probabilities(circuit, want);
+    spec.bond_max = 1;
+    OK(ks_simulate(circuit, &spec, &counts));
+    discarded = ks_counts_facts(counts)->discarded_weight;
+    assert_int_equal(ks_counts_facts(counts)->bond, 1);
+    ks_counts_free(counts);
+    /* Each pair loses sin^2(angle / 2). */
+    assert_true(fabs(discarded - (0.0394695 + 0.0612087 + 0.0873322 + 0.1175789)) < 1e-6);
+    OK(ks_simulate_probabilities(circuit, &spec, got));
+    for (size_t i = 0; i < 256; i++) {
+        distance += fabs(got[i] - want[i]) / 2;
+    }
+    assert_true(distance > 0.01 && distance < sqrt(discarded));
+    ks_circuit_free(circuit);
+}
+
+/* --- against each other --------------------------------------------------------------------
+ */
+
+static void assert_same_counts(const struct ks_counts *a, const struct ks_counts *b)
+{
+    assert_int_equal(ks_counts_size(a), ks_counts_size(b));
+    for (size_t i = 0; i < ks_counts_size(a); i++) {
+        assert_string_equal(ks_counts_outcome(a, i), ks_counts_outcome(b, i));
+        assert_int_equal(ks_counts_count(a, i), ks_counts_count(b, i));
+    }
+}
+
+/* Measurements in the middle take the same draws in all methods: where these alone decide, the
+ * counts are the same to the last shot, the state vector's included. */
+static void test_same_draws(void **state)
+{
+    struct ks_circuit *circuit = parse(
+        "OPENQASM 2.0; include \"qelib1.inc\"; qreg q[5]; creg c[5]; creg d[3];\n"
+        "h q[0]; cx q[0],q[1]; measure q[0] -> c[0]; h q[1]; measure q[1] -> c[1];\n"
+        "if (c == 2) h q[2]; measure q[2] -> c[2]; if (c == 1) cx q[1],q[3]; h q[3];\n"
+        "measure q[3] -> c[3]; reset q[3]; h q[3]; s q[3]; h q[3]; measure q[3] -> c[4];\n"
+        "if (c == 31) x q[3]; reset q[3]; x q[3]; measure q[3] -> d[0];");
+    struct ks_simulate_spec spec = spec_of(KS_METHOD_STATEVECTOR);
+    struct ks_counts *want = NULL;
+
+    (void)state;
+    spec.seed = 77;
+    OK(ks_simulate(circuit, &spec, &want));
+    assert_true(ks_counts_size(want) > 10);
+    for (spec.method = KS_METHOD_STABILIZER; spec.method < KS_METHOD_COUNT; spec.method++) {
+        struct ks_counts *counts = NULL;
+
+        OK(ks_simulate(circuit, &spec, &counts));
+        assert_same_counts(counts, want);
+        ks_counts_free(counts);
+    }
+    ks_counts_free(want);
+    ks_circuit_free(circuit);
+}
+
+/* Wider than one word, and than the dense oracle can go: a Clifford circuit of 70 qubits whose
+ * amplitudes are few, by the tableau, sparse and mps; each outcome within 6 standard deviations
+ * of the others' mean. */
+static void test_wide(void **state)
+{
+    struct ks_circuit *circuit = parse(
+        "OPENQASM 2.0; include \"qelib1.inc\"; qreg q[70]; creg c[70];\n"
+        "h q[0]; h q[33]; h q[69]; cx q[0],q[64]; cx q[33],q[1]; cx q[69],q[63]; x q[65];\n"
+        "cz q[64],q[63]; s q[69]; h q[69]; swap q[0],q[40]; cx q[69],q[20]; measure q -> c;");
+    struct ks_simulate_spec spec = spec_of(KS_METHOD_STABILIZER);
+    struct ks_counts *counts[3] = {NULL};
+
+    (void)state;
+    spec.shots = 16000;
+    for (size_t m = 0; m < 3; m++) {
+        spec.method = KS_METHOD_STABILIZER + (enum ks_method)m;
+        OK(ks_simulate(circuit, &spec, &counts[m]));
+        assert_int_equal(ks_counts_size(counts[m]), 16);
+        for (size_t i = 0; i < 16; i++) {
+            assert_string_equal(ks_counts_outcome(counts[m], i),
+                                ks_counts_outcome(counts[0], i));
+            assert_true(fabs((double)ks_counts_count(counts[m], i) - 1000) < 6 * sqrt(1000.0));
+        }
+    }
+    for (size_t m = 0; m < 3; m++) {
+        ks_counts_free(counts[m]);
+    }
+    ks_circuit_free(circuit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -392,7 +485,9 @@ int main(void)
         cmocka_unit_test(test_middles),          cmocka_unit_test(test_clifford),
         cmocka_unit_test(test_clifford_middles), cmocka_unit_test(test_samples),
         cmocka_unit_test(test_clifford_samples), cmocka_unit_test(test_wide_condition),
-        cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_choice),           cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_bad_specs),        cmocka_unit_test(test_truncation),
+        cmocka_unit_test(test_same_draws),       cmocka_unit_test(test_wide),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
