@@ -331,9 +331,9 @@ enum ks_err ks_command_circuit_simulate(struct ks_cli *cli)
     struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
 
     ks_buf_init(&source, KS_PROGRAM_MAX_BYTES);
-    KS_TRY(ks_cli_job(cli, &source, &job));
     KS_TRY(ks_cli_simulation(cli, &pool, &spec));
     KS_TRY(ks_cli_method(cli, &spec));
+    KS_TRY(ks_cli_job(cli, &source, &job));
     KS_TRY(simulate(cli, &job, &spec));
 out:
     ks_pool_free(pool);
