@@ -71,12 +71,13 @@ void ks_transpose_64(uint64_t rows[64])
     }
 }
 
-static void transpose_plane(uint64_t *plane, size_t words)
+/* The squares behind the last qubit are those of |0…0>, and symmetric. */
+static void transpose_plane(uint64_t *plane, size_t words, size_t used)
 {
     uint64_t upper[64];
     uint64_t lower[64];
 
-    for (size_t row = 0; row < words; row++) {
+    for (size_t row = 0; row < used; row++) {
         for (size_t column = 0; column <= row; column++) {
             for (size_t i = 0; i < 64; i++) {
                 upper[i] = plane[(64 * row + i) * words + column];
@@ -94,9 +95,11 @@ static void transpose_plane(uint64_t *plane, size_t words)
 
 static void set_transposed(struct ks_tableau *tableau, bool transposed)
 {
+    const size_t used = ((size_t)tableau->qubits + 63) / 64;
+
     if (tableau->transposed != transposed) {
         for (unsigned plane = 0; plane < KS_PLANES; plane++) {
-            transpose_plane(tableau->planes[plane], tableau->words);
+            transpose_plane(tableau->planes[plane], tableau->words, used);
         }
         tableau->transposed = transposed;
     }
