@@ -124,8 +124,8 @@ KS_MUST_CHECK enum ks_err ks_method_choose(const struct ks_circuit *circuit,
 /* Outcomes in ascending order of their bit string, each with its count. */
 struct ks_counts;
 
-/* Runs CIRCUIT from |0…0> and samples it. KS_ERR_LIMIT states the memory that the circuit
- * method needs. A circuit without measurements gives one empty outcome. */
+/* Runs CIRCUIT from |0…0> and samples it. KS_ERR_LIMIT states what the method would
+ * need. A circuit without measurements gives one empty outcome. */
 KS_MUST_CHECK enum ks_err ks_simulate(const struct ks_circuit *circuit,
                                       const struct ks_simulate_spec *spec,
                                       struct ks_counts **out_counts);

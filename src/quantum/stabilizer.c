@@ -128,7 +128,7 @@ static void find_reference(struct state *state, const uint64_t *wanted, uint64_t
         if (ks_bit(wanted, q)) {
             if (ks_tableau_open(&state->tableau, q, &outcome)) {
                 outcome = false;
-                ks_tableau_collapse(&state->tableau, q, outcome);
+                ks_tableau_collapse_last(&state->tableau, q, outcome);
             }
             ks_bit_set(reference, q, outcome);
         }

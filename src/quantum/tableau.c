@@ -315,7 +315,8 @@ static void fold_lanes(const struct ks_tableau *tableau, bool of_z, size_t pivot
     }
 }
 
-void ks_tableau_collapse(struct ks_tableau *tableau, uint32_t qubit, bool outcome)
+/* Keeps the strings of X_q too when FIRST is 0, those of Z_q alone when it is 1. */
+static void collapse(struct ks_tableau *tableau, uint32_t qubit, bool outcome, unsigned first)
 {
     size_t pivot = SIZE_MAX;
     size_t count = 0;
@@ -337,19 +338,29 @@ void ks_tableau_collapse(struct ks_tableau *tableau, uint32_t qubit, bool outcom
         }
     }
     KS_ASSERT(pivot != SIZE_MAX);
-    for (unsigned of_z = 0; of_z < 2; of_z++) {
+    for (unsigned of_z = first; of_z < 2; of_z++) {
         for (size_t word = 0; word < tableau->words; word += LANES) {
             fold_lanes(tableau, of_z != 0, pivot, count, with_s, word);
         }
     }
     turn = ks_bit(tableau->signs[1], qubit) != outcome ? UINT64_MAX : 0;
-    for (unsigned of_z = 0; of_z < 2; of_z++) {
+    for (unsigned of_z = first; of_z < 2; of_z++) {
         const struct position p = position_of(tableau, of_z != 0, pivot);
 
         for (size_t word = 0; word < tableau->words; word++) {
             tableau->signs[of_z][word] ^= turn & p.z[word];
         }
     }
+}
+
+void ks_tableau_collapse(struct ks_tableau *tableau, uint32_t qubit, bool outcome)
+{
+    collapse(tableau, qubit, outcome, 0);
+}
+
+void ks_tableau_collapse_last(struct ks_tableau *tableau, uint32_t qubit, bool outcome)
+{
+    collapse(tableau, qubit, outcome, 1);
 }
 
 const uint64_t *ks_tableau_flips(struct ks_tableau *tableau)

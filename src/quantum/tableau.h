@@ -39,6 +39,9 @@ void ks_tableau_apply(struct ks_tableau *tableau, const struct ks_clifford *clif
 bool ks_tableau_open(const struct ks_tableau *tableau, uint32_t qubit, bool *out_outcome);
 /* QUBIT, whose measurement is open, came out as OUTCOME. */
 void ks_tableau_collapse(struct ks_tableau *tableau, uint32_t qubit, bool outcome);
+/* The same for half the work, where nothing but measurements follows: the strings of X_q are
+ * not kept. */
+void ks_tableau_collapse_last(struct ks_tableau *tableau, uint32_t qubit, bool outcome);
 
 /* Bit Q of line I of the result says whether the measurement of qubit Q turns round with bit I
  * of a uniformly random string: the X parts of the strings of Z_q, by position. Borrowed until
