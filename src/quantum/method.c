@@ -67,6 +67,11 @@ out:
     return err;
 }
 
+static uint64_t memory_limit(const struct ks_simulate_spec *spec)
+{
+    return spec->memory_max == 0 ? KS_AUTO_MEMORY : spec->memory_max;
+}
+
 /* --- auto --------------------------------------------------------------------------------- */
 
 static void say(struct ks_method_choice *choice, enum ks_method method, const char *format, ...)
@@ -89,8 +94,7 @@ static enum ks_err try_out(const struct ks_circuit *circuit,
 {
     const bool sparse = method == KS_METHOD_SPARSE;
     const uint64_t limit = sparse ? KS_AUTO_SPARSE_MEMORY : KS_AUTO_MEMORY;
-    const uint64_t memory_max =
-        spec->memory_max != 0 && spec->memory_max < limit ? spec->memory_max : limit;
+    const uint64_t memory_max = memory_limit(spec) < limit ? memory_limit(spec) : limit;
     struct ks_simulate_spec one = *spec;
     struct ks_budget budget = ks_budget_of(memory_max);
     const struct ks_engine_context context = {circuit, &one, &budget};
@@ -161,7 +165,7 @@ enum ks_err ks_method_choose(const struct ks_circuit *circuit,
                              const struct ks_simulate_spec *spec,
                              struct ks_method_choice *out_choice)
 {
-    const uint64_t limit_bytes = spec->memory_max == 0 ? KS_AUTO_MEMORY : spec->memory_max;
+    const uint64_t limit_bytes = memory_limit(spec);
     enum ks_err err = check_spec(spec);
     struct ks_method_choice choice = {0};
     uint64_t needed_bytes = 0;
@@ -193,23 +197,44 @@ enum ks_err ks_method_choose(const struct ks_circuit *circuit,
 
 /* --- running ------------------------------------------------------------------------------ */
 
+/* The method of SPEC, without a word where that is plain: many small circuits are run for their
+ * parameters. */
+static enum ks_err find_method(const struct ks_circuit *circuit,
+                               const struct ks_simulate_spec *spec, enum ks_method *out_method)
+{
+    struct ks_method_choice choice = {.method = spec->method};
+    enum ks_err err = check_spec(spec);
+
+    if (err == KS_OK && spec->method == KS_METHOD_AUTO) {
+        if (ks_state_bytes(circuit->qubit_count, spec->precision) <= memory_limit(spec)) {
+            choice.method = KS_METHOD_STATEVECTOR;
+        } else {
+            err = ks_method_choose(circuit, spec, &choice);
+        }
+    }
+    if (err == KS_OK) {
+        *out_method = choice.method;
+    }
+    return err;
+}
+
 enum ks_err ks_simulate(const struct ks_circuit *circuit, const struct ks_simulate_spec *spec,
                         struct ks_counts **out_counts)
 {
     struct ks_budget budget = ks_budget_of(spec->memory_max);
     const struct ks_engine_context context = {circuit, spec, &budget};
-    struct ks_method_choice choice = {0};
-    enum ks_err err = ks_method_choose(circuit, spec, &choice);
+    enum ks_method method = KS_METHOD_AUTO;
+    const enum ks_err err = find_method(circuit, spec, &method);
 
     if (err != KS_OK) {
         return err;
     }
-    switch (choice.method) {
+    switch (method) {
     case KS_METHOD_STABILIZER:
         return ks_stabilizer_simulate(&context, out_counts);
     case KS_METHOD_SPARSE:
     case KS_METHOD_MPS:
-        return ks_tree_simulate(methods[choice.method].engine, &context, out_counts);
+        return ks_tree_simulate(methods[method].engine, &context, out_counts);
     default:
         return ks_statevector_simulate(circuit, spec, out_counts);
     }
