@@ -55,7 +55,7 @@ enum ks_err ks_budget_spend(struct ks_budget *budget, uint64_t work)
 enum ks_err ks_budget_new(struct ks_budget *budget, size_t count, size_t size, const char *what,
                           void **out_memory)
 {
-    const bool fits = count <= SIZE_MAX / size;
+    const bool fits = size == 0 || count <= SIZE_MAX / size;
     const enum ks_err err = ks_budget_take(budget, fits ? count * size : UINT64_MAX, what);
     void *memory;
 

@@ -373,6 +373,20 @@ static void test_bad_specs(void **state)
     ks_circuit_free(circuit);
 }
 
+/* Classical bits alone: nothing to hold, one outcome. */
+static void test_no_qubits(void **state)
+{
+    (void)state;
+    for (enum ks_method method = KS_METHOD_AUTO; method < KS_METHOD_COUNT; method++) {
+        const struct ks_simulate_spec spec = spec_of(method);
+        struct ks_counts *counts = run("OPENQASM 2.0; creg c[2];", &spec);
+
+        assert_int_equal(ks_counts_size(counts), 1);
+        assert_string_equal(ks_counts_outcome(counts, 0), "00");
+        ks_counts_free(counts);
+    }
+}
+
 /* --- truncation --------------------------------------------------------------------------- */
 
 /* A state of entanglement 2^4 across the middle, with bond 2: what is lost is what is said, and
@@ -481,13 +495,21 @@ static void test_wide(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_gate),       cmocka_unit_test(test_random_circuits),
-        cmocka_unit_test(test_middles),          cmocka_unit_test(test_clifford),
-        cmocka_unit_test(test_clifford_middles), cmocka_unit_test(test_samples),
-        cmocka_unit_test(test_clifford_samples), cmocka_unit_test(test_wide_condition),
-        cmocka_unit_test(test_choice),           cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_bad_specs),        cmocka_unit_test(test_truncation),
-        cmocka_unit_test(test_same_draws),       cmocka_unit_test(test_wide),
+        cmocka_unit_test(test_every_gate),
+        cmocka_unit_test(test_random_circuits),
+        cmocka_unit_test(test_middles),
+        cmocka_unit_test(test_clifford),
+        cmocka_unit_test(test_clifford_middles),
+        cmocka_unit_test(test_samples),
+        cmocka_unit_test(test_clifford_samples),
+        cmocka_unit_test(test_wide_condition),
+        cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_bad_specs),
+        cmocka_unit_test(test_no_qubits),
+        cmocka_unit_test(test_truncation),
+        cmocka_unit_test(test_same_draws),
+        cmocka_unit_test(test_wide),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
