@@ -57,16 +57,24 @@ void ks_tableau_copy(struct ks_tableau *target, const struct ks_tableau *source)
 
 /* --- transposition ------------------------------------------------------------------------ */
 
+/* Swaps the bits of MASK << HALF in the first HALF rows with those of MASK in the others. */
+static void swap_halves(uint64_t *rows, size_t half, uint64_t mask)
+{
+    for (size_t i = 0; i < half; i++) {
+        const uint64_t swap = (rows[i] >> half ^ rows[i + half]) & mask;
+
+        rows[i] ^= swap << half;
+        rows[i + half] ^= swap;
+    }
+}
+
 void ks_transpose_64(uint64_t rows[64])
 {
     uint64_t mask = UINT32_MAX;
 
-    for (unsigned half = 32; half > 0; half /= 2, mask ^= mask << half) {
-        for (unsigned i = 0; i < 64; i = (i + half + 1) & ~half) {
-            const uint64_t swap = (rows[i] >> half ^ rows[i + half]) & mask;
-
-            rows[i] ^= swap << half;
-            rows[i + half] ^= swap;
+    for (size_t half = 32; half > 0; half /= 2, mask ^= mask << half) {
+        for (size_t i = 0; i < 64; i += 2 * half) {
+            swap_halves(rows + i, half, mask);
         }
     }
 }
@@ -84,10 +92,14 @@ static void transpose_plane(uint64_t *plane, size_t words, size_t used)
                 lower[i] = plane[(64 * column + i) * words + row];
             }
             ks_transpose_64(upper);
-            ks_transpose_64(lower);
             for (size_t i = 0; i < 64; i++) {
-                plane[(64 * row + i) * words + column] = lower[i];
                 plane[(64 * column + i) * words + row] = upper[i];
+            }
+            if (column < row) {
+                ks_transpose_64(lower);
+                for (size_t i = 0; i < 64; i++) {
+                    plane[(64 * row + i) * words + column] = lower[i];
+                }
             }
         }
     }
