@@ -11,15 +11,12 @@
  * with KETSEAL_PEER_SIM set to a command: that command with the circuit's OpenQASM file as its
  * last argument, its start included */
 
-#include <fcntl.h>
 #include <inttypes.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/sys.h"
+#include "peer.h"
 #include "quantum/simulate.h"
 
 #define COPY_BYTES  ((size_t)256 << 20)
@@ -185,44 +182,6 @@ static double best_seconds(const struct ks_circuit *circuit,
     return best;
 }
 
-/* The peer's seconds for CIRCUIT; below zero without a peer or when it fails. */
-static double peer_seconds(const struct ks_circuit *circuit)
-{
-    extern char **environ;
-    const char *peer = getenv("KETSEAL_PEER_SIM");
-    char path[] = "/tmp/ketseal-bench-XXXXXX";
-    char command[4096];
-    char shell[] = "sh";
-    char option[] = "-c";
-    char *argv[] = {shell, option, command, NULL};
-    struct ks_buf text;
-    uint64_t start = 0;
-    double seconds = -1;
-    pid_t pid = 0;
-    int status = 0;
-    int fd = -1;
-
-    if (peer == NULL) {
-        return -1;
-    }
-    fd = mkstemp(path);
-    KS_ASSERT(fd >= 0);
-    ks_buf_init(&text, SIZE_MAX / 2);
-    ks_circuit_print(circuit, &text);
-    MUST(ks_buf_check(&text));
-    MUST(ks_fd_write(fd, ks_buf_view(&text), path));
-    ks_buf_done(&text);
-    ks_fd_close(&fd);
-    (void)snprintf(command, sizeof command, "%s %s >/dev/null", peer, path);
-    start = ks_clock_monotonic_us();
-    if (posix_spawnp(&pid, "sh", NULL, NULL, argv, environ) == 0 &&
-        waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-        seconds = seconds_since(start);
-    }
-    (void)unlink(path);
-    return seconds;
-}
-
 static void bench(const char *name, uint32_t qubits, uint32_t depth, struct ks_pool *pool)
 {
     const struct ks_template_spec template = {
@@ -234,7 +193,7 @@ static void bench(const char *name, uint32_t qubits, uint32_t depth, struct ks_p
 
     MUST(ks_circuit_template(&template, NULL, &circuit));
     naive = naive_seconds(circuit);
-    peer = peer_seconds(circuit);
+    peer = peer_seconds("KETSEAL_PEER_SIM", circuit);
     for (enum ks_precision p = KS_PRECISION_DOUBLE; p <= KS_PRECISION_SINGLE; p++) {
         for (const struct ks_kernel_set *set = ks_kernel_sets; set->name != NULL; set++) {
             struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;

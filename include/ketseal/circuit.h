@@ -70,6 +70,23 @@ void ks_circuit_print(const struct ks_circuit *circuit, struct ks_buf *out);
 
 enum ks_precision { KS_PRECISION_DOUBLE = 0, KS_PRECISION_SINGLE = 1 };
 
+/* How a circuit is simulated. */
+enum ks_method {
+    KS_METHOD_AUTO = 0,    /* one of the others, see ks_method_choose */
+    KS_METHOD_STATEVECTOR, /* all amplitudes: any circuit, memory doubles with each qubit */
+    KS_METHOD_STABILIZER,  /* Clifford circuits of any width */
+    KS_METHOD_SPARSE,      /* the amplitudes that are not zero: arithmetic, W states */
+    KS_METHOD_MPS,         /* a matrix product state: little entanglement along a line */
+    KS_METHOD_COUNT
+};
+/* "auto", "statevector", "stabilizer", "sparse", "mps". */
+const char *ks_method_name(enum ks_method method);
+/* KS_ERR_USAGE naming the methods that there are. */
+KS_MUST_CHECK enum ks_err ks_method_find(const char *name, enum ks_method *out_method);
+/* KS_NUMERICS for the state vector; the others' arithmetic has numbers of its own. Not for
+ * AUTO. */
+uint32_t ks_method_numerics(enum ks_method method);
+
 struct ks_simulate_spec {
     uint32_t version; /* 1 */
     uint64_t shots;   /* 1 to KS_SHOTS_MAX */
@@ -78,21 +95,49 @@ struct ks_simulate_spec {
     uint64_t memory_max;  /* bytes of state; 0 for no limit */
     const char *kernels;  /* "scalar", "avx2", "avx512"; NULL for the best this CPU has */
     struct ks_pool *pool; /* borrowed; NULL for one thread */
+    enum ks_method method;
+    uint32_t bond_max; /* MPS: 1 to KS_BOND_MAX; 0 for KS_BOND_DEFAULT */
+    double cutoff;     /* MPS: most weight discarded at one cut, 0 to below 1 */
 };
 #define KS_SIMULATE_SPEC_INIT                                                                  \
     {                                                                                          \
-        .version = 1, .shots = 1024                                                            \
+        .version = 1, .shots = 1024, .cutoff = KS_CUTOFF_DEFAULT                               \
     }
-#define KS_SHOTS_MAX 10000000
+#define KS_BOND_DEFAULT   256
+#define KS_BOND_MAX       4096
+#define KS_CUTOFF_DEFAULT 1e-16
+#define KS_SHOTS_MAX      10000000
+
+/* Which method SPEC means, and why in one sentence. AUTO takes the state vector where it fits
+ * into memory_max (16 GiB where that is 0), else the stabilizer tableau for Clifford circuits,
+ * else sparse or mps when one trial shot stays within bounds; KS_ERR_LIMIT says what each
+ * would need. Name the method where the counts must not follow the memory limit. */
+#define KS_METHOD_WHY_MAX 160
+struct ks_method_choice {
+    enum ks_method method;
+    char why[KS_METHOD_WHY_MAX]; /* "the state vector needs at most 32 B, limit 4.0 GiB" */
+};
+KS_MUST_CHECK enum ks_err ks_method_choose(const struct ks_circuit *circuit,
+                                           const struct ks_simulate_spec *spec,
+                                           struct ks_method_choice *out_choice);
 
 /* Outcomes in ascending order of their bit string, each with its count. */
 struct ks_counts;
 
-/* Runs CIRCUIT from |0…0> and samples it. KS_ERR_LIMIT states the memory that the circuit
- * needs. A circuit without measurements gives one empty outcome. */
+/* Runs CIRCUIT from |0…0> and samples it. KS_ERR_LIMIT states what the method would
+ * need. A circuit without measurements gives one empty outcome. */
 KS_MUST_CHECK enum ks_err ks_simulate(const struct ks_circuit *circuit,
                                       const struct ks_simulate_spec *spec,
                                       struct ks_counts **out_counts);
+/* How the counts came about. */
+struct ks_simulate_facts {
+    enum ks_method method;   /* never AUTO */
+    uint64_t amplitudes;     /* SPARSE: most at one time; else 0 */
+    uint32_t bond;           /* MPS: the largest; else 0 */
+    double discarded_weight; /* SPARSE, MPS: what truncation took of the norm, over all steps */
+};
+/* Borrowed; lives as long as COUNTS. */
+const struct ks_simulate_facts *ks_counts_facts(const struct ks_counts *counts);
 void ks_counts_free(struct ks_counts *counts);         /* NULL is fine */
 size_t ks_counts_size(const struct ks_counts *counts); /* distinct outcomes */
 uint64_t ks_counts_shots(const struct ks_counts *counts);

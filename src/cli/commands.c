@@ -49,8 +49,21 @@
     {"threads", KS_FLAG_NUMBER, "N", "threads to run on", "1", false},                         \
         {"kernels", KS_FLAG_TEXT, "NAME", "scalar, avx2 or avx512; default: the best here",    \
          NULL,      false},                                                                    \
+        MEMORY_FLAG
+
+#define MEMORY_FLAG                                                                            \
     {                                                                                          \
         "memory", KS_FLAG_NUMBER, "MIB", "most memory for the state", "4096", false            \
+    }
+
+#define METHOD_FLAGS                                                                           \
+    {"method", KS_FLAG_TEXT,                                                                   \
+     "NAME",   "auto, statevector, stabilizer, sparse or mps; auto says its choice",           \
+     "auto",   false},                                                                         \
+        {"bond-max", KS_FLAG_NUMBER, "N", "mps: largest bond", "256", false},                  \
+    {                                                                                          \
+        "cutoff", KS_FLAG_TEXT, "WEIGHT", "mps: most weight that one cut may discard",         \
+            "1e-16", false                                                                     \
     }
 
 #define BUNDLE_FLAGS                                                                           \
@@ -103,6 +116,9 @@ static const struct ks_flag replay_flags[] = {
 
 static const struct ks_flag circuit_check_flags[] = {
     PRECISION_FLAG,
+    MEMORY_FLAG,
+    {"explain-method", KS_FLAG_SWITCH, NULL,
+     "how circuit simulate would run each, and why; may take a trial run", NULL, false},
     END,
 };
 
@@ -114,7 +130,7 @@ static const struct ks_flag circuit_show_flags[] = {
 };
 
 static const struct ks_flag circuit_simulate_flags[] = {
-    PROGRAM_FLAGS, SAMPLE_FLAGS, SIMULATION_FLAGS, RESULT_FLAG, END,
+    PROGRAM_FLAGS, SAMPLE_FLAGS, SIMULATION_FLAGS, METHOD_FLAGS, RESULT_FLAG, END,
 };
 
 static const struct ks_flag ca_revoke_flags[] = {

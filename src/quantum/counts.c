@@ -21,6 +21,7 @@ struct ks_counts {
     uint64_t shots;
     char *texts;
     uint64_t *counts;
+    struct ks_simulate_facts facts;
 };
 
 enum ks_err ks_tally_new(uint32_t clbits, struct ks_tally **out_tally)
@@ -189,6 +190,7 @@ enum ks_err ks_tally_finish(struct ks_tally *tally, struct ks_counts **out_count
 
     KS_TRY(merge_rows(tally));
     KS_CHECK(counts != NULL, KS_ERR_NOMEM, "no memory for the counts");
+    counts->facts.method = KS_METHOD_STATEVECTOR;
     counts->size = tally->row_count;
     counts->text_size = (size_t)tally->clbits + 1;
     counts->texts = ks_calloc(counts->size, counts->text_size);
@@ -222,6 +224,16 @@ void ks_counts_free(struct ks_counts *counts)
         ks_free(counts->counts);
         ks_free(counts);
     }
+}
+
+void ks_counts_set_facts(struct ks_counts *counts, const struct ks_simulate_facts *facts)
+{
+    counts->facts = *facts;
+}
+
+const struct ks_simulate_facts *ks_counts_facts(const struct ks_counts *counts)
+{
+    return &counts->facts;
 }
 
 size_t ks_counts_size(const struct ks_counts *counts)

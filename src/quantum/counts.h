@@ -19,5 +19,6 @@ KS_MUST_CHECK enum ks_err ks_tally_add(struct ks_tally *tally, const uint64_t *b
 /* The outcomes so far, each once, in order; the tally is empty after it. */
 KS_MUST_CHECK enum ks_err ks_tally_finish(struct ks_tally *tally,
                                           struct ks_counts **out_counts);
+void ks_counts_set_facts(struct ks_counts *counts, const struct ks_simulate_facts *facts);
 
 #endif

@@ -17,17 +17,14 @@
 
 /* --- how much memory ---------------------------------------------------------------------- */
 
-#define SIZE_TEXT_MAX 24 /* "more than 8.0 EiB" and its NUL */
-
-/* BYTES as "64.0 GiB". */
-static void size_text(uint64_t bytes, char target[SIZE_TEXT_MAX])
+void ks_size_text(uint64_t bytes, char target[KS_SIZE_TEXT_MAX])
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     struct ks_buf text;
     unsigned unit = 0;
     uint64_t tenths = bytes;
 
-    ks_buf_init(&text, SIZE_TEXT_MAX);
+    ks_buf_init(&text, KS_SIZE_TEXT_MAX);
     if (bytes == UINT64_MAX) {
         ks_buf_put_text(&text, "more than 8.0 EiB");
     } else if (bytes < 1024) {
@@ -55,14 +52,14 @@ static enum ks_err check_memory(uint32_t slots, const struct ks_simulate_spec *s
     const uint64_t bytes = ks_state_bytes(slots, spec->precision);
     const char *precision = spec->precision == KS_PRECISION_DOUBLE ? "double" : "single";
     const bool too_large = spec->memory_max != 0 && bytes > spec->memory_max;
-    char needed[SIZE_TEXT_MAX];
-    char limit[SIZE_TEXT_MAX];
+    char needed[KS_SIZE_TEXT_MAX];
+    char limit[KS_SIZE_TEXT_MAX];
 
     if (!too_large && slots <= KS_SLOTS_MAX) {
         return KS_OK;
     }
-    size_text(bytes, needed);
-    size_text(spec->memory_max, limit);
+    ks_size_text(bytes, needed);
+    ks_size_text(spec->memory_max, limit);
     if (too_large) {
         return ks_fail(KS_ERR_LIMIT, "needs %s for %u qubits in %s precision, limit %s", needed,
                        slots, precision, limit);
@@ -255,9 +252,9 @@ static enum ks_err reserve(struct run *run, struct branch *branch)
     }
     err = ks_state_reserve(&branch->state, slots);
     if (err != KS_OK) {
-        char needed[SIZE_TEXT_MAX];
+        char needed[KS_SIZE_TEXT_MAX];
 
-        size_text(ks_state_bytes(slots, run->spec->precision), needed);
+        ks_size_text(ks_state_bytes(slots, run->spec->precision), needed);
         return ks_fail_prefix(err, "needs %s", needed);
     }
     return KS_OK;
@@ -686,8 +683,9 @@ static void run_done(struct run *run)
     ks_free(run->outcome);
 }
 
-enum ks_err ks_simulate(const struct ks_circuit *circuit, const struct ks_simulate_spec *spec,
-                        struct ks_counts **out_counts)
+enum ks_err ks_statevector_simulate(const struct ks_circuit *circuit,
+                                    const struct ks_simulate_spec *spec,
+                                    struct ks_counts **out_counts)
 {
     enum ks_err err = KS_OK;
     struct run run;
@@ -710,9 +708,9 @@ out:
     return err;
 }
 
-enum ks_err ks_simulate_probabilities(const struct ks_circuit *circuit,
-                                      const struct ks_simulate_spec *spec,
-                                      double *out_probabilities)
+enum ks_err ks_statevector_probabilities(const struct ks_circuit *circuit,
+                                         const struct ks_simulate_spec *spec,
+                                         double *out_probabilities)
 {
     enum ks_err err = KS_OK;
     struct run run;

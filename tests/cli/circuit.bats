@@ -138,15 +138,77 @@ ketseal: open 'missing.qasm': No such file or directory" ]]
     same "standard error" "$stderr" ""
     is_json ketseal.simulate/1
     same members "$(jq -r 'keys | join(" ")' <<<"$output")" \
-        "circuit_hash counts kernels numerics precision schema seed shots"
+        "circuit_hash counts kernels method method_reason numerics precision schema seed shots"
     same sum "$(jq '[.counts[]] | add' <<<"$output")" 100
     same outcomes "$(jq -r '.counts | keys | join(" ")' <<<"$output")" "000 111"
     same rest "$(jq -r '"\(.precision) \(.seed) \(.shots)"' <<<"$output")" "single 5 100"
 }
 
 @test "simulate: over the memory" {
-    ks -q circuit simulate --template=ghz --qubits=30 --seed=1 --memory=1 --out=counts
+    ks -q circuit simulate --template=ghz --qubits=30 --seed=1 --memory=1 --method=statevector \
+        --out=counts
     same status "$status" 3
     [[ $stderr == "ketseal: ghz: "* ]]
     holds
+}
+
+@test "simulate: by every method, and what each says of itself" {
+    write_bell
+    for method in statevector stabilizer sparse mps; do
+        ks circuit simulate --method=$method --shots=1000 --seed=7 bell.qasm
+        same "status of $method" "$status" 0
+        same outcomes "$(cut -d' ' -f1 <<<"$output" | xargs)" "00 11"
+        same "standard error" "$stderr" "simulating 2 qubits, 4 operations, 1000 shots by $method: asked for"
+        ks --json circuit simulate --method=$method --shots=1000 --seed=7 bell.qasm
+        is_json ketseal.simulate/1
+        same method "$(jq -r '"\(.method) \(.method_reason) \(.numerics)"' <<<"$output")" "$method asked for 1"
+    done
+    same members "$(jq -r 'keys | join(" ")' <<<"$output")" \
+        "bond bond_max circuit_hash counts cutoff discarded_weight method method_reason numerics precision schema seed shots"
+    same bond "$(jq '"\(.bond) \(.bond_max) \(.cutoff)"' <<<"$output")" '"2 256 1e-16"'
+    ks --json circuit simulate --method=mps --bond-max=1 --cutoff=0 --shots=1000 --seed=7 bell.qasm
+    same truncated "$(jq -c '[.bond, .bond_max, .cutoff, (.discarded_weight * 1000 | round)]' <<<"$output")" "[1,1,0,500]"
+    ks --json circuit simulate --method=sparse --shots=10 --seed=7 bell.qasm
+    same sparse "$(jq -c '[.amplitudes, .discarded_weight]' <<<"$output")" "[2,0]"
+}
+
+@test "simulate: auto goes beyond the state vector, and says why" {
+    ks circuit simulate --template=ghz --qubits=300 --seed=1 --shots=500
+    same status "$status" 0
+    same outcomes "${#lines[@]}" 2
+    [[ $stderr == "simulating 300 qubits, 600 operations, 500 shots by stabilizer: every gate is a Clifford gate, and the state vector needs more than 8.0 EiB, limit 4.0 GiB" ]]
+    ks -q circuit simulate --template=ghz --qubits=300 --seed=1 --method=statevector --out=counts
+    fails 3 "ghz: needs more than 8.0 EiB for 300 qubits in double precision, limit 4.0 GiB"
+    holds
+}
+
+@test "simulate: no method fits; wrong methods, bonds and cutoffs" {
+    ks -q circuit simulate --template=rqc --qubits=60 --depth=30 --seed=1 --memory=1 --out=counts
+    same status "$status" 3
+    [[ $stderr == "ketseal: rqc: no method fits: statevector needs 16.0 EiB, limit 1.0 MiB; "* ||
+        $stderr == "ketseal: rqc: no method fits: statevector needs more than 8.0 EiB, limit 1.0 MiB; "* ]]
+    [[ $stderr == *"; stabilizer: operation "*" is no Clifford gate; sparse needs "*"; mps needs "* ]]
+    write_bell
+    ks circuit simulate --method=magic bell.qasm
+    fails 2 "--method: auto, statevector, stabilizer, sparse or mps, not 'magic'"
+    ks circuit simulate --method=mps --bond-max=0 bell.qasm
+    fails 2 "--bond-max: at least 1"
+    for cutoff in 1 -1 x; do
+        ks circuit simulate --method=mps --cutoff=$cutoff bell.qasm
+        fails 2 "--cutoff: from 0 to below 1, not '$cutoff'"
+    done
+    printf 'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\ncreg c[2];\nh q[0];\nt q[0];\nh q[0];\nmeasure q -> c;\n' >t.qasm
+    ks -q circuit simulate --method=stabilizer --seed=1 t.qasm
+    fails 2 "t.qasm: operation 2, 't', is no Clifford gate"
+}
+
+@test "check: how each file would run" {
+    write_bell
+    ks circuit check --explain-method bell.qasm
+    says 0 "bell.qasm: 2 qubits, 2 clbits, 4 operations, depth 3, 256 B; statevector: the state vector needs at most 256 B, limit 4.0 GiB" ""
+    ks circuit show --template=ghz --qubits=100 --out=ghz.qasm
+    ks --json circuit check --explain-method --memory=1 ghz.qasm
+    is_json ketseal.circuit-check/1
+    same method "$(jq -r '.circuits[0] | "\(.method): \(.method_reason)"' <<<"$output")" \
+        "stabilizer: every gate is a Clifford gate, and the state vector needs more than 8.0 EiB, limit 1.0 MiB"
 }

@@ -327,6 +327,7 @@ static void test_memory(void **state)
     struct ks_counts *counts = NULL;
 
     (void)state;
+    spec.method = KS_METHOD_STATEVECTOR;
     /* 5 of 40 qubits are ever mixed. */
     assert_int_equal(ks_simulate_memory(circuit, KS_PRECISION_DOUBLE), 32 * 16);
     assert_int_equal(ks_simulate_memory(circuit, KS_PRECISION_SINGLE), 32 * 8);
@@ -397,6 +398,7 @@ static void test_certain(void **state)
     struct ks_counts *counts = NULL;
 
     (void)state;
+    spec.method = KS_METHOD_STATEVECTOR;
     OK(ks_circuit_builder_new(NULL, &builder));
     OK(ks_circuit_builder_qreg(builder, KS_LITERAL("q"), 30));
     OK(ks_circuit_builder_creg(builder, KS_LITERAL("c"), 2));
