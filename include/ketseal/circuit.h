@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* circuit.h: quantum circuits: parse OpenQASM 2, build templates, print, simulate, sample.
+/* circuit.h: quantum circuits: parse OpenQASM 2 and 3, build templates, print, simulate,
+ * sample.
  *
  * Bit order: in every outcome string classical bit 0 is the rightmost character. All registers
  * are one flat string, the first declared creg rightmost, without spaces. */
@@ -32,8 +33,9 @@ struct ks_circuit_limits {
         .source_max = 8 * 1024 * 1024                                                          \
     }
 
-/* Parses OpenQASM 2.0 (Cross et al., arXiv 1707.03429) with the gates of qelib1.inc built in.
- * NAME is put before errors: "NAME:line:column: what". LIMITS NULL means the defaults. */
+/* Parses OpenQASM 2.0 (Cross et al., arXiv 1707.03429) with the gates of qelib1.inc built in,
+ * or OpenQASM 3.0 with those of stdgates.inc, as far as docs/formats/circuit.md says. NAME is
+ * put before errors: "NAME:line:column: what". LIMITS NULL means the defaults. */
 KS_MUST_CHECK enum ks_err ks_circuit_parse(const struct ks_bytes *source, const char *name,
                                            const struct ks_circuit_limits *limits,
                                            struct ks_circuit **out_circuit);
@@ -58,8 +60,9 @@ uint32_t ks_circuit_qubits(const struct ks_circuit *circuit);
 uint32_t ks_circuit_clbits(const struct ks_circuit *circuit);
 uint64_t ks_circuit_ops(const struct ks_circuit *circuit);   /* without barriers */
 uint32_t ks_circuit_depth(const struct ks_circuit *circuit); /* longest chain of operations */
-/* Appends the canonical OpenQASM 2 text, whose SHA-256 is the circuit_hash of records. Parsing
- * it gives the same circuit, and printing that gives the same bytes. */
+/* Appends the canonical text, in OpenQASM 2 where that can say it and else in 3, whose SHA-256
+ * is the circuit_hash of records. Parsing it gives the same circuit, and printing that gives
+ * the same bytes. */
 void ks_circuit_print(const struct ks_circuit *circuit, struct ks_buf *out);
 
 /* --- simulation --------------------------------------------------------------------------- */

@@ -81,6 +81,21 @@ static void step_back(struct later *later, const struct ks_circuit *circuit,
     }
 }
 
+/* In front of the last operation of control flow anything may follow anything. */
+static enum ks_role role_in_flow(const struct ks_op *op)
+{
+    switch ((enum ks_gate)op->gate) {
+    case KS_GATE_MEASURE:
+        return KS_ROLE_MEASURE;
+    case KS_GATE_RESET:
+        return KS_ROLE_RESET;
+    case KS_GATE_BARRIER:
+        return KS_ROLE_DEAD;
+    default:
+        return op->gate < KS_GATE_BARRIER ? KS_ROLE_GATE : KS_ROLE_CONTROL;
+    }
+}
+
 /* A qubit that is sampled at the end has to be there then: nothing to tidy away. */
 static void drop_tidy(const struct ks_circuit *circuit, uint8_t *roles, struct later *later)
 {
@@ -116,7 +131,13 @@ enum ks_err ks_roles_new(const struct ks_circuit *circuit, uint8_t **out_roles)
         .written = clbit_flags + circuit->clbit_count,
         .may_written = clbit_flags + 2 * (size_t)circuit->clbit_count,
     };
+    bool flow = false;
     for (size_t i = circuit->op_count; i-- > 0;) {
+        flow = flow || circuit->ops[i].gate > KS_GATE_BARRIER;
+        if (flow) {
+            roles[i] = (uint8_t)role_in_flow(&circuit->ops[i]);
+            continue;
+        }
         roles[i] = (uint8_t)role_of(&later, &circuit->ops[i]);
         step_back(&later, circuit, &circuit->ops[i], (enum ks_role)roles[i]);
     }

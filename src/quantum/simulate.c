@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 
+#include "quantum/control.h"
 #include "quantum/counts.h"
 #include "quantum/live.h"
 #include "quantum/philox.h"
@@ -14,6 +15,8 @@
 #define RADIX_BITS  11
 #define RADIX       ((size_t)1 << RADIX_BITS)
 #define DRAW_SLICES 64
+/* Loops may go on for ever with a probability that falls: what is left then is nothing. */
+#define WEIGHT_MIN 0x1p-70
 
 /* --- how much memory ---------------------------------------------------------------------- */
 
@@ -79,6 +82,7 @@ static enum ks_err slots_bound(const struct ks_circuit *circuit, uint32_t *out_s
     struct ks_plan plan;
     struct ks_frame frame = {0};
     uint8_t *roles = NULL;
+    bool flow = false; /* what follows may happen or not */
 
     ks_plan_init(&plan);
     KS_TRY(ks_roles_new(circuit, &roles));
@@ -91,7 +95,8 @@ static enum ks_err slots_bound(const struct ks_circuit *circuit, uint32_t *out_s
 
         plan.step_count = 0; /* only the slots are wanted */
         plan.entry_count = 0;
-        if (role == KS_ROLE_GATE && op->condition == 0) {
+        flow = flow || role == KS_ROLE_CONTROL;
+        if (role == KS_ROLE_GATE && op->condition == 0 && !flow) {
             ks_plan_gate(&plan, &frame, circuit, op);
         } else if (role == KS_ROLE_FINAL) {
             ks_plan_settle(&plan, &frame, op->qubits[0]);
@@ -129,7 +134,7 @@ struct branch {
     struct ks_state state;
     bool has_state; /* else it starts again from the front and takes the outcomes known */
     struct ks_frame frame;
-    uint64_t *clbits;
+    struct ks_classical classical;
     size_t op; /* the next one */
     uint32_t draws;
     uint8_t *outcomes; /* of the draws so far, and beyond them those to be taken again */
@@ -170,7 +175,7 @@ static void branch_free(struct branch *branch)
     if (branch != NULL) {
         ks_state_done(&branch->state);
         ks_frame_done(&branch->frame);
-        ks_free(branch->clbits);
+        ks_classical_done(&branch->classical);
         ks_free(branch->outcomes);
         ks_free(branch);
     }
@@ -184,8 +189,7 @@ static enum ks_err branch_new(const struct run *run, struct branch **out_branch)
     KS_CHECK(branch != NULL, KS_ERR_NOMEM, "no memory for a branch");
     ks_state_init(&branch->state, run->kernels, run->spec->pool);
     KS_TRY(ks_frame_init(&branch->frame, run->circuit->qubit_count));
-    branch->clbits = ks_calloc(run->words, sizeof *branch->clbits);
-    KS_CHECK(branch->clbits != NULL, KS_ERR_NOMEM, "no memory for a branch");
+    KS_TRY(ks_classical_init(&branch->classical, run->circuit));
     *out_branch = branch;
     branch = NULL;
 out:
@@ -222,7 +226,7 @@ static void drop_state(struct run *run, struct branch *branch)
         ks_state_done(&branch->state);
         branch->has_state = false;
         ks_frame_reset(&branch->frame);
-        ks_zero(branch->clbits, run->words * sizeof *branch->clbits);
+        ks_classical_reset(&branch->classical, run->circuit);
         branch->op = 0;
         branch->draws = 0;
     }
@@ -263,37 +267,6 @@ static enum ks_err reserve(struct run *run, struct branch *branch)
     return KS_OK;
 }
 
-static bool bit_of(const uint64_t *words, uint32_t bit)
-{
-    return (words[bit / 64] >> bit % 64 & 1) != 0;
-}
-
-static void set_bit(uint64_t *words, uint32_t bit, bool value)
-{
-    const uint64_t mask = (uint64_t)1 << bit % 64;
-
-    words[bit / 64] = value ? words[bit / 64] | mask : words[bit / 64] & ~mask;
-}
-
-static bool condition_holds(const struct run *run, const struct branch *branch,
-                            const struct ks_op *op)
-{
-    const struct ks_condition *condition;
-
-    if (op->condition == 0) {
-        return true;
-    }
-    condition = &run->circuit->conditions[op->condition - 1];
-    for (uint32_t i = 0; i < condition->count; i++) {
-        const bool wanted = i < 64 && (condition->value >> i & 1) != 0;
-
-        if (bit_of(branch->clbits, condition->first + i) != wanted) {
-            return false;
-        }
-    }
-    return condition->count >= 64 || condition->value >> condition->count == 0;
-}
-
 /* Plans and runs the gates up to the next measurement or reset that is to be done in its place;
  * branch->op is that operation then, or behind the last. */
 static enum ks_err advance(struct run *run, struct branch *branch)
@@ -303,13 +276,17 @@ static enum ks_err advance(struct run *run, struct branch *branch)
     bool stop = false;
 
     ks_plan_begin(&run->plan, &branch->frame);
-    for (; branch->op < circuit->op_count; branch->op++) {
+    while (branch->op < circuit->op_count) {
         const struct ks_op *op = &circuit->ops[branch->op];
         const enum ks_role role = (enum ks_role)run->roles[branch->op];
 
+        if (role == KS_ROLE_CONTROL) {
+            KS_TRY(ks_classical_step(&branch->classical, circuit, &branch->op));
+            continue;
+        }
         stop = role == KS_ROLE_MEASURE || role == KS_ROLE_RESET || role == KS_ROLE_TIDY;
         if (role == KS_ROLE_DEAD || role == KS_ROLE_FINAL ||
-            !condition_holds(run, branch, op)) {
+            !ks_classical_holds(&branch->classical, circuit, op)) {
             stop = false;
         } else if (stop) {
             ks_plan_settle(&run->plan, &branch->frame, op->qubits[0]);
@@ -317,6 +294,7 @@ static enum ks_err advance(struct run *run, struct branch *branch)
         } else {
             ks_plan_gate(&run->plan, &branch->frame, circuit, op);
         }
+        branch->op++;
     }
     for (size_t i = 0; !stop && i < run->final_count; i++) {
         ks_plan_settle(&run->plan, &branch->frame, run->finals[i].qubit);
@@ -342,7 +320,7 @@ static void take_outcome(const struct run *run, struct branch *branch, bool outc
     const struct ks_op *op = &run->circuit->ops[branch->op];
 
     if (op->gate == KS_GATE_MEASURE) {
-        set_bit(branch->clbits, op->clbit, outcome);
+        ks_classical_set(&branch->classical, op->clbit, outcome);
     }
     ks_frame_forget(&branch->frame, op->qubits[0], op->gate == KS_GATE_MEASURE && outcome);
     branch->op++;
@@ -396,7 +374,7 @@ static enum ks_err push_one(struct run *run, const struct branch *branch, uint32
         one->has_state = true;
         run->copied += branch_bytes(one);
         ks_frame_copy(&one->frame, &branch->frame);
-        ks_copy(one->clbits, branch->clbits, run->words * sizeof *one->clbits);
+        ks_classical_copy(&one->classical, &branch->classical, run->circuit);
         one->op = branch->op;
         one->draws = branch->draws + 1;
         take_outcome(run, one, true);
@@ -484,12 +462,14 @@ static enum ks_err measure(struct run *run, struct branch *branch)
  */
 static void outcome_of(const struct run *run, const struct branch *branch, uint64_t index)
 {
-    ks_copy(run->outcome, branch->clbits, run->words * sizeof *run->outcome);
+    struct ks_classical outcome = {.clbits = run->outcome};
+
+    ks_copy(run->outcome, branch->classical.clbits, run->words * sizeof *run->outcome);
     for (size_t i = 0; i < run->final_count; i++) {
         const struct ks_qubit *qubit = &branch->frame.qubits[run->finals[i].qubit];
         const bool bit = qubit->slot >= 0 && (index >> qubit->slot & 1) != 0;
 
-        set_bit(run->outcome, run->finals[i].clbit, bit != qubit->bit);
+        ks_classical_set(&outcome, run->finals[i].clbit, bit != qubit->bit);
     }
 }
 
@@ -595,6 +575,9 @@ static enum ks_err run_branch(struct run *run, struct branch *branch)
 
     KS_TRY(advance(run, branch));
     while (branch->op < run->circuit->op_count) {
+        if (branch->weight < WEIGHT_MIN) {
+            return KS_OK;
+        }
         KS_TRY(measure(run, branch));
         KS_TRY(advance(run, branch));
     }

@@ -94,7 +94,7 @@ ketseal: open 'missing.qasm': No such file or directory" ]]
     : >empty.qasm
     ks circuit show empty.qasm
     fails 3 "empty.qasm: empty"
-    ks circuit show - <<<'OPENQASM 3.0;'
+    ks circuit show - <<<'OPENQASM 4.0;'
     same status "$status" 3
     [[ $stderr == "ketseal: standard input:1:"* ]]
 }
