@@ -9,6 +9,7 @@
 #ifndef KETSEAL_CIRCUIT_H
 #define KETSEAL_CIRCUIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -81,6 +82,10 @@ struct ks_simulate_spec {
     uint64_t memory_max;  /* bytes of state; 0 for no limit */
     const char *kernels;  /* "scalar", "avx2", "avx512"; NULL for the best this CPU has */
     struct ks_pool *pool; /* borrowed; NULL for one thread */
+    /* Asked many times a second, on any thread of the pool; once it says true the simulation
+     * stops within 100 ms with KS_ERR_CANCELLED. NULL: it runs to its end. */
+    bool (*cancelled)(void *context);
+    void *cancel_context;
 };
 #define KS_SIMULATE_SPEC_INIT                                                                  \
     {                                                                                          \

@@ -3,11 +3,14 @@
 
 #include "quantum/counts.h"
 
+#include "base/pool.h"
+
 #define ROWS_FIRST 1024
 
 /* Rows of WORDS words of outcome, highest first so that they compare as they print, and the
  * count. */
 struct ks_tally {
+    struct ks_pool *pool; /* borrowed */
     uint32_t clbits;
     size_t words;
     uint64_t *rows;
@@ -23,13 +26,14 @@ struct ks_counts {
     uint64_t *counts;
 };
 
-enum ks_err ks_tally_new(uint32_t clbits, struct ks_tally **out_tally)
+enum ks_err ks_tally_new(uint32_t clbits, struct ks_pool *pool, struct ks_tally **out_tally)
 {
     struct ks_tally *tally = ks_calloc(1, sizeof *tally);
 
     if (tally == NULL) {
         return ks_fail(KS_ERR_NOMEM, "no memory to count outcomes");
     }
+    tally->pool = pool;
     tally->clbits = clbits;
     tally->words = clbits == 0 ? 1 : (clbits + 63) / 64;
     *out_tally = tally;
@@ -99,7 +103,7 @@ static enum ks_err sort_rows(struct ks_tally *tally)
     if (spare == NULL) {
         return ks_fail(KS_ERR_NOMEM, "no memory to sort %zu outcomes", count);
     }
-    for (size_t run = 1; run < count; run *= 2) {
+    for (size_t run = 1; run < count && !ks_pool_cancelled(tally->pool); run *= 2) {
         uint64_t *const merged = spare;
 
         for (size_t start = 0; start < count; start += 2 * run) {
@@ -112,7 +116,7 @@ static enum ks_err sort_rows(struct ks_tally *tally)
         tally->rows = merged;
     }
     ks_free(spare);
-    return KS_OK;
+    return ks_pool_cancelled(tally->pool) ? ks_fail(KS_ERR_CANCELLED, "cancelled") : KS_OK;
 }
 
 /* Sorts the rows and adds up equal ones. */

@@ -154,6 +154,8 @@ struct final {
 struct run {
     const struct ks_circuit *circuit;
     const struct ks_simulate_spec *spec;
+    struct ks_simulate_spec own_spec; /* the caller's, and where it has no pool, ours */
+    struct ks_pool *own_pool;         /* to ask for cancellation, or NULL */
     const struct ks_kernels *kernels;
     uint8_t *roles;
     struct final *finals;
@@ -169,6 +171,42 @@ struct run {
     size_t words;
     uint64_t *outcome; /* scratch, WORDS long */
 };
+
+/* --- cancellation ------------------------------------------------------------------------- */
+
+#define OPS_BETWEEN 256 /* operations planned between two questions */
+
+static enum ks_err go_on(const struct run *run)
+{
+    return ks_pool_cancelled(run->spec->pool) ? ks_fail(KS_ERR_CANCELLED, "cancelled") : KS_OK;
+}
+
+/* Puts the caller's question into the pool, a pool of one thread if there is none. */
+static enum ks_err watch(struct run *run)
+{
+    enum ks_err err = KS_OK;
+
+    if (run->own_spec.cancelled == NULL) {
+        return KS_OK;
+    }
+    if (run->own_spec.pool == NULL) {
+        KS_TRY(ks_pool_new(1, &run->own_pool));
+        run->own_spec.pool = run->own_pool;
+    }
+    ks_pool_watch(run->own_spec.pool, run->own_spec.cancelled, run->own_spec.cancel_context);
+out:
+    return err;
+}
+
+static void unwatch(struct run *run)
+{
+    if (run->own_spec.cancelled != NULL && run->own_spec.pool != NULL) {
+        ks_pool_watch(run->own_spec.pool, NULL, NULL);
+    }
+    ks_pool_free(run->own_pool);
+}
+
+/* --- the life of a branch ----------------------------------------------------------------- */
 
 static void branch_free(struct branch *branch)
 {
@@ -274,9 +312,13 @@ static enum ks_err advance(struct run *run, struct branch *branch)
     const struct ks_circuit *circuit = run->circuit;
     enum ks_err err = KS_OK;
     bool stop = false;
+    uint64_t count = 0;
 
     ks_plan_begin(&run->plan, &branch->frame);
     while (branch->op < circuit->op_count) {
+        if (count++ % OPS_BETWEEN == 0) {
+            KS_TRY(go_on(run));
+        }
         const struct ks_op *op = &circuit->ops[branch->op];
         const enum ks_role role = (enum ks_role)run->roles[branch->op];
 
@@ -309,6 +351,7 @@ static enum ks_err advance(struct run *run, struct branch *branch)
         branch->has_state = true;
     }
     ks_state_run(&branch->state, &run->plan);
+    KS_TRY(go_on(run)); /* what was stopped is garbage */
 out:
     return err;
 }
@@ -431,6 +474,9 @@ static enum ks_err measure(struct run *run, struct branch *branch)
 
     if (qubit->slot >= 0) {
         ks_state_weights(&branch->state, slot, weights);
+        if (ks_pool_cancelled(run->spec->pool)) {
+            return go_on(run);
+        }
         if (!(weights[0] + weights[1] > 0)) {
             return ks_fail(KS_ERR_INTERNAL, "the state has no amplitude left");
         }
@@ -498,7 +544,8 @@ static void sort_draws(struct run *run, size_t count)
 {
     size_t starts[RADIX];
 
-    for (unsigned shift = 0; shift < KS_DRAW_BITS; shift += RADIX_BITS) {
+    for (unsigned shift = 0; shift < KS_DRAW_BITS && !ks_pool_cancelled(run->spec->pool);
+         shift += RADIX_BITS) {
         uint64_t *const from = run->draws;
         size_t sum = 0;
 
@@ -533,7 +580,9 @@ static enum ks_err sample(struct run *run, struct branch *branch)
     ks_pool_run(branch->shot_count < DRAW_SLICES * 16 ? NULL : run->spec->pool, draw_task,
                 &pass, DRAW_SLICES);
     sort_draws(run, branch->shot_count);
+    KS_TRY(go_on(run)); /* unsorted draws are none */
     ks_state_sample(&branch->state, run->draws, branch->shot_count);
+    KS_TRY(go_on(run));
     while (i < branch->shot_count) {
         const uint64_t index = run->draws[i];
         const size_t first = i;
@@ -575,7 +624,7 @@ static enum ks_err run_branch(struct run *run, struct branch *branch)
 
     KS_TRY(advance(run, branch));
     while (branch->op < run->circuit->op_count) {
-        if (branch->weight < WEIGHT_MIN) {
+        if (run->shots == NULL && branch->weight < WEIGHT_MIN) {
             return KS_OK;
         }
         KS_TRY(measure(run, branch));
@@ -635,15 +684,17 @@ static enum ks_err run_init(struct run *run, const struct ks_circuit *circuit,
 {
     enum ks_err err = KS_OK;
 
-    *run = (struct run){.circuit = circuit, .spec = spec};
+    *run = (struct run){.circuit = circuit, .own_spec = *spec};
+    run->spec = &run->own_spec;
     ks_plan_init(&run->plan);
+    KS_TRY(watch(run));
     KS_CHECK(spec->version == 1, KS_ERR_USAGE, "simulation spec version %u", spec->version);
     KS_CHECK((unsigned)spec->precision <= KS_PRECISION_SINGLE, KS_ERR_USAGE, "precision %u",
              (unsigned)spec->precision);
     KS_TRY(ks_kernels_find(spec->kernels, spec->precision, &run->kernels));
     KS_TRY(ks_roles_new(circuit, &run->roles));
     KS_TRY(list_finals(run));
-    KS_TRY(ks_tally_new(circuit->clbit_count, &run->tally));
+    KS_TRY(ks_tally_new(circuit->clbit_count, run->spec->pool, &run->tally));
     run->words = ks_tally_words(run->tally);
     run->outcome = ks_calloc(run->words, sizeof *run->outcome);
     KS_CHECK(run->outcome != NULL, KS_ERR_NOMEM, "no memory for an outcome");
@@ -659,6 +710,7 @@ static void run_done(struct run *run)
         run->stack = branch->next;
         branch_free(branch);
     }
+    unwatch(run);
     ks_plan_done(&run->plan);
     ks_tally_free(run->tally);
     ks_free(run->roles);

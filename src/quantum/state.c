@@ -164,7 +164,7 @@ void ks_state_run(struct ks_state *state, const struct ks_plan *plan)
     struct pass pass = {.state = state, .plan = plan};
 
     KS_ASSERT(plan->slots_peak <= state->slot_cap);
-    while (pass.first < plan->step_count) {
+    while (pass.first < plan->step_count && !ks_pool_cancelled(state->pool)) {
         const struct ks_step *step = &plan->steps[pass.first];
 
         pass.end = pass.first + 1;

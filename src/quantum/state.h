@@ -34,7 +34,7 @@ KS_MUST_CHECK enum ks_err ks_state_reserve(struct ks_state *state, uint32_t slot
 /* No slots, amplitude 1. Needs a reserved state. */
 void ks_state_reset(struct ks_state *state);
 /* Does PLAN, which starts with as many slots as the state has; room for its peak is reserved.
- */
+ * Stops early, with garbage, once the pool is cancelled (base/pool.h). */
 void ks_state_run(struct ks_state *state, const struct ks_plan *plan);
 
 /* Sums of |amplitude|^2 where bit SLOT of the index is 0 and 1; with KS_NO_SLOT all in out[0].

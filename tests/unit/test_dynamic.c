@@ -11,9 +11,12 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pool.h"
+#include "base/sys.h"
 #include "expect.h"
 #include "oracle/dense.h"
 #include "oracle/random_circuit.h"
@@ -21,6 +24,11 @@
 
 #define OK(call)     assert_int_equal((call), KS_OK)
 #define OUTCOMES_MAX 256
+#ifdef __SANITIZE_ADDRESS__
+#define SLOWER 5 /* the sanitizers make everything */
+#else
+#define SLOWER 1
+#endif
 
 static struct ks_circuit *parse(struct ks_bytes source)
 {
@@ -341,6 +349,25 @@ static void test_chosen(void **state)
                    "0110");
 }
 
+/* A hundred turns of two outcomes each: no course of events is too unlikely to count. */
+static void test_unlikely(void **state)
+{
+    struct ks_circuit *circuit =
+        parse(ks_bytes_text(HEAD "qubit q; bit c; int i; while (i < 100) { i += 1; h q; "
+                                 "c = measure q; }"));
+    struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
+    struct ks_counts *counts = NULL;
+
+    (void)state;
+    spec.shots = 1000;
+    OK(ks_simulate(circuit, &spec, &counts));
+    assert_int_equal(ks_counts_size(counts), 2);
+    assert_int_equal(ks_counts_count(counts, 0) + ks_counts_count(counts, 1), 1000);
+    assert_in_range(ks_counts_count(counts, 0), 400, 600);
+    ks_counts_free(counts);
+    ks_circuit_free(circuit);
+}
+
 /* Loops that never end stop with an error, not never. */
 static void test_endless(void **state)
 {
@@ -380,12 +407,87 @@ static void test_plain_prints_old(void **state)
     ks_circuit_free(circuit);
 }
 
+/* --- cancelling --------------------------------------------------------------------------- */
+
+/* Says true from a moment on, and remembers when it first did. */
+struct moment {
+    uint64_t cancel_us;
+    atomic_ullong said_us;
+};
+
+static bool is_past(void *context)
+{
+    struct moment *moment = context;
+    const uint64_t now_us = ks_clock_monotonic_us();
+    unsigned long long none = 0;
+
+    if (now_us < moment->cancel_us) {
+        return false;
+    }
+    (void)atomic_compare_exchange_strong(&moment->said_us, &none, now_us);
+    return true;
+}
+
+static void expect_cancelled(const char *body, uint64_t shots, struct ks_pool *pool)
+{
+    struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
+    struct ks_counts *counts = NULL;
+    struct ks_buf text;
+
+    ks_buf_init(&text, 8 << 20);
+    ks_buf_put_text(&text, HEAD);
+    ks_buf_put_text(&text, body);
+    struct ks_circuit *circuit = parse(ks_buf_view(&text));
+    struct moment moment = {.cancel_us = ks_clock_monotonic_us() + 150000};
+    spec.shots = shots;
+    spec.pool = pool;
+    spec.cancelled = is_past;
+    spec.cancel_context = &moment;
+    expect_failure(ks_simulate(circuit, &spec, &counts), KS_ERR_CANCELLED, "cancelled");
+    const uint64_t late_us = ks_clock_monotonic_us() - moment.cancel_us;
+    if (late_us > 100000 * SLOWER) {
+        fail_msg("stopped after %llu us: %s", (unsigned long long)late_us, body);
+    }
+    ks_circuit_free(circuit);
+    ks_buf_done(&text);
+}
+
+static void test_cancel(void **state)
+{
+    struct ks_pool *pool = NULL;
+
+    (void)state;
+    OK(ks_pool_new(2, &pool));
+    for (int i = 0; i < 2; i++) {
+        struct ks_pool *used = i == 0 ? NULL : pool;
+
+        /* Many gates on a small state, few on a large one, many branches, a long loop, and
+         * shots. */
+        expect_cancelled(
+            "qubit[12] q; bit[12] c; for int i in [0:200000] { for int k in [0:10] "
+            "{ cx q[k], q[k + 1]; ry(0.1) q[k]; } } c = measure q;",
+            1, used);
+        expect_cancelled("qubit[25] q; bit[25] c; for int i in [0:100] { h q; for int k in "
+                         "[0:23] { cx q[k], q[k + 1]; } } c = measure q;",
+                         1, used);
+        expect_cancelled("qubit[10] q; bit[10] c; for int i in [0:99] { h q; c = measure q; }",
+                         1000000, used);
+        expect_cancelled(
+            "qubit[8] q; bit[8] c; h q; while (c < 256) { h q; c[0] = measure q[0]; "
+            "rx(1) q; }",
+            1, used);
+        expect_cancelled("qubit[22] q; bit[22] c; h q; c = measure q;", 10000000, used);
+    }
+    ks_pool_free(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_programs),  cmocka_unit_test(test_random_counts),
-        cmocka_unit_test(test_chosen),           cmocka_unit_test(test_endless),
-        cmocka_unit_test(test_plain_prints_old),
+        cmocka_unit_test(test_random_programs), cmocka_unit_test(test_random_counts),
+        cmocka_unit_test(test_chosen),          cmocka_unit_test(test_unlikely),
+        cmocka_unit_test(test_endless),         cmocka_unit_test(test_plain_prints_old),
+        cmocka_unit_test(test_cancel),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
