@@ -74,6 +74,33 @@ void ks_circuit_print(const struct ks_circuit *circuit, struct ks_buf *out);
 
 enum ks_precision { KS_PRECISION_DOUBLE = 0, KS_PRECISION_SINGLE = 1 };
 
+/* What may happen to a qubit after a gate, one after the other in this order: probabilities of
+ * X, Y and Z; of any of the other Paulis, all alike (two-qubit gates: on both qubits together);
+ * of decay to |0>; of losing the phase. */
+struct ks_noise_rates {
+    double x;
+    double y;
+    double z;
+    double depolarizing;
+    double amplitude_damping;
+    double phase_damping;
+};
+
+/* A noise model: docs/formats/noise.md. The same for all qubits. */
+struct ks_noise {
+    uint32_t version;            /* 1 */
+    struct ks_noise_rates gate1; /* after gates on one qubit */
+    struct ks_noise_rates gate2; /* after gates on more, on each of their qubits */
+    double read0_as1;            /* probability that a measured 0 is written down as 1 */
+    double read1_as0;
+};
+/* KS_ERR_FORMAT naming what is no probability, or makes more than one. */
+KS_MUST_CHECK enum ks_err ks_noise_check(const struct ks_noise *noise);
+/* Appends the canonical JSON form of a model; and back. */
+void ks_noise_print(const struct ks_noise *noise, struct ks_buf *out);
+KS_MUST_CHECK enum ks_err ks_noise_parse(const struct ks_bytes *json,
+                                         struct ks_noise *out_noise);
+
 struct ks_simulate_spec {
     uint32_t version; /* 1 */
     uint64_t shots;   /* 1 to KS_SHOTS_MAX */
@@ -86,6 +113,7 @@ struct ks_simulate_spec {
      * stops within 100 ms with KS_ERR_CANCELLED. NULL: it runs to its end. */
     bool (*cancelled)(void *context);
     void *cancel_context;
+    const struct ks_noise *noise; /* borrowed; NULL for none. Each shot draws its own */
 };
 #define KS_SIMULATE_SPEC_INIT                                                                  \
     {                                                                                          \

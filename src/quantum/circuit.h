@@ -11,8 +11,9 @@
 
 /* The native gates: name in OpenQASM 2, qubits (controls first), parameters. Gates of
  * qelib1.inc that are not here (u0, rccx, rc3x, c3x, c3sqrtx, c4x) and user gates are expanded
- * by the parser. Behind BARRIER comes the control flow of OpenQASM 3 (quantum/control.h).
- * Values are part of no format. */
+ * by the parser. Behind BARRIER comes the control flow of OpenQASM 3 (quantum/control.h),
+ * behind that what a noise model adds (quantum/noise.h), which no program has. Values are part
+ * of no format. */
 #define KS_GATE_LIST(ENTRY)                                                                    \
     ENTRY(ID, "id", 1, 0)                                                                      \
     ENTRY(X, "x", 1, 0)                                                                        \
@@ -59,7 +60,10 @@
     ENTRY(WHILE, "while", 0, 0)                                                                \
     ENTRY(END, "}", 0, 0)                                                                      \
     ENTRY(BREAK, "break", 0, 0)                                                                \
-    ENTRY(CONTINUE, "continue", 0, 0)
+    ENTRY(CONTINUE, "continue", 0, 0)                                                          \
+    ENTRY(PAULI, "pauli", 1, 3)                                                                \
+    ENTRY(PAIR, "pair", 2, 1)                                                                  \
+    ENTRY(READOUT, "readout", 0, 2)
 
 enum ks_gate {
 #define KS_GATE_ENUM(name, text, qubits, params) KS_GATE_##name,
