@@ -136,6 +136,46 @@ uint64_t ks_counts_shots(const struct ks_counts *counts);
 const char *ks_counts_outcome(const struct ks_counts *counts, size_t index);
 uint64_t ks_counts_count(const struct ks_counts *counts, size_t index);
 
+/* The counts of some classical bits alone: BITS in the order of the new bit strings, the first
+ * one rightmost. KS_ERR_USAGE for a bit that there is not. */
+KS_MUST_CHECK enum ks_err ks_counts_marginal(const struct ks_counts *counts,
+                                             const uint32_t *bits, size_t bit_count,
+                                             struct ks_counts **out_counts);
+
+/* --- without sampling --------------------------------------------------------------------- */
+
+#define KS_PROBABILITIES_CLBITS_MAX 20
+#define KS_PROBABILITIES_QUBITS_MAX 13 /* under noise: by the density matrix */
+/* The exact distribution of the outcomes: out[i] is the probability that classical bit c ends
+ * as bit c of i; 2^clbits entries. Follows every course of measurements in the middle: SPEC's
+ * shots and seed do not matter. KS_ERR_LIMIT above the limits. */
+KS_MUST_CHECK enum ks_err ks_probabilities(const struct ks_circuit *circuit,
+                                           const struct ks_simulate_spec *spec,
+                                           double *out_probabilities);
+
+/* The state that a circuit ends in, before the measurements at its end. Bit q of the index of
+ * an amplitude is qubit q. The amplitudes are up to one common phase. One thread at a time. */
+struct ks_final;
+
+/* KS_ERR_FORMAT where the circuit has no such state: something happens behind a measurement,
+ * there are conditions, control flow or resets behind gates. SPEC's shots, seed and noise do
+ * not matter; its pool must outlive the state. */
+KS_MUST_CHECK enum ks_err ks_final_new(const struct ks_circuit *circuit,
+                                       const struct ks_simulate_spec *spec,
+                                       struct ks_final **out_final);
+void ks_final_free(struct ks_final *final); /* NULL is fine */
+/* Real and imaginary part of the amplitude of basis state INDEX, below 2^qubits. */
+void ks_final_amplitude(const struct ks_final *final, uint64_t index, double out_amplitude[2]);
+/* The expectation of a sum of Pauli strings: "0.5*ZZI - XIX + YYI", one letter for each qubit,
+ * qubit 0 rightmost. The same bits for every number of threads. KS_ERR_FORMAT, naming the
+ * column, for what is none; KS_ERR_LIMIT for more than KS_PAULI_TERMS_MAX strings. */
+#define KS_PAULI_TERMS_MAX 65536
+KS_MUST_CHECK enum ks_err ks_final_expect(struct ks_final *final, const struct ks_bytes *sum,
+                                          double *out_value);
+/* Appends the state as a NumPy file, version 1.0: one dimension, little-endian complex of two
+ * doubles, or of two floats in single precision, in C order. */
+void ks_final_npy(const struct ks_final *final, struct ks_buf *out);
+
 /* Bytes that the state of CIRCUIT takes; UINT64_MAX when over 2^63. */
 uint64_t ks_simulate_memory(const struct ks_circuit *circuit, enum ks_precision precision);
 /* The name of the best kernels of this CPU: "avx512", "avx2", "neon", "scalar". */

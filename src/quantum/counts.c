@@ -249,3 +249,34 @@ uint64_t ks_counts_count(const struct ks_counts *counts, size_t index)
     KS_ASSERT(index < counts->size);
     return counts->counts[index];
 }
+
+enum ks_err ks_counts_marginal(const struct ks_counts *counts, const uint32_t *bits,
+                               size_t bit_count, struct ks_counts **out_counts)
+{
+    const size_t clbits = counts->text_size - 1;
+    struct ks_tally *tally = NULL;
+    uint64_t *row = NULL;
+    enum ks_err err = KS_OK;
+
+    KS_CHECK(bit_count <= clbits, KS_ERR_USAGE, "%zu bits of %zu", bit_count, clbits);
+    for (size_t i = 0; i < bit_count; i++) {
+        KS_CHECK(bits[i] < clbits, KS_ERR_USAGE, "classical bit %u of %zu", bits[i], clbits);
+    }
+    KS_TRY(ks_tally_new((uint32_t)bit_count, NULL, &tally));
+    row = ks_calloc(ks_tally_words(tally), sizeof *row);
+    KS_CHECK(row != NULL, KS_ERR_NOMEM, "no memory for an outcome");
+    for (size_t i = 0; i < counts->size; i++) {
+        const char *text = ks_counts_outcome(counts, i);
+
+        ks_zero(row, ks_tally_words(tally) * sizeof *row);
+        for (size_t b = 0; b < bit_count; b++) {
+            row[b / 64] |= (uint64_t)(text[clbits - 1 - bits[b]] == '1') << b % 64;
+        }
+        KS_TRY(ks_tally_add(tally, row, counts->counts[i]));
+    }
+    KS_TRY(ks_tally_finish(tally, out_counts));
+out:
+    ks_tally_free(tally);
+    ks_free(row);
+    return err;
+}

@@ -412,12 +412,12 @@ enum ks_err ks_density_probabilities(const struct ks_circuit *circuit,
     struct course *course = NULL;
     enum ks_err err = KS_OK;
 
-    KS_CHECK(circuit->qubit_count <= KS_DENSITY_QUBITS_MAX, KS_ERR_LIMIT,
+    KS_CHECK(circuit->qubit_count <= KS_PROBABILITIES_QUBITS_MAX, KS_ERR_LIMIT,
              "a density matrix of %u qubits, limit %d", circuit->qubit_count,
-             KS_DENSITY_QUBITS_MAX);
-    KS_CHECK(circuit->clbit_count <= KS_DENSITY_CLBITS_MAX, KS_ERR_LIMIT,
+             KS_PROBABILITIES_QUBITS_MAX);
+    KS_CHECK(circuit->clbit_count <= KS_PROBABILITIES_CLBITS_MAX, KS_ERR_LIMIT,
              "probabilities of %u classical bits, limit %d", circuit->clbit_count,
-             KS_DENSITY_CLBITS_MAX);
+             KS_PROBABILITIES_CLBITS_MAX);
     KS_CHECK(spec->memory_max == 0 ||
                  sizeof *course->rho << 2 * circuit->qubit_count <= spec->memory_max,
              KS_ERR_LIMIT, "a density matrix of %u qubits needs %zu bytes, limit %llu",

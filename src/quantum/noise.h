@@ -23,8 +23,6 @@ void ks_noisy_free(struct ks_circuit *noisy); /* NULL is fine */
 unsigned ks_noise_choice(const struct ks_op *op, const double *params, uint64_t draw);
 
 /* --- density.c ---------------------------------------------------------------------------- */
-#define KS_DENSITY_QUBITS_MAX 13
-#define KS_DENSITY_CLBITS_MAX 20
 /* The exact distribution of the outcomes of CIRCUIT under SPEC's noise, by its density matrix:
  * out[i] is the probability that classical bit c ends as bit c of i; 2^clbits entries. The
  * reference for trajectories, and shares no arithmetic with them. KS_ERR_LIMIT above the

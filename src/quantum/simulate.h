@@ -15,9 +15,6 @@
 #define KS_CERTAIN_DOUBLE 0x1p-30
 #define KS_CERTAIN_SINGLE 0x1p-20
 
-/* Most classical bits for ks_simulate_probabilities. */
-#define KS_PROBABILITIES_CLBITS_MAX 20
-
 /* The exact distribution: out[i] is the probability that classical bit c ends as bit c of i,
  * for all 2^clbits outcomes. Follows every branch of measurements in the middle: SPEC's shots
  * and seed do not matter. For tests. */

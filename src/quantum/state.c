@@ -324,3 +324,14 @@ void ks_state_squares(const struct ks_state *state, double *out_squares)
         out_squares[i] = re * re + im * im;
     }
 }
+
+void ks_state_amplitude(const struct ks_state *state, size_t index, double out_amplitude[2])
+{
+    if (state->kernels->precision == KS_PRECISION_DOUBLE) {
+        out_amplitude[0] = ((const double *)state->re)[index];
+        out_amplitude[1] = ((const double *)state->im)[index];
+    } else {
+        out_amplitude[0] = (double)((const float *)state->re)[index];
+        out_amplitude[1] = (double)((const float *)state->im)[index];
+    }
+}

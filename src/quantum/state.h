@@ -49,6 +49,8 @@ void ks_state_halve_into(const struct ks_state *state, uint32_t slot, bool value
 /* Each of the COUNT ascending DRAWS of KS_DRAW_BITS bits becomes the index of the amplitude it
  * hits when all lie side by side, each as long as its probability. */
 void ks_state_sample(struct ks_state *state, uint64_t *draws, size_t count);
+/* Amplitude INDEX as it is, not normalised: real and imaginary part. */
+void ks_state_amplitude(const struct ks_state *state, size_t index, double out_amplitude[2]);
 /* out[i] = |amplitude i|^2 in double, not normalised. For tests. */
 void ks_state_squares(const struct ks_state *state, double *out_squares);
 

@@ -553,3 +553,16 @@ void dense_probabilities(const struct ks_circuit *circuit, double *out_probabili
     KS_ASSERT(circuit->variable_count <= DENSE_VARIABLES_MAX);
     run(&dense, state, 0, (struct world){0});
 }
+
+void dense_state(const struct ks_circuit *circuit, double _Complex *out_state)
+{
+    const size_t size = (size_t)1 << circuit->qubit_count;
+
+    ks_zero(out_state, size * sizeof *out_state);
+    out_state[0] = 1;
+    for (size_t i = 0; i < circuit->op_count; i++) {
+        if (circuit->ops[i].gate < KS_GATE_MEASURE) {
+            apply_gate(out_state, size, circuit, &circuit->ops[i]);
+        }
+    }
+}

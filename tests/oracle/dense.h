@@ -15,4 +15,8 @@
  * without memory: it is for tests. */
 void dense_probabilities(const struct ks_circuit *circuit, double *out_probabilities);
 
+/* The state behind all gates of CIRCUIT, measurements left out; 2^qubits amplitudes, bit q of
+ * the index being qubit q. */
+void dense_state(const struct ks_circuit *circuit, double _Complex *out_state);
+
 #endif
