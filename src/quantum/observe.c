@@ -328,6 +328,7 @@ enum ks_err ks_final_expect(struct ks_final *final, const struct ks_bytes *sum,
         total += minus ? -value : value;
         count++;
     } while (token.kind != KS_QASM_END);
+    KS_CHECK(isfinite(total), KS_ERR_FORMAT, "observable: its value is not a finite number");
     *out_value = total;
 out:
     return err;

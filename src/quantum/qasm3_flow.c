@@ -196,8 +196,6 @@ out:
     return err;
 }
 
-/* Blocks without braces around one that goes on with `else` would have to wait for it: a
- * statement is complete only when no `else` follows. */
 enum ks_err ks_qasm3_if(struct ks_qasm *qasm)
 {
     struct ks_condition wide = {0};

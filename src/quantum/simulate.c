@@ -181,7 +181,8 @@ struct run {
 
 /* --- cancellation ------------------------------------------------------------------------- */
 
-#define OPS_BETWEEN 256 /* operations planned between two questions */
+#define OPS_BETWEEN   256   /* operations planned between two questions */
+#define SHOTS_BETWEEN 16384 /* shots drawn */
 
 static enum ks_err go_on(const struct run *run)
 {
@@ -409,6 +410,9 @@ static enum ks_err draw_noise(struct run *run, struct branch *branch, const stru
     size_t counts[CHOICES] = {0};
 
     for (size_t i = 0; i < branch->shot_count; i++) {
+        if (i % SHOTS_BETWEEN == 0 && ks_pool_cancelled(run->spec->pool)) {
+            return go_on(run);
+        }
         const uint64_t draw = ks_philox_draw(run->spec->seed, branch->shots[i],
                                              branch->noise_draws, KS_DRAW_NOISE);
 
@@ -763,6 +767,9 @@ static enum ks_err sample(struct run *run, struct branch *branch)
     ks_state_sample(&branch->state, run->draws, branch->shot_count);
     KS_TRY(go_on(run));
     for (; i < branch->shot_count && run->reads_wrong; i++) {
+        if (i % SHOTS_BETWEEN == 0) {
+            KS_TRY(go_on(run));
+        }
         KS_TRY(add_flipped(run, branch, run->draws[i], branch->shots[i]));
     }
     while (i < branch->shot_count) {

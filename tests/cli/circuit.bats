@@ -181,10 +181,10 @@ out = measure q[2];'
 
 @test "simulate: probabilities, expectations, amplitudes, marginals" {
     ks -q circuit simulate --template=ghz --qubits=3 --seed=1 --amplitudes=000,011 --expect=ZZI \
-        --expect='2*ZII - XXX' --probabilities
+        --expect='2*ZII - YYX' --probabilities
     same status "$status" 0
     same lines "$(awk '{ printf "%s %s %.3f;", $1, $2, $NF }' <<<"$output")" \
-        "amplitude 000 0.000;amplitude 011 0.000;expect ZZI 1.000;expect 2*ZII -1.000;probability 000 0.500;probability 111 0.500;"
+        "amplitude 000 0.000;amplitude 011 0.000;expect ZZI 1.000;expect 2*ZII 1.000;probability 000 0.500;probability 111 0.500;"
     ks --json circuit simulate --template=ghz --qubits=3 --seed=1 --probabilities --marginal=1
     is_json ketseal.exact/1
     same probabilities "$(jq -c .probabilities <<<"$output")" '{"0":0.5,"1":0.5}'

@@ -428,7 +428,8 @@ static bool is_past(void *context)
     return true;
 }
 
-static void expect_cancelled(const char *body, uint64_t shots, struct ks_pool *pool)
+static void expect_cancelled(const char *body, uint64_t shots, struct ks_pool *pool,
+                             const struct ks_noise *noise)
 {
     struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
     struct ks_counts *counts = NULL;
@@ -441,6 +442,7 @@ static void expect_cancelled(const char *body, uint64_t shots, struct ks_pool *p
     struct moment moment = {.cancel_us = ks_clock_monotonic_us() + 150000};
     spec.shots = shots;
     spec.pool = pool;
+    spec.noise = noise;
     spec.cancelled = is_past;
     spec.cancel_context = &moment;
     expect_failure(ks_simulate(circuit, &spec, &counts), KS_ERR_CANCELLED, "cancelled");
@@ -454,6 +456,8 @@ static void expect_cancelled(const char *body, uint64_t shots, struct ks_pool *p
 
 static void test_cancel(void **state)
 {
+    static const struct ks_noise noise = {
+        .version = 1, .gate1.depolarizing = 0.001, .read0_as1 = 0.01};
     struct ks_pool *pool = NULL;
 
     (void)state;
@@ -466,17 +470,19 @@ static void test_cancel(void **state)
         expect_cancelled(
             "qubit[12] q; bit[12] c; for int i in [0:200000] { for int k in [0:10] "
             "{ cx q[k], q[k + 1]; ry(0.1) q[k]; } } c = measure q;",
-            1, used);
+            1, used, NULL);
         expect_cancelled("qubit[25] q; bit[25] c; for int i in [0:100] { h q; for int k in "
                          "[0:23] { cx q[k], q[k + 1]; } } c = measure q;",
-                         1, used);
+                         1, used, NULL);
         expect_cancelled("qubit[10] q; bit[10] c; for int i in [0:99] { h q; c = measure q; }",
-                         1000000, used);
+                         1000000, used, NULL);
         expect_cancelled(
             "qubit[8] q; bit[8] c; h q; while (c < 256) { h q; c[0] = measure q[0]; "
             "rx(1) q; }",
-            1, used);
-        expect_cancelled("qubit[22] q; bit[22] c; h q; c = measure q;", 10000000, used);
+            1, used, NULL);
+        expect_cancelled("qubit[22] q; bit[22] c; h q; c = measure q;", 10000000, used, NULL);
+        expect_cancelled("qubit[9] q; bit[9] c; for int i in [0:99] { h q; } c = measure q;",
+                         10000000, used, &noise);
     }
     ks_pool_free(pool);
 }

@@ -179,6 +179,7 @@ static void test_bad_sums(void **state)
         {"ZZ +", "observable:1:5: expected a"},
         {"1e999*ZZ", "observable:1:1: a number out"},
         {"ZZ $", "observable:1:4: unexpected"},
+        {"9e307*II + 9e307*II", "its value is not a finite number"},
     };
     const struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
     struct ks_circuit *circuit = parse("qreg q[2]; h q;");
