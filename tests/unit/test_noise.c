@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@
 #include "oracle/random_circuit.h"
 #include "quantum/noise.h"
 #include "quantum/simulate.h"
+#include "vector_files.h"
 
 #define OK(call)     assert_int_equal((call), KS_OK)
 #define OUTCOMES_MAX 1024
@@ -117,6 +119,47 @@ static void test_channels(void **state)
     near(one_of("x q[0]; measure q[0] -> c[0]; if(c==1) x q[1]; measure q[1] -> c[0];",
                 &(struct ks_noise){.version = 1, .read1_as0 = 0.2}),
          0.8 * 0.8);
+}
+
+/* What Qiskit makes of the same circuits and models. */
+static void test_vectors(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; n <= 12; n++) {
+        struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
+        struct ks_circuit *circuit = NULL;
+        struct ks_noise noise = {0};
+        struct ks_buf files[3];
+        double got[8];
+
+        for (unsigned i = 0; i < 3; i++) {
+            static const char *const ends[] = {"qasm", "json", "txt"};
+            char name[32];
+
+            (void)snprintf(name, sizeof name, "%u.%s", n, ends[i]);
+            vector_read("noise", name, &files[i]);
+        }
+        const struct ks_bytes source = ks_buf_view(&files[0]);
+        const struct ks_bytes model = ks_buf_view(&files[1]);
+        OK(ks_circuit_parse(&source, "vector", NULL, &circuit));
+        OK(ks_noise_parse(&model, &noise));
+        spec.noise = &noise;
+        OK(ks_density_probabilities(circuit, &spec, got));
+        ks_buf_put_u8(&files[2], 0);
+        OK(ks_buf_check(&files[2]));
+        char *next = (char *)files[2].data;
+        for (size_t i = 0; i < 8; i++) {
+            const double want = strtod(next, &next);
+
+            if (!(fabs(got[i] - want) < 1e-12)) {
+                fail_msg("%u: outcome %zu: %.17g, Qiskit %.17g", n, i, got[i], want);
+            }
+        }
+        ks_circuit_free(circuit);
+        for (unsigned i = 0; i < 3; i++) {
+            ks_buf_done(&files[i]);
+        }
+    }
 }
 
 /* --- trajectories ------------------------------------------------------------------------- */
@@ -318,6 +361,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_density_without_noise),
         cmocka_unit_test(test_channels),
+        cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_trajectories),
         cmocka_unit_test(test_flow),
         cmocka_unit_test(test_determinism),
