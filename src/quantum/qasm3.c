@@ -684,11 +684,11 @@ enum ks_err ks_qasm3_program(struct ks_qasm *qasm)
             continue;
         }
         qasm->statement = qasm->token;
-        KS_TRY(ks_qasm3_count(qasm));
         if (ks_qasm_at_sign(qasm, '}')) {
             KS_TRY(ks_qasm3_close(qasm));
             continue;
         }
+        KS_TRY(ks_qasm3_count(qasm));
         KS_TRY(parse_statement(qasm, &flow));
         if (!flow) {
             KS_TRY(ks_qasm3_complete(qasm));

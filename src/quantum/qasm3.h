@@ -9,7 +9,7 @@
 #include "quantum/qasm.h"
 
 #define KS_QASM_LOOP_VALUES_MAX 65536 /* of the sets that open loops go over */
-#define KS_QASM_STATEMENT_STEPS 32    /* of KS_QASM_STEPS_PER_OP_MAX, for each statement read */
+#define KS_QASM_STATEMENT_STEPS 24    /* of KS_QASM_STEPS_PER_OP_MAX, for each statement read */
 
 /* --- qasm3_expr.c ------------------------------------------------------------------------- */
 /* Reads an expression into qasm->terms, known parts computed. It ends before the first token
