@@ -53,7 +53,7 @@ static double complex amplitude_of(const struct ks_final *final, uint64_t index)
     double parts[2];
 
     ks_final_amplitude(final, index, parts);
-    return CMPLX(parts[0], parts[1]);
+    return parts[0] + I * parts[1];
 }
 
 static double expect_of(struct ks_final *final, const char *sum)
