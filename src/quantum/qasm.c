@@ -273,9 +273,8 @@ enum ks_err ks_qasm_gate(struct ks_qasm *qasm)
     KS_TRY(ks_qasm_advance(qasm));
     KS_TRY(ks_qasm_read_params(qasm, false, &params));
     KS_TRY(parse_operands(qasm));
-    KS_TRY(ks_qasm_check_counts(
-        qasm, gate, &token, params,
-        qasm->operand_count < modifier.controls ? 0 : qasm->operand_count - modifier.controls));
+    KS_TRY(ks_qasm_check_counts(qasm, gate, &token, params, qasm->operand_count,
+                                modifier.controls));
     KS_TRY(broadcast(qasm, &times));
     KS_TRY(ks_qasm_check_room(qasm, gate, times * ks_qasm_modifier_cost(&modifier), &token));
     KS_TRY(ks_qasm_frame_room(qasm, qasm->operand_count, params));

@@ -282,10 +282,10 @@ KS_MUST_CHECK enum ks_err ks_qasm_define(struct ks_qasm *qasm);
 KS_MUST_CHECK enum ks_err ks_qasm_check_new(const struct ks_qasm *qasm);
 /* Looks up a gate by the current token, or fails there. */
 KS_MUST_CHECK enum ks_err ks_qasm_find_gate(const struct ks_qasm *qasm, uint32_t *out_gate);
-/* Fails at TOKEN, the gate's name, unless the counts are those of the gate. */
+/* Fails at TOKEN, the gate's name, unless the counts are those of the gate and its CONTROLS. */
 KS_MUST_CHECK enum ks_err ks_qasm_check_counts(const struct ks_qasm *qasm, uint32_t gate,
                                                const struct ks_qasm_token *token, size_t params,
-                                               size_t qubits);
+                                               size_t qubits, uint32_t controls);
 /* Reads ctrl @, negctrl @, inv @ and pow(k) @ as far as they go. */
 KS_MUST_CHECK enum ks_err ks_qasm_read_modifier(struct ks_qasm *qasm,
                                                 struct ks_qasm_modifier *out_modifier);

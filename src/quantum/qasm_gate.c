@@ -238,7 +238,7 @@ enum ks_err ks_qasm_find_gate(const struct ks_qasm *qasm, uint32_t *out_gate)
 
 enum ks_err ks_qasm_check_counts(const struct ks_qasm *qasm, uint32_t gate,
                                  const struct ks_qasm_token *token, size_t params,
-                                 size_t qubits)
+                                 size_t qubits, uint32_t controls)
 {
     const struct ks_qasm_gate *found = &qasm->gates[gate];
     const int shown = ks_qasm_shown(found->name);
@@ -249,10 +249,11 @@ enum ks_err ks_qasm_check_counts(const struct ks_qasm *qasm, uint32_t gate,
                                "gate '%.*s' takes %u parameter%s, not %zu", shown, name,
                                found->params, found->params == 1 ? "" : "s", params);
     }
-    if (qubits != found->qubits) {
+    const size_t wanted = (size_t)found->qubits + controls;
+    if (qubits != wanted) {
         return ks_qasm_fail_at(qasm, token, KS_ERR_FORMAT,
-                               "gate '%.*s' takes %u qubit%s, not %zu", shown, name,
-                               found->qubits, found->qubits == 1 ? "" : "s", qubits);
+                               "gate '%.*s' takes %zu qubit%s, not %zu", shown, name, wanted,
+                               wanted == 1 ? "" : "s", qubits);
     }
     return KS_OK;
 }
@@ -411,9 +412,8 @@ static enum ks_err read_call(struct ks_qasm *qasm, struct ks_qasm_gate *gate)
     KS_TRY(read_args(qasm, &qubits));
     gate->steps = saturated_sum(gate->steps, 1 + qubits + qasm->code_count - call.code_first);
     if (!barrier) {
-        KS_TRY(ks_qasm_check_counts(
-            qasm, call.gate, &token, params,
-            qubits < call.modifier.controls ? 0 : qubits - call.modifier.controls));
+        KS_TRY(ks_qasm_check_counts(qasm, call.gate, &token, params, qubits,
+                                    call.modifier.controls));
         const struct ks_qasm_gate *callee = &qasm->gates[call.gate];
         const uint64_t cost = ks_qasm_modifier_cost(&call.modifier);
         gate->steps = saturated_sum(gate->steps, saturated_product(callee->steps, cost));

@@ -1,4 +1,4 @@
-// expect: 6:8: gate 'x' takes 1 qubit, not 0
+// expect: 6:8: gate 'x' takes 2 qubits, not 1
 OPENQASM 3.0;
 include "stdgates.inc";
 qubit[3] q;
