@@ -8,7 +8,7 @@
 #include "base/pool.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "cli/simulate.h"
+#include "cli/exact.h"
 
 /* Ten million shots may give as many outcomes of up to 1,024 bits. */
 #define COUNTS_TEXT_MAX ((size_t)16 << 30)
@@ -268,6 +268,7 @@ static enum ks_err put_simulation(const struct ks_circuit *circuit,
     }
     ks_json_member_text(&writer, "method", ks_method_name(facts->method));
     ks_json_member_text(&writer, "method_reason", choice->why);
+    ks_cli_noise_put(spec, &writer);
     ks_json_member_u64(&writer, "numerics", ks_method_numerics(facts->method));
     ks_json_member_text(&writer, "precision",
                         spec->precision == KS_PRECISION_SINGLE ? "single" : "double");
@@ -291,33 +292,49 @@ static enum ks_err put_lines(const struct ks_counts *counts, struct ks_buf *out)
     return ks_buf_check(out);
 }
 
+static enum ks_err sample(const struct ks_cli *cli, const struct ks_circuit *circuit,
+                          struct ks_simulate_spec *spec, struct ks_buf *out)
+{
+    struct ks_counts *counts = NULL;
+    struct ks_method_choice choice;
+    enum ks_err err = KS_OK;
+
+    KS_TRY(ks_method_choose(circuit, spec, &choice));
+    spec->method = choice.method;
+    ks_cli_progress(cli, "simulating %u qubits, %llu operations, %llu shots by %s: %s",
+                    ks_circuit_qubits(circuit), (unsigned long long)ks_circuit_ops(circuit),
+                    (unsigned long long)spec->shots, ks_method_name(choice.method), choice.why);
+    KS_TRY(ks_simulate(circuit, spec, &counts));
+    KS_TRY(ks_cli_marginal(cli, &counts));
+    KS_TRY(cli->json ? put_simulation(circuit, spec, &choice, counts, out)
+                     : put_lines(counts, out));
+out:
+    ks_counts_free(counts);
+    return err;
+}
+
 static enum ks_err simulate(const struct ks_cli *cli, const struct ks_job_spec *job,
                             struct ks_simulate_spec *spec)
 {
     enum ks_err err = KS_OK;
     struct ks_circuit *circuit = NULL;
-    struct ks_counts *counts = NULL;
-    struct ks_method_choice choice;
+    struct ks_noise noise;
+    bool noisy = false;
     struct ks_buf out;
 
     ks_buf_init(&out, COUNTS_TEXT_MAX);
+    KS_TRY(ks_cli_noise(cli, &noise, &noisy));
+    spec->noise = noisy ? &noise : NULL;
     spec->shots = job->shots;
     spec->seed = job->seed;
     spec->precision = job->single_precision ? KS_PRECISION_SINGLE : KS_PRECISION_DOUBLE;
     KS_TRY(ks_cli_circuit(job, ks_cli_job_name(cli), &circuit));
-    KS_TRY(
-        ks_fail_prefix(ks_method_choose(circuit, spec, &choice), "%s", ks_cli_job_name(cli)));
-    spec->method = choice.method;
-    ks_cli_progress(cli, "simulating %u qubits, %llu operations, %llu shots by %s: %s",
-                    ks_circuit_qubits(circuit), (unsigned long long)ks_circuit_ops(circuit),
-                    (unsigned long long)spec->shots, ks_method_name(choice.method), choice.why);
-    KS_TRY(ks_fail_prefix(ks_simulate(circuit, spec, &counts), "%s", ks_cli_job_name(cli)));
-    KS_TRY(cli->json ? put_simulation(circuit, spec, &choice, counts, &out)
-                     : put_lines(counts, &out));
+    err = ks_cli_exact_wanted(cli) ? ks_cli_exact(cli, circuit, spec, &out)
+                                   : sample(cli, circuit, spec, &out);
+    KS_TRY(ks_fail_prefix(err, "%s", ks_cli_job_name(cli)));
     KS_TRY(ks_cli_output(ks_cli_text(cli, "out"), input_of(cli), ks_buf_view(&out)));
 out:
     ks_circuit_free(circuit);
-    ks_counts_free(counts);
     ks_buf_done(&out);
     return err;
 }

@@ -130,7 +130,24 @@ static const struct ks_flag circuit_show_flags[] = {
 };
 
 static const struct ks_flag circuit_simulate_flags[] = {
-    PROGRAM_FLAGS, SAMPLE_FLAGS, SIMULATION_FLAGS, METHOD_FLAGS, RESULT_FLAG, END,
+    PROGRAM_FLAGS,
+    SAMPLE_FLAGS,
+    SIMULATION_FLAGS,
+    METHOD_FLAGS,
+    {"noise", KS_FLAG_TEXT, "FILE", "what happens to qubits and results: a YAML noise model",
+     NULL, false},
+    {"marginal", KS_FLAG_TEXT, "BITS",
+     "these classical bits alone, the first one rightmost: 2,0", NULL, false},
+    {"probabilities", KS_FLAG_SWITCH, NULL, "exact probabilities instead of counts", NULL,
+     false},
+    {"expect", KS_FLAG_MANY, "SUM",
+     "expectation of Pauli strings before the final measurements: 0.5*ZZ-XI", NULL, false},
+    {"amplitudes", KS_FLAG_TEXT, "STATES",
+     "amplitudes of basis states before the final measurements: 00,11", NULL, false},
+    {"state-out", KS_FLAG_TEXT, "FILE",
+     "keep the state before the final measurements as a NumPy file", NULL, false},
+    RESULT_FLAG,
+    END,
 };
 
 static const struct ks_flag ca_revoke_flags[] = {

@@ -9,7 +9,11 @@
 
 struct ks_tally;
 
-KS_MUST_CHECK enum ks_err ks_tally_new(uint32_t clbits, struct ks_tally **out_tally);
+struct ks_pool;
+
+/* Once POOL (or NULL) is cancelled, sorting stops with KS_ERR_CANCELLED. */
+KS_MUST_CHECK enum ks_err ks_tally_new(uint32_t clbits, struct ks_pool *pool,
+                                       struct ks_tally **out_tally);
 void ks_tally_free(struct ks_tally *tally); /* NULL is fine */
 /* Words of an outcome: bit c % 64 of word c / 64 is classical bit c. */
 size_t ks_tally_words(const struct ks_tally *tally);

@@ -5,10 +5,16 @@
 
 #include <inttypes.h>
 
+#include "quantum/control.h"
 #include "quantum/counts.h"
 #include "quantum/live.h"
 #include "quantum/philox.h"
 #include "quantum/simulate.h"
+#include "quantum/watch.h"
+
+#define OPS_BETWEEN 256 /* operations done between two questions whether to go on */
+/* Loops may go on for ever with a probability that falls: what is left then is nothing. */
+#define WEIGHT_MIN 0x1p-70
 
 /* --- memory and work ---------------------------------------------------------------------- */
 
@@ -49,7 +55,12 @@ enum ks_err ks_budget_spend(struct ks_budget *budget, uint64_t work)
                        budget->work_max / 1000000);
     }
     budget->work += work;
-    return KS_OK;
+    return ks_budget_go_on(budget);
+}
+
+enum ks_err ks_budget_go_on(const struct ks_budget *budget)
+{
+    return ks_watch_go_on(budget->pool);
 }
 
 enum ks_err ks_budget_new(struct ks_budget *budget, size_t count, size_t size, const char *what,
@@ -88,7 +99,7 @@ void ks_budget_drop(struct ks_budget *budget, void *memory, size_t count, size_t
 struct branch {
     struct branch *next; /* on the stack */
     void *state;
-    uint64_t *clbits;
+    struct ks_classical classical;
     size_t op; /* the next one; behind the last of the circuit, the measurements at the end */
     uint32_t draws;
     uint32_t *shots; /* into tree.shots */
@@ -113,26 +124,6 @@ struct ks_tree {
     struct ks_simulate_facts facts;
 };
 
-bool ks_condition_possible(const struct ks_condition *condition)
-{
-    bool possible = true;
-
-    for (uint32_t i = condition->count; possible && i < 64 * (KS_CONDITION_HIGH + 1); i++) {
-        possible = !ks_condition_bit(condition, i);
-    }
-    return possible;
-}
-
-bool ks_condition_holds(const struct ks_condition *condition, const uint64_t *clbits)
-{
-    for (uint32_t i = 0; i < condition->count; i++) {
-        if (ks_bit(clbits, condition->first + i) != ks_condition_bit(condition, i)) {
-            return false;
-        }
-    }
-    return ks_condition_possible(condition);
-}
-
 const double *ks_op_params(const struct ks_circuit *circuit, const struct ks_op *op)
 {
     return circuit->param_count == 0 ? NULL : circuit->params + op->param;
@@ -142,7 +133,7 @@ static void branch_free(const struct ks_tree *tree, struct branch *branch)
 {
     if (branch != NULL) {
         tree->engine->destroy(branch->state);
-        ks_free(branch->clbits);
+        ks_classical_done(&branch->classical);
         ks_free(branch);
     }
 }
@@ -150,16 +141,15 @@ static void branch_free(const struct ks_tree *tree, struct branch *branch)
 static enum ks_err branch_new(const struct ks_tree *tree, struct branch **out_branch)
 {
     struct branch *branch = ks_calloc(1, sizeof *branch);
+    enum ks_err err = KS_OK;
 
-    if (branch != NULL) {
-        branch->clbits = ks_calloc(tree->words, sizeof *branch->clbits);
-    }
-    if (branch == NULL || branch->clbits == NULL) {
-        branch_free(tree, branch);
-        return ks_fail(KS_ERR_NOMEM, "no memory for a branch");
-    }
+    KS_CHECK(branch != NULL, KS_ERR_NOMEM, "no memory for a branch");
+    KS_TRY(ks_classical_init(&branch->classical, tree->context->circuit));
     *out_branch = branch;
-    return KS_OK;
+    branch = NULL;
+out:
+    branch_free(tree, branch);
+    return err;
 }
 
 /* The operation that BRANCH is at. */
@@ -176,20 +166,26 @@ static enum ks_err advance(struct ks_tree *tree, struct branch *branch)
 {
     const struct ks_circuit *circuit = tree->context->circuit;
     enum ks_err err = KS_OK;
+    uint64_t count = 0;
 
-    for (; branch->op < circuit->op_count; branch->op++) {
+    while (branch->op < circuit->op_count) {
         const struct ks_op *op = &circuit->ops[branch->op];
         const enum ks_role role = (enum ks_role)tree->roles[branch->op];
 
-        if (role == KS_ROLE_DEAD || role == KS_ROLE_FINAL || role == KS_ROLE_TIDY ||
-            (op->condition != 0 &&
-             !ks_condition_holds(&circuit->conditions[op->condition - 1], branch->clbits))) {
+        if (count++ % OPS_BETWEEN == 0) {
+            KS_TRY(ks_budget_go_on(tree->context->budget));
+        }
+        if (role == KS_ROLE_CONTROL) {
+            KS_TRY(ks_classical_step(&branch->classical, circuit, &branch->op));
             continue;
         }
-        if (role != KS_ROLE_GATE) {
+        if (role == KS_ROLE_GATE && ks_classical_holds(&branch->classical, circuit, op)) {
+            KS_TRY(tree->engine->gate(branch->state, op));
+        } else if ((role == KS_ROLE_MEASURE || role == KS_ROLE_RESET) &&
+                   ks_classical_holds(&branch->classical, circuit, op)) {
             break;
         }
-        KS_TRY(tree->engine->gate(branch->state, op));
+        branch->op++;
     }
 out:
     return err;
@@ -205,7 +201,7 @@ static enum ks_err take_outcome(struct ks_tree *tree, struct branch *branch, boo
 
     KS_TRY(tree->engine->collapse(branch->state, op->qubits[0], outcome, probability));
     if (op->gate == KS_GATE_MEASURE) {
-        ks_bit_set(branch->clbits, op->clbit, outcome);
+        ks_classical_set(&branch->classical, op->clbit, outcome);
     } else if (outcome) {
         KS_TRY(tree->engine->gate(branch->state, &flip));
     }
@@ -240,7 +236,7 @@ static enum ks_err push(struct ks_tree *tree, const struct branch *branch, bool 
     struct branch *other = NULL;
 
     KS_TRY(branch_new(tree, &other));
-    ks_copy(other->clbits, branch->clbits, tree->words * sizeof *other->clbits);
+    ks_classical_copy(&other->classical, &branch->classical, tree->context->circuit);
     other->op = branch->op;
     other->draws = branch->draws + 1;
     other->weight = branch->weight * probability;
@@ -305,13 +301,17 @@ out:
 enum ks_err ks_sampling_add(struct ks_sampling *sampling, const uint64_t *bits, uint64_t count)
 {
     const struct ks_tree *tree = sampling->tree;
+    enum ks_err err = KS_OK;
 
+    KS_TRY(ks_budget_go_on(tree->context->budget)); /* some engines take long for each */
     ks_copy(tree->outcome, tree->clbits, tree->words * sizeof *tree->outcome);
     for (size_t i = 0; i < tree->final_count; i++) {
         ks_bit_set(tree->outcome, tree->finals[i].clbit,
                    ks_bit(bits, tree->finals[i].qubits[0]));
     }
-    return ks_tally_add(tree->tally, tree->outcome, count);
+    KS_TRY(ks_tally_add(tree->tally, tree->outcome, count));
+out:
+    return err;
 }
 
 static enum ks_err finish_branch(struct ks_tree *tree, struct branch *branch)
@@ -327,11 +327,11 @@ static enum ks_err finish_branch(struct ks_tree *tree, struct branch *branch)
     enum ks_err err = KS_OK;
 
     if (tree->probabilities != NULL) {
-        tree->probabilities[branch->clbits[0]] += branch->weight;
+        tree->probabilities[branch->classical.clbits[0]] += branch->weight;
     } else if (tree->final_count == 0) {
-        KS_TRY(ks_tally_add(tree->tally, branch->clbits, branch->shot_count));
+        KS_TRY(ks_tally_add(tree->tally, branch->classical.clbits, branch->shot_count));
     } else {
-        tree->clbits = branch->clbits;
+        tree->clbits = branch->classical.clbits;
         KS_TRY(tree->engine->sample(branch->state, &sampling));
     }
     tree->engine->report(branch->state, &tree->facts);
@@ -347,6 +347,9 @@ static enum ks_err run_branch(struct ks_tree *tree, struct branch *branch)
 
     KS_TRY(advance(tree, branch));
     while (branch->op < end) {
+        if (tree->shots == NULL && branch->weight < WEIGHT_MIN) {
+            return KS_OK;
+        }
         KS_TRY(measure(tree, branch));
         KS_TRY(advance(tree, branch));
     }
@@ -387,7 +390,7 @@ static enum ks_err tree_init(struct ks_tree *tree, const struct ks_engine *engin
     *tree = (struct ks_tree){
         .engine = engine, .context = context, .facts = {.method = engine->method}};
     KS_TRY(ks_roles_new(circuit, &tree->roles));
-    KS_TRY(ks_tally_new(circuit->clbit_count, &tree->tally));
+    KS_TRY(ks_tally_new(circuit->clbit_count, context->spec->pool, &tree->tally));
     tree->words = ks_tally_words(tree->tally);
     tree->outcome = ks_calloc(tree->words, sizeof *tree->outcome);
     for (size_t i = 0; i < circuit->op_count; i++) {

@@ -7,7 +7,10 @@
  * Draws (quantum/philox.h): a measurement or reset in the middle whose outcome is open takes
  * draw I of each shot, purpose SPLIT, where I counts such operations on the shot's course; the
  * outcome is 1 when draw * 2^-53 is below the probability of 1. These are the draws of the
- * state vector too. What the measurements at the end draw, each method says. Pure. */
+ * state vector too. What the measurements at the end draw, each method says.
+ *
+ * The tree runs control flow (quantum/control.h), so every engine can. Noise it does not know.
+ * Pure. */
 #ifndef KS_QUANTUM_ENGINE_H
 #define KS_QUANTUM_ENGINE_H
 
@@ -24,6 +27,7 @@ struct ks_budget {
     uint64_t memory_peak;
     uint64_t work_max;
     uint64_t work;
+    struct ks_pool *pool; /* borrowed; is asked whether to go on. NULL: always */
 };
 
 /* MEMORY_MAX 0 is no limit; no limit for work. */
@@ -32,8 +36,10 @@ struct ks_budget ks_budget_of(uint64_t memory_max);
 KS_MUST_CHECK enum ks_err ks_budget_take(struct ks_budget *budget, uint64_t bytes,
                                          const char *what);
 void ks_budget_give(struct ks_budget *budget, uint64_t bytes);
-/* KS_ERR_LIMIT when the work is more than the budget allows. */
+/* KS_ERR_LIMIT when the work is more than the budget allows; KS_ERR_CANCELLED. */
 KS_MUST_CHECK enum ks_err ks_budget_spend(struct ks_budget *budget, uint64_t work);
+/* KS_ERR_CANCELLED once nobody waits for the result. For long work that is already paid. */
+KS_MUST_CHECK enum ks_err ks_budget_go_on(const struct ks_budget *budget);
 /* Zeroed memory of COUNT * SIZE bytes that the budget pays; ks_budget_drop frees it (NULL is
  * fine). */
 KS_MUST_CHECK enum ks_err ks_budget_new(struct ks_budget *budget, size_t count, size_t size,
@@ -107,17 +113,6 @@ static inline void ks_bit_set(uint64_t *words, size_t bit, bool value)
     words[bit / 64] = value ? words[bit / 64] | mask : words[bit / 64] & ~mask;
 }
 
-/* Whether CONDITION wants bit I of its register to be 1. */
-static inline bool ks_condition_bit(const struct ks_condition *condition, uint32_t i)
-{
-    const uint64_t word = i < 64 ? condition->value : condition->high[i / 64 - 1];
-
-    return (word >> i % 64 & 1) != 0;
-}
-
-/* False when the register is too narrow for the value: never equal. */
-bool ks_condition_possible(const struct ks_condition *condition);
-bool ks_condition_holds(const struct ks_condition *condition, const uint64_t *clbits);
 /* The first parameter of OP, or NULL when the circuit has none at all. */
 const double *ks_op_params(const struct ks_circuit *circuit, const struct ks_op *op);
 

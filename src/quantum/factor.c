@@ -59,6 +59,7 @@ enum ks_err ks_matrix_multiply(struct ks_budget *budget, const struct ks_matrix 
     KS_TRY(ks_budget_spend(budget, 4 * a->rows * a->cols * b->cols));
     KS_TRY(ks_matrix_new(budget, a->rows, b->cols, &product));
     for (size_t i = 0; i < a->rows; i++) {
+        KS_TRY(ks_budget_go_on(budget));
         for (size_t k = 0; k < a->cols; k++) {
             const double factor[2] = {a->re[i * a->cols + k], a->im[i * a->cols + k]};
 
@@ -67,7 +68,9 @@ enum ks_err ks_matrix_multiply(struct ks_budget *budget, const struct ks_matrix 
         }
     }
     *out_product = product;
+    product = (struct ks_matrix){0};
 out:
+    ks_matrix_drop(budget, &product);
     return err;
 }
 
@@ -239,13 +242,16 @@ static void row_squares(const struct ks_matrix *m, size_t rank, double *squares)
     }
 }
 
-/* One round over all pairs of the first RANK rows; whether any was turned. */
-static bool sweep(const struct ks_matrix *m, size_t rank, double *squares)
+/* One round over all pairs of the first RANK rows; *OUT_TURNED is whether any was turned. */
+static enum ks_err sweep(const struct ks_budget *budget, const struct ks_matrix *m, size_t rank,
+                         double *squares, bool *out_turned)
 {
     bool turned = false;
+    enum ks_err err = KS_OK;
 
     row_squares(m, rank, squares);
     for (size_t a = 0; a + 1 < rank; a++) {
+        KS_TRY(ks_budget_go_on(budget));
         for (size_t b = a + 1; b < rank; b++) {
             double g[2];
             double square;
@@ -261,7 +267,9 @@ static bool sweep(const struct ks_matrix *m, size_t rank, double *squares)
             }
         }
     }
-    return turned;
+    *out_turned = turned;
+out:
+    return err;
 }
 
 static enum ks_err orthogonalise(struct ks_budget *budget, const struct ks_matrix *m,
@@ -269,10 +277,14 @@ static enum ks_err orthogonalise(struct ks_budget *budget, const struct ks_matri
 {
     enum ks_err err = KS_OK;
     unsigned rounds = 0;
+    bool turned = rank > 1;
 
-    while (rank > 1 && rounds < SWEEPS_MAX && sweep(m, rank, squares)) {
-        KS_TRY(ks_budget_spend(budget, 8 * rank * rank * m->cols));
-        rounds++;
+    while (turned && rounds < SWEEPS_MAX) {
+        KS_TRY(sweep(budget, m, rank, squares, &turned));
+        if (turned) {
+            KS_TRY(ks_budget_spend(budget, 8 * rank * rank * m->cols));
+            rounds++;
+        }
     }
     KS_CHECK(rounds < SWEEPS_MAX, KS_ERR_INTERNAL, "%zu rows do not become orthogonal", rank);
     row_squares(m, rank, squares);

@@ -3,13 +3,15 @@
 
 #include "quantum/frames.h"
 
+#include "quantum/control.h"
 #include "quantum/counts.h"
 #include "quantum/live.h"
 #include "quantum/philox.h"
 #include "quantum/stabilizer.h"
 #include "quantum/tableau.h"
 
-#define PASS_WORDS 16 /* of 64 shots: what one pass over the circuit takes along */
+#define PASS_WORDS    16 /* of 64 shots: what one pass over the circuit takes along */
+#define ITEMS_BETWEEN 64 /* steps done between two questions whether to go on */
 
 enum kind {
     KIND_STEP,    /* a Clifford gate */
@@ -58,6 +60,9 @@ bool ks_frames_fit(const struct ks_circuit *circuit, const uint8_t *roles)
 {
     bool middle = false;
 
+    if (circuit->dynamic) {
+        return false; /* no two shots need take the same course */
+    }
     for (size_t i = 0; i < circuit->op_count; i++) {
         const struct ks_op *op = &circuit->ops[i];
         const bool stays = roles[i] == KS_ROLE_MEASURE || roles[i] == KS_ROLE_RESET;
@@ -294,9 +299,10 @@ static void apply_measure(struct frames *frames, const struct item *item)
     }
 }
 
-static void run_pass(struct frames *frames)
+static enum ks_err run_pass(struct frames *frames)
 {
     const struct ks_circuit *circuit = frames->context->circuit;
+    enum ks_err err = KS_OK;
 
     ks_zero(frames->x, circuit->qubit_count * PASS_WORDS * sizeof *frames->x);
     ks_zero(frames->z, circuit->qubit_count * PASS_WORDS * sizeof *frames->z);
@@ -308,6 +314,9 @@ static void run_pass(struct frames *frames)
     for (size_t i = 0; i < frames->item_count; i++) {
         const struct item *item = &frames->items[i];
 
+        if (i % ITEMS_BETWEEN == 0) {
+            KS_TRY(ks_budget_go_on(frames->context->budget));
+        }
         switch ((enum kind)item->kind) {
         case KIND_STEP:
             apply_step(frames, &item->step);
@@ -325,6 +334,8 @@ static void run_pass(struct frames *frames)
             break;
         }
     }
+out:
+    return err;
 }
 
 /* Counts the first SHOTS shots of word WORD of the pass. */
@@ -364,7 +375,7 @@ static enum ks_err run_passes(struct frames *frames)
 
         frames->first = first / 64;
         frames->words = (count + 127) / 128 * 2;
-        run_pass(frames);
+        KS_TRY(run_pass(frames));
         for (size_t word = 0; 64 * word < count; word++) {
             KS_TRY(count_word(frames, word, count - 64 * word < 64 ? count - 64 * word : 64));
         }
@@ -384,7 +395,7 @@ static enum ks_err frames_init(struct frames *frames, const struct ks_engine_con
     void *memory = NULL;
 
     *frames = (struct frames){.context = context};
-    KS_TRY(ks_tally_new(circuit->clbit_count, &frames->tally));
+    KS_TRY(ks_tally_new(circuit->clbit_count, context->spec->pool, &frames->tally));
     frames->outcomes = ks_calloc(64 * ks_tally_words(frames->tally), sizeof *frames->outcomes);
     KS_CHECK(frames->outcomes != NULL, KS_ERR_NOMEM, "no memory for outcomes");
     KS_TRY(ks_budget_new(budget, circuit->qubit_count, size, "frames", &memory));

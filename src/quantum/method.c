@@ -13,6 +13,7 @@
 #include "quantum/sparse.h"
 #include "quantum/stabilizer.h"
 #include "quantum/state.h"
+#include "quantum/watch.h"
 
 static const struct method {
     const char *name;
@@ -63,6 +64,8 @@ static enum ks_err check_spec(const struct ks_simulate_spec *spec)
              spec->bond_max, KS_BOND_MAX);
     KS_CHECK(spec->cutoff >= 0 && spec->cutoff < 1, KS_ERR_LIMIT,
              "the cutoff is not from 0 to below 1");
+    KS_CHECK(spec->noise == NULL || methods[spec->method].engine == NULL, KS_ERR_USAGE,
+             "noise takes the state vector, not '%s'", methods[spec->method].name);
 out:
     return err;
 }
@@ -102,6 +105,7 @@ static enum ks_err try_out(const struct ks_circuit *circuit,
     enum ks_err err = KS_OK;
 
     one.shots = 1;
+    budget.pool = spec->pool;
     budget.work_max = sparse ? KS_AUTO_SPARSE_WORK : KS_AUTO_MPS_WORK;
     KS_TRY(ks_tree_simulate(methods[method].engine, &context, &counts));
     *out_facts = *ks_counts_facts(counts);
@@ -121,6 +125,13 @@ static void keep_reason(char target[REASON_MAX])
     (void)snprintf(target, REASON_MAX, "%s", ks_err_detail());
 }
 
+/* Whether ERR says nothing about the method that was tried. */
+static bool is_fatal(enum ks_err err)
+{
+    return err == KS_ERR_NOMEM || err == KS_ERR_CANCELLED;
+}
+
+/* SPEC's pool is watched. */
 static enum ks_err choose_without_vector(const struct ks_circuit *circuit,
                                          const struct ks_simulate_spec *spec,
                                          const char *needed, const char *limit,
@@ -137,7 +148,7 @@ static enum ks_err choose_without_vector(const struct ks_circuit *circuit,
         return KS_OK;
     }
     keep_reason(reasons[0]);
-    err = err == KS_ERR_NOMEM ? err : try_out(circuit, spec, KS_METHOD_SPARSE, &facts);
+    err = is_fatal(err) ? err : try_out(circuit, spec, KS_METHOD_SPARSE, &facts);
     if (err == KS_OK) {
         say(choice, KS_METHOD_SPARSE,
             "a trial shot held %" PRIu64 " amplitudes, and the state vector needs %s, limit %s",
@@ -145,7 +156,7 @@ static enum ks_err choose_without_vector(const struct ks_circuit *circuit,
         return KS_OK;
     }
     keep_reason(reasons[1]);
-    err = err == KS_ERR_NOMEM ? err : try_out(circuit, spec, KS_METHOD_MPS, &facts);
+    err = is_fatal(err) ? err : try_out(circuit, spec, KS_METHOD_MPS, &facts);
     if (err == KS_OK) {
         say(choice, KS_METHOD_MPS,
             "a trial shot took bond %u, and the state vector needs %s, limit %s", facts.bond,
@@ -153,7 +164,7 @@ static enum ks_err choose_without_vector(const struct ks_circuit *circuit,
         return KS_OK;
     }
     keep_reason(reasons[2]);
-    return err == KS_ERR_NOMEM
+    return is_fatal(err)
                ? err
                : ks_fail(KS_ERR_LIMIT,
                          "no method fits: statevector needs %s, limit %s; stabilizer: %s; "
@@ -180,6 +191,11 @@ enum ks_err ks_method_choose(const struct ks_circuit *circuit,
         *out_choice = choice;
         return KS_OK;
     }
+    if (spec->noise != NULL) {
+        say(&choice, KS_METHOD_STATEVECTOR, "noise takes the state vector");
+        *out_choice = choice;
+        return KS_OK;
+    }
     needed_bytes = ks_simulate_memory(circuit, spec->precision);
     ks_size_text(needed_bytes, needed);
     ks_size_text(limit_bytes, limit);
@@ -187,7 +203,13 @@ enum ks_err ks_method_choose(const struct ks_circuit *circuit,
         say(&choice, KS_METHOD_STATEVECTOR, "the state vector needs at most %s, limit %s",
             needed, limit);
     } else {
-        err = choose_without_vector(circuit, spec, needed, limit, &choice);
+        struct ks_watch watch;
+
+        err = ks_watch_begin(&watch, spec);
+        if (err == KS_OK) {
+            err = choose_without_vector(circuit, &watch.spec, needed, limit, &choice);
+        }
+        ks_watch_end(&watch);
     }
     if (err == KS_OK) {
         *out_choice = choice;
@@ -206,7 +228,8 @@ static enum ks_err find_method(const struct ks_circuit *circuit,
     enum ks_err err = check_spec(spec);
 
     if (err == KS_OK && spec->method == KS_METHOD_AUTO) {
-        if (ks_state_bytes(circuit->qubit_count, spec->precision) <= memory_limit(spec)) {
+        if (spec->noise != NULL ||
+            ks_state_bytes(circuit->qubit_count, spec->precision) <= memory_limit(spec)) {
             choice.method = KS_METHOD_STATEVECTOR;
         } else {
             err = ks_method_choose(circuit, spec, &choice);
@@ -218,34 +241,48 @@ static enum ks_err find_method(const struct ks_circuit *circuit,
     return err;
 }
 
+/* Runs METHOD, which is not the state vector; the distribution where OUT_PROBABILITIES is
+ * given, else counts. */
+static enum ks_err run_engine(enum ks_method method, const struct ks_circuit *circuit,
+                              const struct ks_simulate_spec *spec, double *out_probabilities,
+                              struct ks_counts **out_counts)
+{
+    struct ks_watch watch;
+    struct ks_budget budget = ks_budget_of(spec->memory_max);
+    const struct ks_engine_context context = {circuit, &watch.spec, &budget};
+    enum ks_err err = KS_OK;
+
+    KS_TRY(ks_watch_begin(&watch, spec));
+    budget.pool = watch.spec.pool;
+    if (out_probabilities != NULL) {
+        KS_TRY(ks_tree_probabilities(methods[method].engine, &context, out_probabilities));
+    } else if (method == KS_METHOD_STABILIZER) {
+        KS_TRY(ks_stabilizer_simulate(&context, out_counts));
+    } else {
+        KS_TRY(ks_tree_simulate(methods[method].engine, &context, out_counts));
+    }
+out:
+    ks_watch_end(&watch);
+    return err;
+}
+
 enum ks_err ks_simulate(const struct ks_circuit *circuit, const struct ks_simulate_spec *spec,
                         struct ks_counts **out_counts)
 {
-    struct ks_budget budget = ks_budget_of(spec->memory_max);
-    const struct ks_engine_context context = {circuit, spec, &budget};
     enum ks_method method = KS_METHOD_AUTO;
     const enum ks_err err = find_method(circuit, spec, &method);
 
     if (err != KS_OK) {
         return err;
     }
-    switch (method) {
-    case KS_METHOD_STABILIZER:
-        return ks_stabilizer_simulate(&context, out_counts);
-    case KS_METHOD_SPARSE:
-    case KS_METHOD_MPS:
-        return ks_tree_simulate(methods[method].engine, &context, out_counts);
-    default:
-        return ks_statevector_simulate(circuit, spec, out_counts);
-    }
+    return methods[method].engine == NULL ? ks_statevector_simulate(circuit, spec, out_counts)
+                                          : run_engine(method, circuit, spec, NULL, out_counts);
 }
 
 enum ks_err ks_simulate_probabilities(const struct ks_circuit *circuit,
                                       const struct ks_simulate_spec *spec,
                                       double *out_probabilities)
 {
-    struct ks_budget budget = ks_budget_of(spec->memory_max);
-    const struct ks_engine_context context = {circuit, spec, &budget};
     const enum ks_err err = check_spec(spec);
 
     if (err != KS_OK) {
@@ -258,5 +295,5 @@ enum ks_err ks_simulate_probabilities(const struct ks_circuit *circuit,
         return ks_fail(KS_ERR_LIMIT, "%u classical bits, limit %d", circuit->clbit_count,
                        KS_PROBABILITIES_CLBITS_MAX);
     }
-    return ks_tree_probabilities(methods[spec->method].engine, &context, out_probabilities);
+    return run_engine(spec->method, circuit, spec, out_probabilities, NULL);
 }

@@ -14,7 +14,7 @@
 void ks_philox(const uint32_t key[2], const uint32_t counter[4], uint32_t out_words[4]);
 
 /* What a draw decides; part of the counter, so the values are part of KS_NUMERICS. */
-enum ks_draw { KS_DRAW_SPLIT = 1, KS_DRAW_SAMPLE = 2, KS_DRAW_FLIP = 3 };
+enum ks_draw { KS_DRAW_SPLIT = 1, KS_DRAW_SAMPLE = 2, KS_DRAW_FLIP = 3, KS_DRAW_NOISE = 4 };
 
 /* 53 uniform bits for draw INDEX of SHOT. Key: SEED, low word first. Counter: low and high word
  * of SHOT, INDEX, PURPOSE. The bits are the top 27 of word 0 above the top 26 of word 1. */

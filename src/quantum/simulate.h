@@ -29,9 +29,6 @@ KS_MUST_CHECK enum ks_err ks_statevector_probabilities(const struct ks_circuit *
 #define KS_SIZE_TEXT_MAX 24 /* "more than 8.0 EiB" and its NUL */
 void ks_size_text(uint64_t bytes, char target[KS_SIZE_TEXT_MAX]);
 
-/* Most classical bits for ks_simulate_probabilities. */
-#define KS_PROBABILITIES_CLBITS_MAX 20
-
 /* The exact distribution: out[i] is the probability that classical bit c ends as bit c of i,
  * for all 2^clbits outcomes. Follows every branch of measurements in the middle, by SPEC's
  * method (AUTO: the state vector): its shots and seed do not matter. For tests. */

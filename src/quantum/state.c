@@ -164,7 +164,7 @@ void ks_state_run(struct ks_state *state, const struct ks_plan *plan)
     struct pass pass = {.state = state, .plan = plan};
 
     KS_ASSERT(plan->slots_peak <= state->slot_cap);
-    while (pass.first < plan->step_count) {
+    while (pass.first < plan->step_count && !ks_pool_cancelled(state->pool)) {
         const struct ks_step *step = &plan->steps[pass.first];
 
         pass.end = pass.first + 1;
@@ -322,5 +322,16 @@ void ks_state_squares(const struct ks_state *state, double *out_squares)
         const double im = is_double ? *(double *)view.im : (double)*(float *)view.im;
 
         out_squares[i] = re * re + im * im;
+    }
+}
+
+void ks_state_amplitude(const struct ks_state *state, size_t index, double out_amplitude[2])
+{
+    if (state->kernels->precision == KS_PRECISION_DOUBLE) {
+        out_amplitude[0] = ((const double *)state->re)[index];
+        out_amplitude[1] = ((const double *)state->im)[index];
+    } else {
+        out_amplitude[0] = (double)((const float *)state->re)[index];
+        out_amplitude[1] = (double)((const float *)state->im)[index];
     }
 }

@@ -34,7 +34,7 @@ KS_MUST_CHECK enum ks_err ks_state_reserve(struct ks_state *state, uint32_t slot
 /* No slots, amplitude 1. Needs a reserved state. */
 void ks_state_reset(struct ks_state *state);
 /* Does PLAN, which starts with as many slots as the state has; room for its peak is reserved.
- */
+ * Stops early, with garbage, once the pool is cancelled (base/pool.h). */
 void ks_state_run(struct ks_state *state, const struct ks_plan *plan);
 
 /* Sums of |amplitude|^2 where bit SLOT of the index is 0 and 1; with KS_NO_SLOT all in out[0].
@@ -49,6 +49,8 @@ void ks_state_halve_into(const struct ks_state *state, uint32_t slot, bool value
 /* Each of the COUNT ascending DRAWS of KS_DRAW_BITS bits becomes the index of the amplitude it
  * hits when all lie side by side, each as long as its probability. */
 void ks_state_sample(struct ks_state *state, uint64_t *draws, size_t count);
+/* Amplitude INDEX as it is, not normalised: real and imaginary part. */
+void ks_state_amplitude(const struct ks_state *state, size_t index, double out_amplitude[2]);
 /* out[i] = |amplitude i|^2 in double, not normalised. For tests. */
 void ks_state_squares(const struct ks_state *state, double *out_squares);
 

@@ -94,7 +94,7 @@ ketseal: open 'missing.qasm': No such file or directory" ]]
     : >empty.qasm
     ks circuit show empty.qasm
     fails 3 "empty.qasm: empty"
-    ks circuit show - <<<'OPENQASM 3.0;'
+    ks circuit show - <<<'OPENQASM 4.0;'
     same status "$status" 3
     [[ $stderr == "ketseal: standard input:1:"* ]]
 }
@@ -211,4 +211,87 @@ ketseal: open 'missing.qasm': No such file or directory" ]]
     is_json ketseal.circuit-check/1
     same method "$(jq -r '.circuits[0] | "\(.method): \(.method_reason)"' <<<"$output")" \
         "stabilizer: every gate is a Clifford gate, and the state vector needs more than 8.0 EiB, limit 1.0 MiB"
+}
+
+teleport='OPENQASM 3.0;
+include "stdgates.inc";
+qubit[3] q;
+bit[2] m;
+bit out;
+x q[0];
+h q[1]; cx q[1], q[2];
+cx q[0], q[1]; h q[0];
+m = measure q[0:1];
+if (m == 3) { z q[2]; x q[2]; } else if (m[1]) x q[2]; else if (m[0]) z q[2];
+out = measure q[2];'
+
+@test "OpenQASM 3: checked, shown, run" {
+    printf '%s\n' "$teleport" >teleport.qasm
+    ks circuit check teleport.qasm
+    same status "$status" 0
+    ks circuit show teleport.qasm --out=a.qasm
+    ks circuit show a.qasm --out=b.qasm
+    cmp a.qasm b.qasm
+    same head "$(head -1 a.qasm)" "OPENQASM 3.0;"
+    ks -q circuit simulate --shots=400 --seed=1 --marginal=2 teleport.qasm
+    says 0 "1 400" ""
+    printf 'OPENQASM 3.0;\ninclude "stdgates.inc";\nqubit q;\nswitch (1) { }\n' >bad.qasm
+    ks circuit check bad.qasm
+    same status "$status" 3
+    same "standard error" "$stderr" "ketseal: bad.qasm:4:1: 'switch' is not supported here"
+}
+
+@test "simulate: probabilities, expectations, amplitudes, marginals" {
+    ks -q circuit simulate --template=ghz --qubits=3 --seed=1 --amplitudes=000,011 --expect=ZZI \
+        --expect='2*ZII - YYX' --probabilities
+    same status "$status" 0
+    same lines "$(awk '{ printf "%s %s %.3f;", $1, $2, $NF }' <<<"$output")" \
+        "amplitude 000 0.000;amplitude 011 0.000;expect ZZI 1.000;expect 2*ZII 1.000;probability 000 0.500;probability 111 0.500;"
+    ks --json circuit simulate --template=ghz --qubits=3 --seed=1 --probabilities --marginal=1
+    is_json ketseal.exact/1
+    same probabilities "$(jq -c .probabilities <<<"$output")" '{"0":0.5,"1":0.5}'
+    ks -q circuit simulate --template=ghz --qubits=3 --shots=10 --seed=1 --marginal=3
+    fails 2 "ghz: --marginal: classical bit 3 of 3"
+    ks -q circuit simulate --template=ghz --qubits=3 --seed=1 --expect=ZQI
+    fails 3 "ghz: --expect: observable:1:1: expected a letter of I, X, Y, Z for each qubit"
+    ks -q circuit simulate --template=ghz --qubits=3 --seed=1 --amplitudes=00
+    fails 2 "ghz: --amplitudes: states of 3 bits, such as 010,111"
+}
+
+@test "simulate: the state as a NumPy file" {
+    ks -q circuit simulate --template=ghz --qubits=3 --seed=1 --state-out=state.npy
+    says 0 "" ""
+    same size "$(stat -c %s state.npy)" $((128 + 8 * 16))
+    same magic "$(head -c 8 state.npy | od -An -tx1 | tr -d ' ')" 934e554d50590100
+    if python3 -c 'import numpy' 2>/dev/null; then
+        same state "$(python3 -c 'import numpy; print(numpy.load("state.npy").round(3).real.tolist())')" \
+            "[0.707, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.707]"
+    fi
+    ks -q circuit simulate --template=ghz --qubits=3 --seed=1 --precision=single --state-out=single.npy
+    same size "$(stat -c %s single.npy)" $((128 + 8 * 8))
+    ks -q circuit simulate --template=ghz --qubits=3 --seed=1 --state-out=-
+    fails 2 "ghz: --state-out: a file, not standard output"
+}
+
+@test "simulate: noise from a file" {
+    printf 'readout: {read0_as1: 1, read1_as0: 1}\n' >flip.yaml
+    ks -q circuit simulate --template=ghz --qubits=1 --shots=100 --seed=3 --noise=flip.yaml
+    same status "$status" 0
+    printf 'OPENQASM 2.0;\nqreg q[2];\ncreg c[2];\nmeasure q -> c;\n' >zero.qasm
+    ks -q circuit simulate --shots=100 --seed=1 --noise=flip.yaml zero.qasm
+    says 0 "11 100" ""
+    printf 'gate1: {amplitude_damping: 0.25}\n' >decay.yaml
+    printf 'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[1];\ncreg c[1];\nx q[0];\nmeasure q -> c;\n' >one.qasm
+    ks --json circuit simulate --seed=1 --noise=decay.yaml --probabilities one.qasm
+    is_json ketseal.exact/1
+    same probabilities "$(jq -c .probabilities <<<"$output")" '{"0":0.25,"1":0.75}'
+    same model "$(jq -c .noise.gate1.amplitude_damping <<<"$output")" 0.25
+    ks -q circuit simulate --seed=1 --noise=decay.yaml --expect=Z one.qasm
+    fails 2 "one.qasm: --noise leaves no state: --expect, --amplitudes and --state-out need one"
+    printf 'gate1: {x: 2}\n' >bad.yaml
+    ks -q circuit simulate --seed=1 --noise=bad.yaml one.qasm
+    fails 3 "bad.yaml: gate1.x is not within 0 and 1"
+    printf 'gate9: {x: 0}\n' >bad.yaml
+    ks -q circuit simulate --seed=1 --noise=bad.yaml one.qasm
+    fails 3 "bad.yaml: Load: Unexpected key: gate9"
 }

@@ -114,13 +114,100 @@ static void test_mps(void **state)
     fail_each(ANY, KS_METHOD_MPS, 20);
 }
 
+/* --- noise, control flow and what is not sampled ------------------------------------------ */
+
+static bool is_cancelled(void *context)
+{
+    (void)context;
+    return false;
+}
+
+static enum ks_err noisy_task(const struct ks_circuit *circuit)
+{
+    static const struct ks_noise noise = {
+        .version = 1, .gate1 = {0.1, 0, 0, 0.1, 0.2, 0.1}, .read0_as1 = 0.1};
+    struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
+    struct ks_counts *counts = NULL;
+
+    spec.shots = 40;
+    spec.noise = &noise;
+    spec.cancelled = is_cancelled;
+    const enum ks_err err = ks_simulate(circuit, &spec, &counts);
+    assert_true((err == KS_OK) == (counts != NULL));
+    ks_counts_free(counts);
+    return err;
+}
+
+static enum ks_err density_task(const struct ks_circuit *circuit)
+{
+    static const struct ks_noise noise = {.version = 1, .gate1.x = 0.1};
+    struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
+    double probabilities[8];
+
+    spec.noise = &noise;
+    return ks_probabilities(circuit, &spec, probabilities);
+}
+
+static enum ks_err final_task(const struct ks_circuit *circuit)
+{
+    const struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
+    const struct ks_bytes sum = KS_LITERAL("0.5*XYZ - ZZI");
+    struct ks_final *final = NULL;
+    double value = 0;
+
+    enum ks_err err = ks_final_new(circuit, &spec, &final);
+    assert_true((err == KS_OK) == (final != NULL));
+    if (err == KS_OK) {
+        err = ks_final_expect(final, &sum, &value);
+    }
+    ks_final_free(final);
+    return err;
+}
+
+static void fail_task(const char *text, enum ks_err (*task)(const struct ks_circuit *circuit))
+{
+    const struct ks_bytes source = ks_bytes_text(text);
+    struct ks_circuit *circuit = NULL;
+    uint64_t n = 0;
+    uint64_t refused = 0;
+
+    assert_int_equal(ks_circuit_parse(&source, "source", NULL, &circuit), KS_OK);
+    do {
+        ks_fault_fail_alloc_at(++n);
+        const enum ks_err err = task(circuit);
+        if (!ks_fault_fired()) {
+            assert_int_equal(err, KS_OK);
+            break;
+        }
+        assert_true(err == KS_OK || err == KS_ERR_NOMEM);
+        refused += err == KS_ERR_NOMEM;
+    } while (n < ALLOCATIONS_MAX);
+    ks_fault_fail_alloc_at(0);
+    assert_true(n < ALLOCATIONS_MAX && refused > 3);
+    ks_circuit_free(circuit);
+}
+
+static void test_others(void **state)
+{
+    static const char *const flow =
+        "OPENQASM 3.0; include \"stdgates.inc\"; qubit[3] q; bit[3] c; int i; h q;\n"
+        "while (i < 3) { i += 1; c[0] = measure q[0]; if (c[0] && i < 2) { h q[0]; } }\n"
+        "c[1] = measure q[1];";
+    static const char *const gates = "OPENQASM 2.0; include \"qelib1.inc\"; qreg q[3]; creg "
+                                     "c[3]; h q; cx q[0],q[1]; swap q[1],q[2]; measure q -> c;";
+
+    (void)state;
+    fail_task(flow, noisy_task);
+    fail_task(flow, density_task);
+    fail_task(gates, final_task);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_simulate),
-        cmocka_unit_test(test_stabilizer),
-        cmocka_unit_test(test_sparse),
-        cmocka_unit_test(test_mps),
+        cmocka_unit_test(test_simulate), cmocka_unit_test(test_stabilizer),
+        cmocka_unit_test(test_sparse),   cmocka_unit_test(test_mps),
+        cmocka_unit_test(test_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
