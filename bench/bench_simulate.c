@@ -5,8 +5,8 @@
  *
  *   seconds        whole ks_simulate with 1024 shots: the best of three
  *   naive_seconds  the same gates one by one over complex doubles on one thread, once, in the
- * same run step_bytes     what the plan's steps read and write when none finds its data in a
- * cache copy_seconds   step_bytes at the measured rate of copying (read and write) with the
+ * same run pass_bytes     what the plan's steps read and write when none finds its data in a
+ * cache copy_seconds   pass_bytes at the measured rate of copying (read and write) with the
  * same threads; a ratio of seconds to it below 1 is what working in tiles saves peer_seconds
  * with KETSEAL_PEER_SIM set to a command: that command with the circuit's OpenQASM file as its
  * last argument, its start included */
@@ -130,14 +130,16 @@ static double naive_seconds(const struct ks_circuit *circuit)
 /* --- one circuit
  * --------------------------------------------------------------------------------- */
 
-static double step_bytes(const struct ks_circuit *circuit, enum ks_precision precision)
+/* What the plan's passes read and write. */
+static double pass_bytes(const struct ks_circuit *circuit, enum ks_precision precision,
+                         size_t *out_passes)
 {
     struct ks_plan plan;
     struct ks_frame frame;
     double bytes = 0;
-    uint32_t slots = 0;
 
     ks_plan_init(&plan);
+    plan.precision = precision;
     MUST(ks_frame_init(&frame, circuit->qubit_count));
     ks_plan_begin(&plan, &frame);
     for (size_t i = 0; i < circuit->op_count; i++) {
@@ -146,22 +148,15 @@ static double step_bytes(const struct ks_circuit *circuit, enum ks_precision pre
         }
     }
     for (uint32_t q = 0; q < circuit->qubit_count; q++) {
-        ks_plan_settle(&plan, &frame, q);
+        ks_plan_resolve(&plan, &frame, q);
     }
     ks_plan_drop_phases(&plan);
     MUST(ks_plan_end(&plan));
-    for (size_t i = 0; i < plan.step_count; i++) {
-        const struct ks_step *step = &plan.steps[i];
-        const double all = (double)ks_state_bytes(slots, precision);
-
-        if (step->kind == KS_STEP_GROW) {
-            slots++;
-            bytes += 3 * all;
-        } else {
-            bytes +=
-                2 * all / (double)((uint64_t)1 << __builtin_popcountll(step->control_mask));
-        }
+    for (size_t i = 0; i < plan.pass_count; i++) {
+        bytes += (double)ks_state_bytes(plan.passes[i].slots_before, precision) +
+                 (double)ks_state_bytes(plan.passes[i].slots_after, precision);
     }
+    *out_passes = plan.pass_count;
     ks_plan_done(&plan);
     ks_frame_done(&frame);
     return bytes;
@@ -238,7 +233,8 @@ static void bench(const char *name, uint32_t qubits, uint32_t depth, struct ks_p
     for (enum ks_precision p = KS_PRECISION_DOUBLE; p <= KS_PRECISION_SINGLE; p++) {
         for (const struct ks_kernel_set *set = ks_kernel_sets; set->name != NULL; set++) {
             struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
-            const double bytes = step_bytes(circuit, p);
+            size_t passes = 0;
+            const double bytes = pass_bytes(circuit, p, &passes);
             double seconds = 0;
 
             if (!set->usable()) {
@@ -251,10 +247,11 @@ static void bench(const char *name, uint32_t qubits, uint32_t depth, struct ks_p
             (void)printf("{\"bench\":\"simulate\",\"circuit\":\"%s\",\"copy_rate\":%.3g,"
                          "\"copy_seconds\":%.4f,\"gates\":%" PRIu64 ",\"kernels\":\"%s\","
                          "\"naive_seconds\":%.4f,\"precision\":\"%s\",\"qubits\":%u,"
-                         "\"seconds\":%.4f,\"speedup\":%.1f,\"step_bytes\":%.4g,\"threads\":%u",
+                         "\"seconds\":%.4f,\"speedup\":%.1f,\"passes\":%zu,\"pass_bytes\":%.4g,"
+                         "\"threads\":%u",
                          name, rate, bytes / rate, ks_circuit_ops(circuit), set->name, naive,
                          p == KS_PRECISION_DOUBLE ? "double" : "single", qubits, seconds,
-                         naive / seconds, bytes, ks_pool_threads(pool));
+                         naive / seconds, passes, bytes, ks_pool_threads(pool));
             if (peer >= 0) {
                 (void)printf(",\"peer_ratio\":%.2f,\"peer_seconds\":%.4f", peer / seconds,
                              peer);

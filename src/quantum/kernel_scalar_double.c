@@ -1,22 +1,21 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* The reference: vectors of one. Correct with and without fma in hardware. */
-
 #include "quantum/kernel.h"
 
+#define WIDTH_LOG 3
+#define LANES     (1u << WIDTH_LOG)
+
 typedef double real;
-typedef double vec;
-typedef bool lanes;
+typedef struct {
+    real lane[LANES];
+} vec;
 
-#define WIDTH             1
-#define WIDTH_LOG         0
-#define KERNELS_NAME      "scalar"
-#define KERNELS_PRECISION KS_PRECISION_DOUBLE
-
-#ifndef KERNELS /* test_kernels compiles this under another name, with fma in hardware */
+#ifndef KERNELS /* the tests build these once more, under another name */
 #define KERNELS ks_kernels_scalar_double
 #endif
+#define KERNELS_NAME      "scalar"
+#define KERNELS_PRECISION KS_PRECISION_DOUBLE
 
 static inline real r_fma(real a, real b, real c)
 {
@@ -25,43 +24,80 @@ static inline real r_fma(real a, real b, real c)
 
 static inline vec v_load(const real *from)
 {
-    return *from;
+    vec v;
+
+    for (unsigned i = 0; i < LANES; i++) {
+        v.lane[i] = from[i];
+    }
+    return v;
 }
 
 static inline void v_store(real *to, vec v)
 {
-    *to = v;
+    for (unsigned i = 0; i < LANES; i++) {
+        to[i] = v.lane[i];
+    }
+}
+
+static inline vec v_all(real number)
+{
+    vec v;
+
+    for (unsigned i = 0; i < LANES; i++) {
+        v.lane[i] = number;
+    }
+    return v;
 }
 
 static inline vec v_mul(vec a, vec b)
 {
-    return a * b;
+    vec v;
+
+    for (unsigned i = 0; i < LANES; i++) {
+        v.lane[i] = a.lane[i] * b.lane[i];
+    }
+    return v;
 }
 
 static inline vec v_fma(vec a, vec b, vec c)
 {
-    return __builtin_fma(a, b, c);
+    vec v;
+
+    for (unsigned i = 0; i < LANES; i++) {
+        v.lane[i] = r_fma(a.lane[i], b.lane[i], c.lane[i]);
+    }
+    return v;
 }
 
 static inline vec v_fms(vec a, vec b, vec c)
 {
-    return __builtin_fma(a, b, -c);
-}
+    vec v;
 
-static inline vec v_partner(vec v, unsigned target)
-{
-    (void)target; /* no target lies inside a vector of one */
+    for (unsigned i = 0; i < LANES; i++) {
+        v.lane[i] = r_fma(a.lane[i], b.lane[i], -c.lane[i]);
+    }
     return v;
 }
 
-static inline lanes v_lanes(unsigned bits)
+static inline vec v_fnma(vec a, vec b, vec c)
 {
-    return bits != 0;
+    vec v;
+
+    for (unsigned i = 0; i < LANES; i++) {
+        v.lane[i] = r_fma(-a.lane[i], b.lane[i], c.lane[i]);
+    }
+    return v;
 }
 
-static inline vec v_pick(lanes kept, vec a, vec b)
+static inline vec v_partner(vec a, unsigned flip)
 {
-    return kept ? a : b;
+    vec v;
+
+    for (unsigned i = 0; i < LANES; i++) {
+        v.lane[i] = a.lane[i ^ flip];
+    }
+    return v;
 }
 
+#define KERNELS_IN_MEMORY
 #include "quantum/kernel_body.h"
