@@ -145,8 +145,8 @@ ketseal: open 'missing.qasm': No such file or directory" ]]
 }
 
 @test "simulate: over the memory" {
-    ks -q circuit simulate --template=ghz --qubits=30 --seed=1 --memory=1 --out=counts
+    ks -q circuit simulate --template=hea --qubits=30 --depth=2 --seed=1 --memory=1 --out=counts
     same status "$status" 3
-    [[ $stderr == "ketseal: ghz: "* ]]
+    [[ $stderr == "ketseal: hea: "* ]]
     holds
 }
