@@ -39,6 +39,8 @@ struct ks_tile {
 struct ks_kernels {
     const char *name;
     enum ks_precision precision;
+    /* target[i] = source[index[i]] for COUNT numbers. */
+    void (*gather)(const void *source, const uint32_t *index, size_t count, void *target);
     /* ENTRIES of a plan as the group kernels take them. */
     void (*convert)(const double *entries, size_t count, void *target);
     /* Does GROUP to the bases [first, end) of a tile; it has 2^(log - lanes - KS_MEMBERS_LOG).

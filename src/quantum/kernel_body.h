@@ -310,6 +310,16 @@ static void small(const struct ks_group *group, const void *entries, const struc
     }
 }
 
+static void gather(const void *source, const uint32_t *index, size_t count, void *target)
+{
+    const real *restrict from = source;
+    real *restrict to = target;
+
+    for (size_t i = 0; i < count; i++) {
+        to[i] = from[(int32_t)index[i]];
+    }
+}
+
 static void convert(const double *entries, size_t count, void *target)
 {
     for (size_t i = 0; i < count; i++) {
@@ -410,6 +420,7 @@ extern const struct ks_kernels KERNELS;
 const struct ks_kernels KERNELS = {
     .name = KERNELS_NAME,
     .precision = KERNELS_PRECISION,
+    .gather = gather,
     .convert = convert,
     .group = group,
     .small = small,

@@ -9,6 +9,23 @@
  * matrices with rounded entries miss it by less. */
 #define NEAR 0x1p-50
 
+#define KS_PAIR_GATES_MAX 16
+
+struct ks_pair_matrix {
+    double entries[4][4][2]; /* row, column; bit i of both is qubit i */
+};
+
+/* Gates on two qubits that are held back. */
+struct ks_pair {
+    uint32_t qubits[2];
+    uint32_t count;
+    uint32_t whole_count; /* the first so many are a permutation with phases: WHOLE */
+    struct ks_op ops[KS_PAIR_GATES_MAX];
+    const double *params[KS_PAIR_GATES_MAX];
+    struct ks_pair_matrix product;
+    struct ks_pair_matrix whole;
+};
+
 static const double matrix_x[8] = {0, 0, 1, 0, 1, 0, 0, 0};
 static const double one[2] = {1, 0};
 static const double zero[2] = {0, 0};
@@ -213,6 +230,7 @@ void ks_plan_done(struct ks_plan *plan)
     ks_free(plan->groups);
     ks_free(plan->entries);
     ks_schedule_free(plan->schedule);
+    ks_free(plan->pair);
     *plan = (struct ks_plan){0};
 }
 
@@ -227,6 +245,9 @@ void ks_plan_begin(struct ks_plan *plan, struct ks_frame *frame)
     plan->slots_peak = frame->slot_count;
     plan->err = KS_OK;
     plan->drop_phases = false;
+    if (plan->pair != NULL) {
+        plan->pair->count = 0;
+    }
 }
 
 /* Whether the plan only counts slots any more: masks have no room for them. */
@@ -428,7 +449,7 @@ static void resolve_rotation(struct ks_plan *plan, struct ks_frame *frame,
     pend_diagonal(qubit, crossed ? after : one, crossed ? one : after);
 }
 
-void ks_plan_resolve(struct ks_plan *plan, struct ks_frame *frame, uint32_t index)
+static void resolve(struct ks_plan *plan, struct ks_frame *frame, uint32_t index)
 {
     struct ks_qubit *qubit = &frame->qubits[index];
 
@@ -454,9 +475,9 @@ static void push_phase(struct ks_plan *plan, struct ks_qubit *qubit)
     qubit->pending = false;
 }
 
-void ks_plan_flush(struct ks_plan *plan, struct ks_frame *frame, uint32_t index)
+static void flush(struct ks_plan *plan, struct ks_frame *frame, uint32_t index)
 {
-    ks_plan_resolve(plan, frame, index);
+    resolve(plan, frame, index);
     push_phase(plan, &frame->qubits[index]);
 }
 
@@ -495,27 +516,11 @@ static void shear(struct ks_plan *plan, struct ks_frame *frame, struct ks_qubit 
     }
 }
 
-void ks_plan_settle(struct ks_plan *plan, struct ks_frame *frame, uint32_t index)
+static void activate(struct ks_plan *plan, struct ks_frame *frame, uint32_t index)
 {
     struct ks_qubit *qubit = &frame->qubits[index];
 
-    ks_plan_resolve(plan, frame, index);
-    if (qubit->slot < 0 || overflown(plan)) {
-        return;
-    }
-    if (qubit->flips == 0) {
-        promote(frame, qubit);
-    }
-    if ((qubit->parity & (qubit->parity - 1)) != 0) {
-        shear(plan, frame, qubit);
-    }
-}
-
-void ks_plan_activate(struct ks_plan *plan, struct ks_frame *frame, uint32_t index)
-{
-    struct ks_qubit *qubit = &frame->qubits[index];
-
-    ks_plan_resolve(plan, frame, index);
+    resolve(plan, frame, index);
     if (qubit->slot < 0) {
         grow_known(plan, frame, qubit, qubit->bit ? zero : one, qubit->bit ? one : zero);
     }
@@ -548,7 +553,7 @@ static void plan_diagonal(struct ks_plan *plan, struct ks_frame *frame, const ui
     for (uint32_t i = 0; i < count; i++) {
         struct ks_qubit *qubit = &frame->qubits[indices[i]];
 
-        ks_plan_resolve(plan, frame, indices[i]);
+        resolve(plan, frame, indices[i]);
         if (qubit->slot < 0) {
             table_fix(table, count - i + left, left, qubit->bit);
         } else {
@@ -603,16 +608,16 @@ static void plan_cx(struct ks_plan *plan, struct ks_frame *frame, uint32_t contr
     struct ks_qubit *c = &frame->qubits[control];
     struct ks_qubit *t = &frame->qubits[target];
 
-    ks_plan_resolve(plan, frame, control);
+    resolve(plan, frame, control);
     if (c->slot < 0) {
         if (c->bit) {
             pend(t, matrix_x);
         }
         return;
     }
-    ks_plan_flush(plan, frame, target);
+    flush(plan, frame, target);
     if (overflown(plan)) {
-        ks_plan_activate(plan, frame, target);
+        activate(plan, frame, target);
         return;
     }
     if (t->flips != 0 && c->flips == 0 && ks_parity(c->parity & t->flips) != 0) {
@@ -704,7 +709,7 @@ static void plan_controlled(struct ks_plan *plan, struct ks_frame *frame,
     for (uint32_t i = 0; i + 1 < count; i++) {
         const struct ks_qubit *control = &frame->qubits[indices[i]];
 
-        ks_plan_resolve(plan, frame, indices[i]);
+        resolve(plan, frame, indices[i]);
         if (control->slot < 0 && !control->bit) {
             return;
         }
@@ -738,8 +743,8 @@ static void plan_rzz(struct ks_plan *plan, struct ks_frame *frame, const uint32_
     struct ks_qubit *a = &frame->qubits[q[0]];
     struct ks_qubit *b = &frame->qubits[q[1]];
 
-    ks_plan_resolve(plan, frame, q[0]);
-    ks_plan_resolve(plan, frame, q[1]);
+    resolve(plan, frame, q[0]);
+    resolve(plan, frame, q[1]);
     if (a->slot < 0 || b->slot < 0) {
         struct ks_qubit *known = a->slot < 0 ? a : b;
 
@@ -753,12 +758,12 @@ static void plan_rzz(struct ks_plan *plan, struct ks_frame *frame, const uint32_
     }
 }
 
-void ks_plan_gate(struct ks_plan *plan, struct ks_frame *frame,
-                  const struct ks_circuit *circuit, const struct ks_op *op)
+/* What OP does, at once but for what stays pending on single qubits. */
+static void plan_gate(struct ks_plan *plan, struct ks_frame *frame, const struct ks_op *op,
+                      const double *params)
 {
     const enum ks_gate gate = (enum ks_gate)op->gate;
     const struct ks_gate_info *info = ks_gate_info(gate);
-    const double *params = info->params > 0 ? &circuit->params[op->param] : NULL;
     const uint32_t *q = op->qubits;
     const struct ks_op phase = {.gate = KS_GATE_P};
     const struct ks_op mix = {.gate = KS_GATE_H};
@@ -804,6 +809,231 @@ void ks_plan_gate(struct ks_plan *plan, struct ks_frame *frame,
     }
 }
 
+/* --- pairs: gates on the same two qubits, some of which together only permute ------------- */
+
+/* As RXX and RYY do together: half a turn of both is a SWAP with phases. */
+static void pair_matrix(const struct ks_op *op, const double *params, const uint32_t qubits[2],
+                        struct ks_pair_matrix *out)
+{
+    const enum ks_gate gate = (enum ks_gate)op->gate;
+    const unsigned arity = ks_gate_info(gate)->qubits;
+    const struct ks_op turn = {.gate = gate == KS_GATE_RXX ? KS_GATE_RX : KS_GATE_P};
+    const unsigned last = op->qubits[arity - 1] == qubits[1];
+    double m[8];
+
+    *out = (struct ks_pair_matrix){0};
+    if (gate == KS_GATE_SWAP) {
+        for (unsigned i = 0; i < 4; i++) {
+            out->entries[i >> 1 | (i & 1) << 1][i][0] = 1;
+        }
+        return;
+    }
+    ks_gate_matrix(gate == KS_GATE_RXX || gate == KS_GATE_RZZ ? &turn : op, params, m);
+    for (unsigned i = 0; i < 4; i++) {
+        const unsigned bit = i >> last & 1;
+        const unsigned other = i >> (1 - last) & 1;
+
+        if (gate == KS_GATE_RXX) {
+            ks_copy(out->entries[i][i], &m[0], sizeof one);
+            ks_copy(out->entries[i ^ 3][i], &m[2], sizeof one);
+        } else if (gate == KS_GATE_RZZ) {
+            ks_copy(out->entries[i][i], bit != other ? &m[6] : &m[0], sizeof one);
+        } else if (arity == 2 && other == 0) {
+            out->entries[i][i][0] = 1;
+        } else {
+            ks_copy(out->entries[i][i], &m[6 * bit], sizeof one);
+            ks_copy(out->entries[i ^ 1u << last][i], &m[4 - 2 * bit], sizeof one);
+        }
+    }
+}
+
+static void pair_multiply(struct ks_pair_matrix *target, const struct ks_pair_matrix *left)
+{
+    struct ks_pair_matrix product = {0};
+
+    for (unsigned row = 0; row < 4; row++) {
+        for (unsigned column = 0; column < 4; column++) {
+            for (unsigned i = 0; i < 4; i++) {
+                double term[2] = {left->entries[row][i][0], left->entries[row][i][1]};
+
+                multiply_entry(term, target->entries[i][column]);
+                product.entries[row][column][0] += term[0];
+                product.entries[row][column][1] += term[1];
+            }
+        }
+    }
+    *target = product;
+}
+
+/* Whether M has one entry in each column, and in which row; the others are rounding errors. */
+static bool pair_permutes(const struct ks_pair_matrix *m, unsigned rows[4])
+{
+    for (unsigned column = 0; column < 4; column++) {
+        unsigned large = 0;
+
+        for (unsigned row = 0; row < 4; row++) {
+            if (size_of(m->entries[row][column]) > 4 * NEAR * NEAR) {
+                rows[column] = row;
+                large++;
+            }
+        }
+        if (large != 1) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Phases, then a permutation of the four values of two qubits: always a change of the frame. */
+static void plan_permutation(struct ks_plan *plan, struct ks_frame *frame,
+                             const struct ks_pair *pair)
+{
+    const uint32_t *q = pair->qubits;
+    unsigned rows[4];
+    unsigned first = 0;
+    unsigned second = 0;
+    double table[8];
+
+    KS_ASSERT(pair_permutes(&pair->whole, rows));
+    for (unsigned i = 0; i < 4; i++) {
+        ks_copy(&table[2 * i], pair->whole.entries[rows[i]][i], sizeof one);
+        snap(&table[2 * i]);
+    }
+    plan_diagonal(plan, frame, q, 2, table);
+    first = rows[1] ^ rows[0]; /* where the one value goes, and the other */
+    second = rows[2] ^ rows[0];
+    if (first == 2 || (first == 3 && second == 1)) {
+        const struct ks_qubit kept = frame->qubits[q[0]];
+
+        frame->qubits[q[0]] = frame->qubits[q[1]];
+        frame->qubits[q[1]] = kept;
+    }
+    if ((first == 3 && second == 2) || (first == 2 && second == 3)) {
+        plan_cx(plan, frame, q[0], q[1]);
+    } else if (second == 3 || (first == 3 && second == 1)) {
+        plan_cx(plan, frame, q[1], q[0]);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        if ((rows[0] >> i & 1) != 0) {
+            pend(&frame->qubits[q[i]], matrix_x);
+        }
+    }
+}
+
+static void close_pair(struct ks_plan *plan, struct ks_frame *frame)
+{
+    struct ks_pair *pair = plan->pair;
+    uint32_t count = 0;
+
+    if (pair == NULL || pair->count == 0) {
+        return;
+    }
+    count = pair->count;
+    pair->count = 0;
+    if (pair->whole_count > 0) {
+        plan_permutation(plan, frame, pair);
+    }
+    for (uint32_t i = pair->whole_count; i < count; i++) {
+        plan_gate(plan, frame, &pair->ops[i], pair->params[i]);
+    }
+}
+
+static void pair_put(struct ks_pair *pair, const struct ks_op *op, const double *params)
+{
+    struct ks_pair_matrix m;
+    unsigned rows[4];
+
+    pair_matrix(op, params, pair->qubits, &m);
+    if (pair->count == 0) {
+        pair->product = m;
+        pair->whole_count = 0;
+    } else {
+        pair_multiply(&pair->product, &m);
+    }
+    pair->ops[pair->count] = *op;
+    pair->params[pair->count++] = params;
+    if (pair_permutes(&pair->product, rows)) {
+        pair->whole = pair->product;
+        pair->whole_count = pair->count;
+    }
+}
+
+static bool pair_has(const struct ks_pair *pair, const struct ks_op *op, unsigned arity)
+{
+    for (unsigned i = 0; i < arity; i++) {
+        if (op->qubits[i] != pair->qubits[0] && op->qubits[i] != pair->qubits[1]) {
+            return false;
+        }
+    }
+    return arity > 0 && pair->count > 0 && pair->count < KS_PAIR_GATES_MAX;
+}
+
+/* RXX opens a pair: no other native gate is a part of a permutation that is none itself. */
+void ks_plan_gate(struct ks_plan *plan, struct ks_frame *frame,
+                  const struct ks_circuit *circuit, const struct ks_op *op)
+{
+    const struct ks_gate_info *info = ks_gate_info((enum ks_gate)op->gate);
+    const double *params = info->params > 0 ? &circuit->params[op->param] : NULL;
+
+    KS_ASSERT(op->gate != KS_GATE_MEASURE && op->gate != KS_GATE_RESET);
+    if (plan->pair != NULL && pair_has(plan->pair, op, info->qubits)) {
+        pair_put(plan->pair, op, params);
+        return;
+    }
+    close_pair(plan, frame);
+    if (op->gate != KS_GATE_RXX) {
+        plan_gate(plan, frame, op, params);
+        return;
+    }
+    if (plan->pair == NULL) {
+        plan->pair = ks_calloc(1, sizeof *plan->pair);
+    }
+    if (plan->pair == NULL) {
+        plan->err = ks_fail(KS_ERR_NOMEM, "no memory for a pair of qubits");
+        return;
+    }
+    plan->pair->qubits[0] = op->qubits[0];
+    plan->pair->qubits[1] = op->qubits[1];
+    pair_put(plan->pair, op, params);
+}
+
+/* --- from outside ------------------------------------------------------------------------- */
+
+void ks_plan_resolve(struct ks_plan *plan, struct ks_frame *frame, uint32_t index)
+{
+    close_pair(plan, frame);
+    resolve(plan, frame, index);
+}
+
+void ks_plan_flush(struct ks_plan *plan, struct ks_frame *frame, uint32_t index)
+{
+    close_pair(plan, frame);
+    flush(plan, frame, index);
+}
+
+void ks_plan_settle(struct ks_plan *plan, struct ks_frame *frame, uint32_t index)
+{
+    struct ks_qubit *qubit = &frame->qubits[index];
+
+    close_pair(plan, frame);
+    resolve(plan, frame, index);
+    if (qubit->slot < 0 || overflown(plan)) {
+        return;
+    }
+    if (qubit->flips == 0) {
+        promote(frame, qubit);
+    }
+    if ((qubit->parity & (qubit->parity - 1)) != 0) {
+        shear(plan, frame, qubit);
+    }
+}
+
+void ks_plan_activate(struct ks_plan *plan, struct ks_frame *frame, uint32_t index)
+{
+    close_pair(plan, frame);
+    activate(plan, frame, index);
+}
+
 void ks_plan_drop_phases(struct ks_plan *plan)
 {
     plan->drop_phases = true;
@@ -811,6 +1041,7 @@ void ks_plan_drop_phases(struct ks_plan *plan)
 
 enum ks_err ks_plan_end(struct ks_plan *plan)
 {
+    close_pair(plan, plan->frame);
     if (plan->err == KS_OK && !overflown(plan)) {
         plan->err = ks_schedule_make(plan);
     }

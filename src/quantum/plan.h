@@ -156,6 +156,7 @@ struct ks_plan {
     size_t entry_cap;
     enum ks_err err; /* sticky; reported by ks_plan_end */
     bool drop_phases;
+    struct ks_pair *pair; /* owned; NULL until one is needed */
 };
 
 void ks_plan_init(struct ks_plan *plan);

@@ -130,7 +130,6 @@ struct pass_run {
     const struct ks_plan *plan;
     const struct ks_pass *pass;
     size_t slices;
-    unsigned run_log; /* so many low bits of the tile lie together in the state */
 };
 
 /* The bits of VALUE at PLACES, lowest first. */
@@ -161,12 +160,23 @@ static void do_groups(const struct pass_run *run, const struct ks_tile *tile)
     }
 }
 
+/* So many low ones of COUNT bits are at places 0, 1, …: amplitudes that lie together. */
+static size_t run_of(const uint8_t *places, unsigned count)
+{
+    unsigned log = 0;
+
+    while (log < count && places[log] == log) {
+        log++;
+    }
+    return (size_t)1 << log;
+}
+
 /* Copies the tile at ORIGIN of the state into TILE. */
 static void load_tile(const struct pass_run *run, size_t origin, const struct ks_tile *tile)
 {
     const struct ks_pass *pass = run->pass;
     const size_t size = real_size(run->state->kernels->precision);
-    const size_t count = (size_t)1 << run->run_log;
+    const size_t count = run_of(pass->sources, pass->tile_before);
 
     if ((size_t)1 << pass->tile_before < KS_AMPS_MIN) { /* zeros behind, as in a state */
         ks_zero(tile->re, KS_AMPS_MIN * size);
@@ -216,23 +226,18 @@ static void moved_init(struct moved *moved, const struct ks_pass *pass)
 static void store_moved(const struct pass_run *run, const struct moved *moved, size_t origin,
                         const struct ks_tile *tile)
 {
+    const struct ks_kernels *kernels = run->state->kernels;
     const size_t count = (size_t)1 << moved->run_log;
+    const size_t size = real_size(kernels->precision);
 
     for (size_t i = 0; i < (size_t)1 << run->pass->tile_after; i += count) {
         const size_t to = origin | deposit(i, moved->places);
         const size_t from = deposit(i, moved->bits);
 
-        for (size_t k = 0; k < count; k++) {
-            const size_t source = from | moved->low[k];
-
-            if (run->state->kernels->precision == KS_PRECISION_DOUBLE) {
-                ((double *)run->state->re)[to + k] = ((const double *)tile->re)[source];
-                ((double *)run->state->im)[to + k] = ((const double *)tile->im)[source];
-            } else {
-                ((float *)run->state->re)[to + k] = ((const float *)tile->re)[source];
-                ((float *)run->state->im)[to + k] = ((const float *)tile->im)[source];
-            }
-        }
+        kernels->gather((const char *)tile->re + from * size, moved->low, count,
+                        (char *)run->state->re + to * size);
+        kernels->gather((const char *)tile->im + from * size, moved->low, count,
+                        (char *)run->state->im + to * size);
     }
 }
 
@@ -240,7 +245,7 @@ static void store_tile(const struct pass_run *run, size_t origin, const struct k
 {
     const struct ks_pass *pass = run->pass;
     const size_t size = real_size(run->state->kernels->precision);
-    const size_t count = (size_t)1 << run->run_log;
+    const size_t count = run_of(pass->targets, pass->tile_before);
 
     for (size_t i = 0; i < (size_t)1 << pass->tile_after; i += count) {
         const size_t to = origin | deposit(i, pass->targets);
@@ -318,11 +323,6 @@ static void run_tiles(struct pass_run *run)
     if (is_whole(pass)) {
         run_whole(run);
         return;
-    }
-    run->run_log = 0;
-    while (run->run_log < pass->tile_before && pass->sources[run->run_log] == run->run_log &&
-           pass->targets[run->run_log] == run->run_log) {
-        run->run_log++;
     }
     run->slices = threads < tiles ? threads : tiles;
     ks_pool_run(run->state->pool, tiles_task, run, run->slices);
