@@ -65,6 +65,12 @@ struct ks_qubit {
         flips; /* changing these bits changes this qubit alone; 0: it follows from others */
 };
 
+static inline void ks_qubit_set_parity(struct ks_qubit *qubit, uint64_t parity)
+{
+    qubit->parity = parity;
+    qubit->slot = parity == 0 ? -1 : (int32_t)__builtin_ctzll(parity);
+}
+
 struct ks_frame {
     uint32_t qubit_count;
     uint32_t slot_count;

@@ -613,9 +613,8 @@ static void rename_slots(struct ks_frame *frame, const struct ks_layout *layout)
     for (uint32_t q = 0; q < frame->qubit_count; q++) {
         struct ks_qubit *qubit = &frame->qubits[q];
 
-        qubit->parity = moved_bits(qubit->parity, place_of);
+        ks_qubit_set_parity(qubit, moved_bits(qubit->parity, place_of));
         qubit->flips = moved_bits(qubit->flips, place_of);
-        qubit->slot = qubit->parity == 0 ? -1 : (int32_t)__builtin_ctzll(qubit->parity);
     }
 }
 
