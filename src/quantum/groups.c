@@ -475,7 +475,9 @@ static void add_growth(struct form *form, unsigned count)
 static bool phases_fit(const struct form *form, uint64_t pivots, const uint32_t *more,
                        size_t more_count)
 {
+    const uint64_t low = ((uint64_t)1 << form->lanes) - 1;
     struct basis basis = {0};
+    bool lanes = false;
 
     for (size_t i = 0; i < form->phase_count + more_count; i++) {
         const uint32_t index =
@@ -487,9 +489,11 @@ static bool phases_fit(const struct form *form, uint64_t pivots, const uint32_t 
             if (!basis_add(&basis, step->masks[m] >> form->lanes & ~pivots, &sum)) {
                 return false;
             }
+            lanes = lanes || (step->masks[m] & low) != 0;
         }
+        lanes = lanes || (step->kind == KS_STEP_GROW && step->slot < form->lanes);
     }
-    return true;
+    return basis.count <= (lanes ? KS_LANE_CHOICES_MAX : KS_CHOICES_MAX);
 }
 
 /* Moves the waiting phases that STEP needs to the end of the list; returns how many. */

@@ -31,7 +31,8 @@
 #define KS_MEMBERS_LOG          4
 #define KS_MEMBERS              (1 << KS_MEMBERS_LOG)
 #define KS_STAGES_MAX           8  /* rotations in one group */
-#define KS_CHOICES_MAX          3  /* a table of phases exists in at most 2^3 variants */
+#define KS_CHOICES_MAX          6  /* a table of phases exists in at most 2^6 variants, */
+#define KS_LANE_CHOICES_MAX     3  /* or 2^3 where the lanes have phases of their own */
 #define KS_PARITIES_MAX         16 /* of a vector's index, that a group looks at */
 
 enum ks_step_kind {

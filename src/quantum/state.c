@@ -69,7 +69,7 @@ enum ks_err ks_state_reserve(struct ks_state *state, uint32_t slots)
     KS_ASSERT(slots <= KS_SLOTS_MAX);
     grown.memory = NULL;
     grown.sums = ks_calloc(block_count(amps_of(slots)), 2 * sizeof *grown.sums);
-    grown.memory = ks_calloc(1, 2 * size * amps_of(slots) + GAP + ALIGNMENT);
+    grown.memory = ks_calloc_huge(1, 2 * size * amps_of(slots) + GAP + ALIGNMENT);
     KS_CHECK(grown.sums != NULL && grown.memory != NULL, KS_ERR_NOMEM,
              "no memory for the amplitudes of %u qubits", slots);
     grown.re =
@@ -386,7 +386,7 @@ static enum ks_err run_room(struct ks_state *state, const struct ks_plan *plan)
         tiles = tiles || (plan->passes[i].kind == KS_PASS_TILES && !is_whole(&plan->passes[i]));
     }
     if (tiles && state->tiles == NULL) {
-        state->tiles = ks_calloc(2 * threads, (size << tile) + GAP + ALIGNMENT);
+        state->tiles = ks_calloc_huge(2 * threads, (size << tile) + GAP + ALIGNMENT);
         if (state->tiles == NULL) {
             return ks_fail(KS_ERR_NOMEM, "no memory for the tiles of %zu threads", threads);
         }
