@@ -62,13 +62,19 @@ static void compare_state(const struct ks_circuit *circuit, enum ks_precision pr
     const struct ks_kernels *const hardware = precision == KS_PRECISION_DOUBLE
                                                   ? &ks_kernels_scalar_double_fma
                                                   : &ks_kernels_scalar_single_fma;
+    const double budget = precision == KS_PRECISION_DOUBLE ? 1e-13 : 1e-5;
     const struct ks_kernels *scalar = NULL;
     struct ks_state want;
     struct ks_state got;
+    double norm[2];
 
     OK(ks_kernels_find("scalar", precision, &scalar));
     ks_state_init(&want, scalar, NULL);
     OK(ks_simulate_state(circuit, &want));
+    ks_state_weights(&want, KS_NO_SLOT, norm);
+    if (!(norm[0] > 1 - budget && norm[0] < 1 + budget)) {
+        fail_msg("%s: the norm has become %.17g", what, norm[0]);
+    }
     if (__builtin_cpu_supports("fma")) {
         ks_state_init(&got, hardware, NULL);
         OK(ks_simulate_state(circuit, &got));
