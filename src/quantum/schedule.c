@@ -339,8 +339,8 @@ static void shear_step(struct ks_step *step, uint64_t flips, uint64_t mask)
     }
 }
 
-/* No tile holds the flips of the first rotation left: moves amplitudes so that it flips one
- * slot alone, and rewrites what comes after for the new indices. */
+/* No tile holds what the first rotation left needs. Where that is its flips: moves amplitudes
+ * so that it flips one slot alone, and rewrites what comes after for the new indices. */
 static void draft_unfold(struct draft_scan *scan, size_t head, size_t count, size_t end)
 {
     struct ks_schedule *schedule = scan->schedule;
@@ -353,7 +353,8 @@ static void draft_unfold(struct draft_scan *scan, size_t head, size_t count, siz
     }
     mask = flips & scan->previous & ~schedule->ungrown;
     mask = mask != 0 ? mask & -mask : flips & -flips;
-    if ((flips & schedule->ungrown) != 0) {
+    if ((flips & schedule->ungrown) != 0 ||
+        flips == mask) { /* slots are missing, or phases need them */
         draft_begin(scan);
         draft_growth(scan);
         draft_end(scan);
