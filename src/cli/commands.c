@@ -122,6 +122,14 @@ static const struct ks_flag circuit_check_flags[] = {
     END,
 };
 
+static const struct ks_flag circuit_plan_flags[] = {
+    TEMPLATE_FLAGS,
+    {"seed", KS_FLAG_NUMBER, "N", "seed of the template", "0", false},
+    PRECISION_FLAG,
+    {"threads", KS_FLAG_NUMBER, "N", "threads to predict the time for", "1", false},
+    END,
+};
+
 static const struct ks_flag circuit_show_flags[] = {
     TEMPLATE_FLAGS,
     {"seed", KS_FLAG_NUMBER, "N", "seed of the template", "0", false},
@@ -298,6 +306,9 @@ const struct ks_command ks_commands[] = {
     {"circuit", "check", "FILE…", 1, KS_CLI_OPERANDS_MAX,
      "Parses OpenQASM programs: size, depth and the memory that each needs.",
      circuit_check_flags, ks_command_circuit_check},
+    {"circuit", "plan", "[FILE]", 0, 1,
+     "Prints what simulating a program or a template takes: passes, bytes, operations, time.",
+     circuit_plan_flags, ks_command_circuit_plan},
     {"circuit", "show", "[FILE]", 0, 1, "Prints a program or a template as canonical OpenQASM.",
      circuit_show_flags, ks_command_circuit_show},
     {"circuit", "simulate", "[FILE]", 0, 1,

@@ -22,6 +22,7 @@ enum ks_err ks_simulate_state(const struct ks_circuit *circuit, struct ks_state 
     struct ks_frame frame = {0};
 
     ks_plan_init(&plan);
+    plan.precision = out->kernels->precision;
     KS_TRY(ks_frame_init(&frame, circuit->qubit_count));
     /* Slots in the order of the qubits, so that no later gate finds one without. */
     ks_plan_begin(&plan, &frame);
@@ -43,7 +44,7 @@ enum ks_err ks_simulate_state(const struct ks_circuit *circuit, struct ks_state 
              plan.slots_peak, KS_SLOTS_MAX);
     KS_TRY(ks_state_reserve(out, plan.slots_peak));
     ks_state_reset(out);
-    ks_state_run(out, &plan);
+    KS_TRY(ks_state_run(out, &plan));
 out:
     ks_plan_done(&plan);
     ks_frame_done(&frame);
@@ -55,7 +56,7 @@ out:
 struct ks_final {
     struct ks_state state;
     struct ks_frame
-        frame;    /* which bit of an amplitude's index a qubit is, and whether turned */
+        frame;    /* how a qubit is read off an amplitude's index; every qubit has flips */
     double scale; /* makes the norm 1 */
 };
 
@@ -106,6 +107,7 @@ static enum ks_err run_gates(struct ks_final *final, const struct ks_circuit *ci
     enum ks_err err = KS_OK;
 
     ks_plan_init(&plan);
+    plan.precision = spec->precision;
     KS_TRY(ks_frame_init(&final->frame, circuit->qubit_count));
     ks_plan_begin(&plan, &final->frame);
     for (uint32_t q = 0; q < circuit->qubit_count; q++) {
@@ -128,7 +130,7 @@ static enum ks_err run_gates(struct ks_final *final, const struct ks_circuit *ci
              (unsigned long long)spec->memory_max);
     KS_TRY(ks_state_reserve(&final->state, plan.slots_peak));
     ks_state_reset(&final->state);
-    ks_state_run(&final->state, &plan);
+    KS_TRY(ks_state_run(&final->state, &plan));
     ks_state_weights(&final->state, KS_NO_SLOT, weights);
     KS_CHECK(weights[0] > 0, KS_ERR_INTERNAL, "the state has no amplitude left");
     final->scale = 1 / sqrt(weights[0]);
@@ -169,7 +171,7 @@ static size_t place_of(const struct ks_final *final, uint64_t index)
         const struct ks_qubit *qubit = &final->frame.qubits[q];
         const bool bit = (index >> q & 1) != 0;
 
-        place |= (size_t)(bit != qubit->bit) << qubit->slot;
+        place ^= bit != qubit->bit ? (size_t)qubit->flips : 0;
     }
     return place;
 }
@@ -264,13 +266,12 @@ static enum ks_err read_string(const struct ks_final *final, const struct ks_qas
     for (uint32_t q = 0; q < qubits; q++) {
         const struct ks_qubit *qubit = &final->frame.qubits[q];
         const uint8_t letter = token->text.data[qubits - 1 - q];
-        const size_t bit = (size_t)1 << qubit->slot;
 
         if (letter != 'I' && letter != 'X' && letter != 'Y' && letter != 'Z') {
             return fail_at(token, "expected a letter of I, X, Y, Z for each qubit");
         }
-        string.flips |= letter == 'X' || letter == 'Y' ? bit : 0;
-        string.signs |= letter == 'Z' || letter == 'Y' ? bit : 0;
+        string.flips ^= letter == 'X' || letter == 'Y' ? (size_t)qubit->flips : 0;
+        string.signs ^= letter == 'Z' || letter == 'Y' ? (size_t)qubit->parity : 0;
         string.turns += letter == 'Y';
         string.turns += (letter == 'Z' || letter == 'Y') && qubit->bit ? 2 : 0;
     }

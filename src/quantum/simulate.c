@@ -93,18 +93,18 @@ static enum ks_err slots_bound(const struct ks_circuit *circuit, uint32_t *out_s
         const unsigned qubits = ks_gate_info((enum ks_gate)op->gate)->qubits;
 
         plan.step_count = 0; /* only the slots are wanted */
-        plan.entry_count = 0;
         flow = flow || role == KS_ROLE_CONTROL;
         if (role == KS_ROLE_GATE && op->condition == 0 && !flow) {
             ks_plan_gate(&plan, &frame, circuit, op);
         } else if (role == KS_ROLE_FINAL) {
-            ks_plan_settle(&plan, &frame, op->qubits[0]);
+            ks_plan_resolve(&plan, &frame, op->qubits[0]);
         } else if (role != KS_ROLE_DEAD && role != KS_ROLE_TIDY) {
             for (unsigned q = 0; q < qubits; q++) {
                 ks_plan_activate(&plan, &frame, op->qubits[q]);
             }
         }
     }
+    plan.step_count = 0;
     KS_TRY(ks_plan_end(&plan));
     *out_slots = plan.slots_peak;
 out:
@@ -470,7 +470,7 @@ static enum ks_err advance(struct run *run, struct branch *branch)
         branch->op++;
     }
     for (size_t i = 0; !stop && i < run->final_count; i++) {
-        ks_plan_settle(&run->plan, &branch->frame, run->finals[i].qubit);
+        ks_plan_resolve(&run->plan, &branch->frame, run->finals[i].qubit);
     }
     if (!stop) {
         ks_plan_drop_phases(&run->plan);
@@ -481,7 +481,7 @@ static enum ks_err advance(struct run *run, struct branch *branch)
         ks_state_reset(&branch->state);
         branch->has_state = true;
     }
-    ks_state_run(&branch->state, &run->plan);
+    KS_TRY(ks_state_run(&branch->state, &run->plan));
     KS_TRY(go_on(run)); /* what was stopped is garbage */
 out:
     return err;
@@ -496,7 +496,10 @@ static void take_outcome(const struct run *run, struct branch *branch, bool outc
     if (op->gate == KS_GATE_MEASURE) {
         ks_classical_set(&branch->classical, op->clbit, outcome);
     }
-    ks_frame_forget(&branch->frame, op->qubits[0], op->gate == KS_GATE_MEASURE && outcome);
+    ks_frame_collapse(&branch->frame, op->qubits[0], outcome);
+    if (op->gate == KS_GATE_RESET) {
+        branch->frame.qubits[op->qubits[0]].bit = false;
+    }
     branch->op++;
     branch->measured = branch->op < run->circuit->op_count &&
                        run->circuit->ops[branch->op].gate == KS_GATE_READOUT;
@@ -646,10 +649,8 @@ static void outcome_of(const struct run *run, const struct branch *branch, uint6
 
     ks_copy(run->outcome, branch->classical.clbits, run->words * sizeof *run->outcome);
     for (size_t i = 0; i < run->final_count; i++) {
-        const struct ks_qubit *qubit = &branch->frame.qubits[run->finals[i].qubit];
-        const bool bit = qubit->slot >= 0 && (index >> qubit->slot & 1) != 0;
-
-        ks_classical_set(&outcome, run->finals[i].clbit, bit != qubit->bit);
+        ks_classical_set(&outcome, run->finals[i].clbit,
+                         ks_frame_value(&branch->frame, run->finals[i].qubit, index));
     }
 }
 
@@ -853,6 +854,7 @@ static enum ks_err run_init(struct run *run, const struct ks_circuit *circuit,
     *run = (struct run){.circuit = circuit};
     run->spec = &run->watch.spec;
     ks_plan_init(&run->plan);
+    run->plan.precision = spec->precision;
     KS_TRY(ks_watch_begin(&run->watch, spec));
     KS_CHECK(spec->version == 1, KS_ERR_USAGE, "simulation spec version %u", spec->version);
     KS_CHECK((unsigned)spec->precision <= KS_PRECISION_SINGLE, KS_ERR_USAGE, "precision %u",
