@@ -215,7 +215,8 @@ static void move(struct state *state, const struct ks_op *op, unsigned controls,
 /* --- gates that mix pairs ------------------------------------------------------------------
  */
 
-#define NONE UINT32_MAX
+#define NONE            UINT32_MAX
+#define ENTRIES_BETWEEN 65536 /* mixed between two questions whether to go on */
 
 /* Entries whose keys differ by what the gate flips: numbers of the one with bit TARGET 0 and
  * the one with 1. */
@@ -352,6 +353,9 @@ static enum ks_err mix_entries(struct state *state, const struct mix *mix)
     }
     /* At first all that the controls leave alone, then the pairs. */
     for (size_t i = 0; i < count; i++) {
+        if (i % ENTRIES_BETWEEN == 0) {
+            KS_TRY(ks_budget_go_on(budget));
+        }
         if (controls_hold(key_of(state, entries, i), mix->op, mix->controls)) {
             add_to_pair(state, &pairs, mix, (uint32_t)i);
         }
@@ -366,6 +370,9 @@ static enum ks_err mix_entries(struct state *state, const struct mix *mix)
         }
     }
     for (size_t i = 0; i < pairs.count; i++) {
+        if (i % ENTRIES_BETWEEN == 0) {
+            KS_TRY(ks_budget_go_on(budget));
+        }
         mix_pair(state, mix, &pairs.pairs[i]);
     }
     mixed = state->spare;

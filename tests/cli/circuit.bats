@@ -191,13 +191,14 @@ ketseal: open 'missing.qasm': No such file or directory" ]]
 }
 
 @test "simulate: auto goes beyond the state vector, and says why" {
-    ks circuit simulate --template=ghz --qubits=300 --seed=1 --shots=500
+    printf 'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[300];\ncreg c[300];\nh q;\ns q;\nh q;\nmeasure q -> c;\n' >wide.qasm
+    ks circuit simulate --seed=1 --shots=500 wide.qasm
     same status "$status" 0
-    same outcomes "${#lines[@]}" 2
-    [[ $stderr == "simulating 300 qubits, 600 operations, 500 shots by stabilizer: every gate is a Clifford gate, and the state vector needs more than 8.0 EiB, limit 4.0 GiB" ]]
-    ks -q circuit simulate --template=ghz --qubits=300 --seed=1 --method=statevector --out=counts
-    fails 3 "ghz: needs more than 8.0 EiB for 300 qubits in double precision, limit 4.0 GiB"
-    holds
+    same outcomes "${#lines[@]}" 500
+    [[ $stderr == "simulating 300 qubits, 1200 operations, 500 shots by stabilizer: every gate is a Clifford gate, and the state vector needs more than 8.0 EiB, limit 4.0 GiB" ]]
+    ks -q circuit simulate --seed=1 --method=statevector --out=counts wide.qasm
+    fails 3 "wide.qasm: needs more than 8.0 EiB for 300 qubits in double precision, limit 4.0 GiB"
+    holds wide.qasm
 }
 
 @test "simulate: no method fits; wrong methods, bonds and cutoffs" {
@@ -223,9 +224,9 @@ ketseal: open 'missing.qasm': No such file or directory" ]]
 @test "check: how each file would run" {
     write_bell
     ks circuit check --explain-method bell.qasm
-    says 0 "bell.qasm: 2 qubits, 2 clbits, 4 operations, depth 3, 256 B; statevector: the state vector needs at most 256 B, limit 4.0 GiB" ""
-    ks circuit show --template=ghz --qubits=100 --out=ghz.qasm
-    ks --json circuit check --explain-method --memory=1 ghz.qasm
+    says 0 "bell.qasm: 2 qubits, 2 clbits, 4 operations, depth 3, 4.0 KiB; statevector: the state vector needs at most 4.0 KiB, limit 4.0 GiB" ""
+    printf 'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[100];\ncreg c[100];\nh q;\ns q;\nh q;\nmeasure q -> c;\n' >wide.qasm
+    ks --json circuit check --explain-method --memory=1 wide.qasm
     is_json ketseal.circuit-check/1
     same method "$(jq -r '.circuits[0] | "\(.method): \(.method_reason)"' <<<"$output")" \
         "stabilizer: every gate is a Clifford gate, and the state vector needs more than 8.0 EiB, limit 1.0 MiB"

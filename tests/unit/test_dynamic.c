@@ -197,19 +197,21 @@ static struct ks_bytes random_program(struct writer *writer, uint64_t seed)
     return ks_buf_view(&writer->text);
 }
 
-static void compare_with_oracle(const struct ks_circuit *circuit, struct ks_bytes text)
+static void compare_with_oracle(const struct ks_circuit *circuit, struct ks_bytes text,
+                                enum ks_method method)
 {
     static double want[OUTCOMES_MAX];
     static double got[OUTCOMES_MAX];
-    const struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
+    struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
 
+    spec.method = method;
     assert_true((size_t)1 << circuit->clbit_count <= OUTCOMES_MAX);
     dense_probabilities(circuit, want);
     OK(ks_simulate_probabilities(circuit, &spec, got));
     for (size_t i = 0; i < (size_t)1 << circuit->clbit_count; i++) {
         if (!(fabs(got[i] - want[i]) <= 1e-12)) {
-            fail_msg("outcome %zu: %.17g, oracle %.17g, of\n%.*s", i, got[i], want[i],
-                     (int)text.len, (const char *)text.data);
+            fail_msg("%s: outcome %zu: %.17g, oracle %.17g, of\n%.*s", ks_method_name(method),
+                     i, got[i], want[i], (int)text.len, (const char *)text.data);
         }
     }
 }
@@ -234,7 +236,7 @@ static void check_round_trip(const struct ks_circuit *circuit)
     assert_int_equal(circuit->term_count, again->term_count);
     assert_int_equal(circuit->condition_count, again->condition_count);
     assert_true(circuit->dynamic == again->dynamic && circuit->extended == again->extended);
-    compare_with_oracle(again, ks_buf_view(&first));
+    compare_with_oracle(again, ks_buf_view(&first), KS_METHOD_AUTO);
     ks_circuit_free(again);
     ks_buf_done(&first);
     ks_buf_done(&second);
@@ -251,7 +253,8 @@ static void test_random_programs(void **state)
         struct ks_circuit *circuit = parse(text);
 
         dynamic += circuit->dynamic;
-        compare_with_oracle(circuit, text);
+        compare_with_oracle(circuit, text, KS_METHOD_STATEVECTOR);
+        compare_with_oracle(circuit, text, seed % 2 == 0 ? KS_METHOD_SPARSE : KS_METHOD_MPS);
         check_round_trip(circuit);
         ks_circuit_free(circuit);
         ks_buf_done(&writer.text);
@@ -297,6 +300,40 @@ static void test_random_counts(void **state)
 /* --- chosen programs ---------------------------------------------------------------------- */
 
 #define HEAD "OPENQASM 3.0;\ninclude \"stdgates.inc\";\n"
+
+/* The same by the other methods; control flow around Clifford gates by the tableau too. */
+static void test_methods(void **state)
+{
+    static const char *const text = HEAD
+        "qubit[4] q; bit[3] c; bit[2] d; int[8] n; h q[0]; s q[0]; cx q[0], q[1]; sx q[2];\n"
+        "while (n < 4) { n += 1; h q[3]; cz q[2], q[3]; h q[3]; c[0] = measure q[3];\n"
+        "  if (c[0]) { n = 9; y q[1]; } else { h q[2]; reset q[3]; } }\n"
+        "if (n > 8) { cy q[1], q[2]; c[1] = measure q[1]; } swap q[0], q[2];\n"
+        "c[2] = measure q[2]; d[0] = measure q[0];";
+    struct ks_circuit *circuit = parse(ks_bytes_text(text));
+    static double want[OUTCOMES_MAX];
+
+    (void)state;
+    assert_true(circuit->dynamic);
+    dense_probabilities(circuit, want);
+    for (unsigned m = KS_METHOD_STATEVECTOR; m < KS_METHOD_COUNT; m++) {
+        struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
+        struct ks_counts *counts = NULL;
+
+        compare_with_oracle(circuit, ks_bytes_text(text), (enum ks_method)m);
+        spec.method = (enum ks_method)m;
+        spec.shots = 5000;
+        OK(ks_simulate(circuit, &spec, &counts));
+        assert_int_equal(ks_counts_facts(counts)->method, m);
+        for (size_t i = 0; i < ks_counts_size(counts); i++) {
+            const double mean = 5000 * want[strtoull(ks_counts_outcome(counts, i), NULL, 2)];
+
+            assert_true(fabs((double)ks_counts_count(counts, i) - mean) <= 6 * sqrt(mean) + 4);
+        }
+        ks_counts_free(counts);
+    }
+    ks_circuit_free(circuit);
+}
 
 /* BODY has one certain outcome. */
 static void expect_outcome(const char *body, const char *outcome)
@@ -420,8 +457,8 @@ static bool is_past(void *context)
     return ks_clock_monotonic_us() >= moment->cancel_us;
 }
 
-static void expect_cancelled(const char *body, uint64_t shots, struct ks_pool *pool,
-                             const struct ks_noise *noise)
+static void expect_cancelled_by(enum ks_method method, const char *body, uint64_t shots,
+                                struct ks_pool *pool, const struct ks_noise *noise)
 {
     struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
     struct ks_counts *counts = NULL;
@@ -435,6 +472,7 @@ static void expect_cancelled(const char *body, uint64_t shots, struct ks_pool *p
     spec.shots = shots;
     spec.pool = pool;
     spec.noise = noise;
+    spec.method = method;
     spec.cancelled = is_past;
     /* The best of some attempts: the machine may be busy with other things. */
     for (unsigned i = 0; i < 5 && late_us > 100000 * SLOWER; i++) {
@@ -449,6 +487,12 @@ static void expect_cancelled(const char *body, uint64_t shots, struct ks_pool *p
     }
     ks_circuit_free(circuit);
     ks_buf_done(&text);
+}
+
+static void expect_cancelled(const char *body, uint64_t shots, struct ks_pool *pool,
+                             const struct ks_noise *noise)
+{
+    expect_cancelled_by(KS_METHOD_STATEVECTOR, body, shots, pool, noise);
 }
 
 static void test_cancel(void **state)
@@ -484,13 +528,63 @@ static void test_cancel(void **state)
     ks_pool_free(pool);
 }
 
+static void test_cancel_methods(void **state)
+{
+    static const struct {
+        enum ks_method method;
+        const char *body;
+        uint64_t shots;
+    } rows[] = {
+        /* Frames, the tree of a tableau, pairs of many amplitudes, and large bonds. */
+        {KS_METHOD_STABILIZER,
+         "qubit[100] q; bit[100] c; for int i in [0:20] { h q; c = measure q; }", 10000000},
+        {KS_METHOD_STABILIZER,
+         "qubit[200] q; bit[200] c; int n; while (n < 900000) { n += 1; h q; for int k in "
+         "[0:198] { cx q[k], q[k + 1]; } c = measure q; }",
+         1},
+        {KS_METHOD_SPARSE,
+         "qubit[22] q; bit[22] c; for int i in [0:20] { ry(0.1) q; } c = measure q;", 1},
+        {KS_METHOD_MPS,
+         "qubit[40] q; bit[40] c; for int i in [0:40] { ry(1) q; for int k in [0:38] "
+         "{ cx q[k], q[k + 1]; rx(1) q[k]; } } c = measure q;",
+         1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        expect_cancelled_by(rows[i].method, rows[i].body, rows[i].shots, NULL, NULL);
+    }
+}
+
+/* Noise is the state vector's. */
+static void test_noise_refused(void **state)
+{
+    static const struct ks_noise noise = {.version = 1, .gate1.x = 0.1};
+    struct ks_circuit *circuit = parse(ks_bytes_text(HEAD "qubit[60] q; bit[60] c; h q;"));
+    struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
+    struct ks_method_choice choice;
+    struct ks_counts *counts = NULL;
+
+    (void)state;
+    spec.noise = &noise;
+    spec.memory_max = 1 << 20;
+    OK(ks_method_choose(circuit, &spec, &choice));
+    assert_int_equal(choice.method, KS_METHOD_STATEVECTOR);
+    assert_string_equal(choice.why, "noise takes the state vector");
+    spec.method = KS_METHOD_STABILIZER;
+    expect_failure(ks_simulate(circuit, &spec, &counts), KS_ERR_USAGE,
+                   "noise takes the state vector, not 'stabilizer'");
+    ks_circuit_free(circuit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_programs), cmocka_unit_test(test_random_counts),
         cmocka_unit_test(test_chosen),          cmocka_unit_test(test_unlikely),
         cmocka_unit_test(test_endless),         cmocka_unit_test(test_plain_prints_old),
-        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_cancel),          cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_cancel_methods),  cmocka_unit_test(test_noise_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

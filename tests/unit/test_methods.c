@@ -262,12 +262,15 @@ static void test_choice(void **state)
         const char *why;
     } rows[] = {
         {"h q; measure q[0] -> c[0];", 0, KS_METHOD_STATEVECTOR,
-         "the state vector needs at most 256 B, limit 16.0 GiB"},
+         "the state vector needs at most 4.0 KiB, limit 16.0 GiB"},
         {"h q; s q; h q; measure q -> c;", 0, KS_METHOD_STABILIZER,
          "every gate is a Clifford gate, and the state vector needs more than 8.0 EiB, limit "
          "16.0 GiB"},
-        {"ry(0.3) q[0]; cx q[0],r; measure r -> c;", 1 << 20, KS_METHOD_SPARSE,
-         "a trial shot held 2 amplitudes, and the state vector needs more than 8.0 EiB, limit "
+        {"ry(0.3) q[0]; cx q[0],r; measure r -> c;", 1 << 20, KS_METHOD_STATEVECTOR,
+         "the state vector needs at most 4.0 KiB, limit 1.0 MiB"},
+        {"ry(0.3) q[0]; ry(0.3) q[1]; ccx q[0],q[1],r; measure r -> c;", 1 << 20,
+         KS_METHOD_SPARSE,
+         "a trial shot held 4 amplitudes, and the state vector needs more than 8.0 EiB, limit "
          "1.0 MiB"},
     };
 
