@@ -5,21 +5,20 @@
  *
  *   seconds        whole ks_simulate with 1024 shots: the best of three
  *   naive_seconds  the same gates one by one over complex doubles on one thread, once, in the
- * same run step_bytes     what the plan's steps read and write when none finds its data in a
- * cache copy_seconds   step_bytes at the measured rate of copying (read and write) with the
- * same threads; a ratio of seconds to it below 1 is what working in tiles saves peer_seconds
- * with KETSEAL_PEER_SIM set to a command: that command with the circuit's OpenQASM file as its
- * last argument, its start included */
+ *                  same run
+ *   bytes          what the plan's passes read and write
+ *   floor_seconds  bytes at the measured rate of copying with the same threads
+ *   over_floor     seconds over floor_seconds
+ *   peer_seconds   with KETSEAL_PEER_SIM set to a command: that command with the circuit's
+ *                  OpenQASM file as its last argument, its start included */
 
-#include <fcntl.h>
 #include <inttypes.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/sys.h"
+#include "peer.h"
+#include "quantum/facts.h"
 #include "quantum/simulate.h"
 
 #define COPY_BYTES  ((size_t)256 << 20)
@@ -130,43 +129,6 @@ static double naive_seconds(const struct ks_circuit *circuit)
 /* --- one circuit
  * --------------------------------------------------------------------------------- */
 
-static double step_bytes(const struct ks_circuit *circuit, enum ks_precision precision)
-{
-    struct ks_plan plan;
-    struct ks_frame frame;
-    double bytes = 0;
-    uint32_t slots = 0;
-
-    ks_plan_init(&plan);
-    MUST(ks_frame_init(&frame, circuit->qubit_count));
-    ks_plan_begin(&plan, &frame);
-    for (size_t i = 0; i < circuit->op_count; i++) {
-        if (circuit->ops[i].gate != KS_GATE_MEASURE) {
-            ks_plan_gate(&plan, &frame, circuit, &circuit->ops[i]);
-        }
-    }
-    for (uint32_t q = 0; q < circuit->qubit_count; q++) {
-        ks_plan_settle(&plan, &frame, q);
-    }
-    ks_plan_drop_phases(&plan);
-    MUST(ks_plan_end(&plan));
-    for (size_t i = 0; i < plan.step_count; i++) {
-        const struct ks_step *step = &plan.steps[i];
-        const double all = (double)ks_state_bytes(slots, precision);
-
-        if (step->kind == KS_STEP_GROW) {
-            slots++;
-            bytes += 3 * all;
-        } else {
-            bytes +=
-                2 * all / (double)((uint64_t)1 << __builtin_popcountll(step->control_mask));
-        }
-    }
-    ks_plan_done(&plan);
-    ks_frame_done(&frame);
-    return bytes;
-}
-
 static double best_seconds(const struct ks_circuit *circuit,
                            const struct ks_simulate_spec *spec)
 {
@@ -185,44 +147,6 @@ static double best_seconds(const struct ks_circuit *circuit,
     return best;
 }
 
-/* The peer's seconds for CIRCUIT; below zero without a peer or when it fails. */
-static double peer_seconds(const struct ks_circuit *circuit)
-{
-    extern char **environ;
-    const char *peer = getenv("KETSEAL_PEER_SIM");
-    char path[] = "/tmp/ketseal-bench-XXXXXX";
-    char command[4096];
-    char shell[] = "sh";
-    char option[] = "-c";
-    char *argv[] = {shell, option, command, NULL};
-    struct ks_buf text;
-    uint64_t start = 0;
-    double seconds = -1;
-    pid_t pid = 0;
-    int status = 0;
-    int fd = -1;
-
-    if (peer == NULL) {
-        return -1;
-    }
-    fd = mkstemp(path);
-    KS_ASSERT(fd >= 0);
-    ks_buf_init(&text, SIZE_MAX / 2);
-    ks_circuit_print(circuit, &text);
-    MUST(ks_buf_check(&text));
-    MUST(ks_fd_write(fd, ks_buf_view(&text), path));
-    ks_buf_done(&text);
-    ks_fd_close(&fd);
-    (void)snprintf(command, sizeof command, "%s %s >/dev/null", peer, path);
-    start = ks_clock_monotonic_us();
-    if (posix_spawnp(&pid, "sh", NULL, NULL, argv, environ) == 0 &&
-        waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-        seconds = seconds_since(start);
-    }
-    (void)unlink(path);
-    return seconds;
-}
-
 static void bench(const char *name, uint32_t qubits, uint32_t depth, struct ks_pool *pool)
 {
     const struct ks_template_spec template = {
@@ -234,11 +158,11 @@ static void bench(const char *name, uint32_t qubits, uint32_t depth, struct ks_p
 
     MUST(ks_circuit_template(&template, NULL, &circuit));
     naive = naive_seconds(circuit);
-    peer = peer_seconds(circuit);
+    peer = peer_seconds("KETSEAL_PEER_SIM", circuit);
     for (enum ks_precision p = KS_PRECISION_DOUBLE; p <= KS_PRECISION_SINGLE; p++) {
         for (const struct ks_kernel_set *set = ks_kernel_sets; set->name != NULL; set++) {
             struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
-            const double bytes = step_bytes(circuit, p);
+            struct ks_plan_facts facts;
             double seconds = 0;
 
             if (!set->usable()) {
@@ -248,13 +172,18 @@ static void bench(const char *name, uint32_t qubits, uint32_t depth, struct ks_p
             spec.kernels = set->name;
             spec.pool = pool;
             seconds = best_seconds(circuit, &spec);
-            (void)printf("{\"bench\":\"simulate\",\"circuit\":\"%s\",\"copy_rate\":%.3g,"
-                         "\"copy_seconds\":%.4f,\"gates\":%" PRIu64 ",\"kernels\":\"%s\","
-                         "\"naive_seconds\":%.4f,\"precision\":\"%s\",\"qubits\":%u,"
-                         "\"seconds\":%.4f,\"speedup\":%.1f,\"step_bytes\":%.4g,\"threads\":%u",
-                         name, rate, bytes / rate, ks_circuit_ops(circuit), set->name, naive,
+            MUST(ks_plan_facts(circuit, p, &facts));
+            (void)printf("{\"bench\":\"simulate\",\"bytes\":%.4g,\"circuit\":\"%s\","
+                         "\"copy_rate\":%.3g,\"floor_seconds\":%.4g,\"fma_slots\":%.4g,"
+                         "\"gates\":%" PRIu64 ",\"gates_per_second\":%.4g,\"kernels\":\"%s\","
+                         "\"naive_seconds\":%.4f,\"over_floor\":%.4g,\"passes\":%u,"
+                         "\"precision\":\"%s\",\"qubits\":%u,\"seconds\":%.6f,"
+                         "\"speedup\":%.1f,\"threads\":%u",
+                         facts.bytes, name, rate, facts.bytes / rate, facts.fma_slots,
+                         ks_circuit_ops(circuit), (double)ks_circuit_ops(circuit) / seconds,
+                         set->name, naive, seconds * rate / facts.bytes, facts.passes,
                          p == KS_PRECISION_DOUBLE ? "double" : "single", qubits, seconds,
-                         naive / seconds, bytes, ks_pool_threads(pool));
+                         naive / seconds, ks_pool_threads(pool));
             if (peer >= 0) {
                 (void)printf(",\"peer_ratio\":%.2f,\"peer_seconds\":%.4f", peer / seconds,
                              peer);

@@ -19,7 +19,8 @@
     X(NOT_FOUND,     8,    6,   404,  "absent, or not yet")                     \
     X(INTERNAL,      9,    70,  500,  "bug in ketseal")                         \
     X(UNAVAILABLE,   10,   4,   503,  "busy or shutting down; try again")       \
-    X(CONFLICT,      11,   5,   409,  "conflicts with what is already there")
+    X(CONFLICT,      11,   5,   409,  "conflicts with what is already there")   \
+    X(CANCELLED,     12,   5,   409,  "cancelled before it was done")
 /* clang-format on */
 
 enum ks_err {

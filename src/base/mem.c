@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/fault.h"
 
@@ -77,6 +78,8 @@ bool ks_ct_equal(struct ks_bytes a, struct ks_bytes b)
     return difference == 0;
 }
 
+#define HUGE_PAGE ((size_t)2 << 20)
+
 void *ks_calloc(size_t count, size_t size)
 {
     size_t len = 0;
@@ -85,6 +88,19 @@ void *ks_calloc(size_t count, size_t size)
         return NULL;
     }
     return calloc(len == 0 ? 1 : len, 1); /* of 0 bytes it may give NULL */
+}
+
+void *ks_calloc_huge(size_t count, size_t size)
+{
+    void *memory = ks_calloc(count, size);
+    const uintptr_t first = ((uintptr_t)memory + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
+    const uintptr_t end = ((uintptr_t)memory + count * size) & ~(uintptr_t)(HUGE_PAGE - 1);
+
+    /* Advice: small pages do as well, only slower. */
+    if (memory != NULL && first < end) {
+        (void)madvise((char *)memory + (first - (uintptr_t)memory), end - first, MADV_HUGEPAGE);
+    }
+    return memory;
 }
 
 void *ks_realloc(void *old, size_t count, size_t size)

@@ -40,6 +40,9 @@ bool ks_ct_equal(struct ks_bytes a, struct ks_bytes b);
  * KS_ERR_NOMEM. Freed with ks_free; count or size 0 gives a unique pointer. Under KS_FAULT
  * builds the N-th call fails (tests/fault). */
 void *ks_calloc(size_t count, size_t size) __attribute__((malloc));
+/* The same for memory that is gone through from end to end: in huge pages where the kernel has
+ * them. */
+void *ks_calloc_huge(size_t count, size_t size) __attribute__((malloc));
 /* Grows or shrinks to count * size; new bytes are NOT zeroed; NULL leaves OLD valid. */
 void *ks_realloc(void *old, size_t count, size_t size);
 void ks_free(void *pointer); /* NULL is fine */

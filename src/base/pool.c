@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 
 struct worker {
@@ -25,6 +26,9 @@ struct ks_pool {
     ks_pool_task task;
     void *context;
     size_t slices;
+    bool (*watch)(void *context); /* NULL: nobody cancels */
+    void *watch_context;
+    atomic_bool cancelled;
     struct worker workers[];
 };
 
@@ -34,11 +38,31 @@ static size_t first_slice(size_t slices, unsigned threads, unsigned index)
     return index * (slices / threads) + index * (slices % threads) / threads;
 }
 
-static void run_range(const struct ks_pool *pool, unsigned index)
+void ks_pool_watch(struct ks_pool *pool, bool (*cancelled)(void *context), void *context)
+{
+    pool->watch = cancelled;
+    pool->watch_context = context;
+    atomic_store(&pool->cancelled, false);
+}
+
+bool ks_pool_cancelled(struct ks_pool *pool)
+{
+    if (pool == NULL || pool->watch == NULL) {
+        return false;
+    }
+    if (!atomic_load_explicit(&pool->cancelled, memory_order_relaxed) &&
+        pool->watch(pool->watch_context)) {
+        atomic_store(&pool->cancelled, true);
+    }
+    return atomic_load_explicit(&pool->cancelled, memory_order_relaxed);
+}
+
+static void run_range(struct ks_pool *pool, unsigned index)
 {
     const size_t end = first_slice(pool->slices, pool->threads, index + 1);
 
-    for (size_t slice = first_slice(pool->slices, pool->threads, index); slice < end; slice++) {
+    for (size_t slice = first_slice(pool->slices, pool->threads, index);
+         slice < end && !ks_pool_cancelled(pool); slice++) {
         pool->task(pool->context, slice);
     }
 }
@@ -144,7 +168,7 @@ void ks_pool_run(struct ks_pool *pool, ks_pool_task task, void *context, size_t 
     /* One slice is the caller's own or another's: waking threads for it would only cost time,
      * and who computes it makes no difference. */
     if (pool == NULL || pool->threads == 1 || slices <= 1) {
-        for (size_t slice = 0; slice < slices; slice++) {
+        for (size_t slice = 0; slice < slices && !ks_pool_cancelled(pool); slice++) {
             task(context, slice);
         }
         return;

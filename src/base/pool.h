@@ -25,4 +25,11 @@ unsigned ks_pool_threads(const struct ks_pool *pool); /* NULL counts as 1 */
 typedef void (*ks_pool_task)(void *context, size_t slice);
 void ks_pool_run(struct ks_pool *pool, ks_pool_task task, void *context, size_t slices);
 
+/* From now on runs ask CANCELLED before each slice, on whatever thread, and leave out those
+ * that are left once it has said true, and all later ones: what they were to compute is
+ * garbage. NULL ends it. The pool is not running. */
+void ks_pool_watch(struct ks_pool *pool, bool (*cancelled)(void *context), void *context);
+/* Asks, and remembers a yes. False without a watch or pool. Any thread. */
+bool ks_pool_cancelled(struct ks_pool *pool);
+
 #endif

@@ -99,6 +99,7 @@ enum ks_err ks_command_ca_issue(struct ks_cli *cli);
 enum ks_err ks_command_ca_revoke(struct ks_cli *cli);
 enum ks_err ks_command_ca_show(struct ks_cli *cli);
 enum ks_err ks_command_circuit_check(struct ks_cli *cli);
+enum ks_err ks_command_circuit_plan(struct ks_cli *cli);
 enum ks_err ks_command_circuit_show(struct ks_cli *cli);
 enum ks_err ks_command_circuit_simulate(struct ks_cli *cli);
 enum ks_err ks_command_device_attest(struct ks_cli *cli);

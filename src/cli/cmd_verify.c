@@ -60,6 +60,7 @@ static enum ks_err run_again(const struct ks_bundle *bundle, struct ks_simulate_
     KS_TRY(ks_cli_circuit_text(circuit, &text, hash));
     KS_CHECK(ks_bytes_equal(KS_BYTES(hash), KS_BYTES(core->circuit_hash)), KS_ERR_VERIFY,
              "the program gives another circuit than the record's circuit_hash");
+    spec->method = KS_METHOD_STATEVECTOR; /* what the numerics of a record speak of */
     spec->shots = core->shots;
     spec->seed = core->seed;
     spec->precision = core->single ? KS_PRECISION_SINGLE : KS_PRECISION_DOUBLE;

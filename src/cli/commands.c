@@ -49,8 +49,21 @@
     {"threads", KS_FLAG_NUMBER, "N", "threads to run on", "1", false},                         \
         {"kernels", KS_FLAG_TEXT, "NAME", "scalar, avx2 or avx512; default: the best here",    \
          NULL,      false},                                                                    \
+        MEMORY_FLAG
+
+#define MEMORY_FLAG                                                                            \
     {                                                                                          \
         "memory", KS_FLAG_NUMBER, "MIB", "most memory for the state", "4096", false            \
+    }
+
+#define METHOD_FLAGS                                                                           \
+    {"method", KS_FLAG_TEXT,                                                                   \
+     "NAME",   "auto, statevector, stabilizer, sparse or mps; auto says its choice",           \
+     "auto",   false},                                                                         \
+        {"bond-max", KS_FLAG_NUMBER, "N", "mps: largest bond", "256", false},                  \
+    {                                                                                          \
+        "cutoff", KS_FLAG_TEXT, "WEIGHT", "mps: most weight that one cut may discard",         \
+            "1e-16", false                                                                     \
     }
 
 #define BUNDLE_FLAGS                                                                           \
@@ -103,6 +116,17 @@ static const struct ks_flag replay_flags[] = {
 
 static const struct ks_flag circuit_check_flags[] = {
     PRECISION_FLAG,
+    MEMORY_FLAG,
+    {"explain-method", KS_FLAG_SWITCH, NULL,
+     "how circuit simulate would run each, and why; may take a trial run", NULL, false},
+    END,
+};
+
+static const struct ks_flag circuit_plan_flags[] = {
+    TEMPLATE_FLAGS,
+    {"seed", KS_FLAG_NUMBER, "N", "seed of the template", "0", false},
+    PRECISION_FLAG,
+    {"threads", KS_FLAG_NUMBER, "N", "threads to predict the time for", "1", false},
     END,
 };
 
@@ -114,7 +138,24 @@ static const struct ks_flag circuit_show_flags[] = {
 };
 
 static const struct ks_flag circuit_simulate_flags[] = {
-    PROGRAM_FLAGS, SAMPLE_FLAGS, SIMULATION_FLAGS, RESULT_FLAG, END,
+    PROGRAM_FLAGS,
+    SAMPLE_FLAGS,
+    SIMULATION_FLAGS,
+    METHOD_FLAGS,
+    {"noise", KS_FLAG_TEXT, "FILE", "what happens to qubits and results: a YAML noise model",
+     NULL, false},
+    {"marginal", KS_FLAG_TEXT, "BITS",
+     "these classical bits alone, the first one rightmost: 2,0", NULL, false},
+    {"probabilities", KS_FLAG_SWITCH, NULL, "exact probabilities instead of counts", NULL,
+     false},
+    {"expect", KS_FLAG_MANY, "SUM",
+     "expectation of Pauli strings before the final measurements: 0.5*ZZ-XI", NULL, false},
+    {"amplitudes", KS_FLAG_TEXT, "STATES",
+     "amplitudes of basis states before the final measurements: 00,11", NULL, false},
+    {"state-out", KS_FLAG_TEXT, "FILE",
+     "keep the state before the final measurements as a NumPy file", NULL, false},
+    RESULT_FLAG,
+    END,
 };
 
 static const struct ks_flag ca_revoke_flags[] = {
@@ -359,6 +400,9 @@ const struct ks_command ks_commands[] = {
     {"circuit", "check", "FILE…", 1, KS_CLI_OPERANDS_MAX,
      "Parses OpenQASM programs: size, depth and the memory that each needs.",
      circuit_check_flags, ks_command_circuit_check},
+    {"circuit", "plan", "[FILE]", 0, 1,
+     "Prints what simulating a program or a template takes: passes, bytes, operations, time.",
+     circuit_plan_flags, ks_command_circuit_plan},
     {"circuit", "show", "[FILE]", 0, 1, "Prints a program or a template as canonical OpenQASM.",
      circuit_show_flags, ks_command_circuit_show},
     {"circuit", "simulate", "[FILE]", 0, 1,

@@ -50,6 +50,52 @@ static enum ks_err check_kernels(const char *name)
                : ks_fail(KS_ERR_USAGE, "--kernels: scalar, avx2 or avx512, not '%s'", name);
 }
 
+enum ks_err ks_cli_memory(const struct ks_cli *cli, uint64_t *out_bytes)
+{
+    uint64_t memory_mib = 0;
+    enum ks_err err = ks_cli_number(cli, "memory", UINT32_MAX, &memory_mib);
+
+    if (err == KS_OK && memory_mib < 1) {
+        err = ks_fail(KS_ERR_USAGE, "--memory: at least 1");
+    }
+    if (err == KS_OK) {
+        *out_bytes = memory_mib << 20;
+    }
+    return err;
+}
+
+/* A number as JSON writes it. */
+static enum ks_err read_weight(const char *text, double *out_value)
+{
+    const struct ks_json_limits limits = {.len_max = 64, .nodes_max = 1};
+    struct ks_json_doc *doc = NULL;
+    enum ks_err err = ks_json_parse(ks_bytes_text(text), &limits, &doc);
+
+    if (err == KS_OK) {
+        err = ks_json_double(ks_json_root(doc), out_value);
+    }
+    ks_json_doc_free(doc);
+    return err;
+}
+
+enum ks_err ks_cli_method(const struct ks_cli *cli, struct ks_simulate_spec *spec)
+{
+    const char *cutoff = ks_cli_text(cli, "cutoff");
+    enum ks_err err = KS_OK;
+    uint64_t bond_max = 0;
+
+    KS_TRY(
+        ks_fail_prefix(ks_method_find(ks_cli_text(cli, "method"), &spec->method), "--method"));
+    KS_TRY(ks_cli_number(cli, "bond-max", KS_BOND_MAX, &bond_max));
+    KS_CHECK(bond_max >= 1, KS_ERR_USAGE, "--bond-max: at least 1");
+    spec->bond_max = (uint32_t)bond_max;
+    KS_CHECK(read_weight(cutoff, &spec->cutoff) == KS_OK && spec->cutoff >= 0 &&
+                 spec->cutoff < 1,
+             KS_ERR_USAGE, "--cutoff: from 0 to below 1, not '%s'", cutoff);
+out:
+    return err;
+}
+
 enum ks_err ks_cli_simulation(const struct ks_cli *cli, struct ks_pool **out_pool,
                               struct ks_simulate_spec *out_spec)
 {
@@ -57,15 +103,12 @@ enum ks_err ks_cli_simulation(const struct ks_cli *cli, struct ks_pool **out_poo
     struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
     struct ks_pool *pool = NULL;
     uint64_t threads = 0;
-    uint64_t memory_mib = 0;
 
     KS_TRY(ks_cli_number(cli, "threads", KS_POOL_THREADS_MAX, &threads));
     KS_CHECK(threads >= 1, KS_ERR_USAGE, "--threads: at least 1");
-    KS_TRY(ks_cli_number(cli, "memory", UINT32_MAX, &memory_mib));
-    KS_CHECK(memory_mib >= 1, KS_ERR_USAGE, "--memory: at least 1");
+    KS_TRY(ks_cli_memory(cli, &spec.memory_max));
     KS_TRY(check_kernels(ks_cli_text(cli, "kernels")));
     KS_TRY(ks_pool_new((unsigned)threads, &pool));
-    spec.memory_max = memory_mib << 20;
     spec.kernels = ks_cli_text(cli, "kernels");
     spec.pool = pool;
     *out_spec = spec;

@@ -20,6 +20,11 @@ KS_MUST_CHECK enum ks_err ks_cli_circuit_text(const struct ks_circuit *circuit,
 /* --threads, --kernels and --memory. *OUT_POOL is the caller's to free; OUT_SPEC borrows it. */
 KS_MUST_CHECK enum ks_err ks_cli_simulation(const struct ks_cli *cli, struct ks_pool **out_pool,
                                             struct ks_simulate_spec *out_spec);
+/* --memory, in bytes. */
+KS_MUST_CHECK enum ks_err ks_cli_memory(const struct ks_cli *cli, uint64_t *out_bytes);
+/* --method, --bond-max and --cutoff. */
+KS_MUST_CHECK enum ks_err ks_cli_method(const struct ks_cli *cli,
+                                        struct ks_simulate_spec *spec);
 /* The kernels that SPEC stands for. */
 const char *ks_cli_kernels(const struct ks_simulate_spec *spec);
 void ks_cli_counts_put(const struct ks_counts *counts, struct ks_json_writer *writer);

@@ -72,6 +72,7 @@ static enum ks_err run(const struct ks_work_job *job, struct ks_pool *pool,
     ks_circuit_print(circuit, circuit_text);
     KS_TRY(ks_fail_prefix(ks_buf_check(circuit_text), "the canonical circuit"));
     parsed_us = ks_clock_monotonic_us();
+    spec.method = KS_METHOD_STATEVECTOR; /* what the numerics of a record speak of */
     spec.shots = job->shots;
     spec.seed = job->seed;
     spec.precision = job->single ? KS_PRECISION_SINGLE : KS_PRECISION_DOUBLE;

@@ -3,11 +3,14 @@
 
 #include "quantum/counts.h"
 
+#include "base/pool.h"
+
 #define ROWS_FIRST 1024
 
 /* Rows of WORDS words of outcome, highest first so that they compare as they print, and the
  * count. */
 struct ks_tally {
+    struct ks_pool *pool; /* borrowed */
     uint32_t clbits;
     size_t words;
     uint64_t *rows;
@@ -21,15 +24,17 @@ struct ks_counts {
     uint64_t shots;
     char *texts;
     uint64_t *counts;
+    struct ks_simulate_facts facts;
 };
 
-enum ks_err ks_tally_new(uint32_t clbits, struct ks_tally **out_tally)
+enum ks_err ks_tally_new(uint32_t clbits, struct ks_pool *pool, struct ks_tally **out_tally)
 {
     struct ks_tally *tally = ks_calloc(1, sizeof *tally);
 
     if (tally == NULL) {
         return ks_fail(KS_ERR_NOMEM, "no memory to count outcomes");
     }
+    tally->pool = pool;
     tally->clbits = clbits;
     tally->words = clbits == 0 ? 1 : (clbits + 63) / 64;
     *out_tally = tally;
@@ -99,7 +104,7 @@ static enum ks_err sort_rows(struct ks_tally *tally)
     if (spare == NULL) {
         return ks_fail(KS_ERR_NOMEM, "no memory to sort %zu outcomes", count);
     }
-    for (size_t run = 1; run < count; run *= 2) {
+    for (size_t run = 1; run < count && !ks_pool_cancelled(tally->pool); run *= 2) {
         uint64_t *const merged = spare;
 
         for (size_t start = 0; start < count; start += 2 * run) {
@@ -112,7 +117,7 @@ static enum ks_err sort_rows(struct ks_tally *tally)
         tally->rows = merged;
     }
     ks_free(spare);
-    return KS_OK;
+    return ks_pool_cancelled(tally->pool) ? ks_fail(KS_ERR_CANCELLED, "cancelled") : KS_OK;
 }
 
 /* Sorts the rows and adds up equal ones. */
@@ -189,6 +194,7 @@ enum ks_err ks_tally_finish(struct ks_tally *tally, struct ks_counts **out_count
 
     KS_TRY(merge_rows(tally));
     KS_CHECK(counts != NULL, KS_ERR_NOMEM, "no memory for the counts");
+    counts->facts.method = KS_METHOD_STATEVECTOR;
     counts->size = tally->row_count;
     counts->text_size = (size_t)tally->clbits + 1;
     counts->texts = ks_calloc(counts->size, counts->text_size);
@@ -224,6 +230,16 @@ void ks_counts_free(struct ks_counts *counts)
     }
 }
 
+void ks_counts_set_facts(struct ks_counts *counts, const struct ks_simulate_facts *facts)
+{
+    counts->facts = *facts;
+}
+
+const struct ks_simulate_facts *ks_counts_facts(const struct ks_counts *counts)
+{
+    return &counts->facts;
+}
+
 size_t ks_counts_size(const struct ks_counts *counts)
 {
     return counts->size;
@@ -244,4 +260,36 @@ uint64_t ks_counts_count(const struct ks_counts *counts, size_t index)
 {
     KS_ASSERT(index < counts->size);
     return counts->counts[index];
+}
+
+enum ks_err ks_counts_marginal(const struct ks_counts *counts, const uint32_t *bits,
+                               size_t bit_count, struct ks_counts **out_counts)
+{
+    const size_t clbits = counts->text_size - 1;
+    struct ks_tally *tally = NULL;
+    uint64_t *row = NULL;
+    enum ks_err err = KS_OK;
+
+    KS_CHECK(bit_count <= clbits, KS_ERR_USAGE, "%zu bits of %zu", bit_count, clbits);
+    for (size_t i = 0; i < bit_count; i++) {
+        KS_CHECK(bits[i] < clbits, KS_ERR_USAGE, "classical bit %u of %zu", bits[i], clbits);
+    }
+    KS_TRY(ks_tally_new((uint32_t)bit_count, NULL, &tally));
+    row = ks_calloc(ks_tally_words(tally), sizeof *row);
+    KS_CHECK(row != NULL, KS_ERR_NOMEM, "no memory for an outcome");
+    for (size_t i = 0; i < counts->size; i++) {
+        const char *text = ks_counts_outcome(counts, i);
+
+        ks_zero(row, ks_tally_words(tally) * sizeof *row);
+        for (size_t b = 0; b < bit_count; b++) {
+            row[b / 64] |= (uint64_t)(text[clbits - 1 - bits[b]] == '1') << b % 64;
+        }
+        KS_TRY(ks_tally_add(tally, row, counts->counts[i]));
+    }
+    KS_TRY(ks_tally_finish(tally, out_counts));
+    ks_counts_set_facts(*out_counts, &counts->facts);
+out:
+    ks_tally_free(tally);
+    ks_free(row);
+    return err;
 }

@@ -12,9 +12,8 @@
 
 #include "quantum/plan.h"
 
-/* Arrays always hold at least this many amplitudes, zeros behind the state: the widest vector.
- */
-#define KS_AMPS_MIN 16
+/* Arrays always hold at least this many amplitudes, zeros behind the state: a group's. */
+#define KS_AMPS_MIN 256
 /* Sums are taken over blocks of so many amplitudes (or all, where there are fewer). */
 #define KS_BLOCK_LOG 12
 #define KS_BLOCK     ((size_t)1 << KS_BLOCK_LOG)
@@ -28,13 +27,29 @@ struct ks_view {
     size_t count;
 };
 
+/* 2^log amplitudes, the log of the group at hand. OUTSIDE: the bits that the other slots have
+ * in all of them. */
+struct ks_tile {
+    void *re;
+    void *im;
+    unsigned log_last; /* of the pass: OUTSIDE begins there in the parities */
+    uint64_t outside;
+};
+
 struct ks_kernels {
     const char *name;
     enum ks_precision precision;
-    /* Does STEP to part PART of PARTS of the view. The step's target lies in the view: 2^target
-     * < count. GROW writes twice as many amplitudes as the view has. ENTRIES: of the plan. */
-    void (*apply)(const struct ks_view *view, const struct ks_step *step, const double *entries,
-                  size_t part, size_t parts);
+    /* target[i] = source[index[i]] for COUNT numbers. */
+    void (*gather)(const void *source, const uint32_t *index, size_t count, void *target);
+    /* ENTRIES of a plan as the group kernels take them. */
+    void (*convert)(const double *entries, size_t count, void *target);
+    /* Does GROUP to the bases [first, end) of a tile; it has 2^(log - lanes - KS_MEMBERS_LOG).
+     */
+    void (*group)(const struct ks_group *group, const void *entries, const struct ks_tile *tile,
+                  size_t first, size_t end);
+    /* Grows a small tile by a slot. */
+    void (*small)(const struct ks_group *group, const void *entries,
+                  const struct ks_tile *tile);
     /* Sums of |amplitude|^2 over the view, of at most KS_BLOCK amplitudes: out[b] over those
      * whose index has bit SLOT equal to b; all in out[0] with SLOT KS_NO_SLOT. In double, also
      * for single. */

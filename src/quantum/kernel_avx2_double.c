@@ -5,12 +5,15 @@
 
 #include "quantum/kernel.h"
 
-typedef double real;
-typedef __m256d vec;
-typedef __m256d lanes; /* all bits set where a lane is in */
+#define HALF 4
 
-#define WIDTH             4
-#define WIDTH_LOG         2
+typedef double real;
+typedef struct {
+    __m256d low;
+    __m256d high;
+} vec;
+
+#define WIDTH_LOG         3
 #define KERNELS           ks_kernels_avx2_double
 #define KERNELS_NAME      "avx2"
 #define KERNELS_PRECISION KS_PRECISION_DOUBLE
@@ -22,50 +25,60 @@ static inline real r_fma(real a, real b, real c)
 
 static inline vec v_load(const real *from)
 {
-    return _mm256_loadu_pd(from);
+    return (vec){_mm256_loadu_pd(from), _mm256_loadu_pd(from + HALF)};
 }
 
 static inline void v_store(real *to, vec v)
 {
-    _mm256_storeu_pd(to, v);
+    _mm256_storeu_pd(to, v.low);
+    _mm256_storeu_pd(to + HALF, v.high);
+}
+
+static inline vec v_all(real number)
+{
+    return (vec){_mm256_set1_pd(number), _mm256_set1_pd(number)};
 }
 
 static inline vec v_mul(vec a, vec b)
 {
-    return _mm256_mul_pd(a, b);
+    return (vec){_mm256_mul_pd(a.low, b.low), _mm256_mul_pd(a.high, b.high)};
 }
 
 static inline vec v_fma(vec a, vec b, vec c)
 {
-    return _mm256_fmadd_pd(a, b, c);
+    return (vec){_mm256_fmadd_pd(a.low, b.low, c.low), _mm256_fmadd_pd(a.high, b.high, c.high)};
 }
 
 static inline vec v_fms(vec a, vec b, vec c)
 {
-    return _mm256_fmsub_pd(a, b, c);
+    return (vec){_mm256_fmsub_pd(a.low, b.low, c.low), _mm256_fmsub_pd(a.high, b.high, c.high)};
 }
 
-static inline vec v_partner(vec v, unsigned target)
+static inline vec v_fnma(vec a, vec b, vec c)
 {
-    switch (target) {
-    case 0:
+    return (vec){_mm256_fnmadd_pd(a.low, b.low, c.low),
+                 _mm256_fnmadd_pd(a.high, b.high, c.high)};
+}
+
+static inline __m256d within(__m256d v, unsigned flip)
+{
+    switch (flip & (HALF - 1)) {
+    case 1:
         return _mm256_permute_pd(v, 0x5);
+    case 2:
+        return _mm256_permute4x64_pd(v, 0x4E);
+    case 3:
+        return _mm256_permute4x64_pd(v, 0x1B);
     default:
-        return _mm256_permute2f128_pd(v, v, 0x1);
+        return v;
     }
 }
 
-static inline lanes v_lanes(unsigned bits)
+static inline vec v_partner(vec v, unsigned flip)
 {
-    const __m256i mine = _mm256_setr_epi64x(1, 2, 4, 8);
+    const vec inside = {within(v.low, flip), within(v.high, flip)};
 
-    return _mm256_castsi256_pd(
-        _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_set1_epi64x((int)bits), mine), mine));
-}
-
-static inline vec v_pick(lanes kept, vec a, vec b)
-{
-    return _mm256_blendv_pd(b, a, kept);
+    return (flip & HALF) != 0 ? (vec){inside.high, inside.low} : inside;
 }
 
 #include "quantum/kernel_body.h"

@@ -5,12 +5,15 @@
 
 #include "quantum/kernel.h"
 
-typedef float real;
-typedef __m256 vec;
-typedef __m256 lanes; /* all bits set where a lane is in */
+#define HALF 8
 
-#define WIDTH             8
-#define WIDTH_LOG         3
+typedef float real;
+typedef struct {
+    __m256 low;
+    __m256 high;
+} vec;
+
+#define WIDTH_LOG         4
 #define KERNELS           ks_kernels_avx2_single
 #define KERNELS_NAME      "avx2"
 #define KERNELS_PRECISION KS_PRECISION_SINGLE
@@ -22,52 +25,49 @@ static inline real r_fma(real a, real b, real c)
 
 static inline vec v_load(const real *from)
 {
-    return _mm256_loadu_ps(from);
+    return (vec){_mm256_loadu_ps(from), _mm256_loadu_ps(from + HALF)};
 }
 
 static inline void v_store(real *to, vec v)
 {
-    _mm256_storeu_ps(to, v);
+    _mm256_storeu_ps(to, v.low);
+    _mm256_storeu_ps(to + HALF, v.high);
+}
+
+static inline vec v_all(real number)
+{
+    return (vec){_mm256_set1_ps(number), _mm256_set1_ps(number)};
 }
 
 static inline vec v_mul(vec a, vec b)
 {
-    return _mm256_mul_ps(a, b);
+    return (vec){_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
 }
 
 static inline vec v_fma(vec a, vec b, vec c)
 {
-    return _mm256_fmadd_ps(a, b, c);
+    return (vec){_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
 }
 
 static inline vec v_fms(vec a, vec b, vec c)
 {
-    return _mm256_fmsub_ps(a, b, c);
+    return (vec){_mm256_fmsub_ps(a.low, b.low, c.low), _mm256_fmsub_ps(a.high, b.high, c.high)};
 }
 
-static inline vec v_partner(vec v, unsigned target)
+static inline vec v_fnma(vec a, vec b, vec c)
 {
-    switch (target) {
-    case 0:
-        return _mm256_permute_ps(v, 0xB1);
-    case 1:
-        return _mm256_permute_ps(v, 0x4E);
-    default:
-        return _mm256_permute2f128_ps(v, v, 0x1);
-    }
+    return (vec){_mm256_fnmadd_ps(a.low, b.low, c.low),
+                 _mm256_fnmadd_ps(a.high, b.high, c.high)};
 }
 
-static inline lanes v_lanes(unsigned bits)
+static inline vec v_partner(vec v, unsigned flip)
 {
-    const __m256i mine = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    const __m256i lanes = _mm256_xor_si256(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
+                                           _mm256_set1_epi32((int)(flip & (HALF - 1))));
+    const vec inside = {_mm256_permutevar8x32_ps(v.low, lanes),
+                        _mm256_permutevar8x32_ps(v.high, lanes)};
 
-    return _mm256_castsi256_ps(
-        _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)bits), mine), mine));
-}
-
-static inline vec v_pick(lanes kept, vec a, vec b)
-{
-    return _mm256_blendv_ps(b, a, kept);
+    return (flip & HALF) != 0 ? (vec){inside.high, inside.low} : inside;
 }
 
 #include "quantum/kernel_body.h"

@@ -7,9 +7,7 @@
 
 typedef double real;
 typedef __m512d vec;
-typedef __mmask8 lanes;
 
-#define WIDTH             8
 #define WIDTH_LOG         3
 #define KERNELS           ks_kernels_avx512_double
 #define KERNELS_NAME      "avx512"
@@ -30,6 +28,11 @@ static inline void v_store(real *to, vec v)
     _mm512_storeu_pd(to, v);
 }
 
+static inline vec v_all(real number)
+{
+    return _mm512_set1_pd(number);
+}
+
 static inline vec v_mul(vec a, vec b)
 {
     return _mm512_mul_pd(a, b);
@@ -45,26 +48,16 @@ static inline vec v_fms(vec a, vec b, vec c)
     return _mm512_fmsub_pd(a, b, c);
 }
 
-static inline vec v_partner(vec v, unsigned target)
+static inline vec v_fnma(vec a, vec b, vec c)
 {
-    switch (target) {
-    case 0:
-        return _mm512_permute_pd(v, 0x55);
-    case 1:
-        return _mm512_permutex_pd(v, 0x4E);
-    default:
-        return _mm512_shuffle_f64x2(v, v, 0x4E);
-    }
+    return _mm512_fnmadd_pd(a, b, c);
 }
 
-static inline lanes v_lanes(unsigned bits)
+static inline vec v_partner(vec v, unsigned flip)
 {
-    return (lanes)bits;
-}
+    const __m512i lanes = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
 
-static inline vec v_pick(lanes kept, vec a, vec b)
-{
-    return _mm512_mask_blend_pd(kept, b, a);
+    return _mm512_permutexvar_pd(_mm512_xor_si512(lanes, _mm512_set1_epi64((int)flip)), v);
 }
 
 #include "quantum/kernel_body.h"

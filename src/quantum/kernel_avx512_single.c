@@ -7,9 +7,7 @@
 
 typedef float real;
 typedef __m512 vec;
-typedef __mmask16 lanes;
 
-#define WIDTH             16
 #define WIDTH_LOG         4
 #define KERNELS           ks_kernels_avx512_single
 #define KERNELS_NAME      "avx512"
@@ -30,6 +28,11 @@ static inline void v_store(real *to, vec v)
     _mm512_storeu_ps(to, v);
 }
 
+static inline vec v_all(real number)
+{
+    return _mm512_set1_ps(number);
+}
+
 static inline vec v_mul(vec a, vec b)
 {
     return _mm512_mul_ps(a, b);
@@ -45,28 +48,17 @@ static inline vec v_fms(vec a, vec b, vec c)
     return _mm512_fmsub_ps(a, b, c);
 }
 
-static inline vec v_partner(vec v, unsigned target)
+static inline vec v_fnma(vec a, vec b, vec c)
 {
-    switch (target) {
-    case 0:
-        return _mm512_permute_ps(v, 0xB1);
-    case 1:
-        return _mm512_permute_ps(v, 0x4E);
-    case 2:
-        return _mm512_shuffle_f32x4(v, v, 0xB1);
-    default:
-        return _mm512_shuffle_f32x4(v, v, 0x4E);
-    }
+    return _mm512_fnmadd_ps(a, b, c);
 }
 
-static inline lanes v_lanes(unsigned bits)
+static inline vec v_partner(vec v, unsigned flip)
 {
-    return (lanes)bits;
-}
+    const __m512i lanes =
+        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 
-static inline vec v_pick(lanes kept, vec a, vec b)
-{
-    return _mm512_mask_blend_ps(kept, b, a);
+    return _mm512_permutexvar_ps(_mm512_xor_si512(lanes, _mm512_set1_epi32((int)flip)), v);
 }
 
 #include "quantum/kernel_body.h"

@@ -1,67 +1,28 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* The reference: vectors of one. Correct with and without fma in hardware. */
-
 #include "quantum/kernel.h"
 
+#define WIDTH_LOG 4
+#define LANES     (1u << WIDTH_LOG)
+
 typedef float real;
-typedef float vec;
-typedef bool lanes;
+typedef struct {
+    real lane[LANES];
+} vec;
 
-#define WIDTH             1
-#define WIDTH_LOG         0
-#define KERNELS_NAME      "scalar"
-#define KERNELS_PRECISION KS_PRECISION_SINGLE
-
-#ifndef KERNELS /* test_kernels compiles this under another name, with fma in hardware */
+#ifndef KERNELS /* the tests build these once more, under another name */
 #define KERNELS ks_kernels_scalar_single
 #endif
+#define KERNELS_NAME      "scalar"
+#define KERNELS_PRECISION KS_PRECISION_SINGLE
 
 static inline real r_fma(real a, real b, real c)
 {
     return __builtin_fmaf(a, b, c);
 }
 
-static inline vec v_load(const real *from)
-{
-    return *from;
-}
-
-static inline void v_store(real *to, vec v)
-{
-    *to = v;
-}
-
-static inline vec v_mul(vec a, vec b)
-{
-    return a * b;
-}
-
-static inline vec v_fma(vec a, vec b, vec c)
-{
-    return __builtin_fmaf(a, b, c);
-}
-
-static inline vec v_fms(vec a, vec b, vec c)
-{
-    return __builtin_fmaf(a, b, -c);
-}
-
-static inline vec v_partner(vec v, unsigned target)
-{
-    (void)target; /* no target lies inside a vector of one */
-    return v;
-}
-
-static inline lanes v_lanes(unsigned bits)
-{
-    return bits != 0;
-}
-
-static inline vec v_pick(lanes kept, vec a, vec b)
-{
-    return kept ? a : b;
-}
+#define KERNELS_IN_MEMORY
+#include "quantum/kernel_lanes.h"
 
 #include "quantum/kernel_body.h"

@@ -39,10 +39,12 @@ static enum ks_role role_of(const struct later *later, const struct ks_op *op)
         return role_of_measure(later, op);
     case KS_GATE_RESET:
         return later->live[op->qubits[0]] ? KS_ROLE_RESET : KS_ROLE_TIDY;
+    case KS_GATE_READOUT:
+        return KS_ROLE_NOISE; /* unless its measurement turns out to be final */
     default:
         for (unsigned i = 0; i < qubits; i++) {
             if (later->live[op->qubits[i]]) {
-                return KS_ROLE_GATE;
+                return op->gate < KS_GATE_BARRIER ? KS_ROLE_GATE : KS_ROLE_NOISE;
             }
         }
         return KS_ROLE_DEAD; /* nobody looks at what it does; barriers have no qubits */
@@ -81,6 +83,25 @@ static void step_back(struct later *later, const struct ks_circuit *circuit,
     }
 }
 
+/* In front of the last operation of control flow anything may follow anything. */
+static enum ks_role role_in_flow(const struct ks_op *op)
+{
+    switch ((enum ks_gate)op->gate) {
+    case KS_GATE_MEASURE:
+        return KS_ROLE_MEASURE;
+    case KS_GATE_RESET:
+        return KS_ROLE_RESET;
+    case KS_GATE_BARRIER:
+        return KS_ROLE_DEAD;
+    case KS_GATE_PAULI:
+    case KS_GATE_PAIR:
+    case KS_GATE_READOUT:
+        return KS_ROLE_NOISE;
+    default:
+        return op->gate < KS_GATE_BARRIER ? KS_ROLE_GATE : KS_ROLE_CONTROL;
+    }
+}
+
 /* A qubit that is sampled at the end has to be there then: nothing to tidy away. */
 static void drop_tidy(const struct ks_circuit *circuit, uint8_t *roles, struct later *later)
 {
@@ -116,8 +137,19 @@ enum ks_err ks_roles_new(const struct ks_circuit *circuit, uint8_t **out_roles)
         .written = clbit_flags + circuit->clbit_count,
         .may_written = clbit_flags + 2 * (size_t)circuit->clbit_count,
     };
+    bool flow = false;
     for (size_t i = circuit->op_count; i-- > 0;) {
+        flow = flow ||
+               (circuit->ops[i].gate > KS_GATE_BARRIER && circuit->ops[i].gate < KS_GATE_PAULI);
+        if (flow) {
+            roles[i] = (uint8_t)role_in_flow(&circuit->ops[i]);
+            continue;
+        }
         roles[i] = (uint8_t)role_of(&later, &circuit->ops[i]);
+        if (roles[i] == KS_ROLE_FINAL && i + 1 < circuit->op_count &&
+            circuit->ops[i + 1].gate == KS_GATE_READOUT) {
+            roles[i + 1] = KS_ROLE_DEAD; /* sampling does it */
+        }
         step_back(&later, circuit, &circuit->ops[i], (enum ks_role)roles[i]);
     }
     drop_tidy(circuit, roles, &later);

@@ -13,8 +13,10 @@ enum ks_role {
     KS_ROLE_GATE,    /* a gate */
     KS_ROLE_MEASURE, /* to be done in its place: something later depends on it */
     KS_ROLE_RESET,
-    KS_ROLE_TIDY,  /* a reset nobody will notice: worth doing only if it gives a slot back for
-                      nothing */
+    KS_ROLE_TIDY,    /* a reset nobody will notice: worth doing only if it gives a slot back for
+                        nothing */
+    KS_ROLE_CONTROL, /* control flow: ks_classical_step */
+    KS_ROLE_NOISE,   /* each shot draws what happens */
     KS_ROLE_FINAL, /* a measurement whose qubit and bit nothing later touches: done by sampling
                     */
 };

@@ -3,59 +3,32 @@
 
 #include "quantum/plan.h"
 
-#define STEPS_FIRST   64
-#define ENTRIES_FIRST 256
+#include "quantum/array.h"
+
+/* Entries nearer than this to an exact value (0, 1, i, …) are that value: products of a few
+ * matrices with rounded entries miss it by less. */
+#define NEAR 0x1p-50
+
+#define KS_PAIR_GATES_MAX 16
+
+struct ks_pair_matrix {
+    double entries[4][4][2]; /* row, column; bit i of both is qubit i */
+};
+
+/* Gates on two qubits that are held back. */
+struct ks_pair {
+    uint32_t qubits[2];
+    uint32_t count;
+    uint32_t whole_count; /* the first so many are a permutation with phases: WHOLE */
+    struct ks_op ops[KS_PAIR_GATES_MAX];
+    const double *params[KS_PAIR_GATES_MAX];
+    struct ks_pair_matrix product;
+    struct ks_pair_matrix whole;
+};
 
 static const double matrix_x[8] = {0, 0, 1, 0, 1, 0, 0, 0};
-static const double matrix_one[8] = {1, 0, 0, 0, 0, 0, 1, 0};
-
-/* --- the frame ---------------------------------------------------------------------------- */
-
-enum ks_err ks_frame_init(struct ks_frame *frame, uint32_t qubit_count)
-{
-    *frame = (struct ks_frame){.qubit_count = qubit_count};
-    frame->qubits = ks_calloc(qubit_count, sizeof *frame->qubits);
-    if (frame->qubits == NULL) {
-        return ks_fail(KS_ERR_NOMEM, "no memory for a frame of %u qubits", qubit_count);
-    }
-    ks_frame_reset(frame);
-    return KS_OK;
-}
-
-void ks_frame_done(struct ks_frame *frame)
-{
-    ks_free(frame->qubits);
-    *frame = (struct ks_frame){0};
-}
-
-void ks_frame_reset(struct ks_frame *frame)
-{
-    frame->slot_count = 0;
-    for (uint32_t q = 0; q < frame->qubit_count; q++) {
-        frame->qubits[q] = (struct ks_qubit){.slot = -1};
-    }
-}
-
-void ks_frame_copy(struct ks_frame *target, const struct ks_frame *source)
-{
-    KS_ASSERT(target->qubit_count == source->qubit_count);
-    target->slot_count = source->slot_count;
-    ks_copy(target->qubits, source->qubits, source->qubit_count * sizeof *source->qubits);
-}
-
-void ks_frame_forget(struct ks_frame *frame, uint32_t qubit, bool bit)
-{
-    const int32_t slot = frame->qubits[qubit].slot;
-
-    frame->qubits[qubit] = (struct ks_qubit){.slot = -1, .bit = bit};
-    if (slot < 0) {
-        return;
-    }
-    for (uint32_t q = 0; q < frame->qubit_count; q++) {
-        frame->qubits[q].slot -= frame->qubits[q].slot > slot;
-    }
-    frame->slot_count--;
-}
+static const double one[2] = {1, 0};
+static const double zero[2] = {0, 0};
 
 /* --- 2 x 2 matrices ----------------------------------------------------------------------- */
 
@@ -82,16 +55,6 @@ static bool is_diagonal(const double m[8])
 static bool is_antidiagonal(const double m[8])
 {
     return is_zero(&m[0]) && is_zero(&m[6]);
-}
-
-static bool is_real(const double m[8])
-{
-    return m[1] == 0 && m[3] == 0 && m[5] == 0 && m[7] == 0;
-}
-
-static bool is_x(const double m[8])
-{
-    return is_antidiagonal(m) && is_one(&m[2]) && is_one(&m[4]);
 }
 
 static void multiply_entry(double target[2], const double factor[2])
@@ -122,16 +85,59 @@ static void multiply_matrix(double target[8], const double left[8])
     ks_copy(target, product, sizeof product);
 }
 
-/* X m X: the matrix seen from the other side of an X. */
-static void conjugate_x(double m[8])
+/* ENTRY, whose size is about 1, or the exact value that it was meant to be. */
+static void snap(double entry[2])
 {
-    for (unsigned i = 0; i < 4; i++) {
-        const double kept = m[i];
-        const unsigned other = i < 2 ? i + 6 : i + 2;
+    for (unsigned i = 0; i < 2; i++) {
+        const double size = __builtin_fabs(entry[i]);
 
-        m[i] = m[other];
-        m[other] = kept;
+        if (size < NEAR) {
+            entry[i] = 0;
+        } else if (__builtin_fabs(size - 1) < NEAR) {
+            entry[i] = entry[i] < 0 ? -1 : 1;
+        }
     }
+}
+
+/* A / B, brought to size 1; returns the size that it had. */
+static double phase_between(const double a[2], const double b[2], double out[2])
+{
+    const double conjugate[2] = {b[0], -b[1]};
+    double size = 0;
+
+    ks_copy(out, a, 2 * sizeof *out);
+    multiply_entry(out, conjugate);
+    size = __builtin_sqrt(out[0] * out[0] + out[1] * out[1]);
+    if (size > 0) {
+        out[0] /= size;
+        out[1] /= size;
+    }
+    snap(out);
+    return size / (b[0] * b[0] + b[1] * b[1]);
+}
+
+/* M = diag(1, after) (1, -t; t, 1) diag(1, before) up to a factor, where its entry 0 is the
+ * larger of its column. */
+static double rotation_of(const double m[8], double before[2], double after[2])
+{
+    const double minus[2] = {-m[2], -m[3]};
+    double t = phase_between(&m[4], &m[0], after);
+
+    (void)phase_between(minus, &m[0], before);
+    if (t < NEAR) {
+        return 0;
+    }
+    if (before[0] < 0 || (before[0] == 0 && before[1] < 0)) {
+        for (unsigned i = 0; i < 2; i++) {
+            before[i] = -before[i];
+            after[i] = -after[i];
+        }
+        t = -t;
+    }
+    if (__builtin_fabs(t) > 1 - NEAR) {
+        t = t < 0 ? -1 : 1;
+    }
+    return t;
 }
 
 /* --- emitting ----------------------------------------------------------------------------- */
@@ -144,75 +150,308 @@ void ks_plan_init(struct ks_plan *plan)
 void ks_plan_done(struct ks_plan *plan)
 {
     ks_free(plan->steps);
+    ks_free(plan->passes);
+    ks_free(plan->groups);
     ks_free(plan->entries);
+    ks_schedule_free(plan->schedule);
+    ks_free(plan->pair);
     *plan = (struct ks_plan){0};
 }
 
-void ks_plan_begin(struct ks_plan *plan, const struct ks_frame *frame)
+void ks_plan_begin(struct ks_plan *plan, struct ks_frame *frame)
 {
+    plan->frame = frame;
     plan->step_count = 0;
+    plan->pass_count = 0;
+    plan->group_count = 0;
     plan->entry_count = 0;
+    plan->slots_first = frame->slot_count;
     plan->slots_peak = frame->slot_count;
     plan->err = KS_OK;
-    plan->open_size = 0;
+    plan->drop_phases = false;
+    if (plan->pair != NULL) {
+        plan->pair->count = 0;
+    }
 }
 
-/* Doubles an array until it holds NEED elements; NULL and a sticky error when memory is out. */
-static void *grown(struct ks_plan *plan, void *array, size_t *cap, size_t need, size_t size,
-                   size_t first)
+/* Whether the plan only counts slots any more: masks have no room for them. */
+static bool overflown(const struct ks_plan *plan)
 {
-    size_t more = *cap == 0 ? first : *cap;
-    void *moved;
-
-    while (more < need) {
-        more *= 2;
-    }
-    if (more == *cap) {
-        return array;
-    }
-    moved = ks_realloc(array, more, size);
-    if (moved == NULL) {
-        plan->err =
-            ks_fail(KS_ERR_NOMEM, "no memory for a plan of %zu steps", plan->step_count);
-        return NULL;
-    }
-    *cap = more;
-    return moved;
+    return plan->slots_peak > KS_SLOTS_MAX;
 }
 
 static void emit(struct ks_plan *plan, const struct ks_step *step)
 {
-    struct ks_step *steps;
+    struct ks_step *steps = NULL;
 
-    if (plan->err != KS_OK || plan->slots_peak > KS_SLOTS_MAX) {
+    if (plan->err != KS_OK || overflown(plan)) {
         return;
     }
-    steps = grown(plan, plan->steps, &plan->step_cap, plan->step_count + 1, sizeof *steps,
-                  STEPS_FIRST);
-    if (steps != NULL) {
-        plan->steps = steps;
-        plan->steps[plan->step_count++] = *step;
+    steps = ks_array_room(plan->steps, &plan->step_cap, plan->step_count + 1, sizeof *steps);
+    if (steps == NULL) {
+        plan->err =
+            ks_fail(KS_ERR_NOMEM, "no memory for a plan of %zu steps", plan->step_count);
+        return;
     }
+    plan->steps = steps;
+    plan->steps[plan->step_count++] = *step;
 }
 
-static void emit_matrix(struct ks_plan *plan, const struct ks_qubit *target, const double m[8],
-                        uint64_t control_mask, uint64_t control_value)
+/* Times FACTOR where all COUNT qubits are 1. */
+static void emit_phase(struct ks_plan *plan, struct ks_qubit *const *qubits, uint32_t count,
+                       const double factor[2])
 {
     struct ks_step step = {
-        .target = (uint8_t)target->slot,
-        .control_mask = control_mask,
-        .control_value = control_value,
-    };
+        .kind = KS_STEP_PHASE, .count = (uint8_t)count, .values = {factor[0], factor[1]}};
 
-    ks_copy(step.matrix, m, sizeof step.matrix);
-    if (target->bit) {
-        conjugate_x(step.matrix);
+    if (is_one(factor)) {
+        return;
     }
-    step.kind = is_x(m) ? KS_STEP_FLIP : is_real(m) ? KS_STEP_REAL : KS_STEP_MATRIX;
+    for (uint32_t i = 0; i < count; i++) {
+        step.masks[i] = qubits[i]->parity;
+        step.inverted |= (uint8_t)(qubits[i]->bit << i);
+    }
     emit(plan, &step);
 }
 
-/* --- diagonals: one is open and takes in others as long as its table stays small --- */
+/* --- slots -------------------------------------------------------------------------------- */
+
+/* A new slot in the state (c0, c1); returns its bit. */
+static uint64_t grow(struct ks_plan *plan, struct ks_frame *frame, const double c0[2],
+                     const double c1[2])
+{
+    const uint32_t slot = frame->slot_count++;
+    const struct ks_step step = {
+        .kind = KS_STEP_GROW, .slot = (uint8_t)slot, .values = {c0[0], c0[1], c1[0], c1[1]}};
+
+    if (plan->slots_peak < frame->slot_count) {
+        plan->slots_peak = frame->slot_count;
+    }
+    emit(plan, &step);
+    return (uint64_t)1 << (slot < 63 ? slot : 63);
+}
+
+static void grow_known(struct ks_plan *plan, struct ks_frame *frame, struct ks_qubit *qubit,
+                       const double c0[2], const double c1[2])
+{
+    const uint64_t bit = grow(plan, frame, c0, c1);
+
+    ks_qubit_set_parity(qubit, bit);
+    qubit->flips = bit;
+    qubit->bit = false;
+    qubit->pending = false;
+}
+
+/* QUBIT, whose value follows from others, gets a slot of its own for the difference: 0 so far.
+ */
+static void detach(struct ks_plan *plan, struct ks_frame *frame, struct ks_qubit *qubit)
+{
+    const uint64_t bit = grow(plan, frame, one, zero);
+
+    for (uint32_t q = 0; q < frame->qubit_count; q++) {
+        struct ks_qubit *other = &frame->qubits[q];
+
+        if (ks_parity(qubit->parity & other->flips) != 0) {
+            other->flips |= bit;
+        }
+    }
+    ks_qubit_set_parity(qubit, qubit->parity | bit);
+    qubit->flips = bit;
+}
+
+/* QUBIT, whose value follows from others, changes places with one of them. */
+static void promote(struct ks_frame *frame, struct ks_qubit *qubit)
+{
+    for (uint32_t q = 0; q < frame->qubit_count; q++) {
+        struct ks_qubit *other = &frame->qubits[q];
+
+        if (ks_parity(qubit->parity & other->flips) == 0) {
+            continue;
+        }
+        if (qubit->flips == 0) {
+            qubit->flips = other->flips;
+            other->flips = 0;
+        } else if (other != qubit) {
+            other->flips ^= qubit->flips;
+        }
+    }
+}
+
+/* After this QUBIT, which has slots, can be flipped without another being changed. */
+static void free_flips(struct ks_plan *plan, struct ks_frame *frame, struct ks_qubit *qubit)
+{
+    if (overflown(plan)) {
+        return;
+    }
+    if (qubit->flips == 0) {
+        promote(frame, qubit);
+    }
+    for (uint32_t q = 0; q < frame->qubit_count; q++) {
+        struct ks_qubit *other = &frame->qubits[q];
+
+        if (other->flips == 0 && ks_parity(other->parity & qubit->flips) != 0) {
+            detach(plan, frame, other);
+        }
+    }
+}
+
+/* --- qubits ------------------------------------------------------------------------------- */
+
+static void pend(struct ks_qubit *qubit, const double m[8])
+{
+    if (!qubit->pending) {
+        ks_copy(qubit->matrix, m, sizeof qubit->matrix);
+        qubit->pending = true;
+    } else {
+        multiply_matrix(qubit->matrix, m);
+    }
+    for (unsigned i = 0; i < 8; i += 2) {
+        snap(&qubit->matrix[i]);
+    }
+    if (is_diagonal(qubit->matrix) && same_entry(&qubit->matrix[0], &qubit->matrix[6])) {
+        qubit->pending = false; /* a global phase */
+    }
+}
+
+static void pend_diagonal(struct ks_qubit *qubit, const double d0[2], const double d1[2])
+{
+    const double m[8] = {d0[0], d0[1], 0, 0, 0, 0, d1[0], d1[1]};
+
+    pend(qubit, m);
+}
+
+static void resolve_known(struct ks_plan *plan, struct ks_frame *frame, struct ks_qubit *qubit)
+{
+    const double *m = qubit->matrix;
+    const unsigned v = qubit->bit;
+
+    if (is_zero(&m[4 * (1 - v) + 2 * v])) {
+        qubit->pending = false;
+    } else if (is_zero(&m[4 * v + 2 * v])) {
+        qubit->pending = false;
+        qubit->bit = !qubit->bit;
+    } else {
+        const double c0[2] = {m[2 * v], m[2 * v + 1]};
+        const double c1[2] = {m[4 + 2 * v], m[4 + 2 * v + 1]};
+
+        grow_known(plan, frame, qubit, c0, c1);
+    }
+}
+
+static double size_of(const double entry[2])
+{
+    return entry[0] * entry[0] + entry[1] * entry[1];
+}
+
+/* The pending matrix is a rotation between two phases, maybe with an X after it, which is a
+ * change of the frame. The second phase stays pending. */
+static void resolve_rotation(struct ks_plan *plan, struct ks_frame *frame,
+                             struct ks_qubit *qubit)
+{
+    struct ks_step step = {.kind = KS_STEP_ROTATE};
+    const bool crossed = size_of(&qubit->matrix[0]) < size_of(&qubit->matrix[4]);
+    double before[2];
+    double after[2];
+    double m[8];
+
+    for (unsigned i = 0; i < 8; i++) {
+        m[i] = qubit->matrix[crossed ? (i + 4) % 8 : i];
+    }
+    step.values[0] = rotation_of(m, before, after);
+    if (step.values[0] == 0) {
+        (void)phase_between(&m[6], &m[0], after);
+    } else {
+        free_flips(plan, frame, qubit);
+        emit_phase(plan, &qubit, 1, before);
+        step.values[0] = qubit->bit ? -step.values[0] : step.values[0];
+        step.flips = qubit->flips;
+        step.masks[0] = qubit->parity;
+        emit(plan, &step);
+    }
+    qubit->pending = false;
+    qubit->bit = qubit->bit != crossed;
+    pend_diagonal(qubit, crossed ? after : one, crossed ? one : after);
+}
+
+static void resolve(struct ks_plan *plan, struct ks_frame *frame, uint32_t index)
+{
+    struct ks_qubit *qubit = &frame->qubits[index];
+
+    if (!qubit->pending) {
+        return;
+    }
+    if (qubit->slot < 0) {
+        resolve_known(plan, frame, qubit);
+    } else if (!is_diagonal(qubit->matrix)) {
+        resolve_rotation(plan, frame, qubit);
+    }
+}
+
+/* What is pending after ks_plan_resolve is a diagonal. */
+static void push_phase(struct ks_plan *plan, struct ks_qubit *qubit)
+{
+    if (qubit->pending && qubit->slot >= 0) {
+        double factor[2];
+
+        (void)phase_between(&qubit->matrix[6], &qubit->matrix[0], factor);
+        emit_phase(plan, &qubit, 1, factor);
+    }
+    qubit->pending = false;
+}
+
+static void flush(struct ks_plan *plan, struct ks_frame *frame, uint32_t index)
+{
+    resolve(plan, frame, index);
+    push_phase(plan, &frame->qubits[index]);
+}
+
+/* The highest slot of QUBIT's parity that no other qubit has for itself. */
+static unsigned free_slot(const struct ks_frame *frame, const struct ks_qubit *qubit)
+{
+    uint64_t bits = qubit->parity;
+
+    for (uint32_t q = 0; q < frame->qubit_count; q++) {
+        const struct ks_qubit *other = &frame->qubits[q];
+
+        if (other->flips != 0 && (other->parity & (other->parity - 1)) == 0) {
+            bits &= ~other->parity;
+        }
+    }
+    KS_ASSERT(bits != 0); /* parities of qubits with flips are independent */
+    return 63 - (unsigned)__builtin_clzll(bits);
+}
+
+/* Makes the parity of QUBIT a bit of the index. */
+static void shear(struct ks_plan *plan, struct ks_frame *frame, struct ks_qubit *qubit)
+{
+    const unsigned slot = free_slot(frame, qubit);
+    const uint64_t bit = (uint64_t)1 << slot;
+    const uint64_t parity = qubit->parity;
+    const struct ks_step step = {.kind = KS_STEP_SHEAR, .flips = bit, .masks = {parity & ~bit}};
+
+    emit(plan, &step);
+    for (uint32_t q = 0; q < frame->qubit_count; q++) {
+        struct ks_qubit *other = &frame->qubits[q];
+
+        if ((other->parity & bit) != 0) {
+            ks_qubit_set_parity(other, other->parity ^ (parity & ~bit));
+        }
+        other->flips = (other->flips & ~bit) | (ks_parity(other->flips & parity) ? bit : 0);
+    }
+}
+
+static void activate(struct ks_plan *plan, struct ks_frame *frame, uint32_t index)
+{
+    struct ks_qubit *qubit = &frame->qubits[index];
+
+    resolve(plan, frame, index);
+    if (qubit->slot < 0) {
+        grow_known(plan, frame, qubit, qubit->bit ? zero : one, qubit->bit ? one : zero);
+    }
+    free_flips(plan, frame, qubit);
+}
+
+/* --- gates -------------------------------------------------------------------------------- */
 
 /* Takes bit BIT, which has value VALUE, out of a table of 2^SIZE entries. */
 static void table_fix(double *table, uint32_t size, uint32_t bit, unsigned value)
@@ -227,262 +466,8 @@ static void table_fix(double *table, uint32_t size, uint32_t bit, unsigned value
     }
 }
 
-static bool table_is_one(const double *table, uint32_t size, uint32_t bit, unsigned value)
-{
-    for (size_t i = 0; i < (size_t)1 << size; i++) {
-        if ((i >> bit & 1) == value && !is_one(&table[2 * i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool table_ignores(const double *table, uint32_t size, uint32_t bit)
-{
-    for (size_t i = 0; i < (size_t)1 << size; i++) {
-        if (!same_entry(&table[2 * i], &table[2 * (i ^ (size_t)1 << bit)])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void open_drop(struct ks_plan *plan, uint32_t bit, unsigned value)
-{
-    table_fix(plan->open_table, plan->open_size, bit, value);
-    plan->open_size--;
-    for (uint32_t i = bit; i < plan->open_size; i++) {
-        plan->open_slots[i] = plan->open_slots[i + 1];
-    }
-}
-
-/* Emits the open diagonal. A slot for whose one value nothing happens becomes a control, so
- * that half of the amplitudes are not touched. */
-static void open_emit(struct ks_plan *plan)
-{
-    struct ks_step step = {.kind = KS_STEP_DIAGONAL};
-    uint32_t bit = 0;
-
-    while (bit < plan->open_size) {
-        const uint64_t mask = (uint64_t)1 << plan->open_slots[bit];
-
-        if (table_ignores(plan->open_table, plan->open_size, bit)) {
-            open_drop(plan, bit, 0);
-            bit = 0;
-        } else if (table_is_one(plan->open_table, plan->open_size, bit, 0)) {
-            step.control_mask |= mask;
-            step.control_value |= mask;
-            open_drop(plan, bit, 1);
-            bit = 0;
-        } else if (table_is_one(plan->open_table, plan->open_size, bit, 1)) {
-            step.control_mask |= mask;
-            open_drop(plan, bit, 0);
-            bit = 0;
-        } else {
-            bit++;
-        }
-    }
-    if (plan->open_size > 0 || step.control_mask != 0) {
-        const size_t count = (size_t)2 << plan->open_size;
-        double *entries = grown(plan, plan->entries, &plan->entry_cap,
-                                plan->entry_count + count, sizeof *entries, ENTRIES_FIRST);
-
-        if (entries != NULL) {
-            plan->entries = entries;
-            ks_copy(entries + plan->entry_count, plan->open_table, count * sizeof *entries);
-            step.table = plan->entry_count / 2;
-            step.table_size = (uint8_t)plan->open_size;
-            ks_copy(step.table_slots, plan->open_slots, plan->open_size);
-            plan->entry_count += count;
-            emit(plan, &step);
-        }
-    }
-    plan->open_size = 0;
-}
-
-static bool open_has(const struct ks_plan *plan, int32_t slot)
-{
-    for (uint32_t i = 0; i < plan->open_size; i++) {
-        if (plan->open_slots[i] == slot) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void open_add_slot(struct ks_plan *plan, int32_t slot)
-{
-    uint32_t bit = 0;
-    double old[2 << KS_DIAGONAL_SLOTS_MAX];
-
-    if (plan->open_size == 0) {
-        plan->open_table[0] = 1;
-        plan->open_table[1] = 0;
-    }
-    while (bit < plan->open_size && plan->open_slots[bit] < slot) {
-        bit++;
-    }
-    ks_copy(old, plan->open_table, ((size_t)2 << plan->open_size) * sizeof *old);
-    for (uint32_t i = plan->open_size; i > bit; i--) {
-        plan->open_slots[i] = plan->open_slots[i - 1];
-    }
-    plan->open_slots[bit] = (uint8_t)slot;
-    plan->open_size++;
-    for (size_t i = 0; i < (size_t)1 << plan->open_size; i++) {
-        const size_t low = ((size_t)1 << bit) - 1;
-        const size_t source = (i & low) | (i >> 1 & ~low);
-
-        plan->open_table[2 * i] = old[2 * source];
-        plan->open_table[2 * i + 1] = old[2 * source + 1];
-    }
-}
-
-/* Multiplies a diagonal over COUNT qubits with slots into the open one; bit i of the index into
- * TABLE is the value of qubit i. */
-static void open_multiply(struct ks_plan *plan, struct ks_qubit *const *qubits, uint32_t count,
-                          const double *table)
-{
-    uint32_t bits[KS_OP_QUBITS_MAX];
-    uint32_t fresh = 0;
-
-    if (plan->slots_peak > KS_SLOTS_MAX) {
-        return; /* nothing is emitted any more, and slots do not fit open_slots */
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        fresh += !open_has(plan, qubits[i]->slot);
-    }
-    if (plan->open_size + fresh > KS_DIAGONAL_SLOTS_MAX) {
-        open_emit(plan);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        if (!open_has(plan, qubits[i]->slot)) {
-            open_add_slot(plan, qubits[i]->slot);
-        }
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        bits[i] = 0;
-        while (plan->open_slots[bits[i]] != qubits[i]->slot) {
-            bits[i]++;
-        }
-    }
-    for (size_t entry = 0; entry < (size_t)1 << plan->open_size; entry++) {
-        size_t source = 0;
-
-        for (uint32_t i = 0; i < count; i++) {
-            source |= ((entry >> bits[i] & 1) ^ qubits[i]->bit) << i;
-        }
-        multiply_entry(&plan->open_table[2 * entry], &table[2 * source]);
-    }
-}
-
-/* --- qubits ------------------------------------------------------------------------------- */
-
-static void pend(struct ks_qubit *qubit, const double m[8])
-{
-    if (!qubit->pending) {
-        ks_copy(qubit->matrix, m, sizeof qubit->matrix);
-        qubit->pending = true;
-    } else {
-        multiply_matrix(qubit->matrix, m);
-    }
-    if (is_diagonal(qubit->matrix) && same_entry(&qubit->matrix[0], &qubit->matrix[6])) {
-        qubit->pending = false; /* a global phase */
-    }
-}
-
-/* Gives a known QUBIT a slot in the state (c0, c1). */
-static void grow(struct ks_plan *plan, struct ks_frame *frame, struct ks_qubit *qubit,
-                 const double c0[2], const double c1[2])
-{
-    struct ks_step step = {.kind = KS_STEP_GROW, .target = (uint8_t)frame->slot_count};
-
-    ks_copy(&step.matrix[0], c0, 2 * sizeof *c0);
-    ks_copy(&step.matrix[4], c1, 2 * sizeof *c1);
-    qubit->slot = (int32_t)frame->slot_count++;
-    qubit->pending = false;
-    if (plan->slots_peak < frame->slot_count) {
-        plan->slots_peak = frame->slot_count;
-    }
-    emit(plan, &step);
-}
-
-static void settle_known(struct ks_plan *plan, struct ks_frame *frame, struct ks_qubit *qubit)
-{
-    const double *m = qubit->matrix;
-    const unsigned v = qubit->bit;
-
-    if (is_zero(&m[4 * (1 - v) + 2 * v])) {
-        qubit->pending = false;
-    } else if (is_zero(&m[4 * v + 2 * v])) {
-        qubit->pending = false;
-        qubit->bit = !qubit->bit;
-    } else {
-        const double c0[2] = {m[2 * v], m[2 * v + 1]};
-        const double c1[2] = {m[4 + 2 * v], m[4 + 2 * v + 1]};
-
-        qubit->bit = false;
-        grow(plan, frame, qubit, c0, c1);
-    }
-}
-
-void ks_plan_settle(struct ks_plan *plan, struct ks_frame *frame, uint32_t index)
-{
-    struct ks_qubit *qubit = &frame->qubits[index];
-    double *m = qubit->matrix;
-
-    if (!qubit->pending) {
-        return;
-    }
-    if (qubit->slot < 0) {
-        settle_known(plan, frame, qubit);
-    } else if (is_antidiagonal(m)) {
-        /* diag(m01, m10) after an X, which is a change of the frame. */
-        const double phases[8] = {m[2], m[3], 0, 0, 0, 0, m[4], m[5]};
-
-        qubit->bit = !qubit->bit;
-        qubit->pending = false;
-        pend(qubit, phases);
-    } else if (!is_diagonal(m)) {
-        if (open_has(plan, qubit->slot)) {
-            open_emit(plan);
-        }
-        emit_matrix(plan, qubit, m, 0, 0);
-        qubit->pending = false;
-    }
-}
-
-/* What is pending after ks_plan_settle is a diagonal; it goes into the open one. */
-static void push_phase(struct ks_plan *plan, struct ks_qubit *qubit)
-{
-    if (qubit->pending && qubit->slot >= 0) {
-        const double table[4] = {qubit->matrix[0], qubit->matrix[1], qubit->matrix[6],
-                                 qubit->matrix[7]};
-
-        open_multiply(plan, &qubit, 1, table);
-    }
-    qubit->pending = false;
-}
-
-void ks_plan_flush(struct ks_plan *plan, struct ks_frame *frame, uint32_t index)
-{
-    ks_plan_settle(plan, frame, index);
-    push_phase(plan, &frame->qubits[index]);
-}
-
-void ks_plan_activate(struct ks_plan *plan, struct ks_frame *frame, uint32_t index)
-{
-    struct ks_qubit *qubit = &frame->qubits[index];
-
-    ks_plan_settle(plan, frame, index);
-    if (qubit->slot < 0) {
-        grow(plan, frame, qubit, &matrix_one[0], &matrix_one[2]);
-    }
-}
-
-/* --- gates -------------------------------------------------------------------------------- */
-
 /* A gate that is diagonal on COUNT qubits; bit i of the index into TABLE is the value of qubit
- * i. */
+ * i. Entry i becomes the factor for its set of qubits being 1 that smaller sets do not give. */
 static void plan_diagonal(struct ks_plan *plan, struct ks_frame *frame, const uint32_t *indices,
                           uint32_t count, double *table)
 {
@@ -492,92 +477,222 @@ static void plan_diagonal(struct ks_plan *plan, struct ks_frame *frame, const ui
     for (uint32_t i = 0; i < count; i++) {
         struct ks_qubit *qubit = &frame->qubits[indices[i]];
 
-        ks_plan_settle(plan, frame, indices[i]);
+        resolve(plan, frame, indices[i]);
         if (qubit->slot < 0) {
             table_fix(table, count - i + left, left, qubit->bit);
         } else {
             qubits[left++] = qubit;
         }
     }
-    if (left == 1) {
-        const double m[8] = {table[0], table[1], 0, 0, 0, 0, table[2], table[3]};
-
-        pend(qubits[0], m);
-    } else if (left > 1) {
-        for (uint32_t i = 0; i < left; i++) {
-            push_phase(plan, qubits[i]);
+    for (uint32_t b = 0; b < left; b++) {
+        for (size_t i = 0; i < (size_t)1 << left; i++) {
+            if ((i >> b & 1) != 0) {
+                (void)phase_between(&table[2 * i], &table[2 * (i ^ (size_t)1 << b)],
+                                    &table[2 * i]);
+            }
         }
-        open_multiply(plan, qubits, left, table);
+    }
+    for (size_t i = 1; i < (size_t)1 << left; i++) {
+        struct ks_qubit *chosen[KS_OP_QUBITS_MAX];
+        uint32_t size = 0;
+
+        for (uint32_t b = 0; b < left; b++) {
+            if ((i >> b & 1) != 0) {
+                chosen[size++] = qubits[b];
+            }
+        }
+        if (size == 1) {
+            pend_diagonal(chosen[0], one, &table[2 * i]);
+        } else {
+            emit_phase(plan, chosen, size, &table[2 * i]);
+        }
     }
 }
 
-/* M on the last of COUNT qubits where the others are 1. */
+/* diag(D0, D1) on the last of COUNT qubits where the others are 1. */
+static void plan_controlled_diagonal(struct ks_plan *plan, struct ks_frame *frame,
+                                     const uint32_t *indices, uint32_t count,
+                                     const double d0[2], const double d1[2])
+{
+    double table[2 << KS_OP_QUBITS_MAX];
+    const size_t last = ((size_t)1 << count) - 1;
+
+    for (size_t i = 0; i <= last; i++) {
+        ks_copy(&table[2 * i], one, sizeof one);
+    }
+    ks_copy(&table[2 * (last >> 1)], d0, 2 * sizeof *d0);
+    ks_copy(&table[2 * last], d1, 2 * sizeof *d1);
+    plan_diagonal(plan, frame, indices, count, table);
+}
+
+/* X on TARGET where CONTROL is 1, a change of the frame. */
+static void plan_cx(struct ks_plan *plan, struct ks_frame *frame, uint32_t control,
+                    uint32_t target)
+{
+    struct ks_qubit *c = &frame->qubits[control];
+    struct ks_qubit *t = &frame->qubits[target];
+
+    resolve(plan, frame, control);
+    if (c->slot < 0) {
+        if (c->bit) {
+            pend(t, matrix_x);
+        }
+        return;
+    }
+    flush(plan, frame, target);
+    if (overflown(plan)) {
+        activate(plan, frame, target);
+        return;
+    }
+    if (t->flips != 0 && c->flips == 0 && ks_parity(c->parity & t->flips) != 0) {
+        detach(plan, frame, c);
+    }
+    for (uint32_t q = 0; t->flips != 0 && q < frame->qubit_count; q++) {
+        struct ks_qubit *other = &frame->qubits[q];
+
+        if (other != t && ks_parity(c->parity & other->flips) != 0) {
+            other->flips ^= t->flips;
+        }
+    }
+    t->bit = t->bit != c->bit;
+    ks_qubit_set_parity(t, t->parity ^ c->parity);
+}
+
+/* M = V diag(d0, d1) V+, for a unitary M: half the trace, and what is left is g s (n sigma)
+ * with a unit vector n. */
+static void eigen(const double m[8], double v[8], double d0[2], double d1[2])
+{
+    const double mean[2] = {(m[0] + m[6]) / 2, (m[1] + m[7]) / 2};
+    const double half[2] = {(m[0] - m[6]) / 2, (m[1] - m[7]) / 2};
+    const double size = __builtin_sqrt(size_of(half) + (size_of(&m[2]) + size_of(&m[4])) / 2);
+    double square[2] = {half[0], half[1]}; /* (g s)^2 */
+    double other[2] = {m[2], m[3]};
+    double root[2];
+    double z[2] = {half[0], half[1]};
+    double xy[2] = {m[4], m[5]};
+    double column[4];
+    double norm = 0;
+
+    multiply_entry(square, half);
+    multiply_entry(other, &m[4]);
+    square[0] += other[0];
+    square[1] += other[1];
+    norm = __builtin_sqrt(size_of(square));
+    root[0] = __builtin_sqrt(square[0] > -norm ? (norm + square[0]) / 2 : 0);
+    root[1] = __builtin_sqrt(square[0] < norm ? (norm - square[0]) / 2 : 0);
+    root[1] = square[1] < 0 ? -root[1] : root[1];
+    norm = __builtin_sqrt(size_of(root));
+    root[0] *= size / norm;
+    root[1] *= size / norm;
+    for (unsigned i = 0; i < 2; i++) {
+        d0[i] = mean[i] + root[i];
+        d1[i] = mean[i] - root[i];
+        root[i] /= size * size;
+    }
+    root[1] = -root[1]; /* 1 / (g s) */
+    multiply_entry(z, root);
+    multiply_entry(xy, root);
+    column[0] = z[0] >= 0 ? 1 + z[0] : xy[0];
+    column[1] = z[0] >= 0 ? 0 : -xy[1];
+    column[2] = z[0] >= 0 ? xy[0] : 1 - z[0];
+    column[3] = z[0] >= 0 ? xy[1] : 0;
+    norm = __builtin_sqrt(size_of(&column[0]) + size_of(&column[2]));
+    for (unsigned i = 0; i < 2; i++) {
+        const double sign = i == 0 ? 1 : -1; /* the other column is (-v1*, v0*) */
+
+        v[i] = column[i] / norm;
+        v[4 + i] = column[2 + i] / norm;
+        v[2 + i] = -sign * v[4 + i];
+        v[6 + i] = sign * v[i];
+    }
+}
+
+static void adjoint(const double m[8], double out[8])
+{
+    for (unsigned row = 0; row < 2; row++) {
+        for (unsigned column = 0; column < 2; column++) {
+            out[4 * row + 2 * column] = m[4 * column + 2 * row];
+            out[4 * row + 2 * column + 1] = -m[4 * column + 2 * row + 1];
+        }
+    }
+}
+
+/* M on the last of COUNT qubits where the others are 1; only those that are not known to be
+ * stay in INDICES. */
 static void plan_controlled(struct ks_plan *plan, struct ks_frame *frame,
                             const uint32_t *indices, uint32_t count, const double m[8])
 {
+    uint32_t left[KS_OP_QUBITS_MAX];
     const uint32_t target = indices[count - 1];
-    struct ks_qubit *qubit = &frame->qubits[target];
-    uint64_t mask = 0;
-    uint64_t value = 0;
-    bool controlled = false;
+    uint32_t controls = 0;
+    double v[8];
+    double back[8];
+    double d0[2];
+    double d1[2];
 
     for (uint32_t i = 0; i + 1 < count; i++) {
         const struct ks_qubit *control = &frame->qubits[indices[i]];
 
-        ks_plan_settle(plan, frame, indices[i]);
+        resolve(plan, frame, indices[i]);
         if (control->slot < 0 && !control->bit) {
             return;
         }
         if (control->slot >= 0) {
-            controlled = true;
-            mask |= (uint64_t)1 << (control->slot & 63);
-            value |= (uint64_t)!control->bit << (control->slot & 63);
+            left[controls++] = indices[i];
         }
     }
-    if (!controlled) {
-        pend(qubit, m);
+    left[controls] = target;
+    if (controls == 0) {
+        pend(&frame->qubits[target], m);
+    } else if (is_diagonal(m)) {
+        plan_controlled_diagonal(plan, frame, left, controls + 1, &m[0], &m[6]);
+    } else if (is_antidiagonal(m) && controls == 1) {
+        plan_cx(plan, frame, left[0], target);
+        plan_controlled_diagonal(plan, frame, left, 2, &m[2], &m[4]);
+    } else {
+        eigen(m, v, d0, d1);
+        adjoint(v, back);
+        pend(&frame->qubits[target], back);
+        plan_controlled_diagonal(plan, frame, left, controls + 1, d0, d1);
+        pend(&frame->qubits[target], v);
+    }
+}
+
+/* A phase by the parity of two qubits, which is a parity of the index's bits like any other. */
+static void plan_rzz(struct ks_plan *plan, struct ks_frame *frame, const uint32_t *q,
+                     const double factor[2])
+{
+    struct ks_qubit both = {.slot = 0};
+    struct ks_qubit *const list[1] = {&both};
+    struct ks_qubit *a = &frame->qubits[q[0]];
+    struct ks_qubit *b = &frame->qubits[q[1]];
+
+    resolve(plan, frame, q[0]);
+    resolve(plan, frame, q[1]);
+    if (a->slot < 0 || b->slot < 0) {
+        struct ks_qubit *known = a->slot < 0 ? a : b;
+
+        pend_diagonal(known == a ? b : a, known->bit ? factor : one, known->bit ? one : factor);
         return;
     }
-    ks_plan_flush(plan, frame, target);
-    if (qubit->slot < 0) {
-        grow(plan, frame, qubit, &matrix_one[0], &matrix_one[2]);
-    }
-    if (open_has(plan, qubit->slot)) {
-        open_emit(plan);
-    }
-    emit_matrix(plan, qubit, m, mask, value);
-}
-
-static void plan_matrix_gate(struct ks_plan *plan, struct ks_frame *frame,
-                             const uint32_t *indices, uint32_t count, const double m[8])
-{
-    if (count == 1) {
-        pend(&frame->qubits[indices[0]], m);
-    } else if (is_diagonal(m)) {
-        double table[2 << KS_OP_QUBITS_MAX];
-        const size_t last = ((size_t)1 << count) - 1;
-
-        for (size_t i = 0; i <= last; i++) {
-            table[2 * i] = 1;
-            table[2 * i + 1] = 0;
-        }
-        ks_copy(&table[2 * (last >> 1)], &m[0], 2 * sizeof *m); /* controls 1, target 0 */
-        ks_copy(&table[2 * last], &m[6], 2 * sizeof *m);
-        plan_diagonal(plan, frame, indices, count, table);
-    } else {
-        plan_controlled(plan, frame, indices, count, m);
+    both.parity = a->parity ^ b->parity;
+    both.bit = a->bit != b->bit;
+    if (both.parity != 0) {
+        emit_phase(plan, list, 1, factor);
     }
 }
 
-void ks_plan_gate(struct ks_plan *plan, struct ks_frame *frame,
-                  const struct ks_circuit *circuit, const struct ks_op *op)
+/* What OP does, at once but for what stays pending on single qubits. */
+static void plan_gate(struct ks_plan *plan, struct ks_frame *frame, const struct ks_op *op,
+                      const double *params)
 {
     const enum ks_gate gate = (enum ks_gate)op->gate;
     const struct ks_gate_info *info = ks_gate_info(gate);
-    const double *params = info->params > 0 ? &circuit->params[op->param] : NULL;
     const uint32_t *q = op->qubits;
-    const struct ks_op turn = {.gate = KS_GATE_RX};
+    const struct ks_op phase = {.gate = KS_GATE_P};
+    const struct ks_op mix = {.gate = KS_GATE_H};
     double m[8];
+    double h[8];
 
     switch (gate) {
     case KS_GATE_BARRIER:
@@ -590,39 +705,269 @@ void ks_plan_gate(struct ks_plan *plan, struct ks_frame *frame,
         break;
     }
     case KS_GATE_CSWAP:
-        plan_matrix_gate(plan, frame, (const uint32_t[]){q[2], q[1]}, 2, matrix_x);
-        plan_matrix_gate(plan, frame, q, 3, matrix_x);
-        plan_matrix_gate(plan, frame, (const uint32_t[]){q[2], q[1]}, 2, matrix_x);
+        plan_controlled(plan, frame, (const uint32_t[]){q[2], q[1]}, 2, matrix_x);
+        plan_controlled(plan, frame, q, 3, matrix_x);
+        plan_controlled(plan, frame, (const uint32_t[]){q[2], q[1]}, 2, matrix_x);
         break;
-    case KS_GATE_RXX: /* CX takes X on its control to X on both */
-        ks_gate_matrix(&turn, params, m);
-        plan_matrix_gate(plan, frame, q, 2, matrix_x);
-        plan_matrix_gate(plan, frame, q, 1, m);
-        plan_matrix_gate(plan, frame, q, 2, matrix_x);
-        break;
-    case KS_GATE_RZZ: {
-        const struct ks_op phase = {.gate = KS_GATE_P};
-
+    case KS_GATE_RXX: /* H takes X to Z */
         ks_gate_matrix(&phase, params, m);
-        double table[8] = {1, 0, m[6], m[7], m[6], m[7], 1, 0};
-
-        plan_diagonal(plan, frame, q, 2, table);
+        ks_gate_matrix(&mix, NULL, h);
+        pend(&frame->qubits[q[0]], h);
+        pend(&frame->qubits[q[1]], h);
+        plan_rzz(plan, frame, q, &m[6]);
+        pend(&frame->qubits[q[0]], h);
+        pend(&frame->qubits[q[1]], h);
         break;
-    }
+    case KS_GATE_RZZ:
+        ks_gate_matrix(&phase, params, m);
+        plan_rzz(plan, frame, q, &m[6]);
+        break;
     default:
         KS_ASSERT(gate != KS_GATE_MEASURE && gate != KS_GATE_RESET);
         ks_gate_matrix(op, params, m);
-        plan_matrix_gate(plan, frame, q, info->qubits, m);
+        if (info->qubits == 1) {
+            pend(&frame->qubits[q[0]], m);
+        } else {
+            plan_controlled(plan, frame, q, info->qubits, m);
+        }
     }
+}
+
+/* --- pairs: gates on the same two qubits, some of which together only permute ------------- */
+
+/* As RXX and RYY do together: half a turn of both is a SWAP with phases. */
+static void pair_matrix(const struct ks_op *op, const double *params, const uint32_t qubits[2],
+                        struct ks_pair_matrix *out)
+{
+    const enum ks_gate gate = (enum ks_gate)op->gate;
+    const unsigned arity = ks_gate_info(gate)->qubits;
+    const struct ks_op turn = {.gate = gate == KS_GATE_RXX ? KS_GATE_RX : KS_GATE_P};
+    const unsigned last = op->qubits[arity - 1] == qubits[1];
+    double m[8];
+
+    *out = (struct ks_pair_matrix){0};
+    if (gate == KS_GATE_SWAP) {
+        for (unsigned i = 0; i < 4; i++) {
+            out->entries[i >> 1 | (i & 1) << 1][i][0] = 1;
+        }
+        return;
+    }
+    ks_gate_matrix(gate == KS_GATE_RXX || gate == KS_GATE_RZZ ? &turn : op, params, m);
+    for (unsigned i = 0; i < 4; i++) {
+        const unsigned bit = i >> last & 1;
+        const unsigned other = i >> (1 - last) & 1;
+
+        if (gate == KS_GATE_RXX) {
+            ks_copy(out->entries[i][i], &m[0], sizeof one);
+            ks_copy(out->entries[i ^ 3][i], &m[2], sizeof one);
+        } else if (gate == KS_GATE_RZZ) {
+            ks_copy(out->entries[i][i], bit != other ? &m[6] : &m[0], sizeof one);
+        } else if (arity == 2 && other == 0) {
+            out->entries[i][i][0] = 1;
+        } else {
+            ks_copy(out->entries[i][i], &m[6 * bit], sizeof one);
+            ks_copy(out->entries[i ^ 1u << last][i], &m[4 - 2 * bit], sizeof one);
+        }
+    }
+}
+
+static void pair_multiply(struct ks_pair_matrix *target, const struct ks_pair_matrix *left)
+{
+    struct ks_pair_matrix product = {0};
+
+    for (unsigned row = 0; row < 4; row++) {
+        for (unsigned column = 0; column < 4; column++) {
+            for (unsigned i = 0; i < 4; i++) {
+                double term[2] = {left->entries[row][i][0], left->entries[row][i][1]};
+
+                multiply_entry(term, target->entries[i][column]);
+                product.entries[row][column][0] += term[0];
+                product.entries[row][column][1] += term[1];
+            }
+        }
+    }
+    *target = product;
+}
+
+/* Whether M has one entry in each column, and in which row; the others are rounding errors. */
+static bool pair_permutes(const struct ks_pair_matrix *m, unsigned rows[4])
+{
+    for (unsigned column = 0; column < 4; column++) {
+        unsigned large = 0;
+
+        for (unsigned row = 0; row < 4; row++) {
+            if (size_of(m->entries[row][column]) > 4 * NEAR * NEAR) {
+                rows[column] = row;
+                large++;
+            }
+        }
+        if (large != 1) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Phases, then a permutation of the four values of two qubits: always a change of the frame. */
+static void plan_permutation(struct ks_plan *plan, struct ks_frame *frame,
+                             const struct ks_pair *pair)
+{
+    const uint32_t *q = pair->qubits;
+    unsigned rows[4];
+    unsigned first = 0;
+    unsigned second = 0;
+    double table[8];
+
+    KS_ASSERT(pair_permutes(&pair->whole, rows));
+    for (unsigned i = 0; i < 4; i++) {
+        ks_copy(&table[2 * i], pair->whole.entries[rows[i]][i], sizeof one);
+        snap(&table[2 * i]);
+    }
+    plan_diagonal(plan, frame, q, 2, table);
+    first = rows[1] ^ rows[0]; /* where the one value goes, and the other */
+    second = rows[2] ^ rows[0];
+    if (first == 2 || (first == 3 && second == 1)) {
+        const struct ks_qubit kept = frame->qubits[q[0]];
+
+        frame->qubits[q[0]] = frame->qubits[q[1]];
+        frame->qubits[q[1]] = kept;
+    }
+    if ((first == 3 && second == 2) || (first == 2 && second == 3)) {
+        plan_cx(plan, frame, q[0], q[1]);
+    } else if (second == 3 || (first == 3 && second == 1)) {
+        plan_cx(plan, frame, q[1], q[0]);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        if ((rows[0] >> i & 1) != 0) {
+            pend(&frame->qubits[q[i]], matrix_x);
+        }
+    }
+}
+
+static void close_pair(struct ks_plan *plan, struct ks_frame *frame)
+{
+    struct ks_pair *pair = plan->pair;
+    uint32_t count = 0;
+
+    if (pair == NULL || pair->count == 0) {
+        return;
+    }
+    count = pair->count;
+    pair->count = 0;
+    if (pair->whole_count > 0) {
+        plan_permutation(plan, frame, pair);
+    }
+    for (uint32_t i = pair->whole_count; i < count; i++) {
+        plan_gate(plan, frame, &pair->ops[i], pair->params[i]);
+    }
+}
+
+static void pair_put(struct ks_pair *pair, const struct ks_op *op, const double *params)
+{
+    struct ks_pair_matrix m;
+    unsigned rows[4];
+
+    pair_matrix(op, params, pair->qubits, &m);
+    if (pair->count == 0) {
+        pair->product = m;
+        pair->whole_count = 0;
+    } else {
+        pair_multiply(&pair->product, &m);
+    }
+    pair->ops[pair->count] = *op;
+    pair->params[pair->count++] = params;
+    if (pair_permutes(&pair->product, rows)) {
+        pair->whole = pair->product;
+        pair->whole_count = pair->count;
+    }
+}
+
+static bool pair_has(const struct ks_pair *pair, const struct ks_op *op, unsigned arity)
+{
+    for (unsigned i = 0; i < arity; i++) {
+        if (op->qubits[i] != pair->qubits[0] && op->qubits[i] != pair->qubits[1]) {
+            return false;
+        }
+    }
+    return arity > 0 && pair->count > 0 && pair->count < KS_PAIR_GATES_MAX;
+}
+
+/* RXX opens a pair: no other native gate is a part of a permutation that is none itself. */
+void ks_plan_gate(struct ks_plan *plan, struct ks_frame *frame,
+                  const struct ks_circuit *circuit, const struct ks_op *op)
+{
+    const struct ks_gate_info *info = ks_gate_info((enum ks_gate)op->gate);
+    const double *params = info->params > 0 ? &circuit->params[op->param] : NULL;
+
+    KS_ASSERT(op->gate != KS_GATE_MEASURE && op->gate != KS_GATE_RESET);
+    if (plan->pair != NULL && pair_has(plan->pair, op, info->qubits)) {
+        pair_put(plan->pair, op, params);
+        return;
+    }
+    close_pair(plan, frame);
+    if (op->gate != KS_GATE_RXX) {
+        plan_gate(plan, frame, op, params);
+        return;
+    }
+    if (plan->pair == NULL) {
+        plan->pair = ks_calloc(1, sizeof *plan->pair);
+    }
+    if (plan->pair == NULL) {
+        plan->err = ks_fail(KS_ERR_NOMEM, "no memory for a pair of qubits");
+        return;
+    }
+    plan->pair->qubits[0] = op->qubits[0];
+    plan->pair->qubits[1] = op->qubits[1];
+    pair_put(plan->pair, op, params);
+}
+
+/* --- from outside ------------------------------------------------------------------------- */
+
+void ks_plan_resolve(struct ks_plan *plan, struct ks_frame *frame, uint32_t index)
+{
+    close_pair(plan, frame);
+    resolve(plan, frame, index);
+}
+
+void ks_plan_flush(struct ks_plan *plan, struct ks_frame *frame, uint32_t index)
+{
+    close_pair(plan, frame);
+    flush(plan, frame, index);
+}
+
+void ks_plan_settle(struct ks_plan *plan, struct ks_frame *frame, uint32_t index)
+{
+    struct ks_qubit *qubit = &frame->qubits[index];
+
+    close_pair(plan, frame);
+    resolve(plan, frame, index);
+    if (qubit->slot < 0 || overflown(plan)) {
+        return;
+    }
+    if (qubit->flips == 0) {
+        promote(frame, qubit);
+    }
+    if ((qubit->parity & (qubit->parity - 1)) != 0) {
+        shear(plan, frame, qubit);
+    }
+}
+
+void ks_plan_activate(struct ks_plan *plan, struct ks_frame *frame, uint32_t index)
+{
+    close_pair(plan, frame);
+    activate(plan, frame, index);
 }
 
 void ks_plan_drop_phases(struct ks_plan *plan)
 {
-    plan->open_size = 0;
+    plan->drop_phases = true;
 }
 
 enum ks_err ks_plan_end(struct ks_plan *plan)
 {
-    open_emit(plan);
+    close_pair(plan, plan->frame);
+    if (plan->err == KS_OK && !overflown(plan)) {
+        plan->err = ks_schedule_make(plan);
+    }
     return plan->err;
 }

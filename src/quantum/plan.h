@@ -1,14 +1,18 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* plan.h: what to do to the amplitudes, in order. The plan follows the circuit and the outcomes
- * of its measurements alone, never threads or instruction sets, and its order and rounding are
- * part of KS_NUMERICS.
+/* plan.h: what to do to the amplitudes, in order. The plan follows the circuit, the precision
+ * and the outcomes of its measurements alone, never threads, tiles or instruction sets; its
+ * order and rounding are part of KS_NUMERICS.
  *
- * Qubits that are in a known basis state are not in the state vector: the frame knows their
- * value. A qubit gets a slot (a bit of the amplitude index) when a gate first takes it out of
- * its basis state, and loses it when a measurement or reset puts it back. X, SWAP and whatever
- * acts on known qubits changes the frame only.
+ * Amplitudes are indexed by slots (bits of the index), and a qubit is read as the parity of
+ * some of them: the frame knows which. So X, CX and SWAP change the frame and no amplitude, and
+ * a qubit in a basis state, or a copy of another, has no slot at all. All else becomes three
+ * kinds of steps: a slot is grown, a real rotation turns pairs of amplitudes, a phase
+ * multiplies those for which some parities are 1.
+ *
+ * schedule.c then puts the steps into passes over tiles that fit a cache, and in each pass into
+ * groups that are done to sixteen vectors in registers at once.
  *
  * One thread at a time. Pure. */
 #ifndef KS_QUANTUM_PLAN_H
@@ -16,36 +20,57 @@
 
 #include "quantum/circuit.h"
 
-#define KS_SLOTS_MAX          48 /* amplitude indices and byte counts stay far below 2^63 */
-#define KS_DIAGONAL_SLOTS_MAX 6  /* a merged diagonal's table has at most 64 entries */
+#define KS_SLOTS_MAX   48 /* amplitude indices and byte counts stay far below 2^63 */
+#define KS_FACTORS_MAX KS_OP_QUBITS_MAX
+
+/* The geometry of a plan, by enum ks_precision. It decides the order of the arithmetic, so it
+ * is one for all machines: a vector has 2^lanes amplitudes, a group 2^KS_MEMBERS_LOG vectors, a
+ * tile 2^tile amplitudes (1 MiB of state). */
+#define KS_LANES_LOG(precision) ((precision) == KS_PRECISION_SINGLE ? 4u : 3u)
+#define KS_TILE_LOG(precision)  ((precision) == KS_PRECISION_SINGLE ? 17u : 16u)
+#define KS_MEMBERS_LOG          4
+#define KS_MEMBERS              (1 << KS_MEMBERS_LOG)
+#define KS_STAGES_MAX           8  /* rotations in one group */
+#define KS_CHOICES_MAX          6  /* a table of phases exists in at most 2^6 variants, */
+#define KS_LANE_CHOICES_MAX     3  /* or 2^3 where the lanes have phases of their own */
+#define KS_PARITIES_MAX         16 /* of a vector's index, that a group looks at */
 
 enum ks_step_kind {
-    KS_STEP_GROW,     /* a new slot on top: |0> of it becomes column 0 of the matrix */
-    KS_STEP_MATRIX,   /* 2 x 2 matrix on the target */
-    KS_STEP_REAL,     /* the same, with imaginary parts of zero that are not computed */
-    KS_STEP_FLIP,     /* X on the target */
-    KS_STEP_DIAGONAL, /* a phase chosen by the bits of table_slots */
+    KS_STEP_GROW, /* SLOT is new: amplitudes times values[0..1] where it is 0, [2..3] where 1 */
+    KS_STEP_ROTATE, /* amplitude i becomes a_i - t a_j where the parity of masks[0] is 0 (a_i +
+                       t a_j where 1), j = i ^ flips, over sqrt(1 + t^2); t = values[0] */
+    KS_STEP_PHASE,  /* times values[0..1] where all COUNT parities are 1, those INVERTED 0 */
+    KS_STEP_SHEAR,  /* amplitude i moves to i ^ flips where the parity of masks[0] is 1 */
 };
 
 struct ks_step {
-    uint8_t kind;   /* enum ks_step_kind */
-    uint8_t target; /* slot; not DIAGONAL */
-    uint8_t table_size;
-    uint8_t table_slots[KS_DIAGONAL_SLOTS_MAX]; /* ascending; bit b of the entry's index is slot
-                                                   b */
-    size_t table; /* DIAGONAL: index of the first entry (re, im) */
-    /* Acts on the amplitudes whose index has these values under this mask. */
-    uint64_t control_mask;
-    uint64_t control_value;
-    double matrix[8]; /* rows, then columns, then re and im */
+    uint8_t kind; /* enum ks_step_kind */
+    uint8_t slot;
+    uint8_t count;
+    uint8_t inverted; /* by bit */
+    uint64_t flips;
+    uint64_t masks[KS_FACTORS_MAX];
+    double values[4];
 };
 
+/* One qubit: its value is BIT, changed by the parity of PARITY over the index's bits. */
 struct ks_qubit {
-    int32_t slot; /* -1: in basis state BIT */
-    bool bit;     /* with a slot: index bit 0 stands for this value */
+    int32_t
+        slot; /* -1: in basis state BIT; else one of PARITY, after ks_plan_settle the only one
+               */
+    bool bit;
     bool pending; /* the matrix is still to be applied */
     double matrix[8];
+    uint64_t parity;
+    uint64_t
+        flips; /* changing these bits changes this qubit alone; 0: it follows from others */
 };
+
+static inline void ks_qubit_set_parity(struct ks_qubit *qubit, uint64_t parity)
+{
+    qubit->parity = parity;
+    qubit->slot = parity == 0 ? -1 : (int32_t)__builtin_ctzll(parity);
+}
 
 struct ks_frame {
     uint32_t qubit_count;
@@ -59,49 +84,125 @@ void ks_frame_done(struct ks_frame *frame);
 void ks_frame_reset(struct ks_frame *frame); /* all qubits in |0> again */
 /* SOURCE has the same number of qubits. */
 void ks_frame_copy(struct ks_frame *target, const struct ks_frame *source);
-/* QUBIT now is in basis state BIT; the slot that it had is gone, those above moved down by one.
- */
-void ks_frame_forget(struct ks_frame *frame, uint32_t qubit, bool bit);
+/* QUBIT, which was settled, was found in basis state OUTCOME; the slot that it had is gone,
+ * those above moved down by one. */
+void ks_frame_collapse(struct ks_frame *frame, uint32_t qubit, bool outcome);
+/* The value of QUBIT, which has nothing pending but a phase, in the amplitude at INDEX. */
+bool ks_frame_value(const struct ks_frame *frame, uint32_t qubit, uint64_t index);
+
+/* --- what schedule.c makes of the steps --------------------------------------------------- */
+
+/* One rotation of a group. Bits count from the lowest of an index inside the tile. */
+struct ks_stage {
+    uint8_t dimension; /* partners are members k and k ^ (1 << dimension); KS_MEMBERS_LOG: k */
+    uint8_t lane_flip; /* and lanes l and l ^ lane_flip */
+    bool plain;        /* no lane_flip, and member k has sign k >> dimension & 1 */
+    uint8_t parity; /* this parity of the group changes all signs; KS_PARITIES_MAX: none does */
+    uint16_t signs; /* bit k: sign of member k */
+    size_t factors; /* index of its 2^lanes factors for sign 0, then for sign 1 */
+};
+
+/* What is done to each 16 vectors of a tile: those at base ^ members[k]. BASE has zeros at the
+ * pivots. */
+struct ks_group {
+    uint8_t log;       /* slots of the tile when it is done, KS_MEMBERS_LOG + lanes or more */
+    uint16_t fresh;    /* members with a slot that is new: they are read without its bit */
+    uint32_t old_bits; /* of the vectors' index: those of slots that are not new */
+    uint8_t pivots[KS_MEMBERS_LOG]; /* ascending, in vectors */
+    uint8_t small_slot;             /* GROW alone, below KS_MEMBERS_LOG + lanes: the slot */
+    bool small;
+    uint8_t choices; /* the first of the parities choose the variant of the table */
+    uint8_t parity_count;
+    uint8_t stage_count;
+    uint8_t table_kind; /* 0: none, 1: one factor for each member, 2: for each lane of each */
+    uint32_t members[KS_MEMBERS];
+    uint64_t parities[KS_PARITIES_MAX]; /* masks over the vector's index; beyond the tile's bits
+                                           those of the other slots follow */
+    size_t table;                       /* index of re, then im, of member 0, … */
+    struct ks_stage stages[KS_STAGES_MAX];
+};
+
+enum ks_pass_kind { KS_PASS_TILES, KS_PASS_SHEAR };
+
+struct ks_pass {
+    uint8_t kind;         /* enum ks_pass_kind */
+    uint8_t slots_before; /* of the state */
+    uint8_t slots_after;
+    uint8_t tile_before; /* slots of a tile when it is loaded */
+    uint8_t tile_after;
+    bool moves;                    /* bits of a tile change their place */
+    uint8_t sources[KS_SLOTS_MAX]; /* position in the state of bit b of a tile; beyond
+                                      tile_after those of the other slots, ascending */
+    uint8_t targets[KS_SLOTS_MAX]; /* the same when it is stored */
+    size_t first_group;
+    size_t group_count;
+    uint64_t shear_flips; /* SHEAR: as KS_STEP_SHEAR */
+    uint64_t shear_mask;
+};
 
 struct ks_plan {
+    /* To be set by the owner after ks_plan_init; a state of another precision cannot run it. */
+    enum ks_precision precision;
+
     struct ks_step *steps;
     size_t step_count;
-    double *entries; /* of diagonals: re, im */
+    struct ks_pass *passes;
+    size_t pass_count;
+    struct ks_group *groups;
+    size_t group_count;
+    double *entries; /* tables and factors */
     size_t entry_count;
-    uint32_t slots_peak; /* most slots at any time; above KS_SLOTS_MAX steps are missing */
-    /* private to plan.c: */
+    uint32_t slots_first; /* at the start */
+    uint32_t slots_peak;  /* most slots at any time; above KS_SLOTS_MAX steps are missing */
+    /* private to plan.c and schedule.c: */
+    struct ks_frame *frame; /* borrowed from begin to end */
+    struct ks_schedule *schedule;
     size_t step_cap;
+    size_t pass_cap;
+    size_t group_cap;
     size_t entry_cap;
-    enum ks_err err;    /* sticky; reported by ks_plan_end */
-    uint32_t open_size; /* the diagonal that still takes in others */
-    uint8_t open_slots[KS_DIAGONAL_SLOTS_MAX];
-    double open_table[2 << KS_DIAGONAL_SLOTS_MAX];
+    enum ks_err err; /* sticky; reported by ks_plan_end */
+    bool drop_phases;
+    struct ks_pair *pair; /* owned; NULL until one is needed */
 };
 
 void ks_plan_init(struct ks_plan *plan);
 void ks_plan_done(struct ks_plan *plan);
 
-/* Starts an empty plan on FRAME; memory of earlier plans is used again. */
-void ks_plan_begin(struct ks_plan *plan, const struct ks_frame *frame);
+/* Starts an empty plan on FRAME, which stays borrowed until ks_plan_end; memory of earlier
+ * plans is used again. */
+void ks_plan_begin(struct ks_plan *plan, struct ks_frame *frame);
 /* Appends what OP, a gate, does; its condition is not looked at. Gates may stay pending in
  * FRAME. */
 void ks_plan_gate(struct ks_plan *plan, struct ks_frame *frame,
                   const struct ks_circuit *circuit, const struct ks_op *op);
-/* Everything pending on QUBIT but a phase is done: after this it has a slot or a known value.
- */
+/* Everything pending on QUBIT but a phase is done: after this ks_frame_value knows it. */
+void ks_plan_resolve(struct ks_plan *plan, struct ks_frame *frame, uint32_t qubit);
+/* The same, and QUBIT has a slot of its own or a known value. */
 void ks_plan_settle(struct ks_plan *plan, struct ks_frame *frame, uint32_t qubit);
 /* Gives QUBIT a slot, whatever its state: for bounds. */
 void ks_plan_activate(struct ks_plan *plan, struct ks_frame *frame, uint32_t qubit);
 /* Everything pending on QUBIT, phases too. */
 void ks_plan_flush(struct ks_plan *plan, struct ks_frame *frame, uint32_t qubit);
-/* Forgets the phases gathered so far: the qubits are about to be measured, all of them. */
+/* Forgets the phases that no rotation needs: the qubits are about to be measured, all of them.
+ */
 void ks_plan_drop_phases(struct ks_plan *plan);
-/* The plan is complete. KS_ERR_NOMEM if it did not fit into memory. */
+/* The plan is complete; slots of the frame are renamed as it leaves them. KS_ERR_NOMEM if it
+ * did not fit into memory. */
 KS_MUST_CHECK enum ks_err ks_plan_end(struct ks_plan *plan);
 
 /* The unitary that gate OP does to its last qubit when its other qubits (controls) are 1, up to
  * a global phase where there are no controls. Not for SWAP, CSWAP, RXX, RZZ, MEASURE, RESET,
  * BARRIER. */
 void ks_gate_matrix(const struct ks_op *op, const double *params, double out_matrix[8]);
+
+/* schedule.c: makes passes of plan->steps, and frees its memory. */
+KS_MUST_CHECK enum ks_err ks_schedule_make(struct ks_plan *plan);
+void ks_schedule_free(struct ks_schedule *schedule);
+
+static inline unsigned ks_parity(uint64_t bits)
+{
+    return (unsigned)__builtin_parityll(bits);
+}
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* qasm.c: the statements of OpenQASM 2.0 (Cross et al., arXiv 1707.03429). */
+/* qasm.c: the statements of OpenQASM 2.0 (Cross et al., arXiv 1707.03429), many of which
+ * OpenQASM 3 has too. */
 
-#include "quantum/qasm.h"
+#include "quantum/qasm3.h"
 
 #include "quantum/array.h"
 
@@ -53,8 +54,8 @@ static enum ks_err expect_kind(struct ks_qasm *qasm, enum ks_qasm_kind kind, con
 }
 
 /* Puts "name:line:column" of TOKEN before what the builder said. */
-static enum ks_err placed(const struct ks_qasm *qasm, const struct ks_qasm_token *token,
-                          enum ks_err err)
+enum ks_err ks_qasm_placed(const struct ks_qasm *qasm, const struct ks_qasm_token *token,
+                           enum ks_err err)
 {
     return ks_fail_prefix(err, "%s:%u:%u", qasm->lexer.name, token->line, token->column);
 }
@@ -87,34 +88,54 @@ static enum ks_err stamp_room(struct ks_qasm *qasm, size_t count)
     return KS_OK;
 }
 
+enum ks_err ks_qasm_add_register(struct ks_qasm *qasm, const struct ks_qasm_token *name,
+                                 uint32_t size, enum ks_qasm_meaning meaning)
+{
+    const bool quantum = meaning == KS_QASM_QREG;
+    uint32_t *count = quantum ? &qasm->qubit_count : &qasm->clbit_count;
+    enum ks_err err = quantum ? ks_circuit_builder_qreg(qasm->builder, name->text, size)
+                              : ks_circuit_builder_creg(qasm->builder, name->text, size);
+
+    KS_TRY(ks_qasm_placed(qasm, name, err));
+    KS_TRY(ks_qasm_names_add(&qasm->names, name->text, false, meaning,
+                             (uint32_t)qasm->register_count));
+    KS_TRY(add_range(qasm, *count, size));
+    *count += size;
+    if (quantum) {
+        KS_TRY(stamp_room(qasm, qasm->qubit_count));
+    }
+out:
+    return err;
+}
+
 static enum ks_err parse_register(struct ks_qasm *qasm, bool quantum)
 {
     const struct ks_qasm_token token = qasm->token;
-    uint32_t *count = quantum ? &qasm->qubit_count : &qasm->clbit_count;
     enum ks_err err = KS_OK;
     uint64_t size = 0;
 
     KS_TRY(ks_qasm_check_new(qasm));
     KS_TRY(ks_qasm_advance(qasm));
+    if (qasm->extended && ks_qasm_at_sign(qasm, ';')) { /* one bit */
+        KS_TRY(ks_qasm_advance(qasm));
+        return ks_qasm_add_register(qasm, &token, 1, quantum ? KS_QASM_QREG : KS_QASM_CREG);
+    }
     KS_TRY(ks_qasm_expect(qasm, '['));
     if (qasm->token.kind == KS_QASM_INTEGER &&
         !ks_qasm_integer(qasm->token.text, UINT32_MAX, &size)) {
         size = UINT32_MAX; /* over any limit: the builder says which */
     }
-    KS_TRY(expect_kind(qasm, KS_QASM_INTEGER, "the size of the register"));
+    if (qasm->extended) {
+        struct ks_term number = {0};
+        KS_TRY(ks_qasm3_known(qasm, &number));
+        size = number.value > UINT32_MAX ? UINT32_MAX : number.value;
+    } else {
+        KS_TRY(expect_kind(qasm, KS_QASM_INTEGER, "the size of the register"));
+    }
     KS_TRY(ks_qasm_expect(qasm, ']'));
     KS_TRY(ks_qasm_expect(qasm, ';'));
-    err = quantum ? ks_circuit_builder_qreg(qasm->builder, token.text, (uint32_t)size)
-                  : ks_circuit_builder_creg(qasm->builder, token.text, (uint32_t)size);
-    KS_TRY(placed(qasm, &token, err));
-    KS_TRY(ks_qasm_names_add(&qasm->names, token.text, false,
-                             quantum ? KS_QASM_QREG : KS_QASM_CREG,
-                             (uint32_t)qasm->register_count));
-    KS_TRY(add_range(qasm, *count, (uint32_t)size));
-    *count += (uint32_t)size;
-    if (quantum) {
-        KS_TRY(stamp_room(qasm, qasm->qubit_count));
-    }
+    KS_TRY(ks_qasm_add_register(qasm, &token, (uint32_t)size,
+                                quantum ? KS_QASM_QREG : KS_QASM_CREG));
 out:
     return err;
 }
@@ -139,9 +160,11 @@ static enum ks_err parse_operand(struct ks_qasm *qasm, enum ks_qasm_meaning mean
     }
     const struct ks_register range = qasm->registers[symbol->index];
     struct ks_qasm_operand operand = {
-        .token = token, .first = range.first, .size = range.size, .whole = true};
+        .token = token, .first = range.first, .size = range.size, .step = 1, .whole = true};
     KS_TRY(ks_qasm_advance(qasm));
-    if (ks_qasm_at_sign(qasm, '[')) {
+    if (qasm->extended && ks_qasm_at_sign(qasm, '[')) {
+        KS_TRY(ks_qasm3_slice(qasm, &operand));
+    } else if (ks_qasm_at_sign(qasm, '[')) {
         KS_TRY(ks_qasm_advance(qasm));
         const struct ks_qasm_token position = qasm->token;
         uint64_t index = 0;
@@ -168,7 +191,7 @@ static enum ks_err parse_operands(struct ks_qasm *qasm)
     enum ks_err err = KS_OK;
 
     qasm->operand_count = 0;
-    for (;;) {
+    while (!qasm->extended || !ks_qasm_at_sign(qasm, ';')) { /* a phase has no operands */
         struct ks_qasm_operand *grown = ks_array_room(qasm->operands, &qasm->operand_cap,
                                                       qasm->operand_count + 1, sizeof *grown);
         KS_CHECK(grown != NULL, KS_ERR_NOMEM, "operands");
@@ -221,7 +244,7 @@ static enum ks_err lay_qubits(struct ks_qasm *qasm, uint32_t index)
     qasm->stamp++;
     for (size_t i = 0; i < qasm->operand_count; i++) {
         const struct ks_qasm_operand *operand = &qasm->operands[i];
-        const uint32_t qubit = operand->first + (operand->whole ? index : 0);
+        const uint32_t qubit = operand->first + (operand->whole ? index * operand->step : 0);
         if (qasm->stamps[qubit] == qasm->stamp) {
             return ks_qasm_fail_at(qasm, &operand->token, KS_ERR_FORMAT,
                                    "the same qubit twice in one gate");
@@ -232,22 +255,28 @@ static enum ks_err lay_qubits(struct ks_qasm *qasm, uint32_t index)
     return KS_OK;
 }
 
-static enum ks_err parse_gate(struct ks_qasm *qasm)
+enum ks_err ks_qasm_gate(struct ks_qasm *qasm)
 {
-    const struct ks_qasm_token token = qasm->token;
+    struct ks_qasm_modifier modifier;
     const size_t code_first = qasm->code_count;
     enum ks_err err = KS_OK;
     uint32_t gate = 0;
     uint32_t times = 0;
     size_t params = 0;
 
+    KS_TRY(ks_qasm_read_modifier(qasm, &modifier));
+    const struct ks_qasm_token token = qasm->token;
+    if (token.kind != KS_QASM_WORD) {
+        return ks_qasm_unexpected(qasm, "a gate");
+    }
     KS_TRY(ks_qasm_find_gate(qasm, &gate));
     KS_TRY(ks_qasm_advance(qasm));
     KS_TRY(ks_qasm_read_params(qasm, false, &params));
     KS_TRY(parse_operands(qasm));
-    KS_TRY(ks_qasm_check_counts(qasm, gate, &token, params, qasm->operand_count));
+    KS_TRY(ks_qasm_check_counts(qasm, gate, &token, params, qasm->operand_count,
+                                modifier.controls));
     KS_TRY(broadcast(qasm, &times));
-    KS_TRY(ks_qasm_check_room(qasm, gate, times, &token));
+    KS_TRY(ks_qasm_check_room(qasm, gate, times * ks_qasm_modifier_cost(&modifier), &token));
     KS_TRY(ks_qasm_frame_room(qasm, qasm->operand_count, params));
     for (size_t i = 0; i < params; i++) { /* without a gate's parameters each is NUMBER, STOP */
         qasm->frame_params[i] = qasm->code[code_first + 2 * i].number;
@@ -255,7 +284,7 @@ static enum ks_err parse_gate(struct ks_qasm *qasm)
     qasm->code_count = code_first;
     for (uint32_t i = 0; i < times; i++) {
         KS_TRY(lay_qubits(qasm, i));
-        KS_TRY(ks_qasm_expand(qasm, gate));
+        KS_TRY(ks_qasm_expand(qasm, gate, &modifier));
     }
 out:
     return err;
@@ -263,7 +292,7 @@ out:
 
 /* --- the other operations ----------------------------------------------------------------- */
 
-static enum ks_err parse_measure(struct ks_qasm *qasm)
+enum ks_err ks_qasm_measure(struct ks_qasm *qasm, const struct ks_qasm_operand *known)
 {
     const struct ks_qasm_token token = qasm->token;
     struct ks_qasm_operand source;
@@ -272,18 +301,23 @@ static enum ks_err parse_measure(struct ks_qasm *qasm)
 
     KS_TRY(ks_qasm_advance(qasm));
     KS_TRY(parse_operand(qasm, KS_QASM_QREG, &source));
-    KS_TRY(expect_kind(qasm, KS_QASM_ARROW, "'->'"));
-    KS_TRY(parse_operand(qasm, KS_QASM_CREG, &target));
+    if (known != NULL) {
+        target = *known;
+    } else {
+        KS_TRY(expect_kind(qasm, KS_QASM_ARROW, "'->'"));
+        KS_TRY(parse_operand(qasm, KS_QASM_CREG, &target));
+    }
     KS_TRY(ks_qasm_expect(qasm, ';'));
-    if (source.whole != target.whole || source.size != target.size) {
+    if ((source.whole != target.whole && !qasm->extended) || source.size != target.size) {
         return ks_qasm_fail_at(qasm, &target.token, KS_ERR_FORMAT,
                                "measuring %s of size %u into %s of size %u",
                                source.whole ? "a register" : "a qubit", source.size,
                                target.whole ? "a register" : "a bit", target.size);
     }
     for (uint32_t i = 0; i < source.size; i++) {
-        err = ks_circuit_builder_measure(qasm->builder, source.first + i, target.first + i);
-        KS_TRY(placed(qasm, &token, err));
+        err = ks_circuit_builder_measure(qasm->builder, source.first + i * source.step,
+                                         target.first + i * target.step);
+        KS_TRY(ks_qasm_placed(qasm, &token, err));
     }
 out:
     return err;
@@ -299,8 +333,8 @@ static enum ks_err parse_reset(struct ks_qasm *qasm)
     KS_TRY(parse_operand(qasm, KS_QASM_QREG, &operand));
     KS_TRY(ks_qasm_expect(qasm, ';'));
     for (uint32_t i = 0; i < operand.size; i++) {
-        err = ks_circuit_builder_reset(qasm->builder, operand.first + i);
-        KS_TRY(placed(qasm, &token, err));
+        err = ks_circuit_builder_reset(qasm->builder, operand.first + i * operand.step);
+        KS_TRY(ks_qasm_placed(qasm, &token, err));
     }
 out:
     return err;
@@ -313,7 +347,7 @@ static enum ks_err parse_barrier(struct ks_qasm *qasm)
 
     KS_TRY(ks_qasm_advance(qasm));
     KS_TRY(parse_operands(qasm));
-    err = placed(qasm, &token, ks_circuit_builder_barrier(qasm->builder));
+    err = ks_qasm_placed(qasm, &token, ks_circuit_builder_barrier(qasm->builder));
 out:
     return err;
 }
@@ -325,12 +359,12 @@ static enum ks_err parse_operation(struct ks_qasm *qasm)
         return ks_qasm_unexpected(qasm, "a statement");
     }
     if (ks_bytes_is(qasm->token.text, "measure")) {
-        return parse_measure(qasm);
+        return ks_qasm_measure(qasm, NULL);
     }
     if (ks_bytes_is(qasm->token.text, "reset")) {
         return parse_reset(qasm);
     }
-    return parse_gate(qasm);
+    return ks_qasm_gate(qasm);
 }
 
 static enum ks_err parse_if(struct ks_qasm *qasm)
@@ -361,7 +395,7 @@ static enum ks_err parse_if(struct ks_qasm *qasm)
     condition.value = words[0];
     ks_copy(condition.high, &words[1], sizeof condition.high);
     err = ks_circuit_builder_condition(qasm->builder, &condition);
-    KS_TRY(placed(qasm, &creg.token, err));
+    KS_TRY(ks_qasm_placed(qasm, &creg.token, err));
     KS_TRY(parse_operation(qasm));
     KS_TRY(ks_circuit_builder_condition(qasm->builder, NULL));
 out:
@@ -382,12 +416,16 @@ static enum ks_err parse_version(struct ks_qasm *qasm)
     if (token.kind != KS_QASM_REAL && token.kind != KS_QASM_INTEGER) {
         return ks_qasm_unexpected(qasm, "the version 2.0");
     }
-    if (!ks_bytes_is(token.text, "2.0") && !ks_bytes_is(token.text, "2")) {
+    const bool extended = ks_bytes_is(token.text, "3.0") || ks_bytes_is(token.text, "3");
+    if (!extended && !ks_bytes_is(token.text, "2.0") && !ks_bytes_is(token.text, "2")) {
         return ks_qasm_fail_at(qasm, &token, KS_ERR_FORMAT,
-                               "OpenQASM version %.*s: only 2.0 is supported",
+                               "OpenQASM version %.*s: 2.0 and 3.0 are supported",
                                ks_qasm_shown(token.text), (const char *)token.text.data);
     }
     KS_TRY(ks_qasm_advance(qasm));
+    if (extended) {
+        KS_TRY(ks_qasm3_start(qasm));
+    }
     KS_TRY(ks_qasm_expect(qasm, ';'));
 out:
     return err;
@@ -399,13 +437,14 @@ static enum ks_err parse_include(struct ks_qasm *qasm)
     enum ks_err err = KS_OK;
 
     KS_TRY(expect_kind(qasm, KS_QASM_STRING, "a file name in quotes"));
-    if (!ks_bytes_is(token.text, "qelib1.inc")) {
-        return ks_qasm_fail_at(qasm, &token, KS_ERR_FORMAT,
-                               "unknown include '%.*s': only qelib1.inc is built in",
-                               ks_qasm_shown(token.text), (const char *)token.text.data);
+    const char *const library = qasm->extended ? "stdgates.inc" : "qelib1.inc";
+    if (!ks_bytes_is(token.text, library)) {
+        return ks_qasm_fail_at(
+            qasm, &token, KS_ERR_FORMAT, "unknown include '%.*s': only %s is built in",
+            ks_qasm_shown(token.text), (const char *)token.text.data, library);
     }
     if (qasm->included) {
-        return ks_qasm_fail_at(qasm, &token, KS_ERR_FORMAT, "qelib1.inc is included twice");
+        return ks_qasm_fail_at(qasm, &token, KS_ERR_FORMAT, "%s is included twice", library);
     }
     KS_TRY(ks_qasm_expect(qasm, ';'));
     qasm->included = true;
@@ -433,7 +472,7 @@ static enum ks_err refuse_opaque(const struct ks_qasm *qasm)
                            ks_qasm_shown(token->text), (const char *)token->text.data);
 }
 
-static enum ks_err parse_keyword(struct ks_qasm *qasm, enum ks_qasm_keyword keyword)
+enum ks_err ks_qasm_keyword(struct ks_qasm *qasm, enum ks_qasm_keyword keyword)
 {
     enum ks_err err = KS_OK;
 
@@ -470,20 +509,32 @@ out:
     return err;
 }
 
+bool ks_qasm_leave_library(struct ks_qasm *qasm)
+{
+    const bool inside = qasm->in_library;
+
+    if (inside) {
+        qasm->in_library = false;
+        qasm->lexer = qasm->outer;
+        qasm->token = qasm->outer_token;
+    }
+    return inside;
+}
+
 static enum ks_err parse_program(struct ks_qasm *qasm)
 {
     enum ks_err err = KS_OK;
 
     KS_TRY(ks_qasm_advance(qasm));
     KS_TRY(parse_version(qasm));
+    if (qasm->extended) {
+        return ks_qasm3_program(qasm);
+    }
     for (;;) {
         if (qasm->token.kind == KS_QASM_END) {
-            if (!qasm->in_library) {
+            if (!ks_qasm_leave_library(qasm)) {
                 break;
             }
-            qasm->in_library = false;
-            qasm->lexer = qasm->outer;
-            qasm->token = qasm->outer_token;
             continue;
         }
         if (qasm->token.kind != KS_QASM_WORD) {
@@ -492,9 +543,9 @@ static enum ks_err parse_program(struct ks_qasm *qasm)
         const struct ks_qasm_symbol *symbol =
             ks_qasm_names_find(&qasm->names, qasm->token.text, false);
         if (symbol != NULL && symbol->meaning == KS_QASM_KEYWORD) {
-            KS_TRY(parse_keyword(qasm, (enum ks_qasm_keyword)symbol->index));
+            KS_TRY(ks_qasm_keyword(qasm, (enum ks_qasm_keyword)symbol->index));
         } else {
-            KS_TRY(parse_gate(qasm));
+            KS_TRY(ks_qasm_gate(qasm));
         }
     }
 out:
@@ -517,6 +568,9 @@ static void qasm_free(struct ks_qasm *qasm)
     ks_free(qasm->stamps);
     ks_free(qasm->frame_qubits);
     ks_free(qasm->frame_params);
+    ks_free(qasm->constants);
+    ks_free(qasm->variables);
+    ks_free(qasm->loop_values);
     ks_free(qasm);
 }
 

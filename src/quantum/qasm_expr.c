@@ -197,12 +197,37 @@ static enum ks_err literal(struct yard *yard)
 {
     const struct ks_qasm *qasm = yard->qasm;
     double value = 0;
+    uint64_t integer = 0;
 
+    if (qasm->extended && ks_qasm_literal(qasm->token.text, &integer)) {
+        return emit_number(yard, (double)integer);
+    }
     if (!ks_qasm_number(qasm->token.text, &value)) {
         return ks_qasm_fail_at(qasm, &qasm->token, KS_ERR_FORMAT,
                                "a number out of the range of a double");
     }
     return emit_number(yard, value);
+}
+
+/* Constants that OpenQASM 3 has beside pi. */
+static bool known_number(const struct ks_qasm_token *token, double *out_value)
+{
+    static const struct {
+        const char *name;
+        double value;
+    } numbers[] = {{"\xcf\x80", PI},
+                   {"tau", 2 * PI},
+                   {"\xcf\x84", 2 * PI},
+                   {"euler", 0x1.5bf0a8b145769p+1},
+                   {"\xe2\x84\x87", 0x1.5bf0a8b145769p+1}};
+
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        if (ks_bytes_is(token->text, numbers[i].name)) {
+            *out_value = numbers[i].value;
+            return true;
+        }
+    }
+    return false;
 }
 
 /* A word where an operand is expected: pi, a function or a parameter. */
@@ -211,9 +236,13 @@ static enum ks_err word(struct yard *yard, bool *out_function)
     struct ks_qasm *qasm = yard->qasm;
     const struct ks_qasm_token token = qasm->token;
     const struct ks_qasm_symbol *symbol = NULL;
+    double value = 0;
 
     if (ks_bytes_is(token.text, "pi")) {
         return emit_number(yard, PI);
+    }
+    if (qasm->extended && known_number(&token, &value)) {
+        return emit_number(yard, value);
     }
     if (yard->local) {
         symbol = ks_qasm_names_find(&qasm->names, token.text, true);
@@ -224,6 +253,15 @@ static enum ks_err word(struct yard *yard, bool *out_function)
         return emit(yard, &instruction);
     }
     symbol = ks_qasm_names_find(&qasm->names, token.text, false);
+    if (symbol != NULL && symbol->meaning == KS_QASM_CONSTANT) {
+        return emit_number(yard, qasm->constants[symbol->index].number);
+    }
+    if (symbol != NULL && (symbol->meaning == KS_QASM_VARIABLE ||
+                           (qasm->extended && symbol->meaning == KS_QASM_CREG))) {
+        return ks_qasm_fail_at(qasm, &token, KS_ERR_FORMAT,
+                               "'%.*s' is not known before the run, and angles must be",
+                               ks_qasm_shown(token.text), (const char *)token.text.data);
+    }
     if (symbol == NULL || symbol->meaning != KS_QASM_FUNCTION) {
         return ks_qasm_fail_at(qasm, &token, KS_ERR_FORMAT,
                                "unknown parameter or function '%.*s'",
@@ -277,8 +315,13 @@ static enum ks_err close_parenthesis(struct yard *yard)
     return KS_OK;
 }
 
-static enum ks_qasm_code binary_code(const struct ks_qasm_token *token)
+static enum ks_qasm_code binary_code(const struct ks_qasm *qasm)
 {
+    const struct ks_qasm_token *token = &qasm->token;
+
+    if (token->kind == KS_QASM_SIGNS && ks_bytes_is(token->text, "**")) {
+        return KS_QASM_POWER;
+    }
     switch (token->sign) {
     case '+':
         return KS_QASM_ADD;
@@ -289,7 +332,7 @@ static enum ks_qasm_code binary_code(const struct ks_qasm_token *token)
     case '/':
         return KS_QASM_DIVIDE;
     case '^':
-        return KS_QASM_POWER;
+        return qasm->extended ? KS_QASM_STOP : KS_QASM_POWER;
     default:
         return KS_QASM_STOP;
     }
@@ -299,7 +342,7 @@ static enum ks_qasm_code binary_code(const struct ks_qasm_token *token)
 static enum ks_err take_operator(struct yard *yard, bool *out_operand, bool *out_done)
 {
     struct ks_qasm *qasm = yard->qasm;
-    const enum ks_qasm_code code = binary_code(&qasm->token);
+    const enum ks_qasm_code code = binary_code(qasm);
     enum ks_err err = KS_OK;
 
     if (code != KS_QASM_STOP) {
@@ -313,7 +356,8 @@ static enum ks_err take_operator(struct yard *yard, bool *out_operand, bool *out
         KS_TRY(close_parenthesis(yard));
         return ks_qasm_advance(qasm);
     }
-    *out_done = yard->count == 0 && (ks_qasm_at_sign(qasm, ',') || ks_qasm_at_sign(qasm, ')'));
+    *out_done = yard->count == 0 && (ks_qasm_at_sign(qasm, ',') || ks_qasm_at_sign(qasm, ')') ||
+                                     (qasm->extended && ks_qasm_at_sign(qasm, ';')));
     if (!*out_done) {
         err = ks_qasm_unexpected(qasm, yard->count == 0 ? "an operator, ',' or ')'"
                                                         : "an operator or ')'");

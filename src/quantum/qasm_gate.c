@@ -14,6 +14,11 @@ static uint64_t saturated_sum(uint64_t a, uint64_t b)
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
+static uint64_t saturated_product(uint64_t a, uint64_t b)
+{
+    return a != 0 && b > UINT64_MAX / a ? UINT64_MAX : a * b;
+}
+
 /* --- names -------------------------------------------------------------------------------- */
 
 /* The gates of ks_qasm_library; the weak one last. */
@@ -48,7 +53,7 @@ static enum ks_err add_gate(struct ks_qasm *qasm, const struct ks_qasm_gate *gat
     return KS_OK;
 }
 
-static enum ks_err name_gate(struct ks_qasm *qasm, const struct ks_qasm_gate *gate)
+enum ks_err ks_qasm_name_gate(struct ks_qasm *qasm, const struct ks_qasm_gate *gate)
 {
     const uint32_t index = (uint32_t)qasm->gate_count;
     const struct ks_qasm_symbol *known = ks_qasm_names_find(&qasm->names, gate->name, false);
@@ -66,16 +71,25 @@ static enum ks_err name_gate(struct ks_qasm *qasm, const struct ks_qasm_gate *ga
     return KS_OK;
 }
 
+/* Native in OpenQASM 3 too, but not in stdgates.inc: a program may define it anew. */
+static bool is_extra(enum ks_gate native)
+{
+    return native == KS_GATE_U || ks_gate_definition(native) != NULL;
+}
+
 static enum ks_err add_native(struct ks_qasm *qasm, enum ks_gate native, const char *name)
 {
     const struct ks_gate_info *info = ks_gate_info(native);
-    const struct ks_qasm_gate gate = {.name = ks_bytes_text(name),
-                                      .native = native,
-                                      .params = info->params,
-                                      .qubits = info->qubits,
-                                      .ops = 1,
-                                      .steps = 1};
-    return name_gate(qasm, &gate);
+    const struct ks_qasm_gate gate = {
+        .name = ks_bytes_text(name),
+        .native = native,
+        .params = info->params,
+        .qubits = info->qubits,
+        .weak = qasm->extended && is_extra(native) && !ks_bytes_is(ks_bytes_text(name), "U"),
+        .special = qasm->extended && (native == KS_GATE_U2 || native == KS_GATE_U3),
+        .ops = 1,
+        .steps = 1};
+    return ks_qasm_name_gate(qasm, &gate);
 }
 
 enum ks_err ks_qasm_names_start(struct ks_qasm *qasm)
@@ -113,29 +127,37 @@ static enum ks_err check_free(const struct ks_qasm *qasm, const char *name)
     if (ks_qasm_names_find(&qasm->names, ks_bytes_text(name), false) == NULL) {
         return KS_OK;
     }
-    return ks_qasm_fail_at(qasm, &qasm->token, KS_ERR_FORMAT,
-                           "'%s' of qelib1.inc is already declared", name);
+    return ks_qasm_fail_at(qasm, &qasm->token, KS_ERR_FORMAT, "'%s' of %s is already declared",
+                           name, qasm->extended ? "stdgates.inc" : "qelib1.inc");
 }
 
 enum ks_err ks_qasm_add_natives(struct ks_qasm *qasm)
 {
     enum ks_err err = KS_OK;
 
-    for (size_t i = 0; i < DEFINED_COUNT - 1; i++) {
+    for (size_t i = 0; i < DEFINED_COUNT - 1 && !qasm->extended; i++) {
         KS_TRY(check_free(qasm, defined[i]));
     }
     for (enum ks_gate native = 0; native < KS_GATE_MEASURE; native++) {
         const char *name = ks_gate_info(native)->name;
-        KS_TRY(check_free(qasm, name));
+        if (!qasm->extended || !is_extra(native)) {
+            KS_TRY(check_free(qasm, name));
+        }
         KS_TRY(add_native(qasm, native, name));
+    }
+    if (qasm->extended) {
+        KS_TRY(check_free(qasm, "phase"));
+        KS_TRY(check_free(qasm, "cphase"));
+        KS_TRY(add_native(qasm, KS_GATE_P, "phase"));
+        KS_TRY(add_native(qasm, KS_GATE_CP, "cphase"));
     }
 out:
     return err;
 }
 
-static bool is_identifier(struct ks_bytes text)
+static bool is_identifier(const struct ks_qasm *qasm, struct ks_bytes text)
 {
-    return text.data[0] >= 'a' && text.data[0] <= 'z';
+    return qasm->extended || (text.data[0] >= 'a' && text.data[0] <= 'z');
 }
 
 static enum ks_err check_identifier(const struct ks_qasm *qasm)
@@ -145,7 +167,7 @@ static enum ks_err check_identifier(const struct ks_qasm *qasm)
     if (token->kind != KS_QASM_WORD) {
         return ks_qasm_unexpected(qasm, "a name");
     }
-    if (!is_identifier(token->text)) {
+    if (!is_identifier(qasm, token->text)) {
         return ks_qasm_fail_at(qasm, token, KS_ERR_FORMAT,
                                "name '%.*s' does not start with a small letter",
                                ks_qasm_shown(token->text), (const char *)token->text.data);
@@ -196,8 +218,8 @@ enum ks_err ks_qasm_find_gate(const struct ks_qasm *qasm, uint32_t *out_gate)
     const char *text = (const char *)token->text.data;
 
     if (symbol == NULL && !qasm->included && library_has(token->text)) {
-        return ks_qasm_fail_at(qasm, token, KS_ERR_FORMAT,
-                               "gate '%.*s' needs include \"qelib1.inc\";", shown, text);
+        return ks_qasm_fail_at(qasm, token, KS_ERR_FORMAT, "gate '%.*s' needs include \"%s\";",
+                               shown, text, qasm->extended ? "stdgates.inc" : "qelib1.inc");
     }
     if (symbol == NULL) {
         return ks_qasm_fail_at(qasm, token, KS_ERR_FORMAT, "unknown gate '%.*s'", shown, text);
@@ -216,7 +238,7 @@ enum ks_err ks_qasm_find_gate(const struct ks_qasm *qasm, uint32_t *out_gate)
 
 enum ks_err ks_qasm_check_counts(const struct ks_qasm *qasm, uint32_t gate,
                                  const struct ks_qasm_token *token, size_t params,
-                                 size_t qubits)
+                                 size_t qubits, uint32_t controls)
 {
     const struct ks_qasm_gate *found = &qasm->gates[gate];
     const int shown = ks_qasm_shown(found->name);
@@ -227,10 +249,11 @@ enum ks_err ks_qasm_check_counts(const struct ks_qasm *qasm, uint32_t gate,
                                "gate '%.*s' takes %u parameter%s, not %zu", shown, name,
                                found->params, found->params == 1 ? "" : "s", params);
     }
-    if (qubits != found->qubits) {
+    const size_t wanted = (size_t)found->qubits + controls;
+    if (qubits != wanted) {
         return ks_qasm_fail_at(qasm, token, KS_ERR_FORMAT,
-                               "gate '%.*s' takes %u qubit%s, not %zu", shown, name,
-                               found->qubits, found->qubits == 1 ? "" : "s", qubits);
+                               "gate '%.*s' takes %zu qubit%s, not %zu", shown, name, wanted,
+                               wanted == 1 ? "" : "s", qubits);
     }
     return KS_OK;
 }
@@ -293,7 +316,7 @@ static enum ks_err read_args(struct ks_qasm *qasm, size_t *out_count)
     enum ks_err err = KS_OK;
 
     qasm->stamp++;
-    for (;;) {
+    while (!qasm->extended || !ks_qasm_at_sign(qasm, ';')) {
         const struct ks_qasm_token token = qasm->token;
         if (token.kind != KS_QASM_WORD) {
             return ks_qasm_unexpected(qasm, "a qubit of the gate");
@@ -360,14 +383,16 @@ out:
 /* One statement of a body: adds its call and its cost to GATE. */
 static enum ks_err read_call(struct ks_qasm *qasm, struct ks_qasm_gate *gate)
 {
-    const struct ks_qasm_token token = qasm->token;
     struct ks_qasm_call call = {.gate = KS_QASM_CALL_BARRIER,
                                 .arg_first = qasm->arg_count,
-                                .code_first = qasm->code_count};
+                                .code_first = qasm->code_count,
+                                .modifier = KS_QASM_MODIFIER_NONE};
     enum ks_err err = KS_OK;
     size_t params = 0;
     size_t qubits = 0;
 
+    KS_TRY(ks_qasm_read_modifier(qasm, &call.modifier));
+    const struct ks_qasm_token token = qasm->token;
     if (token.kind != KS_QASM_WORD) {
         return ks_qasm_unexpected(qasm, "a gate or '}'");
     }
@@ -375,7 +400,8 @@ static enum ks_err read_call(struct ks_qasm *qasm, struct ks_qasm_gate *gate)
         return ks_qasm_fail_at(qasm, &token, KS_ERR_FORMAT, "gate '%.*s' calls itself",
                                ks_qasm_shown(token.text), (const char *)token.text.data);
     }
-    const bool barrier = ks_bytes_is(token.text, "barrier");
+    const bool barrier = call.modifier.controls == 0 && ks_bytes_is(token.text, "barrier");
+    call.code_first = qasm->code_count;
     if (!barrier) {
         KS_TRY(ks_qasm_find_gate(qasm, &call.gate));
     }
@@ -386,10 +412,12 @@ static enum ks_err read_call(struct ks_qasm *qasm, struct ks_qasm_gate *gate)
     KS_TRY(read_args(qasm, &qubits));
     gate->steps = saturated_sum(gate->steps, 1 + qubits + qasm->code_count - call.code_first);
     if (!barrier) {
-        KS_TRY(ks_qasm_check_counts(qasm, call.gate, &token, params, qubits));
+        KS_TRY(ks_qasm_check_counts(qasm, call.gate, &token, params, qubits,
+                                    call.modifier.controls));
         const struct ks_qasm_gate *callee = &qasm->gates[call.gate];
-        gate->steps = saturated_sum(gate->steps, callee->steps);
-        gate->ops = saturated_sum(gate->ops, callee->ops);
+        const uint64_t cost = ks_qasm_modifier_cost(&call.modifier);
+        gate->steps = saturated_sum(gate->steps, saturated_product(callee->steps, cost));
+        gate->ops = saturated_sum(gate->ops, saturated_product(callee->ops, cost));
         if (callee->native == KS_GATE_COUNT && callee->depth >= gate->depth) {
             gate->depth = callee->depth + 1;
         }
@@ -401,6 +429,23 @@ out:
     return err;
 }
 
+/* Whether the definition from its NAME to the current token is the canonical one of a native
+ * gate, to the byte: then it changes nothing. */
+static bool names_native(const struct ks_qasm *qasm, const struct ks_qasm_token *name)
+{
+    static const char keyword[] = "gate ";
+    const struct ks_bytes text = {name->text.data,
+                                  (size_t)(qasm->token.text.data - name->text.data) + 1};
+    const struct ks_qasm_symbol *known = ks_qasm_names_find(&qasm->names, name->text, false);
+
+    if (known == NULL || known->meaning != KS_QASM_GATE || qasm->in_library) {
+        return false;
+    }
+    const enum ks_gate native = qasm->gates[known->index].native;
+    const char *definition = native < KS_GATE_MEASURE ? ks_gate_definition(native) : NULL;
+    return definition != NULL && ks_bytes_is(text, definition + sizeof keyword - 1);
+}
+
 enum ks_err ks_qasm_define(struct ks_qasm *qasm)
 {
     const struct ks_qasm_token token = qasm->token;
@@ -408,9 +453,11 @@ enum ks_err ks_qasm_define(struct ks_qasm *qasm)
                                 .native = KS_GATE_COUNT,
                                 .depth = 1,
                                 .call_first = qasm->call_count,
-                                .weak = qasm->in_library && ks_bytes_is(token.text, "ryy"),
+                                .weak = qasm->in_library &&
+                                        (qasm->extended || ks_bytes_is(token.text, "ryy")),
                                 .steps = 1};
     enum ks_err err = KS_OK;
+    bool native = false;
 
     if (!may_coexist(qasm, &gate)) {
         KS_TRY(ks_qasm_check_new(qasm));
@@ -436,7 +483,10 @@ enum ks_err ks_qasm_define(struct ks_qasm *qasm)
                                KS_QASM_GATE_DEPTH_MAX);
     }
     ks_qasm_names_drop_locals(&qasm->names);
-    KS_TRY(name_gate(qasm, &gate));
+    native = names_native(qasm, &token);
+    if (!native) {
+        KS_TRY(ks_qasm_name_gate(qasm, &gate));
+    }
     KS_TRY(ks_qasm_advance(qasm));
 out:
     return err;
@@ -487,80 +537,137 @@ enum ks_err ks_qasm_frame_room(struct ks_qasm *qasm, size_t qubits, size_t param
     return KS_OK;
 }
 
-static struct ks_qasm_frame frame_of(const struct ks_qasm_gate *gate, size_t qubit_first,
-                                     size_t param_first)
-{
-    return (struct ks_qasm_frame){.call = gate->call_first,
-                                  .call_end = gate->call_first + gate->call_count,
-                                  .qubit_first = qubit_first,
-                                  .param_first = param_first};
-}
-
-/* Lays the operands of CALL, made in FRAME whose gate is FRAME_GATE wide, behind those of
- * FRAME. */
+/* Lays the operands of CALL, made in FRAME, behind those of FRAME. */
 static enum ks_err lay_operands(struct ks_qasm *qasm, const struct ks_qasm_frame *frame,
-                                const struct ks_qasm_call *call, size_t qubit_first,
-                                size_t param_first)
+                                const struct ks_qasm_call *call)
 {
     const struct ks_qasm_gate *callee = &qasm->gates[call->gate];
+    const size_t qubits = (size_t)callee->qubits + call->modifier.controls;
     size_t code = call->code_first;
     enum ks_err err = KS_OK;
 
     KS_TRY(
-        ks_qasm_frame_room(qasm, qubit_first + callee->qubits, param_first + callee->params));
-    for (size_t i = 0; i < callee->qubits; i++) {
-        qasm->frame_qubits[qubit_first + i] =
+        ks_qasm_frame_room(qasm, frame->qubit_end + qubits, frame->param_end + callee->params));
+    for (size_t i = 0; i < qubits; i++) {
+        qasm->frame_qubits[frame->qubit_end + i] =
             qasm->frame_qubits[frame->qubit_first + qasm->args[call->arg_first + i]];
     }
     for (size_t i = 0; i < callee->params; i++) {
         KS_TRY(ks_qasm_expr_run(qasm, &code, &qasm->frame_params[frame->param_first],
-                                &qasm->frame_params[param_first + i]));
+                                &qasm->frame_params[frame->param_end + i]));
     }
 out:
     return err;
 }
 
-enum ks_err ks_qasm_expand(struct ks_qasm *qasm, uint32_t gate)
+/* X on the controls of FRAME that must be 0: before it and behind it. */
+static enum ks_err flip_negative(struct ks_qasm *qasm, const struct ks_qasm_frame *frame)
 {
-    const struct ks_qasm_gate *root = &qasm->gates[gate];
-    /* Where the operands of the gates that the top frame calls begin, by depth. */
-    size_t qubit_ends[KS_QASM_GATE_DEPTH_MAX];
-    size_t param_ends[KS_QASM_GATE_DEPTH_MAX];
     enum ks_err err = KS_OK;
-    size_t depth = 1;
 
-    if (root->native != KS_GATE_COUNT) {
-        return ks_circuit_builder_gate(qasm->builder, root->native, qasm->frame_qubits,
-                                       qasm->frame_params);
+    for (uint32_t i = 0; i < frame->modifier.controls && err == KS_OK; i++) {
+        if ((frame->modifier.negative >> i & 1) != 0) {
+            err = ks_circuit_builder_gate(qasm->builder, KS_GATE_X,
+                                          &qasm->frame_qubits[frame->control_first + i], NULL);
+        }
     }
-    qasm->frames[0] = frame_of(root, 0, 0);
-    qubit_ends[0] = root->qubits;
-    param_ends[0] = root->params;
+    return err;
+}
+
+/* Begins GATE inside PARENT, or outside of all where that is NULL: its operands lie behind
+ * PARENT's, its controls before its qubits. A native gate is done at once, of another one
+ * *OUT_FRAME is the frame and *OUT_OPEN true. */
+static enum ks_err begin_gate(struct ks_qasm *qasm, uint32_t gate,
+                              const struct ks_qasm_modifier *modifier,
+                              const struct ks_qasm_frame *parent,
+                              struct ks_qasm_frame *out_frame, bool *out_open)
+{
+    static const struct ks_qasm_frame outside = {0};
+    const struct ks_qasm_frame *outer = parent != NULL ? parent : &outside;
+    const struct ks_qasm_gate *found = &qasm->gates[gate];
+    struct ks_qasm_frame frame = {.call_first = found->call_first,
+                                  .call_count = found->call_count,
+                                  .qubit_first = outer->qubit_end + modifier->controls,
+                                  .param_first = outer->param_end,
+                                  .control_first = outer->qubit_end,
+                                  .control_end = outer->control_end + modifier->controls,
+                                  .inverse = outer->inverse != modifier->inverse,
+                                  .modifier = *modifier};
+    enum ks_err err = KS_OK;
+
+    frame.qubit_end = frame.qubit_first + found->qubits;
+    frame.param_end = frame.param_first + found->params;
+    if (frame.control_end > KS_QASM_CONTROLS_MAX) {
+        return ks_qasm_fail_at(qasm, &qasm->statement, KS_ERR_LIMIT, "more than %d controls",
+                               KS_QASM_CONTROLS_MAX);
+    }
+    for (uint32_t i = 0; i < modifier->controls; i++) {
+        qasm->controls[outer->control_end + i] = qasm->frame_qubits[frame.control_first + i];
+    }
+    KS_TRY(flip_negative(qasm, &frame));
+    frame.modifier.inverse = frame.inverse;
+    *out_open = found->native == KS_GATE_COUNT;
+    for (uint32_t i = 0; i < modifier->times && !*out_open; i++) {
+        KS_TRY(ks_qasm_emit(qasm, found, &frame.modifier, frame.control_end,
+                            &qasm->frame_qubits[frame.qubit_first],
+                            &qasm->frame_params[frame.param_first]));
+    }
+    if (*out_open && modifier->fraction != 0) {
+        return ks_qasm_fail_at(qasm, &qasm->statement, KS_ERR_FORMAT,
+                               "a fractional power of gate '%.*s', which is not native",
+                               ks_qasm_shown(found->name), (const char *)found->name.data);
+    }
+    if (!*out_open) {
+        KS_TRY(flip_negative(qasm, &frame));
+    }
+    *out_frame = frame;
+out:
+    return err;
+}
+
+/* The next call of FRAME, from its end where it is inverse; NULL when all have been done. */
+static const struct ks_qasm_call *next_call(const struct ks_qasm *qasm,
+                                            struct ks_qasm_frame *frame)
+{
+    if (frame->next == frame->call_count && frame->modifier.times > 1) {
+        frame->modifier.times--;
+        frame->next = 0;
+    }
+    if (frame->next == frame->call_count || frame->modifier.times == 0) {
+        return NULL;
+    }
+    const size_t next = frame->next++;
+    return &qasm->calls[frame->call_first +
+                        (frame->inverse ? frame->call_count - 1 - next : next)];
+}
+
+enum ks_err ks_qasm_expand(struct ks_qasm *qasm, uint32_t gate,
+                           const struct ks_qasm_modifier *modifier)
+{
+    enum ks_err err = KS_OK;
+    size_t depth = 0;
+    bool open = false;
+
+    KS_TRY(begin_gate(qasm, gate, modifier, NULL, &qasm->frames[0], &open));
+    depth += open;
     while (depth > 0) {
         struct ks_qasm_frame *frame = &qasm->frames[depth - 1];
-        const size_t qubit_end = qubit_ends[depth - 1];
-        const size_t param_end = param_ends[depth - 1];
-        if (frame->call == frame->call_end) {
+        const struct ks_qasm_call *call = next_call(qasm, frame);
+        if (call == NULL) {
+            KS_TRY(flip_negative(qasm, frame));
             depth--;
             continue;
         }
-        const struct ks_qasm_call *call = &qasm->calls[frame->call++];
         if (call->gate == KS_QASM_CALL_BARRIER) {
             KS_TRY(ks_circuit_builder_barrier(qasm->builder));
             continue;
         }
-        const struct ks_qasm_gate *callee = &qasm->gates[call->gate];
-        KS_TRY(lay_operands(qasm, frame, call, qubit_end, param_end));
-        if (callee->native != KS_GATE_COUNT) {
-            KS_TRY(ks_circuit_builder_gate(qasm->builder, callee->native,
-                                           &qasm->frame_qubits[qubit_end],
-                                           &qasm->frame_params[param_end]));
-        } else {
+        struct ks_qasm_frame inner;
+        KS_TRY(lay_operands(qasm, frame, call));
+        KS_TRY(begin_gate(qasm, call->gate, &call->modifier, frame, &inner, &open));
+        if (open) {
             KS_ASSERT(depth < KS_QASM_GATE_DEPTH_MAX); /* ks_qasm_define saw to it */
-            qasm->frames[depth] = frame_of(callee, qubit_end, param_end);
-            qubit_ends[depth] = qubit_end + callee->qubits;
-            param_ends[depth] = param_end + callee->params;
-            depth++;
+            qasm->frames[depth++] = inner;
         }
     }
 out:

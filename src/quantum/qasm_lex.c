@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/text.h"
+
 enum char_class { CLASS_BAD, CLASS_SPACE, CLASS_LETTER, CLASS_DIGIT, CLASS_SIGN };
 
 static enum char_class class_of(uint8_t c)
@@ -74,25 +76,34 @@ static uint8_t ahead(const struct ks_qasm_lexer *lexer, size_t count)
     return count < lexer->source.len - lexer->at ? lexer->source.data[lexer->at + count] : 0;
 }
 
-static void skip_space(struct ks_qasm_lexer *lexer)
+/* False in a comment that does not end. */
+static bool skip_space(struct ks_qasm_lexer *lexer)
 {
     const struct ks_bytes source = lexer->source;
+    bool comment = false; /* in one that began with slash and star */
 
     while (lexer->at < source.len) {
         const uint8_t c = source.data[lexer->at];
         if (c == '\n') {
             lexer->line++;
             lexer->line_start = lexer->at + 1;
+        } else if (comment) {
+            comment = c != '*' || ahead(lexer, 1) != '/';
+            lexer->at += comment ? 0 : 1;
+        } else if (lexer->extended && c == '/' && ahead(lexer, 1) == '*') {
+            comment = true;
+            lexer->at++;
         } else if (c == '/' && ahead(lexer, 1) == '/') {
             while (lexer->at < source.len && source.data[lexer->at] != '\n') {
                 lexer->at++;
             }
             continue;
         } else if (class_of(c) != CLASS_SPACE) {
-            return;
+            return true;
         }
         lexer->at++;
     }
+    return !comment;
 }
 
 static size_t digits_from(struct ks_bytes source, size_t at)
@@ -131,11 +142,44 @@ static size_t number_end(struct ks_bytes source, size_t at, bool *out_real)
     return at;
 }
 
+static size_t word_end(const struct ks_qasm_lexer *lexer, size_t at)
+{
+    const struct ks_bytes source = lexer->source;
+
+    while (at < source.len && (class_of(source.data[at]) == CLASS_LETTER ||
+                               class_of(source.data[at]) == CLASS_DIGIT ||
+                               (lexer->extended && source.data[at] >= 0x80))) {
+        at++;
+    }
+    return at;
+}
+
+/* Of an OpenQASM 3 integer with a base or with '_' between its digits, else START. */
+static size_t literal_end(const struct ks_qasm_lexer *lexer, size_t start)
+{
+    const struct ks_bytes source = lexer->source;
+    const size_t end = word_end(lexer, start);
+    bool digits = end > start;
+
+    for (size_t i = start; i < end; i++) {
+        digits = digits && (class_of(source.data[i]) == CLASS_DIGIT || source.data[i] == '_');
+    }
+    const bool based = end - start > 2 && source.data[start] == '0' &&
+                       (source.data[start + 1] == 'x' || source.data[start + 1] == 'X' ||
+                        source.data[start + 1] == 'b' || source.data[start + 1] == 'B' ||
+                        source.data[start + 1] == 'o');
+    return based || (digits && (end == source.len || source.data[end] != '.')) ? end : start;
+}
+
 static enum ks_err lex_number(struct ks_qasm_lexer *lexer, struct ks_qasm_token *token)
 {
     bool real = false;
-    const size_t end = number_end(lexer->source, lexer->at, &real);
+    size_t end = number_end(lexer->source, lexer->at, &real);
 
+    if (lexer->extended && literal_end(lexer, lexer->at) > end) {
+        end = literal_end(lexer, lexer->at);
+        real = false;
+    }
     if (end == lexer->at) {
         return ks_qasm_fail(lexer->name, token->line, token->column, KS_ERR_FORMAT,
                             "unexpected character '.'");
@@ -170,16 +214,30 @@ static enum ks_err lex_string(struct ks_qasm_lexer *lexer, struct ks_qasm_token 
 
 static void lex_word(struct ks_qasm_lexer *lexer, struct ks_qasm_token *token)
 {
-    const struct ks_bytes source = lexer->source;
-    size_t end = lexer->at + 1;
+    const size_t end = word_end(lexer, lexer->at + 1);
 
-    while (end < source.len && (class_of(source.data[end]) == CLASS_LETTER ||
-                                class_of(source.data[end]) == CLASS_DIGIT)) {
-        end++;
-    }
     token->kind = KS_QASM_WORD;
     token->text.len = end - lexer->at;
     lexer->at = end;
+}
+
+/* Signs that belong together in OpenQASM 3; the longer ones first. */
+static size_t signs_len(const struct ks_qasm_lexer *lexer)
+{
+    static const char *const groups[] = {
+        "<<=", ">>=", "**=", "**", "++", "!=", "<=", ">=", "&&", "||", "<<",
+        ">>",  "+=",  "-=",  "*=", "/=", "%=", "&=", "|=", "^=", "~="};
+
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
+        size_t len = 0;
+        while (groups[i][len] != '\0' && ahead(lexer, len) == (uint8_t)groups[i][len]) {
+            len++;
+        }
+        if (groups[i][len] == '\0') {
+            return len;
+        }
+    }
+    return 0;
 }
 
 static enum ks_err lex_sign(struct ks_qasm_lexer *lexer, struct ks_qasm_token *token)
@@ -193,14 +251,20 @@ static enum ks_err lex_sign(struct ks_qasm_lexer *lexer, struct ks_qasm_token *t
     if (c == '"') {
         return lex_string(lexer, token);
     }
-    if (c == '=' && second != '=') {
+    if (lexer->extended && signs_len(lexer) > 0) {
+        token->kind = KS_QASM_SIGNS;
+        token->text.len = signs_len(lexer);
+        lexer->at += token->text.len;
+        return KS_OK;
+    }
+    if (c == '=' && second != '=' && !lexer->extended) {
         return ks_qasm_fail(lexer->name, token->line, token->column, KS_ERR_FORMAT,
                             "unexpected '=': a comparison is '=='");
     }
     token->kind = KS_QASM_SIGN;
     token->sign = (char)c;
     token->text.len = 1;
-    if (c == '=' || (c == '-' && second == '>')) {
+    if ((c == '=' && second == '=') || (c == '-' && second == '>')) {
         token->kind = c == '=' ? KS_QASM_EQUAL : KS_QASM_ARROW;
         token->sign = 0;
         token->text.len = 2;
@@ -209,21 +273,55 @@ static enum ks_err lex_sign(struct ks_qasm_lexer *lexer, struct ks_qasm_token *t
     return KS_OK;
 }
 
+static enum char_class class_in(const struct ks_qasm_lexer *lexer, uint8_t c)
+{
+    if (!lexer->extended || class_of(c) != CLASS_BAD) {
+        return class_of(c);
+    }
+    switch (c) {
+    case '<':
+    case '>':
+    case '!':
+    case '~':
+    case '%':
+    case '&':
+    case '|':
+    case ':':
+    case '@':
+        return CLASS_SIGN;
+    default:
+        return c >= 0x80 ? CLASS_LETTER : CLASS_BAD;
+    }
+}
+
+static enum ks_err check_word(const struct ks_qasm_lexer *lexer,
+                              const struct ks_qasm_token *token)
+{
+    return ks_utf8_valid(token->text) ? KS_OK
+                                      : ks_qasm_fail(lexer->name, token->line, token->column,
+                                                     KS_ERR_FORMAT, "a name that is not UTF-8");
+}
+
 enum ks_err ks_qasm_next(struct ks_qasm_lexer *lexer, struct ks_qasm_token *out_token)
 {
     enum ks_err err = KS_OK;
 
-    skip_space(lexer);
+    const bool closed = skip_space(lexer);
     struct ks_qasm_token token = {.kind = KS_QASM_END,
                                   .text = {lexer->source.data, 0},
                                   .line = lexer->line,
                                   .column = (uint32_t)(lexer->at - lexer->line_start + 1)};
+    if (!closed) {
+        return ks_qasm_fail(lexer->name, token.line, token.column, KS_ERR_FORMAT,
+                            "a comment without its closing '*/'");
+    }
     if (lexer->at < lexer->source.len) {
         const uint8_t c = lexer->source.data[lexer->at];
         token.text.data = lexer->source.data + lexer->at;
-        switch (class_of(c)) {
+        switch (class_in(lexer, c)) {
         case CLASS_LETTER:
             lex_word(lexer, &token);
+            err = check_word(lexer, &token);
             break;
         case CLASS_DIGIT:
             err = lex_number(lexer, &token);
@@ -264,6 +362,39 @@ bool ks_qasm_integer(struct ks_bytes text, uint64_t max, uint64_t *out_value)
     }
     *out_value = value;
     return true;
+}
+
+static unsigned digit_value(uint8_t c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - (unsigned)'0';
+    }
+    if (c >= 'a' && c <= 'f') {
+        return c - (unsigned)'a' + 10;
+    }
+    return c >= 'A' && c <= 'F' ? c - (unsigned)'A' + 10 : 16;
+}
+
+bool ks_qasm_literal(struct ks_bytes text, uint64_t *out_value)
+{
+    const uint8_t mark = text.len > 2 && text.data[0] == '0' ? text.data[1] | 0x20 : 0;
+    const unsigned base = mark == 'x' ? 16 : mark == 'o' ? 8 : mark == 'b' ? 2 : 10;
+    const size_t first = base == 10 ? 0 : 2;
+    uint64_t value = 0;
+
+    for (size_t i = first; i < text.len; i++) {
+        const unsigned digit = digit_value(text.data[i]);
+
+        if (text.data[i] == '_' && i > first && i + 1 < text.len && text.data[i - 1] != '_') {
+            continue;
+        }
+        if (digit >= base || value > (UINT64_MAX - digit) / base) {
+            return false;
+        }
+        value = base * value + digit;
+    }
+    *out_value = value;
+    return text.len > first;
 }
 
 bool ks_qasm_wide(struct ks_bytes text, uint64_t *words, size_t count)

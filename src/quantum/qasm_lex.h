@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* qasm_lex.h: the tokens of OpenQASM 2. Pure. */
+/* qasm_lex.h: the tokens of OpenQASM 2 and 3. Pure. */
 #ifndef KS_QUANTUM_QASM_LEX_H
 #define KS_QUANTUM_QASM_LEX_H
 
@@ -17,7 +17,8 @@ enum ks_qasm_kind {
     KS_QASM_STRING, /* its text is without the quotes */
     KS_QASM_ARROW,  /* -> */
     KS_QASM_EQUAL,  /* == */
-    KS_QASM_SIGN,   /* one of ; , ( ) [ ] { } + - * / ^ */
+    KS_QASM_SIGN, /* one of ; , ( ) [ ] { } + - * / ^; in OpenQASM 3 also = < > ! ~ % & | : @ */
+    KS_QASM_SIGNS, /* OpenQASM 3: two or three of them that belong together */
 };
 
 struct ks_qasm_token {
@@ -34,6 +35,7 @@ struct ks_qasm_lexer {
     size_t at;
     size_t line_start;
     uint32_t line;
+    bool extended; /* OpenQASM 3: more signs, block comments, letters beyond ASCII */
 };
 
 /* SOURCE of at most UINT32_MAX - 1 bytes and NAME are borrowed. A UTF-8 byte order mark is
@@ -52,6 +54,9 @@ KS_MUST_CHECK enum ks_err ks_qasm_fail(const char *name, uint32_t line, uint32_t
 bool ks_qasm_number(struct ks_bytes text, double *out_value);
 /* The value of an INTEGER; false when it is above MAX. */
 bool ks_qasm_integer(struct ks_bytes text, uint64_t max, uint64_t *out_value);
+/* The same with OpenQASM 3's 0x, 0o, 0b and '_'; false when it is none or needs over 64 bits.
+ */
+bool ks_qasm_literal(struct ks_bytes text, uint64_t *out_value);
 /* The value of an INTEGER in COUNT words, lowest first; false when it does not fit. */
 bool ks_qasm_wide(struct ks_bytes text, uint64_t *words, size_t count);
 

@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 
 /* qasm_library.c: the gates of qelib1.inc that are not native, by definitions of our own with
- * the same matrices as in Qiskit's qelib1.inc. They decide what a canonical text and so a
+ * the same matrices as in Qiskit's qelib1.inc; and the native ones that stdgates.inc has not,
+ * as the canonical OpenQASM 3 text defines them. They decide what a canonical text and so a
  * circuit_hash is: never change one. */
 
 #include "quantum/qasm.h"
@@ -26,3 +27,23 @@ const char ks_qasm_library[] =
     "gate c4x a,b,c,d,e { csx d,e; c3x a,b,c,d; h e; cp(-pi/2) d,e; h e; c3x a,b,c,d;\n"
     "  c3sqrtx a,b,c,e; }\n"
     "gate ryy(theta) a,b { sdg a; sdg b; rxx(theta) a,b; s a; s b; }\n";
+
+const char *ks_gate_definition(enum ks_gate gate)
+{
+    switch (gate) {
+    case KS_GATE_SXDG:
+        return "gate sxdg a { inv @ sx a; }";
+    case KS_GATE_CSX:
+        return "gate csx a,b { ctrl @ sx a,b; }";
+    case KS_GATE_CU1:
+        return "gate cu1(t) a,b { cp(t) a,b; }";
+    case KS_GATE_CU3:
+        return "gate cu3(t,r,l) a,b { cu(t,r,l,0) a,b; }";
+    case KS_GATE_RXX:
+        return "gate rxx(t) a,b { h a; h b; cx a,b; rz(t) b; cx a,b; h b; h a; }";
+    case KS_GATE_RZZ:
+        return "gate rzz(t) a,b { cx a,b; rz(t) b; cx a,b; }";
+    default:
+        return NULL;
+    }
+}

@@ -137,9 +137,9 @@ enum ks_err ks_qasm_names_add(struct ks_qasm_names *names, struct ks_bytes name,
 
 /* Linear probing without holes: names leave in the reverse of the order in which they came (a
  * larger table was filled in that order too), so the slot of the youngest ends its chain. */
-void ks_qasm_names_drop_locals(struct ks_qasm_names *names)
+void ks_qasm_names_drop_to(struct ks_qasm_names *names, size_t count)
 {
-    while (names->count > 0 && names->symbols[names->count - 1].local) {
+    while (names->count > count) {
         const size_t mask = names->slot_count - 1;
         size_t slot = names->symbols[names->count - 1].hash & mask;
         while (names->slots[slot] != names->count) {
@@ -148,4 +148,14 @@ void ks_qasm_names_drop_locals(struct ks_qasm_names *names)
         names->slots[slot] = 0;
         names->count--;
     }
+}
+
+void ks_qasm_names_drop_locals(struct ks_qasm_names *names)
+{
+    size_t count = names->count;
+
+    while (count > 0 && names->symbols[count - 1].local) {
+        count--;
+    }
+    ks_qasm_names_drop_to(names, count);
 }

@@ -14,8 +14,10 @@ enum ks_qasm_meaning {
     KS_QASM_GATE,
     KS_QASM_QREG,
     KS_QASM_CREG,
-    KS_QASM_PARAM, /* local */
-    KS_QASM_QUBIT, /* local */
+    KS_QASM_CONSTANT, /* OpenQASM 3: known before the run */
+    KS_QASM_VARIABLE, /* OpenQASM 3: of the run */
+    KS_QASM_PARAM,    /* local */
+    KS_QASM_QUBIT,    /* local */
 };
 
 struct ks_qasm_symbol {
@@ -49,5 +51,7 @@ KS_MUST_CHECK enum ks_err ks_qasm_names_add(struct ks_qasm_names *names, struct 
 void ks_qasm_names_rebind(struct ks_qasm_names *names, struct ks_bytes name, uint32_t index);
 /* Forgets all local names; no global one may have been added after the first of them. */
 void ks_qasm_names_drop_locals(struct ks_qasm_names *names);
+/* Forgets all names but the first COUNT. */
+void ks_qasm_names_drop_to(struct ks_qasm_names *names, size_t count);
 
 #endif

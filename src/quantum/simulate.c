@@ -5,29 +5,31 @@
 
 #include <inttypes.h>
 
+#include "quantum/control.h"
 #include "quantum/counts.h"
 #include "quantum/live.h"
+#include "quantum/noise.h"
 #include "quantum/philox.h"
+#include "quantum/watch.h"
 
 /* Bytes of waiting copies of states where the caller gives no limit. */
 #define COPIES_MAX  ((uint64_t)1 << 30)
 #define RADIX_BITS  11
 #define RADIX       ((size_t)1 << RADIX_BITS)
 #define DRAW_SLICES 64
+/* Loops may go on for ever with a probability that falls: what is left then is nothing. */
+#define WEIGHT_MIN 0x1p-70
 
 /* --- how much memory ---------------------------------------------------------------------- */
 
-#define SIZE_TEXT_MAX 24 /* "more than 8.0 EiB" and its NUL */
-
-/* BYTES as "64.0 GiB". */
-static void size_text(uint64_t bytes, char target[SIZE_TEXT_MAX])
+void ks_size_text(uint64_t bytes, char target[KS_SIZE_TEXT_MAX])
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     struct ks_buf text;
     unsigned unit = 0;
     uint64_t tenths = bytes;
 
-    ks_buf_init(&text, SIZE_TEXT_MAX);
+    ks_buf_init(&text, KS_SIZE_TEXT_MAX);
     if (bytes == UINT64_MAX) {
         ks_buf_put_text(&text, "more than 8.0 EiB");
     } else if (bytes < 1024) {
@@ -55,14 +57,14 @@ static enum ks_err check_memory(uint32_t slots, const struct ks_simulate_spec *s
     const uint64_t bytes = ks_state_bytes(slots, spec->precision);
     const char *precision = spec->precision == KS_PRECISION_DOUBLE ? "double" : "single";
     const bool too_large = spec->memory_max != 0 && bytes > spec->memory_max;
-    char needed[SIZE_TEXT_MAX];
-    char limit[SIZE_TEXT_MAX];
+    char needed[KS_SIZE_TEXT_MAX];
+    char limit[KS_SIZE_TEXT_MAX];
 
     if (!too_large && slots <= KS_SLOTS_MAX) {
         return KS_OK;
     }
-    size_text(bytes, needed);
-    size_text(spec->memory_max, limit);
+    ks_size_text(bytes, needed);
+    ks_size_text(spec->memory_max, limit);
     if (too_large) {
         return ks_fail(KS_ERR_LIMIT, "needs %s for %u qubits in %s precision, limit %s", needed,
                        slots, precision, limit);
@@ -79,6 +81,7 @@ static enum ks_err slots_bound(const struct ks_circuit *circuit, uint32_t *out_s
     struct ks_plan plan;
     struct ks_frame frame = {0};
     uint8_t *roles = NULL;
+    bool flow = false; /* what follows may happen or not */
 
     ks_plan_init(&plan);
     KS_TRY(ks_roles_new(circuit, &roles));
@@ -90,17 +93,18 @@ static enum ks_err slots_bound(const struct ks_circuit *circuit, uint32_t *out_s
         const unsigned qubits = ks_gate_info((enum ks_gate)op->gate)->qubits;
 
         plan.step_count = 0; /* only the slots are wanted */
-        plan.entry_count = 0;
-        if (role == KS_ROLE_GATE && op->condition == 0) {
+        flow = flow || role == KS_ROLE_CONTROL;
+        if (role == KS_ROLE_GATE && op->condition == 0 && !flow) {
             ks_plan_gate(&plan, &frame, circuit, op);
         } else if (role == KS_ROLE_FINAL) {
-            ks_plan_settle(&plan, &frame, op->qubits[0]);
+            ks_plan_resolve(&plan, &frame, op->qubits[0]);
         } else if (role != KS_ROLE_DEAD && role != KS_ROLE_TIDY) {
             for (unsigned q = 0; q < qubits; q++) {
                 ks_plan_activate(&plan, &frame, op->qubits[q]);
             }
         }
     }
+    plan.step_count = 0;
     KS_TRY(ks_plan_end(&plan));
     *out_slots = plan.slots_peak;
 out:
@@ -129,9 +133,11 @@ struct branch {
     struct ks_state state;
     bool has_state; /* else it starts again from the front and takes the outcomes known */
     struct ks_frame frame;
-    uint64_t *clbits;
+    struct ks_classical classical;
     size_t op; /* the next one */
     uint32_t draws;
+    uint32_t noise_draws;
+    bool measured;     /* just now, and the operation is its READOUT */
     uint8_t *outcomes; /* of the draws so far, and beyond them those to be taken again */
     uint32_t outcome_count;
     uint32_t outcome_cap;
@@ -144,19 +150,24 @@ struct branch {
 struct final {
     uint32_t qubit;
     uint32_t clbit;
+    const double *readout; /* probabilities that 0 and 1 are flipped, or NULL */
 };
 
 struct run {
     const struct ks_circuit *circuit;
     const struct ks_simulate_spec *spec;
+    struct ks_watch watch;
     const struct ks_kernels *kernels;
     uint8_t *roles;
     struct final *finals;
     size_t final_count;
     struct ks_plan plan;
     struct branch *stack;
-    uint64_t copied; /* bytes of the states on the stack */
-    uint32_t *shots; /* all; NULL with PROBABILITIES */
+    uint64_t copied;          /* bytes of the states on the stack */
+    uint32_t *shots;          /* all; NULL with PROBABILITIES */
+    struct ks_circuit *noisy; /* owned, or NULL */
+    uint8_t *choices;         /* of errors, beside shots; NULL without noise */
+    bool reads_wrong;         /* a final measurement may be flipped */
     uint64_t *draws;
     uint64_t *draws_spare;
     struct ks_tally *tally;
@@ -165,15 +176,41 @@ struct run {
     uint64_t *outcome; /* scratch, WORDS long */
 };
 
+/* --- cancellation ------------------------------------------------------------------------- */
+
+#define OPS_BETWEEN   256   /* operations planned between two questions */
+#define SHOTS_BETWEEN 16384 /* shots drawn */
+
+static enum ks_err go_on(const struct run *run)
+{
+    return ks_watch_go_on(run->spec->pool);
+}
+
+/* --- the life of a branch ----------------------------------------------------------------- */
+
 static void branch_free(struct branch *branch)
 {
     if (branch != NULL) {
         ks_state_done(&branch->state);
         ks_frame_done(&branch->frame);
-        ks_free(branch->clbits);
+        ks_classical_done(&branch->classical);
         ks_free(branch->outcomes);
         ks_free(branch);
     }
+}
+
+/* What a branch needs once it is run: those that begin again wait without it. */
+static enum ks_err branch_prepare(const struct run *run, struct branch *branch)
+{
+    enum ks_err err = KS_OK;
+
+    if (branch->frame.qubits == NULL) {
+        ks_state_init(&branch->state, run->kernels, run->spec->pool);
+        KS_TRY(ks_frame_init(&branch->frame, run->circuit->qubit_count));
+        KS_TRY(ks_classical_init(&branch->classical, run->circuit));
+    }
+out:
+    return err;
 }
 
 static enum ks_err branch_new(const struct run *run, struct branch **out_branch)
@@ -182,10 +219,7 @@ static enum ks_err branch_new(const struct run *run, struct branch **out_branch)
     struct branch *branch = ks_calloc(1, sizeof *branch);
 
     KS_CHECK(branch != NULL, KS_ERR_NOMEM, "no memory for a branch");
-    ks_state_init(&branch->state, run->kernels, run->spec->pool);
-    KS_TRY(ks_frame_init(&branch->frame, run->circuit->qubit_count));
-    branch->clbits = ks_calloc(run->words, sizeof *branch->clbits);
-    KS_CHECK(branch->clbits != NULL, KS_ERR_NOMEM, "no memory for a branch");
+    KS_TRY(branch_prepare(run, branch));
     *out_branch = branch;
     branch = NULL;
 out:
@@ -222,9 +256,11 @@ static void drop_state(struct run *run, struct branch *branch)
         ks_state_done(&branch->state);
         branch->has_state = false;
         ks_frame_reset(&branch->frame);
-        ks_zero(branch->clbits, run->words * sizeof *branch->clbits);
+        ks_classical_reset(&branch->classical, run->circuit);
         branch->op = 0;
         branch->draws = 0;
+        branch->noise_draws = 0;
+        branch->measured = false;
     }
 }
 
@@ -248,50 +284,151 @@ static enum ks_err reserve(struct run *run, struct branch *branch)
     if (err != KS_OK) {
         return err;
     }
-    for (struct branch *b = run->stack; b != NULL && run->spec->memory_max != 0; b = b->next) {
-        if (!copies_fit(run, 0, ks_state_bytes(slots, run->spec->precision))) {
-            drop_state(run, b);
-        }
+    const uint64_t bytes = ks_state_bytes(slots, run->spec->precision);
+    for (struct branch *b = run->stack;
+         b != NULL && run->spec->memory_max != 0 && !copies_fit(run, 0, bytes); b = b->next) {
+        drop_state(run, b);
     }
     err = ks_state_reserve(&branch->state, slots);
     if (err != KS_OK) {
-        char needed[SIZE_TEXT_MAX];
+        char needed[KS_SIZE_TEXT_MAX];
 
-        size_text(ks_state_bytes(slots, run->spec->precision), needed);
+        ks_size_text(ks_state_bytes(slots, run->spec->precision), needed);
         return ks_fail_prefix(err, "needs %s", needed);
     }
     return KS_OK;
 }
 
-static bool bit_of(const uint64_t *words, uint32_t bit)
+/* --- noise -------------------------------------------------------------------------------- */
+
+static double unit(uint64_t draw)
 {
-    return (words[bit / 64] >> bit % 64 & 1) != 0;
+    return (double)draw * (1.0 / ((uint64_t)1 << KS_DRAW_BITS));
 }
 
-static void set_bit(uint64_t *words, uint32_t bit, bool value)
+/* Moves the shots of BRANCH that chose CHOICE behind the others; returns where they begin. */
+static size_t gather(const struct run *run, const struct branch *branch, unsigned choice)
 {
-    const uint64_t mask = (uint64_t)1 << bit % 64;
+    uint8_t *choices = run->choices + (branch->shots - run->shots);
+    size_t kept = 0;
 
-    words[bit / 64] = value ? words[bit / 64] | mask : words[bit / 64] & ~mask;
-}
+    for (size_t i = 0; i < branch->shot_count; i++) {
+        if (choices[i] != choice) {
+            const uint32_t shot = branch->shots[i];
 
-static bool condition_holds(const struct run *run, const struct branch *branch,
-                            const struct ks_op *op)
-{
-    const struct ks_condition *condition;
+            const uint8_t other = choices[i];
 
-    if (op->condition == 0) {
-        return true;
-    }
-    condition = &run->circuit->conditions[op->condition - 1];
-    for (uint32_t i = 0; i < condition->count; i++) {
-        const bool wanted = i < 64 && (condition->value >> i & 1) != 0;
-
-        if (bit_of(branch->clbits, condition->first + i) != wanted) {
-            return false;
+            branch->shots[i] = branch->shots[kept];
+            branch->shots[kept] = shot;
+            choices[i] = choices[kept];
+            choices[kept++] = other;
         }
     }
-    return condition->count >= 64 || condition->value >> condition->count == 0;
+    return kept;
+}
+
+/* Puts the shots of BRANCH from FIRST on on the stack as a branch of their own, which begins
+ * again: its shots make the same draws. */
+static enum ks_err push_again(struct run *run, struct branch *branch, size_t first)
+{
+    enum ks_err err = KS_OK;
+    struct branch *again = ks_calloc(1, sizeof *again);
+
+    KS_CHECK(again != NULL, KS_ERR_NOMEM, "no memory for a branch");
+    for (uint32_t i = 0; i < branch->draws; i++) {
+        KS_TRY(add_outcome(again, branch->outcomes[i] != 0));
+    }
+    again->shots = branch->shots + first;
+    again->shot_count = branch->shot_count - first;
+    branch->shot_count = first;
+    again->next = run->stack;
+    run->stack = again;
+    again = NULL;
+out:
+    branch_free(again);
+    return err;
+}
+
+#define CHOICES 16 /* errors that one operation chooses from, none included */
+
+/* Each shot of BRANCH has its choice in run->choices: the branch keeps those of the most
+ * frequent one, which is returned, the others go their own ways. */
+static enum ks_err part_ways(struct run *run, struct branch *branch,
+                             const size_t counts[CHOICES], unsigned *out_choice)
+{
+    enum ks_err err = KS_OK;
+    unsigned kept = 0;
+
+    for (unsigned choice = 1; choice < CHOICES; choice++) {
+        kept = counts[choice] > counts[kept] ? choice : kept;
+    }
+    *out_choice = kept;
+    for (unsigned choice = 0; choice < CHOICES; choice++) {
+        if (choice != kept && counts[choice] > 0) {
+            KS_TRY(push_again(run, branch, gather(run, branch, choice)));
+        }
+    }
+out:
+    return err;
+}
+
+/* Draws what happens at the noise OP to each shot of BRANCH, which goes on as *OUT_CHOICE. For
+ * a READOUT that is 1 for a flip, with probability FLIP. */
+static enum ks_err draw_noise(struct run *run, struct branch *branch, const struct ks_op *op,
+                              double flip, unsigned *out_choice)
+{
+    uint8_t *choices = run->choices + (branch->shots - run->shots);
+    const double *params = &run->circuit->params[op->param];
+    size_t counts[CHOICES] = {0};
+
+    for (size_t i = 0; i < branch->shot_count; i++) {
+        if (i % SHOTS_BETWEEN == 0 && ks_pool_cancelled(run->spec->pool)) {
+            return go_on(run);
+        }
+        const uint64_t draw = ks_philox_draw(run->spec->seed, branch->shots[i],
+                                             branch->noise_draws, KS_DRAW_NOISE);
+
+        choices[i] = (uint8_t)(op->gate == KS_GATE_READOUT ? unit(draw) < flip
+                                                           : ks_noise_choice(op, params, draw));
+        counts[choices[i]]++;
+    }
+    branch->noise_draws++;
+    return part_ways(run, branch, counts, out_choice);
+}
+
+/* The result that has just been written down may be wrong. */
+static enum ks_err read_out(struct run *run, struct branch *branch)
+{
+    const struct ks_op *op = &run->circuit->ops[branch->op];
+    const bool value = ks_classical_bit(&branch->classical, op->clbit);
+    unsigned flipped = 0;
+    enum ks_err err = KS_OK;
+
+    branch->measured = false;
+    KS_TRY(draw_noise(run, branch, op, run->circuit->params[op->param + value], &flipped));
+    ks_classical_set(&branch->classical, op->clbit, value != (flipped == 1));
+out:
+    return err;
+}
+
+/* Draws the error of PAULI or PAIR and plans it. */
+static enum ks_err plan_noise(struct run *run, struct branch *branch, const struct ks_op *op)
+{
+    static const uint8_t paulis[4] = {KS_GATE_ID, KS_GATE_X, KS_GATE_Y, KS_GATE_Z};
+    unsigned choice = 0;
+    enum ks_err err = KS_OK;
+
+    KS_TRY(draw_noise(run, branch, op, 0, &choice));
+    for (unsigned i = 0; i < 2; i++) {
+        const struct ks_op error = {.gate = paulis[choice >> 2 * i & 3],
+                                    .qubits = {op->qubits[i]}};
+
+        if (error.gate != KS_GATE_ID) {
+            ks_plan_gate(&run->plan, &branch->frame, run->circuit, &error);
+        }
+    }
+out:
+    return err;
 }
 
 /* Plans and runs the gates up to the next measurement or reset that is to be done in its place;
@@ -301,25 +438,39 @@ static enum ks_err advance(struct run *run, struct branch *branch)
     const struct ks_circuit *circuit = run->circuit;
     enum ks_err err = KS_OK;
     bool stop = false;
+    uint64_t count = 0;
 
+    if (branch->measured) {
+        KS_TRY(read_out(run, branch));
+    }
     ks_plan_begin(&run->plan, &branch->frame);
-    for (; branch->op < circuit->op_count; branch->op++) {
+    while (branch->op < circuit->op_count) {
+        if (count++ % OPS_BETWEEN == 0) {
+            KS_TRY(go_on(run));
+        }
         const struct ks_op *op = &circuit->ops[branch->op];
         const enum ks_role role = (enum ks_role)run->roles[branch->op];
 
+        if (role == KS_ROLE_CONTROL) {
+            KS_TRY(ks_classical_step(&branch->classical, circuit, &branch->op));
+            continue;
+        }
         stop = role == KS_ROLE_MEASURE || role == KS_ROLE_RESET || role == KS_ROLE_TIDY;
-        if (role == KS_ROLE_DEAD || role == KS_ROLE_FINAL ||
-            !condition_holds(run, branch, op)) {
+        if (role == KS_ROLE_DEAD || role == KS_ROLE_FINAL || op->gate == KS_GATE_READOUT ||
+            !ks_classical_holds(&branch->classical, circuit, op)) {
             stop = false;
         } else if (stop) {
             ks_plan_settle(&run->plan, &branch->frame, op->qubits[0]);
             break;
+        } else if (role == KS_ROLE_NOISE) {
+            KS_TRY(plan_noise(run, branch, op));
         } else {
             ks_plan_gate(&run->plan, &branch->frame, circuit, op);
         }
+        branch->op++;
     }
     for (size_t i = 0; !stop && i < run->final_count; i++) {
-        ks_plan_settle(&run->plan, &branch->frame, run->finals[i].qubit);
+        ks_plan_resolve(&run->plan, &branch->frame, run->finals[i].qubit);
     }
     if (!stop) {
         ks_plan_drop_phases(&run->plan);
@@ -330,7 +481,8 @@ static enum ks_err advance(struct run *run, struct branch *branch)
         ks_state_reset(&branch->state);
         branch->has_state = true;
     }
-    ks_state_run(&branch->state, &run->plan);
+    KS_TRY(ks_state_run(&branch->state, &run->plan));
+    KS_TRY(go_on(run)); /* what was stopped is garbage */
 out:
     return err;
 }
@@ -342,10 +494,15 @@ static void take_outcome(const struct run *run, struct branch *branch, bool outc
     const struct ks_op *op = &run->circuit->ops[branch->op];
 
     if (op->gate == KS_GATE_MEASURE) {
-        set_bit(branch->clbits, op->clbit, outcome);
+        ks_classical_set(&branch->classical, op->clbit, outcome);
     }
-    ks_frame_forget(&branch->frame, op->qubits[0], op->gate == KS_GATE_MEASURE && outcome);
+    ks_frame_collapse(&branch->frame, op->qubits[0], outcome);
+    if (op->gate == KS_GATE_RESET) {
+        branch->frame.qubits[op->qubits[0]].bit = false;
+    }
     branch->op++;
+    branch->measured = branch->op < run->circuit->op_count &&
+                       run->circuit->ops[branch->op].gate == KS_GATE_READOUT;
 }
 
 /* --- splitting ---------------------------------------------------------------------------- */
@@ -396,9 +553,10 @@ static enum ks_err push_one(struct run *run, const struct branch *branch, uint32
         one->has_state = true;
         run->copied += branch_bytes(one);
         ks_frame_copy(&one->frame, &branch->frame);
-        ks_copy(one->clbits, branch->clbits, run->words * sizeof *one->clbits);
+        ks_classical_copy(&one->classical, &branch->classical, run->circuit);
         one->op = branch->op;
         one->draws = branch->draws + 1;
+        one->noise_draws = branch->noise_draws;
         take_outcome(run, one, true);
     }
     one->next = run->stack;
@@ -453,6 +611,9 @@ static enum ks_err measure(struct run *run, struct branch *branch)
 
     if (qubit->slot >= 0) {
         ks_state_weights(&branch->state, slot, weights);
+        if (ks_pool_cancelled(run->spec->pool)) {
+            return go_on(run);
+        }
         if (!(weights[0] + weights[1] > 0)) {
             return ks_fail(KS_ERR_INTERNAL, "the state has no amplitude left");
         }
@@ -484,12 +645,12 @@ static enum ks_err measure(struct run *run, struct branch *branch)
  */
 static void outcome_of(const struct run *run, const struct branch *branch, uint64_t index)
 {
-    ks_copy(run->outcome, branch->clbits, run->words * sizeof *run->outcome);
-    for (size_t i = 0; i < run->final_count; i++) {
-        const struct ks_qubit *qubit = &branch->frame.qubits[run->finals[i].qubit];
-        const bool bit = qubit->slot >= 0 && (index >> qubit->slot & 1) != 0;
+    struct ks_classical outcome = {.clbits = run->outcome};
 
-        set_bit(run->outcome, run->finals[i].clbit, bit != qubit->bit);
+    ks_copy(run->outcome, branch->classical.clbits, run->words * sizeof *run->outcome);
+    for (size_t i = 0; i < run->final_count; i++) {
+        ks_classical_set(&outcome, run->finals[i].clbit,
+                         ks_frame_value(&branch->frame, run->finals[i].qubit, index));
     }
 }
 
@@ -518,7 +679,8 @@ static void sort_draws(struct run *run, size_t count)
 {
     size_t starts[RADIX];
 
-    for (unsigned shift = 0; shift < KS_DRAW_BITS; shift += RADIX_BITS) {
+    for (unsigned shift = 0; shift < KS_DRAW_BITS && !ks_pool_cancelled(run->spec->pool);
+         shift += RADIX_BITS) {
         uint64_t *const from = run->draws;
         size_t sum = 0;
 
@@ -540,20 +702,49 @@ static void sort_draws(struct run *run, size_t count)
     }
 }
 
+/* Counts the amplitude INDEX for shot SHOT, each bit of which may be read wrongly. */
+static enum ks_err add_flipped(struct run *run, const struct branch *branch, uint64_t index,
+                               uint32_t shot)
+{
+    struct ks_classical outcome = {.clbits = run->outcome};
+
+    outcome_of(run, branch, index);
+    for (size_t i = 0; i < run->final_count; i++) {
+        const struct final *final = &run->finals[i];
+
+        if (final->readout != NULL) {
+            const bool bit = ks_classical_bit(&outcome, final->clbit);
+            const uint64_t draw = ks_philox_draw(
+                run->spec->seed, shot, branch->noise_draws + (uint32_t)i, KS_DRAW_NOISE);
+
+            ks_classical_set(&outcome, final->clbit, bit != (unit(draw) < final->readout[bit]));
+        }
+    }
+    return ks_tally_add(run->tally, run->outcome, 1);
+}
+
 static enum ks_err sample(struct run *run, struct branch *branch)
 {
     struct draw_pass pass = {.run = run, .branch = branch};
     enum ks_err err = KS_OK;
     size_t i = 0;
 
-    if (branch->state.slot_count == 0) {
+    if (branch->state.slot_count == 0 && !run->reads_wrong) {
         outcome_of(run, branch, 0); /* nothing is left to chance */
         return ks_tally_add(run->tally, run->outcome, branch->shot_count);
     }
     ks_pool_run(branch->shot_count < DRAW_SLICES * 16 ? NULL : run->spec->pool, draw_task,
                 &pass, DRAW_SLICES);
     sort_draws(run, branch->shot_count);
+    KS_TRY(go_on(run)); /* unsorted draws are none */
     ks_state_sample(&branch->state, run->draws, branch->shot_count);
+    KS_TRY(go_on(run));
+    for (; i < branch->shot_count && run->reads_wrong; i++) {
+        if (i % SHOTS_BETWEEN == 0) {
+            KS_TRY(go_on(run));
+        }
+        KS_TRY(add_flipped(run, branch, run->draws[i], branch->shots[i]));
+    }
     while (i < branch->shot_count) {
         const uint64_t index = run->draws[i];
         const size_t first = i;
@@ -595,6 +786,9 @@ static enum ks_err run_branch(struct run *run, struct branch *branch)
 
     KS_TRY(advance(run, branch));
     while (branch->op < run->circuit->op_count) {
+        if (run->shots == NULL && branch->weight < WEIGHT_MIN) {
+            return KS_OK;
+        }
         KS_TRY(measure(run, branch));
         KS_TRY(advance(run, branch));
     }
@@ -613,6 +807,7 @@ static enum ks_err run_all(struct run *run)
     branch->shot_count = (size_t)run->spec->shots;
     branch->weight = 1;
     while (branch != NULL) {
+        KS_TRY(branch_prepare(run, branch));
         KS_TRY(run_branch(run, branch));
         branch_free(branch);
         branch = run->stack;
@@ -641,7 +836,11 @@ static enum ks_err list_finals(struct run *run)
         const struct ks_op *op = &run->circuit->ops[i];
 
         if (run->roles[i] == KS_ROLE_FINAL) {
-            run->finals[run->final_count++] = (struct final){op->qubits[0], op->clbit};
+            const bool wrong = i + 1 < run->circuit->op_count && op[1].gate == KS_GATE_READOUT;
+
+            run->finals[run->final_count++] = (struct final){
+                op->qubits[0], op->clbit, wrong ? &run->circuit->params[op[1].param] : NULL};
+            run->reads_wrong = run->reads_wrong || wrong;
         }
     }
     return KS_OK;
@@ -652,15 +851,22 @@ static enum ks_err run_init(struct run *run, const struct ks_circuit *circuit,
 {
     enum ks_err err = KS_OK;
 
-    *run = (struct run){.circuit = circuit, .spec = spec};
+    *run = (struct run){.circuit = circuit};
+    run->spec = &run->watch.spec;
     ks_plan_init(&run->plan);
+    run->plan.precision = spec->precision;
+    KS_TRY(ks_watch_begin(&run->watch, spec));
     KS_CHECK(spec->version == 1, KS_ERR_USAGE, "simulation spec version %u", spec->version);
     KS_CHECK((unsigned)spec->precision <= KS_PRECISION_SINGLE, KS_ERR_USAGE, "precision %u",
              (unsigned)spec->precision);
     KS_TRY(ks_kernels_find(spec->kernels, spec->precision, &run->kernels));
-    KS_TRY(ks_roles_new(circuit, &run->roles));
+    if (spec->noise != NULL) {
+        KS_TRY(ks_noisy_new(circuit, spec->noise, &run->noisy));
+        run->circuit = run->noisy;
+    }
+    KS_TRY(ks_roles_new(run->circuit, &run->roles));
     KS_TRY(list_finals(run));
-    KS_TRY(ks_tally_new(circuit->clbit_count, &run->tally));
+    KS_TRY(ks_tally_new(circuit->clbit_count, run->spec->pool, &run->tally));
     run->words = ks_tally_words(run->tally);
     run->outcome = ks_calloc(run->words, sizeof *run->outcome);
     KS_CHECK(run->outcome != NULL, KS_ERR_NOMEM, "no memory for an outcome");
@@ -676,6 +882,7 @@ static void run_done(struct run *run)
         run->stack = branch->next;
         branch_free(branch);
     }
+    ks_watch_end(&run->watch);
     ks_plan_done(&run->plan);
     ks_tally_free(run->tally);
     ks_free(run->roles);
@@ -684,10 +891,13 @@ static void run_done(struct run *run)
     ks_free(run->draws);
     ks_free(run->draws_spare);
     ks_free(run->outcome);
+    ks_free(run->choices);
+    ks_noisy_free(run->noisy);
 }
 
-enum ks_err ks_simulate(const struct ks_circuit *circuit, const struct ks_simulate_spec *spec,
-                        struct ks_counts **out_counts)
+enum ks_err ks_statevector_simulate(const struct ks_circuit *circuit,
+                                    const struct ks_simulate_spec *spec,
+                                    struct ks_counts **out_counts)
 {
     enum ks_err err = KS_OK;
     struct run run;
@@ -700,6 +910,11 @@ enum ks_err ks_simulate(const struct ks_circuit *circuit, const struct ks_simula
     run.draws_spare = ks_calloc((size_t)spec->shots, sizeof *run.draws_spare);
     KS_CHECK(run.shots != NULL && run.draws != NULL && run.draws_spare != NULL, KS_ERR_NOMEM,
              "no memory for %" PRIu64 " shots", spec->shots);
+    if (spec->noise != NULL) {
+        run.choices = ks_calloc((size_t)spec->shots, sizeof *run.choices);
+        KS_CHECK(run.choices != NULL, KS_ERR_NOMEM, "no memory for %" PRIu64 " shots",
+                 spec->shots);
+    }
     for (uint32_t i = 0; i < (uint32_t)spec->shots; i++) {
         run.shots[i] = i;
     }
@@ -710,14 +925,16 @@ out:
     return err;
 }
 
-enum ks_err ks_simulate_probabilities(const struct ks_circuit *circuit,
-                                      const struct ks_simulate_spec *spec,
-                                      double *out_probabilities)
+enum ks_err ks_statevector_probabilities(const struct ks_circuit *circuit,
+                                         const struct ks_simulate_spec *spec,
+                                         double *out_probabilities)
 {
     enum ks_err err = KS_OK;
     struct run run;
 
     KS_TRY(run_init(&run, circuit, spec));
+    KS_CHECK(spec->noise == NULL, KS_ERR_USAGE,
+             "noise by trajectories has no exact probabilities: ks_density_probabilities");
     KS_CHECK(circuit->clbit_count <= KS_PROBABILITIES_CLBITS_MAX, KS_ERR_LIMIT,
              "%u classical bits, limit %d", circuit->clbit_count, KS_PROBABILITIES_CLBITS_MAX);
     ks_zero(out_probabilities, ((size_t)1 << circuit->clbit_count) * sizeof *out_probabilities);
@@ -725,40 +942,5 @@ enum ks_err ks_simulate_probabilities(const struct ks_circuit *circuit,
     KS_TRY(run_all(&run));
 out:
     run_done(&run);
-    return err;
-}
-
-enum ks_err ks_simulate_state(const struct ks_circuit *circuit, struct ks_state *out)
-{
-    enum ks_err err = KS_OK;
-    struct ks_plan plan;
-    struct ks_frame frame = {0};
-
-    ks_plan_init(&plan);
-    KS_TRY(ks_frame_init(&frame, circuit->qubit_count));
-    /* Slots in the order of the qubits, so that no later gate finds one without. */
-    ks_plan_begin(&plan, &frame);
-    for (uint32_t q = 0; q < circuit->qubit_count; q++) {
-        ks_plan_activate(&plan, &frame, q);
-    }
-    for (size_t i = 0; i < circuit->op_count; i++) {
-        const struct ks_op *op = &circuit->ops[i];
-
-        KS_CHECK(op->gate != KS_GATE_MEASURE && op->gate != KS_GATE_RESET && op->condition == 0,
-                 KS_ERR_USAGE, "operation %zu is not a gate", i);
-        ks_plan_gate(&plan, &frame, circuit, op);
-    }
-    for (uint32_t q = 0; q < circuit->qubit_count; q++) {
-        ks_plan_flush(&plan, &frame, q);
-    }
-    KS_TRY(ks_plan_end(&plan));
-    KS_CHECK(plan.slots_peak <= KS_SLOTS_MAX, KS_ERR_LIMIT, "%u qubits, limit %d",
-             plan.slots_peak, KS_SLOTS_MAX);
-    KS_TRY(ks_state_reserve(out, plan.slots_peak));
-    ks_state_reset(out);
-    ks_state_run(out, &plan);
-out:
-    ks_plan_done(&plan);
-    ks_frame_done(&frame);
     return err;
 }

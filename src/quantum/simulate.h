@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* simulate.h: what tests see of the simulator beside ketseal/circuit.h. Pure. */
+/* simulate.h: the state-vector method, and what tests see of it beside ketseal/circuit.h. Pure.
+ */
 #ifndef KS_QUANTUM_SIMULATE_H
 #define KS_QUANTUM_SIMULATE_H
 
@@ -15,12 +16,22 @@
 #define KS_CERTAIN_DOUBLE 0x1p-30
 #define KS_CERTAIN_SINGLE 0x1p-20
 
-/* Most classical bits for ks_simulate_probabilities. */
-#define KS_PROBABILITIES_CLBITS_MAX 20
+/* ks_simulate by KS_METHOD_STATEVECTOR, whatever SPEC's method. */
+KS_MUST_CHECK enum ks_err ks_statevector_simulate(const struct ks_circuit *circuit,
+                                                  const struct ks_simulate_spec *spec,
+                                                  struct ks_counts **out_counts);
+
+KS_MUST_CHECK enum ks_err ks_statevector_probabilities(const struct ks_circuit *circuit,
+                                                       const struct ks_simulate_spec *spec,
+                                                       double *out_probabilities);
+
+/* BYTES as "64.0 GiB". */
+#define KS_SIZE_TEXT_MAX 24 /* "more than 8.0 EiB" and its NUL */
+void ks_size_text(uint64_t bytes, char target[KS_SIZE_TEXT_MAX]);
 
 /* The exact distribution: out[i] is the probability that classical bit c ends as bit c of i,
- * for all 2^clbits outcomes. Follows every branch of measurements in the middle: SPEC's shots
- * and seed do not matter. For tests. */
+ * for all 2^clbits outcomes. Follows every branch of measurements in the middle, by SPEC's
+ * method (AUTO: the state vector): its shots and seed do not matter. For tests. */
 KS_MUST_CHECK enum ks_err ks_simulate_probabilities(const struct ks_circuit *circuit,
                                                     const struct ks_simulate_spec *spec,
                                                     double *out_probabilities);

@@ -7,11 +7,9 @@
 
 #define ALIGNMENT 64
 /* Between the two arrays, so that equal indices do not fall into the same cache set. */
-#define GAP 1088
-/* Steps on low slots are done tile by tile: 256 KiB in double, half of a common L2. No bit of
- * the result depends on it. */
-#define TILE_LOG 14
-#define PARTS    64
+#define GAP           1088
+#define PARTS         64
+#define MOVED_RUN_LOG 9
 
 _Static_assert(GAP % ALIGNMENT == 0, "both arrays are aligned");
 
@@ -49,6 +47,8 @@ void ks_state_done(struct ks_state *state)
 {
     ks_free(state->memory);
     ks_free(state->sums);
+    ks_free(state->entries);
+    ks_free(state->tiles);
     ks_state_init(state, state->kernels, state->pool);
 }
 
@@ -69,7 +69,7 @@ enum ks_err ks_state_reserve(struct ks_state *state, uint32_t slots)
     KS_ASSERT(slots <= KS_SLOTS_MAX);
     grown.memory = NULL;
     grown.sums = ks_calloc(block_count(amps_of(slots)), 2 * sizeof *grown.sums);
-    grown.memory = ks_calloc(1, 2 * size * amps_of(slots) + GAP + ALIGNMENT);
+    grown.memory = ks_calloc_huge(1, 2 * size * amps_of(slots) + GAP + ALIGNMENT);
     KS_CHECK(grown.sums != NULL && grown.memory != NULL, KS_ERR_NOMEM,
              "no memory for the amplitudes of %u qubits", slots);
     grown.re =
@@ -125,65 +125,301 @@ static struct ks_view view_all(const struct ks_state *state)
 
 /* --- running a plan ----------------------------------------------------------------------- */
 
-struct pass {
+struct pass_run {
     const struct ks_state *state;
     const struct ks_plan *plan;
-    size_t first; /* steps [first, end) */
-    size_t end;
+    const struct ks_pass *pass;
+    size_t slices;
 };
 
-/* One step on part SLICE of the whole state. */
-static void part_task(void *context, size_t slice)
+/* The bits of VALUE at PLACES, lowest first. */
+static size_t deposit(size_t value, const uint8_t *places)
 {
-    const struct pass *pass = context;
-    const struct ks_view view = view_all(pass->state);
+    size_t index = 0;
 
-    pass->state->kernels->apply(&view, &pass->plan->steps[pass->first], pass->plan->entries,
-                                slice, PARTS);
+    for (unsigned i = 0; value >> i != 0; i++) {
+        index |= (value >> i & 1) << places[i];
+    }
+    return index;
 }
 
-/* All steps of the pass on tile SLICE. */
-static void tile_task(void *context, size_t slice)
+static void do_groups(const struct pass_run *run, const struct ks_tile *tile)
 {
-    const struct pass *pass = context;
-    const struct ks_view view = view_of(pass->state, slice << TILE_LOG, (size_t)1 << TILE_LOG);
+    const struct ks_kernels *kernels = run->state->kernels;
+    const unsigned lanes = KS_LANES_LOG(kernels->precision);
 
-    for (size_t i = pass->first; i < pass->end; i++) {
-        pass->state->kernels->apply(&view, &pass->plan->steps[i], pass->plan->entries, 0, 1);
+    for (size_t i = 0; i < run->pass->group_count && !ks_pool_cancelled(run->state->pool);
+         i++) {
+        const struct ks_group *group = &run->plan->groups[run->pass->first_group + i];
+
+        if (group->small) {
+            kernels->small(group, run->state->entries, tile);
+        } else {
+            kernels->group(group, run->state->entries, tile, 0,
+                           (size_t)1 << (group->log - lanes - KS_MEMBERS_LOG));
+        }
     }
 }
 
-static bool fits_tile(const struct ks_step *step)
+/* So many low ones of COUNT bits are at places 0, 1, …: amplitudes that lie together. */
+static size_t run_of(const uint8_t *places, unsigned count)
 {
-    return step->kind == KS_STEP_DIAGONAL ||
-           (step->kind != KS_STEP_GROW && step->target < TILE_LOG);
+    unsigned log = 0;
+
+    while (log < count && places[log] == log) {
+        log++;
+    }
+    return (size_t)1 << log;
 }
 
-void ks_state_run(struct ks_state *state, const struct ks_plan *plan)
+/* Copies the tile at ORIGIN of the state into TILE. */
+static void load_tile(const struct pass_run *run, size_t origin, const struct ks_tile *tile)
 {
-    struct pass pass = {.state = state, .plan = plan};
+    const struct ks_pass *pass = run->pass;
+    const size_t size = real_size(run->state->kernels->precision);
+    const size_t count = run_of(pass->sources, pass->tile_before);
+
+    if ((size_t)1 << pass->tile_before < KS_AMPS_MIN) { /* zeros behind, as in a state */
+        ks_zero(tile->re, KS_AMPS_MIN * size);
+        ks_zero(tile->im, KS_AMPS_MIN * size);
+    }
+    for (size_t i = 0; i < (size_t)1 << pass->tile_before; i += count) {
+        const size_t from = origin | deposit(i, pass->sources);
+
+        ks_copy((char *)tile->re + i * size, (const char *)run->state->re + from * size,
+                count * size);
+        ks_copy((char *)tile->im + i * size, (const char *)run->state->im + from * size,
+                count * size);
+    }
+}
+
+/* How a tile is put back when its bits change places: the places in order, and for each the bit
+ * of the tile that goes there. */
+struct moved {
+    uint8_t places[KS_SLOTS_MAX];
+    uint8_t bits[KS_SLOTS_MAX];
+    unsigned run_log;                 /* so many places are 0, 1, … */
+    uint32_t low[1 << MOVED_RUN_LOG]; /* where the amplitudes of a run come from */
+};
+
+static void moved_init(struct moved *moved, const struct ks_pass *pass)
+{
+    unsigned count = 0;
+
+    for (uint8_t place = 0; place < pass->slots_after; place++) {
+        for (uint8_t b = 0; b < pass->tile_after; b++) {
+            if (pass->targets[b] == place) {
+                moved->places[count] = place;
+                moved->bits[count++] = b;
+            }
+        }
+    }
+    moved->run_log = 0;
+    while (moved->run_log < count && moved->run_log < MOVED_RUN_LOG &&
+           moved->places[moved->run_log] == moved->run_log) {
+        moved->run_log++;
+    }
+    for (size_t i = 0; i < (size_t)1 << moved->run_log; i++) {
+        moved->low[i] = (uint32_t)deposit(i, moved->bits);
+    }
+}
+
+static void store_moved(const struct pass_run *run, const struct moved *moved, size_t origin,
+                        const struct ks_tile *tile)
+{
+    const struct ks_kernels *kernels = run->state->kernels;
+    const size_t count = (size_t)1 << moved->run_log;
+    const size_t size = real_size(kernels->precision);
+
+    for (size_t i = 0; i < (size_t)1 << run->pass->tile_after; i += count) {
+        const size_t to = origin | deposit(i, moved->places);
+        const size_t from = deposit(i, moved->bits);
+
+        kernels->gather((const char *)tile->re + from * size, moved->low, count,
+                        (char *)run->state->re + to * size);
+        kernels->gather((const char *)tile->im + from * size, moved->low, count,
+                        (char *)run->state->im + to * size);
+    }
+}
+
+static void store_tile(const struct pass_run *run, size_t origin, const struct ks_tile *tile)
+{
+    const struct ks_pass *pass = run->pass;
+    const size_t size = real_size(run->state->kernels->precision);
+    const size_t count = run_of(pass->targets, pass->tile_before);
+
+    for (size_t i = 0; i < (size_t)1 << pass->tile_after; i += count) {
+        const size_t to = origin | deposit(i, pass->targets);
+
+        ks_copy((char *)run->state->re + to * size, (const char *)tile->re + i * size,
+                count * size);
+        ks_copy((char *)run->state->im + to * size, (const char *)tile->im + i * size,
+                count * size);
+    }
+}
+
+/* Where SLICE of the tiles' memory begins. */
+static struct ks_tile tile_of(const struct ks_state *state, size_t slice, unsigned log)
+{
+    const size_t size = real_size(state->kernels->precision);
+    const size_t part = (size << log) + GAP;
+    const uintptr_t start =
+        ((uintptr_t)state->tiles + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1);
+
+    return (struct ks_tile){
+        .re = (char *)start + 2 * slice * part,
+        .im = (char *)start + (2 * slice + 1) * part,
+    };
+}
+
+static void tiles_task(void *context, size_t slice)
+{
+    const struct pass_run *run = context;
+    const struct ks_pass *pass = run->pass;
+    const size_t tiles = (size_t)1 << (pass->slots_before - pass->tile_before);
+    const size_t end = tiles * (slice + 1) / run->slices;
+    struct ks_tile tile =
+        tile_of(run->state, slice, KS_TILE_LOG(run->state->kernels->precision));
+
+    struct moved moved;
+
+    tile.log_last = pass->tile_after;
+    if (pass->moves) {
+        moved_init(&moved, pass);
+    }
+    for (size_t i = tiles * slice / run->slices;
+         i < end && !ks_pool_cancelled(run->state->pool); i++) {
+        const size_t origin = deposit(i, pass->sources + pass->tile_after);
+
+        tile.outside = i;
+        load_tile(run, origin, &tile);
+        do_groups(run, &tile);
+        if (pass->moves) {
+            store_moved(run, &moved, origin, &tile);
+        } else {
+            store_tile(run, origin, &tile);
+        }
+    }
+}
+
+/* The whole state is one tile, and stays where it is. */
+static bool is_whole(const struct ks_pass *pass)
+{
+    return pass->tile_before == pass->slots_before && !pass->moves;
+}
+
+static void run_whole(struct pass_run *run)
+{
+    const struct ks_tile tile = {
+        .re = run->state->re, .im = run->state->im, .log_last = run->pass->tile_after};
+
+    do_groups(run, &tile);
+}
+
+static void run_tiles(struct pass_run *run)
+{
+    const struct ks_pass *pass = run->pass;
+    const size_t threads = ks_pool_threads(run->state->pool);
+    const size_t tiles = (size_t)1 << (pass->slots_before - pass->tile_before);
+
+    if (is_whole(pass)) {
+        run_whole(run);
+        return;
+    }
+    run->slices = threads < tiles ? threads : tiles;
+    ks_pool_run(run->state->pool, tiles_task, run, run->slices);
+}
+
+struct shear_run {
+    const struct ks_state *state;
+    const struct ks_pass *pass;
+};
+
+static void swap_reals(void *part, size_t a, size_t b, bool is_double)
+{
+    if (is_double) {
+        const double kept = ((double *)part)[a];
+
+        ((double *)part)[a] = ((double *)part)[b];
+        ((double *)part)[b] = kept;
+    } else {
+        const float kept = ((float *)part)[a];
+
+        ((float *)part)[a] = ((float *)part)[b];
+        ((float *)part)[b] = kept;
+    }
+}
+
+static void shear_task(void *context, size_t slice)
+{
+    const struct shear_run *run = context;
+    const struct ks_pass *pass = run->pass;
+    const size_t count = (size_t)1 << run->state->slot_count;
+    const size_t slices = count < PARTS ? 1 : PARTS;
+    const bool is_double = run->state->kernels->precision == KS_PRECISION_DOUBLE;
+
+    for (size_t i = count / slices * slice; i < count / slices * (slice + 1); i++) {
+        const size_t other = i ^ (size_t)pass->shear_flips;
+
+        if (i < other && ks_parity(i & pass->shear_mask) != 0) {
+            swap_reals(run->state->re, i, other, is_double);
+            swap_reals(run->state->im, i, other, is_double);
+        }
+    }
+}
+
+static enum ks_err run_room(struct ks_state *state, const struct ks_plan *plan)
+{
+    const size_t size = real_size(state->kernels->precision);
+    const unsigned tile = KS_TILE_LOG(state->kernels->precision);
+    const size_t threads = ks_pool_threads(state->pool);
+    bool tiles = false;
+
+    if (state->entry_cap < plan->entry_count) {
+        ks_free(state->entries);
+        state->entry_cap = 0;
+        state->entries = ks_calloc(plan->entry_count, size);
+        if (state->entries == NULL) {
+            return ks_fail(KS_ERR_NOMEM, "no memory for a plan's factors");
+        }
+        state->entry_cap = plan->entry_count;
+    }
+    for (size_t i = 0; i < plan->pass_count; i++) {
+        tiles = tiles || (plan->passes[i].kind == KS_PASS_TILES && !is_whole(&plan->passes[i]));
+    }
+    if (tiles && state->tiles == NULL) {
+        state->tiles = ks_calloc_huge(2 * threads, (size << tile) + GAP + ALIGNMENT);
+        if (state->tiles == NULL) {
+            return ks_fail(KS_ERR_NOMEM, "no memory for the tiles of %zu threads", threads);
+        }
+    }
+    return KS_OK;
+}
+
+enum ks_err ks_state_run(struct ks_state *state, const struct ks_plan *plan)
+{
+    enum ks_err err = KS_OK;
 
     KS_ASSERT(plan->slots_peak <= state->slot_cap);
-    while (pass.first < plan->step_count) {
-        const struct ks_step *step = &plan->steps[pass.first];
+    KS_ASSERT(plan->precision == state->kernels->precision);
+    KS_ASSERT(plan->slots_first == state->slot_count);
+    KS_TRY(run_room(state, plan));
+    state->kernels->convert(plan->entries, plan->entry_count, state->entries);
+    for (size_t i = 0; i < plan->pass_count && !ks_pool_cancelled(state->pool); i++) {
+        const struct ks_pass *pass = &plan->passes[i];
+        struct pass_run run = {.state = state, .plan = plan, .pass = pass};
+        struct shear_run shear = {.state = state, .pass = pass};
 
-        pass.end = pass.first + 1;
-        if (state->slot_count <= TILE_LOG) {
-            const struct ks_view view = view_all(state);
-
-            state->kernels->apply(&view, step, plan->entries, 0, 1);
-        } else if (fits_tile(step)) {
-            while (pass.end < plan->step_count && fits_tile(&plan->steps[pass.end])) {
-                pass.end++;
-            }
-            ks_pool_run(state->pool, tile_task, &pass,
-                        (size_t)1 << (state->slot_count - TILE_LOG));
+        if (pass->kind == KS_PASS_SHEAR) {
+            ks_pool_run(state->slot_count < 14 ? NULL : state->pool, shear_task, &shear,
+                        (size_t)1 << state->slot_count < PARTS ? 1 : PARTS);
         } else {
-            ks_pool_run(state->pool, part_task, &pass, PARTS);
+            run_tiles(&run);
+            state->slot_count = pass->slots_after;
         }
-        state->slot_count += step->kind == KS_STEP_GROW;
-        pass.first = pass.end;
     }
+out:
+    return err;
 }
 
 /* --- sums --------------------------------------------------------------------------------- */
@@ -322,5 +558,16 @@ void ks_state_squares(const struct ks_state *state, double *out_squares)
         const double im = is_double ? *(double *)view.im : (double)*(float *)view.im;
 
         out_squares[i] = re * re + im * im;
+    }
+}
+
+void ks_state_amplitude(const struct ks_state *state, size_t index, double out_amplitude[2])
+{
+    if (state->kernels->precision == KS_PRECISION_DOUBLE) {
+        out_amplitude[0] = ((const double *)state->re)[index];
+        out_amplitude[1] = ((const double *)state->im)[index];
+    } else {
+        out_amplitude[0] = (double)((const float *)state->re)[index];
+        out_amplitude[1] = (double)((const float *)state->im)[index];
     }
 }

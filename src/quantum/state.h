@@ -18,7 +18,10 @@ struct ks_state {
     void *memory;      /* owned; re and im point into it */
     void *re;
     void *im;
-    double *sums; /* owned; two for each block */
+    double *sums;  /* owned; two for each block */
+    void *entries; /* owned; of the plan, as the kernels take them */
+    size_t entry_cap;
+    void *tiles; /* owned; room for one tile for each thread */
 };
 
 /* Bytes of the amplitudes of 2^SLOTS; UINT64_MAX when over 2^63. */
@@ -34,8 +37,9 @@ KS_MUST_CHECK enum ks_err ks_state_reserve(struct ks_state *state, uint32_t slot
 /* No slots, amplitude 1. Needs a reserved state. */
 void ks_state_reset(struct ks_state *state);
 /* Does PLAN, which starts with as many slots as the state has; room for its peak is reserved.
- */
-void ks_state_run(struct ks_state *state, const struct ks_plan *plan);
+ * KS_ERR_NOMEM: nothing has been done then. Stops early, with garbage, once the pool is
+ * cancelled (base/pool.h). */
+KS_MUST_CHECK enum ks_err ks_state_run(struct ks_state *state, const struct ks_plan *plan);
 
 /* Sums of |amplitude|^2 where bit SLOT of the index is 0 and 1; with KS_NO_SLOT all in out[0].
  * Not normalised: divide by their sum. */
@@ -49,6 +53,8 @@ void ks_state_halve_into(const struct ks_state *state, uint32_t slot, bool value
 /* Each of the COUNT ascending DRAWS of KS_DRAW_BITS bits becomes the index of the amplitude it
  * hits when all lie side by side, each as long as its probability. */
 void ks_state_sample(struct ks_state *state, uint64_t *draws, size_t count);
+/* Amplitude INDEX as it is, not normalised: real and imaginary part. */
+void ks_state_amplitude(const struct ks_state *state, size_t index, double out_amplitude[2]);
 /* out[i] = |amplitude i|^2 in double, not normalised. For tests. */
 void ks_state_squares(const struct ks_state *state, double *out_squares);
 

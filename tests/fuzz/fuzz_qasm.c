@@ -32,6 +32,23 @@ static void assert_equal(const struct ks_circuit *a, const struct ks_circuit *b)
     }
 }
 
+static void assert_flow_equal(const struct ks_circuit *a, const struct ks_circuit *b)
+{
+    KS_ASSERT(a->term_count == b->term_count && a->variable_count == b->variable_count);
+    KS_ASSERT(a->dynamic == b->dynamic && a->extended == b->extended);
+    for (size_t i = 0; i < a->term_count; i++) {
+        const struct ks_term *left = &a->terms[i];
+        const struct ks_term *right = &b->terms[i];
+        KS_ASSERT(left->code == right->code && left->value == right->value);
+        KS_ASSERT(left->is_signed == right->is_signed && left->span == right->span);
+        KS_ASSERT(left->width == right->width);
+    }
+    for (size_t i = 0; i < a->variable_count; i++) {
+        KS_ASSERT(a->variables[i].width == b->variables[i].width);
+        KS_ASSERT(a->variables[i].is_signed == b->variables[i].is_signed);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct ks_circuit_limits limits = KS_CIRCUIT_LIMITS_INIT;
@@ -50,6 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ks_circuit *again = parse(ks_buf_view(&first), &limits);
     KS_ASSERT(again != NULL);
     assert_equal(circuit, again);
+    assert_flow_equal(circuit, again);
     ks_circuit_print(again, &second);
     KS_ASSERT(ks_bytes_equal(ks_buf_view(&first), ks_buf_view(&second)));
     ks_buf_done(&first);

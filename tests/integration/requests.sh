@@ -123,7 +123,7 @@ job "$(template nosuch 2 1)" 10 >nosuch.json
 expect 400 - "nosuch" --device=edge-1 --job=nosuch.json POST /qjob
 job "$(template ghz 4000000000 1)" 10 >wide.json
 expect 413 LIMIT "qubits" --device=edge-1 --job=wide.json POST /qjob
-job "$(template ghz 30 1)" 10 >large.json
+job "$(template hea 30 2)" 10 >large.json
 expect 413 LIMIT 'needs 16.0 GiB for 30 qubits in double precision, limit 64.0 MiB' \
     --device=edge-1 --job=large.json POST /qjob
 

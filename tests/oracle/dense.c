@@ -6,7 +6,8 @@
 #include <complex.h>
 #include <math.h>
 
-#define PI 3.14159265358979323846
+#define PI                  3.14159265358979323846
+#define DENSE_VARIABLES_MAX 32
 
 struct dense {
     const struct ks_circuit *circuit;
@@ -294,6 +295,12 @@ static void apply_gate(double complex *s, size_t n, const struct ks_circuit *cir
 /* --- branches
  * ---------------------------------------------------------------------------------- */
 
+/* The classical side of one course of events. */
+struct world {
+    uint64_t clbits;
+    uint64_t variables[DENSE_VARIABLES_MAX];
+};
+
 static bool holds(const struct ks_circuit *circuit, const struct ks_op *op, uint64_t clbits)
 {
     uint64_t value = 0;
@@ -307,44 +314,226 @@ static bool holds(const struct ks_circuit *circuit, const struct ks_op *op, uint
     return value == circuit->conditions[op->condition - 1].value;
 }
 
+__extension__ typedef __int128 exact_int; /* any value of 64 bits, signed or not */
+
+static exact_int exact(uint64_t value, bool is_signed)
+{
+    return is_signed ? (exact_int)(int64_t)value : (exact_int)value;
+}
+
+static bool leaf(const struct ks_term *term, const struct world *world, uint64_t *out_value)
+{
+    uint64_t mask = 1;
+
+    switch ((enum ks_term_code)term->code) {
+    case KS_TERM_NUMBER:
+        *out_value = term->value;
+        return true;
+    case KS_TERM_VARIABLE:
+        *out_value = world->variables[term->value];
+        return true;
+    case KS_TERM_BITS:
+        mask = ((uint64_t)1 << term->width) - 1;
+        break;
+    case KS_TERM_BIT:
+        break;
+    default:
+        return false;
+    }
+    *out_value = world->clbits >> term->value & mask;
+    return true;
+}
+
+static uint64_t unary(const struct ks_term *term, uint64_t a)
+{
+    uint64_t sign;
+
+    switch ((enum ks_term_code)term->code) {
+    case KS_TERM_NEGATE:
+        return -a;
+    case KS_TERM_INVERT:
+        return ~a;
+    case KS_TERM_NOT:
+        return !a;
+    case KS_TERM_BOOL:
+        return !!a;
+    default:
+        KS_ASSERT(term->code == KS_TERM_CAST && term->width < 64);
+        sign = (uint64_t)1 << (term->width - 1);
+        a &= 2 * sign - 1;
+        return term->is_signed ? (a ^ sign) - sign : a;
+    }
+}
+
+/* The tree that ends at ROOT, by recursion and with wider integers than the simulator has. */
+static uint64_t evaluate(const struct ks_term *root, const struct world *world)
+{
+    uint64_t value = 0;
+
+    if (leaf(root, world, &value)) {
+        return value;
+    }
+    if (root->code < KS_TERM_ADD) {
+        return unary(root, evaluate(root - 1, world));
+    }
+    const struct ks_term *left = root - 1 - root[-1].span;
+    const bool is_signed = left->is_signed && root[-1].is_signed;
+    const exact_int a = exact(evaluate(left, world), is_signed);
+    const exact_int b = exact(evaluate(root - 1, world), is_signed);
+    switch ((enum ks_term_code)root->code) {
+    case KS_TERM_ADD:
+        return (uint64_t)(a + b);
+    case KS_TERM_SUBTRACT:
+        return (uint64_t)(a - b);
+    case KS_TERM_MULTIPLY:
+        return (uint64_t)a * (uint64_t)b;
+    case KS_TERM_DIVIDE:
+        return (uint64_t)(a / b);
+    case KS_TERM_MODULO:
+        return (uint64_t)(a % b);
+    case KS_TERM_SHIFT_LEFT:
+        return (uint64_t)b > 63 ? 0 : (uint64_t)a << (uint64_t)b;
+    case KS_TERM_SHIFT_RIGHT:
+        return (uint64_t)(a >> ((uint64_t)b > 63 ? 64 : (uint64_t)b));
+    case KS_TERM_AND:
+        return (uint64_t)(a & b);
+    case KS_TERM_XOR:
+        return (uint64_t)(a ^ b);
+    case KS_TERM_OR:
+        return (uint64_t)(a | b);
+    case KS_TERM_EQUAL:
+        return a == b;
+    case KS_TERM_UNEQUAL:
+        return a != b;
+    case KS_TERM_LESS:
+        return a < b;
+    case KS_TERM_LESS_EQUAL:
+        return a <= b;
+    case KS_TERM_GREATER:
+        return a > b;
+    case KS_TERM_GREATER_EQUAL:
+        return a >= b;
+    case KS_TERM_BOTH:
+        return a != 0 && b != 0;
+    default:
+        return a != 0 || b != 0;
+    }
+}
+
+static void assign(const struct ks_circuit *circuit, const struct ks_op *op,
+                   struct world *world)
+{
+    const uint64_t value = evaluate(&circuit->terms[op->param], world);
+    const uint64_t mask = ((uint64_t)1 << op->qubits[0]) - 1;
+    const struct ks_term cast = {.code = KS_TERM_CAST};
+
+    if (op->qubits[0] > 0) {
+        world->clbits = (world->clbits & ~(mask << op->clbit)) | (value & mask) << op->clbit;
+        return;
+    }
+    const struct ks_variable *variable = &circuit->variables[op->clbit];
+    struct ks_term wide = cast;
+    wide.width = variable->width;
+    wide.is_signed = variable->is_signed;
+    world->variables[op->clbit] = variable->width == 64 ? value : unary(&wide, value);
+}
+
+/* Does the operation of control flow at AT; the next one. */
+static size_t control(const struct ks_circuit *circuit, size_t at, struct world *world)
+{
+    const struct ks_op *op = &circuit->ops[at];
+
+    switch ((enum ks_gate)op->gate) {
+    case KS_GATE_ASSIGN:
+        assign(circuit, op, world);
+        return at + 1;
+    case KS_GATE_IF:
+    case KS_GATE_WHILE:
+        return evaluate(&circuit->terms[op->param], world) != 0 ? at + 1
+                                                                : (size_t)op->clbit + 1;
+    case KS_GATE_ELSE:
+        return op->clbit;
+    case KS_GATE_BREAK:
+        return (size_t)circuit->ops[op->clbit].clbit + 1;
+    case KS_GATE_CONTINUE:
+        return op->clbit;
+    default: /* END: back to a WHILE, or on */
+        return circuit->ops[op->clbit].gate == KS_GATE_WHILE ? op->clbit : at + 1;
+    }
+}
+
+/* Moves the part of STATE in which QUBIT is 1 to ONE, for a reset as 0; returns the weight of
+ * what is left. */
+static double part(const struct dense *dense, double complex *state, double complex *one,
+                   const struct ks_op *op)
+{
+    const size_t bit = (size_t)1 << op->qubits[0];
+    double left = 0;
+
+    for (size_t k = 0; k < dense->size; k++) {
+        if ((k & bit) != 0) {
+            one[op->gate == KS_GATE_RESET ? k ^ bit : k] = state[k];
+            state[k] = 0;
+        }
+        left += creal(state[k] * conj(state[k]));
+    }
+    return left;
+}
+
+static double weight(const struct dense *dense, const double complex *state)
+{
+    double sum = 0;
+
+    for (size_t k = 0; k < dense->size; k++) {
+        sum += creal(state[k] * conj(state[k]));
+    }
+    return sum;
+}
+
 /* Runs from operation FROM on. STATE is not normalised: its norm is the probability of getting
  * here. It is freed. */
-static void run(const struct dense *dense, double complex *state, size_t from, uint64_t clbits)
+static void run(const struct dense *dense, double complex *state, size_t from,
+                struct world world)
 {
-    for (size_t i = from; i < dense->circuit->op_count; i++) {
-        const struct ks_op *op = &dense->circuit->ops[i];
-        const size_t bit = (size_t)1 << op->qubits[0];
+    const struct ks_circuit *circuit = dense->circuit;
+    size_t i = from;
 
-        if (!holds(dense->circuit, op, clbits)) {
+    while (i < circuit->op_count) {
+        const struct ks_op *op = &circuit->ops[i];
+
+        if (op->gate > KS_GATE_BARRIER) {
+            i = control(circuit, i, &world);
             continue;
         }
-        if (op->gate == KS_GATE_MEASURE || op->gate == KS_GATE_RESET) {
-            double complex *one = ks_calloc(dense->size, sizeof *one);
-            double weight = 0;
+        i++;
+        if (!holds(circuit, op, world.clbits)) {
+            continue;
+        }
+        if (op->gate != KS_GATE_MEASURE && op->gate != KS_GATE_RESET) {
+            apply_gate(state, dense->size, circuit, op);
+            continue;
+        }
+        double complex *one = ks_calloc(dense->size, sizeof *one);
+        struct world other = world;
 
-            KS_ASSERT(one != NULL);
-            for (size_t k = 0; k < dense->size; k++) {
-                if ((k & bit) != 0) {
-                    one[op->gate == KS_GATE_RESET ? k ^ bit : k] = state[k];
-                    weight += creal(state[k] * conj(state[k]));
-                    state[k] = 0;
-                }
-            }
-            if (weight > 1e-24) {
-                run(dense, one, i + 1,
-                    op->gate == KS_GATE_RESET ? clbits : clbits | (uint64_t)1 << op->clbit);
-            } else {
-                ks_free(one);
-            }
-            if (op->gate == KS_GATE_MEASURE) {
-                clbits &= ~((uint64_t)1 << op->clbit);
-            }
+        KS_ASSERT(one != NULL);
+        const double left = part(dense, state, one, op);
+        if (op->gate == KS_GATE_MEASURE) {
+            world.clbits &= ~((uint64_t)1 << op->clbit);
+            other.clbits |= (uint64_t)1 << op->clbit;
+        }
+        if (weight(dense, one) > 1e-24) {
+            run(dense, one, i, other);
         } else {
-            apply_gate(state, dense->size, dense->circuit, op);
+            ks_free(one);
+        }
+        if (left <= 1e-24) {
+            ks_free(state);
+            return;
         }
     }
     for (size_t k = 0; k < dense->size; k++) {
-        dense->probabilities[clbits] += creal(state[k] * conj(state[k]));
+        dense->probabilities[world.clbits] += creal(state[k] * conj(state[k]));
     }
     ks_free(state);
 }
@@ -361,5 +550,19 @@ void dense_probabilities(const struct ks_circuit *circuit, double *out_probabili
     KS_ASSERT(state != NULL);
     ks_zero(out_probabilities, ((size_t)1 << circuit->clbit_count) * sizeof *out_probabilities);
     state[0] = 1;
-    run(&dense, state, 0, 0);
+    KS_ASSERT(circuit->variable_count <= DENSE_VARIABLES_MAX);
+    run(&dense, state, 0, (struct world){0});
+}
+
+void dense_state(const struct ks_circuit *circuit, double _Complex *out_state)
+{
+    const size_t size = (size_t)1 << circuit->qubit_count;
+
+    ks_zero(out_state, size * sizeof *out_state);
+    out_state[0] = 1;
+    for (size_t i = 0; i < circuit->op_count; i++) {
+        if (circuit->ops[i].gate < KS_GATE_MEASURE) {
+            apply_gate(out_state, size, circuit, &circuit->ops[i]);
+        }
+    }
 }

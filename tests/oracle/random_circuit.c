@@ -168,3 +168,82 @@ struct ks_circuit *random_around(enum ks_gate gate, uint32_t qubits, uint64_t se
     }
     return finish(builder);
 }
+
+/* --- Clifford circuits -------------------------------------------------------------------- */
+
+/* A Clifford gate: without parameters, or with multiples of a quarter turn; with a control, of
+ * a half turn, which leaves a phase of quarters. */
+static void add_clifford(struct ks_circuit_builder *builder,
+                         const struct random_clifford_spec *spec, bool pauli, uint64_t *random)
+{
+    static const enum ks_gate gates[] = {
+        KS_GATE_H,   KS_GATE_S,   KS_GATE_SDG, KS_GATE_SX,  KS_GATE_SXDG, KS_GATE_RX,
+        KS_GATE_RY,  KS_GATE_RZ,  KS_GATE_P,   KS_GATE_U1,  KS_GATE_U2,   KS_GATE_U3,
+        KS_GATE_U,   KS_GATE_CX,  KS_GATE_CY,  KS_GATE_CZ,  KS_GATE_SWAP, KS_GATE_CRX,
+        KS_GATE_CRY, KS_GATE_CRZ, KS_GATE_CP,  KS_GATE_CU1, KS_GATE_CU3,  KS_GATE_CU,
+        KS_GATE_RXX, KS_GATE_RZZ, KS_GATE_X,   KS_GATE_Y,   KS_GATE_Z,    KS_GATE_ID};
+    const size_t count = sizeof gates / sizeof gates[0];
+    const enum ks_gate gate =
+        gates[pauli ? count - 4 + random_next(random) % 3 : random_next(random) % count];
+    const bool controlled = gate >= KS_GATE_CRX && gate <= KS_GATE_CU;
+    uint32_t qubits[2];
+    double params[4];
+
+    if (ks_gate_info(gate)->qubits > spec->qubits) {
+        return;
+    }
+    qubits[0] = (uint32_t)(random_next(random) % spec->qubits);
+    qubits[1] = spec->qubits > 1
+                    ? (qubits[0] + 1 + (uint32_t)(random_next(random) % (spec->qubits - 1))) %
+                          spec->qubits
+                    : 0;
+    for (size_t i = 0; i < 4; i++) {
+        const double half = 1.5707963267948966;
+        const double unit = controlled && i != 3 ? 2 * half : half;
+
+        params[i] = unit * (double)((int)(random_next(random) % 9) - 4);
+    }
+    MUST(ks_circuit_builder_gate(builder, gate, qubits, params));
+}
+
+static void add_clifford_middle(struct ks_circuit_builder *builder,
+                                const struct random_clifford_spec *spec, uint64_t *random)
+{
+    const uint32_t qubit = (uint32_t)(random_next(random) % spec->qubits);
+    const struct ks_condition condition = {
+        .first = 0, .count = spec->clbits, .value = random_next(random) & 3};
+    const uint64_t what = random_next(random) % 6;
+    const bool conditional = what >= 4 || (!spec->paulis_only && random_next(random) % 2 == 0);
+
+    if (conditional) {
+        MUST(ks_circuit_builder_condition(builder, &condition));
+    }
+    if (what == 0) {
+        MUST(ks_circuit_builder_reset(builder, qubit));
+    } else if (what < 4) {
+        MUST(ks_circuit_builder_measure(builder, qubit,
+                                        (uint32_t)(random_next(random) % spec->clbits)));
+    } else {
+        add_clifford(builder, spec, spec->paulis_only, random);
+    }
+    MUST(ks_circuit_builder_condition(builder, NULL));
+}
+
+struct ks_circuit *random_clifford(const struct random_clifford_spec *spec)
+{
+    struct ks_circuit_builder *builder = begin(spec->qubits, spec->clbits);
+    uint64_t random = spec->seed;
+
+    for (uint32_t i = 0; i < spec->gates; i++) {
+        add_clifford(builder, spec, false, &random);
+        if (spec->middles && random_next(&random) % 6 == 0) {
+            add_clifford_middle(builder, spec, &random);
+        }
+    }
+    for (uint32_t q = 0; q < spec->qubits && q < spec->clbits; q++) {
+        if (!spec->middles || random_next(&random) % 4 != 0) {
+            MUST(ks_circuit_builder_measure(builder, q, q));
+        }
+    }
+    return finish(builder);
+}

@@ -26,4 +26,15 @@ struct ks_circuit *random_circuit(const struct random_spec *spec);
  * measured. */
 struct ks_circuit *random_around(enum ks_gate gate, uint32_t qubits, uint64_t seed);
 
+struct random_clifford_spec {
+    uint64_t seed;
+    uint32_t qubits;
+    uint32_t gates;
+    uint32_t clbits;  /* at least 1; the first qubits are measured into them at the end */
+    bool middles;     /* measurements, resets and conditions among the gates */
+    bool paulis_only; /* behind conditions */
+};
+/* As random_circuit; each gate is a Clifford gate, many by the values of their parameters. */
+struct ks_circuit *random_clifford(const struct random_clifford_spec *spec);
+
 #endif

@@ -17,7 +17,7 @@
 
 #define OK(call) assert_int_equal((call), KS_OK)
 
-static const unsigned thread_counts[] = {1, 2, 3, 7};
+static const unsigned thread_counts[] = {1, 2, 3, 8};
 static struct ks_pool *pools[sizeof thread_counts / sizeof thread_counts[0]];
 
 /* The scalar files once more, with fma instructions where the CPU has them (meson.build renames
@@ -62,13 +62,19 @@ static void compare_state(const struct ks_circuit *circuit, enum ks_precision pr
     const struct ks_kernels *const hardware = precision == KS_PRECISION_DOUBLE
                                                   ? &ks_kernels_scalar_double_fma
                                                   : &ks_kernels_scalar_single_fma;
+    const double budget = precision == KS_PRECISION_DOUBLE ? 1e-13 : 1e-5;
     const struct ks_kernels *scalar = NULL;
     struct ks_state want;
     struct ks_state got;
+    double norm[2];
 
     OK(ks_kernels_find("scalar", precision, &scalar));
     ks_state_init(&want, scalar, NULL);
     OK(ks_simulate_state(circuit, &want));
+    ks_state_weights(&want, KS_NO_SLOT, norm);
+    if (!(norm[0] > 1 - budget && norm[0] < 1 + budget)) {
+        fail_msg("%s: the norm has become %.17g", what, norm[0]);
+    }
     if (__builtin_cpu_supports("fma")) {
         ks_state_init(&got, hardware, NULL);
         OK(ks_simulate_state(circuit, &got));
@@ -116,10 +122,42 @@ static void test_large_states(void **state)
     (void)state;
     for (uint64_t seed = 1; seed <= 6; seed++) {
         const struct random_spec spec = {
-            .seed = seed, .qubits = 14 + (uint32_t)(seed % 4), .gates = 150};
+            .seed = seed, .qubits = 14 + (uint32_t)(seed % 6), .gates = 100};
         struct ks_circuit *circuit = random_circuit(&spec);
 
         for_both(circuit, "large");
+        ks_circuit_free(circuit);
+    }
+}
+
+/* Ten thousand small circuits, each with one set of kernels, precision and number of threads in
+ * turn, against the scalar kernels. */
+static void test_many_states(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10000; seed++) {
+        const struct random_spec spec = {.seed = seed + 1000,
+                                         .qubits = 1 + (uint32_t)(seed % 9),
+                                         .gates = 10 + (uint32_t)(seed % 31)};
+        const enum ks_precision precision =
+            seed % 2 == 0 ? KS_PRECISION_DOUBLE : KS_PRECISION_SINGLE;
+        const struct ks_kernel_set *set = &ks_kernel_sets[seed / 2 % 2];
+        const size_t t = seed / 4 % (sizeof pools / sizeof pools[0]);
+        struct ks_circuit *circuit = random_circuit(&spec);
+        const struct ks_kernels *scalar = NULL;
+        struct ks_state want;
+        struct ks_state got;
+
+        set = set->name != NULL && set->usable() ? set : ks_kernel_sets;
+        set = set->usable() ? set : &ks_kernel_sets[1];
+        OK(ks_kernels_find("scalar", precision, &scalar));
+        ks_state_init(&want, scalar, NULL);
+        OK(ks_simulate_state(circuit, &want));
+        ks_state_init(&got, set->usable() ? set->kernels[precision] : scalar, pools[t]);
+        OK(ks_simulate_state(circuit, &got));
+        assert_same_state(&got, &want, "many", thread_counts[t]);
+        ks_state_done(&got);
+        ks_state_done(&want);
         ks_circuit_free(circuit);
     }
 }
@@ -221,9 +259,8 @@ static int close_pools(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small_states),
-        cmocka_unit_test(test_large_states),
-        cmocka_unit_test(test_all_positions),
+        cmocka_unit_test(test_small_states), cmocka_unit_test(test_large_states),
+        cmocka_unit_test(test_many_states),  cmocka_unit_test(test_all_positions),
         cmocka_unit_test(test_counts),
     };
 

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* The OpenQASM 2 parser: every file of tests/vectors/qasm/reject gives the error in its first
+/* The OpenQASM parser: every file of tests/vectors/qasm/reject gives the error in its first
  * line, every file of accept/ prints as the file of the same name in canonical/. Gates of the
  * library are compared with their matrices. */
 #include <setjmp.h>
@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "quantum/circuit.h"
+#include "quantum/simulate.h"
 #include "vector_files.h"
 
 static enum ks_err parse(struct ks_bytes source, const char *name,
@@ -133,7 +133,7 @@ static void reject_one(void *context, const char *name, struct ks_bytes source)
 static void test_reject(void **state)
 {
     (void)state;
-    vector_each("qasm/reject", 130, NULL, reject_one);
+    vector_each("qasm/reject", 200, NULL, reject_one);
 }
 
 static void accept_one(void *context, const char *name, struct ks_bytes source)
@@ -159,7 +159,45 @@ static void accept_one(void *context, const char *name, struct ks_bytes source)
 static void test_accept(void **state)
 {
     (void)state;
-    vector_each("qasm/accept", 12, NULL, accept_one);
+    vector_each("qasm/accept", 40, NULL, accept_one);
+}
+
+/* What another reader made of the same programs. */
+static void probabilities_one(void *context, const char *name, struct ks_bytes text)
+{
+    static double got[1 << 5];
+    const struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
+    struct ks_circuit *circuit = NULL;
+    struct ks_buf source;
+    char program[64];
+    const char *next = (const char *)text.data;
+
+    (void)context;
+    (void)snprintf(program, sizeof program, "%.*s.qasm", (int)strcspn(name, "."), name);
+    vector_read("qasm/accept", program, &source);
+    if (parse(ks_buf_view(&source), program, &circuit) != KS_OK) {
+        fail_msg("%s", ks_err_detail());
+    }
+    assert_int_equal(circuit->clbit_count, 5);
+    assert_int_equal(ks_simulate_probabilities(circuit, &spec, got), KS_OK);
+    for (size_t i = 0; i < sizeof got / sizeof got[0]; i++) {
+        char *end = NULL;
+        const double want = strtod(next, &end);
+
+        assert_true(end > next);
+        if (!(fabs(got[i] - want) < 1e-12)) {
+            fail_msg("%s: outcome %zu: %.17g, Qiskit %.17g", name, i, got[i], want);
+        }
+        next = end;
+    }
+    ks_buf_done(&source);
+    ks_circuit_free(circuit);
+}
+
+static void test_probabilities(void **state)
+{
+    (void)state;
+    vector_each("qasm/probabilities", 24, NULL, probabilities_one);
 }
 
 /* --- expressions -------------------------------------------------------------------------- */
@@ -566,10 +604,11 @@ static void test_real_programs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reject),       cmocka_unit_test(test_accept),
-        cmocka_unit_test(test_expressions),  cmocka_unit_test(test_library),
-        cmocka_unit_test(test_source_limit), cmocka_unit_test(test_nesting),
-        cmocka_unit_test(test_many_gates),   cmocka_unit_test(test_real_programs),
+        cmocka_unit_test(test_reject),        cmocka_unit_test(test_accept),
+        cmocka_unit_test(test_probabilities), cmocka_unit_test(test_expressions),
+        cmocka_unit_test(test_library),       cmocka_unit_test(test_source_limit),
+        cmocka_unit_test(test_nesting),       cmocka_unit_test(test_many_gates),
+        cmocka_unit_test(test_real_programs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

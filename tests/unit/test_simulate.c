@@ -173,6 +173,36 @@ static void test_chosen(void **state)
     }
 }
 
+/* One rotation that needs the phases of more qubits than a tile has: first they get slots. */
+static void test_star(void **state)
+{
+    const uint32_t qubits = 20;
+    struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
+    struct ks_circuit_builder *builder = NULL;
+    struct ks_circuit *circuit = NULL;
+    double got[2];
+
+    (void)state;
+    spec.precision = KS_PRECISION_SINGLE;
+    OK(ks_circuit_builder_new(NULL, &builder));
+    OK(ks_circuit_builder_qreg(builder, KS_LITERAL("q"), qubits));
+    OK(ks_circuit_builder_creg(builder, KS_LITERAL("c"), 1));
+    for (uint32_t q = 0; q < qubits; q++) {
+        OK(ks_circuit_builder_gate(builder, KS_GATE_H, &q, NULL));
+    }
+    for (uint32_t q = 1; q < qubits; q++) {
+        OK(ks_circuit_builder_gate(builder, KS_GATE_CP, (uint32_t[]){0, q}, (double[]){0.5}));
+    }
+    OK(ks_circuit_builder_gate(builder, KS_GATE_H, (uint32_t[]){0}, NULL));
+    OK(ks_circuit_builder_measure(builder, 0, 0));
+    OK(ks_circuit_builder_finish(builder, &circuit));
+    ks_circuit_builder_free(builder);
+    OK(ks_simulate_probabilities(circuit, &spec, got));
+    /* The mean of (1 + cos(k / 2)) / 2 over k of 19 coins: (1 + cos(1/4)^19 cos(19/4)) / 2. */
+    assert_true(fabs(got[0] - (1 + pow(cos(0.25), 19) * cos(4.75)) / 2) < 1e-5);
+    ks_circuit_free(circuit);
+}
+
 /* --- sampling ----------------------------------------------------------------------------- */
 
 static void assert_same_counts(const struct ks_counts *a, const struct ks_counts *b)
@@ -327,10 +357,11 @@ static void test_memory(void **state)
     struct ks_counts *counts = NULL;
 
     (void)state;
-    /* 5 of 40 qubits are ever mixed. */
-    assert_int_equal(ks_simulate_memory(circuit, KS_PRECISION_DOUBLE), 32 * 16);
-    assert_int_equal(ks_simulate_memory(circuit, KS_PRECISION_SINGLE), 32 * 8);
-    spec.memory_max = 512;
+    spec.method = KS_METHOD_STATEVECTOR;
+    /* 5 of 40 qubits are ever mixed, 4 of them copies of one: its slot is the only one. */
+    assert_int_equal(ks_simulate_memory(circuit, KS_PRECISION_DOUBLE), 256 * 16);
+    assert_int_equal(ks_simulate_memory(circuit, KS_PRECISION_SINGLE), 256 * 8);
+    spec.memory_max = 256 * 16;
     OK(ks_simulate(circuit, &spec, &counts));
     assert_int_equal(ks_counts_size(counts), 2);
     assert_string_equal(ks_counts_outcome(counts, 0),
@@ -397,6 +428,7 @@ static void test_certain(void **state)
     struct ks_counts *counts = NULL;
 
     (void)state;
+    spec.method = KS_METHOD_STATEVECTOR;
     OK(ks_circuit_builder_new(NULL, &builder));
     OK(ks_circuit_builder_qreg(builder, KS_LITERAL("q"), 30));
     OK(ks_circuit_builder_creg(builder, KS_LITERAL("c"), 2));
@@ -484,6 +516,7 @@ int main(void)
         cmocka_unit_test(test_twelve_qubits),
         cmocka_unit_test(test_middles),
         cmocka_unit_test(test_chosen),
+        cmocka_unit_test(test_star),
         cmocka_unit_test(test_roles),
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_many_outcomes),

@@ -50,6 +50,38 @@ static enum ks_err parse_task(struct ks_circuit **out_circuit)
     return ks_circuit_parse(&source, "source", &limits, out_circuit);
 }
 
+/* The same for what OpenQASM 3 has. */
+static enum ks_err parse3_task(struct ks_circuit **out_circuit)
+{
+    static char text[20000];
+    static struct ks_bytes source;
+
+    if (source.len == 0) {
+        struct ks_buf out;
+        ks_buf_init(&out, sizeof(text));
+        ks_buf_put_text(&out, "OPENQASM 3.0; include \"stdgates.inc\"; qubit[4] q; bit[4] c;"
+                              "for int k in {0");
+        for (unsigned i = 1; i < 40; i++) {
+            ks_buf_put_format(&out, ", %u", i);
+        }
+        ks_buf_put_text(&out, "} { ctrl(2) @ inv @ h q[0], q[1], q[2]; }\n");
+        for (unsigned i = 0; i < 40; i++) {
+            ks_buf_put_format(&out,
+                              "const float f%u = %u; int i%u = 1; while (i%u < 3) { i%u += 1; "
+                              "c[1] = measure q[1]; if (c[0]) { rx(f%u) q[1]; }\n",
+                              i, i, i, i, i, i);
+        }
+        for (unsigned i = 0; i < 40; i++) {
+            ks_buf_put_text(&out, "}");
+        }
+        assert_int_equal(ks_buf_check(&out), KS_OK);
+        ks_copy(text, out.data, out.len);
+        source = ks_bytes_of(text, out.len);
+        ks_buf_done(&out);
+    }
+    return ks_circuit_parse(&source, "source", NULL, out_circuit);
+}
+
 static enum ks_err template_task(struct ks_circuit **out_circuit)
 {
     const struct ks_template_spec spec = {
@@ -91,6 +123,12 @@ static void test_parse(void **state)
     fail_each(parse_task);
 }
 
+static void test_parse3(void **state)
+{
+    (void)state;
+    fail_each(parse3_task);
+}
+
 static void test_template(void **state)
 {
     (void)state;
@@ -101,6 +139,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_parse3),
         cmocka_unit_test(test_template),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,28 @@
+OPENQASM 3.0;
+include "stdgates.inc";
+gate mine(a) x1, x2 { h x1; ctrl @ ry(a) x1, x2; inv @ t x2; negctrl @ sx x2, x1; }
+qubit[5] q;
+bit[5] c;
+ry(0.3) q[0]; rz(1.1) q[0];
+ry(0.5) q[1]; rz(0.8) q[1];
+ry(0.7) q[2]; rz(0.5000000000000001) q[2];
+ry(0.9000000000000001) q[3]; rz(0.20000000000000018) q[3];
+ry(1.1) q[4]; rz(-0.09999999999999987) q[4];
+swap q[3], q[4];
+ctrl @ ctrl @ inv @ cphase(-π/4) q[3], q[4], q[2], q[0];
+inv @ pow(3) @ negctrl @ pow(3) @ negctrl @ inv @ negctrl @ cp(tau / 5) q[4], q[0], q[2], q[1], q[3];
+inv @ sx q[0];
+cx q[3], q[0];
+inv @ negctrl @ pow(3) @ inv @ inv @ x q[0], q[1];
+negctrl @ pow(-1) @ y q[1], q[3];
+ctrl @ ctrl @ pow(2) @ inv @ U(1e-1 * 3, pi / 2, 1e-1 * 3) q[2], q[4], q[1];
+pow(2) @ y q[2];
+crz(-π/4) q[3], q[1];
+cy q[2], q[1];
+pow(3) @ crx(0.25 * pi * (1 + 2)) q[3], q[0];
+rx(0.9) q[0];
+rx(0.8) q[1];
+rx(0.7) q[2];
+rx(0.6) q[3];
+rx(0.5) q[4];
+c = measure q;

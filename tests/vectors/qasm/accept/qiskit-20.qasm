@@ -1,0 +1,28 @@
+OPENQASM 3.0;
+include "stdgates.inc";
+gate mine(a) x1, x2 { h x1; ctrl @ ry(a) x1, x2; inv @ t x2; negctrl @ sx x2, x1; }
+qubit[5] q;
+bit[5] c;
+ry(0.3) q[0]; rz(1.1) q[0];
+ry(0.5) q[1]; rz(0.8) q[1];
+ry(0.7) q[2]; rz(0.5000000000000001) q[2];
+ry(0.9000000000000001) q[3]; rz(0.20000000000000018) q[3];
+ry(1.1) q[4]; rz(-0.09999999999999987) q[4];
+U(0.25 * pi * (1 + 2), -π/4, 0.7) q[4];
+inv @ negctrl @ x q[3], q[4];
+negctrl @ negctrl @ pow(2) @ inv @ negctrl @ h q[1], q[0], q[3], q[4];
+U(-π/4, -π/4, tau / 5) q[4];
+ry(-π/4) q[2];
+crz(-π/4) q[2], q[3];
+inv @ z q[4];
+inv @ cz q[3], q[1];
+ctrl @ y q[2], q[3];
+swap q[0], q[1];
+tdg q[0];
+id q[0];
+rx(0.9) q[0];
+rx(0.8) q[1];
+rx(0.7) q[2];
+rx(0.6) q[3];
+rx(0.5) q[4];
+c = measure q;

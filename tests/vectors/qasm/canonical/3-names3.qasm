@@ -1,0 +1,11 @@
+OPENQASM 3.0;
+include "stdgates.inc";
+qubit[1] _q;
+qubit[2] Big;
+bit[1] C;
+bit[2] _c;
+h _q[0];
+cx _q[0],Big[0];
+C[0]=measure _q[0];
+_c[0]=measure Big[0];
+_c[1]=measure Big[1];

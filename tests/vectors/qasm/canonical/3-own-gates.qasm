@@ -1,0 +1,10 @@
+OPENQASM 2.0;
+include "qelib1.inc";
+qreg q[2];
+cx q[0],q[1];
+rz(1) q[1];
+cx q[0],q[1];
+s q[0];
+h q[0];
+s q[0];
+csx q[0],q[1];

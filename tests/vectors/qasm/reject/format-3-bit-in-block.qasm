@@ -1,0 +1,6 @@
+// expect: 6:13: bits may only be declared outside of blocks
+OPENQASM 3.0;
+include "stdgates.inc";
+qubit[3] q;
+bit[3] c;
+if (c[0]) { bit d; }

@@ -1,0 +1,6 @@
+// expect: 6:1: 'input' is not supported here
+OPENQASM 3.0;
+include "stdgates.inc";
+qubit[3] q;
+bit[3] c;
+input float theta;
