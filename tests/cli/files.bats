@@ -12,7 +12,7 @@ load helper
     same status "$status" 6
     ks circuit show --template=nonsense --out=out
     same status "$status" 2
-    ks -q circuit simulate --template=ghz --qubits=40 --seed=1 --memory=1 --method=statevector --out=out
+    ks -q circuit simulate --template=hea --qubits=40 --depth=1 --seed=1 --memory=1 --method=statevector --out=out
     same status "$status" 3
     printf 'OPENQASM 2.0;\nqreg q[1];\nhh q[0];\n' >bad.qasm
     ks circuit show bad.qasm -o out
