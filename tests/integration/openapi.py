@@ -186,7 +186,7 @@ def wait_for(site, identity, state):
 def try_jobs(site, other):
     bell = job("bell.json")
     long = job("long.json", {"template": "rqc", "qubits": 21, "depth": 60000})
-    big = job("big.json", {"template": "ghz", "qubits": 30})
+    big = job("big.json", {"template": "hea", "qubits": 30, "depth": 1})
     empty = "--body=" + write("empty.json", {})
     broken = "--body=" + write("broken.json", "{")
     for name in ("runJob", "submitJob"):
