@@ -117,8 +117,9 @@ KS_MUST_CHECK enum ks_err ks_tpm_clock(struct ks_tpm *tpm, struct ks_tpm_clock *
 
 /* Tells a simulated TPM of ours that its power goes off now, as a machine tells its own before
  * it does: without that, its clock is not safe after the next start (TPM2 part 1 §36.3).
- * TPM2_Shutdown(CLEAR). Nothing but ks_tpm_close may follow; a TPM of the system's is not ours
- * to shut down (asserted). One that does not answer ends all the same: its clock then tells. */
+ * TPM2_Shutdown(CLEAR). Nothing but ks_tpm_close may follow. A TPM of the system's, a simulated
+ * one of a virtual machine too, is not ours to shut down: nothing happens to it. One that does
+ * not answer ends all the same: its clock then tells. */
 void ks_tpm_shutdown(struct ks_tpm *tpm);
 
 /* Makes the attestation key: a P-256 primary key of the endorsement hierarchy from the fixed
