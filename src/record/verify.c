@@ -47,8 +47,9 @@ static const struct check_info infos[KS_VERDICT_CHECKS] = {
          "that the device itself, not its operator, wanted the job"},
     [KS_VERDICT_REQUEST_BINDING] =
         {"request.binding",
-         "job, submission and core: digests, device, counter, key, channel, times",
-         "a submission put to another job, site, connection or key",
+         "job, submission and core: digests, device, counter, key, channel, method, noise, "
+         "times",
+         "a submission put to another job, site, connection, key or method",
          "that the channel named is the connection used: that is the site's claim"},
     [KS_VERDICT_RESULT] =
         {"result",
@@ -281,6 +282,7 @@ static enum ks_err check_request_binding(struct context *context)
                  job->single == core->single,
              KS_ERR_VERIFY, "shots, seed or precision differ from the job's");
     KS_TRY(check_workload(core, job));
+    KS_TRY(ks_core_method_check(core, job));
     KS_CHECK(ks_bytes_equal(submission->device, core->device), KS_ERR_VERIFY,
              "the submission is of another device");
     KS_CHECK(submission->counter == core->counter, KS_ERR_VERIFY,
