@@ -534,6 +534,25 @@ static void set_reason(struct ks_verdict *verdict, enum ks_verdict_check check,
                    reason);
 }
 
+static void describe_method(const struct ks_core *core, struct ks_verdict *verdict)
+{
+    const struct ks_simulate_facts *facts = &core->facts;
+    char truncation[80] = "";
+
+    if (facts->method == KS_METHOD_SPARSE) {
+        (void)snprintf(truncation, sizeof truncation, " (%llu amplitudes, discarded %.1e)",
+                       (unsigned long long)facts->amplitudes, facts->discarded_weight);
+    } else if (facts->method == KS_METHOD_MPS) {
+        (void)snprintf(truncation, sizeof truncation, " (bond %u of %u, discarded %.1e)",
+                       facts->bond, core->bond_max, facts->discarded_weight);
+    }
+    (void)snprintf(verdict->method, sizeof verdict->method, "%s%s%s",
+                   ks_job_method_name(facts->method), truncation,
+                   core->noise != NULL ? " under noise" : "");
+    (void)snprintf(verdict->key_source, sizeof verdict->key_source, "%s",
+                   ks_key_source_name(core->key_source));
+}
+
 static void describe(const struct ks_bundle *bundle, const struct context *context,
                      struct ks_verdict *verdict)
 {
@@ -544,6 +563,7 @@ static void describe(const struct ks_bundle *bundle, const struct context *conte
                    (const char *)core->device.data);
     (void)snprintf(verdict->origin, sizeof verdict->origin, "%.*s", (int)core->origin.len,
                    (const char *)core->origin.data);
+    describe_method(core, verdict);
     verdict->ledger_index = bundle->inclusion.index;
     verdict->ledger_size = context->head_known ? context->head.size : 0;
     ks_copy(verdict->record_hash, bundle->core_hash, sizeof verdict->record_hash);
