@@ -79,8 +79,8 @@ BANNED = [
      'no bound: use ks_buf or snprintf'),
     (r'atoi|atol|atoll|atof|strtol|strtoll|strtoul|strtoull|strtof|strtold|sscanf', r'src/base/',
      'use base/text.h'),
-    # QASM's numbers are no JSON; both readers check the form before, and strtod rounds correctly.
-    (r'strtod', r'src/base/|src/quantum/qasm_lex\.c$', 'use base/json.h'),
+    # QASM's and Python's numbers are no JSON; all readers check the form before, and strtod rounds correctly.
+    (r'strtod', r'src/base/|src/quantum/qasm_lex\.c$|src/record/pyjson\.c$', 'use base/json.h'),
     (r'system|popen', None, 'runs a shell: use posix_spawn or fork and exec'),
     (r'exit|quick_exit', None, 'return an error; only a file with a main exits'),
     (r'abort', r'src/base/err\.c$', 'use KS_ASSERT'),

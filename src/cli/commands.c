@@ -313,6 +313,23 @@ static const struct ks_flag policy_make_flags[] = {
     END,
 };
 
+static const struct ks_flag record_make_flags[] = {
+    {"schema", KS_FLAG_TEXT, "NAME", "0.1 or qpoe-0.1", "qpoe-0.1", false},
+    {"framework", KS_FLAG_TEXT, "NAME", "what runs it: native", NULL, false},
+    {"sdk", KS_FLAG_TEXT, "NAME", "the same as --framework", NULL, false},
+    {"n-qubits", KS_FLAG_NUMBER, "N", "qubits", "3", false},
+    {"depth", KS_FLAG_NUMBER, "N", "layers", "2", false},
+    {"seed", KS_FLAG_NUMBER, "N", "of the gates, and of the sampling", "1234", false},
+    {"shots", KS_FLAG_NUMBER, "N", "samples to draw", "1024", false},
+    {"private-key-file", KS_FLAG_TEXT, "FILE",
+     "Ed25519 key to sign with, 32 bytes in base64; default: a fresh one, not kept", NULL,
+     false},
+    {"private-key-b64", KS_FLAG_TEXT, "BASE64",
+     "the same, for all who can see the arguments of processes", NULL, false},
+    {"out", KS_FLAG_TEXT, "FILE", "where the record goes (-o FILE)", "-", false},
+    END,
+};
+
 static const struct ks_flag bench_trng_flags[] = {
     {"tpm", KS_FLAG_TEXT, "DEVICE",
      "a TPM such as /dev/tpmrm0; default: a fresh swtpm, which is simulated", NULL, false},
@@ -401,8 +418,15 @@ const struct ks_command ks_commands[] = {
      policy_make_flags, ks_command_policy_make},
     {"record", "show", "BUNDLE", 1, 1, "Prints what a bundle says, unverified.", NULL,
      ks_command_record_show},
-    {"record", "hash", "BUNDLE", 1, 1, "Prints the record hash, SHA-256 of the canonical core.",
-     NULL, ks_command_record_hash},
+    {"record", "hash", "FILE", 1, 1,
+     "Prints the record hash of a bundle or of an old record: SHA-256 of its core.", NULL,
+     ks_command_record_hash},
+    {"record", "verify", "FILE", 1, 1,
+     "Verifies a record of an old schema, 0.1 or qpoe-0.1; bundles: `ketseal verify`.", NULL,
+     ks_command_record_verify},
+    {"record", "make", "", 0, 0,
+     "Runs clifford_t_sampling here and writes a record of an old schema.", record_make_flags,
+     ks_command_record_make},
     {"circuit", "check", "FILE…", 1, KS_CLI_OPERANDS_MAX,
      "Parses OpenQASM programs: size, depth and the memory that each needs.",
      circuit_check_flags, ks_command_circuit_check},
