@@ -110,6 +110,7 @@ enum ks_err ks_command_device_reattest(struct ks_cli *cli);
 enum ks_err ks_command_device_rotate(struct ks_cli *cli);
 enum ks_err ks_command_device_show(struct ks_cli *cli);
 enum ks_err ks_command_device_token(struct ks_cli *cli);
+enum ks_err ks_command_device_update(struct ks_cli *cli);
 enum ks_err ks_command_help(struct ks_cli *cli);
 enum ks_err ks_command_job_cancel(struct ks_cli *cli);
 enum ks_err ks_command_job_fetch(struct ks_cli *cli);

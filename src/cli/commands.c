@@ -196,7 +196,21 @@ static const struct ks_flag device_enrol_flags[] = {
     {"measure", KS_FLAG_MANY, "FILE", "a file that has to stay as it is (repeatable)", NULL,
      false},
     {"pcr", KS_FLAG_MANY, "N", "a PCR that has to stay as it is (repeatable)", NULL, false},
+    {"update-authority", KS_FLAG_TEXT, "FILE",
+     "whose signature lets the identity move to another state: a P-256 public key, DER", NULL,
+     false},
     {"again", KS_FLAG_SWITCH, NULL, "enrol a device that was enrolled before", NULL, false},
+    END,
+};
+
+static const struct ks_flag device_update_flags[] = {
+    {"device", KS_FLAG_TEXT, "DIR", "the device's directory", ".", false},
+    {"update-message", KS_FLAG_TEXT, "FILE",
+     "write what the update authority is to sign for this program and the measured files as "
+     "they are now",
+     NULL, false},
+    {"update-signature", KS_FLAG_TEXT, "FILE",
+     "check the authority's signature of that and put it to use", NULL, false},
     END,
 };
 
@@ -354,6 +368,9 @@ const struct ks_command ks_commands[] = {
      site_flags, ks_command_device_reattest},
     {"device", "rotate", "", 0, 0, "Changes the key and certificate of this device.",
      site_flags, ks_command_device_rotate},
+    {"device", "update", "", 0, 0,
+     "Has an update authority sign for the state after a planned update of this machine.",
+     device_update_flags, ks_command_device_update},
     {"device", "list", "", 0, 0, "Lists the devices that are enrolled at a site.",
      operator_flags, ks_command_device_list},
     {"device", "show", "ID", 1, 1, "Prints what a site knows of a device.", operator_flags,

@@ -306,6 +306,8 @@ enum ks_err ks_device_enrol(const struct ks_enrol_spec *spec, bool again,
     KS_TRY(open_enrolment(&enrolment));
     KS_TRY(first_exchange(&enrolment));
     KS_TRY(ks_identity_new(enrolment.machine, &identity));
+    KS_TRY(ks_identity_policy_make(spec->authority, enrolment.token.grant.device,
+                                   &identity.policy));
     KS_TRY(ks_identity_seal(enrolment.machine, &identity, KS_MACHINE_IDENTITY_NEXT));
     KS_TRY(
         ks_tpm_ek_open(ks_machine_tpm(enrolment.machine), spec->kind)); /* sealing closed it */
@@ -385,6 +387,34 @@ out:
     return err;
 }
 
+/* A fresh identity beside the kept one, sealed under the same policy. */
+static enum ks_err make_next(struct ks_machine *machine, const char *directory,
+                             struct ks_identity *out_identity)
+{
+    enum ks_err err = KS_OK;
+    struct ks_identity kept = {0};
+    struct ks_identity next = {0};
+    struct ks_cert *leaf = NULL;
+    struct ks_buf pem;
+
+    ks_buf_init(&pem, KS_CERT_PEM_MAX);
+    KS_TRY(read_file(directory, "device.pem", KS_CERT_PEM_MAX, &pem));
+    KS_TRY(ks_fail_prefix(ks_cert_parse_pem(ks_buf_view(&pem), &leaf), "%s/device.pem",
+                          directory));
+    KS_TRY(ks_identity_unseal(machine, leaf, &kept));
+    KS_TRY(ks_identity_new(machine, &next));
+    next.policy = kept.policy;
+    KS_TRY(ks_identity_seal(machine, &next, KS_MACHINE_IDENTITY_NEXT));
+    *out_identity = next;
+    next = (struct ks_identity){0}; /* transferred */
+out:
+    ks_identity_done(&kept);
+    ks_identity_done(&next);
+    ks_cert_free(leaf);
+    ks_buf_done(&pem);
+    return err;
+}
+
 enum ks_err ks_device_rotate(struct ks_client *client, const char *directory,
                              struct ks_cert **out_cert)
 {
@@ -405,8 +435,7 @@ enum ks_err ks_device_rotate(struct ks_client *client, const char *directory,
     ks_buf_init(&answer, KS_ENROL_BYTES_MAX);
     KS_TRY(read_file(directory, "root.pem", KS_CERT_PEM_MAX, &root));
     KS_TRY(ks_machine_open(directory, &machine));
-    KS_TRY(ks_identity_new(machine, &identity));
-    KS_TRY(ks_identity_seal(machine, &identity, KS_MACHINE_IDENTITY_NEXT));
+    KS_TRY(make_next(machine, directory, &identity));
     KS_TRY(fetch_challenge(client, nonce, &mask));
     KS_TRY(fill_csr(&identity, ks_bytes_text(ks_client_device(client)),
                     ks_client_channel(client), &finish.csr));

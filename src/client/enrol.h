@@ -15,6 +15,7 @@ struct ks_enrol_spec {
     enum ks_tpm_ek_kind kind;  /* of the endorsement key that is shown */
     struct ks_bytes chain_pem; /* from the EK's certificate towards a root; may be empty */
     const char *groups;        /* TLS; NULL: the default */
+    struct ks_bytes authority; /* of planned updates: a P-256 key, DER; empty: none */
 };
 /* Enrols and writes into the directory: identity.sealed, device.pem, issuer.pem, root.pem,
  * site.json, url. KS_ERR_CONFLICT when it holds an identity already, unless AGAIN. *OUT_CERT is
