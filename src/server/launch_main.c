@@ -18,9 +18,9 @@
 #include "enclave/measure.h"
 #include "enclave/vault.h"
 #include "server/config.h"
-#include "server/reference.h"
 #include "tpm/tpm.h"
 #include "tpm/update.h"
+#include "yaml/reference.h"
 
 #define PEM_MAX (16 * 1024 * 1024)
 
