@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* device enrol, reattest, rotate, update: what a device does to become known to a site and to
+/* device enrol, rotate, update: what a device does to become known to a site and to
  * stay so.
  */
 
@@ -206,63 +206,6 @@ enum ks_err ks_command_device_rotate(struct ks_cli *cli)
 out:
     ks_client_close(client);
     ks_cert_free(leaf);
-    return err;
-}
-
-/* --- reattest ----------------------------------------------------------------------------- */
-
-/* Each check of the appraisal on a line, with the reason of one that did not pass. */
-static enum ks_err print_checks(const struct ks_json *appraisal)
-{
-    enum ks_err err = KS_OK;
-    const struct ks_json *checks = NULL;
-
-    KS_TRY(ks_json_get(appraisal, "checks", KS_JSON_ARRAY, &checks));
-    for (size_t i = 0; i < ks_json_count(checks); i++) {
-        const struct ks_json *check = ks_json_at(checks, i);
-        struct ks_bytes name = {0};
-        struct ks_bytes state = {0};
-        struct ks_bytes reason = {0};
-
-        KS_TRY(ks_json_get_string(check, "check", &name));
-        KS_TRY(ks_json_get_string(check, "reason", &reason));
-        KS_TRY(ks_json_get_string(check, "state", &state));
-        ks_cli_print("%-8.*s %.*s%s%.*s\n", (int)state.len, (const char *)state.data,
-                     (int)name.len, (const char *)name.data, reason.len > 0 ? ": " : "",
-                     (int)reason.len, (const char *)reason.data);
-    }
-out:
-    return err;
-}
-
-enum ks_err ks_command_device_reattest(struct ks_cli *cli)
-{
-    static const struct ks_json_limits limits = {.len_max = KS_ENROL_BYTES_MAX,
-                                                 .nodes_max = 1024};
-    enum ks_err err = KS_OK;
-    struct ks_client *client = NULL;
-    struct ks_json_doc *doc = NULL;
-    const struct ks_json *appraisal = NULL;
-    struct ks_buf verdict;
-    bool passed = false;
-
-    ks_buf_init(&verdict, KS_ENROL_BYTES_MAX);
-    KS_TRY(ks_cli_client(cli, &client));
-    KS_TRY(ks_device_reattest(client, ks_cli_text(cli, "device"), &verdict));
-    KS_TRY(ks_json_parse(ks_buf_view(&verdict), &limits, &doc));
-    KS_TRY(ks_json_get(ks_json_root(doc), "ketseal_appraisal", KS_JSON_OBJECT, &appraisal));
-    KS_TRY(ks_json_get_bool(appraisal, "passed", &passed));
-    if (cli->json) {
-        KS_TRY(ks_cli_print_json(&verdict));
-    } else {
-        KS_TRY(print_checks(appraisal));
-    }
-    cli->answered = cli->json;
-    KS_CHECK(passed, KS_ERR_VERIFY, "the site does not find this device as it should be");
-out:
-    ks_client_close(client);
-    ks_json_doc_free(doc);
-    ks_buf_done(&verdict);
     return err;
 }
 

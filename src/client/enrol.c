@@ -6,6 +6,7 @@
 #include "base/sys.h"
 #include "client/session.h"
 #include "crypto/ekcert.h"
+#include "record/exhibit.h"
 
 #define TIMEOUT_MS 60000
 
@@ -357,33 +358,76 @@ out:
     return err;
 }
 
+/* Quotes the PCRs of MASK for NONCE and CHANNEL. OUT is initialised here. */
+static enum ks_err make_exhibit(struct ks_machine *machine, uint32_t mask,
+                                const uint8_t nonce[KS_NONCE_LEN],
+                                const uint8_t channel[KS_CHANNEL_LEN], struct ks_exhibit *out)
+{
+    enum ks_err err = KS_OK;
+    struct ks_exhibit exhibit;
+    uint8_t extra[32];
+
+    ks_exhibit_init(&exhibit);
+    ks_tpm_ak_public(ks_machine_tpm(machine), &exhibit.ak);
+    KS_TRY(ks_buf_check(&exhibit.ak));
+    ks_copy(exhibit.nonce, nonce, sizeof exhibit.nonce);
+    ks_copy(exhibit.channel, channel, sizeof exhibit.channel);
+    ks_exhibit_extra(&exhibit, exhibit.nonce, extra);
+    ks_platform_done(&exhibit.platform);
+    KS_TRY(ks_machine_show(machine, mask, extra, &exhibit.platform));
+    *out = exhibit;
+    exhibit = (struct ks_exhibit){0}; /* transferred */
+out:
+    ks_exhibit_done(&exhibit);
+    return err;
+}
+
 enum ks_err ks_device_reattest(struct ks_client *client, const char *directory,
-                               struct ks_buf *out_verdict)
+                               struct ks_buf *out_verdict, struct ks_buf *out_evidence)
 {
     enum ks_err err = KS_OK;
     struct ks_machine *machine = NULL;
-    struct ks_platform platform = {0};
+    struct ks_exhibit exhibit = {0};
     struct ks_buf body;
     struct ks_json_writer writer = ks_json_writer_of(&body);
     struct ks_bytes text = {0};
-    const uint8_t zeros[32] = {0};
     uint8_t nonce[KS_NONCE_LEN];
-    uint8_t extra[32];
     uint32_t mask = 0;
 
     ks_buf_init(&body, KS_FINISH_BYTES_MAX);
     KS_TRY(ks_machine_open(directory, &machine));
     KS_TRY(fetch_challenge(client, nonce, &mask));
-    ks_platform_binding(KS_QUOTE_DEVICE, zeros, nonce, ks_client_channel(client), extra);
-    KS_TRY(ks_machine_show(machine, mask, extra, &platform));
-    ks_platform_put(&platform, &writer);
+    KS_TRY(make_exhibit(machine, mask, nonce, ks_client_channel(client), &exhibit));
+    if (out_evidence != NULL) {
+        ks_exhibit_write(&exhibit, out_evidence);
+        KS_TRY(ks_buf_check(out_evidence));
+    }
+    ks_platform_put(&exhibit.platform, &writer);
     KS_TRY(ks_buf_check(&body));
     text = ks_buf_view(&body);
     KS_TRY(ks_client_post(client, "/v1/device/evidence", &text, out_verdict));
 out:
     ks_machine_close(machine);
-    ks_platform_done(&platform);
+    ks_exhibit_done(&exhibit);
     ks_buf_done(&body);
+    return err;
+}
+
+enum ks_err ks_device_evidence(const char *directory, const uint8_t nonce[KS_NONCE_LEN],
+                               struct ks_buf *out_evidence)
+{
+    enum ks_err err = KS_OK;
+    struct ks_machine *machine = NULL;
+    struct ks_exhibit exhibit = {0};
+    const uint8_t nobody[KS_CHANNEL_LEN] = {0};
+
+    KS_TRY(ks_machine_open(directory, &machine));
+    KS_TRY(make_exhibit(machine, (UINT32_C(1) << KS_PCR_COUNT) - 1, nonce, nobody, &exhibit));
+    ks_exhibit_write(&exhibit, out_evidence);
+    KS_TRY(ks_buf_check(out_evidence));
+out:
+    ks_machine_close(machine);
+    ks_exhibit_done(&exhibit);
     return err;
 }
 
