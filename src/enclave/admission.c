@@ -80,7 +80,7 @@ static enum ks_err check_state(const struct ks_admission *admission,
              ks_device_state_name(state), entry->reason[0] == '\0' ? "" : ": ", entry->reason);
     KS_CHECK(right != KS_RIGHT_WORK || every_s == 0 ||
                  now_us <= entry->attested_us + every_s * 1000000,
-             KS_ERR_DENIED,
+             KS_ERR_STALE,
              "device '%s': its last attestation is older than %llu s; attest first", entry->id,
              (unsigned long long)every_s);
 out:
