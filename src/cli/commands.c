@@ -202,7 +202,46 @@ static const struct ks_flag device_enrol_flags[] = {
     {"measure", KS_FLAG_MANY, "FILE", "a file that has to stay as it is (repeatable)", NULL,
      false},
     {"pcr", KS_FLAG_MANY, "N", "a PCR that has to stay as it is (repeatable)", NULL, false},
+    {"update-authority", KS_FLAG_TEXT, "FILE",
+     "whose signature lets the identity move to another state: a P-256 public key, DER", NULL,
+     false},
     {"again", KS_FLAG_SWITCH, NULL, "enrol a device that was enrolled before", NULL, false},
+    END,
+};
+
+static const struct ks_flag device_reattest_flags[] = {
+    DEVICE_FLAGS,
+    {"evidence", KS_FLAG_TEXT, "FILE", "keep what was shown, for device appraise", NULL, false},
+    END,
+};
+
+static const struct ks_flag device_evidence_flags[] = {
+    {"device", KS_FLAG_TEXT, "DIR", "the device's directory", ".", false},
+    {"nonce", KS_FLAG_TEXT, "HEX", "the appraiser's challenge, 64 digits; default: random",
+     NULL, false},
+    RESULT_FLAG,
+    END,
+};
+
+static const struct ks_flag device_appraise_flags[] = {
+    {"reference", KS_FLAG_TEXT, "FILE",
+     "what the machine must look like: ketseal-reference(5), YAML", NULL, true},
+    {"registered", KS_FLAG_TEXT, "FILE",
+     "what the site knows of the device: ketseal --json device show", NULL, true},
+    {"nonce", KS_FLAG_TEXT, "HEX",
+     "the challenge that the evidence must be for; default: any, so it may be old", NULL,
+     false},
+    END,
+};
+
+static const struct ks_flag device_update_flags[] = {
+    {"device", KS_FLAG_TEXT, "DIR", "the device's directory", ".", false},
+    {"update-message", KS_FLAG_TEXT, "FILE",
+     "write what the update authority is to sign for this program and the measured files as "
+     "they are now",
+     NULL, false},
+    {"update-signature", KS_FLAG_TEXT, "FILE",
+     "check the authority's signature of that and put it to use", NULL, false},
     END,
 };
 
@@ -374,9 +413,18 @@ const struct ks_command ks_commands[] = {
      "Enrols this machine: proves its TPM, seals a fresh identity to its state.",
      device_enrol_flags, ks_command_device_enrol},
     {"device", "reattest", "", 0, 0, "Shows the site that this machine is as it was.",
-     site_flags, ks_command_device_reattest},
+     device_reattest_flags, ks_command_device_reattest},
+    {"device", "evidence", "", 0, 0,
+     "Writes what this machine can show of itself: a quote and the logs behind it.",
+     device_evidence_flags, ks_command_device_evidence},
+    {"device", "appraise", "EVIDENCE", 1, 1,
+     "Judges the evidence of a machine offline, by a reference policy.", device_appraise_flags,
+     ks_command_device_appraise},
     {"device", "rotate", "", 0, 0, "Changes the key and certificate of this device.",
      site_flags, ks_command_device_rotate},
+    {"device", "update", "", 0, 0,
+     "Has an update authority sign for the state after a planned update of this machine.",
+     device_update_flags, ks_command_device_update},
     {"device", "list", "", 0, 0, "Lists the devices that are enrolled at a site.",
      operator_flags, ks_command_device_list},
     {"device", "show", "ID", 1, 1, "Prints what a site knows of a device.", operator_flags,

@@ -12,7 +12,7 @@
 #include "base/text.h"
 #include "enclave/launch.h"
 #include "enclave/vault.h"
-#include "server/yaml.h"
+#include "yaml/yaml.h"
 
 static const cyaml_schema_field_t site_fields[] = {
     CYAML_FIELD_STRING_PTR("origin", CYAML_FLAG_POINTER, struct ks_config_site, origin, 1, 255),

@@ -1,13 +1,13 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-#include "server/reference.h"
+#include "yaml/reference.h"
 
 #include <stdio.h>
 
 #include "attest/tcglog.h"
 #include "base/text.h"
-#include "server/yaml.h"
+#include "yaml/yaml.h"
 
 /* --- the file as it is written ------------------------------------------------------------ */
 

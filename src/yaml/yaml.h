@@ -3,8 +3,8 @@
 
 /* yaml.h: a YAML file into a struct by a schema of libcyaml, with one clear error. Hides that
  * libcyaml says what is wrong only through its log. */
-#ifndef KS_SERVER_YAML_H
-#define KS_SERVER_YAML_H
+#ifndef KS_YAML_YAML_H
+#define KS_YAML_YAML_H
 
 #include <cyaml/cyaml.h>
 

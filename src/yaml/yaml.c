@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-#include "server/yaml.h"
+#include "yaml/yaml.h"
 
 #include <stdio.h>
 #include <string.h>
