@@ -123,8 +123,9 @@ static enum ks_err print_replay(const struct ks_cli *cli, const struct ks_core *
         ks_json_put_end(&writer);
         KS_TRY(ks_cli_print_json(&out));
     } else if (same) {
-        ks_cli_print("replayed: %llu shots of record %s, bit for bit the same (%s)\n",
-                     (unsigned long long)core->shots, core->record_id, kernels);
+        ks_cli_print("replayed: %llu shots of record %s, bit for bit the same (%s, %s)\n",
+                     (unsigned long long)core->shots, core->record_id,
+                     ks_method_name(core->facts.method), kernels);
     }
 out:
     ks_buf_done(&out);
