@@ -73,6 +73,33 @@ forge() { # a count more, in a well-formed bundle
     [[ $output == *"not-run  platform.site: "* ]]
 }
 
+@test "verify, record show and replay: every method of schema ketseal-3" {
+    local today=$KS_SOURCE_ROOT/tests/vectors/bundle/4
+    for bundle in "$today"/*.bundle; do
+        method=$(jq -r .record.core.execution.method.name "$bundle")
+        ks verify --policy="$today/lab.policy" "$bundle"
+        same status "$status" 0
+        [[ $output == *", by $method"* ]]
+        ks --json verify --policy="$today/lab.policy" "$bundle"
+        [[ $(jq -r .method <<<"$output") == "$method"* ]]
+        same "key source" "$(jq -r .key_source <<<"$output")" kem
+        ks record show "$bundle"
+        [[ $output == *"
+method       $method, numerics "* && $output == *"
+key source   kem, asked for kem
+"* ]]
+        ks -q replay --threads=2 "$bundle"
+        same status "$status" 0
+        [[ $output == "replayed: "*" bit for bit the same ($method, "* ]]
+        ks --json replay "$bundle"
+        same replayed "$(jq -c '[.method, .replayed]' <<<"$output")" "[\"$method\",true]"
+    done
+    # Settings and noise are the record's: with others it is another run.
+    sed 's/"depolarizing":0.05/"depolarizing":0.25/g' "$today/noisy.bundle" >forged.bundle
+    ks -q replay forged.bundle
+    fails 1 "the outcomes differ from the record's"
+}
+
 @test "verify: no bundle, no policy" {
     echo '{}' >empty
     ks verify --policy="$bundles/lab.policy" empty
