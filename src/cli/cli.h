@@ -4,7 +4,7 @@
 /* cli.h: the command line of ketseal: `ketseal [--json] NOUN VERB [--flag=VALUE] [--]
  * [OPERAND]…`. One table (commands.c) drives parsing, help and the manual's synopsis. Results
  * go to standard output, everything else to standard error; exit codes are those of the error
- * list. */
+ * list, and KS_CLI_CONSISTENT. */
 #ifndef KS_CLI_CLI_H
 #define KS_CLI_CLI_H
 
@@ -15,6 +15,9 @@
 #define KS_CLI_FLAGS_MAX    24
 #define KS_CLI_VALUES_MAX   16 /* of one repeatable flag */
 #define KS_CLI_OPERANDS_MAX 4096
+
+/* Exit status of a replay that could not tell bit for bit, but statistically. */
+#define KS_CLI_CONSISTENT 7
 
 enum ks_flag_kind {
     KS_FLAG_SWITCH, /* --name */
@@ -50,6 +53,7 @@ struct ks_command {
 struct ks_cli {
     bool json;
     bool quiet;
+    int status;    /* where the command succeeds */
     bool answered; /* the result or standard error says already what failed */
     const struct ks_command *command;
     const char *values[KS_CLI_FLAGS_MAX][KS_CLI_VALUES_MAX]; /* per flag of the command */

@@ -393,7 +393,9 @@ const struct ks_command ks_commands[] = {
      ks_command_run_job},
     {"verify", NULL, "BUNDLE", 1, 1, "Verifies a bundle offline.", verify_flags,
      ks_command_verify},
-    {"replay", NULL, "BUNDLE", 1, 1, "Runs the job of a bundle again and compares bit for bit.",
+    {"replay", NULL, "BUNDLE", 1, 1,
+     "Runs the job of a bundle again and compares bit for bit; where numerics differ, "
+     "statistically.",
      replay_flags, ks_command_replay},
     {"ca", "new", "", 0, 0, "Makes a CA with an SLH-DSA-SHA2-128s root.", ca_new_flags,
      ks_command_ca_new},

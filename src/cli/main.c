@@ -321,5 +321,5 @@ out:
         (void)fputs("ketseal: cannot write to standard output\n", stderr);
         return ks_err_exit_code(KS_ERR_IO);
     }
-    return ks_err_exit_code(err);
+    return err == KS_OK ? cli.status : ks_err_exit_code(err);
 }
