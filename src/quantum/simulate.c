@@ -76,9 +76,7 @@ static enum ks_err check_memory(uint32_t slots, const struct ks_simulate_spec *s
     ks_size_text(bytes, needed);
     ks_size_text(spec->memory_max, limit);
     if (too_large && team != NULL) {
-        return ks_fail(KS_ERR_LIMIT,
-                       "needs %s on each of %u ranks for %u qubits in %s precision, limit %s",
-                       needed, team->ranks->count, slots, precision, limit);
+        return ks_spread_refuse(team, slots, spec->precision, spec->memory_max);
     }
     if (too_large) {
         return ks_fail(KS_ERR_LIMIT, "needs %s for %u qubits in %s precision, limit %s", needed,

@@ -4,6 +4,7 @@
 #include "quantum/spread_state.h"
 
 #include "quantum/philox.h"
+#include "quantum/simulate.h"
 #include "quantum/watch.h"
 
 static size_t real_size(const struct ks_state *state)
@@ -60,6 +61,32 @@ uint64_t ks_spread_bytes(const struct ks_team *team, uint32_t slots,
     const uint64_t sums = slots > KS_SLOTS_MAX ? 0 : sum_count(slots) * sizeof(double);
 
     return bytes > UINT64_MAX - sums ? UINT64_MAX : bytes + sums;
+}
+
+enum ks_err ks_spread_refuse(const struct ks_team *team, uint32_t slots,
+                             enum ks_precision precision, uint64_t limit)
+{
+    const char *name = precision == KS_PRECISION_DOUBLE ? "double" : "single";
+    struct ks_team more = *team;
+    char needed[KS_SIZE_TEXT_MAX];
+    char most[KS_SIZE_TEXT_MAX];
+
+    ks_size_text(ks_spread_bytes(team, slots, precision), needed);
+    ks_size_text(limit, most);
+    while (more.rank_bits < KS_RANK_BITS_MAX &&
+           ks_spread_bytes(&more, slots, precision) > limit) {
+        more.rank_bits++;
+    }
+    if (ks_spread_bytes(&more, slots, precision) > limit) {
+        return ks_fail(KS_ERR_LIMIT,
+                       "needs %s on each of %u ranks for %u qubits in %s precision, limit %s; "
+                       "%u ranks need more, too",
+                       needed, team->ranks->count, slots, name, most, KS_RANKS_MAX);
+    }
+    return ks_fail(KS_ERR_LIMIT,
+                   "needs %s on each of %u ranks for %u qubits in %s precision, limit %s; %u "
+                   "ranks would do",
+                   needed, team->ranks->count, slots, name, most, 1u << more.rank_bits);
 }
 
 /* Room for LOCAL slots here on all ranks, or on none. */
@@ -277,10 +304,10 @@ static struct split_mask split(const struct ks_spread *spread, uint64_t mask)
     return out;
 }
 
-/* One amplitude of those that a shear exchanges. */
-static void copy_one(char *target, size_t to, const char *source, size_t from, size_t size)
+/* Number FROM of parts of BYTES becomes number TO. */
+static void copy_run(char *target, size_t to, const char *source, size_t from, size_t bytes)
 {
-    ks_copy(target + to * size, source + from * size, size);
+    ks_copy(target + to * bytes, source + from * bytes, bytes);
 }
 
 /* The lower of two ranks gives its amplitudes I with an odd parity, the upper one those at I ^
@@ -293,29 +320,35 @@ static enum ks_err shear_across(struct ks_state *state, const struct split_mask 
     const size_t turn = lower == rank_of(state) ? 0 : (size_t)flips->local;
     const unsigned odd = ks_parity(lower & mask->rank);
     const size_t all = (size_t)1 << state->spread.local;
-    const size_t size = real_size(state);
-    const size_t chunk = chunk_of(state);
+    /* Neighbours up to the lowest bit that decides anything go the same way. */
+    const size_t bits = (size_t)(mask->local | flips->local) | chunk_of(state) | all;
+    const size_t run = bits & -bits;
+    const size_t bytes = run * real_size(state);
     enum ks_err err = KS_OK;
 
     for (size_t first = 0; first < all;) {
         size_t end = first;
         size_t count = 0;
 
-        for (; end < all && count < chunk; end++) {
+        for (; end < all && count < chunk_of(state) / run; end += run) {
             if ((ks_parity(end & mask->local) ^ odd) != 0) {
-                copy_one(state->team->send, 2 * count, state->re, end ^ turn, size);
-                copy_one(state->team->send, 2 * count + 1, state->im, end ^ turn, size);
+                const size_t from = (end ^ turn) / run;
+
+                copy_run(state->team->send, 2 * count, state->re, from, bytes);
+                copy_run(state->team->send, 2 * count + 1, state->im, from, bytes);
                 count++;
             }
         }
         if (count > 0) {
-            KS_TRY(ks_team_exchange(state->team, partner, 2 * count * size));
+            KS_TRY(ks_team_exchange(state->team, partner, 2 * count * bytes));
         }
         count = 0;
-        for (size_t i = first; i < end; i++) {
+        for (size_t i = first; i < end; i += run) {
             if ((ks_parity(i & mask->local) ^ odd) != 0) {
-                copy_one(state->re, i ^ turn, state->team->receive, 2 * count, size);
-                copy_one(state->im, i ^ turn, state->team->receive, 2 * count + 1, size);
+                const size_t to = (i ^ turn) / run;
+
+                copy_run(state->re, to, state->team->receive, 2 * count, bytes);
+                copy_run(state->im, to, state->team->receive, 2 * count + 1, bytes);
                 count++;
             }
         }

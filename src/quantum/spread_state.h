@@ -14,6 +14,9 @@
 uint64_t ks_spread_bytes(const struct ks_team *team, uint32_t slots,
                          enum ks_precision precision);
 
+/* KS_ERR_LIMIT: what that is beside LIMIT, and how many ranks would do. */
+KS_MUST_CHECK enum ks_err ks_spread_refuse(const struct ks_team *team, uint32_t slots,
+                                           enum ks_precision precision, uint64_t limit);
 KS_MUST_CHECK enum ks_err ks_spread_reserve(struct ks_state *state, uint32_t slots);
 /* After ks_spread_weights, when the slot to be halved is local. */
 KS_MUST_CHECK enum ks_err ks_spread_reserve_half(const struct ks_state *state,

@@ -363,6 +363,105 @@ static void test_numerics(void **state)
     free(run);
 }
 
+/* --- the tables of docs/ranks.md ---------------------------------------------------------- */
+
+#define ROWS_MIN    60
+#define COUNTED_MAX 20 /* qubits: these rows are run, not only foreseen */
+
+struct row {
+    char name[8];
+    unsigned qubits;
+    unsigned depth;
+    unsigned ranks;
+    unsigned passes;
+    unsigned long long exchanges;
+    unsigned long long bytes;
+};
+
+/* Runs the circuit of ROW, which foresees what is exchanged. */
+static void count_row(const struct row *row, const struct ks_circuit *circuit)
+{
+    struct count_run *run = calloc(1, sizeof *run);
+
+    assert_non_null(run);
+    run->circuit = circuit;
+    run->through_ranks = true;
+    run->spec = (struct ks_simulate_spec)KS_SIMULATE_SPEC_INIT;
+    run->spec.shots = 1;
+    rank_threads_run(row->ranks, 0, count_task, run);
+    assert_int_equal(run->errs[0], KS_OK);
+    assert_int_equal(run->traffic.exchanges, row->exchanges);
+    assert_int_equal(run->traffic.bytes, row->bytes);
+    free_counts(run, row->ranks);
+    free(run);
+}
+
+/* The formula of docs/ranks.md for circuits that go round through all qubits. */
+static void check_formula(const struct row *row)
+{
+    const unsigned rank_bits = (unsigned)__builtin_ctz(row->ranks);
+    const unsigned tile = KS_TILE_LOG(KS_PRECISION_DOUBLE);
+    const unsigned fresh = tile - 9;
+    const unsigned round = 1 + (row->qubits - tile + fresh - 1) / fresh;
+    const unsigned out = (rank_bits + fresh - 1) / fresh;
+    const double all = 16 * (double)((uint64_t)1 << row->qubits);
+    const double states = (double)row->bytes / all;
+    double formula = row->passes / (double)(round > out ? round - out : 1);
+
+    formula *= 1 - 1.0 / row->ranks;
+    if (strcmp(row->name, "rqc") == 0 && row->depth == 160 && row->qubits >= tile + rank_bits) {
+        assert_true(states > 0.6 * formula && states < 1.2 * formula);
+    }
+}
+
+static void check_row(const struct row *row)
+{
+    const struct ks_template_spec spec = {
+        .version = 1, .name = row->name, .qubits = row->qubits, .depth = row->depth, .seed = 1};
+    struct ks_ranks_forecast forecast;
+    struct ks_circuit *circuit = NULL;
+
+    OK(ks_circuit_template(&spec, NULL, &circuit));
+    OK(ks_ranks_predict(circuit, KS_PRECISION_DOUBLE, row->ranks, &forecast));
+    if (forecast.passes != row->passes || forecast.traffic.exchanges != row->exchanges ||
+        forecast.traffic.bytes != row->bytes) {
+        fail_msg("%s, %u qubits, depth %u, %u ranks: the table of docs/ranks.md is of another "
+                 "planner; it says how it is made",
+                 row->name, row->qubits, row->depth, row->ranks);
+    }
+    check_formula(row);
+    if (row->qubits <= COUNTED_MAX && row->depth <= 100 && SLOWER == 1) {
+        count_row(row, circuit);
+    }
+    ks_circuit_free(circuit);
+}
+
+static void test_document(void **state)
+{
+    (void)state;
+    const char *root = getenv("KS_SOURCE_ROOT");
+    char path[4096];
+    char line[256];
+    unsigned rows = 0;
+    FILE *file = NULL;
+
+    assert_non_null(root);
+    (void)snprintf(path, sizeof path, "%s/docs/ranks.md", root);
+    file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL) {
+        struct row row;
+
+        if (sscanf(line, "| %7[a-z] | %u | %u | %u | %u | %llu | %llu |", row.name, &row.qubits,
+                   &row.depth, &row.ranks, &row.passes, &row.exchanges, &row.bytes) == 7) {
+            check_row(&row);
+            rows++;
+        }
+    }
+    assert_int_equal(fclose(file), 0);
+    assert_true(rows >= ROWS_MIN);
+}
+
 /* --- what cannot be ----------------------------------------------------------------------- */
 
 static struct ks_circuit *parse(const char *gates)
@@ -396,8 +495,9 @@ static void test_memory(void **state)
     rank_threads_run(4, 0, count_task, run);
     for (uint32_t i = 0; i < 4; i++) {
         assert_int_equal(run->errs[i], KS_ERR_LIMIT);
-        assert_string_equal(run->detail[i], "needs 4.0 MiB on each of 4 ranks for 20 qubits in "
-                                            "double precision, limit 3.0 MiB");
+        assert_string_equal(run->detail[i],
+                            "needs 4.0 MiB on each of 4 ranks for 20 qubits in "
+                            "double precision, limit 3.0 MiB; 8 ranks would do");
     }
     run->spec.memory_max = (uint64_t)5 << 20;
     rank_threads_run(4, 0, count_task, run);
@@ -422,6 +522,25 @@ static void test_not_a_power(void **state)
         assert_int_equal(run->errs[i], KS_ERR_USAGE);
         assert_string_equal(run->detail[i], "3 ranks: not a power of two up to 1024");
     }
+    ks_circuit_free(circuit);
+    free(run);
+}
+
+static void test_no_ranks_do(void **state)
+{
+    (void)state;
+    struct count_run *run = calloc(1, sizeof *run);
+    struct ks_circuit *circuit = parse(MIXED);
+
+    assert_non_null(run);
+    run->circuit = circuit;
+    run->through_ranks = true;
+    run->spec = (struct ks_simulate_spec)KS_SIMULATE_SPEC_INIT;
+    run->spec.memory_max = 1 << 20;
+    rank_threads_run(2, 0, count_task, run);
+    expect_text(ks_bytes_text(run->detail[1]),
+                "needs 8.0 MiB on each of 2 ranks for 20 qubits in double precision, limit 1.0 "
+                "MiB; 1024 ranks need more, too");
     ks_circuit_free(circuit);
     free(run);
 }
@@ -516,10 +635,11 @@ static void test_broken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_states),    cmocka_unit_test(test_large_states),
-        cmocka_unit_test(test_counts),    cmocka_unit_test(test_numerics),
-        cmocka_unit_test(test_memory),    cmocka_unit_test(test_not_a_power),
-        cmocka_unit_test(test_cancelled), cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_states),      cmocka_unit_test(test_large_states),
+        cmocka_unit_test(test_counts),      cmocka_unit_test(test_numerics),
+        cmocka_unit_test(test_memory),      cmocka_unit_test(test_not_a_power),
+        cmocka_unit_test(test_no_ranks_do), cmocka_unit_test(test_document),
+        cmocka_unit_test(test_cancelled),   cmocka_unit_test(test_broken),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
