@@ -31,7 +31,7 @@ FLOORS = {
     'record': 3,
     'tpm': 4, 'store': 4, 'net': 4, 'yaml': 4,
     'enclave': 5, 'anchor': 5, 'client': 5,
-    'server': 6, 'kme': 6, 'witness': 6, 'cli': 6,
+    'server': 6, 'kme': 6, 'witness': 6, 'cli': 6, 'mpi': 6,
 }
 PURE_FLOORS = (2, 3)
 
@@ -59,6 +59,7 @@ OUTSIDE = [
     (r'(seccomp\.h|linux/(landlock|seccomp|filter|audit|bpf)\.h)', {'enclave', None}),
     (r'cyaml/', {'yaml', 'server', 'cli', None}),
     (r'cblas\.h', {'learn', None}),
+    (r'mpi\.h', {'mpi', None}),
     (r'secp256k1', {'anchor', None}),
     (r'(immintrin|x86intrin|cpuid|arm_neon|arm_sve)\.h', {'quantum', None}),
     (r'(cmocka\.h|valgrind/)', {None}),

@@ -143,6 +143,8 @@ struct ks_pass {
 struct ks_plan {
     /* To be set by the owner after ks_plan_init; a state of another precision cannot run it. */
     enum ks_precision precision;
+    uint32_t tile; /* slots of a tile; 0, what KS_NUMERICS stands for: KS_TILE_LOG. Fewer (9 or
+                      more) let tests have many passes in a small state */
 
     struct ks_step *steps;
     size_t step_count;
@@ -199,6 +201,11 @@ void ks_gate_matrix(const struct ks_op *op, const double *params, double out_mat
 /* schedule.c: makes passes of plan->steps, and frees its memory. */
 KS_MUST_CHECK enum ks_err ks_schedule_make(struct ks_plan *plan);
 void ks_schedule_free(struct ks_schedule *schedule);
+
+static inline uint32_t ks_plan_tile(const struct ks_plan *plan)
+{
+    return plan->tile == 0 ? KS_TILE_LOG(plan->precision) : plan->tile;
+}
 
 static inline unsigned ks_parity(uint64_t bits)
 {

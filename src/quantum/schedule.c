@@ -169,7 +169,7 @@ static const struct ks_step *step_at(const struct draft_scan *scan, uint32_t ind
 static bool tile_takes(const struct draft_scan *scan, uint64_t slots)
 {
     const uint64_t wanted = scan->draft->slots | slots;
-    const uint32_t tile = KS_TILE_LOG(scan->plan->precision);
+    const uint32_t tile = ks_plan_tile(scan->plan);
     const uint32_t shared = (uint32_t)__builtin_popcountll(scan->previous);
     const uint32_t fresh = (uint32_t)__builtin_popcountll(wanted & ~scan->previous);
 
@@ -244,7 +244,7 @@ static void draft_fill(struct draft_scan *scan)
 {
     struct ks_draft *draft = scan->draft;
     const uint64_t grown = scan->schedule->all & ~scan->schedule->ungrown;
-    const uint32_t tile = KS_TILE_LOG(scan->plan->precision);
+    const uint32_t tile = ks_plan_tile(scan->plan);
 
     for (unsigned round = 0; round < 2; round++) {
         uint64_t bits = grown & ~draft->slots & (round == 0 ? scan->previous : ~(uint64_t)0);
@@ -428,7 +428,7 @@ static void draft_segment(struct draft_scan *scan, size_t first, size_t end, boo
 static void draft_all(struct ks_plan *plan, struct ks_schedule *schedule)
 {
     struct draft_scan scan = {.plan = plan, .schedule = schedule};
-    const uint32_t tile = KS_TILE_LOG(plan->precision);
+    const uint32_t tile = ks_plan_tile(plan);
     size_t first = 0;
 
     schedule->draft_count = 0;
