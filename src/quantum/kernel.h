@@ -41,8 +41,9 @@ struct ks_kernels {
     enum ks_precision precision;
     /* target[i] = source[index[i]] for COUNT numbers. */
     void (*gather)(const void *source, const uint32_t *index, size_t count, void *target);
-    /* ENTRIES of a plan as the group kernels take them. */
-    void (*convert)(const double *entries, size_t count, void *target);
+    /* Makes the plan's ENTRIES: tables and factors of its groups, from its steps. ROWS has room
+     * for plan->row_max numbers. */
+    void (*fill)(const struct ks_plan *plan, double *rows, void *entries);
     /* Does GROUP to the bases [first, end) of a tile; it has 2^(log - lanes - KS_MEMBERS_LOG).
      */
     void (*group)(const struct ks_group *group, const void *entries, const struct ks_tile *tile,

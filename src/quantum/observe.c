@@ -98,7 +98,7 @@ out:
     return err;
 }
 
-/* The state of CIRCUIT with a slot for each qubit. */
+/* The state of CIRCUIT; at its end each qubit has a slot. */
 static enum ks_err run_gates(struct ks_final *final, const struct ks_circuit *circuit,
                              const struct ks_simulate_spec *spec)
 {
@@ -110,9 +110,6 @@ static enum ks_err run_gates(struct ks_final *final, const struct ks_circuit *ci
     plan.precision = spec->precision;
     KS_TRY(ks_frame_init(&final->frame, circuit->qubit_count));
     ks_plan_begin(&plan, &final->frame);
-    for (uint32_t q = 0; q < circuit->qubit_count; q++) {
-        ks_plan_activate(&plan, &final->frame, q);
-    }
     for (size_t i = 0; i < circuit->op_count; i++) {
         if (circuit->ops[i].gate < KS_GATE_MEASURE) {
             ks_plan_gate(&plan, &final->frame, circuit, &circuit->ops[i]);
@@ -120,6 +117,9 @@ static enum ks_err run_gates(struct ks_final *final, const struct ks_circuit *ci
     }
     for (uint32_t q = 0; q < circuit->qubit_count; q++) {
         ks_plan_flush(&plan, &final->frame, q);
+    }
+    for (uint32_t q = 0; q < circuit->qubit_count; q++) {
+        ks_plan_activate(&plan, &final->frame, q);
     }
     KS_TRY(ks_plan_end(&plan));
     const uint64_t bytes = ks_state_bytes(circuit->qubit_count, spec->precision);

@@ -152,7 +152,7 @@ void ks_plan_done(struct ks_plan *plan)
     ks_free(plan->steps);
     ks_free(plan->passes);
     ks_free(plan->groups);
-    ks_free(plan->entries);
+    ks_free(plan->phases);
     ks_schedule_free(plan->schedule);
     ks_free(plan->pair);
     *plan = (struct ks_plan){0};
@@ -164,7 +164,9 @@ void ks_plan_begin(struct ks_plan *plan, struct ks_frame *frame)
     plan->step_count = 0;
     plan->pass_count = 0;
     plan->group_count = 0;
+    plan->phase_count = 0;
     plan->entry_count = 0;
+    plan->row_max = 0;
     plan->slots_first = frame->slot_count;
     plan->slots_peak = frame->slot_count;
     plan->err = KS_OK;
