@@ -185,8 +185,10 @@ struct ks_plan {
     size_t group_cap;
     size_t phase_cap;
     enum ks_err err; /* sticky; reported by ks_plan_end */
+    bool again;      /* steps are compared with those of before, not appended */
     bool drop_phases;
     struct ks_pair *pair; /* owned; NULL until one is needed */
+    struct ks_kept *kept; /* owned; NULL without ks_plan_keep */
 };
 
 void ks_plan_init(struct ks_plan *plan);
@@ -214,6 +216,25 @@ void ks_plan_drop_phases(struct ks_plan *plan);
  * did not fit into memory. */
 KS_MUST_CHECK enum ks_err ks_plan_end(struct ks_plan *plan);
 
+/* From now on PLAN, which has not begun, remembers what it was made from, frames of QUBIT_COUNT
+ * qubits, so that it can be made again for other angles. kept.c */
+KS_MUST_CHECK enum ks_err ks_plan_keep(struct ks_plan *plan, uint32_t qubit_count);
+/* Instead of ks_plan_begin, on a frame as it was then. The same calls follow, with other angles
+ * in the gates, and ks_plan_end_again. Nothing is allocated. */
+void ks_plan_begin_again(struct ks_plan *plan, struct ks_frame *frame);
+/* Whether the plan holds: the steps are the same but for their values, which it has taken over;
+ * the frame is as ks_plan_end leaves it. Else it has to be made from the front: what steps
+ * there are depends on some angles (0, half a turn). */
+KS_MUST_CHECK bool ks_plan_end_again(struct ks_plan *plan);
+
+/* For plan.c: what is remembered at ks_plan_end, before and after the passes are made; a step
+ * of a plan made again. */
+KS_MUST_CHECK enum ks_err ks_kept_before(struct ks_plan *plan);
+void ks_kept_after(struct ks_plan *plan);
+void ks_kept_step(struct ks_plan *plan, const struct ks_step *step);
+KS_MUST_CHECK bool ks_kept_holds(struct ks_plan *plan);
+void ks_kept_free(struct ks_kept *kept);
+
 /* The unitary that gate OP does to its last qubit when its other qubits (controls) are 1, up to
  * a global phase where there are no controls. Not for SWAP, CSWAP, RXX, RZZ, MEASURE, RESET,
  * BARRIER. */
@@ -222,6 +243,9 @@ void ks_gate_matrix(const struct ks_op *op, const double *params, double out_mat
 /* schedule.c: makes passes of plan->steps, and frees its memory. */
 KS_MUST_CHECK enum ks_err ks_schedule_make(struct ks_plan *plan);
 void ks_schedule_free(struct ks_schedule *schedule);
+/* groups.c: gives the tables of PLAN, which is complete but for them, the scale that the
+ * rotations of its steps leave to be multiplied in. */
+void ks_groups_scale(struct ks_plan *plan);
 
 static inline unsigned ks_parity(uint64_t bits)
 {

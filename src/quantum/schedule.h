@@ -66,8 +66,4 @@ struct ks_schedule {
  * leave no scale behind. */
 KS_MUST_CHECK enum ks_err ks_groups_make(struct ks_plan *plan, struct ks_schedule *schedule,
                                          const struct ks_pass *pass, bool last);
-/* Gives the tables of PLAN, which is complete but for them, the scale that the rotations of
- * its steps leave to be multiplied in. */
-void ks_groups_scale(struct ks_plan *plan);
-
 #endif
