@@ -26,4 +26,7 @@ KS_MUST_CHECK enum ks_err ks_final_run(struct ks_final *final, const struct ks_p
                                        uint64_t memory_max);
 KS_MUST_CHECK enum ks_err ks_final_weigh(struct ks_final *final);
 
+/* That of the last run. */
+const struct ks_plan *ks_program_plan(const struct ks_program *program);
+
 #endif

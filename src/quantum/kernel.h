@@ -62,6 +62,9 @@ struct ks_kernels {
      * SOURCE, half as long). */
     void (*halve)(const struct ks_view *source, uint32_t slot, bool value, double scale,
                   const struct ks_view *target);
+    /* Multiplies and adds KS_MEMBERS vectors ROUNDS times in registers: what the machine can
+     * do, for benches. NUMBERS has that many vectors. */
+    void (*spin)(void *numbers, size_t rounds);
 };
 
 #define KS_NO_SLOT UINT32_MAX

@@ -558,6 +558,30 @@ static size_t find(const struct ks_view *view, size_t from, double *sum, double 
     return view->count;
 }
 
+/* --- for benches -------------------------------------------------------------------------- */
+
+static void spin(void *numbers, size_t rounds)
+{
+    real *from = numbers;
+    const vec factor = v_load(from);
+    vec x[KS_MEMBERS];
+
+    UNROLL
+    for (unsigned k = 0; k < KS_MEMBERS; k++) {
+        x[k] = v_load(from + (size_t)k * WIDTH);
+    }
+    for (size_t round = 0; round < rounds; round++) {
+        UNROLL
+        for (unsigned k = 0; k < KS_MEMBERS; k++) {
+            x[k] = v_fma(x[k], factor, factor);
+        }
+    }
+    UNROLL
+    for (unsigned k = 0; k < KS_MEMBERS; k++) {
+        v_store(from + (size_t)k * WIDTH, x[k]);
+    }
+}
+
 /* --- the table ---------------------------------------------------------------------------- */
 
 extern const struct ks_kernels KERNELS;
@@ -571,4 +595,5 @@ const struct ks_kernels KERNELS = {
     .sums = sums,
     .find = find,
     .halve = halve,
+    .spin = spin,
 };

@@ -228,6 +228,11 @@ uint64_t ks_program_plans(const struct ks_program *program)
     return program->plans;
 }
 
+const struct ks_plan *ks_program_plan(const struct ks_program *program)
+{
+    return &program->plan;
+}
+
 /* --- what comes of it --------------------------------------------------------------------- */
 
 static enum ks_err check_ran(const struct ks_program *program, enum ks_program_kind kind)
