@@ -123,7 +123,7 @@ struct ks_simulate_spec {
     uint64_t seed;
     enum ks_precision precision;
     uint64_t memory_max;  /* bytes of state; 0 for no limit */
-    const char *kernels;  /* "scalar", "avx2", "avx512"; NULL for the best this CPU has */
+    const char *kernels;  /* "scalar", "avx2", "avx512", "neon"; NULL for the best here */
     struct ks_pool *pool; /* borrowed; NULL for one thread */
     enum ks_method method;
     uint32_t bond_max; /* MPS: 1 to KS_BOND_MAX; 0 for KS_BOND_DEFAULT */

@@ -69,7 +69,7 @@ struct ks_kernels {
 
 #define KS_NO_SLOT UINT32_MAX
 
-/* The kernels NAME ("scalar", "avx2", "avx512"; NULL for the best) for PRECISION;
+/* The kernels NAME ("scalar", "avx2", "avx512", "neon"; NULL for the best) for PRECISION;
  * KS_ERR_NOT_FOUND when the CPU or the build does not have them. Borrowed, constant. */
 KS_MUST_CHECK enum ks_err ks_kernels_find(const char *name, enum ks_precision precision,
                                           const struct ks_kernels **out_kernels);
@@ -80,9 +80,11 @@ extern const struct ks_kernels ks_kernels_avx2_double;
 extern const struct ks_kernels ks_kernels_avx2_single;
 extern const struct ks_kernels ks_kernels_avx512_double;
 extern const struct ks_kernels ks_kernels_avx512_single;
+extern const struct ks_kernels ks_kernels_neon_double;
+extern const struct ks_kernels ks_kernels_neon_single;
 
 /* The kernels of this build, best first: {name, double, single, does the CPU have it}. Ends
- * with a NULL name. kernels_x86.c or kernels_portable.c. */
+ * with a NULL name. kernels_x86.c, kernels_arm.c or kernels_portable.c. */
 struct ks_kernel_set {
     const char *name;
     const struct ks_kernels *kernels[2]; /* by enum ks_precision */
