@@ -39,7 +39,7 @@ out:
 /* Names only; whether this CPU has them, the simulation says. */
 static enum ks_err check_kernels(const char *name)
 {
-    static const char *const names[] = {"scalar", "avx2", "avx512", NULL};
+    static const char *const names[] = {"scalar", "avx2", "avx512", "neon", NULL};
     size_t i = 0;
 
     while (name != NULL && names[i] != NULL && strcmp(names[i], name) != 0) {
@@ -47,7 +47,8 @@ static enum ks_err check_kernels(const char *name)
     }
     return name == NULL || names[i] != NULL
                ? KS_OK
-               : ks_fail(KS_ERR_USAGE, "--kernels: scalar, avx2 or avx512, not '%s'", name);
+               : ks_fail(KS_ERR_USAGE, "--kernels: scalar, avx2, avx512 or neon, not '%s'",
+                         name);
 }
 
 enum ks_err ks_cli_memory(const struct ks_cli *cli, uint64_t *out_bytes)

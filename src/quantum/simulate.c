@@ -7,6 +7,7 @@
 
 #include "quantum/control.h"
 #include "quantum/counts.h"
+#include "quantum/draws.h"
 #include "quantum/live.h"
 #include "quantum/noise.h"
 #include "quantum/philox.h"
@@ -15,8 +16,6 @@
 
 /* Bytes of waiting copies of states where the caller gives no limit. */
 #define COPIES_MAX  ((uint64_t)1 << 30)
-#define RADIX_BITS  11
-#define RADIX       ((size_t)1 << RADIX_BITS)
 #define DRAW_SLICES 64
 /* Loops may go on for ever with a probability that falls: what is left then is nothing. */
 #define WEIGHT_MIN 0x1p-70
@@ -691,34 +690,6 @@ static void draw_task(void *context, size_t slice)
     }
 }
 
-/* Sorts run->draws: least significant digit first. */
-static void sort_draws(struct run *run, size_t count)
-{
-    size_t starts[RADIX];
-
-    for (unsigned shift = 0; shift < KS_DRAW_BITS && !ks_pool_cancelled(run->spec->pool);
-         shift += RADIX_BITS) {
-        uint64_t *const from = run->draws;
-        size_t sum = 0;
-
-        ks_zero(starts, sizeof starts);
-        for (size_t i = 0; i < count; i++) {
-            starts[from[i] >> shift & (RADIX - 1)]++;
-        }
-        for (size_t digit = 0; digit < RADIX; digit++) {
-            const size_t digits = starts[digit];
-
-            starts[digit] = sum;
-            sum += digits;
-        }
-        for (size_t i = 0; i < count; i++) {
-            run->draws_spare[starts[from[i] >> shift & (RADIX - 1)]++] = from[i];
-        }
-        run->draws = run->draws_spare;
-        run->draws_spare = from;
-    }
-}
-
 /* Counts the amplitude INDEX for shot SHOT, each bit of which may be read wrongly. */
 static enum ks_err add_flipped(struct run *run, const struct branch *branch, uint64_t index,
                                uint32_t shot)
@@ -752,7 +723,7 @@ static enum ks_err sample(struct run *run, struct branch *branch)
     }
     ks_pool_run(branch->shot_count < DRAW_SLICES * 16 ? NULL : run->spec->pool, draw_task,
                 &pass, DRAW_SLICES);
-    sort_draws(run, branch->shot_count);
+    ks_draws_sort(&run->draws, &run->draws_spare, branch->shot_count, run->spec->pool);
     KS_TRY(go_on(run)); /* unsorted draws are none */
     ks_state_sample(&branch->state, run->draws, branch->shot_count);
     KS_TRY(go_on(run));

@@ -49,6 +49,7 @@ void ks_state_done(struct ks_state *state)
     ks_free(state->memory);
     ks_free(state->sums);
     ks_free(state->entries);
+    ks_free(state->rows);
     ks_free(state->tiles);
     *state =
         (struct ks_state){.kernels = state->kernels, .pool = state->pool, .team = state->team};
@@ -417,6 +418,15 @@ static enum ks_err run_room(struct ks_state *state, const struct ks_plan *plan)
         }
         state->entry_cap = plan->entry_count;
     }
+    if (state->row_cap < plan->row_max) {
+        ks_free(state->rows);
+        state->row_cap = 0;
+        state->rows = ks_calloc(plan->row_max, sizeof *state->rows);
+        if (state->rows == NULL) {
+            return ks_fail(KS_ERR_NOMEM, "no memory for a table of phases");
+        }
+        state->row_cap = plan->row_max;
+    }
     for (size_t i = 0; i < plan->pass_count; i++) {
         tiles = tiles || (plan->passes[i].kind == KS_PASS_TILES &&
                           (state->team != NULL || !is_whole(&plan->passes[i])));
@@ -437,7 +447,7 @@ enum ks_err ks_state_prepare(struct ks_state *state, const struct ks_plan *plan)
     KS_ASSERT(plan->precision == state->kernels->precision);
     KS_ASSERT(plan->slots_first == state->slot_count);
     KS_TRY(run_room(state, plan));
-    state->kernels->convert(plan->entries, plan->entry_count, state->entries);
+    state->kernels->fill(plan, state->rows, state->entries);
 out:
     return err;
 }

@@ -27,6 +27,8 @@ struct ks_state {
     double *sums;  /* owned; two for each block */
     void *entries; /* owned; of the plan, as the kernels take them */
     size_t entry_cap;
+    double *rows; /* owned; room for a table in the making */
+    size_t row_cap;
     void *tiles; /* owned; room for one tile for each thread */
 };
 
