@@ -191,13 +191,13 @@ inconsistent() { # REASON BUNDLE FILTER
     for bundle in bell clifford qft16; do
         ks -q replay "$bundles/$bundle.bundle"
         same status "$status" 7
-        [[ ${lines[0]} == "could not tell bit for bit: the record's numerics is 1, this version computes 2" ]]
+        [[ ${lines[0]} == "could not tell bit for bit: the record's numerics is 1, this version computes 3" ]]
         [[ ${lines[1]} == "statistically consistent at 1e-6: "* ]]
         ks --json replay "$bundles/$bundle.bundle"
         same status "$status" 7
         is_json ketseal.replay/1
         same verdict "$(jq -c '[.verdict, .replayed, .numerics, .recorded_numerics, .statistics.against]' <<<"$output")" \
-            '["consistent",false,2,1,"probabilities"]'
+            '["consistent",false,3,1,"probabilities"]'
     done
     # 300 of 2,000 shots moved from one outcome to the other; an outcome that cannot be; a state that is another.
     inconsistent 'the total variation distance' "$bundles/bell.bundle" '.["00"] -= 300 | .["11"] += 300'
@@ -225,7 +225,7 @@ inconsistent() { # REASON BUNDLE FILTER
         "$today/wide.bundle" >other.bundle
     ks -q replay other.bundle
     same status "$status" 4
-    [[ $stderr == "ketseal: could not tell: the record's numerics is 99, this version computes 2, and not even statistically: "*" for 60 qubits "* ]]
+    [[ $stderr == "ketseal: could not tell: the record's numerics is 99, this version computes 3, and not even statistically: "*" for 60 qubits "* ]]
 }
 
 @test "policy make: from the site of a policy, and it verifies what that one did" {
