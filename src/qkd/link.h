@@ -35,8 +35,9 @@
 
 #define KS_LINK_MESSAGE_MAX ((size_t)1 << 20) /* bytes */
 #define KS_LINK_SEED_LEN    32
-#define KS_LINK_SECRET_MIN  64 /* bytes of initial secret: hash key, and pads of a first block \
-                                */
+#define KS_LINK_SECRET_MIN                                                                     \
+    64 /* bytes of initial secret: hash key, and pads of a first block                         \
+        */
 #define KS_LINK_SECRET_MAX   4096
 #define KS_LINK_PULSES_MIN   1000
 #define KS_LINK_PULSES_MAX   1000000000000       /* 10^12 in a block */
