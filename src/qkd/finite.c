@@ -32,8 +32,13 @@ static double tau(const struct ks_link_protocol *protocol, unsigned n)
     return sum;
 }
 
+static double at_least_zero(double x)
+{
+    return x > 0.0 ? x : 0.0;
+}
+
 /* n+- of equations (2) to (4): the count of intensity K, moved by Hoeffding's bound, per pulse
- * of that intensity. */
+ * of that intensity. What a lower bound is of is never negative. */
 static double moved(const struct ks_link_protocol *protocol,
                     const uint64_t counts[KS_LINK_INTENSITIES], enum ks_link_intensity k,
                     double direction)
@@ -41,12 +46,7 @@ static double moved(const struct ks_link_protocol *protocol,
     const double margin = sqrt(sum_of(counts) / 2.0 * ks_real_ln(SHARES / protocol->secrecy));
 
     return ks_real_exp(protocol->intensity[k]) / protocol->probability[k] *
-           ((double)counts[k] + direction * margin);
-}
-
-static double at_least_zero(double x)
-{
-    return x > 0.0 ? x : 0.0;
+           at_least_zero((double)counts[k] + direction * margin);
 }
 
 /* Equation (2). */
