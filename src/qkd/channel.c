@@ -114,7 +114,9 @@ void ks_qkd_channel_init(struct ks_qkd_channel *channel, const struct ks_qkd_sou
     ks_qkd_stream_init(&channel->stream, key, KS_QKD_USE_CHANNEL);
     for (unsigned k = 0; k < KS_LINK_INTENSITIES; k++) {
         channel->mean[k] = params->protocol.intensity[k] * transmittance;
-        channel->arrive[k] = -ks_real_expm1(-channel->mean[k]);
+        channel->none[k] = ks_real_exp(-channel->mean[k]);
+        channel->light[k] = -ks_real_expm1(-channel->mean[k]);
+        channel->arrive[k] = channel->light[k];
     }
     if (params->fibre.eve == KS_LINK_EVE_PNS) {
         init_splitting(channel, params);
@@ -148,12 +150,12 @@ static bool skip(struct ks_qkd_channel *channel, uint64_t *out_pulse)
     return true;
 }
 
-/* A Poissonian number of mean MEAN that is not 0, by inversion. */
-static unsigned photons_of(struct ks_qkd_stream *stream, double mean)
+/* A Poissonian number that is not 0, by inversion. */
+static unsigned photons_of(struct ks_qkd_channel *channel, unsigned k)
 {
-    const double none = ks_real_exp(-mean);
-    double left = ks_qkd_stream_unit(stream) * -ks_real_expm1(-mean);
-    double term = none * mean;
+    const double mean = channel->mean[k];
+    double left = ks_qkd_stream_unit(&channel->stream) * channel->light[k];
+    double term = channel->none[k] * mean;
     unsigned count = 1;
 
     while (left > term && count < KS_QKD_PHOTONS_MAX) {
@@ -191,7 +193,7 @@ static bool arrive(struct ks_qkd_channel *channel, uint64_t pulse, struct ks_qkd
         return false;
     }
     if (draw > channel->split[k]) {
-        photons.count = (uint8_t)photons_of(stream, channel->mean[k]);
+        photons.count = (uint8_t)photons_of(channel, k);
     }
     if (channel->intercepts && ks_qkd_stream_unit(stream) <= channel->eve_share) {
         intercept(stream, &photons);

@@ -50,9 +50,11 @@ struct ks_qkd_channel {
     struct ks_qkd_stream stream;
     uint64_t pulses;
     uint64_t next;                      /* first pulse not yet looked at */
-    double mean[KS_LINK_INTENSITIES];   /* photons that arrive */
-    double arrive[KS_LINK_INTENSITIES]; /* probability that any does */
-    double split[KS_LINK_INTENSITIES];  /* of these, through the splitting eavesdropper */
+    double mean[KS_LINK_INTENSITIES];   /* photons that the detectors absorb */
+    double none[KS_LINK_INTENSITIES];   /* probability that it is none */
+    double light[KS_LINK_INTENSITIES];  /* and of the contrary */
+    double arrive[KS_LINK_INTENSITIES]; /* the same with the splitting eavesdropper */
+    double split[KS_LINK_INTENSITIES];  /* and through her */
     double bound;                       /* the greatest of arrive */
     double scale;                       /* 1 / ln(1 - bound) */
     bool intercepts;
