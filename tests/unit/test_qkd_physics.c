@@ -132,7 +132,8 @@ static void test_choices(void **state)
 
     ks_qkd_source_init(&source, &params.protocol, &key);
     for (uint64_t pulse = 0; pulse < PULSES; pulse += KS_QKD_LANES) {
-        const uint64_t pulses[KS_QKD_LANES] = {pulse, pulse + 1, pulse + 2, pulse + 3};
+        const uint64_t pulses[KS_QKD_LANES] = {pulse,     pulse + 1, pulse + 2, pulse + 3,
+                                               pulse + 4, pulse + 5, pulse + 6, pulse + 7};
         struct ks_qkd_choice choices[KS_QKD_LANES];
 
         ks_qkd_source_choose(&source, pulses, choices);
