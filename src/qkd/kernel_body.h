@@ -1,10 +1,9 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* blocks_body.h: ChaCha20 in KS_QKD_LANES lanes, once for each instruction set: BLOCKS names
- * the function. The compiler makes of a vector what the instruction set has; the bits are the
- * same. */
-#include "qkd/random.h"
+/* kernel_body.h: ChaCha20 in KS_QKD_LANES lanes. Included by each kernel_blocks_<isa>.c after
+ * it has defined ks_qkd_blocks_isa as the name of its function. The compiler makes of a vector
+ * what the instruction set has; the bits are the same. */
 
 #define ROUND_PAIRS 10
 
@@ -30,9 +29,9 @@ typedef uint32_t lanes __attribute__((vector_size(4 * KS_QKD_LANES)));
         ROTATE(b, 7);                                                                          \
     } while (0)
 
-void BLOCKS(const struct ks_qkd_key *key, enum ks_qkd_use use,
-            const uint64_t counters[KS_QKD_LANES],
-            uint32_t out_words[KS_QKD_LANES][KS_QKD_WORDS])
+void ks_qkd_blocks_isa(const struct ks_qkd_key *key, enum ks_qkd_use use,
+                       const uint64_t counters[KS_QKD_LANES],
+                       uint32_t out_words[KS_QKD_LANES][KS_QKD_WORDS])
 {
     static const uint32_t constants[4] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
     uint32_t rows[KS_QKD_WORDS][KS_QKD_LANES];
