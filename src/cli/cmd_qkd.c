@@ -461,7 +461,7 @@ static enum ks_err write_figure(const struct simulation *simulation)
                    ks_cli_text(simulation->cli, "eve"));
     const struct ks_figure_series series[2] = {
         {"finite", "distilled, finite blocks", points[0], counts[0]},
-        {"asymptotic", "asymptotic bound, no eavesdropper", points[1], counts[1]},
+        {"asymptotic", "asymptotic bound", points[1], counts[1]},
     };
     const size_t skipped = counts[0] == 0 ? 1 : 0; /* a series without a point is none */
     const struct ks_figure figure = {
