@@ -68,6 +68,8 @@ bool ks_cli_switch(const struct ks_cli *cli, const char *name);
 /* KS_ERR_USAGE naming the flag when it is no number of at most MAX. */
 KS_MUST_CHECK enum ks_err ks_cli_number(const struct ks_cli *cli, const char *name,
                                         uint64_t max, uint64_t *out_value);
+/* A number as JSON writes it. */
+KS_MUST_CHECK enum ks_err ks_cli_read_real(const char *text, double *out_value);
 /* The values of a KS_FLAG_MANY. */
 unsigned ks_cli_many(const struct ks_cli *cli, const char *name,
                      const char *const **out_values);
@@ -128,6 +130,7 @@ enum ks_err ks_command_ledger_check(struct ks_cli *cli);
 enum ks_err ks_command_ledger_head(struct ks_cli *cli);
 enum ks_err ks_command_ledger_prove(struct ks_cli *cli);
 enum ks_err ks_command_policy_make(struct ks_cli *cli);
+enum ks_err ks_command_qkd_simulate(struct ks_cli *cli);
 enum ks_err ks_command_record_hash(struct ks_cli *cli);
 enum ks_err ks_command_record_make(struct ks_cli *cli);
 enum ks_err ks_command_record_show(struct ks_cli *cli);

@@ -387,6 +387,46 @@ static const struct ks_flag bench_trng_flags[] = {
     END,
 };
 
+static const struct ks_flag qkd_simulate_flags[] = {
+    {"distance", KS_FLAG_MANY, "KM",
+     "length of the fibre, or FROM:TO:STEP (repeatable); default: 25", NULL, false},
+    {"eve", KS_FLAG_TEXT, "WHO",
+     "none, intercept:SHARE or pns:SHARE: intercept and resend, photon-number splitting, on "
+     "that "
+     "share of the pulses",
+     "none", false},
+    {"blocks", KS_FLAG_NUMBER, "N", "blocks at each distance", "1", false},
+    {"pulses", KS_FLAG_NUMBER, "N",
+     "pulses of a block; 0: as many as give two million clicks, at most 10^11", "0", false},
+    {"seed", KS_FLAG_NUMBER, "N", "of everything that is random; default: a random one", NULL,
+     false},
+    {"rate", KS_FLAG_TEXT, "HZ", "pulses in a second of simulated time", "1e9", false},
+    {"loss", KS_FLAG_TEXT, "DB", "loss of the fibre in a kilometre, in dB", "0.2", false},
+    {"efficiency", KS_FLAG_TEXT, "P", "of the detectors", "0.2", false},
+    {"dark", KS_FLAG_TEXT, "P", "dark counts of one detector, a pulse", "1e-6", false},
+    {"misalignment", KS_FLAG_TEXT, "P", "photons that go to the wrong detector", "0.01", false},
+    {"afterpulse", KS_FLAG_TEXT, "P", "clicks followed by another after the dead time", "0",
+     false},
+    {"dead", KS_FLAG_NUMBER, "PULSES", "dead time after a click", "0", false},
+    {"signal", KS_FLAG_TEXT, "MEAN", "photons of a signal pulse", "0.6", false},
+    {"decoy", KS_FLAG_TEXT, "MEAN", "of a weak decoy", "0.25", false},
+    {"vacuum", KS_FLAG_TEXT, "MEAN", "of a vacuum decoy", "0", false},
+    {"p-signal", KS_FLAG_TEXT, "P", "probability of a signal pulse", "0.45", false},
+    {"p-decoy", KS_FLAG_TEXT, "P", "of a weak decoy; the others are vacuum", "0.4", false},
+    {"basis-x", KS_FLAG_TEXT, "P", "probability of the basis that makes the key", "0.86",
+     false},
+    {"sample", KS_FLAG_TEXT, "P", "share of the key's bits shown to estimate errors",
+     "0.015625", false},
+    {"secrecy", KS_FLAG_TEXT, "EPSILON", "probability that a key is not secret", "1e-10",
+     false},
+    {"frame", KS_FLAG_NUMBER, "BITS", "of reconciliation", "16384", false},
+    {"out", KS_FLAG_TEXT, "DIR", "directory for tables and figure, made if absent", NULL,
+     false},
+    {"no-figure", KS_FLAG_SWITCH, NULL, "write the tables alone; needs no gnuplot", NULL,
+     false},
+    END,
+};
+
 const struct ks_command ks_commands[] = {
     {"run", NULL, "[FILE]", 0, 1,
      "Runs an OpenQASM program or a template at a site and keeps the sealed bundle.", run_flags,
@@ -488,6 +528,10 @@ const struct ks_command ks_commands[] = {
     {"circuit", "simulate", "[FILE]", 0, 1,
      "Samples a program or a template on this machine, unsealed.", circuit_simulate_flags,
      ks_command_circuit_simulate},
+    {"qkd", "simulate", "", 0, 0,
+     "Distils keys from a simulated link: error rates, lengths, bits a second, an "
+     "eavesdropper.",
+     qkd_simulate_flags, ks_command_qkd_simulate},
     {"bench", "trng", "", 0, 0,
      "Measures the TPM's random numbers against the kernel's: speed, estimates, health.",
      bench_trng_flags, ks_command_bench_trng},
