@@ -256,6 +256,9 @@ static enum ks_err serve_enc_keys(struct ks_kme *kme, struct ks_http_request *re
     char reason[REASON_MAX];
     struct ks_kme_allotment *allotment = NULL;
 
+    if (ks_kme_config_ignores_optional(kme->config)) {
+        asked->optional = 0;
+    }
     if (!ks_etsi014_request_settle(asked, &kme->status, &error)) {
         refuse_with(kme, request, &error);
         return KS_OK;

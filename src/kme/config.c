@@ -49,10 +49,9 @@ static const cyaml_schema_field_t link_fields[] = {
     CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t keys_fields[] = {
-    MAY_COUNT(keys, size),       MAY_COUNT(keys, size_min),
-    MAY_COUNT(keys, size_max),   MAY_COUNT(keys, per_request),
-    MAY_COUNT(keys, stored_max), MAY_COUNT(keys, hold_hours),
-    MAY_COUNT(keys, saes_max),   CYAML_FIELD_END,
+    MAY_COUNT(keys, size),        MAY_COUNT(keys, size_min),   MAY_COUNT(keys, size_max),
+    MAY_COUNT(keys, per_request), MAY_COUNT(keys, stored_max), MAY_COUNT(keys, hold_hours),
+    MAY_COUNT(keys, saes_max),    MAY_TEXT(keys, optional, 8), CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t admin_fields[] = {
     MAY_TEXT(admin, listen, 63),
@@ -107,6 +106,9 @@ static enum ks_err complete_keys(struct ks_kme_config_keys *keys)
              KS_KME_HOURS_MAX);
     KS_CHECK(keys->saes_max <= KS_ETSI014_SAES_MAX, KS_ERR_LIMIT, "keys.saes_max: 1 to %d",
              KS_ETSI014_SAES_MAX);
+    KS_CHECK(keys->optional == NULL || strcmp(keys->optional, "refuse") == 0 ||
+                 strcmp(keys->optional, "ignore") == 0,
+             KS_ERR_FORMAT, "keys.optional: 'refuse' or 'ignore'");
 out:
     return err;
 }
@@ -210,6 +212,11 @@ enum ks_tls_profile ks_kme_config_profile(const struct ks_kme_config *config)
     return config->tls.profile != NULL && strcmp(config->tls.profile, "classical") == 0
                ? KS_TLS_CLASSICAL
                : KS_TLS_POST_QUANTUM;
+}
+
+bool ks_kme_config_ignores_optional(const struct ks_kme_config *config)
+{
+    return config->keys.optional != NULL && strcmp(config->keys.optional, "ignore") == 0;
 }
 
 struct ks_link_params ks_kme_config_params(const struct ks_kme_config *config)

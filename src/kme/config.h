@@ -51,6 +51,7 @@ struct ks_kme_config_keys {
     unsigned stored_max; /* keys of the usual size in each half; default 10 000 */
     unsigned hold_hours; /* that a key waits for its slaves; default 24 */
     unsigned saes_max;   /* additional ones in one request; default 8 */
+    char *optional;      /* extension_optional: NULL or "refuse", "ignore" */
 };
 struct ks_kme_config_admin {
     char *listen; /* a loopback address; NULL: no metrics */
@@ -78,6 +79,8 @@ bool ks_kme_config_alice(const struct ks_kme_config *config);
 enum ks_tls_profile ks_kme_config_profile(const struct ks_kme_config *config);
 /* Of the simulated link, within range: checked when it was loaded. */
 struct ks_link_params ks_kme_config_params(const struct ks_kme_config *config);
+/* Whether a request with extension_optional is served as if it had none. */
+bool ks_kme_config_ignores_optional(const struct ks_kme_config *config);
 /* What every status says but for SAEs and stored keys. */
 struct ks_etsi014_status ks_kme_config_status(const struct ks_kme_config *config);
 
