@@ -13,7 +13,9 @@
  * Each of THREADS draws keys from the one manager, NUMBER at a time, fetches the same from the
  * other one and compares. Then: each key once, each id once. Prints one JSON line. An SAE's id
  * is its directory's name. With QUIET requests that fail are counted, not fatal: managers are
- * being killed. Ends with 1 when a key was handed out twice, or differs between the ends. */
+ * being killed. Ends with 1 when a key was handed out twice, or differs between the ends.
+ *
+ * With KME_CLASSICAL in the environment, by the classical profile: for managers of others. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,6 +58,7 @@ static struct ks_tls *tls_of(const char *directory)
     read_pem(directory, "root.pem", &root);
     read_pem(directory, "device.pem", &cert);
     read_pem(directory, "device.key", &key);
+    spec.profile = getenv("KME_CLASSICAL") != NULL ? KS_TLS_CLASSICAL : KS_TLS_POST_QUANTUM;
     spec.root_pem = ks_buf_view(&root);
     spec.cert_pem = ks_buf_view(&cert);
     spec.key_pem = ks_buf_view(&key);

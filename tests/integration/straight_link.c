@@ -50,7 +50,7 @@ const char *ks_link_outcome_meaning(enum ks_link_outcome outcome)
 
 struct ks_link_params ks_link_params_default(void)
 {
-    return (struct ks_link_params){.protocol = {.pulses = 100000}};
+    return (struct ks_link_params){.protocol = {.pulses = 520000}};
 }
 
 enum ks_err ks_link_params_check(const struct ks_link_params *params)
