@@ -151,6 +151,7 @@ static enum ks_err take(struct pair *pair)
     struct ks_keypool *store = NULL;
     struct ks_keypool_held held;
     uint8_t key[KS_KEYPOOL_KEY_MAX];
+    bool gone = false;
 
     if (given == NULL) {
         return KS_OK;
@@ -166,7 +167,8 @@ static enum ks_err take(struct pair *pair)
     assert_true(err == KS_OK || crash_disk_is_down(pair->disk));
     KS_TRY(err);
     assert_memory_equal(key, given->key, KEY_LEN);
-    KS_TRY(ks_keypool_take(store, given->id, SAE_SLAVE));
+    KS_TRY(ks_keypool_take(store, given->id, SAE_SLAVE, &gone));
+    assert_true(gone);
     /* Whether or not this commit is heard of, nobody asks for it again. */
     KS_TRY(commit(end));
     given->taken = true;
