@@ -29,6 +29,7 @@ enum ks_json_type {
 struct ks_json_limits {
     size_t len_max;   /* bytes of text */
     size_t nodes_max; /* values in all */
+    bool secret;      /* the document is wiped when it is freed, or when the parse fails */
 };
 
 struct ks_json_doc;

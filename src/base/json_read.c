@@ -29,6 +29,7 @@ struct chunk {
 
 struct ks_json_doc {
     struct chunk *chunks; /* the one in use first */
+    bool secret;
     struct ks_json root;
 };
 
@@ -94,6 +95,9 @@ void ks_json_doc_free(struct ks_json_doc *doc)
     while (doc->chunks != NULL) {
         struct chunk *next = doc->chunks->next;
 
+        if (doc->secret) {
+            ks_wipe(doc->chunks->data, doc->chunks->used);
+        }
         ks_free(doc->chunks);
         doc->chunks = next;
     }
@@ -691,6 +695,7 @@ enum ks_err ks_json_parse(struct ks_bytes text, const struct ks_json_limits *lim
              text.len, limits->len_max);
     doc = ks_calloc(1, sizeof *doc);
     KS_CHECK(doc != NULL, KS_ERR_NOMEM, "no memory for a JSON document");
+    doc->secret = limits->secret;
     parser.doc = doc;
     KS_TRY(parse_document(&parser));
     doc->root = parser.pending[0];

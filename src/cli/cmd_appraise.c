@@ -9,7 +9,7 @@
 #include "client/enrol.h"
 #include "crypto/digest.h"
 #include "record/exhibit.h"
-#include "yaml/reference.h"
+#include "config/reference.h"
 
 /* --- a verdict ---------------------------------------------------------------------------- */
 

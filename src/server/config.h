@@ -80,8 +80,5 @@ KS_MUST_CHECK enum ks_err ks_config_load(const char *path, struct ks_config **ou
 void ks_config_free(struct ks_config *config); /* NULL is fine */
 /* Whether devices without enrolment may take part. */
 bool ks_config_accepts_issued(const struct ks_config *config);
-/* Splits LISTEN, "address:port"; ADDRESS without brackets. NAME is its field, for errors. */
-KS_MUST_CHECK enum ks_err ks_config_listen(const char *name, const char *listen,
-                                           char address[64], uint16_t *out_port);
 
 #endif

@@ -20,7 +20,7 @@
 #include "server/config.h"
 #include "tpm/tpm.h"
 #include "tpm/update.h"
-#include "yaml/reference.h"
+#include "config/reference.h"
 
 #define PEM_MAX (16 * 1024 * 1024)
 

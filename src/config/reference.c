@@ -1,13 +1,13 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-#include "yaml/reference.h"
+#include "config/reference.h"
 
 #include <stdio.h>
 
 #include "attest/tcglog.h"
 #include "base/text.h"
-#include "yaml/yaml.h"
+#include "config/yaml.h"
 
 /* --- the file as it is written ------------------------------------------------------------ */
 
