@@ -74,16 +74,24 @@ void ks_circuit_print(const struct ks_circuit *circuit, struct ks_buf *out);
 
 enum ks_precision { KS_PRECISION_DOUBLE = 0, KS_PRECISION_SINGLE = 1 };
 
-/* How a circuit is simulated. */
+/* How a circuit is simulated, and the name of it in jobs and records:
+ *   AUTO         one of the others, see ks_method_choose
+ *   STATEVECTOR  all amplitudes: any circuit, memory doubles with each qubit
+ *   STABILIZER   Clifford circuits of any width
+ *   SPARSE       the amplitudes that are not zero: arithmetic, W states
+ *   MPS          a matrix product state: little entanglement along a line */
+#define KS_METHOD_LIST(X)                                                                      \
+    X(AUTO, "auto")                                                                            \
+    X(STATEVECTOR, "statevector")                                                              \
+    X(STABILIZER, "stabilizer")                                                                \
+    X(SPARSE, "sparse")                                                                        \
+    X(MPS, "mps")
 enum ks_method {
-    KS_METHOD_AUTO = 0,    /* one of the others, see ks_method_choose */
-    KS_METHOD_STATEVECTOR, /* all amplitudes: any circuit, memory doubles with each qubit */
-    KS_METHOD_STABILIZER,  /* Clifford circuits of any width */
-    KS_METHOD_SPARSE,      /* the amplitudes that are not zero: arithmetic, W states */
-    KS_METHOD_MPS,         /* a matrix product state: little entanglement along a line */
-    KS_METHOD_COUNT
+#define KS_METHOD_ENUM(name, text) KS_METHOD_##name,
+    KS_METHOD_LIST(KS_METHOD_ENUM)
+#undef KS_METHOD_ENUM
+        KS_METHOD_COUNT
 };
-/* "auto", "statevector", "stabilizer", "sparse", "mps". */
 const char *ks_method_name(enum ks_method method);
 /* KS_ERR_USAGE naming the methods that there are. */
 KS_MUST_CHECK enum ks_err ks_method_find(const char *name, enum ks_method *out_method);

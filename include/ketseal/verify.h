@@ -60,6 +60,8 @@ struct ks_verdict {
     char record_id[40];
     char device[104];
     char origin[256];
+    char method[128]; /* what computed the counts: "mps (bond 8 of 256, discarded 2.9e-30)" */
+    char key_source[16]; /* of the request's one-time key: "kem" */
     uint64_t ledger_index;
     uint64_t ledger_size;
     uint8_t record_hash[32];

@@ -11,7 +11,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cli/bundle.h"
-#include "cli/device.h"
+#include "cli/request.h"
 #include "record/record.h"
 
 #define STATE_BYTES_MAX  65536
@@ -125,21 +125,18 @@ enum ks_err ks_command_job_submit(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
     struct ks_client *client = NULL;
-    struct ks_buf source;
+    struct ks_cli_request request = {0};
     struct ks_buf body;
-    struct ks_job_spec job = {.version = 1};
 
-    ks_buf_init(&source, KS_PROGRAM_MAX_BYTES);
     ks_buf_init(&body, STATE_BYTES_MAX);
-    KS_TRY(ks_cli_job(cli, &source, &job));
-    job.idempotency = ks_cli_text(cli, "idempotency-key");
+    KS_TRY(ks_cli_request(cli, &request));
     KS_TRY(ks_cli_client(cli, &client));
     ks_cli_progress(cli, "%s: submitting", ks_cli_job_name(cli));
-    KS_TRY(ks_client_submit(client, &job, &body));
+    KS_TRY(ks_client_submit(client, &request.job, &body));
     KS_TRY(show_state(cli, &body));
 out:
     ks_client_close(client);
-    ks_buf_done(&source);
+    ks_cli_request_done(&request);
     ks_buf_done(&body);
     return err;
 }

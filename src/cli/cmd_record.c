@@ -77,6 +77,30 @@ static void put_time_line(struct ks_buf *out, const char *name, uint64_t time_us
     put_line(out, name, ks_bytes_text(text));
 }
 
+static void put_method(const struct ks_core *core, struct ks_buf *out)
+{
+    const struct ks_simulate_facts *facts = &core->facts;
+
+    ks_buf_put_format(out, "%-12s %s, numerics %llu", "method", ks_method_name(facts->method),
+                      (unsigned long long)core->numerics);
+    if (facts->method == KS_METHOD_SPARSE) {
+        ks_buf_put_format(out, ", %llu amplitudes, discarded %.1e",
+                          (unsigned long long)facts->amplitudes, facts->discarded_weight);
+    } else if (facts->method == KS_METHOD_MPS) {
+        ks_buf_put_format(out, ", bond %u of %u, cutoff %.1e, discarded %.1e", facts->bond,
+                          core->bond_max, core->cutoff, facts->discarded_weight);
+    }
+    ks_buf_put_text(out, core->noise != NULL ? ", under noise\n" : "\n");
+    if (core->method_reason.len > 0) {
+        put_line(out, "reason", core->method_reason);
+    }
+    if (core->noise != NULL) {
+        ks_buf_put_format(out, "%-12s ", "noise");
+        ks_json_canonical(core->noise, out);
+        ks_buf_put_text(out, "\n");
+    }
+}
+
 static void put_core(const struct ks_core *core, struct ks_buf *out)
 {
     put_line(out, "record", ks_bytes_text(core->record_id));
@@ -85,16 +109,18 @@ static void put_core(const struct ks_core *core, struct ks_buf *out)
     ks_buf_put_format(out, "%-12s %u qubits, %u clbits, %llu shots, seed %llu, %s precision\n",
                       "run", core->qubits, core->clbits, (unsigned long long)core->shots,
                       (unsigned long long)core->seed, core->single ? "single" : "double");
+    put_method(core, out);
     put_line(out, "kernels", core->isa);
-    ks_buf_put_format(out, "%-12s %u, numerics %llu\n", "threads", core->threads,
-                      (unsigned long long)core->numerics);
+    ks_buf_put_format(out, "%-12s %u\n", "threads", core->threads);
     put_time_line(out, "started", core->started_us);
     put_time_line(out, "finished", core->finished_us);
     put_time_line(out, "sealed", core->created_us);
     put_line(out, "device", core->device);
     ks_buf_put_format(out, "%-12s %llu\n", "counter", (unsigned long long)core->counter);
     put_line(out, "key", core->key_id);
-    put_line(out, "key source", core->key_source);
+    ks_buf_put_format(out, "%-12s %s, asked for %s\n", "key source",
+                      ks_key_source_name(core->key_source),
+                      ks_key_source_name(core->key_policy));
     put_line(out, "ledger", core->origin);
     put_hex_line(out, "circuit", KS_BYTES(core->circuit_hash));
     put_hex_line(out, "source", KS_BYTES(core->source_digest));

@@ -4,29 +4,26 @@
 /* run: submit, wait, verify, keep. */
 
 #include "cli/bundle.h"
-#include "cli/device.h"
+#include "cli/request.h"
 #include "record/record.h"
 
 enum ks_err ks_command_run_job(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
     struct ks_client *client = NULL;
-    struct ks_buf source;
+    struct ks_cli_request request = {0};
     struct ks_buf bytes;
-    struct ks_job_spec job = {.version = 1};
 
-    ks_buf_init(&source, KS_PROGRAM_MAX_BYTES);
     ks_buf_init(&bytes, KS_BUNDLE_BYTES_MAX);
     KS_TRY(ks_cli_bundle_room(cli));
-    KS_TRY(ks_cli_job(cli, &source, &job));
-    job.idempotency = ks_cli_text(cli, "idempotency-key");
+    KS_TRY(ks_cli_request(cli, &request));
     KS_TRY(ks_cli_client(cli, &client));
     ks_cli_progress(cli, "%s: submitting", ks_cli_job_name(cli));
-    KS_TRY(ks_client_run(client, &job, &bytes));
+    KS_TRY(ks_client_run(client, &request.job, &bytes));
     KS_TRY(ks_cli_bundle_keep(cli, &bytes, cli->operand_count > 0 ? cli->operands[0] : NULL));
 out:
     ks_client_close(client);
-    ks_buf_done(&source);
+    ks_cli_request_done(&request);
     ks_buf_done(&bytes);
     return err;
 }

@@ -41,6 +41,35 @@ static enum ks_err make_circuit(const struct ks_bundle *bundle, struct ks_circui
     return ks_cli_circuit(&spec, "program", out_circuit);
 }
 
+/* What the record says of its run. SPEC borrows NOISE. */
+static enum ks_err fill_spec(const struct ks_core *core, struct ks_noise *noise,
+                             struct ks_simulate_spec *spec)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf text;
+    struct ks_bytes view = {0};
+
+    ks_buf_init(&text, KS_JOB_NOISE_MAX);
+    spec->method = core->facts.method;
+    spec->shots = core->shots;
+    spec->seed = core->seed;
+    spec->precision = core->single ? KS_PRECISION_SINGLE : KS_PRECISION_DOUBLE;
+    if (core->facts.method == KS_METHOD_MPS) {
+        spec->bond_max = core->bond_max;
+        spec->cutoff = core->cutoff;
+    }
+    if (core->noise != NULL) {
+        ks_json_canonical(core->noise, &text);
+        KS_TRY(ks_buf_check(&text));
+        view = ks_buf_view(&text);
+        KS_TRY(ks_fail_prefix(ks_noise_parse(&view, noise), "noise"));
+        spec->noise = noise;
+    }
+out:
+    ks_buf_done(&text);
+    return err;
+}
+
 /* The circuit of the record, and its outcomes, computed here. KS_ERR_VERIFY when either
  * differs. */
 static enum ks_err run_again(const struct ks_bundle *bundle, struct ks_simulate_spec *spec)
@@ -49,6 +78,7 @@ static enum ks_err run_again(const struct ks_bundle *bundle, struct ks_simulate_
     const struct ks_core *core = &bundle->core;
     struct ks_circuit *circuit = NULL;
     struct ks_counts *counts = NULL;
+    struct ks_noise noise;
     struct ks_buf text;
     struct ks_buf result;
     struct ks_json_writer writer = ks_json_writer_of(&result);
@@ -60,10 +90,7 @@ static enum ks_err run_again(const struct ks_bundle *bundle, struct ks_simulate_
     KS_TRY(ks_cli_circuit_text(circuit, &text, hash));
     KS_CHECK(ks_bytes_equal(KS_BYTES(hash), KS_BYTES(core->circuit_hash)), KS_ERR_VERIFY,
              "the program gives another circuit than the record's circuit_hash");
-    spec->method = KS_METHOD_STATEVECTOR; /* what the numerics of a record speak of */
-    spec->shots = core->shots;
-    spec->seed = core->seed;
-    spec->precision = core->single ? KS_PRECISION_SINGLE : KS_PRECISION_DOUBLE;
+    KS_TRY(fill_spec(core, &noise, spec));
     KS_TRY(ks_simulate(circuit, spec, &counts));
     ks_cli_counts_put(counts, &writer);
     KS_TRY(ks_buf_check(&result));
@@ -88,7 +115,8 @@ static enum ks_err print_replay(const struct ks_cli *cli, const struct ks_core *
     if (cli->json) {
         ks_json_put_object(&writer);
         ks_json_member_text(&writer, "kernels", kernels);
-        ks_json_member_u64(&writer, "numerics", KS_NUMERICS);
+        ks_json_member_text(&writer, "method", ks_method_name(core->facts.method));
+        ks_json_member_u64(&writer, "numerics", ks_method_numerics(core->facts.method));
         ks_json_member_text(&writer, "record_id", core->record_id);
         ks_json_member_bool(&writer, "replayed", same);
         ks_json_member_text(&writer, "schema", "ketseal.replay/1");
@@ -110,6 +138,7 @@ enum ks_err ks_command_replay(struct ks_cli *cli)
     struct ks_bundle *bundle = NULL;
     struct ks_pool *pool = NULL;
     struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
+    uint32_t numerics = 0;
 
     ks_buf_init(&bytes, KS_BUNDLE_BYTES_MAX);
     KS_TRY(ks_cli_simulation(cli, &pool, &spec));
@@ -117,9 +146,10 @@ enum ks_err ks_command_replay(struct ks_cli *cli)
     KS_TRY(
         ks_fail_prefix(ks_bundle_parse(ks_buf_view(&bytes), &bundle), "%s", cli->operands[0]));
     /* Another numerics number promises nothing about our bits: that is not a difference. */
-    KS_CHECK(bundle->core.numerics == KS_NUMERICS, KS_ERR_UNAVAILABLE,
-             "could not tell: the record's numerics is %llu, this version computes %d",
-             (unsigned long long)bundle->core.numerics, KS_NUMERICS);
+    numerics = ks_method_numerics(bundle->core.facts.method);
+    KS_CHECK(bundle->core.numerics == numerics, KS_ERR_UNAVAILABLE,
+             "could not tell: the record's numerics is %llu, this version computes %u",
+             (unsigned long long)bundle->core.numerics, numerics);
     ks_cli_progress(cli, "replaying %llu shots on %u qubits",
                     (unsigned long long)bundle->core.shots, bundle->core.qubits);
     err = run_again(bundle, &spec);

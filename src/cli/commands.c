@@ -66,6 +66,12 @@
             "1e-16", false                                                                     \
     }
 
+#define NOISE_FLAG                                                                             \
+    {                                                                                          \
+        "noise", KS_FLAG_TEXT, "FILE",                                                         \
+            "what happens to qubits and results: a YAML noise model", NULL, false              \
+    }
+
 #define BUNDLE_FLAGS                                                                           \
     {"out", KS_FLAG_TEXT, "FILE", "where the bundle goes (-o FILE)", "-", false},              \
     {                                                                                          \
@@ -98,7 +104,8 @@
     }
 
 static const struct ks_flag run_flags[] = {
-    DEVICE_FLAGS, PROGRAM_FLAGS, SAMPLE_FLAGS, BUNDLE_FLAGS, IDEMPOTENCY_FLAG, END,
+    DEVICE_FLAGS, PROGRAM_FLAGS, SAMPLE_FLAGS,     METHOD_FLAGS,
+    NOISE_FLAG,   BUNDLE_FLAGS,  IDEMPOTENCY_FLAG, END,
 };
 
 static const struct ks_flag verify_flags[] = {
@@ -142,8 +149,7 @@ static const struct ks_flag circuit_simulate_flags[] = {
     SAMPLE_FLAGS,
     SIMULATION_FLAGS,
     METHOD_FLAGS,
-    {"noise", KS_FLAG_TEXT, "FILE", "what happens to qubits and results: a YAML noise model",
-     NULL, false},
+    NOISE_FLAG,
     {"marginal", KS_FLAG_TEXT, "BITS",
      "these classical bits alone, the first one rightmost: 2,0", NULL, false},
     {"probabilities", KS_FLAG_SWITCH, NULL, "exact probabilities instead of counts", NULL,
@@ -236,7 +242,7 @@ static const struct ks_flag site_certify_flags[] = {
 };
 
 static const struct ks_flag job_submit_flags[] = {
-    DEVICE_FLAGS, PROGRAM_FLAGS, SAMPLE_FLAGS, IDEMPOTENCY_FLAG, END,
+    DEVICE_FLAGS, PROGRAM_FLAGS, SAMPLE_FLAGS, METHOD_FLAGS, NOISE_FLAG, IDEMPOTENCY_FLAG, END,
 };
 
 static const struct ks_flag site_flags[] = {

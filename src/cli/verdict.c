@@ -80,6 +80,8 @@ static void print_json(FILE *stream, const struct ks_verdict *verdict, bool veri
                             ks_verdict_check_name((enum ks_verdict_check)failed));
     }
     ks_json_member_u64(&writer, "index", verdict->ledger_index);
+    ks_json_member_text(&writer, "key_source", verdict->key_source);
+    ks_json_member_text(&writer, "method", verdict->method);
     ks_json_member_text(&writer, "origin", verdict->origin);
     ks_json_member_text(&writer, "record_id", verdict->record_id);
     ks_json_member_text(&writer, "schema", "ketseal.verify/1");
@@ -117,9 +119,9 @@ static void print_verdict(FILE *stream, const struct ks_verdict *verdict, bool v
     }
     if (verified) {
         (void)fprintf(stream,
-                      "verified: record %s of device %s, ledger %s index %llu of %llu; "
+                      "verified: record %s of device %s, by %s, ledger %s index %llu of %llu; "
                       "Ed25519 and ML-DSA-65 signatures, TPM quote, request, inclusion\n",
-                      verdict->record_id, verdict->device, verdict->origin,
+                      verdict->record_id, verdict->device, verdict->method, verdict->origin,
                       (unsigned long long)verdict->ledger_index,
                       (unsigned long long)verdict->ledger_size);
     }

@@ -355,7 +355,11 @@ out:
 
 static enum ks_err write_job(const struct ks_job_spec *spec, struct ks_buf *out)
 {
-    const struct ks_job job = {
+    static const struct ks_json_limits limits = {.len_max = 65536, .nodes_max = 64};
+    enum ks_err err = KS_OK;
+    struct ks_json_doc *noise = NULL;
+    struct ks_job job = {
+        .schema = KS_JOB_SCHEMA_MAX,
         .source = ks_bytes_of(spec->qasm, spec->qasm == NULL ? 0 : spec->qasm_len),
         .template =
             spec->template == NULL ? (struct ks_bytes){0} : ks_bytes_text(spec->template),
@@ -365,13 +369,25 @@ static enum ks_err write_job(const struct ks_job_spec *spec, struct ks_buf *out)
         .shots = spec->shots,
         .seed = spec->seed,
         .single = spec->single_precision,
+        .method_said = true,
+        .bond_max = spec->bond_max,
+        .cutoff = spec->bond_max > 0 ? spec->cutoff : KS_CUTOFF_UNSAID,
     };
 
-    if (!ks_utf8_valid(job.source)) {
-        return ks_fail(KS_ERR_FORMAT, "the program is not UTF-8 text");
+    KS_CHECK(ks_utf8_valid(job.source), KS_ERR_FORMAT, "the program is not UTF-8 text");
+    if (spec->method != NULL) {
+        KS_TRY(ks_fail_prefix(ks_job_method_find(ks_bytes_text(spec->method), &job.method),
+                              "method '%s'", spec->method));
+    }
+    if (spec->noise != NULL) {
+        KS_TRY(ks_fail_prefix(ks_json_parse_canonical(*spec->noise, &limits, &noise), "noise"));
+        job.noise = ks_json_root(noise);
     }
     ks_job_write(&job, out);
-    return ks_fail_prefix(ks_buf_check(out), "the job");
+    KS_TRY(ks_fail_prefix(ks_buf_check(out), "the job"));
+out:
+    ks_json_doc_free(noise);
+    return err;
 }
 
 /* What is sent under a one-time key. */

@@ -27,6 +27,7 @@ enum ks_err ks_monitor_job_new(struct ks_monitor *monitor, struct ks_monitor_job
             ks_buf_init(&job->parameters, 4096);
             ks_buf_init(&job->result, KS_RESULT_BYTES_MAX);
             ks_buf_init(&job->kernels, KS_WORK_NAME_MAX);
+            ks_buf_init(&job->reason, KS_METHOD_WHY_MAX);
             ks_buf_init(&job->core_bytes, KS_RECORD_BYTES_MAX);
             ks_buf_init(&job->start_attest, KS_ATTEST_MAX);
             ks_buf_init(&job->start_signature, KS_TPM_SIGNATURE_MAX);
@@ -47,6 +48,7 @@ void ks_monitor_job_free(struct ks_monitor *monitor, struct ks_monitor_job *job)
     ks_buf_done(&job->parameters);
     ks_buf_done(&job->result);
     ks_buf_done(&job->kernels);
+    ks_buf_done(&job->reason);
     ks_buf_done(&job->core_bytes);
     ks_buf_done(&job->start_attest);
     ks_buf_done(&job->start_signature);
@@ -175,12 +177,15 @@ static void worker_end(struct ks_monitor *monitor, struct ks_monitor_worker *wor
     worker->job = NULL;
 }
 
+_Static_assert(KS_WORK_NOISE_MAX == KS_JOB_NOISE_MAX, "a model that is admitted can be sent");
+
 static enum ks_err send_job(struct ks_monitor *monitor, struct ks_monitor_worker *worker,
                             struct ks_monitor_job *job)
 {
     enum ks_err err = KS_OK;
     const struct ks_job *asked = &job->body.job;
-    const struct ks_work_job work = {
+    struct ks_buf noise;
+    struct ks_work_job work = {
         .source = asked->source,
         .template = asked->template,
         .qubits = asked->qubits,
@@ -190,9 +195,19 @@ static enum ks_err send_job(struct ks_monitor *monitor, struct ks_monitor_worker
         .seed = asked->seed,
         .single = asked->single,
         .memory_max = monitor->state_memory_max,
+        .method = asked->method,
+        .bond_max = asked->bond_max,
+        .cutoff = asked->cutoff < 0 ? KS_CUTOFF_DEFAULT : asked->cutoff,
     };
-    size_t begin = ks_frame_begin(&worker->channel.out, KS_FRAME_JOB, 1);
+    size_t begin = 0;
 
+    ks_buf_init(&noise, KS_WORK_NOISE_MAX);
+    if (asked->noise != NULL) {
+        ks_json_canonical(asked->noise, &noise);
+        KS_TRY(ks_fail_prefix(ks_buf_check(&noise), "the noise model"));
+        work.noise = ks_buf_view(&noise);
+    }
+    begin = ks_frame_begin(&worker->channel.out, KS_FRAME_JOB, 1);
     ks_work_job_put(&work, &worker->channel.out);
     ks_frame_end(&worker->channel.out, begin);
     worker->job = job;
@@ -203,6 +218,7 @@ static enum ks_err send_job(struct ks_monitor *monitor, struct ks_monitor_worker
         ks_clock_monotonic_us() + monitor->job_seconds_max * 1000000 + DEADLINE_MARGIN_US;
     KS_TRY(ks_channel_flush(&worker->channel));
 out:
+    ks_buf_done(&noise);
     return err;
 }
 
@@ -295,7 +311,8 @@ static void fill_request(const struct ks_monitor *monitor, struct ks_monitor_job
     core->simulated_tpm = monitor->site.simulated_tpm;
     core->device = ks_bytes_text(job->device);
     core->key_id = submission->key_id;
-    core->key_source = KS_LITERAL("kem");
+    core->key_policy = KS_KEY_SOURCE_KEM;
+    core->key_source = KS_KEY_SOURCE_KEM;
     ks_copy(core->channel, job->channel, sizeof core->channel);
     core->counter = submission->counter;
     ks_copy(core->job, submission->job, sizeof core->job);
@@ -320,9 +337,11 @@ static enum ks_err make_core(struct ks_monitor *monitor, struct ks_monitor_job *
              "worker: the name of its kernels is none");
     ks_buf_put(&job->result, result->counts);
     ks_buf_put(&job->kernels, result->kernels);
+    ks_buf_put(&job->reason, result->reason);
     ks_job_parameters_write(asked, &job->parameters);
     KS_TRY(ks_buf_check(&job->result));
     KS_TRY(ks_buf_check(&job->kernels));
+    KS_TRY(ks_buf_check(&job->reason));
     KS_TRY(ks_buf_check(&job->parameters));
     *core = (struct ks_core){
         .schema = KS_RECORD_SCHEMA_MAX,
@@ -333,14 +352,20 @@ static enum ks_err make_core(struct ks_monitor *monitor, struct ks_monitor_job *
         .seed = asked->seed,
         .shots = asked->shots,
         .single = asked->single,
+        .noise = asked->noise,
         .isa = ks_buf_view(&job->kernels),
         .threads = result->threads,
         .numerics = result->numerics,
+        .facts = result->facts,
+        .method_reason = ks_buf_view(&job->reason),
+        .bond_max = result->bond_max,
+        .cutoff = result->cutoff,
         .result = ks_buf_view(&job->result),
         .started_us = job->started_us,
         .finished_us = ks_clock_us(),
     };
     core->created_us = core->finished_us;
+    KS_TRY(ks_fail_prefix(ks_core_method_check(core, asked), "worker"));
     ks_sha256(result->circuit, core->circuit_hash);
     KS_TRY(digest_program(asked, core->source_digest));
     ks_copy(core->build, monitor->worker_digest, sizeof core->build);

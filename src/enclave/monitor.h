@@ -56,6 +56,7 @@ struct ks_monitor_job {
     struct ks_buf parameters;
     struct ks_buf result;
     struct ks_buf kernels;
+    struct ks_buf reason; /* for the method */
     struct ks_buf core_bytes;
     uint8_t leaf[32];           /* Merkle leaf of H */
     struct ks_buf start_attest; /* the latest quote when the job was admitted */

@@ -3,6 +3,48 @@
 
 #include "enclave/work.h"
 
+#include <math.h>
+
+/* IEEE 754 binary64. */
+static void put_double(struct ks_buf *out, double value)
+{
+    uint64_t bits = 0;
+
+    ks_copy(&bits, &value, sizeof bits);
+    ks_buf_put_u64(out, bits);
+}
+
+/* Finite, from 0 on; -0 is refused, since it would be written as another text than 0. */
+static enum ks_err read_double(struct ks_reader *reader, double *out_value)
+{
+    enum ks_err err = KS_OK;
+    uint64_t bits = 0;
+    double value = 0;
+
+    KS_TRY(ks_read_u64(reader, &bits));
+    ks_copy(&value, &bits, sizeof value);
+    KS_CHECK(isfinite(value) && !signbit(value), KS_ERR_FORMAT,
+             "a number is negative, infinite or none");
+    *out_value = value;
+out:
+    return err;
+}
+
+/* AUTO only where that is ALLOWED. */
+static enum ks_err read_method(struct ks_reader *reader, bool auto_allowed,
+                               enum ks_method *out_method)
+{
+    enum ks_err err = KS_OK;
+    uint8_t method = 0;
+
+    KS_TRY(ks_read_u8(reader, &method));
+    KS_CHECK(method < KS_METHOD_COUNT && (auto_allowed || method != KS_METHOD_AUTO),
+             KS_ERR_FORMAT, "method %u", method);
+    *out_method = (enum ks_method)method;
+out:
+    return err;
+}
+
 void ks_work_job_put(const struct ks_work_job *job, struct ks_buf *out)
 {
     ks_buf_put_lp32(out, job->source);
@@ -14,6 +56,10 @@ void ks_work_job_put(const struct ks_work_job *job, struct ks_buf *out)
     ks_buf_put_u64(out, job->seed);
     ks_buf_put_u8(out, job->single ? 1 : 0);
     ks_buf_put_u64(out, job->memory_max);
+    ks_buf_put_u8(out, (uint8_t)job->method);
+    ks_buf_put_u32(out, job->bond_max);
+    put_double(out, job->cutoff);
+    ks_buf_put_lp16(out, job->noise);
 }
 
 enum ks_err ks_work_job_read(struct ks_bytes payload, struct ks_work_job *out_job)
@@ -32,8 +78,14 @@ enum ks_err ks_work_job_read(struct ks_bytes payload, struct ks_work_job *out_jo
     KS_TRY(ks_read_u64(&reader, &job.seed));
     KS_TRY(ks_read_u8(&reader, &single));
     KS_TRY(ks_read_u64(&reader, &job.memory_max));
+    KS_TRY(ks_fail_prefix(read_method(&reader, true, &job.method), "job frame"));
+    KS_TRY(ks_read_u32(&reader, &job.bond_max));
+    KS_TRY(ks_fail_prefix(read_double(&reader, &job.cutoff), "job frame"));
+    KS_TRY(ks_read_lp16(&reader, KS_WORK_NOISE_MAX, &job.noise));
     KS_TRY(ks_read_end(&reader));
     KS_CHECK(single <= 1, KS_ERR_FORMAT, "job frame: precision %u", single);
+    KS_CHECK(job.bond_max <= KS_BOND_MAX && job.cutoff < 1, KS_ERR_FORMAT,
+             "job frame: bond %u or the cutoff is out of range", job.bond_max);
     job.single = single == 1;
     *out_job = job;
 out:
@@ -51,6 +103,13 @@ void ks_work_result_put(const struct ks_work_result *result, struct ks_buf *out)
     ks_buf_put_u32(out, result->numerics);
     ks_buf_put_u32(out, result->threads);
     ks_buf_put_lp16(out, result->kernels);
+    ks_buf_put_u8(out, (uint8_t)result->facts.method);
+    ks_buf_put_u64(out, result->facts.amplitudes);
+    ks_buf_put_u32(out, result->facts.bond);
+    put_double(out, result->facts.discarded_weight);
+    ks_buf_put_lp16(out, result->reason);
+    ks_buf_put_u32(out, result->bond_max);
+    put_double(out, result->cutoff);
     ks_buf_put_u64(out, result->parse_us);
     ks_buf_put_u64(out, result->simulate_us);
 }
@@ -69,6 +128,13 @@ enum ks_err ks_work_result_read(struct ks_reader *reader, struct ks_work_result 
     KS_TRY(ks_read_u32(reader, &result.numerics));
     KS_TRY(ks_read_u32(reader, &result.threads));
     KS_TRY(ks_read_lp16(reader, KS_WORK_NAME_MAX, &result.kernels));
+    KS_TRY(read_method(reader, false, &result.facts.method));
+    KS_TRY(ks_read_u64(reader, &result.facts.amplitudes));
+    KS_TRY(ks_read_u32(reader, &result.facts.bond));
+    KS_TRY(read_double(reader, &result.facts.discarded_weight));
+    KS_TRY(ks_read_lp16(reader, KS_METHOD_WHY_MAX - 1, &result.reason));
+    KS_TRY(ks_read_u32(reader, &result.bond_max));
+    KS_TRY(read_double(reader, &result.cutoff));
     KS_TRY(ks_read_u64(reader, &result.parse_us));
     KS_TRY(ks_read_u64(reader, &result.simulate_us));
     KS_TRY(ks_read_end(reader));

@@ -8,11 +8,13 @@
 #define KS_ENCLAVE_WORK_H
 
 #include "base/buf.h"
+#include "ketseal/circuit.h"
 
 #define KS_WORK_PROGRAM_MAX (2 * 1024 * 1024)
 #define KS_WORK_RESULT_MAX  (8 * 1024 * 1024)
 #define KS_WORK_CIRCUIT_MAX (16 * 1024 * 1024)
 #define KS_WORK_NAME_MAX    64
+#define KS_WORK_NOISE_MAX   4096 /* KS_JOB_NOISE_MAX */
 
 struct ks_work_job {
     struct ks_bytes source;   /* OpenQASM 2; empty: a template */
@@ -24,6 +26,10 @@ struct ks_work_job {
     uint64_t seed;
     bool single;
     uint64_t memory_max; /* bytes of state */
+    enum ks_method method;
+    uint32_t bond_max;     /* 0 for the default; at most KS_BOND_MAX */
+    double cutoff;         /* from 0 to below 1 */
+    struct ks_bytes noise; /* canonical JSON; empty for none */
 };
 void ks_work_job_put(const struct ks_work_job *job, struct ks_buf *out);
 KS_MUST_CHECK enum ks_err ks_work_job_read(struct ks_bytes payload,
@@ -39,6 +45,10 @@ struct ks_work_result {
     uint32_t numerics;
     uint32_t threads;
     struct ks_bytes kernels;
+    struct ks_simulate_facts facts; /* finite numbers from 0 on */
+    struct ks_bytes reason;         /* why this method, where the job said AUTO; else empty */
+    uint32_t bond_max;              /* MPS, as it was used */
+    double cutoff;                  /* MPS, as it was used */
     uint64_t parse_us;
     uint64_t simulate_us;
 };

@@ -57,46 +57,84 @@ static void put_counts(const struct ks_counts *counts, struct ks_buf *out)
     ks_json_put_end(&writer);
 }
 
-static enum ks_err run(const struct ks_work_job *job, struct ks_pool *pool,
-                       struct ks_buf *counts_json, struct ks_buf *circuit_text,
-                       struct ks_work_result *result)
+/* What the views of a result point into. */
+struct answer {
+    struct ks_buf counts;
+    struct ks_buf circuit;
+    struct ks_method_choice choice;
+    struct ks_work_result result;
+};
+
+/* Simulates by the method that the job names, or that fits its circuit into the memory. */
+static enum ks_err simulate(const struct ks_work_job *job, const struct ks_circuit *circuit,
+                            struct ks_pool *pool, struct answer *answer)
 {
     enum ks_err err = KS_OK;
-    struct ks_circuit *circuit = NULL;
     struct ks_counts *counts = NULL;
+    struct ks_noise noise;
     struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
-    uint64_t begin_us = ks_clock_monotonic_us();
-    uint64_t parsed_us = 0;
+    struct ks_work_result *result = &answer->result;
 
-    KS_TRY(make_circuit(job, &circuit));
-    ks_circuit_print(circuit, circuit_text);
-    KS_TRY(ks_fail_prefix(ks_buf_check(circuit_text), "the canonical circuit"));
-    parsed_us = ks_clock_monotonic_us();
-    spec.method = KS_METHOD_STATEVECTOR; /* what the numerics of a record speak of */
+    if (job->noise.len > 0) {
+        KS_TRY(ks_fail_prefix(ks_noise_parse(&job->noise, &noise), "noise"));
+        spec.noise = &noise;
+    }
+    spec.method = job->method;
     spec.shots = job->shots;
     spec.seed = job->seed;
     spec.precision = job->single ? KS_PRECISION_SINGLE : KS_PRECISION_DOUBLE;
     spec.memory_max = job->memory_max;
+    spec.bond_max = job->bond_max == 0 ? KS_BOND_DEFAULT : job->bond_max;
+    spec.cutoff = job->cutoff;
     spec.pool = pool;
+    KS_TRY(ks_method_choose(circuit, &spec, &answer->choice));
+    spec.method = answer->choice.method;
     KS_TRY(ks_simulate(circuit, &spec, &counts));
-    put_counts(counts, counts_json);
-    KS_TRY(ks_fail_prefix(ks_buf_check(counts_json), "the result (%zu distinct outcomes)",
+    put_counts(counts, &answer->counts);
+    KS_TRY(ks_fail_prefix(ks_buf_check(&answer->counts), "the result (%zu distinct outcomes)",
                           ks_counts_size(counts)));
-    *result = (struct ks_work_result){
-        .counts = ks_buf_view(counts_json),
-        .circuit = ks_buf_view(circuit_text),
-        .qubits = ks_circuit_qubits(circuit),
-        .clbits = ks_circuit_clbits(circuit),
-        .ops = ks_circuit_ops(circuit),
-        .depth = ks_circuit_depth(circuit),
-        .numerics = KS_NUMERICS,
-        .threads = ks_pool_threads(pool),
-        .kernels = ks_bytes_text(ks_simulate_kernels()),
-        .parse_us = parsed_us - begin_us,
-        .simulate_us = ks_clock_monotonic_us() - parsed_us,
-    };
+    result->facts = *ks_counts_facts(counts);
+    result->numerics = ks_method_numerics(spec.method);
+    if (job->method == KS_METHOD_AUTO) {
+        result->reason = ks_bytes_text(answer->choice.why);
+    }
+    if (spec.method == KS_METHOD_MPS) {
+        result->bond_max = spec.bond_max;
+        result->cutoff = spec.cutoff;
+    }
+    /* The other methods are written once, for any CPU. */
+    result->kernels = spec.method == KS_METHOD_STATEVECTOR
+                          ? ks_bytes_text(ks_simulate_kernels())
+                          : KS_LITERAL("scalar");
 out:
     ks_counts_free(counts);
+    return err;
+}
+
+static enum ks_err run(const struct ks_work_job *job, struct ks_pool *pool,
+                       struct answer *answer)
+{
+    enum ks_err err = KS_OK;
+    struct ks_circuit *circuit = NULL;
+    struct ks_work_result *result = &answer->result;
+    uint64_t begin_us = ks_clock_monotonic_us();
+    uint64_t parsed_us = 0;
+
+    KS_TRY(make_circuit(job, &circuit));
+    ks_circuit_print(circuit, &answer->circuit);
+    KS_TRY(ks_fail_prefix(ks_buf_check(&answer->circuit), "the canonical circuit"));
+    parsed_us = ks_clock_monotonic_us();
+    KS_TRY(simulate(job, circuit, pool, answer));
+    result->counts = ks_buf_view(&answer->counts);
+    result->circuit = ks_buf_view(&answer->circuit);
+    result->qubits = ks_circuit_qubits(circuit);
+    result->clbits = ks_circuit_clbits(circuit);
+    result->ops = ks_circuit_ops(circuit);
+    result->depth = ks_circuit_depth(circuit);
+    result->threads = ks_pool_threads(pool);
+    result->parse_us = parsed_us - begin_us;
+    result->simulate_us = ks_clock_monotonic_us() - parsed_us;
+out:
     ks_circuit_free(circuit);
     return err;
 }
@@ -106,31 +144,29 @@ static enum ks_err serve(struct ks_channel *channel, struct ks_pool *pool)
     enum ks_err err = KS_OK;
     struct ks_frame frame = {0};
     struct ks_work_job job = {0};
-    struct ks_work_result result = {0};
-    struct ks_buf counts;
-    struct ks_buf circuit;
+    struct answer answer = {0};
     enum ks_err verdict = KS_OK;
 
-    ks_buf_init(&counts, KS_WORK_RESULT_MAX);
-    ks_buf_init(&circuit, KS_WORK_CIRCUIT_MAX);
+    ks_buf_init(&answer.counts, KS_WORK_RESULT_MAX);
+    ks_buf_init(&answer.circuit, KS_WORK_CIRCUIT_MAX);
     KS_TRY(ks_channel_receive(channel, &frame));
     KS_CHECK(frame.type == KS_FRAME_JOB, KS_ERR_FORMAT, "frame of type %u", frame.type);
     verdict = ks_work_job_read(frame.payload, &job);
     if (verdict == KS_OK) {
-        verdict = run(&job, pool, &counts, &circuit, &result);
+        verdict = run(&job, pool, &answer);
     }
     if (verdict == KS_OK) {
         size_t begin = ks_answer_begin(&channel->out, KS_FRAME_JOB, frame.id);
 
-        ks_work_result_put(&result, &channel->out);
+        ks_work_result_put(&answer.result, &channel->out);
         ks_frame_end(&channel->out, begin);
     } else {
         ks_answer_error(&channel->out, KS_FRAME_JOB, frame.id, verdict);
     }
     KS_TRY(ks_channel_flush(channel));
 out:
-    ks_buf_done(&counts);
-    ks_buf_done(&circuit);
+    ks_buf_done(&answer.counts);
+    ks_buf_done(&answer.circuit);
     return err;
 }
 

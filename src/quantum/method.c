@@ -15,28 +15,32 @@
 #include "quantum/state.h"
 #include "quantum/watch.h"
 
+static const char *const names[KS_METHOD_COUNT] = {
+#define METHOD_NAME(name, text) [KS_METHOD_##name] = text,
+    KS_METHOD_LIST(METHOD_NAME)
+#undef METHOD_NAME
+};
+
 static const struct method {
-    const char *name;
     uint32_t numerics;
     const struct ks_engine *engine; /* NULL for the state vector */
 } methods[KS_METHOD_COUNT] = {
-    [KS_METHOD_AUTO] = {"auto", 0, NULL},
-    [KS_METHOD_STATEVECTOR] = {"statevector", KS_NUMERICS, NULL},
-    [KS_METHOD_STABILIZER] = {"stabilizer", KS_NUMERICS_STABILIZER, &ks_stabilizer_engine},
-    [KS_METHOD_SPARSE] = {"sparse", KS_NUMERICS_SPARSE, &ks_sparse_engine},
-    [KS_METHOD_MPS] = {"mps", KS_NUMERICS_MPS, &ks_mps_engine},
+    [KS_METHOD_STATEVECTOR] = {KS_NUMERICS, NULL},
+    [KS_METHOD_STABILIZER] = {KS_NUMERICS_STABILIZER, &ks_stabilizer_engine},
+    [KS_METHOD_SPARSE] = {KS_NUMERICS_SPARSE, &ks_sparse_engine},
+    [KS_METHOD_MPS] = {KS_NUMERICS_MPS, &ks_mps_engine},
 };
 
 const char *ks_method_name(enum ks_method method)
 {
     KS_ASSERT((unsigned)method < KS_METHOD_COUNT);
-    return methods[method].name;
+    return names[method];
 }
 
 enum ks_err ks_method_find(const char *name, enum ks_method *out_method)
 {
     for (unsigned i = 0; i < KS_METHOD_COUNT; i++) {
-        if (strcmp(methods[i].name, name) == 0) {
+        if (strcmp(names[i], name) == 0) {
             *out_method = (enum ks_method)i;
             return KS_OK;
         }
@@ -65,7 +69,7 @@ static enum ks_err check_spec(const struct ks_simulate_spec *spec)
     KS_CHECK(spec->cutoff >= 0 && spec->cutoff < 1, KS_ERR_LIMIT,
              "the cutoff is not from 0 to below 1");
     KS_CHECK(spec->noise == NULL || methods[spec->method].engine == NULL, KS_ERR_USAGE,
-             "noise takes the state vector, not '%s'", methods[spec->method].name);
+             "noise takes the state vector, not '%s'", names[spec->method]);
 out:
     return err;
 }

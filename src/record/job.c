@@ -4,7 +4,6 @@
 #include "record/job.h"
 
 #include "crypto/digest.h"
-#include "ketseal/circuit.h"
 
 static const struct ks_json_limits body_limits = {.len_max = KS_JOB_BYTES_MAX,
                                                   .nodes_max = 256};
@@ -49,19 +48,107 @@ out:
     return err;
 }
 
+static const char *const method_names[KS_METHOD_COUNT] = {
+#define METHOD_NAME(name, text) [KS_METHOD_##name] = text,
+    KS_METHOD_LIST(METHOD_NAME)
+#undef METHOD_NAME
+};
+
+const char *ks_job_method_name(enum ks_method method)
+{
+    KS_ASSERT((unsigned)method < KS_METHOD_COUNT);
+    return method_names[method];
+}
+
+enum ks_err ks_job_method_find(struct ks_bytes name, enum ks_method *out_method)
+{
+    for (unsigned i = 0; i < KS_METHOD_COUNT; i++) {
+        if (ks_bytes_is(name, method_names[i])) {
+            *out_method = (enum ks_method)i;
+            return KS_OK;
+        }
+    }
+    return ks_fail(KS_ERR_FORMAT, "no method that there is");
+}
+
+/* What only schema 2 has. */
+static enum ks_err parse_method(const struct ks_json *value, struct ks_job *job)
+{
+    const struct ks_json *cutoff = ks_json_find(value, "cutoff");
+    enum ks_err err = KS_OK;
+    struct ks_bytes text = {0};
+    struct ks_buf noise;
+    uint64_t bond_max = 0;
+
+    ks_buf_init(&noise, KS_JOB_NOISE_MAX);
+    if (ks_json_find(value, "method") != NULL) {
+        KS_TRY(ks_json_get_string(value, "method", &text));
+        KS_TRY(ks_fail_prefix(ks_job_method_find(text, &job->method), "'method'"));
+        job->method_said = true;
+    }
+    const bool truncates = job->method == KS_METHOD_AUTO || job->method == KS_METHOD_MPS;
+
+    if (ks_json_find(value, "bond_max") != NULL) {
+        KS_TRY(ks_json_get_u64(value, "bond_max", KS_JSON_INTEGER_MAX, &bond_max));
+        KS_CHECK(truncates, KS_ERR_FORMAT, "'bond_max': '%s' has none",
+                 method_names[job->method]);
+        KS_CHECK(bond_max >= 1 && bond_max <= KS_BOND_MAX, KS_ERR_LIMIT, "'bond_max': 1 to %d",
+                 KS_BOND_MAX);
+        job->bond_max = (uint32_t)bond_max;
+    }
+    if (cutoff != NULL) {
+        KS_TRY(ks_fail_prefix(ks_json_double(cutoff, &job->cutoff), "'cutoff'"));
+        KS_CHECK(truncates, KS_ERR_FORMAT, "'cutoff': '%s' has none",
+                 method_names[job->method]);
+        KS_CHECK(job->cutoff >= 0 && job->cutoff < 1, KS_ERR_LIMIT,
+                 "'cutoff': from 0 to below 1");
+    }
+    if (ks_json_find(value, "noise") != NULL) {
+        KS_TRY(ks_json_get(value, "noise", KS_JSON_OBJECT, &job->noise));
+        KS_CHECK(job->method == KS_METHOD_AUTO || job->method == KS_METHOD_STATEVECTOR,
+                 KS_ERR_FORMAT, "'noise': it takes the state vector, not '%s'",
+                 method_names[job->method]);
+        ks_json_canonical(job->noise, &noise);
+        KS_TRY(ks_fail_prefix(ks_buf_check(&noise), "'noise'"));
+    }
+out:
+    ks_buf_done(&noise);
+    return err;
+}
+
+static enum ks_err parse_schema(const struct ks_json *value, struct ks_job *job)
+{
+    static const char *const names_1[] = {"kind", "precision", "program", "schema",
+                                          "seed", "shots",     NULL};
+    static const char *const names_2[] = {"bond_max", "cutoff",    "kind",    "method",
+                                          "noise",    "precision", "program", "schema",
+                                          "seed",     "shots",     NULL};
+    enum ks_err err = KS_OK;
+    struct ks_bytes text = {0};
+
+    KS_TRY(ks_json_get_string(value, "schema", &text));
+    KS_CHECK(ks_bytes_is(text, "ketseal.job/1") || ks_bytes_is(text, "ketseal.job/2"),
+             KS_ERR_FORMAT, "'schema': expected ketseal.job/1 or ketseal.job/2");
+    job->schema = ks_bytes_is(text, "ketseal.job/1") ? 1 : 2;
+    job->cutoff = KS_CUTOFF_UNSAID;
+    KS_TRY(ks_json_only(value, job->schema == 1 ? names_1 : names_2));
+    if (job->schema == 1) {
+        job->method = KS_METHOD_STATEVECTOR;
+    } else {
+        KS_TRY(parse_method(value, job));
+    }
+out:
+    return err;
+}
+
 enum ks_err ks_job_parse(const struct ks_json *value, struct ks_job *out_job)
 {
-    static const char *const names[] = {"kind", "precision", "program", "schema",
-                                        "seed", "shots",     NULL};
     enum ks_err err = KS_OK;
     struct ks_job job = {0};
     struct ks_bytes text = {0};
     const struct ks_json *program = NULL;
 
-    KS_TRY(ks_json_only(value, names));
-    KS_TRY(ks_json_get_string(value, "schema", &text));
-    KS_CHECK(ks_bytes_is(text, "ketseal.job/1"), KS_ERR_FORMAT,
-             "'schema': expected ketseal.job/1");
+    KS_TRY(parse_schema(value, &job));
     KS_TRY(ks_json_get_string(value, "kind", &text));
     KS_CHECK(ks_bytes_is(text, "circuit"), KS_ERR_FORMAT, "'kind': expected circuit");
     KS_TRY(ks_json_get_string(value, "precision", &text));
@@ -127,12 +214,28 @@ void ks_job_write(const struct ks_job *job, struct ks_buf *out)
 {
     struct ks_json_writer writer = ks_json_writer_of(out);
 
+    KS_ASSERT(job->schema == 2 || (job->schema == 1 && job->method == KS_METHOD_STATEVECTOR));
     ks_json_put_object(&writer);
+    if (job->bond_max > 0) {
+        ks_json_member_u64(&writer, "bond_max", job->bond_max);
+    }
+    if (job->schema == 2 && job->cutoff >= 0) {
+        ks_json_put_key(&writer, "cutoff");
+        ks_json_put_double(&writer, job->cutoff);
+    }
     ks_json_member_text(&writer, "kind", "circuit");
+    if (job->method_said) {
+        ks_json_member_text(&writer, "method", ks_job_method_name(job->method));
+    }
+    if (job->noise != NULL) {
+        ks_json_put_key(&writer, "noise");
+        ks_json_put_value(&writer, job->noise);
+    }
     ks_json_member_text(&writer, "precision", job->single ? "single" : "double");
     ks_json_put_key(&writer, "program");
     put_program(job, &writer);
-    ks_json_member_text(&writer, "schema", "ketseal.job/1");
+    ks_json_member_text(&writer, "schema",
+                        job->schema == 1 ? "ketseal.job/1" : "ketseal.job/2");
     ks_json_member_u64(&writer, "seed", job->seed);
     ks_json_member_u64(&writer, "shots", job->shots);
     ks_json_put_end(&writer);

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "crypto/sign.h"
+#include "ketseal/circuit.h"
 
 #define KS_JOB_BYTES_MAX        (1024 * 1024) /* a request body: job, submission and signature */
 #define KS_DEVICE_ID_MAX        100
@@ -24,7 +25,14 @@
 #define KS_CONTEXT_KEYS_ANSWER "ketseal/keys-answer/1"
 
 /* --- job ---------------------------------------------------------------------------------- */
+
+/* "ketseal.job/1" is run by the state vector, without noise; "ketseal.job/2" says how. */
+#define KS_JOB_SCHEMA_MAX 2
+#define KS_CUTOFF_UNSAID  (-1.0)
+#define KS_JOB_NOISE_MAX  4096 /* bytes of the canonical model */
+
 struct ks_job {
+    unsigned schema;          /* 1 to KS_JOB_SCHEMA_MAX */
     struct ks_bytes source;   /* OpenQASM 2 text; empty when the program is a template */
     struct ks_bytes template; /* template name; empty when the program is a source */
     uint32_t qubits;          /* template only */
@@ -33,10 +41,20 @@ struct ks_job {
     uint64_t shots;
     uint64_t seed; /* of the sampling */
     bool single;   /* precision: single instead of double */
+    /* schema 2 on; of schema 1: KS_METHOD_STATEVECTOR, and the rest unsaid */
+    enum ks_method method; /* AUTO: the worker chooses, by the circuit and the site's memory */
+    bool method_said;      /* else AUTO is meant */
+    uint32_t bond_max;     /* AUTO, MPS: 0 where unsaid */
+    double cutoff;         /* AUTO, MPS: KS_CUTOFF_UNSAID, or from 0 to below 1 */
+    const struct ks_json *noise; /* AUTO, STATEVECTOR: an object; NULL for none */
 };
 
-/* Checks shots, names and limits, not the program itself: only a sandboxed worker parses that.
- */
+/* Names of methods without the simulator: "mps" and back. KS_ERR_FORMAT for what is none. */
+const char *ks_job_method_name(enum ks_method method);
+KS_MUST_CHECK enum ks_err ks_job_method_find(struct ks_bytes name, enum ks_method *out_method);
+
+/* Checks shots, names and limits, not the program nor the noise model: only a sandboxed worker
+ * reads those. */
 KS_MUST_CHECK enum ks_err ks_job_parse(const struct ks_json *value, struct ks_job *out_job);
 void ks_job_write(const struct ks_job *job, struct ks_buf *out);
 /* The program member alone: its SHA-256 is the core's source_digest. */

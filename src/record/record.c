@@ -4,7 +4,6 @@
 #include "record/record.h"
 
 #include "crypto/digest.h"
-#include "ketseal/circuit.h"
 
 /* --- core --------------------------------------------------------------------------------- */
 
@@ -16,17 +15,67 @@ static void put_time(struct ks_json_writer *writer, const char *name, uint64_t t
     ks_json_member_text(writer, name, text);
 }
 
+static const char *const key_sources[KS_KEY_SOURCES] = {
+#define KEY_SOURCE_NAME(name, text) [KS_KEY_SOURCE_##name] = text,
+    KS_KEY_SOURCE_LIST(KEY_SOURCE_NAME)
+#undef KEY_SOURCE_NAME
+};
+
+const char *ks_key_source_name(enum ks_key_source source)
+{
+    KS_ASSERT((unsigned)source < KS_KEY_SOURCES);
+    return key_sources[source];
+}
+
+static void put_number(struct ks_json_writer *writer, const char *name, double value)
+{
+    ks_json_put_key(writer, name);
+    ks_json_put_double(writer, value);
+}
+
+static void put_method(const struct ks_core *core, struct ks_json_writer *writer)
+{
+    const struct ks_simulate_facts *facts = &core->facts;
+
+    ks_json_put_object(writer);
+    if (facts->method == KS_METHOD_SPARSE) {
+        ks_json_member_u64(writer, "amplitudes", facts->amplitudes);
+    }
+    if (facts->method == KS_METHOD_MPS) {
+        ks_json_member_u64(writer, "bond", facts->bond);
+        ks_json_member_u64(writer, "bond_max", core->bond_max);
+        put_number(writer, "cutoff", core->cutoff);
+    }
+    if (facts->method == KS_METHOD_SPARSE || facts->method == KS_METHOD_MPS) {
+        put_number(writer, "discarded_weight", facts->discarded_weight);
+    }
+    ks_json_member_text(writer, "name", ks_job_method_name(facts->method));
+    if (core->method_reason.len > 0) {
+        ks_json_member_string(writer, "reason", core->method_reason);
+    }
+    ks_json_put_end(writer);
+}
+
+static const char *backend_name(unsigned schema)
+{
+    return schema < 3 ? "ketseal-statevector" : "ketseal";
+}
+
 static void put_execution(const struct ks_core *core, struct ks_json_writer *writer)
 {
     uint8_t digest[KS_SHA256_LEN];
 
     ks_sha256(core->result, digest);
     ks_json_put_object(writer);
-    ks_json_member_text(writer, "backend", "ketseal-statevector");
+    ks_json_member_text(writer, "backend", backend_name(core->schema));
     ks_json_member_hex(writer, "build", KS_BYTES(core->build));
     put_time(writer, "finished_at", core->finished_us);
     ks_json_member_string(writer, "isa", core->isa);
     ks_json_member_text(writer, "isolation", "process");
+    if (core->schema >= 3) {
+        ks_json_put_key(writer, "method");
+        put_method(core, writer);
+    }
     ks_json_member_u64(writer, "numerics", core->numerics);
     ks_json_member_text(writer, "precision", core->single ? "single" : "double");
     ks_json_member_hex(writer, "result_digest", KS_BYTES(digest));
@@ -45,7 +94,10 @@ static void put_request(const struct ks_core *core, struct ks_json_writer *write
     ks_json_member_string(writer, "device", core->device);
     ks_json_member_hex(writer, "job", KS_BYTES(core->job));
     ks_json_member_string(writer, "key_id", core->key_id);
-    ks_json_member_string(writer, "key_source", core->key_source);
+    if (core->schema >= 3) {
+        ks_json_member_text(writer, "key_policy", ks_key_source_name(core->key_policy));
+    }
+    ks_json_member_text(writer, "key_source", ks_key_source_name(core->key_source));
     ks_json_member_hex(writer, "submission", KS_BYTES(core->submission));
     ks_json_member_hex(writer, "submission_signature", KS_BYTES(core->submission_signature));
     ks_json_put_end(writer);
@@ -58,6 +110,10 @@ static void put_workload(const struct ks_core *core, struct ks_json_writer *writ
     ks_json_member_hex(writer, "circuit_hash", KS_BYTES(core->circuit_hash));
     ks_json_member_u64(writer, "clbits", core->clbits);
     ks_json_member_string(writer, "name", core->name);
+    if (core->noise != NULL) {
+        ks_json_put_key(writer, "noise");
+        ks_json_put_value(writer, core->noise);
+    }
     ks_json_put_key(writer, "parameters");
     ks_json_put_canonical(writer, core->parameters);
     ks_json_member_u64(writer, "qubits", core->qubits);
@@ -71,8 +127,11 @@ static void put_workload(const struct ks_core *core, struct ks_json_writer *writ
 
 static const char *schema_name(unsigned schema)
 {
+    static const char *const names[KS_RECORD_SCHEMA_MAX] = {"ketseal-1", "ketseal-2",
+                                                            "ketseal-3"};
+
     KS_ASSERT(schema >= 1 && schema <= KS_RECORD_SCHEMA_MAX);
-    return schema == 1 ? "ketseal-1" : "ketseal-2";
+    return names[schema - 1];
 }
 
 void ks_core_write(const struct ks_core *core, struct ks_buf *out)
@@ -163,12 +222,66 @@ out:
     return err;
 }
 
+static enum ks_err get_number(const struct ks_json *object, const char *name, double *out_value)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_json *value = NULL;
+
+    KS_TRY(ks_json_get(object, name, KS_JSON_NUMBER, &value));
+    KS_TRY(ks_json_double(value, out_value));
+out:
+    return err;
+}
+
+/* Every method has the members that it needs, and no others. */
+static enum ks_err parse_method(const struct ks_json *execution, struct ks_core *core)
+{
+    static const char *const plain[] = {"name", "reason", NULL};
+    static const char *const sparse[] = {"amplitudes", "discarded_weight", "name", "reason",
+                                         NULL};
+    static const char *const mps[] = {"bond", "bond_max", "cutoff", "discarded_weight",
+                                      "name", "reason",   NULL};
+    enum ks_err err = KS_OK;
+    struct ks_simulate_facts *facts = &core->facts;
+    const struct ks_json *value = NULL;
+    struct ks_bytes name = {0};
+
+    KS_TRY(ks_json_get(execution, "method", KS_JSON_OBJECT, &value));
+    KS_TRY(ks_json_get_string(value, "name", &name));
+    KS_TRY(ks_fail_prefix(ks_job_method_find(name, &facts->method), "'name'"));
+    KS_CHECK(facts->method != KS_METHOD_AUTO, KS_ERR_FORMAT, "'name': nothing runs by 'auto'");
+    KS_TRY(ks_json_only(value, facts->method == KS_METHOD_SPARSE ? sparse
+                               : facts->method == KS_METHOD_MPS  ? mps
+                                                                 : plain));
+    if (ks_json_find(value, "reason") != NULL) {
+        KS_TRY(ks_json_get_string(value, "reason", &core->method_reason));
+        KS_CHECK(core->method_reason.len > 0, KS_ERR_FORMAT, "'reason': empty");
+    }
+    if (facts->method == KS_METHOD_SPARSE) {
+        KS_TRY(ks_json_get_u64(value, "amplitudes", KS_JSON_INTEGER_MAX, &facts->amplitudes));
+    }
+    if (facts->method == KS_METHOD_MPS) {
+        KS_TRY(get_unsigned(value, "bond", &facts->bond));
+        KS_TRY(get_unsigned(value, "bond_max", &core->bond_max));
+        KS_TRY(get_number(value, "cutoff", &core->cutoff));
+    }
+    if (facts->method == KS_METHOD_SPARSE || facts->method == KS_METHOD_MPS) {
+        KS_TRY(get_number(value, "discarded_weight", &facts->discarded_weight));
+    }
+out:
+    return ks_fail_prefix(err, "method");
+}
+
 static enum ks_err parse_execution(const struct ks_json *root, struct ks_buf *result,
                                    struct ks_core *core)
 {
-    static const char *const names[] = {
+    static const char *const names_1[] = {
         "backend",   "build",         "finished_at",    "isa",        "isolation", "numerics",
         "precision", "result_digest", "result_summary", "started_at", "threads",   NULL};
+    static const char *const names_3[] = {
+        "backend",    "build",    "finished_at", "isa",           "isolation",
+        "method",     "numerics", "precision",   "result_digest", "result_summary",
+        "started_at", "threads",  NULL};
     enum ks_err err = KS_OK;
     const struct ks_json *value = NULL;
     const struct ks_json *summary = NULL;
@@ -177,8 +290,12 @@ static enum ks_err parse_execution(const struct ks_json *root, struct ks_buf *re
     uint32_t threads = 0;
 
     KS_TRY(ks_json_get(root, "execution", KS_JSON_OBJECT, &value));
-    KS_TRY(ks_json_only(value, names));
-    KS_TRY(expect_text(value, "backend", "ketseal-statevector"));
+    KS_TRY(ks_json_only(value, core->schema < 3 ? names_1 : names_3));
+    KS_TRY(expect_text(value, "backend", backend_name(core->schema)));
+    core->facts.method = KS_METHOD_STATEVECTOR;
+    if (core->schema >= 3) {
+        KS_TRY(parse_method(value, core));
+    }
     KS_TRY(ks_json_get_hex(value, "build", core->build, sizeof core->build));
     KS_TRY(get_time(value, "finished_at", &core->finished_us));
     KS_TRY(ks_json_get_string(value, "isa", &core->isa));
@@ -227,23 +344,50 @@ out:
     return err;
 }
 
+static enum ks_err get_key_source(const struct ks_json *object, const char *name,
+                                  enum ks_key_source *out_source)
+{
+    enum ks_err err = KS_OK;
+    struct ks_bytes text = {0};
+
+    KS_TRY(ks_json_get_string(object, name, &text));
+    for (unsigned i = 0; i < KS_KEY_SOURCES; i++) {
+        if (ks_bytes_is(text, key_sources[i])) {
+            *out_source = (enum ks_key_source)i;
+            return KS_OK;
+        }
+    }
+    err = ks_fail(KS_ERR_FORMAT, "'%s': expected kem, etsi014 or both", name);
+out:
+    return err;
+}
+
 static enum ks_err parse_request(const struct ks_json *root, struct ks_core *core)
 {
-    static const char *const names[] = {
+    static const char *const names_1[] = {
         "channel", "counter",    "device",     "job",
         "key_id",  "key_source", "submission", "submission_signature",
         NULL};
+    static const char *const names_3[] = {"channel",    "counter",    "device",
+                                          "job",        "key_id",     "key_policy",
+                                          "key_source", "submission", "submission_signature",
+                                          NULL};
     enum ks_err err = KS_OK;
     const struct ks_json *value = NULL;
 
     KS_TRY(ks_json_get(root, "request", KS_JSON_OBJECT, &value));
-    KS_TRY(ks_json_only(value, names));
+    KS_TRY(ks_json_only(value, core->schema < 3 ? names_1 : names_3));
     KS_TRY(ks_json_get_base64_exact(value, "channel", core->channel, sizeof core->channel));
     KS_TRY(ks_json_get_u64(value, "counter", KS_JSON_INTEGER_MAX, &core->counter));
     KS_TRY(ks_json_get_string(value, "device", &core->device));
     KS_TRY(ks_json_get_hex(value, "job", core->job, sizeof core->job));
     KS_TRY(ks_json_get_string(value, "key_id", &core->key_id));
-    KS_TRY(ks_json_get_string(value, "key_source", &core->key_source));
+    if (core->schema < 3) {
+        KS_TRY(expect_text(value, "key_source", ks_key_source_name(KS_KEY_SOURCE_KEM)));
+    } else {
+        KS_TRY(get_key_source(value, "key_policy", &core->key_policy));
+        KS_TRY(get_key_source(value, "key_source", &core->key_source));
+    }
     KS_TRY(ks_json_get_hex(value, "submission", core->submission, sizeof core->submission));
     KS_TRY(ks_json_get_hex(value, "submission_signature", core->submission_signature,
                            sizeof core->submission_signature));
@@ -254,16 +398,23 @@ out:
 static enum ks_err parse_workload(const struct ks_json *root, struct ks_buf *parameters,
                                   struct ks_core *core)
 {
-    static const char *const names[] = {
+    static const char *const names_1[] = {
         "bit_order", "circuit_hash", "clbits",          "name",  "parameters",    "qubits",
         "sdk",       "seed",         "seed_provenance", "shots", "source_digest", NULL};
+    static const char *const names_3[] = {
+        "bit_order",  "circuit_hash",  "clbits", "name", "noise",
+        "parameters", "qubits",        "sdk",    "seed", "seed_provenance",
+        "shots",      "source_digest", NULL};
     enum ks_err err = KS_OK;
     const struct ks_json *value = NULL;
     const struct ks_json *member = NULL;
 
     KS_TRY(ks_json_get(root, "workload", KS_JSON_OBJECT, &value));
-    KS_TRY(ks_json_only(value, names));
+    KS_TRY(ks_json_only(value, core->schema < 3 ? names_1 : names_3));
     KS_TRY(expect_text(value, "bit_order", "clbit 0 rightmost"));
+    if (ks_json_find(value, "noise") != NULL) {
+        KS_TRY(ks_json_get(value, "noise", KS_JSON_OBJECT, &core->noise));
+    }
     KS_TRY(
         ks_json_get_hex(value, "circuit_hash", core->circuit_hash, sizeof core->circuit_hash));
     KS_TRY(get_unsigned(value, "clbits", &core->clbits));
@@ -293,10 +444,13 @@ enum ks_err ks_core_parse(const struct ks_json *value, struct ks_buf *parameters
     struct ks_core core = {0};
     const struct ks_json *record = NULL;
     struct ks_bytes text = {0};
-    bool first = false;
 
-    KS_TRY(get_choice(value, "schema_version", schema_name(1), schema_name(2), &first));
-    core.schema = first ? 1 : 2;
+    KS_TRY(ks_json_get_string(value, "schema_version", &text));
+    for (unsigned schema = 1; schema <= KS_RECORD_SCHEMA_MAX; schema++) {
+        core.schema = ks_bytes_is(text, schema_name(schema)) ? schema : core.schema;
+    }
+    KS_CHECK(core.schema > 0, KS_ERR_FORMAT, "'schema_version': expected ketseal-1 to '%s'",
+             schema_name(KS_RECORD_SCHEMA_MAX));
     KS_TRY(ks_json_only(value, names));
     KS_TRY(ks_json_get(value, "record", KS_JSON_OBJECT, &record));
     KS_TRY(ks_json_only(record, record_names));
@@ -312,6 +466,61 @@ enum ks_err ks_core_parse(const struct ks_json *value, struct ks_buf *parameters
     *out_core = core;
 out:
     return ks_fail_prefix(err, "core");
+}
+
+/* Both are objects, or there is neither. */
+static enum ks_err check_same_noise(const struct ks_json *one, const struct ks_json *other)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf first;
+    struct ks_buf second;
+
+    ks_buf_init(&first, KS_JOB_BYTES_MAX);
+    ks_buf_init(&second, KS_JOB_BYTES_MAX);
+    KS_CHECK((one == NULL) == (other == NULL), KS_ERR_VERIFY, "the job's noise is another");
+    if (one != NULL) {
+        ks_json_canonical(one, &first);
+        ks_json_canonical(other, &second);
+        KS_TRY(ks_buf_check(&first));
+        KS_TRY(ks_buf_check(&second));
+        KS_CHECK(ks_bytes_equal(ks_buf_view(&first), ks_buf_view(&second)), KS_ERR_VERIFY,
+                 "the job's noise is another");
+    }
+out:
+    ks_buf_done(&first);
+    ks_buf_done(&second);
+    return err;
+}
+
+enum ks_err ks_core_method_check(const struct ks_core *core, const struct ks_job *job)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_simulate_facts *facts = &core->facts;
+    const bool mps = facts->method == KS_METHOD_MPS;
+    const bool open = job->method == KS_METHOD_AUTO;
+
+    KS_CHECK(facts->method != KS_METHOD_AUTO && (open || facts->method == job->method),
+             KS_ERR_VERIFY, "the job asks for the method '%s', '%s' ran it",
+             ks_job_method_name(job->method), ks_job_method_name(facts->method));
+    KS_CHECK(open == (core->method_reason.len > 0), KS_ERR_VERIFY,
+             open ? "it is not said why this method ran the job"
+                  : "a reason is given for the method that the job asks for");
+    KS_CHECK(core->method_reason.len < KS_METHOD_WHY_MAX && ks_utf8_valid(core->method_reason),
+             KS_ERR_VERIFY, "the reason for the method is no short text");
+    KS_CHECK(!mps || (core->bond_max >= 1 && core->bond_max <= KS_BOND_MAX &&
+                      facts->bond <= core->bond_max && core->cutoff >= 0 && core->cutoff < 1),
+             KS_ERR_VERIFY, "the bonds or the cutoff are out of their limits");
+    KS_CHECK(!mps || ((job->bond_max == 0 || job->bond_max == core->bond_max) &&
+                      (job->cutoff < 0 || job->cutoff == core->cutoff)),
+             KS_ERR_VERIFY, "'bond_max' or 'cutoff' differ from the job's");
+    KS_CHECK(facts->amplitudes <= KS_JSON_INTEGER_MAX && facts->discarded_weight >= 0 &&
+                 facts->discarded_weight <= (double)KS_JSON_INTEGER_MAX,
+             KS_ERR_VERIFY, "the amplitudes or the discarded weight are out of their limits");
+    KS_CHECK(core->noise == NULL || facts->method == KS_METHOD_STATEVECTOR, KS_ERR_VERIFY,
+             "noise takes the state vector");
+    KS_TRY(check_same_noise(core->noise, job->noise));
+out:
+    return err;
 }
 
 enum ks_err ks_result_check(struct ks_bytes result, uint32_t clbits, uint64_t shots)

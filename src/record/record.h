@@ -17,9 +17,23 @@
 #define KS_RESULT_BYTES_MAX (8 * 1024 * 1024) /* the canonical result_summary */
 #define KS_ENTRY_BYTES_MAX  1024
 
-/* Schemas "ketseal-1" and "ketseal-2": the second has a start quote. */
-#define KS_RECORD_SCHEMA_MAX 2
+/* Schemas "ketseal-1" to "ketseal-3": the second has a start quote, the third the method, the
+ * noise and what keys the site asks for. */
+#define KS_RECORD_SCHEMA_MAX 3
 #define KS_CONTEXT_RECORD    "ketseal/record/1"
+
+/* Where the one-time key of a request came from. */
+#define KS_KEY_SOURCE_LIST(X)                                                                  \
+    X(KEM, "kem")         /* ML-KEM */                                                         \
+    X(ETSI014, "etsi014") /* a KME, by ETSI GS QKD 014 */                                      \
+    X(BOTH, "both")       /* both, combined */
+enum ks_key_source {
+#define KS_KEY_SOURCE_ENUM(name, text) KS_KEY_SOURCE_##name,
+    KS_KEY_SOURCE_LIST(KS_KEY_SOURCE_ENUM)
+#undef KS_KEY_SOURCE_ENUM
+        KS_KEY_SOURCES
+};
+const char *ks_key_source_name(enum ks_key_source source);
 
 /* Everything that exists before H. Views borrow. */
 struct ks_core {
@@ -34,12 +48,18 @@ struct ks_core {
     uint64_t seed;
     uint64_t shots;
     bool single;
+    const struct ks_json *noise; /* the job's; NULL for none */
     /* execution */
     uint8_t build[32]; /* SHA-256 of the worker that ran it */
     struct ks_bytes isa;
     unsigned threads;
-    uint64_t numerics;
-    struct ks_bytes result; /* result_summary, canonical JSON object */
+    uint64_t numerics; /* of the method */
+    /* How the counts came about. Of schemas 1 and 2 by the state vector. */
+    struct ks_simulate_facts facts;
+    struct ks_bytes method_reason; /* why, where the job left it open; else empty */
+    uint32_t bond_max;             /* MPS: the limit of its bonds */
+    double cutoff;                 /* MPS */
+    struct ks_bytes result;        /* result_summary, canonical JSON object */
     uint64_t started_us;
     uint64_t finished_us;
     /* record */
@@ -55,7 +75,8 @@ struct ks_core {
     /* request */
     struct ks_bytes device;
     struct ks_bytes key_id;
-    struct ks_bytes key_source;
+    enum ks_key_source key_policy; /* what the site asks for; of schemas 1 and 2: KEM */
+    enum ks_key_source key_source; /* what it was */
     uint8_t channel[KS_CHANNEL_LEN];
     uint64_t counter;
     uint8_t job[32];
@@ -69,6 +90,11 @@ void ks_core_write(const struct ks_core *core, struct ks_buf *out);
  * into them. */
 KS_MUST_CHECK enum ks_err ks_core_parse(const struct ks_json *value, struct ks_buf *parameters,
                                         struct ks_buf *result, struct ks_core *out_core);
+
+/* The method that CORE names is one that JOB allows, its settings and noise are the job's, and
+ * its facts are such as that method has. KS_ERR_VERIFY says what does not fit. */
+KS_MUST_CHECK enum ks_err ks_core_method_check(const struct ks_core *core,
+                                               const struct ks_job *job);
 
 /* RESULT, a result_summary, is a canonical JSON object whose members are bit strings of CLBITS
  * characters with counts of at least 1 that add up to SHOTS. KS_ERR_FORMAT, KS_ERR_LIMIT;

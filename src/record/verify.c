@@ -47,8 +47,9 @@ static const struct check_info infos[KS_VERDICT_CHECKS] = {
          "that the device itself, not its operator, wanted the job"},
     [KS_VERDICT_REQUEST_BINDING] =
         {"request.binding",
-         "job, submission and core: digests, device, counter, key, channel, times",
-         "a submission put to another job, site, connection or key",
+         "job, submission and core: digests, device, counter, key, channel, method, noise, "
+         "times",
+         "a submission put to another job, site, connection, key or method",
          "that the channel named is the connection used: that is the site's claim"},
     [KS_VERDICT_RESULT] =
         {"result",
@@ -281,6 +282,7 @@ static enum ks_err check_request_binding(struct context *context)
                  job->single == core->single,
              KS_ERR_VERIFY, "shots, seed or precision differ from the job's");
     KS_TRY(check_workload(core, job));
+    KS_TRY(ks_core_method_check(core, job));
     KS_CHECK(ks_bytes_equal(submission->device, core->device), KS_ERR_VERIFY,
              "the submission is of another device");
     KS_CHECK(submission->counter == core->counter, KS_ERR_VERIFY,
@@ -532,6 +534,25 @@ static void set_reason(struct ks_verdict *verdict, enum ks_verdict_check check,
                    reason);
 }
 
+static void describe_method(const struct ks_core *core, struct ks_verdict *verdict)
+{
+    const struct ks_simulate_facts *facts = &core->facts;
+    char truncation[80] = "";
+
+    if (facts->method == KS_METHOD_SPARSE) {
+        (void)snprintf(truncation, sizeof truncation, " (%llu amplitudes, discarded %.1e)",
+                       (unsigned long long)facts->amplitudes, facts->discarded_weight);
+    } else if (facts->method == KS_METHOD_MPS) {
+        (void)snprintf(truncation, sizeof truncation, " (bond %u of %u, discarded %.1e)",
+                       facts->bond, core->bond_max, facts->discarded_weight);
+    }
+    (void)snprintf(verdict->method, sizeof verdict->method, "%s%s%s",
+                   ks_job_method_name(facts->method), truncation,
+                   core->noise != NULL ? " under noise" : "");
+    (void)snprintf(verdict->key_source, sizeof verdict->key_source, "%s",
+                   ks_key_source_name(core->key_source));
+}
+
 static void describe(const struct ks_bundle *bundle, const struct context *context,
                      struct ks_verdict *verdict)
 {
@@ -542,6 +563,7 @@ static void describe(const struct ks_bundle *bundle, const struct context *conte
                    (const char *)core->device.data);
     (void)snprintf(verdict->origin, sizeof verdict->origin, "%.*s", (int)core->origin.len,
                    (const char *)core->origin.data);
+    describe_method(core, verdict);
     verdict->ledger_index = bundle->inclusion.index;
     verdict->ledger_size = context->head_known ? context->head.size : 0;
     ks_copy(verdict->record_hash, bundle->core_hash, sizeof verdict->record_hash);

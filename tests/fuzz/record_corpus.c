@@ -32,12 +32,15 @@ static void seed(const char *name, struct ks_bytes bytes)
 static void template_job(struct fixture *fixture, enum fixture_step step)
 {
     if (step == FIXTURE_BEGIN) {
-        fixture->job = (struct ks_job){.template = KS_LITERAL("ghz"),
+        fixture->job = (struct ks_job){.schema = 1,
+                                       .template = KS_LITERAL("ghz"),
                                        .qubits = 2,
                                        .depth = 1,
                                        .template_seed = 5,
                                        .shots = 1000,
-                                       .seed = 7};
+                                       .seed = 7,
+                                       .method = KS_METHOD_STATEVECTOR,
+                                       .cutoff = KS_CUTOFF_UNSAID};
         fixture->core.name = KS_LITERAL("ghz");
         fixture_set(&fixture->parameters, KS_LITERAL("{\"depth\":1,\"qubits\":2,\"seed\":5}"));
     }

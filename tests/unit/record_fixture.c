@@ -382,7 +382,12 @@ static void begin(struct fixture *fixture)
                                  "creg c[2];\nh q[0];\ncx q[0],q[1];\nmeasure q -> c;\n";
     struct ks_core *core = &fixture->core;
 
-    fixture->job = (struct ks_job){.source = ks_bytes_text(source), .shots = 1000, .seed = 7};
+    fixture->job = (struct ks_job){.schema = 1,
+                                   .source = ks_bytes_text(source),
+                                   .shots = 1000,
+                                   .seed = 7,
+                                   .method = KS_METHOD_STATEVECTOR,
+                                   .cutoff = KS_CUTOFF_UNSAID};
     fixture->submission = (struct ks_submission){
         .counter = 41,
         .created_us = FIXTURE_NOW_S * 1000000,
@@ -404,12 +409,12 @@ static void begin(struct fixture *fixture)
         .isa = KS_LITERAL("avx2"),
         .threads = 1,
         .numerics = 1,
+        .facts = {.method = KS_METHOD_STATEVECTOR},
         .started_us = STARTED_US,
         .finished_us = FINISHED_US,
         .record_id = "3f2b8f0e-5d5a-4c39-9a43-0c6d1b2a7e10",
         .created_us = FINISHED_US,
         .simulated_tpm = true,
-        .key_source = KS_LITERAL("kem"),
     };
     fill(core->circuit_hash, sizeof core->circuit_hash, 0x71);
     fixture->batch_size = 3;

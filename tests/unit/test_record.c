@@ -84,13 +84,16 @@ static void test_passes(void **state)
 static void template_job(struct fixture *fixture, enum fixture_step step)
 {
     if (step == FIXTURE_BEGIN) {
-        fixture->job = (struct ks_job){.template = KS_LITERAL("ghz"),
+        fixture->job = (struct ks_job){.schema = 1,
+                                       .template = KS_LITERAL("ghz"),
                                        .qubits = 2,
                                        .depth = 1,
                                        .template_seed = 5,
                                        .shots = 1000,
                                        .seed = 7,
-                                       .single = true};
+                                       .single = true,
+                                       .method = KS_METHOD_STATEVECTOR,
+                                       .cutoff = KS_CUTOFF_UNSAID};
         fixture->core.name = KS_LITERAL("ghz");
         fixture->core.single = true;
         fixture_set(&fixture->parameters, KS_LITERAL("{\"depth\":1,\"qubits\":2,\"seed\":5}"));
@@ -158,7 +161,7 @@ static void test_variants_pass(void **state)
     }
 
 /* format: what a signer of ours might write, but must not */
-CHANGE(other_schema, FIXTURE_WRITTEN, fixture_replace(&f->core_bytes, "ketseal-2", "ketseal-3"))
+CHANGE(other_schema, FIXTURE_WRITTEN, fixture_replace(&f->core_bytes, "ketseal-3", "ketseal-4"))
 CHANGE(hidden_member, FIXTURE_WRITTEN,
        fixture_replace(&f->core_bytes, "{\"execution\"", "{\"a\":1,\"execution\""))
 CHANGE(lacks_member, FIXTURE_WRITTEN,

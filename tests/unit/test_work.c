@@ -4,6 +4,8 @@
 /* The payloads between launcher, enclave and worker: the job, the result, the configuration. */
 #include "unit/expect.h"
 
+#include <math.h>
+
 #include "attest/eventlog.h"
 #include "attest/reference.h"
 #include "crypto/ekcert.h"
@@ -15,6 +17,8 @@
 #define DEVICES_LEN (1 + 8 + 8 + (4 + 6) + (4 + 10) + (4 + 7))
 #define SEALING_LEN (4 + 2 + 3 + 2 + 4 + 4 + 4 + 1 + 4 + 4)
 #define RULES_LEN   (DEVICES_LEN + SEALING_LEN)
+/* Of job_source: method, bond, cutoff, noise. */
+#define METHOD_LEN (1 + 4 + 8 + 2 + 2)
 
 static const struct ks_work_job job_source = {
     .source = {(const uint8_t *)"OPENQASM 2.0;", 13},
@@ -22,6 +26,10 @@ static const struct ks_work_job job_source = {
     .seed = UINT64_MAX,
     .single = true,
     .memory_max = UINT64_C(1) << 40,
+    .method = KS_METHOD_MPS,
+    .bond_max = KS_BOND_MAX,
+    .cutoff = 0x1.fffffffffffffp-1,
+    .noise = {(const uint8_t *)"{}", 2},
 };
 static const struct ks_work_job job_template = {
     .template = {(const uint8_t *)"rqc", 3},
@@ -42,6 +50,13 @@ static const struct ks_work_result result_full = {
     .numerics = 5,
     .threads = 6,
     .kernels = {(const uint8_t *)"avx2", 4},
+    .facts = {.method = KS_METHOD_SPARSE,
+              .amplitudes = UINT64_C(9) << 40,
+              .bond = 10,
+              .discarded_weight = 0x1p-70},
+    .reason = {(const uint8_t *)"so", 2},
+    .bond_max = 11,
+    .cutoff = 0.25,
     .parse_us = 7,
     .simulate_us = 8,
 };
@@ -178,6 +193,13 @@ static void test_fields(void **state)
     expect_text(job.template, "rqc");
     assert_true(job.qubits == UINT32_MAX && job.depth == 20 && job.template_seed == 3);
     assert_true(job.shots == 1 && job.seed == 4 && job.memory_max == 5 && !job.single);
+    assert_true(job.method == KS_METHOD_AUTO && job.bond_max == 0 && job.noise.len == 0);
+    ks_buf_clear(&out);
+    ks_work_job_put(&job_source, &out);
+    assert_int_equal(ks_work_job_read(ks_buf_view(&out), &job), KS_OK);
+    assert_true(job.method == KS_METHOD_MPS && job.bond_max == KS_BOND_MAX);
+    assert_true(job.cutoff == job_source.cutoff);
+    expect_text(job.noise, "{}");
     ks_buf_clear(&out);
     ks_work_result_put(&result_full, &out);
     struct ks_reader reader = ks_reader_of(ks_buf_view(&out), "answer");
@@ -188,6 +210,11 @@ static void test_fields(void **state)
     assert_true(result.qubits == 2 && result.clbits == 3 && result.ops >> 33 == 1);
     assert_true(result.depth == 4 && result.numerics == 5 && result.threads == 6);
     assert_true(result.parse_us == 7 && result.simulate_us == 8);
+    assert_true(result.facts.method == KS_METHOD_SPARSE && result.facts.amplitudes >> 40 == 9 &&
+                result.facts.bond == 10);
+    assert_true(result.facts.discarded_weight == 0x1p-70 && result.cutoff == 0.25);
+    assert_int_equal(result.bond_max, 11);
+    expect_text(result.reason, "so");
     ks_buf_clear(&out);
     ks_enclave_config_put(&config_full, &out);
     assert_int_equal(ks_enclave_config_read(ks_buf_view(&out), &config), KS_OK);
@@ -245,11 +272,64 @@ static void test_precision_is_0_or_1(void **state)
 
     ks_buf_init(&out, ENCODED_MAX);
     ks_work_job_put(&job_source, &out);
-    out.data[out.len - 9] = 2;
+    out.data[out.len - METHOD_LEN - 9] = 2;
     expect_failure(ks_work_job_read(ks_buf_view(&out), &job), KS_ERR_FORMAT,
                    "job frame: precision 2");
     assert_int_equal(job.shots, 7);
     ks_buf_done(&out);
+}
+
+static void expect_bad_job(struct ks_work_job wrong, const char *reason)
+{
+    struct ks_buf out;
+    struct ks_work_job job = {0};
+
+    ks_buf_init(&out, ENCODED_MAX);
+    ks_work_job_put(&wrong, &out);
+    expect_failure(ks_work_job_read(ks_buf_view(&out), &job), KS_ERR_FORMAT, reason);
+    ks_buf_done(&out);
+}
+
+static void expect_bad_result(struct ks_work_result wrong, const char *reason)
+{
+    struct ks_buf out;
+
+    ks_buf_init(&out, ENCODED_MAX);
+    ks_work_result_put(&wrong, &out);
+    expect_failure(again_result(ks_buf_view(&out), &out), KS_ERR_FORMAT, reason);
+    ks_buf_done(&out);
+}
+
+static void test_method_out_of_range(void **state)
+{
+    (void)state;
+    static const double numbers[] = {-0.0, -1, INFINITY, NAN};
+    struct ks_work_job job = job_source;
+    struct ks_work_result result = result_full;
+
+    job.method = KS_METHOD_COUNT;
+    expect_bad_job(job, "job frame: method 5");
+    job = job_source;
+    job.bond_max = KS_BOND_MAX + 1;
+    expect_bad_job(job, "job frame: bond 4097 or the cutoff is out of range");
+    job.bond_max = 0;
+    job.cutoff = 1;
+    expect_bad_job(job, "job frame: bond 0 or the cutoff is out of range");
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        job.cutoff = numbers[i];
+        expect_bad_job(job, "job frame: a number is negative, infinite or none");
+        result = result_full;
+        result.cutoff = numbers[i];
+        expect_bad_result(result, "a number is negative, infinite or none");
+        result = result_full;
+        result.facts.discarded_weight = numbers[i];
+        expect_bad_result(result, "a number is negative, infinite or none");
+    }
+    result = result_full;
+    result.facts.method = KS_METHOD_AUTO;
+    expect_bad_result(result, "method 0");
+    result.facts.method = KS_METHOD_COUNT;
+    expect_bad_result(result, "method 5");
 }
 
 /* A length over the limit is refused even though nothing of that length follows. */
@@ -370,6 +450,7 @@ int main(void)
         cmocka_unit_test(test_fields),
         cmocka_unit_test(test_rules_out_of_range),
         cmocka_unit_test(test_precision_is_0_or_1),
+        cmocka_unit_test(test_method_out_of_range),
         cmocka_unit_test(test_lengths_over_the_limit),
         cmocka_unit_test(test_config_out_of_range),
         cmocka_unit_test(test_device_rules_out_of_range),
