@@ -17,6 +17,7 @@
  *   --keys=COUNT       a body that asks for one-time keys
  *   --order=VERB --about=DEVICE             a body that orders this, signed by the own key
  *   --sign             with the next one-time key
+ *   --quantum[=both]   that is a quantum key (with a key of the site's own)
  *   --key-id=ID        says that this key signed
  *   --spoil=WHAT       expired, other-body, digest, key, channel, signature, submission
  *   --idempotency=KEY
@@ -71,6 +72,7 @@ struct options {
     const char *unknown;
     const char *order;
     const char *about;
+    const char *quantum;
 };
 
 struct client {
@@ -92,9 +94,9 @@ struct client {
  * ------------------------------------------------------------------------------------- */
 
 static const char *option_names[] = {
-    "device", "keyring", "type",   "body",  "job",         "site",  "as",
-    "age",    "sign",    "key-id", "spoil", "idempotency", "times", "dry",
-    "save",   "load",    "keys",   "show",  "unknown",     "order", "about"};
+    "device", "keyring", "type",    "body",        "job",   "site",   "as",   "age",
+    "sign",   "key-id",  "spoil",   "idempotency", "times", "dry",    "save", "load",
+    "keys",   "show",    "unknown", "order",       "about", "quantum"};
 
 /* The place of option INDEX, in the order of the names above. */
 static const char **option_at(struct options *options, size_t index)
@@ -105,7 +107,7 @@ static const char **option_at(struct options *options, size_t index)
         &options->sign,   &options->key_id,  &options->spoil,   &options->idempotency,
         &options->times,  &options->dry,     &options->save,    &options->load,
         &options->keys,   &options->show,    &options->unknown, &options->order,
-        &options->about,
+        &options->about,  &options->quantum,
     };
 
     return places[index];
@@ -450,6 +452,7 @@ static enum ks_err sign_request(struct client *client)
     enum ks_err err = KS_OK;
     struct ks_keyring *keyring = NULL;
     struct ks_keyring_key key = {0};
+    struct ks_keyring_want want = {0};
     struct ks_buf health;
     char path[4096];
 
@@ -458,8 +461,10 @@ static enum ks_err sign_request(struct client *client)
     KS_TRY(get(client, "/healthz", &health)); /* the channel is known now */
     KS_TRY(ks_keyring_open(client->options.keyring != NULL ? client->options.keyring : path,
                            &keyring));
-    KS_TRY(
-        ks_keyring_take(keyring, ks_clock_us() / 1000000, client->options.job != NULL, &key));
+    want.counter = client->options.job != NULL;
+    want.quantum = client->options.quantum != NULL;
+    want.kem = !want.quantum || strcmp(client->options.quantum, "both") == 0;
+    KS_TRY(ks_keyring_take(keyring, ks_clock_us() / 1000000, &want, &key));
     (void)fprintf(stderr, "key %s\n", key.id);
     if (client->options.job != NULL) {
         KS_TRY(make_submission(client, &key));

@@ -720,7 +720,7 @@ static enum ks_err close_doors(enum profile profile)
         KS_TRY(ks_sandbox_enclave(given.own_fd));
         break;
     default:
-        KS_TRY(ks_sandbox_daemon(&given.own_fd, 1));
+        KS_TRY(ks_sandbox_daemon(&given.own_fd, 1, 0));
         break;
     }
 out:
