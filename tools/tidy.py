@@ -29,7 +29,7 @@ FLOORS = {
     'quantum': 2, 'qkd': 2, 'ledger': 2, 'attest': 2, 'entropy': 2, 'chain': 2, 'detect': 2, 'learn': 2,
     'fl': 2,
     'record': 3,
-    'tpm': 4, 'store': 4, 'net': 4,
+    'tpm': 4, 'store': 4, 'net': 4, 'config': 4,
     'enclave': 5, 'anchor': 5, 'client': 5,
     'server': 6, 'kme': 6, 'witness': 6, 'cli': 6,
 }
@@ -57,7 +57,7 @@ OUTSIDE = [
     (r'(event2/|event\.h|evhttp\.h)', {'net', 'server', None}),
     (r'curl/', {'net', None}),
     (r'(seccomp\.h|linux/(landlock|seccomp|filter|audit|bpf)\.h)', {'enclave', None}),
-    (r'cyaml/', {'server', 'cli', None}),
+    (r'cyaml/', {'config', 'server', 'kme', 'cli', None}),
     (r'cblas\.h', {'learn', None}),
     (r'secp256k1', {'anchor', None}),
     (r'(immintrin|x86intrin|cpuid|arm_neon|arm_sve)\.h', {'quantum', None}),

@@ -65,6 +65,7 @@ static enum ks_err open_tls(const struct ks_json *kme, const char *folder,
     struct ks_buf root;
     struct ks_buf certificate;
     struct ks_buf key;
+    struct ks_bytes profile = {0};
     struct ks_tls_spec spec = {.side = KS_TLS_CLIENT};
     struct ks_http_client_spec http = {.origin = quantum->url,
                                        .connect_ms = (unsigned)quantum->timeout_ms,
@@ -77,6 +78,13 @@ static enum ks_err open_tls(const struct ks_json *kme, const char *folder,
     KS_TRY(read_named(kme, "root", folder, &root));
     KS_TRY(read_named(kme, "certificate", folder, &certificate));
     KS_TRY(read_named(kme, "key", folder, &key));
+    if (ks_json_find(kme, "tls") != NULL) {
+        KS_TRY(ks_json_get_string(kme, "tls", &profile));
+        KS_CHECK(ks_bytes_is(profile, "classical") || ks_bytes_is(profile, "post-quantum"),
+                 KS_ERR_FORMAT, "'tls': expected post-quantum or classical");
+    }
+    spec.profile =
+        ks_bytes_is(profile, "classical") ? KS_TLS_CLASSICAL : KS_TLS_POST_QUANTUM;
     spec.root_pem = ks_buf_view(&root);
     spec.cert_pem = ks_buf_view(&certificate);
     spec.key_pem = ks_buf_view(&key);
@@ -121,8 +129,9 @@ out:
 static enum ks_err read_kme(const struct ks_json *kme, const char *folder,
                             struct ks_quantum *quantum)
 {
-    static const char *const names[] = {"certificate", "key",        "root", "sae",
-                                        "slave",       "timeout_ms", "url",  NULL};
+    static const char *const names[] = {"certificate", "key", "root",       "sae",
+                                        "slave",       "tls", "timeout_ms", "url",
+                                        NULL};
     enum ks_err err = KS_OK;
     struct ks_bytes text = {0};
 

@@ -79,6 +79,7 @@ enum ks_err ks_manager_new(const struct ks_key_rules *rules, struct ks_buf *out,
     struct ks_tls_memory *probe = NULL;
     const struct ks_tls_spec spec = {
         .side = KS_TLS_CLIENT,
+        .profile = rules->classical ? KS_TLS_CLASSICAL : KS_TLS_POST_QUANTUM,
         .root_pem = rules->root_pem,
         .cert_pem = rules->certificate_pem,
         .key_pem = rules->key_pem,

@@ -138,6 +138,7 @@ static enum ks_err prepare(struct exchange *exchange)
     struct ks_cert *peer = NULL;
     struct curl_tlssessioninfo *info = NULL;
     SSL *ssl = NULL;
+    char name[KS_CERT_SUBJECT_MAX + 1];
     uint8_t exporter[KS_TLS_EXPORTER_LEN];
     CURL *curl = exchange->client->curl;
 
@@ -149,7 +150,12 @@ static enum ks_err prepare(struct exchange *exchange)
              KS_ERR_INTERNAL, "libcurl does not give its TLS connection");
     ssl = info->internals;
     exchange->resumed = SSL_session_reused(ssl) == 1;
-    KS_TRY(ks_tls_peer(exchange->client->tls, ssl, ks_clock_us() / 1000000, &peer));
+    if (ks_tls_profile(exchange->client->tls) == KS_TLS_CLASSICAL) {
+        /* libcurl has held the names of the certificate against the host (VERIFYHOST). */
+        KS_TRY(ks_tls_classical_peer(exchange->client->tls, ssl, NULL, name));
+    } else {
+        KS_TRY(ks_tls_peer(exchange->client->tls, ssl, ks_clock_us() / 1000000, &peer));
+    }
     KS_TRY(ks_tls_exporter(ssl, exporter));
     KS_TRY(put_plain_fields(exchange));
     if (exchange->call->prepare != NULL) {

@@ -35,7 +35,7 @@ void ks_http_client_free(struct ks_http_client *client); /* NULL is fine */
 const char *ks_http_client_authority(const struct ks_http_client *client);
 
 /* Returning an error ends the exchange before a byte of it is sent; the call returns that
- * error. */
+ * error. PEER is NULL where TLS is of the classical profile. */
 typedef enum ks_err (*ks_http_prepare)(void *context,
                                        const uint8_t exporter[KS_TLS_EXPORTER_LEN],
                                        const struct ks_cert *peer,

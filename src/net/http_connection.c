@@ -49,7 +49,7 @@ static void connection_free(struct ks_http_connection *connection)
     }
     (void)atomic_fetch_sub(&loop->server->in_flight, connection->reserved);
     ks_cert_free(connection->peer);
-    ks_buf_done(&connection->request.reply);
+    ks_buf_wipe(&connection->request.reply);
     ks_buf_done(&connection->ahead);
     ks_buf_done(&connection->in);
     ks_free(connection);
@@ -147,9 +147,18 @@ static enum step begin_linger(struct ks_http_connection *connection)
 static bool admit(struct ks_http_connection *connection)
 {
     const struct ks_http_server *server = connection->loop->server;
-    enum ks_err err =
-        ks_tls_peer(server->tls, connection->ssl, ks_clock_us() / 1000000, &connection->peer);
+    enum ks_err err = KS_OK;
 
+    if (server->classical) {
+        return ks_tls_classical_peer(server->tls, connection->ssl, NULL,
+                                     connection->peer_name) == KS_OK;
+    }
+    err = ks_tls_peer(server->tls, connection->ssl, ks_clock_us() / 1000000, &connection->peer);
+    if (err == KS_OK) {
+        const char *subject = ks_cert_subject(connection->peer);
+
+        ks_copy(connection->peer_name, subject, ks_bytes_text(subject).len + 1);
+    }
     return server->peers_unknown ? err == KS_ERR_NOT_FOUND : err == KS_OK;
 }
 
@@ -355,7 +364,7 @@ static enum step end_request(struct ks_http_connection *connection)
     struct ks_http_server *server = connection->loop->server;
     struct ks_buf *in = &connection->in;
 
-    ks_buf_done(&connection->request.reply);
+    ks_buf_wipe(&connection->request.reply);
     (void)atomic_fetch_sub(&server->in_flight, connection->reserved);
     connection->reserved = 0;
     if (connection->request.close) {

@@ -54,7 +54,8 @@ struct ks_http_connection {
     uint64_t deadline_us; /* monotonic; 0: none */
     uint64_t timer_us;    /* when the timer will fire; 0: not added */
     bool admitted;        /* by ks_tls_peer; nothing is handed to the handler without */
-    struct ks_cert *peer; /* NULL: not admitted, or on a server of peers_unknown */
+    struct ks_cert *peer; /* NULL: not admitted, or a server of peers_unknown or classical */
+    char peer_name[KS_CERT_SUBJECT_MAX + 1]; /* empty: none */
     uint8_t exporter[KS_TLS_EXPORTER_LEN];
     char address[KS_HTTP_ADDRESS_MAX];
     struct ks_buf in;    /* the current request, then what came with it of later ones */
@@ -88,6 +89,7 @@ struct ks_http_loop {
 struct ks_http_server {
     struct ks_tls *tls;
     bool peers_unknown;
+    bool classical;
     ks_http_handler handler;
     void *context;
     struct ks_http_limits limits;

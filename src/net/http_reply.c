@@ -70,6 +70,11 @@ const struct ks_cert *ks_http_request_peer(const struct ks_http_request *request
     return request->connection->peer;
 }
 
+const char *ks_http_request_peer_name(const struct ks_http_request *request)
+{
+    return request->connection->peer_name;
+}
+
 struct ks_bytes ks_http_request_exporter(const struct ks_http_request *request)
 {
     return KS_BYTES(request->connection->exporter);

@@ -306,6 +306,7 @@ static enum ks_err server_init(const struct ks_http_server_spec *spec,
 
     server->tls = spec->tls;
     server->peers_unknown = spec->peers_unknown;
+    server->classical = spec->classical;
     server->handler = spec->handler;
     server->context = spec->context;
     server->limits = with_defaults(spec->limits);
@@ -316,6 +317,8 @@ static enum ks_err server_init(const struct ks_http_server_spec *spec,
     (void)pthread_condattr_destroy(&attributes);
     KS_CHECK(spec->peers_unknown == (ks_tls_mode(spec->tls) == KS_TLS_ENROLMENT), KS_ERR_USAGE,
              "a server for unknown peers, and it alone, is of the mode for enrolment");
+    KS_CHECK(spec->classical == (ks_tls_profile(spec->tls) == KS_TLS_CLASSICAL), KS_ERR_USAGE,
+             "a classical server, and it alone, is of the classical profile");
     KS_CHECK(spec->loops >= 1 && spec->loops <= KS_HTTP_LOOPS_MAX, KS_ERR_USAGE,
              "%u event loops: 1 to %d", spec->loops, KS_HTTP_LOOPS_MAX);
     KS_CHECK(server->limits.body_max <= (size_t)1 << 30, KS_ERR_USAGE,

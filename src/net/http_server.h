@@ -50,14 +50,16 @@ struct ks_http_server_spec {
     struct ks_tls *tls;  /* borrowed; must outlive the server */
     bool peers_unknown; /* requests have no peer: TLS is of mode KS_TLS_ENROLMENT, and only then
                          */
+    bool classical;     /* requests have a peer's name and no certificate of ours: TLS is of the
+                           classical profile, and only then */
     ks_http_handler handler;
     void *context;
     struct ks_http_limits limits;
 };
 
 /* Binds and listens (one descriptor per loop, SO_REUSEPORT); no thread yet, nothing is
- * accepted. KS_ERR_USAGE for a bad address or loop count, or when PEERS_UNKNOWN is not what the
- * mode of TLS is; KS_ERR_IO when the address is taken. */
+ * accepted. KS_ERR_USAGE for a bad address or loop count, or when PEERS_UNKNOWN or CLASSICAL
+ * is not what TLS is; KS_ERR_IO when the address is taken. */
 KS_MUST_CHECK enum ks_err ks_http_server_open(const struct ks_http_server_spec *spec,
                                               struct ks_http_server **out_server);
 uint16_t ks_http_server_port(const struct ks_http_server *server);
@@ -88,9 +90,12 @@ struct ks_http_counters ks_http_server_counters(const struct ks_http_server *ser
 /* As received, byte for byte (head.raw), and parsed. */
 const struct ks_http_head *ks_http_request_head(const struct ks_http_request *request);
 struct ks_bytes ks_http_request_body(const struct ks_http_request *request);
-/* Verified by ks_tls_peer when the connection was made. NULL on a server of PEERS_UNKNOWN, and
- * nowhere else. */
+/* Verified by ks_tls_peer when the connection was made. NULL on a server of PEERS_UNKNOWN or
+ * CLASSICAL, and nowhere else. */
 const struct ks_cert *ks_http_request_peer(const struct ks_http_request *request);
+/* The subject's common name of that certificate, or of what ks_tls_classical_peer verified;
+ * empty on a server of PEERS_UNKNOWN. */
+const char *ks_http_request_peer_name(const struct ks_http_request *request);
 /* Of this connection: ks_tls_exporter. */
 struct ks_bytes ks_http_request_exporter(const struct ks_http_request *request);
 /* "192.0.2.1:4711" or "[2001:db8::1]:4711". */
@@ -107,7 +112,8 @@ struct ks_http_response {
     size_t field_count;
     struct ks_bytes body;
 };
-/* Answers and gives REQUEST back: it is dead afterwards. All of RESPONSE is copied. */
+/* Answers and gives REQUEST back: it is dead afterwards. All of RESPONSE is copied; the copy is
+ * wiped when it was sent. */
 void ks_http_reply(struct ks_http_request *request, const struct ks_http_response *response);
 /* Answers with the status of ERR and {"detail":DETAIL,"error":NAME,"schema":"ketseal.error/1"}.
  */

@@ -25,6 +25,23 @@
 static const char *const groups_known[] = {"X25519MLKEM768", "SecP256r1MLKEM768",
                                            "SecP384r1MLKEM1024", "MLKEM768", "MLKEM1024"};
 static const char *const sigalgs_known[] = {"mldsa44", "mldsa65", "mldsa87"};
+/* And what the classical profile adds. */
+static const char *const groups_classical[] = {
+    "X25519MLKEM768", "SecP256r1MLKEM768", "SecP384r1MLKEM1024", "MLKEM768", "MLKEM1024",
+    "X25519",         "secp256r1",         "secp384r1"};
+static const char *const sigalgs_classical[] = {"mldsa44",
+                                                "mldsa65",
+                                                "mldsa87",
+                                                "ecdsa_secp256r1_sha256",
+                                                "ecdsa_secp384r1_sha384",
+                                                "ed25519",
+                                                "rsa_pss_rsae_sha256",
+                                                "rsa_pss_rsae_sha384",
+                                                "rsa_pss_rsae_sha512",
+                                                "rsa_pkcs1_sha256",
+                                                "rsa_pkcs1_sha384",
+                                                "rsa_pkcs1_sha512"};
+#define CLASSICAL_DEPTH 3 /* certificates between leaf and root */
 
 /* One generation of keys and certificates; a reload makes another. */
 struct material {
@@ -32,8 +49,10 @@ struct material {
     char sigalgs[NAMES_MAX];
     enum ks_tls_side side;
     enum ks_tls_mode mode;
-    unsigned peer_roles; /* of a mutual server */
-    X509 *leaf;          /* NULL with its key on an enrolling client */
+    enum ks_tls_profile profile;
+    unsigned peer_roles;    /* of a mutual server */
+    X509 *leaf;             /* NULL with its key on an enrolling client */
+    STACK_OF(X509) * chain; /* of the classical profile: what is sent after the leaf */
     EVP_PKEY *key;
     X509_STORE *store;
     struct ks_cert *root;
@@ -54,8 +73,9 @@ struct verified {
 };
 
 struct ks_tls {
-    enum ks_tls_side side; /* these two never change */
+    enum ks_tls_side side; /* these three never change */
     enum ks_tls_mode mode;
+    enum ks_tls_profile profile;
     pthread_rwlock_t lock; /* over the contents of material */
     struct material material;
     pthread_mutex_t verified_lock;
@@ -77,6 +97,7 @@ static void material_done(struct material *material)
     X509_STORE_free(material->store);
     EVP_PKEY_free(material->key);
     X509_free(material->leaf);
+    sk_X509_pop_free(material->chain, X509_free);
     ks_cert_trust_free(material->trust);
     ks_cert_free(material->root);
     ks_cert_free(material->issuer);
@@ -105,7 +126,7 @@ static enum ks_err take_names(const char *list, const char *const *known, size_t
                     ks_bytes_is(ks_bytes_of(list + start + marks, name_len - marks), known[i]);
         }
         if (!found) {
-            return ks_fail(KS_ERR_USAGE, "TLS %s: '%.*s' is not a post-quantum one", what,
+            return ks_fail(KS_ERR_USAGE, "TLS %s: '%.*s' is not one of this profile", what,
                            (int)name_len, list + start);
         }
         start += name_len + 1;
@@ -177,6 +198,8 @@ static enum ks_err apply_own(struct material *material, SSL_CTX *context)
     KS_CHECK(SSL_CTX_use_PrivateKey(context, material->key) == 1 &&
                  SSL_CTX_check_private_key(context) == 1,
              KS_ERR_VERIFY, "TLS key: not the certificate's: %s", ks_tls_error_text());
+    KS_CHECK(material->chain == NULL || SSL_CTX_set1_chain(context, material->chain) == 1,
+             KS_ERR_NOMEM, "TLS certificate: %s", ks_tls_error_text());
 out:
     return err;
 }
@@ -193,6 +216,10 @@ static enum ks_err apply_verification(struct material *material, SSL_CTX *contex
         goto out;
     }
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    if (material->profile == KS_TLS_CLASSICAL) {
+        X509_VERIFY_PARAM_set_depth(param, CLASSICAL_DEPTH);
+        goto out;
+    }
     /* No certificate between leaf and root, but the issuer, which counts as the end of a chain:
      * it was verified under the root when it was loaded, and costs no hash-based signature in
      * each handshake. Servers are the root's own. */
@@ -238,12 +265,15 @@ static const char *const session_contexts[] = {
     [KS_TLS_MUTUAL] = "ketseal",
     [KS_TLS_ENROLMENT] = "ketseal enrolment",
 };
+#define CLASSICAL_SESSIONS "ketseal classical"
 
 static enum ks_err make_server_context(struct material *material, size_t sessions_max)
 {
     enum ks_err err = KS_OK;
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-    const char *sessions = session_contexts[material->mode];
+    const char *sessions = material->profile == KS_TLS_CLASSICAL
+                               ? CLASSICAL_SESSIONS
+                               : session_contexts[material->mode];
 
     KS_CHECK(context != NULL, KS_ERR_NOMEM, "TLS context: %s", ks_tls_error_text());
     KS_TRY(apply(material, context));
@@ -353,6 +383,105 @@ static enum ks_err check_roles(const struct ks_tls_spec *spec)
              "TLS: no such mode");
     KS_CHECK((spec->peer_roles & ~PEER_ROLES) == 0 && (takes_peers || spec->peer_roles == 0),
              KS_ERR_USAGE, "TLS: roles of peers that are unknown, or not a mutual server's");
+    KS_CHECK(spec->profile == KS_TLS_POST_QUANTUM || spec->profile == KS_TLS_CLASSICAL,
+             KS_ERR_USAGE, "TLS: no such profile");
+out:
+    return err;
+}
+
+/* --- the classical profile ---------------------------------------------------------------- */
+
+/* The certificates of PEM, 1 to KS_TLS_CLASSICAL_CERTS_MAX. */
+static enum ks_err read_chain(struct ks_bytes pem, const char *what, STACK_OF(X509) * chain)
+{
+    enum ks_err err = KS_OK;
+    BIO *bio = NULL;
+    X509 *cert = NULL;
+
+    KS_CHECK(pem.len > 0 && pem.len <= PEM_MAX, KS_ERR_FORMAT, "%s: no PEM, or over %d bytes",
+             what, PEM_MAX);
+    bio = BIO_new_mem_buf(pem.data, (int)pem.len);
+    KS_CHECK(bio != NULL, KS_ERR_NOMEM, "%s: no memory", what);
+    for (;;) {
+        cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+        if (cert == NULL) {
+            break;
+        }
+        KS_CHECK(sk_X509_num(chain) < KS_TLS_CLASSICAL_CERTS_MAX, KS_ERR_LIMIT,
+                 "%s: over %d certificates", what, KS_TLS_CLASSICAL_CERTS_MAX);
+        KS_CHECK(X509_check_purpose(cert, -1, 0) == 1, KS_ERR_FORMAT, "%s: %s", what,
+                 ks_tls_error_text());
+        KS_CHECK(sk_X509_push(chain, cert) > 0, KS_ERR_NOMEM, "%s: no memory", what);
+        cert = NULL; /* transferred */
+    }
+    KS_CHECK(sk_X509_num(chain) > 0 &&
+                 ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE,
+             KS_ERR_FORMAT, "%s: %s", what, ks_tls_error_text());
+out:
+    ERR_clear_error(); /* the end of the input counts as an error there */
+    X509_free(cert);
+    BIO_free(bio);
+    return err;
+}
+
+static enum ks_err load_classical(const struct ks_tls_spec *spec, struct material *material)
+{
+    enum ks_err err = KS_OK;
+    STACK_OF(X509) *roots = sk_X509_new_null();
+
+    KS_CHECK(spec->mode == KS_TLS_MUTUAL && spec->peer_roles == 0 && spec->crl_pem.len == 0 &&
+                 spec->issuer_pem.len == 0 && spec->issuer_crl_pem.len == 0,
+             KS_ERR_USAGE,
+             "TLS: no issuer, lists, roles or enrolment in the classical profile");
+    material->chain = sk_X509_new_null();
+    KS_CHECK(roots != NULL && material->chain != NULL, KS_ERR_NOMEM, "TLS root: no memory");
+    KS_TRY(read_chain(spec->root_pem, "TLS root", roots));
+    for (int i = 0; i < sk_X509_num(roots); i++) {
+        KS_CHECK(X509_STORE_add_cert(material->store, sk_X509_value(roots, i)) == 1,
+                 KS_ERR_NOMEM, "TLS root: %s", ks_tls_error_text());
+    }
+    KS_TRY(read_chain(spec->cert_pem, "TLS certificate", material->chain));
+    material->leaf = sk_X509_shift(material->chain);
+    KS_TRY(read_key(spec->key_pem, &material->key));
+out:
+    sk_X509_pop_free(roots, X509_free);
+    return err;
+}
+
+static enum ks_err load_post_quantum(const struct ks_tls_spec *spec, struct material *material)
+{
+    enum ks_err err = KS_OK;
+
+    KS_TRY(store_add(material, spec->root_pem, "TLS root"));
+    if (spec->side == KS_TLS_SERVER && spec->issuer_pem.len > 0) {
+        KS_TRY(store_add(material, spec->issuer_pem, "TLS issuer"));
+    }
+    KS_TRY(load_trust(spec, material));
+    KS_TRY(load_own(spec, material));
+out:
+    return err;
+}
+
+static enum ks_err take_algorithms(const struct ks_tls_spec *spec, struct material *material)
+{
+    enum ks_err err = KS_OK;
+
+    if (spec->profile == KS_TLS_CLASSICAL) {
+        KS_TRY(take_names(
+            spec->groups != NULL ? spec->groups : KS_TLS_CLASSICAL_GROUPS, groups_classical,
+            sizeof groups_classical / sizeof groups_classical[0], "groups", material->groups));
+        KS_TRY(take_names(spec->sigalgs != NULL ? spec->sigalgs : KS_TLS_CLASSICAL_SIGALGS,
+                          sigalgs_classical,
+                          sizeof sigalgs_classical / sizeof sigalgs_classical[0],
+                          "signature algorithms", material->sigalgs));
+        goto out;
+    }
+    KS_TRY(take_names(spec->groups != NULL ? spec->groups : KS_TLS_GROUPS, groups_known,
+                      sizeof groups_known / sizeof groups_known[0], "groups",
+                      material->groups));
+    KS_TRY(take_names(spec->sigalgs != NULL ? spec->sigalgs : KS_TLS_SIGALGS, sigalgs_known,
+                      sizeof sigalgs_known / sizeof sigalgs_known[0], "signature algorithms",
+                      material->sigalgs));
 out:
     return err;
 }
@@ -366,21 +495,13 @@ static enum ks_err load(const struct ks_tls_spec *spec, struct material *materia
     KS_TRY(check_roles(spec));
     material->side = spec->side;
     material->mode = spec->mode;
+    material->profile = spec->profile;
     material->peer_roles = spec->peer_roles != 0 ? spec->peer_roles : KS_TLS_PEER_DEVICE;
-    KS_TRY(take_names(spec->groups != NULL ? spec->groups : KS_TLS_GROUPS, groups_known,
-                      sizeof groups_known / sizeof groups_known[0], "groups",
-                      material->groups));
-    KS_TRY(take_names(spec->sigalgs != NULL ? spec->sigalgs : KS_TLS_SIGALGS, sigalgs_known,
-                      sizeof sigalgs_known / sizeof sigalgs_known[0], "signature algorithms",
-                      material->sigalgs));
+    KS_TRY(take_algorithms(spec, material));
     material->store = X509_STORE_new();
     KS_CHECK(material->store != NULL, KS_ERR_NOMEM, "TLS root: %s", ks_tls_error_text());
-    KS_TRY(store_add(material, spec->root_pem, "TLS root"));
-    if (spec->side == KS_TLS_SERVER && spec->issuer_pem.len > 0) {
-        KS_TRY(store_add(material, spec->issuer_pem, "TLS issuer"));
-    }
-    KS_TRY(load_trust(spec, material));
-    KS_TRY(load_own(spec, material));
+    KS_TRY(spec->profile == KS_TLS_CLASSICAL ? load_classical(spec, material)
+                                             : load_post_quantum(spec, material));
     if (spec->side == KS_TLS_SERVER) {
         KS_TRY(make_server_context(material, sessions_max));
     }
@@ -401,6 +522,7 @@ enum ks_err ks_tls_new(const struct ks_tls_spec *spec, struct ks_tls **out_tls)
     KS_CHECK(tls != NULL, KS_ERR_NOMEM, "no memory for a TLS context");
     tls->side = spec->side;
     tls->mode = spec->mode;
+    tls->profile = spec->profile;
     KS_CHECK(pthread_rwlock_init(&tls->lock, NULL) == 0 &&
                  pthread_mutex_init(&tls->verified_lock, NULL) == 0,
              KS_ERR_NOMEM, "no memory for a lock");
@@ -427,14 +549,20 @@ enum ks_tls_mode ks_tls_mode(const struct ks_tls *tls)
     return tls->mode;
 }
 
+enum ks_tls_profile ks_tls_profile(const struct ks_tls *tls)
+{
+    return tls->profile;
+}
+
 enum ks_err ks_tls_reload(struct ks_tls *tls, const struct ks_tls_spec *spec)
 {
     enum ks_err err = KS_OK;
     struct material fresh = {{0}};
     struct material old;
 
-    KS_CHECK(spec->side == tls->side && spec->mode == tls->mode, KS_ERR_USAGE,
-             "TLS reload: side and mode cannot change");
+    KS_CHECK(spec->side == tls->side && spec->mode == tls->mode &&
+                 spec->profile == tls->profile,
+             KS_ERR_USAGE, "TLS reload: side, mode and profile cannot change");
     KS_TRY(load(spec, &fresh));
     (void)pthread_rwlock_wrlock(&tls->lock);
     old = tls->material;
@@ -531,20 +659,33 @@ out:
     return err;
 }
 
-enum ks_err ks_tls_peer(struct ks_tls *tls, SSL *ssl, uint64_t time_s,
-                        struct ks_cert **out_peer)
+/* What holds of a connection whoever the peer is. The caller holds the lock. */
+static enum ks_err check_connection(const struct ks_tls *tls, SSL *ssl,
+                                    enum ks_tls_profile profile)
 {
     enum ks_err err = KS_OK;
-    struct ks_cert *peer = NULL;
     const char *group = SSL_get0_group_name(ssl);
 
-    (void)pthread_rwlock_rdlock(&tls->lock);
+    KS_CHECK(tls->profile == profile, KS_ERR_VERIFY,
+             "the connection is of the classical profile, or not of it");
     KS_CHECK(SSL_is_init_finished(ssl) && SSL_version(ssl) == TLS1_3_VERSION, KS_ERR_VERIFY,
              "the connection is not TLS 1.3");
     KS_CHECK(group != NULL && strcasestr(tls->material.groups, group) != NULL, KS_ERR_VERIFY,
              "the connection's key exchange is not a configured one");
     KS_CHECK(SSL_get_verify_result(ssl) == X509_V_OK, KS_ERR_VERIFY, "peer certificate: %s",
              X509_verify_cert_error_string(SSL_get_verify_result(ssl)));
+out:
+    return err;
+}
+
+enum ks_err ks_tls_peer(struct ks_tls *tls, SSL *ssl, uint64_t time_s,
+                        struct ks_cert **out_peer)
+{
+    enum ks_err err = KS_OK;
+    struct ks_cert *peer = NULL;
+
+    (void)pthread_rwlock_rdlock(&tls->lock);
+    KS_TRY(check_connection(tls, ssl, KS_TLS_POST_QUANTUM));
     if (tls->side == KS_TLS_SERVER && tls->mode == KS_TLS_ENROLMENT) {
         KS_CHECK(SSL_get0_peer_certificate(ssl) == NULL, KS_ERR_VERIFY,
                  "the peer has a certificate, on a connection for enrolment");
@@ -558,6 +699,52 @@ enum ks_err ks_tls_peer(struct ks_tls *tls, SSL *ssl, uint64_t time_s,
 out:
     (void)pthread_rwlock_unlock(&tls->lock);
     ks_cert_free(peer);
+    return err;
+}
+
+/* The one common name of CERT's subject. */
+static enum ks_err common_name(const X509 *cert, char name[KS_CERT_SUBJECT_MAX + 1])
+{
+    enum ks_err err = KS_OK;
+    const X509_NAME *subject = X509_get_subject_name(cert);
+    int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+    unsigned char *text = NULL;
+    int len = 0;
+
+    KS_CHECK(at >= 0 && X509_NAME_get_index_by_NID(subject, NID_commonName, at) < 0,
+             KS_ERR_VERIFY, "the peer's certificate has not one common name");
+    len =
+        ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+    KS_CHECK(len > 0 && len <= KS_CERT_SUBJECT_MAX, KS_ERR_VERIFY,
+             "the peer's common name is not 1 to %d characters", KS_CERT_SUBJECT_MAX);
+    for (int i = 0; i < len; i++) {
+        KS_CHECK(text[i] >= ' ' && text[i] <= '~', KS_ERR_VERIFY,
+                 "the peer's common name is not printable ASCII");
+    }
+    ks_copy(name, text, (size_t)len);
+    name[len] = 0;
+out:
+    OPENSSL_free(text);
+    return err;
+}
+
+enum ks_err ks_tls_classical_peer(struct ks_tls *tls, SSL *ssl, const char *host,
+                                  char name[KS_CERT_SUBJECT_MAX + 1])
+{
+    enum ks_err err = KS_OK;
+    X509 *cert = SSL_get0_peer_certificate(ssl);
+
+    (void)pthread_rwlock_rdlock(&tls->lock);
+    KS_TRY(check_connection(tls, ssl, KS_TLS_CLASSICAL));
+    KS_CHECK(cert != NULL, KS_ERR_VERIFY, "the peer showed no certificate");
+    KS_CHECK(host == NULL || X509_check_ip_asc(cert, host, 0) == 1 ||
+                 X509_check_host(cert, host, strlen(host), X509_CHECK_FLAG_NEVER_CHECK_SUBJECT,
+                                 NULL) == 1,
+             KS_ERR_VERIFY, "the peer's certificate is not for '%s'", host);
+    KS_TRY(common_name(cert, name));
+out:
+    (void)pthread_rwlock_unlock(&tls->lock);
+    ERR_clear_error();
     return err;
 }
 

@@ -7,7 +7,12 @@
  * which the other side knows already: the leaf alone is sent. Only a listener for enrolment
  * asks for none, since who comes there has none yet. Key exchange and signatures are
  * post-quantum; classical ones are not offered and not accepted. Everything is loaded at
- * construction: no file is opened here, ever. A ks_tls may be used from any thread. */
+ * construction: no file is opened here, ever. A ks_tls may be used from any thread.
+ *
+ * The classical profile is for key managers of others, and for clients of ours, whose equipment
+ * has no post-quantum certificates (docs/formats/kme.md). It is asked for by name, has its own
+ * call for the peer, and ks_tls_peer never accepts anyone on it: so nothing that wants a
+ * device, an operator or a site can be reached by it. */
 #ifndef KS_NET_TLS_H
 #define KS_NET_TLS_H
 
@@ -17,17 +22,29 @@
 struct ssl_st;     /* SSL of OpenSSL */
 struct ssl_ctx_st; /* SSL_CTX */
 
-#define KS_TLS_GROUPS         "X25519MLKEM768" /* or "MLKEM768"; ':' separates several */
-#define KS_TLS_SIGALGS        "mldsa65:mldsa87"
-#define KS_TLS_EXPORTER_LEN   32
-#define KS_TLS_SESSIONS_MAX   1024 /* default; about 20 kB each */
-#define KS_TLS_SESSION_LIFE_S 300
+#define KS_TLS_GROUPS           "X25519MLKEM768" /* or "MLKEM768"; ':' separates several */
+#define KS_TLS_SIGALGS          "mldsa65:mldsa87"
+#define KS_TLS_CLASSICAL_GROUPS "X25519MLKEM768:X25519:secp256r1:secp384r1"
+#define KS_TLS_CLASSICAL_SIGALGS                                                               \
+    "mldsa65:mldsa87:ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384:ed25519:"                   \
+    "rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:"                             \
+    "rsa_pkcs1_sha256:rsa_pkcs1_sha384:rsa_pkcs1_sha512"
+#define KS_TLS_CLASSICAL_CERTS_MAX 8 /* of a chain, and of roots */
+#define KS_TLS_EXPORTER_LEN        32
+#define KS_TLS_SESSIONS_MAX        1024 /* default; about 20 kB each */
+#define KS_TLS_SESSION_LIFE_S      300
 
 enum ks_tls_side { KS_TLS_SERVER, KS_TLS_CLIENT };
 
 enum ks_tls_mode {
     KS_TLS_MUTUAL,    /* both sides show a certificate */
     KS_TLS_ENROLMENT, /* the server alone does; it does not ask the client for one */
+};
+
+enum ks_tls_profile {
+    KS_TLS_POST_QUANTUM,
+    KS_TLS_CLASSICAL, /* classical algorithms too; mutual; certificates as X.509 in general has
+                         them */
 };
 
 /* Roles that a server accepts in its peers, as a set. */
@@ -37,7 +54,9 @@ enum ks_tls_mode {
 struct ks_tls_spec {
     enum ks_tls_side side;
     enum ks_tls_mode mode;
-    unsigned peer_roles; /* mutual server: KS_TLS_PEER_…; 0: devices. Others: 0 */
+    enum ks_tls_profile profile; /* classical: root_pem may hold several roots, cert_pem the
+                                    rest of its chain; no issuer, lists or roles */
+    unsigned peer_roles;         /* mutual server: KS_TLS_PEER_…; 0: devices. Others: 0 */
     struct ks_bytes root_pem;
     struct ks_bytes issuer_pem; /* the issuer below the root; may be empty */
     struct ks_bytes cert_pem;   /* own certificate: one, without root and issuer; empty on an
@@ -62,10 +81,11 @@ KS_MUST_CHECK enum ks_err ks_tls_new(const struct ks_tls_spec *spec, struct ks_t
 void ks_tls_free(struct ks_tls *tls); /* NULL is fine; connections made before live on */
 
 enum ks_tls_mode ks_tls_mode(const struct ks_tls *tls);
+enum ks_tls_profile ks_tls_profile(const struct ks_tls *tls);
 
 /* Replaces root, issuer, certificate, key, lists and accepted roles for connections made from
- * now on, and for the check of peers; cached sessions are dropped. Takes the same SPEC (side
- * and mode as before: KS_ERR_USAGE). On failure nothing has changed. */
+ * now on, and for the check of peers; cached sessions are dropped. Takes the same SPEC (side,
+ * mode and profile as before: KS_ERR_USAGE). On failure nothing has changed. */
 KS_MUST_CHECK enum ks_err ks_tls_reload(struct ks_tls *tls, const struct ks_tls_spec *spec);
 
 /* A new connection of a server, in accept state, without a descriptor. Freed with SSL_free. */
@@ -83,6 +103,14 @@ KS_MUST_CHECK enum ks_err ks_tls_configure(struct ks_tls *tls, struct ssl_ctx_st
  * that the peer has, as agreed, no certificate. OUT_PEER is not written then. */
 KS_MUST_CHECK enum ks_err ks_tls_peer(struct ks_tls *tls, struct ssl_st *ssl, uint64_t time_s,
                                       struct ks_cert **out_peer);
+
+/* The same for the classical profile, on which ks_tls_peer is always KS_ERR_VERIFY; and this
+ * one on any other. The peer's chain leads to a root, for the purpose of its side. HOST, when
+ * not NULL, must be one of its alternative names. NAME becomes its one common name, printable
+ * ASCII; KS_ERR_VERIFY when there is none. */
+KS_MUST_CHECK enum ks_err ks_tls_classical_peer(struct ks_tls *tls, struct ssl_st *ssl,
+                                                const char *host,
+                                                char name[KS_CERT_SUBJECT_MAX + 1]);
 
 /* RFC 9266 tls-exporter: 32 bytes, label "EXPORTER-Channel-Binding", equal at both ends,
  * different for each connection, resumed ones too. */

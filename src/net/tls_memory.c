@@ -18,24 +18,25 @@ struct ks_tls_memory {
     BIO *in; /* these two belong to SSL */
     BIO *out;
     bool verified;
+    char host[HOST_MAX + 1]; /* libssl takes it without const, and copies it */
     uint8_t piece[PIECE_LEN];
 };
 
 /* The certificate has to carry HOST; a name, not an address, is also told to the peer (RFC 6066
  * §3). */
-static enum ks_err set_host(SSL *ssl, const char *host)
+static enum ks_err set_host(struct ks_tls_memory *memory, const char *host)
 {
     enum ks_err err = KS_OK;
-    char name[HOST_MAX + 1]; /* libssl takes it without const, and copies it */
+    SSL *ssl = memory->ssl;
     struct ks_bytes text = ks_bytes_text(host);
 
     KS_CHECK(text.len >= 1 && text.len <= HOST_MAX, KS_ERR_USAGE, "TLS: no name of a host");
-    ks_copy(name, host, text.len + 1);
+    ks_copy(memory->host, host, text.len + 1);
     if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1) {
         return KS_OK;
     }
     ERR_clear_error();
-    KS_CHECK(SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1,
+    KS_CHECK(SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, memory->host) == 1,
              KS_ERR_USAGE, "TLS: '%s' is no name of a host", host);
 out:
     return err;
@@ -66,7 +67,7 @@ enum ks_err ks_tls_memory_new(struct ks_tls *tls, const char *host,
     (void)BIO_set_mem_eof_return(memory->out, -1);
     SSL_set_bio(memory->ssl, memory->in, memory->out);
     SSL_set_connect_state(memory->ssl);
-    KS_TRY(set_host(memory->ssl, host));
+    KS_TRY(set_host(memory, host));
     *out_memory = memory;
     memory = NULL; /* transferred */
 out:
@@ -121,12 +122,17 @@ static enum ks_err shake_hands(struct ks_tls_memory *memory)
 {
     enum ks_err err = KS_OK;
     struct ks_cert *peer = NULL;
+    char name[KS_CERT_SUBJECT_MAX + 1];
     int result = SSL_do_handshake(memory->ssl);
 
     if (result != 1) {
         return outcome(memory, result);
     }
-    KS_TRY(ks_tls_peer(memory->tls, memory->ssl, ks_clock_us() / 1000000, &peer));
+    if (ks_tls_profile(memory->tls) == KS_TLS_CLASSICAL) {
+        KS_TRY(ks_tls_classical_peer(memory->tls, memory->ssl, memory->host, name));
+    } else {
+        KS_TRY(ks_tls_peer(memory->tls, memory->ssl, ks_clock_us() / 1000000, &peer));
+    }
     memory->verified = true;
 out:
     ks_cert_free(peer);

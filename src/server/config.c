@@ -10,9 +10,9 @@
 #include "attest/eventlog.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "config/yaml.h"
 #include "enclave/launch.h"
 #include "enclave/vault.h"
-#include "server/yaml.h"
 
 static const cyaml_schema_field_t site_fields[] = {
     CYAML_FIELD_STRING_PTR("origin", CYAML_FLAG_POINTER, struct ks_config_site, origin, 1, 255),
@@ -142,31 +142,6 @@ static const cyaml_schema_value_t config_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct ks_config, config_fields),
 };
 
-/* Makes *PATH absolute with respect to the folder of FILE. */
-static enum ks_err resolve(const char *file, char **path)
-{
-    enum ks_err err = KS_OK;
-    const char *slash = strrchr(file, '/');
-    char joined[8192];
-    char *copy = NULL;
-    int len = 0;
-
-    if (*path == NULL || (*path)[0] == '/' || slash == NULL) {
-        return KS_OK;
-    }
-    len = snprintf(joined, sizeof joined, "%.*s/%s", (int)(slash - file), file, *path);
-    KS_CHECK(len > 0 && (size_t)len < sizeof joined, KS_ERR_LIMIT, "path '%s' is too long",
-             *path);
-    /* cyaml frees its strings with its own allocator. */
-    copy = cyaml_mem(NULL, NULL, (size_t)len + 1);
-    KS_CHECK(copy != NULL, KS_ERR_NOMEM, "configuration");
-    ks_copy(copy, joined, (size_t)len + 1);
-    (void)cyaml_mem(NULL, *path, 0);
-    *path = copy;
-out:
-    return err;
-}
-
 static unsigned processors(void)
 {
     long count = sysconf(_SC_NPROCESSORS_ONLN);
@@ -179,9 +154,9 @@ static enum ks_err complete_devices(const char *path, struct ks_config *config)
     enum ks_err err = KS_OK;
     struct ks_config_devices *devices = &config->devices;
 
-    KS_TRY(resolve(path, &devices->ek_roots));
-    KS_TRY(resolve(path, &devices->simulated_ek_roots));
-    KS_TRY(resolve(path, &devices->reference));
+    KS_TRY(ks_config_resolve(path, &devices->ek_roots));
+    KS_TRY(ks_config_resolve(path, &devices->simulated_ek_roots));
+    KS_TRY(ks_config_resolve(path, &devices->reference));
     devices->certificate_days =
         devices->certificate_days == 0 ? 365 : devices->certificate_days;
     KS_CHECK(devices->attest_every_s <= KS_DEVICE_SECONDS_MAX, KS_ERR_LIMIT,
@@ -217,8 +192,8 @@ static enum ks_err complete_enclave(const char *path, struct ks_config *config)
     struct ks_config_enclave *enclave = &config->enclave;
     struct ks_config_quote *quote = &config->quote;
 
-    KS_TRY(resolve(path, &enclave->update_authority));
-    KS_TRY(resolve(path, &enclave->update_authorisation));
+    KS_TRY(ks_config_resolve(path, &enclave->update_authority));
+    KS_TRY(ks_config_resolve(path, &enclave->update_authorisation));
     for (unsigned i = 0; i < enclave->seal_pcrs_count; i++) {
         KS_CHECK(enclave->seal_pcrs[i] < KS_PCR_COUNT, KS_ERR_LIMIT,
                  "enclave.seal_pcrs: 0 to %d", KS_PCR_COUNT - 1);
@@ -293,9 +268,9 @@ static enum ks_err complete_keys(const char *path, struct ks_config *config)
     struct ks_config_authority authority;
     enum ks_key_source source = KS_KEY_SOURCE_KEM;
 
-    KS_TRY(resolve(path, &kme->root));
-    KS_TRY(resolve(path, &kme->certificate));
-    KS_TRY(resolve(path, &kme->key));
+    KS_TRY(ks_config_resolve(path, &kme->root));
+    KS_TRY(ks_config_resolve(path, &kme->certificate));
+    KS_TRY(ks_config_resolve(path, &kme->key));
     if (keys->source != NULL) {
         KS_TRY(ks_fail_prefix(ks_key_source_parse(ks_bytes_text(keys->source), &source),
                               "keys.source"));
@@ -330,11 +305,11 @@ static enum ks_err complete(const char *path, struct ks_config *config)
     char address[64];
     uint16_t port = 0;
 
-    KS_TRY(resolve(path, &config->site.state));
-    KS_TRY(resolve(path, &config->tls.root));
-    KS_TRY(resolve(path, &config->tls.certificate));
-    KS_TRY(resolve(path, &config->tls.key));
-    KS_TRY(resolve(path, &config->tls.crl));
+    KS_TRY(ks_config_resolve(path, &config->site.state));
+    KS_TRY(ks_config_resolve(path, &config->tls.root));
+    KS_TRY(ks_config_resolve(path, &config->tls.certificate));
+    KS_TRY(ks_config_resolve(path, &config->tls.key));
+    KS_TRY(ks_config_resolve(path, &config->tls.crl));
     workers->count = workers->count == 0 ? 2 * processors() : workers->count;
     workers->threads = workers->threads == 0 ? 1 : workers->threads;
     workers->memory_mib = workers->memory_mib == 0 ? 1024 : workers->memory_mib;
@@ -376,32 +351,4 @@ out:
 void ks_config_free(struct ks_config *config)
 {
     ks_yaml_free(&config_schema, config);
-}
-
-enum ks_err ks_config_listen(const char *name, const char *listen, char address[64],
-                             uint16_t *out_port)
-{
-    enum ks_err err = KS_OK;
-    const char *colon = strrchr(listen, ':');
-    size_t len = 0;
-    uint64_t port = 0;
-
-    KS_CHECK(colon != NULL, KS_ERR_FORMAT, "%s: expected address:port", name);
-    len = (size_t)(colon - listen);
-    if (len >= 2 && listen[0] == '[' && listen[len - 1] == ']') {
-        listen++;
-        len -= 2;
-    } else {
-        /* "::1:80": where the address ends is unclear. */
-        KS_CHECK(strcspn(listen, "[]:") == len, KS_ERR_FORMAT,
-                 "%s: an IPv6 address needs brackets, such as [::1]:8443", name);
-    }
-    KS_CHECK(len >= 1 && len < 64, KS_ERR_FORMAT, "%s: expected address:port", name);
-    KS_TRY(
-        ks_fail_prefix(ks_text_u64(ks_bytes_text(colon + 1), 65535, &port), "%s: port", name));
-    ks_copy(address, listen, len);
-    address[len] = '\0';
-    *out_port = (uint16_t)port;
-out:
-    return err;
 }

@@ -112,8 +112,5 @@ struct ks_config_authority {
 };
 KS_MUST_CHECK enum ks_err ks_config_kme_authority(const struct ks_config *config,
                                                   struct ks_config_authority *out_authority);
-/* Splits LISTEN, "address:port"; ADDRESS without brackets. NAME is its field, for errors. */
-KS_MUST_CHECK enum ks_err ks_config_listen(const char *name, const char *listen,
-                                           char address[64], uint16_t *out_port);
 
 #endif

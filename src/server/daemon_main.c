@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "config/yaml.h"
 #include "crypto/version.h"
 #include "enclave/launch.h"
 #include "enclave/sandbox.h"

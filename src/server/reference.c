@@ -7,7 +7,7 @@
 
 #include "attest/tcglog.h"
 #include "base/text.h"
-#include "server/yaml.h"
+#include "config/yaml.h"
 
 /* --- the file as it is written ------------------------------------------------------------ */
 

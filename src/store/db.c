@@ -57,6 +57,14 @@ static const char schema[] =
 _Static_assert(KS_DB_APPLICATION_ID == 1801811059 && KS_DB_SCHEMA == 1,
                "as in the schema's text");
 
+const struct ks_db_kind ks_db_store = {
+    .file_name = KS_DB_FILE_NAME,
+    .application_id = KS_DB_APPLICATION_ID,
+    .schema_version = KS_DB_SCHEMA,
+    .schema = schema,
+    .settings = "",
+};
+
 static enum ks_err err_of(int code)
 {
     if (code == SQLITE_IOERR_NOMEM) {
@@ -120,13 +128,14 @@ out:
 
 /* --- opening ------------------------------------------------------------------------------ */
 
-static enum ks_err set_path(const struct ks_store_options *options, struct ks_db *db)
+static enum ks_err set_path(const struct ks_store_options *options, const char *file_name,
+                            struct ks_db *db)
 {
     enum ks_err err = KS_OK;
     struct ks_buf path;
 
     ks_buf_init(&path, PATH_MAX_LEN);
-    ks_buf_put_format(&path, "%s/%s", options->directory, KS_DB_FILE_NAME);
+    ks_buf_put_format(&path, "%s/%s", options->directory, file_name);
     ks_buf_put_u8(&path, 0);
     KS_TRY(ks_buf_check(&path));
     KS_TRY(ks_text_copy((const char *)path.data, &db->path));
@@ -197,7 +206,8 @@ static enum ks_err harden(const struct ks_db *db)
 
 /* Refuses what is not ours before anything is changed in it. *OUT_FRESH: there is no schema
  * yet. */
-static enum ks_err check_identity(const struct ks_db *db, bool *out_fresh)
+static enum ks_err check_identity(const struct ks_db *db, const struct ks_db_kind *kind,
+                                  bool *out_fresh)
 {
     enum ks_err err = KS_OK;
     int64_t application = 0;
@@ -211,13 +221,13 @@ static enum ks_err check_identity(const struct ks_db *db, bool *out_fresh)
     if (*out_fresh) {
         goto out;
     }
-    KS_CHECK(application == KS_DB_APPLICATION_ID, KS_ERR_FORMAT,
+    KS_CHECK(application == kind->application_id, KS_ERR_FORMAT,
              "%s: an SQLite file, but not a ketseal store", db->path);
-    KS_CHECK(version <= KS_DB_SCHEMA, KS_ERR_FORMAT,
-             "%s: written by a newer ketseal: schema %lld, this one knows %d", db->path,
-             (long long)version, KS_DB_SCHEMA);
-    KS_CHECK(version == KS_DB_SCHEMA, KS_ERR_FORMAT, "%s: unknown schema %lld", db->path,
-             (long long)version);
+    KS_CHECK(version <= kind->schema_version, KS_ERR_FORMAT,
+             "%s: written by a newer ketseal: schema %lld, this one knows %lld", db->path,
+             (long long)version, (long long)kind->schema_version);
+    KS_CHECK(version == kind->schema_version, KS_ERR_FORMAT, "%s: unknown schema %lld",
+             db->path, (long long)version);
 out:
     return err;
 }
@@ -260,8 +270,8 @@ out:
     return err;
 }
 
-enum ks_err ks_db_open(const struct ks_store_options *options, enum ks_db_role role,
-                       struct ks_db *out_db)
+enum ks_err ks_db_open(const struct ks_store_options *options, const struct ks_db_kind *kind,
+                       enum ks_db_role role, struct ks_db *out_db)
 {
     enum ks_err err = KS_OK;
     bool fresh = false;
@@ -270,20 +280,21 @@ enum ks_err ks_db_open(const struct ks_store_options *options, enum ks_db_role r
     if (options->version != 1) {
         return ks_fail(KS_ERR_USAGE, "store options of version %u", (unsigned)options->version);
     }
-    KS_TRY(set_path(options, out_db));
+    KS_TRY(set_path(options, kind->file_name, out_db));
     if (role == KS_DB_WRITER && options->vfs == NULL) {
         KS_TRY(ks_dir_make(options->directory, 0700));
     }
     KS_TRY(open_handle(options, role, out_db));
     KS_TRY(harden(out_db));
-    KS_TRY(check_identity(out_db, &fresh));
+    KS_TRY(check_identity(out_db, kind, &fresh));
+    KS_TRY(ks_db_exec(out_db, kind->settings, "configure"));
     if (role == KS_DB_READER) {
         KS_CHECK(!fresh, KS_ERR_NOT_FOUND, "%s: the store is still empty", out_db->path);
         KS_TRY(ks_db_exec(out_db, "PRAGMA query_only = ON", "configure"));
     } else {
         KS_TRY(set_durability(options, out_db));
         if (fresh) {
-            KS_TRY(ks_db_exec(out_db, schema, "create the schema"));
+            KS_TRY(ks_db_exec(out_db, kind->schema, "create the schema"));
         }
         KS_TRY(start_wal_over(out_db));
     }

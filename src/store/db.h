@@ -19,6 +19,16 @@
 #define KS_DB_WAL_PAGES     1000  /* in the WAL before it is folded into the database */
 #define KS_DB_WAL_BYTES_MAX 67108864 /* the WAL's file is cut to this after a burst */
 
+/* What a database of ours holds: one store's kind of file. */
+struct ks_db_kind {
+    const char *file_name;
+    int64_t application_id;
+    int64_t schema_version; /* user_version; a newer one is refused */
+    const char *schema;     /* creates all of it, the two numbers included, in a transaction */
+    const char *settings;   /* statements for each connection; may be empty */
+};
+extern const struct ks_db_kind ks_db_store; /* a site's (store.h) */
+
 struct ks_db {
     sqlite3 *handle;
     char *path; /* of the database, for errors */
@@ -26,11 +36,13 @@ struct ks_db {
 
 enum ks_db_role { KS_DB_WRITER, KS_DB_READER };
 
-/* Opens the store's file. The writer creates it, directory and schema included, where it is
- * absent; a reader does not (KS_ERR_NOT_FOUND). KS_ERR_FORMAT for a file that is not a store or
- * that a newer ketseal wrote. OUT_DB may be given to ks_db_close after a failure. */
+/* Opens the file of KIND in the options' directory. The writer creates it, directory and schema
+ * included, where it is absent; a reader does not (KS_ERR_NOT_FOUND). KS_ERR_FORMAT for a file
+ * that is not of KIND or that a newer ketseal wrote. OUT_DB may be given to ks_db_close after a
+ * failure. */
 KS_MUST_CHECK enum ks_err ks_db_open(const struct ks_store_options *options,
-                                     enum ks_db_role role, struct ks_db *out_db);
+                                     const struct ks_db_kind *kind, enum ks_db_role role,
+                                     struct ks_db *out_db);
 /* Makes the names of the database and of its WAL durable. SQLite syncs the directory as well,
  * but its unix VFS does not look at the result (unixSync in os_unix.c): a failure there would
  * lose whole commits. */

@@ -32,7 +32,7 @@ enum ks_err ks_store_reader_new(const struct ks_store_options *options,
     struct ks_store_reader *reader = ks_calloc(1, sizeof *reader);
 
     KS_CHECK(reader != NULL, KS_ERR_NOMEM, "store reader");
-    KS_TRY(ks_db_open(options, KS_DB_READER, &reader->db));
+    KS_TRY(ks_db_open(options, &ks_db_store, KS_DB_READER, &reader->db));
     KS_TRY(ks_db_prepare(&reader->db, statement_sql, KS_STORE_STATEMENTS, reader->statements));
     *out_reader = reader;
     reader = NULL;

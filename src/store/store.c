@@ -89,7 +89,7 @@ enum ks_err ks_store_open(const struct ks_store_options *options, struct ks_stor
     struct ks_store *store = ks_calloc(1, sizeof *store);
 
     KS_CHECK(store != NULL, KS_ERR_NOMEM, "store");
-    KS_TRY(ks_db_open(options, KS_DB_WRITER, &store->db));
+    KS_TRY(ks_db_open(options, &ks_db_store, KS_DB_WRITER, &store->db));
     KS_TRY(ks_db_prepare(&store->db, statement_sql, STATEMENTS, store->statements));
     KS_TRY(read_size(store, &store->size));
     /* By now the WAL is there, and it stays until the last connection closes. */

@@ -4,6 +4,7 @@
 #include "unit/expect.h"
 
 #include "base/sys.h"
+#include "config/yaml.h"
 #include "server/config.h"
 
 #define SITE "site:\n  origin: lab.example/ketseal\n  listen: 127.0.0.1:8443\n  state: state\n"

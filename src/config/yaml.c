@@ -1,12 +1,13 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-#include "server/yaml.h"
+#include "config/yaml.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/sys.h"
+#include "base/text.h"
 
 /* What libcyaml says: the first error, which is the precise one, and then the fields around it,
  * innermost first. Both are kept for our one error. */
@@ -103,4 +104,56 @@ void ks_yaml_free(const cyaml_schema_value_t *schema, void *data)
     if (data != NULL) {
         (void)cyaml_free(&settings, schema, data, 0); /* fails on bad arguments only */
     }
+}
+
+enum ks_err ks_config_resolve(const char *file, char **path)
+{
+    enum ks_err err = KS_OK;
+    const char *slash = strrchr(file, '/');
+    char joined[8192];
+    char *copy = NULL;
+    int len = 0;
+
+    if (*path == NULL || (*path)[0] == '/' || slash == NULL) {
+        return KS_OK;
+    }
+    len = snprintf(joined, sizeof joined, "%.*s/%s", (int)(slash - file), file, *path);
+    KS_CHECK(len > 0 && (size_t)len < sizeof joined, KS_ERR_LIMIT, "path '%s' is too long",
+             *path);
+    /* cyaml frees its strings with its own allocator. */
+    copy = cyaml_mem(NULL, NULL, (size_t)len + 1);
+    KS_CHECK(copy != NULL, KS_ERR_NOMEM, "configuration");
+    ks_copy(copy, joined, (size_t)len + 1);
+    (void)cyaml_mem(NULL, *path, 0);
+    *path = copy;
+out:
+    return err;
+}
+
+enum ks_err ks_config_listen(const char *name, const char *listen, char address[64],
+                             uint16_t *out_port)
+{
+    enum ks_err err = KS_OK;
+    const char *colon = strrchr(listen, ':');
+    size_t len = 0;
+    uint64_t port = 0;
+
+    KS_CHECK(colon != NULL, KS_ERR_FORMAT, "%s: expected address:port", name);
+    len = (size_t)(colon - listen);
+    if (len >= 2 && listen[0] == '[' && listen[len - 1] == ']') {
+        listen++;
+        len -= 2;
+    } else {
+        /* "::1:80": where the address ends is unclear. */
+        KS_CHECK(strcspn(listen, "[]:") == len, KS_ERR_FORMAT,
+                 "%s: an IPv6 address needs brackets, such as [::1]:8443", name);
+    }
+    KS_CHECK(len >= 1 && len < 64, KS_ERR_FORMAT, "%s: expected address:port", name);
+    KS_TRY(
+        ks_fail_prefix(ks_text_u64(ks_bytes_text(colon + 1), 65535, &port), "%s: port", name));
+    ks_copy(address, listen, len);
+    address[len] = '\0';
+    *out_port = (uint16_t)port;
+out:
+    return err;
 }
