@@ -6,10 +6,10 @@
  *
  *   kme_peer DIRECTORY FOLDER
  *
- * DIRECTORY holds root.pem, server.pem and server.key. FOLDER gets the file `port`, and
- * `delivered`: a line "enc ID" or "dec ID" for each key handed out. Before each answer the file
- * FOLDER/enc or FOLDER/dec is read: the name of what to do instead of the right thing; absent
- * or empty: nothing. Ends with SIGTERM. */
+ * DIRECTORY holds root.pem, server.pem and server.key. FOLDER gets the files `port`, which
+ * stays the same, `ready`, and `delivered`: a line "enc ID" or "dec ID" for each key handed
+ * out. Before each answer the file FOLDER/enc or FOLDER/dec is read: the name of what to do
+ * instead of the right thing; absent or empty: nothing. Ends with SIGTERM. */
 
 #include <fcntl.h>
 #include <signal.h>
@@ -320,6 +320,8 @@ static enum ks_err open_peer(const char *directory, struct peer *peer)
     KS_TRY(ks_http_server_start(peer->server));
     (void)snprintf(text, sizeof text, "%u\n", (unsigned)ks_http_server_port(peer->server));
     KS_TRY(ks_file_write(path, ks_bytes_text(text), 0644));
+    KS_TRY(ks_path_join(peer->folder, "ready", path));
+    KS_TRY(ks_file_write(path, (struct ks_bytes){0}, 0644));
 out:
     ks_buf_done(&root);
     ks_buf_done(&certificate);
