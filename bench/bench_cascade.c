@@ -5,20 +5,21 @@
  * for each error rate: efficiency, frame error rate with its upper 95 % bound, messages, speed;
  * beside them what arXiv:1407.3257 published for frames of 10^4 bits over 10,000 runs.
  *
- *   bench_cascade [FRAMES [FRAME_BITS [PERCENT]]]      30000, 10000, 1 to 8 */
+ *   bench_cascade [FRAMES [FRAME_BITS [GROUP [PERCENT]]]]      30000, 10000, 1, 1 to 8
+ *
+ * GROUP frames share shuffles and messages, as those of a block of a link do; with one, each
+ * frame is an experiment of its own. */
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
-#include "base/sys.h"
 #include "base/text.h"
 #include "qkd/cascade.h"
 #include "qkd/real.h"
 
 #define FRAMES_MAX 10000000
-/* Frames that share their shuffles, as those of a block of the link do. */
-#define GROUP KS_CASCADE_WINDOW
 
 struct published {
     unsigned percent;
@@ -33,6 +34,9 @@ static const struct published published[] = {
 };
 
 struct point {
+    size_t frame_bits;
+    size_t group;
+    unsigned percent;
     uint64_t frames;
     uint64_t failed;
     uint64_t leaked;
@@ -65,6 +69,15 @@ static double upper_bound(uint64_t failed, uint64_t count)
         }
     }
     return high;
+}
+
+/* Of the processor, so that a loaded machine measures the same. */
+static uint64_t used_us(void)
+{
+    struct timespec time;
+
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
 }
 
 static void fill(struct ks_qkd_stream *stream, uint64_t *bits, size_t count)
@@ -123,14 +136,15 @@ out:
     return err;
 }
 
-static enum ks_err run_group(struct ks_qkd_stream *stream, size_t frame_bits, double rate,
-                             struct point *point)
+static enum ks_err run_group(struct ks_qkd_stream *stream, struct point *point)
 {
     enum ks_err err = KS_OK;
-    const size_t bits = frame_bits * GROUP;
+    const size_t bits = point->frame_bits * point->group;
+    const double rate = (double)point->percent / 100;
     uint64_t *sent = ks_calloc(bits / 64 + 1, sizeof *sent);
     uint64_t *received = ks_calloc(bits / 64 + 1, sizeof *received);
-    struct ks_cascade_spec spec = {.bits = bits, .frame_bits = frame_bits, .error_rate = rate};
+    struct ks_cascade_spec spec = {
+        .bits = bits, .frame_bits = point->frame_bits, .error_rate = rate};
     struct ks_cascade *alice = NULL;
     struct ks_cascade *bob = NULL;
     uint64_t start;
@@ -142,22 +156,22 @@ static enum ks_err run_group(struct ks_qkd_stream *stream, size_t frame_bits, do
     for (unsigned i = 0; i < 8; i++) {
         spec.shuffle.words[i] = ks_qkd_stream_u32(stream);
     }
-    start = ks_clock_monotonic_us();
+    start = used_us();
     KS_TRY(ks_cascade_new(&spec, sent, &alice));
     spec.corrects = true;
     KS_TRY(ks_cascade_new(&spec, received, &bob));
     KS_TRY(exchange(alice, bob));
-    point->time_us += ks_clock_monotonic_us() - start;
+    point->time_us += used_us() - start;
     const uint64_t *corrected = ks_cascade_bits(bob);
-    for (size_t f = 0; f < GROUP; f++) {
+    for (size_t f = 0; f < point->group; f++) {
         bool same = true;
 
-        for (size_t i = f * frame_bits; i < (f + 1) * frame_bits; i++) {
+        for (size_t i = f * point->frame_bits; i < (f + 1) * point->frame_bits; i++) {
             same = same && ((sent[i / 64] ^ corrected[i / 64]) >> (i % 64) & 1) == 0;
         }
         point->failed += same ? 0 : 1;
     }
-    point->frames += GROUP;
+    point->frames += point->group;
     point->groups++;
     point->leaked += ks_cascade_leaked(bob);
     point->steps += ks_cascade_steps(bob);
@@ -169,21 +183,22 @@ out:
     return err;
 }
 
-static void print_point(const struct point *point, size_t frame_bits, unsigned percent)
+static void print_point(const struct point *point)
 {
-    const double bits = (double)point->frames * (double)frame_bits;
+    const double bits = (double)point->frames * (double)point->frame_bits;
     const double rate = (double)point->errors / bits;
 
-    printf("{\"bench\":\"cascade\",\"frame_bits\":%zu,\"error_percent\":%u,\"frames\":%llu,"
+    printf("{\"bench\":\"cascade\",\"frame_bits\":%zu,\"error_percent\":%u,\"group\":%zu,"
+           "\"frames\":%llu,"
            "\"failed\":%llu,\"fer_upper_95\":%.3g,\"efficiency\":%.4f,\"leaked_bits\":%.1f,"
-           "\"messages\":%.1f,\"mbit_s\":%.2f",
-           frame_bits, percent, (unsigned long long)point->frames,
+           "\"messages\":%.1f,\"cpu_mbit_s\":%.2f",
+           point->frame_bits, point->percent, point->group, (unsigned long long)point->frames,
            (unsigned long long)point->failed, upper_bound(point->failed, point->frames),
            (double)point->leaked / (bits * ks_real_entropy(rate)),
            (double)point->leaked / (double)point->frames,
            2.0 * (double)point->steps / (double)point->groups, bits / (double)point->time_us);
     for (size_t i = 0; i < sizeof published / sizeof published[0]; i++) {
-        if (published[i].percent == percent && frame_bits == 10000) {
+        if (published[i].percent == point->percent && point->frame_bits == 10000) {
             printf(",\"published_original\":%.3f,\"published_option3\":%.3f,"
                    "\"published_yanetal\":%.3f",
                    published[i].original, published[i].option3, published[i].yanetal);
@@ -193,19 +208,19 @@ static void print_point(const struct point *point, size_t frame_bits, unsigned p
     (void)fflush(stdout);
 }
 
-static enum ks_err run_point(uint64_t frames, size_t frame_bits, unsigned percent)
+static enum ks_err run_point(uint64_t frames, size_t frame_bits, size_t group, unsigned percent)
 {
     enum ks_err err = KS_OK;
     const uint8_t seed[KS_QKD_KEY_LEN] = {'c', 'a', 's', 'c', 'a', 'd', 'e', (uint8_t)percent};
     const struct ks_qkd_key key = ks_qkd_key_of(seed);
     struct ks_qkd_stream stream;
-    struct point point = {0};
+    struct point point = {.frame_bits = frame_bits, .group = group, .percent = percent};
 
     ks_qkd_stream_init(&stream, &key, KS_QKD_USE_CHANNEL);
     while (point.frames < frames) {
-        KS_TRY(run_group(&stream, frame_bits, (double)percent / 100, &point));
+        KS_TRY(run_group(&stream, &point));
     }
-    print_point(&point, frame_bits, percent);
+    print_point(&point);
 out:
     return err;
 }
@@ -215,6 +230,7 @@ int main(int argc, char **argv)
     enum ks_err err = KS_OK;
     uint64_t frames = 30000;
     uint64_t frame_bits = 10000;
+    uint64_t group = 1;
     uint64_t only = 0;
 
     if (argc > 1) {
@@ -224,11 +240,14 @@ int main(int argc, char **argv)
         KS_TRY(ks_text_u64(ks_bytes_text(argv[2]), KS_CASCADE_FRAME_MAX, &frame_bits));
     }
     if (argc > 3) {
-        KS_TRY(ks_text_u64(ks_bytes_text(argv[3]), 25, &only));
+        KS_TRY(ks_text_u64(ks_bytes_text(argv[3]), 1000, &group));
+    }
+    if (argc > 4) {
+        KS_TRY(ks_text_u64(ks_bytes_text(argv[4]), 25, &only));
     }
     for (unsigned percent = 1; percent <= 8; percent++) {
         if (only == 0 || only == percent) {
-            KS_TRY(run_point(frames, (size_t)frame_bits, percent));
+            KS_TRY(run_point(frames, (size_t)frame_bits, (size_t)group, percent));
         }
     }
 out:

@@ -140,12 +140,37 @@ static void plan_passes(struct ks_cascade *cascade, double error_rate)
     }
 }
 
+/* Shuffles are public and only have to be unrelated to the errors: SplitMix64 (Steele, Lea and
+ * Flood 2014) from an announced seed does, at a tenth of ChaCha20's time. */
+static uint64_t mix(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15;
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return z ^ z >> 31;
+}
+
+/* Fisher and Yates. A draw from 48 bits is uniform to 2^-32 for up to 2^16 places. */
+static void shuffle(uint16_t *order, unsigned count, uint64_t seed)
+{
+    for (unsigned i = 0; i < count; i++) {
+        order[i] = (uint16_t)i;
+    }
+    for (unsigned i = count - 1; i > 0; i--) {
+        const unsigned k = (unsigned)((mix(&seed) >> 16) * (i + 1) >> 48);
+        const uint16_t kept = order[i];
+
+        order[i] = order[k];
+        order[k] = kept;
+    }
+}
+
 /* The first pass takes the frame as it is. */
 static enum ks_err shuffle_pass(struct ks_cascade *cascade, unsigned p)
 {
     struct pass *pass = &cascade->passes[p];
     const unsigned bits = (unsigned)cascade->frame_bits;
-    struct ks_qkd_stream stream;
 
     if (pass->order != NULL) {
         return KS_OK;
@@ -155,21 +180,15 @@ static enum ks_err shuffle_pass(struct ks_cascade *cascade, unsigned p)
     if (pass->order == NULL || pass->place == NULL) {
         return ks_fail(KS_ERR_NOMEM, "a shuffle of %u bits", bits);
     }
-    for (unsigned i = 0; i < bits; i++) {
-        pass->order[i] = (uint16_t)i;
-    }
-    if (p > 0) {
+    if (p == 0) {
+        for (unsigned i = 0; i < bits; i++) {
+            pass->order[i] = (uint16_t)i;
+        }
+    } else {
         const struct ks_qkd_key key =
             ks_qkd_key_derive(&cascade->spec.shuffle, KS_QKD_USE_SHUFFLE, p);
 
-        ks_qkd_stream_init(&stream, &key, KS_QKD_USE_SHUFFLE);
-        for (unsigned i = bits - 1; i > 0; i--) {
-            const uint32_t k = ks_qkd_stream_below(&stream, i + 1);
-            const uint16_t kept = pass->order[i];
-
-            pass->order[i] = pass->order[k];
-            pass->order[k] = kept;
-        }
+        shuffle(pass->order, bits, (uint64_t)key.words[1] << 32 | key.words[0]);
     }
     for (unsigned i = 0; i < bits; i++) {
         pass->place[pass->order[i]] = (uint16_t)i;
@@ -324,7 +343,7 @@ static void choose_odds(struct frame *frame)
     for (size_t i = 0; i < kept; i++) {
         const struct odd odd = frame->odds[i];
 
-        if (odd.pass == pass && odd.end - odd.start <= 2 * smallest) {
+        if (odd.pass == pass) {
             frame->odds[i] = frame->odds[frame->asked];
             frame->odds[frame->asked++] = odd;
         }

@@ -78,10 +78,11 @@ struct ks_link_fibre {
     double eve_share; /* of the pulses, 0 to 1 */
 };
 
-/* Bob's end. Two detectors behind a basis choice. */
+/* Two detectors behind a basis choice. */
 struct ks_link_detector {
-    double efficiency;   /* (0, 1] */
-    double dark;         /* probability of a dark count of one detector at one pulse */
+    double efficiency; /* (0, 1]; commutes with the loss, so Alice's end takes it off the light:
+                          of what would not be absorbed no photon is simulated */
+    double dark;       /* probability of a dark count of one detector at one pulse */
     double misalignment; /* probability that a photon goes to the wrong detector */
     double
         afterpulse; /* probability that a click is followed by one more after the dead time */
@@ -92,6 +93,7 @@ struct ks_link_params {
     struct ks_link_protocol protocol;
     struct ks_link_fibre fibre;
     struct ks_link_detector detector;
+    const char *kernel; /* for products over GF(2), as of qkd/gf2.h; NULL: the fastest */
 };
 
 /* 25 km at 0.2 dB/km, efficiency 0.2, dark counts 1e-6, 10^8 pulses: gives a key. */
@@ -142,7 +144,7 @@ struct ks_link_report {
     double qber[KS_LINK_BASES]; /* of what was shown */
     uint64_t raw_bits;          /* reconciled */
     uint64_t corrected;         /* of those, found wrong */
-    uint64_t leaked_bits;       /* parities, and the count of corrected bits */
+    uint64_t leaked_bits;       /* parities of Alice's that reconciliation made public */
     double efficiency;          /* f = leaked / (raw h(corrected / raw)); 0 without an error */
     unsigned verify_bits;       /* verification tag, shown besides */
     uint64_t rounds;            /* of reconciliation: one question and one answer each */
