@@ -34,7 +34,29 @@ programs:
 resets_ahead_max: 1000
 restarts_ahead_max: 1000
 YAML
-site_more="enrolment:
+"$ketseal" -q ca issue device --ca ca --name site-sae --out site-sae >/dev/null
+"$ketseal" -q ca issue server --ca ca --name kme --ip 127.0.0.1 --out kme >/dev/null
+mkdir peer
+"$site_build/tests/integration/kme_peer" kme peer &
+peer_pid=$!
+peer_end() { kill -KILL "$peer_pid" 2>/dev/null || true; }
+# shellcheck disable=SC2034 # for site.sh
+site_at_end=peer_end
+tries=0
+until [ -e peer/ready ]; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 100 ] || site_fail "the key manager does not start"
+    sleep 0.05
+done
+kme_url=https://127.0.0.1:$(cat peer/port)
+site_more="keys:
+  source: kem
+  kme:
+    url: $kme_url
+    root: ca/root.pem
+    certificate: site-sae/device.pem
+    key: site-sae/device.key
+enrolment:
   listen: 127.0.0.1:0
 devices:
   issued: accept
@@ -52,6 +74,16 @@ printf 'https://127.0.0.1:%s\n' "$(cat state/enrolment-port)" >unknown/url
 # Everything that operators and enrolled devices do, refusals among it.
 export KETSEAL_TRACE="$site_work/trace"
 ketseal=$site_build/tests/integration/ketseal_trace
+# One device that has quantum keys as well, for its first job.
+cat >edge-2/keys.json <<JSON
+{"batch": 5, "schema": "ketseal.device-keys/1", "source": "both", "when_down": "refuse",
+ "kme": {"certificate": "device.pem", "key": "device.key", "root": "root.pem", "sae": "edge-2",
+         "slave": "site-sae", "url": "$kme_url"}}
+JSON
+"$ketseal" -q run --device edge-2 --template bell --seed 1 --out quantum.bundle >/dev/null
+rm edge-2/keys.json
+quantum_id=$(sed -n 's/^dec //p' peer/delivered | tail -n 1)
+export quantum_id
 refused() {
     if "$@" >/dev/null 2>&1; then
         site_fail "not refused: $*"
