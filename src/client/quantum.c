@@ -83,8 +83,7 @@ static enum ks_err open_tls(const struct ks_json *kme, const char *folder,
         KS_CHECK(ks_bytes_is(profile, "classical") || ks_bytes_is(profile, "post-quantum"),
                  KS_ERR_FORMAT, "'tls': expected post-quantum or classical");
     }
-    spec.profile =
-        ks_bytes_is(profile, "classical") ? KS_TLS_CLASSICAL : KS_TLS_POST_QUANTUM;
+    spec.profile = ks_bytes_is(profile, "classical") ? KS_TLS_CLASSICAL : KS_TLS_POST_QUANTUM;
     spec.root_pem = ks_buf_view(&root);
     spec.cert_pem = ks_buf_view(&certificate);
     spec.key_pem = ks_buf_view(&key);
@@ -129,9 +128,8 @@ out:
 static enum ks_err read_kme(const struct ks_json *kme, const char *folder,
                             struct ks_quantum *quantum)
 {
-    static const char *const names[] = {"certificate", "key", "root",       "sae",
-                                        "slave",       "tls", "timeout_ms", "url",
-                                        NULL};
+    static const char *const names[] = {"certificate", "key",        "root", "sae", "slave",
+                                        "tls",         "timeout_ms", "url",  NULL};
     enum ks_err err = KS_OK;
     struct ks_bytes text = {0};
 

@@ -20,8 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (ks_http_response_parse(ks_bytes_of(data, size), BODY_MAX, &body, &head) == KS_OK) {
         KS_ASSERT(head.status >= 200 && head.status <= 599 && head.len <= size);
         KS_ASSERT(body.len <= BODY_MAX);
-        KS_ASSERT(ks_http_response_parse(ks_bytes_of(data, head.len), BODY_MAX, &same, &again) ==
-                  KS_OK);
+        KS_ASSERT(ks_http_response_parse(ks_bytes_of(data, head.len), BODY_MAX, &same,
+                                         &again) == KS_OK);
         KS_ASSERT(again.status == head.status && again.len == head.len &&
                   again.close == head.close);
         KS_ASSERT(ks_bytes_equal(ks_buf_view(&body), ks_buf_view(&same)));

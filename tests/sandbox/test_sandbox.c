@@ -327,11 +327,6 @@ static int try_socket_datagram(void)
     return result_of(socket(AF_INET, SOCK_DGRAM, 0));
 }
 
-static int try_socket_raw(void)
-{
-    return result_of(socket(AF_INET6, SOCK_RAW, 1));
-}
-
 static int try_socket_mptcp(void)
 {
     return result_of(socket(AF_INET, SOCK_STREAM, 262));
@@ -839,10 +834,10 @@ static void run_all(enum profile profile, const struct attempt *attempts, size_t
 #define FORBIDDEN_TO_ALL TRY(socket, KILLED), TRY(connect, KILLED), FORBIDDEN_TO_RELAYS
 
 #define FORBIDDEN_TO_RELAYS                                                                    \
-    TRY(socket_unix, KILLED), TRY(socket_datagram, KILLED), TRY(socket_raw, KILLED),           \
-        TRY(socket_mptcp, KILLED), TRY(bind, KILLED), TRY(listen, KILLED), TRY(exec, KILLED),  \
-        TRY(exec_at, KILLED), TRY(fork, KILLED), TRY(vfork, KILLED), TRY(clone3, ENOSYS),      \
-        TRY(kill, KILLED), TRY(tgkill, KILLED), TRY(tkill, KILLED), TRY(sigqueue, KILLED),     \
+    TRY(socket_unix, KILLED), TRY(socket_datagram, KILLED), TRY(socket_mptcp, KILLED),         \
+        TRY(bind, KILLED), TRY(listen, KILLED), TRY(exec, KILLED), TRY(exec_at, KILLED),       \
+        TRY(fork, KILLED), TRY(vfork, KILLED), TRY(clone3, ENOSYS), TRY(kill, KILLED),         \
+        TRY(tgkill, KILLED), TRY(tkill, KILLED), TRY(sigqueue, KILLED),                        \
         TRY(set_owner, KILLED), TRY(set_owner_ex, KILLED), TRY(ptrace, KILLED),                \
         TRY(read_memory, KILLED), TRY(write_memory, KILLED), TRY(pidfd, KILLED),               \
         TRY(map_exec, KILLED), TRY(map_write_exec, KILLED), TRY(protect_exec, KILLED),         \

@@ -45,9 +45,9 @@ static void test_good(void **state)
         /* Every part of it is no answer yet, and leaves nothing behind. */
         for (size_t len = 0; len < head.len; len++) {
             ks_buf_clear(&body);
-            assert_int_equal(ks_http_response_parse(ks_bytes_of(bytes.data, len), BODY_MAX,
-                                                    &body, &head),
-                             KS_ERR_NOT_FOUND);
+            assert_int_equal(
+                ks_http_response_parse(ks_bytes_of(bytes.data, len), BODY_MAX, &body, &head),
+                KS_ERR_NOT_FOUND);
             assert_int_equal(body.len, 0);
         }
         ks_buf_done(&body);
@@ -78,8 +78,8 @@ static const struct {
     {"HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n\r\nx", KS_ERR_FORMAT, "Content-Length"},
     {"HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\nx", KS_ERR_FORMAT, "Content-Length"},
     {"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\nx", KS_ERR_LIMIT, "over 1000 bytes"},
-    {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", KS_ERR_FORMAT,
-     "both"},
+    {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+     KS_ERR_FORMAT, "both"},
     {"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", KS_ERR_FORMAT,
      "other than chunked"},
     {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -90,8 +90,8 @@ static const struct {
      "without length"},
     {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n000000001\r\nx\r\n0\r\n\r\n",
      KS_ERR_FORMAT, "without length"},
-    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n", KS_ERR_FORMAT,
-     "longer than it says"},
+    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n",
+     KS_ERR_FORMAT, "longer than it says"},
     {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n", KS_ERR_LIMIT,
      "over 1000 bytes"},
     {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nTrailer: x\r\n\r\n",
@@ -109,9 +109,9 @@ static void test_bad(void **state)
         struct ks_buf body;
 
         ks_buf_init(&body, BODY_MAX);
-        expect_failure(ks_http_response_parse(ks_bytes_text(bad[i].bytes), BODY_MAX, &body,
-                                              &head),
-                       bad[i].err, bad[i].text);
+        expect_failure(
+            ks_http_response_parse(ks_bytes_text(bad[i].bytes), BODY_MAX, &body, &head),
+            bad[i].err, bad[i].text);
         assert_int_equal(body.len, 0);
         assert_int_equal(head.status, 7);
         ks_buf_done(&body);
