@@ -351,7 +351,10 @@ static enum ks_err take_all(struct ks_kme *kme, struct ks_http_request *request,
 
     KS_TRY(ks_kme_change(kme));
     for (size_t i = 0; i < count; i++) {
-        KS_TRY(ks_keypool_take(ks_kme_pool_store(kme->pool), keys[i].id.bytes, slave));
+        bool gone = false;
+
+        KS_TRY(ks_keypool_take(ks_kme_pool_store(kme->pool), keys[i].id.bytes, slave, &gone));
+        kme->numbers.keys_held -= gone ? 1 : 0;
     }
     KS_TRY(answer_later(kme, request, keys, count));
     kme->numbers.delivered_dec += count;
@@ -411,6 +414,7 @@ enum ks_err ks_kme_keep(struct ks_kme *kme, const struct ks_kme_allotment *allot
             ks_copy(held.id, allotted->id.bytes, sizeof held.id);
             held.key = ks_bytes_of(key, allotted->place.len);
             err = ks_keypool_hold(ks_kme_pool_store(kme->pool), &held);
+            kme->numbers.keys_held += err == KS_OK ? 1 : 0;
         }
         if (err == KS_ERR_CONFLICT) {
             err = KS_OK; /* refused; what was followed so far is burnt */

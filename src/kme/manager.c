@@ -464,21 +464,17 @@ static void tell_distil(struct ks_kme *kme)
     (void)pthread_mutex_unlock(&kme->distil.lock);
 }
 
-static enum ks_err count(struct ks_kme *kme)
+static void show_numbers(struct ks_kme *kme)
 {
-    enum ks_err err = KS_OK;
     const size_t len = kme->config->keys.size / 8;
     struct ks_kme_numbers *numbers = &kme->numbers;
 
     numbers->link_up = kme->stream != NULL && kme->agreed;
     numbers->keys_own = ks_kme_pool_keys(kme->pool, KS_KEYPOOL_OWN, len);
     numbers->keys_peer = ks_kme_pool_keys(kme->pool, KS_KEYPOOL_PEER, len);
-    KS_TRY(ks_keypool_count(ks_kme_pool_store(kme->pool), &numbers->keys_held));
     (void)pthread_mutex_lock(&kme->numbers_lock);
     kme->shown = *numbers;
     (void)pthread_mutex_unlock(&kme->numbers_lock);
-out:
-    return err;
 }
 
 /* A configuration that is not good changes nothing. */
@@ -520,6 +516,7 @@ static enum ks_err tick(struct ks_kme *kme)
         KS_TRY(ks_keypool_forget(ks_kme_pool_store(kme->pool), ks_clock_us() / 1000000,
                                  &forgotten));
         kme->numbers.forgotten += forgotten;
+        kme->numbers.keys_held -= forgotten;
     }
 out:
     return err;
@@ -542,7 +539,7 @@ static enum ks_err take_turn(struct ks_kme *kme)
     KS_TRY(tick(kme));
     KS_TRY(commit(kme));
     if (any) {
-        KS_TRY(count(kme));
+        show_numbers(kme);
     }
     tell_distil(kme);
 out:
@@ -553,7 +550,8 @@ enum ks_err ks_kme_run(struct ks_kme *kme)
 {
     enum ks_err err = KS_OK;
 
-    KS_TRY(count(kme));
+    KS_TRY(ks_keypool_count(ks_kme_pool_store(kme->pool), &kme->numbers.keys_held));
+    show_numbers(kme);
     while (!atomic_load(&kme->stopping) || atomic_load(&kme->link_running)) {
         KS_TRY(take_turn(kme));
     }

@@ -664,12 +664,13 @@ static enum ks_err check_connection(const struct ks_tls *tls, SSL *ssl,
                                     enum ks_tls_profile profile)
 {
     enum ks_err err = KS_OK;
-    const char *group = SSL_get0_group_name(ssl);
+    const char *group = NULL;
 
     KS_CHECK(tls->profile == profile, KS_ERR_VERIFY,
              "the connection is of the classical profile, or not of it");
     KS_CHECK(SSL_is_init_finished(ssl) && SSL_version(ssl) == TLS1_3_VERSION, KS_ERR_VERIFY,
              "the connection is not TLS 1.3");
+    group = SSL_get0_group_name(ssl); /* there is a session now */
     KS_CHECK(group != NULL && strcasestr(tls->material.groups, group) != NULL, KS_ERR_VERIFY,
              "the connection's key exchange is not a configured one");
     KS_CHECK(SSL_get_verify_result(ssl) == X509_V_OK, KS_ERR_VERIFY, "peer certificate: %s",

@@ -296,7 +296,7 @@ out:
 }
 
 enum ks_err ks_keypool_take(struct ks_keypool *pool, const uint8_t id[KS_KEYPOOL_ID_LEN],
-                            const char *sae)
+                            const char *sae, bool *out_gone)
 {
     enum ks_err err = KS_OK;
     sqlite3_stmt *take = pool->statements[TAKE];
@@ -309,6 +309,7 @@ enum ks_err ks_keypool_take(struct ks_keypool *pool, const uint8_t id[KS_KEYPOOL
              sae);
     ks_db_bind_bytes(remove, 1, ks_bytes_of(id, KS_KEYPOOL_ID_LEN));
     KS_TRY(ks_db_run(&pool->db, remove, "remove a key"));
+    *out_gone = sqlite3_changes(pool->db.handle) == 1;
 out:
     return err;
 }

@@ -76,12 +76,14 @@ KS_MUST_CHECK enum ks_err ks_keypool_find(struct ks_keypool *pool,
                                           const uint8_t id[KS_KEYPOOL_ID_LEN], const char *sae,
                                           uint8_t out_key[KS_KEYPOOL_KEY_MAX],
                                           struct ks_keypool_held *out_held);
-/* SAE takes a key that was found; with the last of the named ones it is gone. */
+/* SAE takes a key that was found; with the last of the named ones it is gone: OUT_GONE. */
 KS_MUST_CHECK enum ks_err ks_keypool_take(struct ks_keypool *pool,
-                                          const uint8_t id[KS_KEYPOOL_ID_LEN], const char *sae);
+                                          const uint8_t id[KS_KEYPOOL_ID_LEN], const char *sae,
+                                          bool *out_gone);
 /* Removes the keys whose time is over. */
 KS_MUST_CHECK enum ks_err ks_keypool_forget(struct ks_keypool *pool, uint64_t now_s,
                                             uint64_t *out_count);
+/* How many keys wait; looks at each of them. */
 KS_MUST_CHECK enum ks_err ks_keypool_count(struct ks_keypool *pool, uint64_t *out_held);
 
 #endif

@@ -62,7 +62,7 @@ kme_begin() {
     kme_work=$(mktemp -d)
     trap kme_cleanup EXIT
     trap 'exit 1' INT TERM HUP
-    cd "$kme_work"
+    cd "$kme_work" || exit
     "$ketseal" -q ca new --out ca --name 'test qkd' >/dev/null
     for id in a b; do
         "$ketseal" -q ca issue server --ca ca --name "kme-$id" --ip 127.0.0.1 --out "server-$id" >/dev/null
@@ -125,7 +125,9 @@ kme_start() {
         tries=0
         until [ -s "state-$id/port" ] && [ -s "state-$id/admin-port" ]; do
             tries=$((tries + 1))
-            [ "$tries" -lt 400 ] && kill -0 "$(eval "echo \$pid_$id")" || kme_fail "kme-$id does not start"
+            if [ "$tries" -ge 400 ] || ! kill -0 "$(eval "echo \$pid_$id")"; then
+                kme_fail "kme-$id does not start"
+            fi
             sleep 0.05
         done
         eval "port_$id=$(cat "state-$id/port") admin_$id=$(cat "state-$id/admin-port")"
@@ -155,8 +157,8 @@ kme_ask() {
     kme_from=$1 kme_at=$2
     shift 2
     "$kme_client" "$kme_from" "$(kme_port "$kme_at")" "$@" >said
-    status=$(head -n 1 said)
-    answer=$(tail -n +2 said)
+    # shellcheck disable=SC2034 # for whoever sources this
+    status=$(head -n 1 said) answer=$(tail -n +2 said)
 }
 
 kme_get() {

@@ -139,6 +139,35 @@ curl --silent --max-time 2 "http://127.0.0.1:$admin_a/metrics" -X POST >/dev/nul
 kme_ask sae-1 a GET $enc
 expect 200
 
+kme_ask sae-3 b GET '/api/v1/keys/sae-1/status'
+expect 200
+
+# --- a link that is not the other manager's --------------------------------------------------------------------------
+kme_stop b
+sed 's,link-b/device,sae-1/device,' b.yaml >false.yaml
+"$kme_program" false.yaml 2>>false.log &
+pid_b=$!
+tries=0
+until grep -q "the peer's certificate is of 'sae-1', not of 'kme-b'" a.log; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 100 ] || kme_fail 'a false manager is not refused by name'
+    sleep 0.1
+done
+[ "$(kme_metric a link_up)" = 0 ] || kme_fail 'a false manager has the link'
+kme_stop b
+sed 's,role: bob,role: alice,' b.yaml >false.yaml
+"$kme_program" false.yaml 2>>false.log &
+pid_b=$!
+tries=0
+until grep -q 'both ends are alice' a.log; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 100 ] || kme_fail 'two transmitters on one link'
+    sleep 0.1
+done
+kme_stop b
+kme_start b
+kme_wait a link_up 1
+
 # --- many at once, both ways -------------------------------------------------------------------------------------
 kme_wait a 'stored_keys{half="own"}' 9000
 KME_KEYS=drawn "$kme_client" load sae-2 "$port_b" sae-1 "$port_a" 4 1000 1 >load.b &
@@ -153,7 +182,7 @@ kme_ask sae-1 a GET $enc
 expect 503 'error on server side' "{\"reason\":\"the link to 'kme-b' is down\"}"
 [ "$(kme_get a /readyz)" = 'the link is down' ] || kme_fail 'ready without a link'
 kme_stop a
-for sae in sae-1 sae-2; do
+for sae in sae-2 sae-3; do
     ! grep -q "$sae" a.log b.log || kme_fail "a log names $sae"
 done
 while read -r key; do

@@ -20,7 +20,8 @@ issue() { # NAME KEY-ALGORITHM EXTENSIONS…
     name=$1 algorithm=$2
     shift 2
     printf '%s\n' "$@" >"$name.ext"
-    "$openssl" genpkey -algorithm ${algorithm} -out "$name.key" 2>/dev/null
+    # shellcheck disable=SC2086 # with its options
+    "$openssl" genpkey -algorithm $algorithm -out "$name.key" 2>/dev/null
     "$openssl" req -new -key "$name.key" -out "$name.csr" -subj "/C=DE/O=Vendor/CN=$name"
     "$openssl" x509 -req -in "$name.csr" -CA root.pem -CAkey root.key -CAcreateserial -days 2 \
         -extfile "$name.ext" -out "$name.pem" 2>/dev/null

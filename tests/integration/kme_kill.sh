@@ -65,12 +65,14 @@ while [ "$round" -lt "$rounds" ]; do
     kme_ask sae-2 b GET "/api/v1/keys/sae-1/dec_keys?key_ID=$taken"
     [ "$status" = 400 ] || kme_fail "round $round: a key that was taken is there again: $answer"
     kme_ask sae-2 b GET "/api/v1/keys/sae-1/dec_keys?key_ID=$waits"
-    [ "$status" = 200 ] && [ "$(echo "$answer" | jq -r '.keys[0].key')" = "$waits_key" ] ||
+    if [ "$status" != 200 ] || [ "$(echo "$answer" | jq -r '.keys[0].key')" != "$waits_key" ]; then
         kme_fail "round $round: a key that was answered for is lost: $status $answer"
+    fi
 done
 kme_stop a
 kme_stop b
 keys=$(cat keys.a keys.b | wc -l)
 distinct=$(cat keys.a keys.b | sort -u | wc -l)
 echo "$kme_name: $rounds rounds, $kills kills, $keys keys handed out, $distinct different ones"
-[ "$keys" -gt 0 ] && [ "$keys" -eq "$distinct" ] || kme_fail 'a key was handed out twice'
+[ "$keys" -gt 0 ] || kme_fail 'no keys'
+[ "$keys" -eq "$distinct" ] || kme_fail 'a key was handed out twice'

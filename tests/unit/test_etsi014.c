@@ -463,75 +463,71 @@ static void test_container(void **state)
         KS_OK);
 }
 
+static const struct {
+    const char *body;
+    enum ks_etsi014_fault fault;
+} wrong_containers[] = {
+    {"", KS_ETSI014_FAULT_MALFORMED},
+    {"<html>", KS_ETSI014_FAULT_MALFORMED},
+    {"{}", KS_ETSI014_FAULT_MALFORMED},
+    {"{\"keys\":{}}", KS_ETSI014_FAULT_MALFORMED},
+    {CONTAINER "x", KS_ETSI014_FAULT_MALFORMED},
+    {"{\"Keys\":[]}", KS_ETSI014_FAULT_MALFORMED},
+    {"{\"keys\":[1,2]}", KS_ETSI014_FAULT_MALFORMED},
+    {"{\"keys\":[{\"key\":\"" KEY_A "\"},{\"key\":\"" KEY_A "\"}]}",
+     KS_ETSI014_FAULT_MALFORMED},
+    {"{\"keys\":[{\"key_ID\":\"" ID_A "\"},{\"key_ID\":\"" ID_B "\"}]}",
+     KS_ETSI014_FAULT_MALFORMED},
+    {"{\"keys\":[{\"key\":\"" KEY_A "\",\"key_ID\":\"" ID_A "\"},{\"key\":\"" KEY_A
+     "\",\"key_ID\":\"7\"}]}",
+     KS_ETSI014_FAULT_MALFORMED},
+    /* White space, URL alphabet, no padding, bits beyond the end. */
+    {"{\"keys\":[{\"key\":\"" KEY_A "\",\"key_ID\":\"" ID_A
+     "\"},{\"key\":\" HHVxRwDJs3/bXd38GHP3oe4svTuRpZS0yCC7x4Ly+s=\",\"key_ID\":\"" ID_B "\"}]}",
+     KS_ETSI014_FAULT_MALFORMED},
+    {"{\"keys\":[{\"key\":\"" KEY_A "\",\"key_ID\":\"" ID_A
+     "\"},{\"key\":\"wHHVxRwDJs3_bXd38GHP3oe4svTuRpZS0yCC7x4Ly-s=\",\"key_ID\":\"" ID_B "\"}]}",
+     KS_ETSI014_FAULT_MALFORMED},
+    {"{\"keys\":[{\"key\":\"" KEY_A "\",\"key_ID\":\"" ID_A
+     "\"},{\"key\":\"wHHVxRwDJs3/bXd38GHP3oe4svTuRpZS0yCC7x4Ly+s\",\"key_ID\":\"" ID_B "\"}]}",
+     KS_ETSI014_FAULT_MALFORMED},
+    {"{\"keys\":[{\"key\":\"" KEY_A "\",\"key_ID\":\"" ID_A
+     "\"},{\"key\":\"wHHVxRwDJs3/bXd38GHP3oe4svTuRpZS0yCC7x4Ly+t=\",\"key_ID\":\"" ID_B "\"}]}",
+     KS_ETSI014_FAULT_MALFORMED},
+    {"{\"keys\":[{\"key\":\"" KEY_A "\",\"key_ID\":\"" ID_A
+     "\"},{\"key\":\"wHHVxRwDJs3/bXd38GHP3oe4svTuRpZS0yCC7x4L\",\"key_ID\":\"" ID_B "\"}]}",
+     KS_ETSI014_FAULT_SIZE},
+    {"{\"keys\":[{\"key\":\"\",\"key_ID\":\"" ID_A "\"},{\"key\":\"" KEY_A
+     "\",\"key_ID\":\"" ID_B "\"}]}",
+     KS_ETSI014_FAULT_SIZE},
+    {"{\"keys\":[{\"key\":\"" KEY_A "\",\"key_ID\":\"" ID_A "\"},{\"key\":\"" KEY_B
+     "\",\"key_ID\":\"BC490419-7D60-487F-ADC1-4DDCC177C139\"}]}",
+     KS_ETSI014_FAULT_DUPLICATE},
+    {"{\"keys\":[{\"key\":\"" KEY_A "\",\"key_ID\":\"" ID_A "\"},{\"key\":\"" KEY_B
+     "\",\"key_ID\":\"00000000-0000-0000-0000-000000000000\"}]}",
+     KS_ETSI014_FAULT_STRANGER},
+    {"{\"keys\":[]}", KS_ETSI014_FAULT_TOO_FEW},
+    {"{\"keys\":[{\"key\":\"" KEY_A "\",\"key_ID\":\"" ID_A "\"}]}", KS_ETSI014_FAULT_TOO_FEW},
+    {"{\"keys\":[{},{},{}]}", KS_ETSI014_FAULT_TOO_MANY},
+};
+
 static void test_containers_refused(void **state)
 {
     (void)state;
-    static const struct {
-        const char *body;
-        enum ks_etsi014_fault fault;
-    } wrong[] = {
-        {"", KS_ETSI014_FAULT_MALFORMED},
-        {"<html>", KS_ETSI014_FAULT_MALFORMED},
-        {"{}", KS_ETSI014_FAULT_MALFORMED},
-        {"{\"keys\":{}}", KS_ETSI014_FAULT_MALFORMED},
-        {CONTAINER "x", KS_ETSI014_FAULT_MALFORMED},
-        {"{\"Keys\":[]}", KS_ETSI014_FAULT_MALFORMED},
-        {"{\"keys\":[1,2]}", KS_ETSI014_FAULT_MALFORMED},
-        {"{\"keys\":[{\"key\":\"" KEY_A "\"},{\"key\":\"" KEY_A "\"}]}",
-         KS_ETSI014_FAULT_MALFORMED},
-        {"{\"keys\":[{\"key_ID\":\"" ID_A "\"},{\"key_ID\":\"" ID_B "\"}]}",
-         KS_ETSI014_FAULT_MALFORMED},
-        {"{\"keys\":[{\"key\":\"" KEY_A "\",\"key_ID\":\"" ID_A "\"},{\"key\":\"" KEY_A
-         "\",\"key_ID\":\"7\"}]}",
-         KS_ETSI014_FAULT_MALFORMED},
-        /* White space, URL alphabet, no padding, bits beyond the end. */
-        {"{\"keys\":[{\"key\":\"" KEY_A "\",\"key_ID\":\"" ID_A
-         "\"},{\"key\":\" HHVxRwDJs3/bXd38GHP3oe4svTuRpZS0yCC7x4Ly+s=\",\"key_ID\":\"" ID_B
-         "\"}]}",
-         KS_ETSI014_FAULT_MALFORMED},
-        {"{\"keys\":[{\"key\":\"" KEY_A "\",\"key_ID\":\"" ID_A
-         "\"},{\"key\":\"wHHVxRwDJs3_bXd38GHP3oe4svTuRpZS0yCC7x4Ly-s=\",\"key_ID\":\"" ID_B
-         "\"}]}",
-         KS_ETSI014_FAULT_MALFORMED},
-        {"{\"keys\":[{\"key\":\"" KEY_A "\",\"key_ID\":\"" ID_A
-         "\"},{\"key\":\"wHHVxRwDJs3/bXd38GHP3oe4svTuRpZS0yCC7x4Ly+s\",\"key_ID\":\"" ID_B
-         "\"}]}",
-         KS_ETSI014_FAULT_MALFORMED},
-        {"{\"keys\":[{\"key\":\"" KEY_A "\",\"key_ID\":\"" ID_A
-         "\"},{\"key\":\"wHHVxRwDJs3/bXd38GHP3oe4svTuRpZS0yCC7x4Ly+t=\",\"key_ID\":\"" ID_B
-         "\"}]}",
-         KS_ETSI014_FAULT_MALFORMED},
-        {"{\"keys\":[{\"key\":\"" KEY_A "\",\"key_ID\":\"" ID_A
-         "\"},{\"key\":\"wHHVxRwDJs3/bXd38GHP3oe4svTuRpZS0yCC7x4L\",\"key_ID\":\"" ID_B "\"}]}",
-         KS_ETSI014_FAULT_SIZE},
-        {"{\"keys\":[{\"key\":\"\",\"key_ID\":\"" ID_A "\"},{\"key\":\"" KEY_A
-         "\",\"key_ID\":\"" ID_B "\"}]}",
-         KS_ETSI014_FAULT_SIZE},
-        {"{\"keys\":[{\"key\":\"" KEY_A "\",\"key_ID\":\"" ID_A "\"},{\"key\":\"" KEY_B
-         "\",\"key_ID\":\"BC490419-7D60-487F-ADC1-4DDCC177C139\"}]}",
-         KS_ETSI014_FAULT_DUPLICATE},
-        {"{\"keys\":[{\"key\":\"" KEY_A "\",\"key_ID\":\"" ID_A "\"},{\"key\":\"" KEY_B
-         "\",\"key_ID\":\"00000000-0000-0000-0000-000000000000\"}]}",
-         KS_ETSI014_FAULT_STRANGER},
-        {"{\"keys\":[]}", KS_ETSI014_FAULT_TOO_FEW},
-        {"{\"keys\":[{\"key\":\"" KEY_A "\",\"key_ID\":\"" ID_A "\"}]}",
-         KS_ETSI014_FAULT_TOO_FEW},
-        {"{\"keys\":[{},{},{}]}", KS_ETSI014_FAULT_TOO_MANY},
-    };
     const struct ks_etsi014_id ids[] = {id_of(ID_A), id_of(ID_B)};
     const struct ks_etsi014_wanted wanted = {.number = 2, .size = 256, .ids = ids};
     static const struct ks_etsi014_key none[2];
     struct ks_etsi014_key keys[2];
 
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    for (size_t i = 0; i < sizeof wrong_containers / sizeof wrong_containers[0]; i++) {
         enum ks_etsi014_fault fault = KS_ETSI014_FAULT_NONE;
 
         (void)memset(keys, 0xaa, sizeof keys);
-        assert_int_equal(
-            ks_etsi014_container_parse(ks_bytes_text(wrong[i].body), &wanted, keys, &fault),
-            KS_ERR_FORMAT);
-        if (fault != wrong[i].fault) {
-            fail_msg("%s: %s", wrong[i].body, ks_etsi014_fault_name(fault));
+        assert_int_equal(ks_etsi014_container_parse(ks_bytes_text(wrong_containers[i].body),
+                                                    &wanted, keys, &fault),
+                         KS_ERR_FORMAT);
+        if (fault != wrong_containers[i].fault) {
+            fail_msg("%s: %s", wrong_containers[i].body, ks_etsi014_fault_name(fault));
         }
         assert_memory_equal(keys, none, sizeof keys); /* wiped */
         assert_null(strstr(ks_err_detail(), "wHHV"));
