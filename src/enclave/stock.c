@@ -151,19 +151,37 @@ static struct entry *take_entry(struct ks_stock *stock)
     return NULL;
 }
 
-static struct owner *find_owner(struct ks_stock *stock,
-                                const uint8_t device[KS_STOCK_DEVICE_LEN],
-                                struct owner **out_free)
+/* The owner that is DEVICE, or NULL. */
+static const struct owner *find_owner(const struct ks_stock *stock,
+                                      const uint8_t device[KS_STOCK_DEVICE_LEN])
 {
     for (size_t i = 0; i < KS_STOCK_DEVICES_MAX; i++) {
-        struct owner *owner = &stock->owners[i];
+        const struct owner *owner = &stock->owners[i];
 
         if (owner->names > 0 && ks_bytes_equal(KS_BYTES(owner->device),
                                                ks_bytes_of(device, sizeof owner->device))) {
             return owner;
         }
-        if (owner->names == 0 && out_free != NULL && *out_free == NULL) {
-            *out_free = owner;
+    }
+    return NULL;
+}
+
+/* The same, made where there is none; NULL when all places are taken. */
+static struct owner *take_owner(struct ks_stock *stock,
+                                const uint8_t device[KS_STOCK_DEVICE_LEN])
+{
+    const struct owner *known = find_owner(stock, device);
+
+    if (known != NULL) {
+        return &stock->owners[known - stock->owners];
+    }
+    for (size_t i = 0; i < KS_STOCK_DEVICES_MAX; i++) {
+        struct owner *owner = &stock->owners[i];
+
+        if (owner->names == 0) {
+            *owner = (struct owner){0};
+            ks_copy(owner->device, device, sizeof owner->device);
+            return owner;
         }
     }
     return NULL;
@@ -199,7 +217,6 @@ enum ks_err ks_stock_announce(struct ks_stock *stock, const uint8_t device[KS_ST
                               const struct ks_etsi014_ids *ids, uint64_t now_us)
 {
     enum ks_err err = KS_OK;
-    struct owner *free_place = NULL;
     struct owner *owner = NULL;
     struct ks_etsi014_ids done = {0};
     char text[ID_SHOWN_SIZE];
@@ -210,14 +227,9 @@ enum ks_err ks_stock_announce(struct ks_stock *stock, const uint8_t device[KS_ST
         KS_CHECK(find(stock, &ids->ids[i]) == NULL, KS_ERR_CONFLICT,
                  "key_ID %s was announced before", text);
     }
-    owner = find_owner(stock, device, &free_place);
-    if (owner == NULL) {
-        KS_CHECK(free_place != NULL, KS_ERR_LIMIT, "%d devices have quantum keys here already",
-                 KS_STOCK_DEVICES_MAX);
-        owner = free_place;
-        *owner = (struct owner){0};
-        ks_copy(owner->device, device, sizeof owner->device);
-    }
+    owner = take_owner(stock, device);
+    KS_CHECK(owner != NULL, KS_ERR_LIMIT, "%d devices have quantum keys here already",
+             KS_STOCK_DEVICES_MAX);
     KS_CHECK(ids->count <= stock->rules.device_max &&
                  owner->open <= stock->rules.device_max - ids->count,
              KS_ERR_LIMIT, "%u quantum keys are here for this device, of at most %u",
@@ -305,13 +317,7 @@ out:
 
 uint32_t ks_stock_left(const struct ks_stock *stock, const uint8_t device[KS_STOCK_DEVICE_LEN])
 {
-    for (size_t i = 0; i < KS_STOCK_DEVICES_MAX; i++) {
-        const struct owner *owner = &stock->owners[i];
+    const struct owner *owner = find_owner(stock, device);
 
-        if (owner->names > 0 &&
-            ks_bytes_equal(KS_BYTES(owner->device), ks_bytes_of(device, KS_STOCK_DEVICE_LEN))) {
-            return owner->held;
-        }
-    }
-    return 0;
+    return owner == NULL ? 0 : owner->held;
 }

@@ -10,6 +10,8 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=site.sh
 . "$here/site.sh"
+# shellcheck source-path=SCRIPTDIR source=peer.sh
+. "$here/peer.sh"
 site_name=openapi
 # The distribution's packages are for its own python; the first one on PATH may be another.
 python=
@@ -34,28 +36,9 @@ programs:
 resets_ahead_max: 1000
 restarts_ahead_max: 1000
 YAML
-"$ketseal" -q ca issue device --ca ca --name site-sae --out site-sae >/dev/null
-"$ketseal" -q ca issue server --ca ca --name kme --ip 127.0.0.1 --out kme >/dev/null
-mkdir peer
-"$site_build/tests/integration/kme_peer" kme peer &
-peer_pid=$!
-peer_end() { kill -KILL "$peer_pid" 2>/dev/null || true; }
+peer_begin
 # shellcheck disable=SC2034 # for site.sh
-site_at_end=peer_end
-tries=0
-until [ -e peer/ready ]; do
-    tries=$((tries + 1))
-    [ "$tries" -lt 100 ] || site_fail "the key manager does not start"
-    sleep 0.05
-done
-kme_url=https://127.0.0.1:$(cat peer/port)
-site_more="keys:
-  source: kem
-  kme:
-    url: $kme_url
-    root: ca/root.pem
-    certificate: site-sae/device.pem
-    key: site-sae/device.key
+site_more="$(peer_section kem refuse)
 enrolment:
   listen: 127.0.0.1:0
 devices:
@@ -75,11 +58,7 @@ printf 'https://127.0.0.1:%s\n' "$(cat state/enrolment-port)" >unknown/url
 export KETSEAL_TRACE="$site_work/trace"
 ketseal=$site_build/tests/integration/ketseal_trace
 # One device that has quantum keys as well, for its first job.
-cat >edge-2/keys.json <<JSON
-{"batch": 5, "schema": "ketseal.device-keys/1", "source": "both", "when_down": "refuse",
- "kme": {"certificate": "device.pem", "key": "device.key", "root": "root.pem", "sae": "edge-2",
-         "slave": "site-sae", "url": "$kme_url"}}
-JSON
+peer_device edge-2 both refuse 5
 "$ketseal" -q run --device edge-2 --template bell --seed 1 --out quantum.bundle >/dev/null
 rm edge-2/keys.json
 quantum_id=$(sed -n 's/^dec //p' peer/delivered | tail -n 1)

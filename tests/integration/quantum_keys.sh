@@ -9,60 +9,14 @@
 set -eu
 # shellcheck source-path=SCRIPTDIR source=site.sh
 . "$(dirname "$0")/site.sh"
+# shellcheck source-path=SCRIPTDIR source=peer.sh
+. "$(dirname "$0")/peer.sh"
 site_begin "$1"
 checks=0
-peer_pid=
-
-peer_start() {
-    "$site_build/tests/integration/kme_peer" kme peer &
-    peer_pid=$!
-    tries=0
-    until [ -e peer/ready ]; do
-        tries=$((tries + 1))
-        [ "$tries" -lt 100 ] || site_fail "the key manager does not start"
-        sleep 0.05
-    done
-}
-
-peer_stop() {
-    rm -f peer/ready
-    if [ -n "$peer_pid" ]; then
-        kill -KILL "$peer_pid" 2>/dev/null || true
-        wait "$peer_pid" 2>/dev/null || true
-    fi
-    peer_pid=
-}
-# shellcheck disable=SC2034 # for site.sh
-site_at_end=peer_stop
 
 # How the manager answers at either end from now on; "" is right.
 enc() { printf '%s' "$1" >peer/enc; }
 dec() { printf '%s' "$1" >peer/dec; }
-
-keys_section() { # SOURCE WHEN_DOWN
-    cat <<YAML
-keys:
-  source: $1
-  when_down: $2
-  low: 4
-  stock: 60
-  life_seconds: ${3:-600}
-  kme:
-    url: https://127.0.0.1:$(cat peer/port)
-    root: ca/root.pem
-    certificate: site-sae/device.pem
-    key: site-sae/device.key
-    timeout_ms: 1000
-YAML
-}
-
-device_keys() { # DEVICE SOURCE WHEN_DOWN
-    cat >"$1/keys.json" <<JSON
-{"batch": 10, "low": 3, "schema": "ketseal.device-keys/1", "source": "$2", "when_down": "$3",
- "kme": {"certificate": "device.pem", "key": "device.key", "root": "root.pem", "sae": "$1",
-         "slave": "site-sae", "timeout_ms": 1000, "url": "https://127.0.0.1:$(cat peer/port)"}}
-JSON
-}
 
 # A job of DEVICE runs; its record says SOURCE and POLICY.
 runs() { # DEVICE SOURCE POLICY
@@ -91,26 +45,23 @@ forget() { rm -f "$1/state/keyring"; }
 
 site_device edge-1
 site_device edge-2
-"$ketseal" -q ca issue device --ca ca --name site-sae --out site-sae >/dev/null
-"$ketseal" -q ca issue server --ca ca --name kme --ip 127.0.0.1 --out kme >/dev/null
-mkdir peer
-peer_start
+peer_begin
 
 # --- every source, and what is refused under each -----------------------------------------------------
 for source in etsi014 both; do
-    site_more=$(keys_section $source refuse)
+    site_more=$(peer_section $source refuse)
     site_start
-    device_keys edge-1 $source refuse
-    device_keys edge-2 kem refuse
+    peer_device edge-1 $source refuse
+    peer_device edge-2 kem refuse
     runs edge-1 $source $source
     if [ $source = etsi014 ]; then
         refused edge-2 5 "this site delivers no keys of its own: it takes quantum keys alone"
     else
         refused edge-2 5 "this site takes keys of source 'both', not 'kem'"
-        device_keys edge-2 etsi014 refuse
+        peer_device edge-2 etsi014 refuse
         refused edge-2 5 "this site takes keys of source 'both', not 'etsi014'"
     fi
-    device_keys edge-2 both refuse
+    peer_device edge-2 both refuse
     if [ $source = both ]; then
         runs edge-2 both both
     fi
@@ -119,9 +70,9 @@ for source in etsi014 both; do
 done
 site_more=
 site_start
-device_keys edge-1 etsi014 refuse
+peer_device edge-1 etsi014 refuse
 refused edge-1 5 "site: this site has no key manager"
-device_keys edge-1 etsi014 kem
+peer_device edge-1 etsi014 kem
 runs edge-1 kem kem
 grep -q "no quantum keys, so the site's own are used: site: this site has no key manager" said ||
     { cat said >&2; site_fail "a fall-back is not told"; }
@@ -129,9 +80,9 @@ site_stop
 forget edge-1
 
 # --- the managers fail: refused, with what happened -----------------------------------------------------
-site_more=$(keys_section etsi014 refuse)
+site_more=$(peer_section etsi014 refuse)
 site_start
-device_keys edge-1 etsi014 refuse
+peer_device edge-1 etsi014 refuse
 answers() { # how it fails, what is said of it
     cat <<'TABLE'
 unavailable|refused (503): 'error on server side'
@@ -183,9 +134,9 @@ peer_start
 
 # --- and the policy says that the site's own keys will do ------------------------------------------------
 site_stop
-site_more=$(keys_section etsi014 kem)
+site_more=$(peer_section etsi014 kem)
 site_start
-device_keys edge-1 etsi014 kem
+peer_device edge-1 etsi014 kem
 runs edge-1 etsi014 etsi014
 peer_stop
 runs edge-1 etsi014 etsi014 # of those that are there
@@ -202,7 +153,7 @@ grep -q 'event=keys.manager_failed .*status 500' site.log || site_fail "no line 
 dec ''
 runs edge-1 etsi014 etsi014
 grep -q 'event=keys.manager_back' site.log || site_fail "no line for the manager's return"
-device_keys edge-1 etsi014 refuse
+peer_device edge-1 etsi014 refuse
 enc unavailable
 forget edge-1
 refused edge-1 4 "refused (503)"
@@ -221,7 +172,7 @@ expect() { # STATUS ERROR PATTERN OPTION…: as in requests.sh
     checks=$((checks + 1))
 }
 site_stop
-site_more=$(keys_section etsi014 refuse)
+site_more=$(peer_section etsi014 refuse)
 site_start
 forget edge-1
 runs edge-1 etsi014 etsi014
@@ -277,7 +228,7 @@ done
 
 # Their time is over.
 site_stop
-site_more=$(keys_section etsi014 refuse 3)
+site_more=$(peer_section etsi014 refuse 3)
 site_start
 forget edge-1
 runs edge-1 etsi014 etsi014
@@ -288,8 +239,8 @@ runs edge-1 etsi014 etsi014 # the device knows, and has fetched others
 
 # --- kill -9 frees no key ------------------------------------------------------------------------------------
 site_stop
-site_more=$(keys_section both refuse)
-device_keys edge-1 both refuse
+site_more=$(peer_section both refuse)
+peer_device edge-1 both refuse
 site_start
 forget edge-1
 runs edge-1 both both

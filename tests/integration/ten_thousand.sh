@@ -9,39 +9,19 @@
 set -eu
 # shellcheck source-path=SCRIPTDIR source=site.sh
 . "$(dirname "$0")/site.sh"
+# shellcheck source-path=SCRIPTDIR source=peer.sh
+. "$(dirname "$0")/peer.sh"
 site_begin "$1"
 devices=8
 each=1249 # and the job's own
-site_at_end=peer_end
-peer_end() { kill -KILL "$peer_pid" 2>/dev/null || true; }
-
-"$ketseal" -q ca issue device --ca ca --name site-sae --out site-sae >/dev/null
-"$ketseal" -q ca issue server --ca ca --name kme --ip 127.0.0.1 --out kme >/dev/null
-mkdir peer out
-"$site_build/tests/integration/kme_peer" kme peer &
-peer_pid=$!
-tries=0
-until [ -e peer/ready ]; do
-    tries=$((tries + 1))
-    [ "$tries" -lt 100 ] || site_fail "the key manager does not start"
-    sleep 0.05
-done
-site_more="keys:
-  source: etsi014
-  kme:
-    url: https://127.0.0.1:$(cat peer/port)
-    root: ca/root.pem
-    certificate: site-sae/device.pem
-    key: site-sae/device.key"
+mkdir out
+peer_begin
+site_more=$(peer_section etsi014 refuse 600 512)
 n=0
 while [ "$n" -lt "$devices" ]; do
     n=$((n + 1))
     site_device "edge-$n"
-    cat >"edge-$n/keys.json" <<JSON
-{"batch": 128, "schema": "ketseal.device-keys/1", "source": "etsi014", "when_down": "refuse",
- "kme": {"certificate": "device.pem", "key": "device.key", "root": "root.pem", "sae": "edge-$n",
-         "slave": "site-sae", "url": "https://127.0.0.1:$(cat peer/port)"}}
-JSON
+    peer_device "edge-$n" etsi014 refuse 128
 done
 site_start
 loads=
