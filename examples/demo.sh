@@ -5,7 +5,8 @@
 # A whole site on this machine: simulated TPMs, CA, enclave, workers, ketseald; the site certified, one device
 # enrolled by credential activation, its identity sealed to its measured state; three jobs sealed, verified
 # offline and replayed. Refused: a clone of the device's files, a device whose measured file was changed, one
-# forged bundle, and all that a ketseald tries which was taken over.
+# forged bundle, and all that a ketseald tries which was taken over. Then a job under a quantum key of two key
+# managers, and an eavesdropper on the link between these: no key, so no job, until the policy lets others count.
 #
 #   examples/demo.sh [BUILD_DIRECTORY]
 #
@@ -15,6 +16,7 @@ set -eu
 build=$(cd "${1:-build/release}" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/ketseal-demo.XXXXXX")
 site=
+managers=
 ketseal=$build/src/cli/ketseal
 
 cleanup() {
@@ -23,6 +25,9 @@ cleanup() {
         kill -TERM "$site"
         wait "$site" || status=1
     fi
+    for manager in $managers; do
+        kill -KILL "$manager" 2>/dev/null || true
+    done
     if [ "$status" -ne 0 ]; then
         printf 'demo: failed; the site said:\n' >&2
         tail -n 40 "$work/site.log" >&2 2>/dev/null || true
@@ -58,6 +63,138 @@ wait_for() { # TEXT FILE
     done
 }
 
+# --- quantum keys ------------------------------------------------------------------------------------
+
+# manager LETTER: its configuration; $eve is what happens on the link.
+configure_manager() {
+    case $1 in
+    a) role="alice" peer=b where="listen: 127.0.0.1:0" identity=kme-a/server ;;
+    *) role="bob" peer=a where="connect: 127.0.0.1:$(cat kme-state-a/link-port)" identity=link-b/device ;;
+    esac
+    cat >"kme-$1.yaml" <<YAML
+kme:
+  id: kme-$1
+  listen: 127.0.0.1:0
+  state: kme-state-$1
+tls:
+  root: ca/root.pem
+  certificate: kme-$1/server.pem
+  key: kme-$1/server.key
+link:
+  peer: kme-$peer
+  role: $role
+  $where
+  root: ca/root.pem
+  certificate: $identity.pem
+  key: $identity.key
+  pulses: 24000000
+  distance_km: 5
+$eve
+keys:
+  stored_max: 100
+YAML
+}
+
+# Two key managers on a simulated BB84 link; it distils while the rest of the demo goes on.
+start_managers() {
+    for id in a b; do
+        "$ketseal" -q ca issue server --ca ca --name "kme-$id" --ip 127.0.0.1 --out "kme-$id"
+    done
+    "$ketseal" -q ca issue device --ca ca --name kme-b --out link-b
+    "$ketseal" -q ca issue device --ca ca --name demo-site-sae --out site-sae
+    "$ketseal" -q ca issue device --ca ca --name edge-1 --out edge-1-sae
+    eve=
+    for id in a b; do
+        configure_manager "$id"
+        "$build/src/kme/ketseal-kme" "kme-$id.yaml" 2>"kme-$id.log" &
+        managers="$managers $!"
+        tries=0
+        until [ -s "kme-state-$id/port" ]; do
+            tries=$((tries + 1))
+            [ "$tries" -lt 300 ] || exit 1
+            sleep 0.05
+        done
+    done
+}
+
+# What the device does where no quantum keys can be had: refuse, or kem.
+device_keys() {
+    cat >edge-1/keys.json <<JSON
+{"batch": 64, "low": 1, "schema": "ketseal.device-keys/1", "source": "both", "when_down": "$1",
+ "kme": {"certificate": "../edge-1-sae/device.pem", "key": "../edge-1-sae/device.key",
+         "root": "../edge-1-sae/root.pem", "sae": "edge-1", "slave": "demo-site-sae",
+         "url": "https://127.0.0.1:$(cat kme-state-a/port)"}}
+JSON
+}
+
+quantum_run() { # OUT
+    "$ketseal" -q run --device edge-1 --url "https://127.0.0.1:$(cat state/port)" --template bell --shots 100 --seed 1 \
+        --policy lab.policy --out "$1"
+}
+
+show_keys() { # BUNDLE SOURCE: what its record says of the key
+    grep -o '"key_id":"[^"]*","key_policy":"[^"]*","key_source":"[^"]*"' "$1" | head -n 1 | sed 's/^/  /'
+    grep -q "\"key_policy\":\"both\",\"key_source\":\"$2\"" "$1"
+}
+
+quantum_keys() {
+    step "quantum keys: the site asks for keys of its own delivery and of a key manager (ETSI GS QKD 014), combined"
+    kill -TERM "$site"
+    wait "$site"
+    cp ketseal.yaml plain.yaml
+    cat >>ketseal.yaml <<YAML
+keys:
+  source: both
+  when_down: kem
+  stock: 4096
+  kme:
+    url: https://127.0.0.1:$(cat kme-state-b/port)
+    root: ca/root.pem
+    certificate: site-sae/device.pem
+    key: site-sae/device.key
+YAML
+    "$build/src/server/ketseal-launch" --libexec="$work/libexec" ketseal.yaml 2>site.log &
+    site=$!
+    wait_for event=site.ready site.log
+    device_keys refuse
+    tries=0
+    until quantum_run quantum.bundle 2>refusal; do # until the first block is distilled
+        tries=$((tries + 1))
+        [ "$tries" -lt 100 ] || { cat refusal; exit 1; }
+        sleep 0.1
+    done
+    show_keys quantum.bundle both
+
+    step "an eavesdropper on the link: no block gives a key, and when the last one is used the device refuses"
+    eve="  eve: intercept
+  eve_share: 0.8"
+    configure_manager a
+    # shellcheck disable=SC2086 # the first word
+    set -- $managers
+    kill -HUP "$1"
+    tries=0
+    until ! quantum_run eve.bundle 2>refusal && grep -q 'gives no key' refusal; do
+        rm -f edge-1/state/keyring eve.bundle # what was distilled before is good: it is drawn first
+        tries=$((tries + 1))
+        [ "$tries" -lt 100 ] || { cat refusal; exit 1; }
+    done
+    sed 's/^/  /' refusal
+
+    step "the device's policy says 'kem' instead: the site's own keys are used, and the record shows it"
+    device_keys kem
+    quantum_run fallback.bundle
+    show_keys fallback.bundle kem
+    rm edge-1/keys.json
+    for manager in $managers; do
+        kill -TERM "$manager"
+    done
+    managers=
+    kill -TERM "$site"
+    wait "$site"
+    mv plain.yaml ketseal.yaml
+}
+# --- the demo -----------------------------------------------------------------------------------------
+
 cd "$work"
 mkdir libexec
 for program in enclave/ketseal-enclave enclave/ketseal-worker server/ketseald; do
@@ -69,6 +206,7 @@ step "a CA (SLH-DSA-SHA2-128s), certificates of a server and an operator (ML-DSA
 "$ketseal" -q ca issue server --ca ca --name demo-site --ip 127.0.0.1 --out server
 "$ketseal" -q ca issue operator --ca ca --name operator-1 --out operator
 
+start_managers
 step "the site: swtpm, measured enclave, workers, ketseald, and what its devices must look like"
 echo 'gain: 3' >detector.conf # a file of the device's that matters
 cat >reference.yaml <<YAML
@@ -169,9 +307,9 @@ echo 'gain: 3' >detector.conf
 "$ketseal" -q run --device edge-1 --template bell --seed 1 --out back.bundle
 echo "  as it was before: the device works again"
 
+quantum_keys
+
 step "ketseald is taken over (a build that turns hostile): it asks the enclave and the disk for all they have"
-kill -TERM "$site"
-wait "$site"
 cp edge-1/device.pem state/store/device.pem # what it has seen of others
 key=$(grep -o '"key_id":"[^"]*"' bell.bundle | head -n 1 | cut -d '"' -f 4)
 printf '%s.%s' "${key%.*}" "$((${key##*.} + 100))" >state/store/key_id
@@ -197,4 +335,4 @@ if [ -n "${KETSEAL_DEMO_KEEP-}" ]; then
     mkdir -p "$KETSEAL_DEMO_KEEP"
     cp bell.bundle qft16.bundle clifford.bundle lab.policy "$KETSEAL_DEMO_KEEP/"
 fi
-step "done: three records sealed, verified and replayed; clone, altered device, forgery and hostile ketseald were refused"
+step "done: records sealed, verified and replayed; clone, altered device, forgery, eavesdropper and hostile ketseald were refused"

@@ -28,6 +28,7 @@ struct ks_client_spec {
     uint32_t timeout_ms; /* of one exchange; 0 for 10 minutes */
     const char *issuer;  /* PEM file: who issued our certificate; NULL: the root */
     const char *machine; /* directory of an enrolled device: its TPM holds the key; or NULL */
+    const char *keys;    /* file that says where one-time keys come from; NULL: the site */
 };
 
 KS_MUST_CHECK enum ks_err ks_client_open(const struct ks_client_spec *spec,
@@ -77,6 +78,9 @@ KS_MUST_CHECK enum ks_err ks_client_connect(struct ks_client *client);
  * the answer's body. */
 KS_MUST_CHECK enum ks_err ks_client_post(struct ks_client *client, const char *target,
                                          const struct ks_bytes *body, struct ks_buf *out_body);
+/* What a user should know of the one-time keys of the last request: that others than wanted
+ * were used, that no more could be had. Empty: nothing. Borrowed. */
+const char *ks_client_notice(const struct ks_client *client);
 /* The device's id, from its certificate. Borrowed. */
 const char *ks_client_device(const struct ks_client *client);
 /* The TLS exporter of the connection that the last call used: 32 bytes; zeros before the first.

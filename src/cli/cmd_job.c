@@ -133,6 +133,7 @@ enum ks_err ks_command_job_submit(struct ks_cli *cli)
     KS_TRY(ks_cli_client(cli, &client));
     ks_cli_progress(cli, "%s: submitting", ks_cli_job_name(cli));
     KS_TRY(ks_client_submit(client, &request.job, &body));
+    ks_cli_key_notice(cli, client);
     KS_TRY(show_state(cli, &body));
 out:
     ks_client_close(client);

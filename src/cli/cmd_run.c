@@ -20,6 +20,7 @@ enum ks_err ks_command_run_job(struct ks_cli *cli)
     KS_TRY(ks_cli_client(cli, &client));
     ks_cli_progress(cli, "%s: submitting", ks_cli_job_name(cli));
     KS_TRY(ks_client_run(client, &request.job, &bytes));
+    ks_cli_key_notice(cli, client);
     KS_TRY(ks_cli_bundle_keep(cli, &bytes, cli->operand_count > 0 ? cli->operands[0] : NULL));
 out:
     ks_client_close(client);

@@ -49,6 +49,7 @@ enum ks_err ks_cli_client(const struct ks_cli *cli, struct ks_client **out_clien
     char state[KS_PATH_MAX];
     char issuer[KS_PATH_MAX];
     char platform[KS_PATH_MAX];
+    char keys[KS_PATH_MAX];
     struct ks_client_spec spec = {
         .version = 1,
         .url = url,
@@ -72,9 +73,18 @@ enum ks_err ks_cli_client(const struct ks_cli *cli, struct ks_client **out_clien
         spec.machine = directory;
         spec.issuer = issuer;
     }
+    KS_TRY(ks_path_join(directory, "keys.json", keys));
+    spec.keys = access(keys, F_OK) == 0 ? keys : NULL; /* without: the site's own */
     KS_TRY(ks_client_open(&spec, out_client));
 out:
     return err;
+}
+
+void ks_cli_key_notice(const struct ks_cli *cli, const struct ks_client *client)
+{
+    if (ks_client_notice(client)[0] != '\0') {
+        ks_cli_progress(cli, "keys: %s", ks_client_notice(client));
+    }
 }
 
 enum ks_err ks_cli_device_file(const struct ks_cli *cli, const char *name, size_t len_max,

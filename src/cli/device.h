@@ -17,6 +17,9 @@
 KS_MUST_CHECK enum ks_err ks_cli_client(const struct ks_cli *cli,
                                         struct ks_client **out_client);
 
+/* What the client has to say of its one-time keys, if anything, as progress. */
+void ks_cli_key_notice(const struct ks_cli *cli, const struct ks_client *client);
+
 /* The file NAME of --device. */
 KS_MUST_CHECK enum ks_err ks_cli_device_file(const struct ks_cli *cli, const char *name,
                                              size_t len_max, struct ks_buf *out);

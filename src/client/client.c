@@ -10,11 +10,13 @@
 #include "client/enrol.h"
 #include "client/keyring.h"
 #include "client/machine.h"
+#include "client/quantum.h"
 #include "client/session.h"
 #include "crypto/digest.h"
 #include "crypto/kem.h"
 #include "crypto/keyfile.h"
 #include "net/signature.h"
+#include "qkd/announce.h"
 #include "record/record.h"
 
 #define PEM_MAX            (1024 * 1024)
@@ -25,6 +27,10 @@
 struct ks_client {
     struct ks_session *session;
     struct ks_keyring *keyring;
+    struct ks_quantum *quantum;
+    uint64_t quantum_expires_s; /* of those announced last */
+    bool fallen_back;           /* since the last quantum key that could be had */
+    char notice[KS_ERR_DETAIL_MAX];
     struct ks_sign_key *key;      /* the device's own */
     struct ks_verify_key *record; /* the pinned site's ML-DSA-65 */
     struct ks_site *site;
@@ -136,6 +142,7 @@ enum ks_err ks_client_open(const struct ks_client_spec *spec, struct ks_client *
     KS_TRY(open_session(spec, client));
     KS_TRY(load_site(spec->site, client));
     KS_TRY(ks_keyring_open(spec->state, &client->keyring));
+    KS_TRY(ks_quantum_open(spec->keys, &client->quantum));
     *out_client = client;
     client = NULL; /* transferred */
 out:
@@ -150,6 +157,7 @@ void ks_client_close(struct ks_client *client)
     }
     ks_session_close(client->session);
     ks_keyring_close(client->keyring);
+    ks_quantum_close(client->quantum);
     ks_sign_key_free(client->key);
     ks_verify_key_free(client->record);
     ks_free(client->site);
@@ -159,6 +167,11 @@ void ks_client_close(struct ks_client *client)
 const uint8_t *ks_client_channel(const struct ks_client *client)
 {
     return ks_session_channel(client->session);
+}
+
+const char *ks_client_notice(const struct ks_client *client)
+{
+    return client->notice;
 }
 
 /* --- exchanges ---------------------------------------------------------------------------- */
@@ -218,7 +231,7 @@ out:
 
 /* One attempt: a fresh ML-KEM key, a request signed by the device, an answer signed by the
  * site. */
-static enum ks_err fetch_keys_once(struct ks_client *client)
+static enum ks_err fetch_keys_once(struct ks_client *client, const struct ks_announce *none)
 {
     enum ks_err err = KS_OK;
     struct ks_kem_key *kem = NULL;
@@ -231,6 +244,7 @@ static enum ks_err fetch_keys_once(struct ks_client *client)
     struct ks_bytes body = {0};
     uint8_t digest[32];
 
+    (void)none;
     ks_buf_init(&kem_public, KS_KEM_PUBLIC_LEN);
     ks_buf_init(&document, 65536);
     ks_buf_init(&reply, 65536);
@@ -252,13 +266,17 @@ out:
     return err;
 }
 
-static enum ks_err fetch_keys(struct ks_client *client)
+/* FETCH, over as many connections as it takes. */
+static enum ks_err on_channel(struct ks_client *client,
+                              enum ks_err (*fetch)(struct ks_client *client,
+                                                   const struct ks_announce *announce),
+                              const struct ks_announce *announce)
 {
     enum ks_err err = KS_OK;
 
     for (unsigned attempt = 0; attempt < KS_SESSION_ATTEMPTS_MAX; attempt++) {
         KS_TRY(ks_session_connect(client->session));
-        err = fetch_keys_once(client);
+        err = fetch(client, announce);
         if (!ks_session_moved(client->session)) {
             break;
         }
@@ -267,15 +285,139 @@ out:
     return err;
 }
 
+/* --- quantum keys ------------------------------------------------------------------------- */
+
+/* Tells the site which keys it is to fetch; it has them when it answers. */
+static enum ks_err announce_once(struct ks_client *client, const struct ks_announce *wanted)
+{
+    enum ks_err err = KS_OK;
+    struct ks_announce announce = *wanted;
+    struct ks_announced announced = {0};
+    struct ks_buf document;
+    struct ks_buf reply;
+    struct ks_bytes body = {0};
+
+    ks_buf_init(&document, KS_ANNOUNCE_BYTES_MAX);
+    ks_buf_init(&reply, KS_ANNOUNCE_BYTES_MAX);
+    ks_copy(announce.channel, ks_session_channel(client->session), sizeof announce.channel);
+    KS_TRY(ks_random(announce.nonce, sizeof announce.nonce));
+    KS_TRY(ks_announce_write(&announce, client->key, &document));
+    body = ks_buf_view(&document);
+    KS_TRY(ks_client_post(client, "/v1/keys/announce", &body, &reply));
+    KS_TRY(ks_announced_read(ks_buf_view(&reply), &announced));
+    KS_CHECK(announced.count == announce.keys.count, KS_ERR_FORMAT,
+             "site: it has %u of %zu quantum keys", (unsigned)announced.count,
+             announce.keys.count);
+    client->quantum_expires_s = announced.expires_s;
+out:
+    ks_buf_done(&document);
+    ks_buf_done(&reply);
+    return err;
+}
+
+/* A batch from our manager, announced, and only then kept: what the site could not fetch is of
+ * no use. */
+static enum ks_err fetch_quantum(struct ks_client *client)
+{
+    enum ks_err err = KS_OK;
+    size_t count = ks_quantum_batch(client->quantum);
+    struct ks_keyring_quantum *keys = ks_calloc(count, sizeof *keys);
+    struct ks_announce announce = {.sae = *ks_quantum_sae(client->quantum),
+                                   .keys = {.count = count}};
+
+    KS_CHECK(keys != NULL, KS_ERR_NOMEM, "quantum keys");
+    KS_TRY(ks_quantum_fetch(client->quantum, count, keys));
+    ks_copy(announce.device, client->device, sizeof announce.device);
+    for (size_t i = 0; i < count; i++) {
+        announce.keys.ids[i] = keys[i].id;
+    }
+    KS_TRY(on_channel(client, announce_once, &announce));
+    err = ks_keyring_quantum_add(client->keyring, keys, count, client->quantum_expires_s,
+                                 ks_clock_us() / 1000000);
+    KS_TRY(err == KS_ERR_LIMIT ? KS_OK : err); /* another process has filled it */
+    client->fallen_back = false;
+out:
+    if (keys != NULL) {
+        ks_wipe(keys, count * sizeof *keys);
+    }
+    ks_free(keys);
+    return err;
+}
+
+/* Quantum keys cannot be had: whether others will do is said in the device's keys.json. */
+static enum ks_err fall_back(struct ks_client *client, enum ks_err err)
+{
+    if (err == KS_OK || err == KS_ERR_NOMEM || !ks_quantum_falls_back(client->quantum)) {
+        return err;
+    }
+    client->fallen_back = true;
+    (void)snprintf(client->notice, sizeof client->notice,
+                   "no quantum keys, so the site's own are used: %s", ks_err_detail());
+    return KS_OK;
+}
+
+/* What this device signs with, as things are. */
+static struct ks_keyring_want wanted_keys(const struct ks_client *client, bool with_counter)
+{
+    enum ks_key_source source = ks_quantum_source(client->quantum);
+
+    return (struct ks_keyring_want){
+        .kem = source != KS_KEY_SOURCE_ETSI014 || client->fallen_back,
+        .quantum = source != KS_KEY_SOURCE_KEM && !client->fallen_back,
+        .counter = with_counter,
+    };
+}
+
+/* Fetches what is missing. */
+static enum ks_err stock_up(struct ks_client *client)
+{
+    enum ks_err err = KS_OK;
+    struct ks_keyring_left left = {0};
+
+    KS_TRY(ks_keyring_count(client->keyring, ks_clock_us() / 1000000, &left));
+    if (wanted_keys(client, false).quantum && left.quantum == 0) {
+        KS_TRY(fall_back(client, fetch_quantum(client)));
+    }
+    if (wanted_keys(client, false).kem && left.kem == 0) {
+        KS_TRY(on_channel(client, fetch_keys_once, NULL));
+    }
+out:
+    return err;
+}
+
+/* After a request, so that the next one does not wait for any manager. Its failure is told, and
+ * shows again when the keys are needed. */
+static void top_up(struct ks_client *client)
+{
+    struct ks_keyring_left left = {0};
+    enum ks_err err = KS_OK;
+
+    if (!wanted_keys(client, false).quantum) {
+        return;
+    }
+    KS_TRY(ks_keyring_count(client->keyring, ks_clock_us() / 1000000, &left));
+    if (left.quantum < ks_quantum_low(client->quantum)) {
+        KS_TRY(fetch_quantum(client));
+    }
+out:
+    if (err != KS_OK) {
+        (void)snprintf(client->notice, sizeof client->notice,
+                       "%zu quantum keys are left, and no more came: %s", left.quantum,
+                       ks_err_detail());
+    }
+}
+
 static enum ks_err take_key(struct ks_client *client, bool with_counter,
                             struct ks_keyring_key *out_key)
 {
-    enum ks_err err =
-        ks_keyring_take(client->keyring, ks_clock_us() / 1000000, with_counter, out_key);
+    enum ks_err err = KS_OK;
+    struct ks_keyring_want want = wanted_keys(client, with_counter);
 
+    err = ks_keyring_take(client->keyring, ks_clock_us() / 1000000, &want, out_key);
     if (err == KS_ERR_NOT_FOUND) {
-        KS_TRY(fetch_keys(client));
-        err = ks_keyring_take(client->keyring, ks_clock_us() / 1000000, with_counter, out_key);
+        KS_TRY(stock_up(client));
+        want = wanted_keys(client, with_counter);
+        err = ks_keyring_take(client->keyring, ks_clock_us() / 1000000, &want, out_key);
     }
 out:
     return err;
@@ -477,6 +619,9 @@ static enum ks_err send_signed(struct ks_client *client, const struct signed_req
     if (err == KS_ERR_DENIED && sent) {
         KS_TRY(ks_keyring_drop(client->keyring));
         KS_TRY(send_with_key(client, request, out, &sent));
+    }
+    if (err == KS_OK) {
+        top_up(client);
     }
 out:
     return err;

@@ -15,8 +15,10 @@
 
 #define KEYRING_FILE    "keyring"
 #define KEYRING_MAGIC   "KSEALRNG"
-#define KEYRING_VERSION 1
-#define KEYRING_LEN     (8 + 2 + 8 + 8 + 8 + 4 + 4 + 8 + 32 + 32 + 32)
+#define KEYRING_VERSION 2 /* 1, which has no quantum keys, is read */
+#define KEYRING_LEN_1   (8 + 2 + 8 + 8 + 8 + 4 + 4 + 8 + 32 + 32 + 32)
+#define QUANTUM_LEN     (16 + KS_ONE_TIME_KEY_LEN)
+#define KEYRING_LEN_MAX (KEYRING_LEN_1 + 4 + 8 + KS_KEYRING_QUANTUM_MAX * QUANTUM_LEN)
 
 struct ks_keyring {
     struct ks_fs *fs;
@@ -28,6 +30,9 @@ struct content {
     uint64_t counter; /* the last one used */
     uint32_t next;    /* index of the next key; count: none left */
     struct ks_keyring_batch batch;
+    uint64_t quantum_expires_s;
+    uint32_t quantum_count;
+    struct ks_keyring_quantum quantum[KS_KEYRING_QUANTUM_MAX]; /* taken from the back */
 };
 
 enum ks_err ks_keyring_open(const char *directory, struct ks_keyring **out_keyring)
@@ -86,44 +91,87 @@ static void unlock(struct ks_keyring *keyring)
     (void)flock(keyring->lock, LOCK_UN); /* cannot fail on a lock that is held */
 }
 
+static enum ks_err read_batch(struct ks_reader *reader, struct content *content)
+{
+    enum ks_err err = KS_OK;
+    struct ks_keyring_batch *batch = &content->batch;
+
+    KS_TRY(ks_read_u64(reader, &content->counter));
+    KS_TRY(ks_read_u64(reader, &batch->instance));
+    KS_TRY(ks_read_u64(reader, &batch->number));
+    KS_TRY(ks_read_u32(reader, &batch->count));
+    KS_TRY(ks_read_u32(reader, &content->next));
+    KS_CHECK(content->next <= batch->count, KS_ERR_FORMAT, "keyring: key %u of a batch of %u",
+             (unsigned)content->next, (unsigned)batch->count);
+    KS_TRY(ks_read_u64(reader, &batch->expires_s));
+    KS_TRY(ks_read_copy(reader, batch->secret, sizeof batch->secret));
+    KS_TRY(ks_read_copy(reader, batch->salt, sizeof batch->salt));
+out:
+    return err;
+}
+
+static enum ks_err read_quantum(struct ks_reader *reader, struct content *content)
+{
+    enum ks_err err = KS_OK;
+
+    KS_TRY(ks_read_u32(reader, &content->quantum_count));
+    KS_CHECK(content->quantum_count <= KS_KEYRING_QUANTUM_MAX, KS_ERR_FORMAT,
+             "keyring: %u quantum keys", (unsigned)content->quantum_count);
+    KS_TRY(ks_read_u64(reader, &content->quantum_expires_s));
+    for (uint32_t i = 0; i < content->quantum_count; i++) {
+        struct ks_keyring_quantum *key = &content->quantum[i];
+
+        KS_TRY(ks_read_copy(reader, key->id.bytes, sizeof key->id.bytes));
+        KS_TRY(ks_read_copy(reader, key->key, sizeof key->key));
+    }
+out:
+    return err;
+}
+
+static enum ks_err read_content(struct ks_bytes file, struct content *content)
+{
+    enum ks_err err = KS_OK;
+    struct ks_reader reader = ks_reader_of(file, "keyring");
+    struct ks_bytes magic = {0};
+    struct ks_bytes stated = {0};
+    uint16_t version = 0;
+    uint8_t check[KS_SHA256_LEN];
+
+    KS_TRY(ks_read_bytes(&reader, sizeof KEYRING_MAGIC - 1, &magic));
+    KS_CHECK(ks_bytes_is(magic, KEYRING_MAGIC), KS_ERR_FORMAT, "keyring: not such a file");
+    KS_TRY(ks_read_u16(&reader, &version));
+    KS_CHECK(version == 1 || version == KEYRING_VERSION, KS_ERR_FORMAT, "keyring: version %u",
+             version);
+    KS_CHECK(file.len >= KEYRING_LEN_1, KS_ERR_FORMAT, "keyring: the file is cut");
+    stated = ks_bytes_of(file.data + file.len - sizeof check, sizeof check);
+    ks_sha256(ks_bytes_of(file.data, file.len - sizeof check), check);
+    KS_CHECK(ks_ct_equal(stated, KS_BYTES(check)), KS_ERR_FORMAT,
+             "keyring: the file is damaged");
+    reader.rest.len -= sizeof check;
+    KS_TRY(read_batch(&reader, content));
+    if (version == KEYRING_VERSION) {
+        KS_TRY(read_quantum(&reader, content));
+    }
+    KS_TRY(ks_read_end(&reader));
+out:
+    return err;
+}
+
 static enum ks_err load(const struct ks_keyring *keyring, struct content *out_content)
 {
     enum ks_err err = KS_OK;
     struct content content = {0};
     struct ks_buf buf;
-    struct ks_reader reader;
-    struct ks_bytes magic = {0};
-    uint16_t version = 0;
-    uint8_t stated[32];
-    uint8_t check[32];
 
-    ks_buf_init(&buf, KEYRING_LEN + 1);
-    err = ks_fs_load(keyring->fs, KEYRING_FILE, KEYRING_LEN + 1, &buf);
-    if (err == KS_ERR_NOT_FOUND) {
-        *out_content = content;
-        ks_buf_wipe(&buf);
-        return KS_OK;
+    ks_buf_init(&buf, KEYRING_LEN_MAX + 1);
+    err = ks_fs_load(keyring->fs, KEYRING_FILE, KEYRING_LEN_MAX + 1, &buf);
+    if (err == KS_OK) {
+        KS_TRY(read_content(ks_buf_view(&buf), &content));
+    } else if (err != KS_ERR_NOT_FOUND) {
+        goto out;
     }
-    KS_TRY(err);
-    reader = ks_reader_of(ks_buf_view(&buf), "keyring");
-    KS_TRY(ks_read_bytes(&reader, sizeof KEYRING_MAGIC - 1, &magic));
-    KS_CHECK(ks_bytes_is(magic, KEYRING_MAGIC), KS_ERR_FORMAT, "keyring: not such a file");
-    KS_TRY(ks_read_u16(&reader, &version));
-    KS_CHECK(version == KEYRING_VERSION, KS_ERR_FORMAT, "keyring: version %u", version);
-    KS_TRY(ks_read_u64(&reader, &content.counter));
-    KS_TRY(ks_read_u64(&reader, &content.batch.instance));
-    KS_TRY(ks_read_u64(&reader, &content.batch.number));
-    KS_TRY(ks_read_u32(&reader, &content.batch.count));
-    KS_TRY(ks_read_u32(&reader, &content.next));
-    KS_TRY(ks_read_u64(&reader, &content.batch.expires_s));
-    KS_TRY(ks_read_copy(&reader, content.batch.secret, sizeof content.batch.secret));
-    KS_TRY(ks_read_copy(&reader, content.batch.salt, sizeof content.batch.salt));
-    KS_TRY(ks_read_copy(&reader, stated, sizeof stated));
-    KS_TRY(ks_read_end(&reader));
-    ks_sha256(ks_bytes_of(buf.data, KEYRING_LEN - sizeof stated), check);
-    KS_CHECK(ks_ct_equal(KS_BYTES(stated), KS_BYTES(check)), KS_ERR_FORMAT,
-             "keyring: the file is damaged");
     *out_content = content;
+    err = KS_OK;
 out:
     ks_wipe(&content, sizeof content);
     ks_buf_wipe(&buf);
@@ -136,7 +184,8 @@ static enum ks_err store(const struct ks_keyring *keyring, const struct content 
     struct ks_buf buf;
     uint8_t check[32];
 
-    ks_buf_init(&buf, KEYRING_LEN);
+    ks_buf_init(&buf, KEYRING_LEN_MAX);
+    KS_CHECK(ks_buf_reserve(&buf, KEYRING_LEN_MAX) != NULL, KS_ERR_NOMEM, "keyring");
     ks_buf_put_text(&buf, KEYRING_MAGIC);
     ks_buf_put_u16(&buf, KEYRING_VERSION);
     ks_buf_put_u64(&buf, content->counter);
@@ -147,6 +196,12 @@ static enum ks_err store(const struct ks_keyring *keyring, const struct content 
     ks_buf_put_u64(&buf, content->batch.expires_s);
     ks_buf_put(&buf, KS_BYTES(content->batch.secret));
     ks_buf_put(&buf, KS_BYTES(content->batch.salt));
+    ks_buf_put_u32(&buf, content->quantum_count);
+    ks_buf_put_u64(&buf, content->quantum_expires_s);
+    for (uint32_t i = 0; i < content->quantum_count; i++) {
+        ks_buf_put(&buf, KS_BYTES(content->quantum[i].id.bytes));
+        ks_buf_put(&buf, KS_BYTES(content->quantum[i].key));
+    }
     KS_TRY(ks_buf_check(&buf));
     ks_sha256(ks_buf_view(&buf), check);
     ks_buf_put(&buf, KS_BYTES(check));
@@ -179,23 +234,136 @@ out:
     return err;
 }
 
-enum ks_err ks_keyring_take(struct ks_keyring *keyring, uint64_t now_s, bool with_counter,
-                            struct ks_keyring_key *out_key)
+/* --- quantum keys ------------------------------------------------------------------------- */
+
+static void forget_expired(struct content *content, uint64_t now_s)
+{
+    if (content->quantum_expires_s <= now_s) {
+        ks_wipe(content->quantum, sizeof content->quantum);
+        content->quantum_count = 0;
+    }
+}
+
+static enum ks_err add_all(struct content *content, const struct ks_keyring_quantum *keys,
+                           size_t count)
+{
+    enum ks_err err = KS_OK;
+
+    KS_CHECK(count <= KS_KEYRING_QUANTUM_MAX - content->quantum_count, KS_ERR_LIMIT,
+             "keyring: room for %d quantum keys", KS_KEYRING_QUANTUM_MAX);
+    for (size_t i = 0; i < count; i++) {
+        for (uint32_t k = 0; k < content->quantum_count; k++) {
+            KS_CHECK(!ks_etsi014_id_equal(&content->quantum[k].id, &keys[i].id),
+                     KS_ERR_CONFLICT, "keyring: a quantum key is there already");
+        }
+        content->quantum[content->quantum_count++] = keys[i];
+    }
+out:
+    return err;
+}
+
+enum ks_err ks_keyring_quantum_add(struct ks_keyring *keyring,
+                                   const struct ks_keyring_quantum *keys, size_t count,
+                                   uint64_t expires_s, uint64_t now_s)
+{
+    enum ks_err err = KS_OK;
+    struct content content = {0};
+
+    KS_TRY(lock(keyring));
+    KS_TRY(load(keyring, &content));
+    forget_expired(&content, now_s);
+    if (content.quantum_count == 0 || expires_s < content.quantum_expires_s) {
+        content.quantum_expires_s = expires_s;
+    }
+    KS_TRY(add_all(&content, keys, count));
+    KS_TRY(store(keyring, &content));
+out:
+    unlock(keyring);
+    ks_wipe(&content, sizeof content);
+    return err;
+}
+
+enum ks_err ks_keyring_count(struct ks_keyring *keyring, uint64_t now_s,
+                             struct ks_keyring_left *out_left)
+{
+    enum ks_err err = KS_OK;
+    struct content content = {0};
+
+    KS_TRY(lock(keyring));
+    KS_TRY(load(keyring, &content));
+    forget_expired(&content, now_s);
+    out_left->kem = content.batch.expires_s > now_s ? content.batch.count - content.next : 0;
+    out_left->quantum = content.quantum_count;
+out:
+    unlock(keyring);
+    ks_wipe(&content, sizeof content);
+    return err;
+}
+
+/* --- taking ------------------------------------------------------------------------------- */
+
+static enum ks_err take_kem(struct content *content, uint64_t now_s, struct ks_key_name *name,
+                            uint8_t out_key[KS_ONE_TIME_KEY_LEN])
+{
+    enum ks_err err = KS_OK;
+    const struct ks_keyring_batch *batch = &content->batch;
+
+    KS_CHECK(content->next < batch->count && batch->expires_s > now_s, KS_ERR_NOT_FOUND,
+             "no one-time keys left");
+    name->kem = true;
+    name->instance = batch->instance;
+    name->number = batch->number;
+    name->index = content->next++;
+    KS_TRY(ks_one_time_key_derive(KS_BYTES(batch->secret), KS_BYTES(batch->salt), name->index,
+                                  out_key));
+out:
+    return err;
+}
+
+/* The last one: nothing has to move up. */
+static enum ks_err take_quantum(struct content *content, uint64_t now_s,
+                                struct ks_key_name *name, uint8_t out_key[KS_ONE_TIME_KEY_LEN])
+{
+    struct ks_keyring_quantum *key = NULL;
+
+    forget_expired(content, now_s);
+    if (content->quantum_count == 0) {
+        return ks_fail(KS_ERR_NOT_FOUND, "no quantum keys left");
+    }
+    key = &content->quantum[--content->quantum_count];
+    name->quantum = true;
+    name->id = key->id;
+    ks_copy(out_key, key->key, sizeof key->key);
+    ks_wipe(key, sizeof *key);
+    return KS_OK;
+}
+
+enum ks_err ks_keyring_take(struct ks_keyring *keyring, uint64_t now_s,
+                            const struct ks_keyring_want *want, struct ks_keyring_key *out_key)
 {
     enum ks_err err = KS_OK;
     struct content content = {0};
     struct ks_keyring_key key = {0};
-    uint32_t index = 0;
+    struct ks_key_name name = {0};
+    uint8_t kem[KS_ONE_TIME_KEY_LEN] = {0};
+    uint8_t quantum[KS_ONE_TIME_KEY_LEN] = {0};
 
+    KS_ASSERT(want->kem || want->quantum);
     KS_TRY(lock(keyring));
     KS_TRY(load(keyring, &content));
-    KS_CHECK(content.next < content.batch.count && content.batch.expires_s > now_s,
-             KS_ERR_NOT_FOUND, "no one-time keys left");
-    index = content.next++;
-    content.counter += with_counter ? 1 : 0;
-    KS_TRY(ks_one_time_key_derive(KS_BYTES(content.batch.secret), KS_BYTES(content.batch.salt),
-                                  index, key.key));
-    ks_key_id_text(content.batch.instance, content.batch.number, index, key.id);
+    if (want->kem) {
+        KS_TRY(take_kem(&content, now_s, &name, kem));
+    }
+    if (want->quantum) {
+        KS_TRY(take_quantum(&content, now_s, &name, quantum));
+    }
+    if (want->kem && want->quantum) {
+        KS_TRY(ks_one_time_key_both(kem, quantum, &name, key.key));
+    } else {
+        ks_copy(key.key, want->kem ? kem : quantum, sizeof key.key);
+    }
+    ks_key_name_text(&name, key.id);
+    content.counter += want->counter ? 1 : 0;
     key.counter = content.counter;
     KS_TRY(store(keyring, &content)); /* before the key is used */
     *out_key = key;
@@ -203,12 +371,24 @@ out:
     unlock(keyring);
     ks_wipe(&content, sizeof content);
     ks_wipe(&key, sizeof key);
+    ks_wipe(kem, sizeof kem);
+    ks_wipe(quantum, sizeof quantum);
     return err;
 }
 
 enum ks_err ks_keyring_drop(struct ks_keyring *keyring)
 {
-    const struct ks_keyring_batch none = {0};
+    enum ks_err err = KS_OK;
+    struct content content = {0};
 
-    return ks_keyring_put(keyring, &none);
+    KS_TRY(lock(keyring));
+    KS_TRY(load(keyring, &content));
+    content.next = 0;
+    content.batch = (struct ks_keyring_batch){0};
+    forget_expired(&content, UINT64_MAX);
+    KS_TRY(store(keyring, &content));
+out:
+    unlock(keyring);
+    ks_wipe(&content, sizeof content);
+    return err;
 }

@@ -72,6 +72,53 @@ out:
     return err;
 }
 
+static void put_key_rules(const struct ks_key_rules *keys, struct ks_buf *out)
+{
+    ks_buf_put_u8(out, (uint8_t)keys->source);
+    ks_buf_put_u8(out, keys->fall_back ? 1 : 0);
+    ks_buf_put_lp16(out, keys->authority);
+    ks_buf_put_lp32(out, keys->root_pem);
+    ks_buf_put_lp32(out, keys->certificate_pem);
+    ks_buf_put_lp32(out, keys->key_pem);
+    ks_buf_put_u8(out, keys->classical ? 1 : 0);
+    ks_buf_put_u32(out, keys->timeout_ms);
+    ks_buf_put_u32(out, keys->life_s);
+    ks_buf_put_u32(out, keys->stock_max);
+    ks_buf_put_u32(out, keys->low);
+}
+
+static enum ks_err read_key_rules(struct ks_reader *reader, struct ks_key_rules *keys)
+{
+    enum ks_err err = KS_OK;
+    uint8_t source = 0;
+    uint8_t fall_back = 0;
+    uint8_t classical = 0;
+
+    KS_TRY(ks_read_u8(reader, &source));
+    KS_TRY(ks_read_u8(reader, &fall_back));
+    KS_TRY(ks_read_lp16(reader, KS_KEYS_AUTHORITY_MAX, &keys->authority));
+    KS_TRY(ks_read_lp32(reader, KS_KEYS_PEM_MAX, &keys->root_pem));
+    KS_TRY(ks_read_lp32(reader, KS_KEYS_PEM_MAX, &keys->certificate_pem));
+    KS_TRY(ks_read_lp32(reader, KS_KEYS_PEM_MAX, &keys->key_pem));
+    KS_TRY(ks_read_u8(reader, &classical));
+    KS_TRY(ks_read_u32(reader, &keys->timeout_ms));
+    KS_TRY(ks_read_u32(reader, &keys->life_s));
+    KS_TRY(ks_read_u32(reader, &keys->stock_max));
+    KS_TRY(ks_read_u32(reader, &keys->low));
+    KS_CHECK(source < KS_KEY_SOURCES && fall_back <= 1 && classical <= 1 &&
+                 (source == KS_KEY_SOURCE_KEM || keys->authority.len > 0) &&
+                 keys->timeout_ms >= 1 && keys->timeout_ms <= KS_KEYS_TIMEOUT_MAX &&
+                 keys->life_s >= 1 && keys->life_s <= KS_KEYS_LIFE_MAX &&
+                 keys->stock_max >= 1 && keys->stock_max <= KS_KEYS_STOCK_MAX &&
+                 keys->low <= keys->stock_max,
+             KS_ERR_FORMAT, "enclave configuration: a rule of keys is out of range");
+    keys->source = (enum ks_key_source)source;
+    keys->fall_back = fall_back == 1;
+    keys->classical = classical == 1;
+out:
+    return err;
+}
+
 void ks_enclave_config_put(const struct ks_enclave_config *config, struct ks_buf *out)
 {
     ks_buf_put_lp16(out, config->origin);
@@ -85,6 +132,7 @@ void ks_enclave_config_put(const struct ks_enclave_config *config, struct ks_buf
     ks_buf_put(out, KS_BYTES(config->worker_digest));
     put_device_rules(&config->devices, out);
     put_rules(&config->rules, out);
+    put_key_rules(&config->keys, out);
 }
 
 enum ks_err ks_enclave_config_read(struct ks_bytes payload,
@@ -106,6 +154,7 @@ enum ks_err ks_enclave_config_read(struct ks_bytes payload,
     KS_TRY(ks_read_copy(&reader, config.worker_digest, sizeof config.worker_digest));
     KS_TRY(read_device_rules(&reader, &config.devices));
     KS_TRY(read_rules(&reader, &config.rules));
+    KS_TRY(read_key_rules(&reader, &config.keys));
     KS_TRY(ks_read_end(&reader));
     KS_CHECK(simulated <= 1 && config.workers >= 1 && config.workers <= KS_LAUNCH_WORKERS_MAX,
              KS_ERR_FORMAT, "enclave configuration: a value is out of range");

@@ -34,6 +34,7 @@ enum ks_frame_type {
     KS_FRAME_SITE_REQUEST = 16,     /* what the operator's CA is to certify */
     KS_FRAME_SITE_ACTIVATE = 17,    /* a credential for our TPM -> the proof that it is ours */
     KS_FRAME_SITE_CERTIFY = 18,     /* the site's document, certified -> in use */
+    KS_FRAME_ANNOUNCE = 19,         /* a device names quantum keys that it holds */
     /* enclave -> launcher */
     KS_FRAME_KILL = 20, /* end a worker: u32 process id */
     /* launcher -> enclave, each with one descriptor attached */
@@ -41,7 +42,15 @@ enum ks_frame_type {
     KS_FRAME_CONFIG = 22, /* first of all: struct ks_enclave_config; no descriptor */
     /* enclave -> worker */
     KS_FRAME_JOB = 30, /* -> counts */
+    /* enclave <-> ketseald, never answered: the connection to the site's key manager, of whose
+     * bytes ketseald sees the ciphertext; the id is the connection's */
+    KS_FRAME_LINK_OPEN = 40,  /* enclave -> ketseald: connect */
+    KS_FRAME_LINK_DATA = 41,  /* bytes, either way */
+    KS_FRAME_LINK_CLOSE = 42, /* either way; from ketseald with the reason, a text */
 };
+
+#define KS_LINK_DATA_MAX 16384 /* bytes in one frame */
+#define KS_LINK_TEXT_MAX 200   /* bytes of a reason */
 
 struct ks_frame {
     uint16_t type;

@@ -311,8 +311,8 @@ static void fill_request(const struct ks_monitor *monitor, struct ks_monitor_job
     core->simulated_tpm = monitor->site.simulated_tpm;
     core->device = ks_bytes_text(job->device);
     core->key_id = submission->key_id;
-    core->key_policy = KS_KEY_SOURCE_KEM;
-    core->key_source = KS_KEY_SOURCE_KEM;
+    core->key_policy = monitor->key_policy;
+    core->key_source = job->key_source;
     ks_copy(core->channel, job->channel, sizeof core->channel);
     core->counter = submission->counter;
     ks_copy(core->job, submission->job, sizeof core->job);

@@ -210,6 +210,7 @@ static enum ks_err send_config(struct launcher *launcher)
         .job_seconds_max = spec->job_seconds_max,
         .devices = spec->devices,
         .rules = spec->rules,
+        .keys = spec->keys,
     };
     size_t begin = 0;
 
@@ -222,6 +223,8 @@ static enum ks_err send_config(struct launcher *launcher)
     ks_enclave_config_put(&config, &launcher->enclave.out);
     ks_frame_end(&launcher->enclave.out, begin);
     KS_TRY(ks_channel_flush(&launcher->enclave));
+    ks_wipe(launcher->enclave.out.data,
+            launcher->enclave.out.cap); /* a private key was in it */
 out:
     ks_buf_done(&log);
     return err;

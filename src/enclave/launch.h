@@ -10,6 +10,7 @@
 #define KS_ENCLAVE_LAUNCH_H
 
 #include "base/buf.h"
+#include "record/record.h"
 
 #define KS_LAUNCH_WORKERS_MAX 256
 #define KS_DEVICE_SECONDS_MAX (UINT64_C(100) * 366 * 24 * 3600) /* of lives and periods */
@@ -39,6 +40,29 @@ struct ks_enclave_rules {
 #define KS_QUOTE_WINDOW_MAX  10000 /* milliseconds */
 #define KS_QUOTE_REFRESH_MAX 86400 /* seconds */
 
+/* Which one-time keys count here, and where quantum keys come from; from launcher to enclave as
+ * it is. The certificate and its key make the enclave known to its manager: ketseald has
+ * neither. */
+struct ks_key_rules {
+    enum ks_key_source source; /* what requests are to be signed with */
+    bool fall_back;            /* keys of our own delivery will do where that cannot be had */
+    /* The key manager; all four empty: there is none. */
+    struct ks_bytes authority; /* host:port */
+    struct ks_bytes root_pem;
+    struct ks_bytes certificate_pem;
+    struct ks_bytes key_pem;
+    bool classical;      /* the manager knows no post-quantum TLS */
+    uint32_t timeout_ms; /* of one exchange with it, the connection included */
+    uint32_t life_s;     /* of a key that was fetched */
+    uint32_t stock_max;  /* keys held for one device */
+    uint32_t low;        /* fewer than these are worth a line in the log */
+};
+#define KS_KEYS_AUTHORITY_MAX 255   /* bytes */
+#define KS_KEYS_PEM_MAX       65536 /* bytes of each of the three */
+#define KS_KEYS_TIMEOUT_MAX   60000 /* milliseconds */
+#define KS_KEYS_LIFE_MAX      86400 /* seconds */
+#define KS_KEYS_STOCK_MAX     4096
+
 struct ks_launch_spec {
     uint32_t version;               /* 1 */
     const char *enclave_program;    /* path of ketseal-enclave */
@@ -56,6 +80,7 @@ struct ks_launch_spec {
     uint64_t job_seconds_max;  /* of processor time per worker thread */
     struct ks_device_rules devices;
     struct ks_enclave_rules rules;
+    struct ks_key_rules keys;
 };
 
 /* Runs until SIGTERM or SIGINT (KS_OK after a graceful stop) or until a part fails. Must be
@@ -77,6 +102,7 @@ struct ks_enclave_config {
     uint8_t worker_digest[32]; /* SHA-256 of the worker's program: the build of records */
     struct ks_device_rules devices;
     struct ks_enclave_rules rules;
+    struct ks_key_rules keys;
 };
 void ks_enclave_config_put(const struct ks_enclave_config *config, struct ks_buf *out);
 KS_MUST_CHECK enum ks_err ks_enclave_config_read(struct ks_bytes payload,

@@ -23,6 +23,7 @@ struct request_rule {
     ks_monitor_handler handler;
     unsigned phases;   /* mask of enum ks_monitor_phase */
     size_t length_max; /* bytes of payload */
+    bool one_way;      /* never answered */
 };
 
 #define SIGNED_REQUEST_MAX (KS_HTTP_HEAD_BYTES + KS_JOB_BYTES_MAX + 65536)
@@ -50,6 +51,11 @@ static const struct request_rule request_rules[] = {
     {KS_FRAME_SITE_REQUEST, ks_monitor_site_request, KS_PHASE_READY, 128},
     {KS_FRAME_SITE_ACTIVATE, ks_monitor_site_activate, KS_PHASE_READY, 2048},
     {KS_FRAME_SITE_CERTIFY, ks_monitor_site_certify, KS_PHASE_READY, KS_SITE_BYTES_MAX + 64},
+    {KS_FRAME_ANNOUNCE, ks_monitor_announce, KS_PHASE_READY, 65536},
+    {KS_FRAME_LINK_DATA, ks_monitor_link_data, KS_PHASE_READY, KS_LINK_DATA_MAX,
+     .one_way = true},
+    {KS_FRAME_LINK_CLOSE, ks_monitor_link_close, KS_PHASE_READY, KS_LINK_TEXT_MAX,
+     .one_way = true},
 };
 
 /* --- start -------------------------------------------------------------------------------- */
@@ -117,6 +123,7 @@ static enum ks_err apply_config(struct ks_monitor *monitor,
     ks_copy(monitor->worker_digest, config->worker_digest, sizeof monitor->worker_digest);
     KS_TRY(ks_admission_init(&config->devices, &monitor->admission));
     KS_TRY(apply_rules(monitor, &config->rules));
+    KS_TRY(ks_monitor_key_rules(monitor, &config->keys));
 out:
     return err;
 }
@@ -133,6 +140,7 @@ static enum ks_err read_config(struct ks_monitor *monitor)
              frame.type);
     KS_TRY(ks_enclave_config_read(frame.payload, &config));
     KS_TRY(apply_config(monitor, &config));
+    ks_wipe(monitor->launcher.in.data, monitor->launcher.in.len); /* a private key was in it */
 out:
     return err;
 }
@@ -258,7 +266,9 @@ static enum ks_err dispatch_request(struct ks_monitor *monitor, const struct ks_
              "request of type %u: %zu bytes", frame->type, frame->payload.len);
     KS_TRY(rule->handler(monitor, frame->id, frame->payload));
 out:
-    if (err != KS_OK) {
+    if (err != KS_OK && rule != NULL && rule->one_way) {
+        err = KS_OK; /* dropped: it may come as often as ketseald likes */
+    } else if (err != KS_OK) {
         ks_answer_error(&monitor->daemon.out, frame->type, frame->id, err);
         if (err == KS_ERR_IO) {
             ks_log_failure("enclave.storage", err);
@@ -385,7 +395,8 @@ static int timeout_ms(const struct ks_monitor *monitor)
 {
     uint64_t deadline_us =
         sooner(sooner(ks_monitor_deadline_us(monitor), ks_monitor_quote_due_us(monitor)),
-               monitor->quoting ? 0 : monitor->epoch_due_us);
+               sooner(monitor->quoting ? 0 : monitor->epoch_due_us,
+                      monitor->manager == NULL ? 0 : ks_manager_deadline_us(monitor->manager)));
     uint64_t now_us = ks_clock_monotonic_us();
 
     if (deadline_us == 0) {
@@ -441,6 +452,9 @@ static enum ks_err turn(struct ks_monitor *monitor)
     if ((fds[2].revents & ready) != 0) {
         KS_TRY(ks_monitor_quote_finish(monitor));
     }
+    if (monitor->manager != NULL) {
+        ks_manager_turn(monitor->manager, ks_clock_monotonic_us());
+    }
     KS_TRY(ks_monitor_dispatch(monitor));
     KS_TRY(count_epoch(monitor));
     KS_TRY(ks_monitor_quote_start(monitor));
@@ -470,6 +484,8 @@ static void monitor_done(struct ks_monitor *monitor)
     ks_tpm_close(monitor->tpm);
     ks_fs_system_free(monitor->fs);
     ks_admission_done(&monitor->admission);
+    ks_manager_free(monitor->manager);
+    ks_stock_free(monitor->stock);
     ks_cert_trust_free(monitor->trust);
     ks_cert_free(monitor->issuer);
     ks_cert_free(monitor->root);

@@ -11,7 +11,9 @@
 #include "enclave/frame.h"
 #include "enclave/journal.h"
 #include "enclave/launch.h"
+#include "enclave/manager.h"
 #include "enclave/state.h"
+#include "enclave/stock.h"
 #include "record/record.h"
 #include "tpm/tpm.h"
 
@@ -44,6 +46,7 @@ struct ks_monitor_job {
     struct ks_request_body body;
     struct ks_buf certificate; /* DER */
     char device[KS_DEVICE_ID_MAX + 1];
+    enum ks_key_source key_source; /* of the key that was spent for it */
     uint8_t channel[KS_CHANNEL_LEN];
     uint8_t submission_hash[32];
     struct ks_head before; /* last signed head when the job was admitted */
@@ -103,6 +106,12 @@ struct ks_monitor {
     struct ks_cert *issuer;      /* NULL: the site is not certified */
     struct ks_cert_trust *trust; /* of the three above */
     struct ks_admission admission;
+    enum ks_key_source key_policy; /* what requests are to be signed with */
+    bool key_fall_back;            /* where that cannot be had, with keys of our own delivery */
+    uint32_t key_low;
+    uint32_t key_life_s;
+    struct ks_manager *manager; /* these two NULL: no quantum keys here */
+    struct ks_stock *stock;
     struct ks_site site;
     struct ks_buf event_log; /* canonical JSON */
     uint8_t event_log_hash[32];
@@ -173,12 +182,42 @@ KS_MUST_CHECK enum ks_err ks_monitor_site_certify(struct ks_monitor *, uint32_t 
                                                   struct ks_bytes payload);
 
 /* --- requests.c --------------------------------------------------------------------------- */
+#define KS_MONITOR_CERTIFICATE_MAX 32768 /* bytes of DER in a frame */
+/* What a device asks for in a document that it signed: lp32 certificate, 32 channel, lp32
+ * document. */
+struct ks_signed_document {
+    struct ks_bytes certificate;
+    struct ks_bytes document;
+    uint8_t channel[KS_CHANNEL_LEN];
+};
+KS_MUST_CHECK enum ks_err ks_signed_document_read(struct ks_bytes payload, const char *what,
+                                                  struct ks_signed_document *out_document);
 /* The device whose certificate DER is, if it has RIGHT. Borrowed until the next call. */
 KS_MUST_CHECK enum ks_err ks_monitor_device(struct ks_monitor *monitor, struct ks_bytes der,
                                             enum ks_device_right right,
                                             struct ks_monitor_device **out_device);
 /* Certificates are verified anew from now on: trust has changed. */
 void ks_monitor_forget_devices(struct ks_monitor *monitor);
+
+/* --- quantum.c ---------------------------------------------------------------------------- */
+KS_MUST_CHECK enum ks_err ks_monitor_key_rules(struct ks_monitor *monitor,
+                                               const struct ks_key_rules *rules);
+KS_MUST_CHECK enum ks_err ks_monitor_announce(struct ks_monitor *, uint32_t id,
+                                              struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_link_data(struct ks_monitor *, uint32_t id,
+                                               struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_link_close(struct ks_monitor *, uint32_t id,
+                                                struct ks_bytes payload);
+enum ks_key_source ks_key_name_source(const struct ks_key_name *name);
+/* The key NAME of DEVICE, if keys of its source count here: for checking a signature. */
+KS_MUST_CHECK enum ks_err ks_monitor_key(struct ks_monitor *monitor,
+                                         const struct ks_key_name *name,
+                                         const struct ks_monitor_device *device,
+                                         uint8_t out_key[KS_ONE_TIME_KEY_LEN]);
+/* Uses it up: durably where it is of the journal, and for good. */
+KS_MUST_CHECK enum ks_err ks_monitor_spend(struct ks_monitor *monitor,
+                                           const struct ks_key_name *name,
+                                           const struct ks_monitor_device *device);
 
 /* --- devices.c ---------------------------------------------------------------------------- */
 /* lp32 certificate, 32 channel, lp32 document: a request of an enrolled device. */

@@ -12,8 +12,6 @@
 #include "net/head.h"
 #include "net/signature.h"
 
-#define CERTIFICATE_MAX 32768
-
 static uint64_t now_s(void)
 {
     return ks_clock_us() / 1000000;
@@ -138,45 +136,44 @@ static enum ks_err read_request(struct ks_bytes payload, struct request *out_req
     KS_TRY(ks_read_lp32(&reader, KS_HTTP_HEAD_MAX, &request.head));
     KS_TRY(ks_read_lp32(&reader, KS_JOB_BYTES_MAX, &request.body));
     KS_TRY(ks_read_copy(&reader, request.channel, sizeof request.channel));
-    KS_TRY(ks_read_lp32(&reader, CERTIFICATE_MAX, &request.certificate));
+    KS_TRY(ks_read_lp32(&reader, KS_MONITOR_CERTIFICATE_MAX, &request.certificate));
     KS_TRY(ks_read_end(&reader));
     *out_request = request;
 out:
     return err;
 }
 
+/* The key that signed a request. */
+struct used_key {
+    struct ks_bytes id; /* a view into the request's head */
+    enum ks_key_source source;
+};
+
 /* Checks the signature of REQUEST and spends its key: nothing after this can make the key good
- * again. KEY_ID is a view into the request's head. */
+ * again. */
 static enum ks_err authenticate(struct ks_monitor *monitor, const struct request *request,
-                                struct ks_monitor_device **out_device,
-                                struct ks_bytes *out_key_id)
+                                struct ks_monitor_device **out_device, struct used_key *out_key)
 {
     enum ks_err err = KS_OK;
     struct ks_http_head head;
     struct ks_signature signature;
     struct ks_monitor_device *device = NULL;
     uint8_t key[KS_ONE_TIME_KEY_LEN];
-    uint64_t instance = 0;
-    uint64_t number = 0;
-    uint32_t index = 0;
-    uint64_t time_s = now_s();
+    struct ks_key_name name = {0};
 
     KS_TRY(ks_monitor_device(monitor, request->certificate, KS_RIGHT_WORK, &device));
     KS_TRY(ks_http_head_parse(request->head, KS_JOB_BYTES_MAX, &head));
     err = ks_signature_parse(&head, &signature);
     KS_TRY(err == KS_ERR_NOT_FOUND ? ks_fail(KS_ERR_DENIED, "the request is not signed") : err);
-    KS_TRY(ks_fail_prefix(ks_key_id_parse(signature.key_id, &instance, &number, &index),
-                          "key id"));
-    KS_TRY(ks_journal_key(monitor->journal, instance, number, index, device->key_hash, time_s,
-                          key));
-    KS_TRY(ks_signature_check(&head, &signature, KS_BYTES(key), time_s));
-    KS_TRY(
-        ks_journal_spend(monitor->journal, instance, number, index, device->key_hash, time_s));
+    KS_TRY(ks_fail_prefix(ks_key_name_parse(signature.key_id, &name), "key id"));
+    KS_TRY(ks_monitor_key(monitor, &name, device, key));
+    KS_TRY(ks_signature_check(&head, &signature, KS_BYTES(key), now_s()));
+    KS_TRY(ks_monitor_spend(monitor, &name, device));
     KS_CHECK(ks_ct_equal(KS_BYTES(signature.channel), KS_BYTES(request->channel)),
              KS_ERR_DENIED, "the request was signed for another connection");
     KS_TRY(ks_digest_check(&head, request->body));
     *out_device = device;
-    *out_key_id = signature.key_id;
+    *out_key = (struct used_key){signature.key_id, ks_key_name_source(&name)};
 out:
     ks_wipe(key, sizeof key);
     return err == KS_ERR_VERIFY ? KS_ERR_DENIED : err; /* the detail names what is false */
@@ -187,11 +184,11 @@ enum ks_err ks_monitor_auth(struct ks_monitor *monitor, uint32_t id, struct ks_b
     enum ks_err err = KS_OK;
     struct request request = {0};
     struct ks_monitor_device *device = NULL;
-    struct ks_bytes key_id = {0};
+    struct used_key key = {0};
     size_t begin = 0;
 
     KS_TRY(read_request(payload, &request));
-    KS_TRY(authenticate(monitor, &request, &device, &key_id));
+    KS_TRY(authenticate(monitor, &request, &device, &key));
     begin = ks_answer_begin(&monitor->daemon.out, KS_FRAME_AUTH, id);
     ks_buf_put_lp16(&monitor->daemon.out, ks_bytes_text(device->name));
     ks_frame_end(&monitor->daemon.out, begin);
@@ -260,7 +257,7 @@ enum ks_err ks_monitor_admit(struct ks_monitor *monitor, uint32_t id, struct ks_
     struct request request = {0};
     struct ks_monitor_device *device = NULL;
     struct ks_monitor_job *job = NULL;
-    struct ks_bytes key_id = {0};
+    struct used_key key = {0};
     struct ks_buf entry;
     struct ks_buf *out = &monitor->daemon.out;
     uint64_t begin_us = ks_clock_monotonic_us();
@@ -269,12 +266,13 @@ enum ks_err ks_monitor_admit(struct ks_monitor *monitor, uint32_t id, struct ks_
 
     ks_buf_init(&entry, KS_ENTRY_BYTES_MAX);
     KS_TRY(read_request(payload, &request));
-    KS_TRY(authenticate(monitor, &request, &device, &key_id));
+    KS_TRY(authenticate(monitor, &request, &device, &key));
     key_us = ks_clock_monotonic_us() - begin_us;
     KS_TRY(ks_monitor_job_new(monitor, &job));
     job->timing_us[5] = key_us;
+    job->key_source = key.source;
     KS_TRY(ks_fail_prefix(ks_request_body_parse(request.body, &job->body), "body"));
-    KS_TRY(check_submission(monitor, &request, device, key_id, &job->body));
+    KS_TRY(check_submission(monitor, &request, device, key.id, &job->body));
     KS_TRY(fill_job(monitor, &request, device, job));
     ks_entry_intent_write(job->body.submission.counter, job->body.submission.device,
                           job->body.submission.job, job->submission_hash, &entry);
@@ -296,23 +294,18 @@ out:
 /* --- one-time keys
  * --------------------------------------------------------------------------------- */
 
-struct keys_request {
-    struct ks_bytes certificate;
-    struct ks_bytes document;
-    uint8_t channel[KS_CHANNEL_LEN];
-};
-
-static enum ks_err read_keys_request(struct ks_bytes payload, struct keys_request *out_request)
+enum ks_err ks_signed_document_read(struct ks_bytes payload, const char *what,
+                                    struct ks_signed_document *out_document)
 {
     enum ks_err err = KS_OK;
-    struct ks_reader reader = ks_reader_of(payload, "keys frame");
-    struct keys_request request = {0};
+    struct ks_reader reader = ks_reader_of(payload, what);
+    struct ks_signed_document document = {0};
 
-    KS_TRY(ks_read_lp32(&reader, CERTIFICATE_MAX, &request.certificate));
-    KS_TRY(ks_read_copy(&reader, request.channel, sizeof request.channel));
-    KS_TRY(ks_read_lp32(&reader, 16384, &request.document));
+    KS_TRY(ks_read_lp32(&reader, KS_MONITOR_CERTIFICATE_MAX, &document.certificate));
+    KS_TRY(ks_read_copy(&reader, document.channel, sizeof document.channel));
+    KS_TRY(ks_read_lp32(&reader, 16384, &document.document));
     KS_TRY(ks_read_end(&reader));
-    *out_request = request;
+    *out_document = document;
 out:
     return err;
 }
@@ -350,7 +343,7 @@ out:
 enum ks_err ks_monitor_keys(struct ks_monitor *monitor, uint32_t id, struct ks_bytes payload)
 {
     enum ks_err err = KS_OK;
-    struct keys_request request = {0};
+    struct ks_signed_document request = {0};
     struct ks_keys_request wanted = {0};
     struct ks_keys_answer answer = {0};
     struct ks_monitor_device *device = NULL;
@@ -362,7 +355,10 @@ enum ks_err ks_monitor_keys(struct ks_monitor *monitor, uint32_t id, struct ks_b
     ks_buf_init(&kem_public, KS_KEM_PUBLIC_LEN);
     ks_buf_init(&name, KS_DEVICE_ID_MAX);
     ks_buf_init(&document, 16384);
-    KS_TRY(read_keys_request(payload, &request));
+    KS_CHECK(monitor->key_policy != KS_KEY_SOURCE_ETSI014 || monitor->key_fall_back,
+             KS_ERR_DENIED,
+             "this site delivers no keys of its own: it takes quantum keys alone");
+    KS_TRY(ks_signed_document_read(payload, "keys frame", &request));
     KS_TRY(ks_monitor_device(monitor, request.certificate, KS_RIGHT_WORK, &device));
     err = ks_keys_request_read(request.document, device->key, &kem_public, &name, &wanted,
                                answer.request);

@@ -23,12 +23,19 @@
 #define LANDLOCK_TRUNCATE  (UINT64_C(1) << 14) /* ABI 3 */
 #define LANDLOCK_IOCTL_DEV (UINT64_C(1) << 15) /* ABI 5 */
 #define LANDLOCK_NET_TCP   UINT64_C(3)         /* ABI 4: bind and connect */
+#define LANDLOCK_CONNECT   (UINT64_C(1) << 1)  /* ABI 4 */
+#define LANDLOCK_NET_PORT  2                   /* ABI 4: the kind of a rule */
 #define LANDLOCK_SCOPES    UINT64_C(3)         /* ABI 6: abstract unix sockets, signals */
 
 struct landlock_attr {
     uint64_t handled_access_fs;
     uint64_t handled_access_net;
     uint64_t scoped;
+};
+
+struct landlock_port {
+    uint64_t allowed_access;
+    uint64_t port;
 };
 
 /* One row: the call is allowed when (argument & mask) == value; mask 0 allows it whatever it is
@@ -166,9 +173,32 @@ static int add_rule(scmp_filter_ctx filter, const struct rule *rule)
         SCMP_CMP64(rule->argument, SCMP_CMP_MASKED_EQ, rule->mask, rule->value));
 }
 
-/* For all threads, those that run already included. EXTRA, a rule that is known only now, may
- * be NULL. */
-static enum ks_err load_rules(const struct rule *rules, size_t count, const struct rule *extra)
+/* Sockets for TCP and no other, and their connection. Two arguments decide: a stream of another
+ * family reaches socket files, another type of the internet's sends without a connection. */
+static int add_connect(scmp_filter_ctx filter)
+{
+    static const uint64_t families[] = {AF_INET, AF_INET6};
+    int result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
+
+    for (size_t i = 0; i < sizeof families / sizeof families[0] && result == 0; i++) {
+        result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3,
+                                  SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, WORD, families[i]),
+                                  SCMP_CMP64(1, SCMP_CMP_MASKED_EQ,
+                                             WORD & ~(uint64_t)(SOCK_CLOEXEC | SOCK_NONBLOCK),
+                                             SOCK_STREAM),
+                                  SCMP_CMP64(2, SCMP_CMP_MASKED_EQ, WORD, 0));
+    }
+    return result;
+}
+
+/* What is known only when the doors close. */
+struct extra {
+    const struct rule *rule; /* may be NULL */
+    bool connect;
+};
+
+/* For all threads, those that run already included. */
+static enum ks_err load_rules(const struct rule *rules, size_t count, struct extra extra)
 {
     enum ks_err err = KS_OK;
     scmp_filter_ctx filter = seccomp_init(ks_sandbox_unlisted);
@@ -179,8 +209,11 @@ static enum ks_err load_rules(const struct rule *rules, size_t count, const stru
     for (size_t i = 0; i < count && result == 0; i++) {
         result = add_rule(filter, &rules[i]);
     }
-    if (result == 0 && extra != NULL) {
-        result = add_rule(filter, extra);
+    if (result == 0 && extra.rule != NULL) {
+        result = add_rule(filter, extra.rule);
+    }
+    if (result == 0 && extra.connect) {
+        result = add_connect(filter);
     }
     /* glibc falls back to clone when clone3 is unknown. */
     if (result == 0) {
@@ -202,9 +235,29 @@ static long landlock_create(const struct landlock_attr *attr, size_t size, uint3
     return syscall(SYS_landlock_create_ruleset, attr, size, flags);
 }
 
-/* Takes away every file but those below DIR_FDS, TCP, and signals to others, as far as the
- * kernel can. */
-static enum ks_err restrict_files(const int *dir_fds, size_t count)
+static enum ks_err allow_directories(int ruleset, const int *dir_fds, size_t count,
+                                     uint64_t files)
+{
+    enum ks_err err = KS_OK;
+
+    for (size_t i = 0; i < count; i++) {
+        struct landlock_path_beneath_attr beneath = {
+            .allowed_access = files & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE,
+            .parent_fd = dir_fds[i],
+        };
+
+        KS_CHECK(syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath,
+                         0) == 0,
+                 KS_ERR_UNAVAILABLE, "Landlock: rule for directory %zu: %s", i,
+                 strerror(errno));
+    }
+out:
+    return err;
+}
+
+/* Takes away every file but those below DIR_FDS, TCP but connections to CONNECT_PORT (0: none),
+ * and signals to others, as far as the kernel can. */
+static enum ks_err restrict_reach(const int *dir_fds, size_t count, uint16_t connect_port)
 {
     enum ks_err err = KS_OK;
     long abi = landlock_create(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -235,16 +288,12 @@ static enum ks_err restrict_files(const int *dir_fds, size_t count)
     attr.handled_access_fs = files;
     ruleset = (int)landlock_create(&attr, size, 0);
     KS_CHECK(ruleset >= 0, KS_ERR_UNAVAILABLE, "Landlock: %s", strerror(errno));
-    for (size_t i = 0; i < count; i++) {
-        struct landlock_path_beneath_attr beneath = {
-            .allowed_access = files & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE,
-            .parent_fd = dir_fds[i],
-        };
+    KS_TRY(allow_directories(ruleset, dir_fds, count, files));
+    if (connect_port != 0 && attr.handled_access_net != 0) {
+        const struct landlock_port port = {LANDLOCK_CONNECT, connect_port};
 
-        KS_CHECK(syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath,
-                         0) == 0,
-                 KS_ERR_UNAVAILABLE, "Landlock: rule for directory %zu: %s", i,
-                 strerror(errno));
+        KS_CHECK(syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_NET_PORT, &port, 0) == 0,
+                 KS_ERR_UNAVAILABLE, "Landlock: rule for a port: %s", strerror(errno));
     }
     KS_CHECK(syscall(SYS_landlock_restrict_self, ruleset, 0) == 0, KS_ERR_UNAVAILABLE,
              "Landlock: %s", strerror(errno));
@@ -297,10 +346,11 @@ enum ks_err ks_sandbox_worker(uint64_t memory_max, uint64_t cpu_s)
     KS_TRY(limit(RLIMIT_CPU, "processor time", cpu_s));
     KS_TRY(limit(RLIMIT_FSIZE, "file size", 0));
     KS_TRY(limit(RLIMIT_CORE, "core dumps", 0));
-    KS_TRY(restrict_files(NULL, 0));
+    KS_TRY(restrict_reach(NULL, 0, 0));
     KS_TRY(limit(RLIMIT_NOFILE, "descriptors", 0));
     KS_TRY(limit(RLIMIT_NPROC, "processes", 0));
-    KS_TRY(load_rules(worker_rules, sizeof worker_rules / sizeof worker_rules[0], NULL));
+    KS_TRY(load_rules(worker_rules, sizeof worker_rules / sizeof worker_rules[0],
+                      (struct extra){0}));
 out:
     return err;
 }
@@ -312,13 +362,14 @@ enum ks_err ks_sandbox_enclave(int state_fd)
     KS_TRY(be_alone());
     KS_TRY(no_new_privileges());
     KS_TRY(limit(RLIMIT_CORE, "core dumps", 0));
-    KS_TRY(restrict_files(&state_fd, 1));
-    KS_TRY(load_rules(enclave_rules, sizeof enclave_rules / sizeof enclave_rules[0], NULL));
+    KS_TRY(restrict_reach(&state_fd, 1, 0));
+    KS_TRY(load_rules(enclave_rules, sizeof enclave_rules / sizeof enclave_rules[0],
+                      (struct extra){0}));
 out:
     return err;
 }
 
-enum ks_err ks_sandbox_daemon(const int *dir_fds, size_t count)
+enum ks_err ks_sandbox_daemon(const int *dir_fds, size_t count, uint16_t connect_port)
 {
     enum ks_err err = KS_OK;
     const struct rule own_threads = {SCMP_SYS(tgkill), 0, WORD, (uint64_t)getpid(),
@@ -327,9 +378,9 @@ enum ks_err ks_sandbox_daemon(const int *dir_fds, size_t count)
     KS_TRY(be_alone());
     KS_TRY(no_new_privileges());
     KS_TRY(limit(RLIMIT_CORE, "core dumps", 0));
-    KS_TRY(restrict_files(dir_fds, count));
-    KS_TRY(
-        load_rules(daemon_rules, sizeof daemon_rules / sizeof daemon_rules[0], &own_threads));
+    KS_TRY(restrict_reach(dir_fds, count, connect_port));
+    KS_TRY(load_rules(daemon_rules, sizeof daemon_rules / sizeof daemon_rules[0],
+                      (struct extra){&own_threads, connect_port != 0}));
 out:
     return err;
 }

@@ -27,6 +27,17 @@ const char *ks_key_source_name(enum ks_key_source source)
     return key_sources[source];
 }
 
+enum ks_err ks_key_source_parse(struct ks_bytes text, enum ks_key_source *out_source)
+{
+    for (unsigned i = 0; i < KS_KEY_SOURCES; i++) {
+        if (ks_bytes_is(text, key_sources[i])) {
+            *out_source = (enum ks_key_source)i;
+            return KS_OK;
+        }
+    }
+    return ks_fail(KS_ERR_FORMAT, "expected kem, etsi014 or both");
+}
+
 static void put_number(struct ks_json_writer *writer, const char *name, double value)
 {
     ks_json_put_key(writer, name);
@@ -351,13 +362,7 @@ static enum ks_err get_key_source(const struct ks_json *object, const char *name
     struct ks_bytes text = {0};
 
     KS_TRY(ks_json_get_string(object, name, &text));
-    for (unsigned i = 0; i < KS_KEY_SOURCES; i++) {
-        if (ks_bytes_is(text, key_sources[i])) {
-            *out_source = (enum ks_key_source)i;
-            return KS_OK;
-        }
-    }
-    err = ks_fail(KS_ERR_FORMAT, "'%s': expected kem, etsi014 or both", name);
+    KS_TRY(ks_fail_prefix(ks_key_source_parse(text, out_source), "'%s'", name));
 out:
     return err;
 }

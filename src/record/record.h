@@ -34,6 +34,9 @@ enum ks_key_source {
         KS_KEY_SOURCES
 };
 const char *ks_key_source_name(enum ks_key_source source);
+/* KS_ERR_FORMAT for another word. */
+KS_MUST_CHECK enum ks_err ks_key_source_parse(struct ks_bytes text,
+                                              enum ks_key_source *out_source);
 
 /* Everything that exists before H. Views borrow. */
 struct ks_core {

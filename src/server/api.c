@@ -29,6 +29,7 @@ static const struct route routes[] = {
     {"GET", "/v1/jobs/{}/bundle", DEVICE, ks_api_job_bundle},
     {"POST", "/v1/jobs/{}/cancel", DEVICE, ks_api_job_cancel},
     {"POST", "/v1/keys", DEVICE, ks_api_keys},
+    {"POST", "/v1/keys/announce", DEVICE, ks_api_announce},
     {"GET", "/v1/site", DEVICE | OPERATOR, ks_api_site},
     {"POST", "/v1/enrol", UNKNOWN, ks_api_enrol},
     {"POST", "/v1/enrol/finish", UNKNOWN, ks_api_enrol_finish},

@@ -23,6 +23,8 @@ void ks_api_job_bundle(struct ks_site_server *, struct ks_http_request *,
 void ks_api_job_cancel(struct ks_site_server *, struct ks_http_request *,
                        struct ks_bytes segment);
 void ks_api_keys(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
+void ks_api_announce(struct ks_site_server *, struct ks_http_request *,
+                     struct ks_bytes segment);
 void ks_api_site(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
 void ks_api_attest(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
 void ks_api_ledger_checkpoint(struct ks_site_server *, struct ks_http_request *,

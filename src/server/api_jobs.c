@@ -462,13 +462,13 @@ out:
     }
 }
 
-void ks_api_keys(struct ks_site_server *server, struct ks_http_request *request,
-                 struct ks_bytes segment)
+/* A document that the device signed goes to the enclave, whose document is the answer. */
+static void ask_document(struct ks_site_server *server, struct ks_http_request *request,
+                         uint16_t type)
 {
     struct ks_task *task = ks_task_new(server, request);
     struct ks_buf payload;
 
-    (void)segment;
     if (task == NULL) {
         return;
     }
@@ -477,9 +477,23 @@ void ks_api_keys(struct ks_site_server *server, struct ks_http_request *request,
     ks_buf_put(&payload, ks_http_request_exporter(request));
     ks_buf_put_lp32(&payload, ks_http_request_body(request));
     if (payload.err == KS_OK) {
-        ks_task_ask(server, task, KS_FRAME_KEYS, ks_buf_view(&payload), step_keys);
+        ks_task_ask(server, task, type, ks_buf_view(&payload), step_keys);
     } else {
         ks_task_fail(server, task, ks_buf_check(&payload));
     }
     ks_buf_done(&payload);
+}
+
+void ks_api_keys(struct ks_site_server *server, struct ks_http_request *request,
+                 struct ks_bytes segment)
+{
+    (void)segment;
+    ask_document(server, request, KS_FRAME_KEYS);
+}
+
+void ks_api_announce(struct ks_site_server *server, struct ks_http_request *request,
+                     struct ks_bytes segment)
+{
+    (void)segment;
+    ask_document(server, request, KS_FRAME_ANNOUNCE);
 }

@@ -94,6 +94,31 @@ static const cyaml_schema_field_t quote_fields[] = {
     CYAML_FIELD_END,
 };
 
+#define KEYS_TEXT(type, name, max)                                                             \
+    CYAML_FIELD_STRING_PTR(#name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct type, name, \
+                           1, max)
+
+static const cyaml_schema_field_t kme_fields[] = {
+    CYAML_FIELD_STRING_PTR("url", CYAML_FLAG_POINTER, struct ks_config_kme, url, 1, 511),
+    CYAML_FIELD_STRING_PTR("root", CYAML_FLAG_POINTER, struct ks_config_kme, root, 1, 3000),
+    CYAML_FIELD_STRING_PTR("certificate", CYAML_FLAG_POINTER, struct ks_config_kme, certificate,
+                           1, 3000),
+    CYAML_FIELD_STRING_PTR("key", CYAML_FLAG_POINTER, struct ks_config_kme, key, 1, 3000),
+    KEYS_TEXT(ks_config_kme, tls, 16),
+    CYAML_FIELD_UINT("timeout_ms", CYAML_FLAG_OPTIONAL, struct ks_config_kme, timeout_ms),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t keys_fields[] = {
+    KEYS_TEXT(ks_config_keys, source, 16),
+    KEYS_TEXT(ks_config_keys, when_down, 16),
+    CYAML_FIELD_UINT("low", CYAML_FLAG_OPTIONAL, struct ks_config_keys, low),
+    CYAML_FIELD_UINT("stock", CYAML_FLAG_OPTIONAL, struct ks_config_keys, stock),
+    CYAML_FIELD_UINT("life_seconds", CYAML_FLAG_OPTIONAL, struct ks_config_keys, life_seconds),
+    CYAML_FIELD_MAPPING("kme", CYAML_FLAG_OPTIONAL, struct ks_config_keys, kme, kme_fields),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t config_fields[] = {
     CYAML_FIELD_MAPPING("site", CYAML_FLAG_DEFAULT, struct ks_config, site, site_fields),
     CYAML_FIELD_MAPPING("tls", CYAML_FLAG_DEFAULT, struct ks_config, tls, tls_fields),
@@ -109,6 +134,7 @@ static const cyaml_schema_field_t config_fields[] = {
     CYAML_FIELD_MAPPING("enclave", CYAML_FLAG_OPTIONAL, struct ks_config, enclave,
                         enclave_fields),
     CYAML_FIELD_MAPPING("quote", CYAML_FLAG_OPTIONAL, struct ks_config, quote, quote_fields),
+    CYAML_FIELD_MAPPING("keys", CYAML_FLAG_OPTIONAL, struct ks_config, keys, keys_fields),
     CYAML_FIELD_END,
 };
 
@@ -197,6 +223,81 @@ bool ks_config_accepts_issued(const struct ks_config *config)
                                           : strcmp(config->devices.issued, "accept") == 0;
 }
 
+enum ks_key_source ks_config_key_source(const struct ks_config *config)
+{
+    enum ks_key_source source = KS_KEY_SOURCE_KEM;
+
+    /* Checked when it was read. */
+    KS_ASSERT(config->keys.source == NULL ||
+              ks_key_source_parse(ks_bytes_text(config->keys.source), &source) == KS_OK);
+    return source;
+}
+
+enum ks_err ks_config_kme_authority(const struct ks_config *config,
+                                    struct ks_config_authority *out_authority)
+{
+    static const char scheme[] = "https://";
+    enum ks_err err = KS_OK;
+    const char *url = config->keys.kme.url;
+    struct ks_config_authority authority = {.text = ""};
+    char address[64];
+
+    if (url != NULL) {
+        KS_CHECK(strncmp(url, scheme, sizeof scheme - 1) == 0, KS_ERR_FORMAT,
+                 "keys.kme.url: expected https://host:port");
+        authority.text = url + sizeof scheme - 1;
+        KS_TRY(ks_config_listen("keys.kme.url", authority.text, address, &authority.port));
+        KS_CHECK(authority.port != 0, KS_ERR_FORMAT, "keys.kme.url: port 1 to 65535");
+        ks_copy(authority.host, address, strlen(address) + 1);
+    }
+    *out_authority = authority;
+out:
+    return err;
+}
+
+static bool is_one_of(const char *text, const char *a, const char *b)
+{
+    return text == NULL || strcmp(text, a) == 0 || strcmp(text, b) == 0;
+}
+
+static enum ks_err complete_keys(const char *path, struct ks_config *config)
+{
+    enum ks_err err = KS_OK;
+    struct ks_config_keys *keys = &config->keys;
+    struct ks_config_kme *kme = &keys->kme;
+    struct ks_config_authority authority;
+    enum ks_key_source source = KS_KEY_SOURCE_KEM;
+
+    KS_TRY(ks_config_resolve(path, &kme->root));
+    KS_TRY(ks_config_resolve(path, &kme->certificate));
+    KS_TRY(ks_config_resolve(path, &kme->key));
+    if (keys->source != NULL) {
+        KS_TRY(ks_fail_prefix(ks_key_source_parse(ks_bytes_text(keys->source), &source),
+                              "keys.source"));
+    }
+    KS_CHECK(is_one_of(keys->when_down, "refuse", "kem"), KS_ERR_FORMAT,
+             "keys.when_down: 'refuse' or 'kem'");
+    KS_CHECK(is_one_of(kme->tls, "post-quantum", "classical"), KS_ERR_FORMAT,
+             "keys.kme.tls: 'post-quantum' or 'classical'");
+    KS_CHECK(source == KS_KEY_SOURCE_KEM || kme->url != NULL, KS_ERR_FORMAT,
+             "keys.source '%s' needs keys.kme", keys->source);
+    KS_TRY(ks_config_kme_authority(config, &authority));
+    kme->timeout_ms = kme->timeout_ms == 0 ? 5000 : kme->timeout_ms;
+    keys->stock = keys->stock == 0 ? 512 : keys->stock;
+    keys->low = keys->low == 0 ? 16 : keys->low;
+    keys->life_seconds = keys->life_seconds == 0 ? 3600 : keys->life_seconds;
+    KS_CHECK(kme->timeout_ms <= KS_KEYS_TIMEOUT_MAX, KS_ERR_LIMIT,
+             "keys.kme.timeout_ms: 1 to %d", KS_KEYS_TIMEOUT_MAX);
+    KS_CHECK(keys->stock <= KS_KEYS_STOCK_MAX, KS_ERR_LIMIT, "keys.stock: 1 to %d",
+             KS_KEYS_STOCK_MAX);
+    KS_CHECK(keys->low <= keys->stock, KS_ERR_LIMIT, "keys.low: 1 to %u, keys.stock",
+             keys->stock);
+    KS_CHECK(keys->life_seconds <= KS_KEYS_LIFE_MAX, KS_ERR_LIMIT, "keys.life_seconds: 1 to %d",
+             KS_KEYS_LIFE_MAX);
+out:
+    return err;
+}
+
 static enum ks_err complete(const char *path, struct ks_config *config)
 {
     enum ks_err err = KS_OK;
@@ -226,6 +327,7 @@ static enum ks_err complete(const char *path, struct ks_config *config)
         KS_TRY(ks_config_listen("enrolment.listen", config->enrolment.listen, address, &port));
     }
     KS_TRY(complete_devices(path, config));
+    KS_TRY(complete_keys(path, config));
 out:
     return err;
 }

@@ -8,6 +8,7 @@
 #define KS_SERVER_CONFIG_H
 
 #include "base/buf.h"
+#include "record/record.h"
 
 #define KS_CONFIG_BYTES_MAX 65536
 
@@ -61,6 +62,25 @@ struct ks_config_quote {
     unsigned refresh_seconds; /* default 300 */
 };
 
+/* The site's key manager (ETSI GS QKD 014), to which the enclave speaks through ketseald. */
+struct ks_config_kme {
+    char *url;           /* "https://host:port"; NULL: there is none */
+    char *root;          /* PEM files: who issued the manager's certificate, */
+    char *certificate;   /* ours, which says what SAE we are, */
+    char *key;           /* and its key */
+    char *tls;           /* "post-quantum" (default) or "classical" */
+    unsigned timeout_ms; /* default 5000 */
+};
+/* One-time keys. */
+struct ks_config_keys {
+    char *source;          /* "kem" (default), "etsi014", "both" */
+    char *when_down;       /* "refuse" (default) or "kem" */
+    unsigned low;          /* default 16 */
+    unsigned stock;        /* of one device; default 512 */
+    unsigned life_seconds; /* of a quantum key; default 3600 */
+    struct ks_config_kme kme;
+};
+
 struct ks_config {
     struct ks_config_site site;
     struct ks_config_tls tls;
@@ -71,6 +91,7 @@ struct ks_config {
     struct ks_config_http http;
     struct ks_config_enclave enclave;
     struct ks_config_quote quote;
+    struct ks_config_keys keys;
 };
 /* The mask of enclave.seal_pcrs. */
 uint32_t ks_config_seal_pcrs(const struct ks_config *config);
@@ -80,5 +101,16 @@ KS_MUST_CHECK enum ks_err ks_config_load(const char *path, struct ks_config **ou
 void ks_config_free(struct ks_config *config); /* NULL is fine */
 /* Whether devices without enrolment may take part. */
 bool ks_config_accepts_issued(const struct ks_config *config);
+/* keys.source. */
+enum ks_key_source ks_config_key_source(const struct ks_config *config);
+/* Host and port of keys.kme.url, and the two together as the URL has them. Without one: empty,
+ * and port 0. */
+struct ks_config_authority {
+    const char *text; /* borrowed: host:port */
+    char host[256];
+    uint16_t port;
+};
+KS_MUST_CHECK enum ks_err ks_config_kme_authority(const struct ks_config *config,
+                                                  struct ks_config_authority *out_authority);
 
 #endif

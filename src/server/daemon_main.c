@@ -150,17 +150,23 @@ out:
     return err;
 }
 
-/* Only the store's own directory stays open to this process. */
+/* Only the store's own directory stays open to this process, and the port of the enclave's key
+ * manager, whose address is looked up now: afterwards there are no files to find it by. */
 static enum ks_err close_doors(const struct daemon *daemon)
 {
     enum ks_err err = KS_OK;
+    struct ks_config_authority authority;
     char path[KS_PATH_MAX];
     int store = -1;
 
     KS_TRY(ks_path_join(daemon->config->site.state, "store", path));
     store = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     KS_CHECK(store >= 0, KS_ERR_IO, "open '%s': %s", path, strerror(errno));
-    KS_TRY(ks_sandbox_daemon(&store, 1));
+    KS_TRY(ks_config_kme_authority(daemon->config, &authority));
+    if (authority.port != 0) {
+        KS_TRY(ks_relay_find(&daemon->site->relay, authority.host, authority.port));
+    }
+    KS_TRY(ks_sandbox_daemon(&store, 1, authority.port));
 out:
     ks_fd_close(&store);
     return err;

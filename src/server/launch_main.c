@@ -64,6 +64,9 @@ struct site {
     struct ks_buf ek_roots;
     struct ks_buf simulated_ek_roots;
     struct ks_buf reference;
+    struct ks_buf kme_root;
+    struct ks_buf kme_certificate;
+    struct ks_buf kme_key;
     char enclave[KS_PATH_MAX];
     char worker[KS_PATH_MAX];
     char daemon[KS_PATH_MAX];
@@ -81,6 +84,9 @@ static void site_init(struct site *site)
     ks_buf_init(&site->ek_roots, KS_EK_PEM_MAX);
     ks_buf_init(&site->simulated_ek_roots, KS_EK_PEM_MAX);
     ks_buf_init(&site->reference, KS_REFERENCE_MAX);
+    ks_buf_init(&site->kme_root, KS_KEYS_PEM_MAX);
+    ks_buf_init(&site->kme_certificate, KS_KEYS_PEM_MAX);
+    ks_buf_init(&site->kme_key, KS_KEYS_PEM_MAX);
 }
 
 static void site_done(struct site *site)
@@ -93,6 +99,9 @@ static void site_done(struct site *site)
     ks_buf_done(&site->ek_roots);
     ks_buf_done(&site->simulated_ek_roots);
     ks_buf_done(&site->reference);
+    ks_buf_done(&site->kme_root);
+    ks_buf_done(&site->kme_certificate);
+    ks_buf_wipe(&site->kme_key);
 }
 
 static enum ks_err read_rules(const struct options *options, struct site *site)
@@ -151,6 +160,32 @@ static enum ks_err read_device_rules(struct site *site)
         KS_TRY(ks_reference_load(devices->reference, &site->reference));
         rules->reference = ks_buf_view(&site->reference);
     }
+out:
+    return err;
+}
+
+/* Which one-time keys count, and what makes the enclave known to its key manager. */
+static enum ks_err read_key_rules(struct site *site)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_config *config = site->config;
+    const struct ks_config_keys *keys = &config->keys;
+    struct ks_key_rules *rules = &site->spec.keys;
+    struct ks_config_authority authority;
+
+    KS_TRY(ks_config_kme_authority(config, &authority));
+    KS_TRY(read_optional(keys->kme.root, KS_KEYS_PEM_MAX, &site->kme_root, &rules->root_pem));
+    KS_TRY(read_optional(keys->kme.certificate, KS_KEYS_PEM_MAX, &site->kme_certificate,
+                         &rules->certificate_pem));
+    KS_TRY(read_optional(keys->kme.key, KS_KEYS_PEM_MAX, &site->kme_key, &rules->key_pem));
+    rules->source = ks_config_key_source(config);
+    rules->fall_back = keys->when_down != NULL && strcmp(keys->when_down, "kem") == 0;
+    rules->authority = ks_bytes_text(authority.text);
+    rules->classical = keys->kme.tls != NULL && strcmp(keys->kme.tls, "classical") == 0;
+    rules->timeout_ms = keys->kme.timeout_ms;
+    rules->life_s = keys->life_seconds;
+    rules->stock_max = keys->stock;
+    rules->low = keys->low;
 out:
     return err;
 }
@@ -251,6 +286,7 @@ static enum ks_err run(const struct options *options)
             KS_TRY(make_simulated_tpm(site->config));
         }
         KS_TRY(read_device_rules(site));
+        KS_TRY(read_key_rules(site));
         KS_TRY(ks_launch(&site->spec));
     }
 out:

@@ -415,8 +415,9 @@ static enum ks_err take_answer(struct ks_site_server *server, const struct ks_fr
     struct ks_reader reader = {0};
     enum ks_err said = KS_OK;
 
-    KS_CHECK((frame->type & KS_FRAME_ANSWER) != 0, KS_ERR_FORMAT, "enclave: frame of type %u",
-             frame->type);
+    if ((frame->type & KS_FRAME_ANSWER) == 0) {
+        return ks_relay_take(&server->relay, frame, &server->enclave.out);
+    }
     said = ks_answer_open(frame, &reader);
     if (frame->id == CHECKPOINT_ID) {
         KS_TRY(ks_fail_prefix(said, "the enclave refuses the checkpoint"));
@@ -541,12 +542,14 @@ static enum ks_err turn(struct ks_site_server *server)
     struct pollfd fds[] = {
         {.fd = server->wake, .events = POLLIN},
         {.fd = server->enclave.fd, .events = POLLIN},
+        ks_relay_pollfd(&server->relay),
     };
 
     if (server->enclave.out.len > 0) {
         fds[1].events |= POLLOUT;
     }
-    KS_CHECK(poll(fds, 2, -1) >= 0 || errno == EINTR, KS_ERR_IO, "poll: %s", strerror(errno));
+    KS_CHECK(poll(fds, sizeof fds / sizeof fds[0], -1) >= 0 || errno == EINTR, KS_ERR_IO,
+             "poll: %s", strerror(errno));
     if ((fds[0].revents & POLLIN) != 0) {
         (void)!read(server->wake, &count, sizeof count);
     }
@@ -555,6 +558,9 @@ static enum ks_err turn(struct ks_site_server *server)
     }
     if ((fds[1].revents & (POLLIN | POLLHUP)) != 0) {
         KS_TRY(read_enclave(server));
+    }
+    if (fds[2].fd == server->relay.fd) { /* else another connection, or none, by now */
+        ks_relay_turn(&server->relay, fds[2].revents, &server->enclave.out);
     }
     KS_TRY(commit(server));
     KS_TRY(ask_checkpoint(server));
@@ -770,6 +776,7 @@ enum ks_err ks_site_server_open(const char *state_dir, int enclave_fd,
     }
     server->wake = -1;
     ks_channel_init(&server->enclave, enclave_fd, "enclave");
+    ks_relay_init(&server->relay);
     ks_buf_init(&server->site_document, KS_SITE_BYTES_MAX);
     ks_buf_init(&server->issuer_pem, KS_CERT_PEM_MAX);
     ks_buf_init(&server->checkpoint, KS_NOTE_LEN_MAX);
@@ -808,6 +815,7 @@ void ks_site_server_close(struct ks_site_server *server)
     ks_store_reader_free(server->reader);
     ks_store_close(server->store);
     ks_channel_done(&server->enclave);
+    ks_relay_done(&server->relay);
     ks_buf_done(&server->site_document);
     ks_buf_done(&server->issuer_pem);
     ks_buf_done(&server->checkpoint);

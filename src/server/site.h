@@ -20,6 +20,7 @@
 #include "ledger/note.h"
 #include "net/http_server.h"
 #include "record/record.h"
+#include "server/relay.h"
 #include "store/store.h"
 
 #define KS_SITE_PENDING_MAX 4096 /* requests that wait for the enclave or the disk */
@@ -71,6 +72,7 @@ typedef enum ks_err (*ks_issuer_changed)(void *context, struct ks_bytes issuer_p
 
 struct ks_site_server {
     struct ks_channel enclave;
+    struct ks_relay relay; /* to the enclave's key manager */
     ks_issuer_changed issuer_changed;
     void *issuer_context;
     struct ks_store *store;

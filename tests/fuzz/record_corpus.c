@@ -14,6 +14,7 @@
 #include "enrol_fixture.h"
 #include "fault/crash_fs.h"
 #include "fault/crash_vault.h"
+#include "qkd/announce.h"
 #include "record/certify.h"
 #include "record_fixture.h"
 
@@ -136,19 +137,34 @@ static void seed_keys(const struct fixture_keys *keys)
     ks_buf_done(&text);
 }
 
+static void seed_announce(const struct fixture_keys *keys)
+{
+    const struct ks_announce announce = {.device = FIXTURE_DEVICE,
+                                         .keys = {.count = 2, .ids = {{{1}}, {{2}}}},
+                                         .sae = {.text = FIXTURE_DEVICE}};
+    struct ks_buf text;
+
+    ks_buf_init(&text, KS_ANNOUNCE_BYTES_MAX);
+    OK(ks_announce_write(&announce, keys->device, &text));
+    seed("announce/signed", ks_buf_view(&text));
+    ks_buf_done(&text);
+}
+
 static void seed_frames(const struct fixture *fixture)
 {
-    const struct ks_enclave_config config = {.origin = KS_LITERAL(FIXTURE_ORIGIN),
-                                             .root_pem = KS_LITERAL("root"),
-                                             .event_log = ks_buf_view(&fixture->log_bytes),
-                                             .simulated_tpm = true,
-                                             .workers = 4,
-                                             .state_memory_max = 1 << 30,
-                                             .job_seconds_max = 300,
-                                             .rules = {.seal_pcrs = 1U << KS_LAUNCH_PCR,
-                                                       .counter = KS_COUNTER_DEFAULT,
-                                                       .epoch_s = 60,
-                                                       .quote_refresh_s = 300}};
+    const struct ks_enclave_config config = {
+        .origin = KS_LITERAL(FIXTURE_ORIGIN),
+        .root_pem = KS_LITERAL("root"),
+        .event_log = ks_buf_view(&fixture->log_bytes),
+        .simulated_tpm = true,
+        .workers = 4,
+        .state_memory_max = 1 << 30,
+        .job_seconds_max = 300,
+        .rules = {.seal_pcrs = 1U << KS_LAUNCH_PCR,
+                  .counter = KS_COUNTER_DEFAULT,
+                  .epoch_s = 60,
+                  .quote_refresh_s = 300},
+        .keys = {.timeout_ms = 5000, .life_s = 3600, .stock_max = 512, .low = 16}};
     const struct ks_work_job job = {.source = fixture->job.source, .shots = 1000, .seed = 7};
     const struct ks_work_result result = {.counts = ks_buf_view(&fixture->result),
                                           .circuit = fixture->job.source,
@@ -390,6 +406,7 @@ int main(int argc, char **argv)
     fixture_free(&fixture);
     ks_json_doc_free(noise);
     seed_keys(&keys);
+    seed_announce(&keys);
     seed_state();
     seed_registry();
     fixture_keys_free(&keys);

@@ -113,7 +113,7 @@ for line in 'checkpoint-shrinks refused DENIED' 'checkpoint-other-root refused D
     'type-22 refused DENIED' 'type-20 refused DENIED'; do
     grep -q "^frame $line" "$report" || fail "calm: no line '$line'"
 done
-[ "$(grep -c '^enclave lives, signed 2$' "$report")" = 2 ] || fail "calm: the enclave signed or died"
+[ "$(grep -c '^enclave lives, signed 2$' "$report")" = 3 ] || fail "calm: the enclave signed or died"
 
 for mode in ptrace read-memory kill kill-launcher tgkill exec fork socket fast-open; do
     turn "$mode"

@@ -12,6 +12,7 @@ fresh site gives, each a file with the name of its operation.
 
 import copy
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -246,6 +247,12 @@ def try_the_rest(site, done, failed):
     site.call("fetchKeys", 400, "--body=broken.json")
     site.call("fetchKeys", 403, "--keys=3", "--as=somebody")
     site.call("fetchKeys", 413, "--body=" + write("huge.json", '"' + "x" * 100000 + '"'))
+    strange = "--announce=11111111-2222-4333-8444-555555555555"
+    site.call("announceKeys", 400, "--body=broken.json")
+    site.call("announceKeys", 403, strange, "--as=somebody")
+    site.call("announceKeys", 404, strange)
+    site.call("announceKeys", 409, "--announce=" + os.environ["quantum_id"])
+    site.call("announceKeys", 413, "--body=" + "huge.json")
     site.call("getSite", 200)
     site.call("attest", 200, query="?nonce=" + "0f" * 32)
     site.call("attest", 400, query="?nonce=0f")

@@ -10,6 +10,8 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=site.sh
 . "$here/site.sh"
+# shellcheck source-path=SCRIPTDIR source=peer.sh
+. "$here/peer.sh"
 site_name=openapi
 # The distribution's packages are for its own python; the first one on PATH may be another.
 python=
@@ -34,7 +36,10 @@ programs:
 resets_ahead_max: 1000
 restarts_ahead_max: 1000
 YAML
-site_more="enrolment:
+peer_begin
+# shellcheck disable=SC2034 # for site.sh
+site_more="$(peer_section kem refuse)
+enrolment:
   listen: 127.0.0.1:0
 devices:
   issued: accept
@@ -52,6 +57,12 @@ printf 'https://127.0.0.1:%s\n' "$(cat state/enrolment-port)" >unknown/url
 # Everything that operators and enrolled devices do, refusals among it.
 export KETSEAL_TRACE="$site_work/trace"
 ketseal=$site_build/tests/integration/ketseal_trace
+# One device that has quantum keys as well, for its first job.
+peer_device edge-2 both refuse 5
+"$ketseal" -q run --device edge-2 --template bell --seed 1 --out quantum.bundle >/dev/null
+rm edge-2/keys.json
+quantum_id=$(sed -n 's/^dec //p' peer/delivered | tail -n 1)
+export quantum_id
 refused() {
     if "$@" >/dev/null 2>&1; then
         site_fail "not refused: $*"

@@ -17,7 +17,7 @@
 # Each ends the test when it fails; the end of a failed test shows the site's log. The file ketseal.yaml
 # is made from these, which may be set before each start: site_workers, site_seconds, site_memory_mib,
 # site_crl (a path), site_enclave and site_quote (lines of the mappings 'enclave' and 'quote'), site_more (further
-# sections), site_flags (of ketseal-launch).
+# sections), site_flags (of ketseal-launch). site_at_end is a command for the end, whatever it is.
 
 site_workers=4
 site_seconds=60
@@ -27,6 +27,7 @@ site_more=
 site_enclave=
 site_quote=
 site_flags=
+site_at_end=
 site_pid=
 site_listen=127.0.0.1:0
 
@@ -55,6 +56,7 @@ site_processes() {
 site_cleanup() {
     site_status=$?
     trap - EXIT
+    ${site_at_end:-:}
     if [ -n "$site_pid" ]; then
         kill -KILL "$site_pid" 2>/dev/null || true
         wait "$site_pid" 2>/dev/null || true

@@ -15,8 +15,10 @@
  *   --job=FILE         a body that submits this job; signs
  *   --site=ORIGIN --as=DEVICE --age=SECONDS what the submission says
  *   --keys=COUNT       a body that asks for one-time keys
+ *   --announce=ID,…    a body that announces these quantum keys
  *   --order=VERB --about=DEVICE             a body that orders this, signed by the own key
  *   --sign             with the next one-time key
+ *   --quantum[=both]   that is a quantum key (with a key of the site's own)
  *   --key-id=ID        says that this key signed
  *   --spoil=WHAT       expired, other-body, digest, key, channel, signature, submission
  *   --idempotency=KEY
@@ -43,6 +45,7 @@
 #include "ledger/checkpoint.h"
 #include "net/http_client.h"
 #include "net/signature.h"
+#include "qkd/announce.h"
 #include "record/enrol.h"
 #include "record/record.h"
 
@@ -71,6 +74,8 @@ struct options {
     const char *unknown;
     const char *order;
     const char *about;
+    const char *quantum;
+    const char *announce;
 };
 
 struct client {
@@ -92,20 +97,20 @@ struct client {
  * ------------------------------------------------------------------------------------- */
 
 static const char *option_names[] = {
-    "device", "keyring", "type",   "body",  "job",         "site",  "as",
-    "age",    "sign",    "key-id", "spoil", "idempotency", "times", "dry",
-    "save",   "load",    "keys",   "show",  "unknown",     "order", "about"};
+    "device", "keyring", "type",    "body",        "job",   "site",    "as",      "age",
+    "sign",   "key-id",  "spoil",   "idempotency", "times", "dry",     "save",    "load",
+    "keys",   "show",    "unknown", "order",       "about", "quantum", "announce"};
 
 /* The place of option INDEX, in the order of the names above. */
 static const char **option_at(struct options *options, size_t index)
 {
     const char **const places[] = {
-        &options->device, &options->keyring, &options->type,    &options->body,
-        &options->job,    &options->site,    &options->as,      &options->age,
-        &options->sign,   &options->key_id,  &options->spoil,   &options->idempotency,
-        &options->times,  &options->dry,     &options->save,    &options->load,
-        &options->keys,   &options->show,    &options->unknown, &options->order,
-        &options->about,
+        &options->device, &options->keyring, &options->type,     &options->body,
+        &options->job,    &options->site,    &options->as,       &options->age,
+        &options->sign,   &options->key_id,  &options->spoil,    &options->idempotency,
+        &options->times,  &options->dry,     &options->save,     &options->load,
+        &options->keys,   &options->show,    &options->unknown,  &options->order,
+        &options->about,  &options->quantum, &options->announce,
     };
 
     return places[index];
@@ -427,6 +432,39 @@ out:
     return err;
 }
 
+static enum ks_err make_announce(struct client *client)
+{
+    enum ks_err err = KS_OK;
+    const struct options *options = &client->options;
+    const char *device = options->as != NULL ? options->as : client->device;
+    struct ks_announce announce = {{0}};
+    struct ks_bytes rest = ks_bytes_text(options->announce);
+    struct ks_buf health;
+
+    ks_buf_init(&health, 65536);
+    KS_TRY(get(client, "/healthz", &health)); /* the channel is known now */
+    ks_copy(announce.channel, client->channel, sizeof announce.channel);
+    announce.channel[0] ^= spoils(client, "channel") ? 1 : 0;
+    KS_TRY(ks_random(announce.nonce, sizeof announce.nonce));
+    (void)snprintf(announce.device, sizeof announce.device, "%s", device);
+    KS_TRY(ks_etsi014_sae_parse(ks_bytes_text(client->device), &announce.sae));
+    while (rest.len >= KS_ETSI014_ID_TEXT_LEN && announce.keys.count < KS_ETSI014_KEYS_MAX) {
+        size_t len = KS_ETSI014_ID_TEXT_LEN;
+
+        KS_TRY(ks_etsi014_id_parse(ks_bytes_of(rest.data, len),
+                                   &announce.keys.ids[announce.keys.count++]));
+        len += rest.len > len ? 1 : 0; /* the comma */
+        rest = ks_bytes_of(rest.data + len, rest.len - len);
+    }
+    KS_TRY(ks_announce_write(&announce, client->key, &client->body));
+    if (spoils(client, "submission")) { /* one letter of the signature, far from its padding */
+        client->body.data[client->body.len - 100] ^= 3;
+    }
+out:
+    ks_buf_done(&health);
+    return err;
+}
+
 static enum ks_err make_order(struct client *client)
 {
     enum ks_err err = KS_OK;
@@ -450,6 +488,7 @@ static enum ks_err sign_request(struct client *client)
     enum ks_err err = KS_OK;
     struct ks_keyring *keyring = NULL;
     struct ks_keyring_key key = {0};
+    struct ks_keyring_want want = {0};
     struct ks_buf health;
     char path[4096];
 
@@ -458,8 +497,10 @@ static enum ks_err sign_request(struct client *client)
     KS_TRY(get(client, "/healthz", &health)); /* the channel is known now */
     KS_TRY(ks_keyring_open(client->options.keyring != NULL ? client->options.keyring : path,
                            &keyring));
-    KS_TRY(
-        ks_keyring_take(keyring, ks_clock_us() / 1000000, client->options.job != NULL, &key));
+    want.counter = client->options.job != NULL;
+    want.quantum = client->options.quantum != NULL;
+    want.kem = !want.quantum || strcmp(client->options.quantum, "both") == 0;
+    KS_TRY(ks_keyring_take(keyring, ks_clock_us() / 1000000, &want, &key));
     (void)fprintf(stderr, "key %s\n", key.id);
     if (client->options.job != NULL) {
         KS_TRY(make_submission(client, &key));
@@ -516,6 +557,9 @@ static enum ks_err request(struct client *client)
     }
     if (options->keys != NULL) {
         KS_TRY(make_keys_request(client));
+    }
+    if (options->announce != NULL) {
+        KS_TRY(make_announce(client));
     }
     if (options->order != NULL) {
         KS_TRY(make_order(client));

@@ -30,6 +30,7 @@
 #include "enclave/frame.h"
 #include "ledger/merkle.h"
 #include "net/signature.h"
+#include "qkd/announce.h"
 #include "record/job.h"
 
 #define TEXT_MAX    65536
@@ -392,6 +393,51 @@ static void try_checkpoints(struct hostile *hostile)
     try_frame(hostile, "checkpoint-none", KS_FRAME_CHECKPOINT, (struct ks_bytes){0});
 }
 
+static void try_announce(struct hostile *hostile, const char *name, struct ks_bytes cert)
+{
+    struct ks_announce announce = {
+        .device = "edge-1", .keys = {.count = 1}, .sae = {.text = "edge-1"}};
+    struct ks_sign_key *key = NULL;
+    struct ks_buf document;
+    struct ks_buf payload;
+
+    ks_buf_init(&document, TEXT_MAX);
+    ks_buf_init(&payload, TEXT_MAX);
+    if (ks_sign_key_new(KS_SIG_MLDSA65, &key) != KS_OK ||
+        ks_announce_write(&announce, key, &document) != KS_OK) {
+        report(hostile, "announce UNTRIED %s\n", ks_err_detail());
+    }
+    ks_buf_put_lp32(&payload, cert);
+    ks_buf_put(&payload, KS_BYTES(announce.channel));
+    ks_buf_put_lp32(&payload, ks_buf_view(&document));
+    try_frame(hostile, name, KS_FRAME_ANNOUNCE, ks_buf_view(&payload));
+    ks_sign_key_free(key);
+    ks_buf_done(&document);
+    ks_buf_done(&payload);
+}
+
+/* Bytes and ends of a connection to a key manager that the enclave never asked for. None is
+ * answered; HELLO, behind them, is. */
+static void try_link(struct hostile *hostile)
+{
+    static const uint16_t types[] = {KS_FRAME_LINK_DATA, KS_FRAME_LINK_CLOSE};
+    static uint8_t bytes[KS_LINK_DATA_MAX + 1];
+
+    for (size_t i = 0; i < 2; i++) {
+        for (uint32_t link = 0; link < 3; link++) {
+            const size_t lens[] = {0, 5, sizeof bytes};
+
+            for (size_t k = 0; k < 3; k++) {
+                size_t begin = ks_frame_begin(&hostile->enclave.out, types[i], link);
+
+                ks_buf_put(&hostile->enclave.out, ks_bytes_of(bytes, lens[k]));
+                ks_frame_end(&hostile->enclave.out, begin);
+            }
+        }
+    }
+    say_hello(hostile);
+}
+
 static void try_frames(struct hostile *hostile)
 {
     say_hello(hostile);
@@ -402,6 +448,11 @@ static void try_frames(struct hostile *hostile)
     try_keys_with(hostile, "keys-other-signer", ks_buf_view(&hostile->device_cert));
     try_keys_with(hostile, "keys-no-device", (struct ks_bytes){0});
     try_frame(hostile, "keys-empty", KS_FRAME_KEYS, (struct ks_bytes){0});
+    try_announce(hostile, "announce-foreign-device", ks_buf_view(&hostile->foreign_cert));
+    try_announce(hostile, "announce-other-signer", ks_buf_view(&hostile->device_cert));
+    try_announce(hostile, "announce-no-device", (struct ks_bytes){0});
+    try_frame(hostile, "announce-empty", KS_FRAME_ANNOUNCE, (struct ks_bytes){0});
+    try_link(hostile);
     try_checkpoints(hostile);
     say_hello(hostile);
 }

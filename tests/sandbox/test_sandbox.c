@@ -297,6 +297,41 @@ static int try_connect(void)
                              sizeof given.peer_address));
 }
 
+/* A new connection to PORT of this machine, in network byte order. */
+static int connect_port(in_port_t port)
+{
+    struct sockaddr_in address = given.peer_address;
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    address.sin_port = port;
+    return fd < 0 ? errno : result_of(connect(fd, (struct sockaddr *)&address, sizeof address));
+}
+
+static int try_connect_manager(void)
+{
+    return connect_port(given.peer_address.sin_port);
+}
+
+static int try_connect_other_port(void)
+{
+    struct sockaddr_in other = {0};
+    socklen_t len = sizeof other;
+
+    return getsockname(given.listening, (struct sockaddr *)&other, &len) != 0
+               ? errno
+               : connect_port(other.sin_port);
+}
+
+static int try_socket_datagram(void)
+{
+    return result_of(socket(AF_INET, SOCK_DGRAM, 0));
+}
+
+static int try_socket_mptcp(void)
+{
+    return result_of(socket(AF_INET, SOCK_STREAM, 262));
+}
+
 static int try_bind(void)
 {
     return result_of(bind(given.listening, (struct sockaddr *)&given.peer_address,
@@ -704,7 +739,7 @@ static int try_replace_own(void)
 
 /* --- running them ------------------------------------------------------------------------- */
 
-enum profile { WORKER, ENCLAVE, DAEMON };
+enum profile { WORKER, ENCLAVE, DAEMON, RELAY }; /* a ketseald with a key manager */
 
 static enum ks_err close_doors(enum profile profile)
 {
@@ -719,8 +754,11 @@ static enum ks_err close_doors(enum profile profile)
     case ENCLAVE:
         KS_TRY(ks_sandbox_enclave(given.own_fd));
         break;
+    case RELAY:
+        KS_TRY(ks_sandbox_daemon(&given.own_fd, 1, ntohs(given.peer_address.sin_port)));
+        break;
     default:
-        KS_TRY(ks_sandbox_daemon(&given.own_fd, 1));
+        KS_TRY(ks_sandbox_daemon(&given.own_fd, 1, 0));
         break;
     }
 out:
@@ -793,14 +831,16 @@ static void run_all(enum profile profile, const struct attempt *attempts, size_t
     run_all((profile), (attempts), sizeof(attempts) / sizeof(attempts)[0])
 
 /* Nobody may do these. */
-#define FORBIDDEN_TO_ALL                                                                       \
-    TRY(socket, KILLED), TRY(socket_unix, KILLED), TRY(connect, KILLED), TRY(bind, KILLED),    \
-        TRY(listen, KILLED), TRY(exec, KILLED), TRY(exec_at, KILLED), TRY(fork, KILLED),       \
-        TRY(vfork, KILLED), TRY(clone3, ENOSYS), TRY(kill, KILLED), TRY(tgkill, KILLED),       \
-        TRY(tkill, KILLED), TRY(sigqueue, KILLED), TRY(set_owner, KILLED),                     \
-        TRY(set_owner_ex, KILLED), TRY(ptrace, KILLED), TRY(read_memory, KILLED),              \
-        TRY(write_memory, KILLED), TRY(pidfd, KILLED), TRY(map_exec, KILLED),                  \
-        TRY(map_write_exec, KILLED), TRY(protect_exec, KILLED),                                \
+#define FORBIDDEN_TO_ALL TRY(socket, KILLED), TRY(connect, KILLED), FORBIDDEN_TO_RELAYS
+
+#define FORBIDDEN_TO_RELAYS                                                                    \
+    TRY(socket_unix, KILLED), TRY(socket_datagram, KILLED), TRY(socket_mptcp, KILLED),         \
+        TRY(bind, KILLED), TRY(listen, KILLED), TRY(exec, KILLED), TRY(exec_at, KILLED),       \
+        TRY(fork, KILLED), TRY(vfork, KILLED), TRY(clone3, ENOSYS), TRY(kill, KILLED),         \
+        TRY(tgkill, KILLED), TRY(tkill, KILLED), TRY(sigqueue, KILLED),                        \
+        TRY(set_owner, KILLED), TRY(set_owner_ex, KILLED), TRY(ptrace, KILLED),                \
+        TRY(read_memory, KILLED), TRY(write_memory, KILLED), TRY(pidfd, KILLED),               \
+        TRY(map_exec, KILLED), TRY(map_write_exec, KILLED), TRY(protect_exec, KILLED),         \
         TRY(pkey_protect_exec, KILLED), TRY(personality, KILLED), TRY(memfd, KILLED),          \
         TRY(io_uring, KILLED), TRY(bpf, KILLED), TRY(keyctl, KILLED),                          \
         TRY(prctl_dumpable, KILLED), TRY(rlimit, KILLED), TRY(terminal, KILLED),               \
@@ -893,6 +933,23 @@ static void test_daemon(void **state)
     assert_not_moved(DAEMON);
 }
 
+/* One that has a key manager: TCP to that port, and nothing else more. */
+static void test_relay(void **state)
+{
+    static const struct attempt attempts[] = {
+        FORBIDDEN_TO_RELAYS, FILES_OF_OTHERS,    OWN_FILES,
+        TRY(thread, 0),      TRY(event_loop, 0), TRY(connect_manager, 0),
+    };
+
+    (void)state;
+    RUN_ALL(RELAY, attempts);
+    if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) >= 4) {
+        static const struct attempt by_port[] = {TRY(connect_other_port, EACCES)};
+
+        RUN_ALL(RELAY, by_port);
+    }
+}
+
 static void *thread_waits(void *argument)
 {
     (void)argument;
@@ -929,9 +986,9 @@ static void test_not_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_worker),    cmocka_unit_test(test_worker_threads),
-        cmocka_unit_test(test_enclave),   cmocka_unit_test(test_daemon),
-        cmocka_unit_test(test_not_alone),
+        cmocka_unit_test(test_worker),  cmocka_unit_test(test_worker_threads),
+        cmocka_unit_test(test_enclave), cmocka_unit_test(test_daemon),
+        cmocka_unit_test(test_relay),   cmocka_unit_test(test_not_alone),
     };
 
     if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 1) {

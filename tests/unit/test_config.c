@@ -169,6 +169,37 @@ static void test_the_manuals_example(void **state)
     ks_buf_done(&manual);
 }
 
+#define KME(url)                                                                               \
+    "keys:\n  source: etsi014\n  kme:\n    root: r\n    certificate: c\n    key: k\n    "      \
+    "url: " url "\n"
+
+static void test_keys(void **state)
+{
+    (void)state;
+    struct ks_config *config = NULL;
+    struct ks_config_authority authority = {0};
+
+    assert_int_equal(load(SITE TLS, &config), KS_OK);
+    assert_int_equal(ks_config_key_source(config), KS_KEY_SOURCE_KEM);
+    assert_int_equal(ks_config_kme_authority(config, &authority), KS_OK);
+    assert_string_equal(authority.text, "");
+    assert_int_equal(authority.port, 0);
+    assert_true(config->keys.low == 16 && config->keys.stock == 512);
+    assert_true(config->keys.life_seconds == 3600 && config->keys.kme.timeout_ms == 5000);
+    ks_config_free(config);
+    assert_int_equal(
+        load(SITE TLS KME("https://[::1]:9443") "  when_down: kem\n  low: 3\n", &config),
+        KS_OK);
+    assert_int_equal(ks_config_key_source(config), KS_KEY_SOURCE_ETSI014);
+    assert_int_equal(ks_config_kme_authority(config, &authority), KS_OK);
+    assert_string_equal(authority.text, "[::1]:9443");
+    assert_string_equal(authority.host, "::1");
+    assert_int_equal(authority.port, 9443);
+    assert_int_equal(config->keys.low, 3);
+    assert_string_equal(config->keys.when_down, "kem");
+    ks_config_free(config);
+}
+
 static const struct {
     const char *text;
     enum ks_err err;
@@ -202,6 +233,23 @@ static const struct {
     {SITE TLS "workers:\n  count: 257\n", KS_ERR_LIMIT, "workers.count: 1 to 256"},
     {SITE TLS "workers:\n  threads: 257\n", KS_ERR_LIMIT, "workers.threads: 1 to 256"},
     {SITE TLS "http:\n  loops: 65\n", KS_ERR_LIMIT, "http.loops: 1 to 64"},
+    {SITE TLS "keys:\n  source: qkd\n", KS_ERR_FORMAT,
+     "keys.source: expected kem, etsi014 or both"},
+    {SITE TLS "keys:\n  when_down: wait\n", KS_ERR_FORMAT, "keys.when_down: 'refuse' or 'kem'"},
+    {SITE TLS "keys:\n  source: both\n", KS_ERR_FORMAT, "keys.source 'both' needs keys.kme"},
+    {SITE TLS "keys:\n  kme:\n    url: https://a:1\n", KS_ERR_FORMAT,
+     "keys.kme: Missing required mapping field: root"},
+    {SITE TLS KME("http://a:1"), KS_ERR_FORMAT, "keys.kme.url: expected https://host:port"},
+    {SITE TLS KME("https://a"), KS_ERR_FORMAT, "keys.kme.url: expected address:port"},
+    {SITE TLS KME("https://a:0"), KS_ERR_FORMAT, "keys.kme.url: port 1 to 65535"},
+    {SITE TLS KME("https://a:1/b"), KS_ERR_FORMAT, "keys.kme.url: port: "},
+    {SITE TLS KME("https://a:1") "    tls: none\n", KS_ERR_FORMAT,
+     "keys.kme.tls: 'post-quantum' or 'classical'"},
+    {SITE TLS KME("https://a:1") "    timeout_ms: 60001\n", KS_ERR_LIMIT,
+     "keys.kme.timeout_ms: 1 to 60000"},
+    {SITE TLS "keys:\n  stock: 4097\n", KS_ERR_LIMIT, "keys.stock: 1 to 4096"},
+    {SITE TLS "keys:\n  stock: 8\n", KS_ERR_LIMIT, "keys.low: 1 to 8, keys.stock"},
+    {SITE TLS "keys:\n  life_seconds: 86401\n", KS_ERR_LIMIT, "keys.life_seconds: 1 to 86400"},
     {SITE TLS "enclave:\n  seal_pcrs: [0, 7]\n", KS_ERR_FORMAT,
      "enclave.seal_pcrs: without PCR 14 any program opens the state"},
     {SITE TLS "enclave:\n  seal_pcrs: [14, 24]\n", KS_ERR_LIMIT, "enclave.seal_pcrs: 0 to 23"},
@@ -328,7 +376,7 @@ int main(void)
         IN_FOLDER(test_smallest),   IN_FOLDER(test_all_fields),
         IN_FOLDER(test_enrolment),  IN_FOLDER(test_the_manuals_example),
         IN_FOLDER(test_refused),    IN_FOLDER(test_listen),
-        IN_FOLDER(test_not_a_file),
+        IN_FOLDER(test_not_a_file), IN_FOLDER(test_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

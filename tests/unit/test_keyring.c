@@ -7,8 +7,11 @@
 
 #include "base/sys.h"
 #include "client/keyring.h"
+#include "crypto/digest.h"
 
-#define KEYRING_LEN 146
+#define KEYRING_LEN 158 /* without quantum keys */
+#define EXTRA_LEN   12  /* of that, what version 1 has not */
+#define CHECK_LEN   32
 #define NOW_S       1000
 #define PROCESSES   8
 #define KEYS        400 /* of the batch that the processes share */
@@ -55,6 +58,14 @@ static struct ks_keyring *open_ring(void)
     return ring;
 }
 
+static enum ks_err take(struct ks_keyring *ring, uint64_t now_s, bool with_counter,
+                        struct ks_keyring_key *out_key)
+{
+    const struct ks_keyring_want want = {.kem = true, .counter = with_counter};
+
+    return ks_keyring_take(ring, now_s, &want, out_key);
+}
+
 static void test_keys_in_order(void **state)
 {
     (void)state;
@@ -66,11 +77,10 @@ static void test_keys_in_order(void **state)
 
     small.number = 7;
     small.count = 5;
-    expect_failure(ks_keyring_take(ring, NOW_S, true, &key), KS_ERR_NOT_FOUND,
-                   "no one-time keys left");
+    expect_failure(take(ring, NOW_S, true, &key), KS_ERR_NOT_FOUND, "no one-time keys left");
     assert_int_equal(ks_keyring_put(ring, &small), KS_OK);
     for (uint32_t i = 0; i < 5; i++) {
-        assert_int_equal(ks_keyring_take(ring, NOW_S, i % 2 == 1, &key), KS_OK);
+        assert_int_equal(take(ring, NOW_S, i % 2 == 1, &key), KS_OK);
         assert_int_equal(
             ks_one_time_key_derive(KS_BYTES(batch.secret), KS_BYTES(batch.salt), i, wanted),
             KS_OK);
@@ -81,19 +91,18 @@ static void test_keys_in_order(void **state)
         ks_keyring_close(ring); /* what is used is used on disk */
         ring = open_ring();
     }
-    expect_failure(ks_keyring_take(ring, NOW_S, true, &key), KS_ERR_NOT_FOUND,
-                   "no one-time keys left");
+    expect_failure(take(ring, NOW_S, true, &key), KS_ERR_NOT_FOUND, "no one-time keys left");
     /* The counter goes on over batches and over a batch that is dropped. */
     assert_int_equal(ks_keyring_put(ring, &batch), KS_OK);
-    assert_int_equal(ks_keyring_take(ring, NOW_S, true, &key), KS_OK);
+    assert_int_equal(take(ring, NOW_S, true, &key), KS_OK);
     assert_int_equal(key.counter, 3);
     /* Once more the same batch would give its keys once more. */
     expect_failure(ks_keyring_put(ring, &batch), KS_ERR_CONFLICT,
                    "keyring: batch 8 is there already");
     assert_int_equal(ks_keyring_drop(ring), KS_OK);
-    assert_int_equal(ks_keyring_take(ring, NOW_S, true, &key), KS_ERR_NOT_FOUND);
+    assert_int_equal(take(ring, NOW_S, true, &key), KS_ERR_NOT_FOUND);
     assert_int_equal(ks_keyring_put(ring, &batch), KS_OK);
-    assert_int_equal(ks_keyring_take(ring, NOW_S, true, &key), KS_OK);
+    assert_int_equal(take(ring, NOW_S, true, &key), KS_OK);
     assert_int_equal(key.counter, 4);
     ks_keyring_close(ring);
 }
@@ -105,9 +114,9 @@ static void test_expiry(void **state)
     struct ks_keyring_key key = {0};
 
     assert_int_equal(ks_keyring_put(ring, &batch), KS_OK);
-    assert_int_equal(ks_keyring_take(ring, NOW_S + 9, true, &key), KS_OK);
-    assert_int_equal(ks_keyring_take(ring, NOW_S + 10, true, &key), KS_ERR_NOT_FOUND);
-    assert_int_equal(ks_keyring_take(ring, UINT64_MAX, true, &key), KS_ERR_NOT_FOUND);
+    assert_int_equal(take(ring, NOW_S + 9, true, &key), KS_OK);
+    assert_int_equal(take(ring, NOW_S + 10, true, &key), KS_ERR_NOT_FOUND);
+    assert_int_equal(take(ring, UINT64_MAX, true, &key), KS_ERR_NOT_FOUND);
     ks_keyring_close(ring);
 }
 
@@ -120,7 +129,7 @@ static void take_all(int out)
     if (ks_keyring_open(folder, &ring) != KS_OK) {
         _exit(2);
     }
-    while (ks_keyring_take(ring, NOW_S, true, &key) == KS_OK) {
+    while (take(ring, NOW_S, true, &key) == KS_OK) {
         const char *dot = strrchr(key.id, '.');
         char line[128];
         const int len = snprintf(line, sizeof line, "%s %llu\n", dot == NULL ? "?" : dot + 1,
@@ -211,12 +220,12 @@ static void expect_bad(struct ks_bytes bytes, enum ks_err code, const char *text
     struct ks_keyring_key key = {.counter = 99};
     struct ks_buf after;
 
-    ks_buf_init(&after, 1000);
+    ks_buf_init(&after, 65536);
     assert_int_equal(ks_file_write(in_folder("keyring"), bytes, 0600), KS_OK);
-    expect_failure(ks_keyring_take(ring, NOW_S, true, &key), code, text);
+    expect_failure(take(ring, NOW_S, true, &key), code, text);
     expect_failure(ks_keyring_put(ring, &batch), code, text);
     assert_int_equal(key.counter, 99);
-    assert_int_equal(ks_file_read(in_folder("keyring"), 1000, &after), KS_OK);
+    assert_int_equal(ks_file_read(in_folder("keyring"), 65536, &after), KS_OK);
     expect_bytes(ks_buf_view(&after), bytes);
     ks_buf_done(&after);
     ks_keyring_close(ring);
@@ -246,9 +255,121 @@ static void test_damaged_files(void **state)
     }
     ks_buf_put_u8(&file, 0);
     expect_bad(ks_buf_view(&file), KS_ERR_FORMAT, "keyring");
-    ks_buf_put_u8(&file, 0);
-    expect_bad(ks_buf_view(&file), KS_ERR_LIMIT, "'keyring' has 148 bytes, limit 147");
     ks_buf_done(&file);
+    ks_buf_init(&file, 65536);
+    while (file.len < 20000) {
+        ks_buf_put_u8(&file, 0);
+    }
+    expect_bad(ks_buf_view(&file), KS_ERR_LIMIT, "'keyring' has 20000 bytes, limit 12447");
+    ks_buf_done(&file);
+}
+
+/* --- quantum keys ------------------------------------------------------------------------- */
+
+static struct ks_keyring_quantum quantum_key(uint8_t number)
+{
+    struct ks_keyring_quantum key = {.id = {{number, 1}}, .key = {number, 2}};
+
+    return key;
+}
+
+static enum ks_err take_quantum(struct ks_keyring *ring, uint64_t now_s, bool both,
+                                struct ks_keyring_key *out_key)
+{
+    const struct ks_keyring_want want = {.kem = both, .quantum = true, .counter = true};
+
+    return ks_keyring_take(ring, now_s, &want, out_key);
+}
+
+/* Whether the file holds the bytes of the key that NUMBER stands for. */
+static bool file_holds(uint8_t number)
+{
+    struct ks_keyring_quantum wanted = quantum_key(number);
+    struct ks_buf file;
+    bool found = false;
+
+    ks_buf_init(&file, 65536);
+    assert_int_equal(ks_file_read(in_folder("keyring"), 65536, &file), KS_OK);
+    found = memmem(file.data, file.len, wanted.key, sizeof wanted.key) != NULL;
+    ks_buf_done(&file);
+    return found;
+}
+
+static void test_quantum_keys(void **state)
+{
+    (void)state;
+    struct ks_keyring *ring = open_ring();
+    struct ks_keyring_key key = {0};
+    struct ks_keyring_left left = {0};
+    struct ks_keyring_quantum keys[KS_KEYRING_QUANTUM_MAX + 1];
+
+    for (size_t i = 0; i <= KS_KEYRING_QUANTUM_MAX; i++) {
+        keys[i] = quantum_key((uint8_t)i);
+        keys[i].id.bytes[2] = (uint8_t)(i >> 8);
+    }
+    expect_failure(take_quantum(ring, NOW_S, false, &key), KS_ERR_NOT_FOUND,
+                   "no quantum keys left");
+    assert_int_equal(ks_keyring_quantum_add(ring, keys, 3, NOW_S + 5, NOW_S), KS_OK);
+    expect_failure(ks_keyring_quantum_add(ring, &keys[2], 1, NOW_S + 5, NOW_S), KS_ERR_CONFLICT,
+                   "a quantum key is there already");
+    expect_failure(
+        ks_keyring_quantum_add(ring, keys, KS_KEYRING_QUANTUM_MAX - 2, NOW_S + 5, NOW_S),
+        KS_ERR_LIMIT, "room for 256 quantum keys");
+    /* What is given out is no longer on the disk. */
+    assert_true(file_holds(2));
+    assert_int_equal(take_quantum(ring, NOW_S, false, &key), KS_OK);
+    assert_string_equal(key.id, "02010000-0000-0000-0000-000000000000");
+    expect_bytes(KS_BYTES(key.key), KS_BYTES(keys[2].key));
+    assert_int_equal(key.counter, 1);
+    assert_false(file_holds(2));
+    /* Both: one of each, or none. */
+    expect_failure(take_quantum(ring, NOW_S, true, &key), KS_ERR_NOT_FOUND,
+                   "no one-time keys left");
+    assert_int_equal(ks_keyring_put(ring, &batch), KS_OK);
+    assert_int_equal(ks_keyring_count(ring, NOW_S, &left), KS_OK);
+    assert_int_equal(left.kem, KEYS);
+    assert_int_equal(left.quantum, 2);
+    assert_int_equal(take_quantum(ring, NOW_S, true, &key), KS_OK);
+    assert_string_equal(key.id, "0000000000000007.0000000000000008.0:01010000-0000-0000-0000-"
+                                "000000000000");
+    assert_false(file_holds(1));
+    /* Their time ends with that of the first. */
+    assert_int_equal(ks_keyring_quantum_add(ring, &keys[3], 1, NOW_S + 50, NOW_S), KS_OK);
+    expect_failure(take_quantum(ring, NOW_S + 5, false, &key), KS_ERR_NOT_FOUND,
+                   "no quantum keys left");
+    assert_int_equal(ks_keyring_drop(ring), KS_OK);
+    assert_int_equal(ks_keyring_count(ring, NOW_S, &left), KS_OK);
+    assert_int_equal(left.kem + left.quantum, 0);
+    assert_int_equal(ks_keyring_quantum_add(ring, keys, KS_KEYRING_QUANTUM_MAX, NOW_S, 0),
+                     KS_OK);
+    ks_keyring_close(ring);
+}
+
+/* A file of version 1 is read, and written anew as 2. */
+static void test_version_1(void **state)
+{
+    (void)state;
+    struct ks_keyring *ring = open_ring();
+    struct ks_keyring_key key = {0};
+    struct ks_buf file;
+    uint8_t check[KS_SHA256_LEN];
+
+    ks_buf_init(&file, 1000);
+    assert_int_equal(ks_keyring_put(ring, &batch), KS_OK);
+    assert_int_equal(ks_file_read(in_folder("keyring"), 1000, &file), KS_OK);
+    file.data[9] = 1;
+    file.len -= CHECK_LEN + EXTRA_LEN;
+    ks_sha256(ks_buf_view(&file), check);
+    ks_buf_put(&file, KS_BYTES(check));
+    assert_int_equal(ks_file_write(in_folder("keyring"), ks_buf_view(&file), 0600), KS_OK);
+    assert_int_equal(take(ring, NOW_S, true, &key), KS_OK);
+    assert_string_equal(key.id, "0000000000000007.0000000000000008.0");
+    ks_buf_clear(&file);
+    assert_int_equal(ks_file_read(in_folder("keyring"), 1000, &file), KS_OK);
+    assert_int_equal(file.len, KEYRING_LEN);
+    assert_int_equal(file.data[9], 2);
+    ks_buf_done(&file);
+    ks_keyring_close(ring);
 }
 
 static void test_modes(void **state)
@@ -280,6 +401,7 @@ int main(void)
         IN_FOLDER(test_keys_in_order),      IN_FOLDER(test_expiry),
         IN_FOLDER(test_processes_share_it), IN_FOLDER(test_killed_in_the_middle),
         IN_FOLDER(test_damaged_files),      IN_FOLDER(test_modes),
+        IN_FOLDER(test_quantum_keys),       IN_FOLDER(test_version_1),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,8 @@
 /* Of config_full: the rules for devices, for the sealing of the state. */
 #define DEVICES_LEN (1 + 8 + 8 + (4 + 6) + (4 + 10) + (4 + 7))
 #define SEALING_LEN (4 + 2 + 3 + 2 + 4 + 4 + 4 + 1 + 4 + 4)
-#define RULES_LEN   (DEVICES_LEN + SEALING_LEN)
+#define KEYS_LEN    (2 + (2 + 16) + (4 + 8) + (4 + 8) + (4 + 7) + 1 + 4 * 4)
+#define RULES_LEN   (DEVICES_LEN + SEALING_LEN + KEYS_LEN)
 /* Of job_source: method, bond, cutoff, noise. */
 #define METHOD_LEN (1 + 4 + 8 + 2 + 2)
 
@@ -86,6 +87,20 @@ static const struct ks_enclave_config config_full = {
             .accept_rollback = true,
             .quote_window_ms = 5,
             .quote_refresh_s = 300,
+        },
+    .keys =
+        {
+            .source = KS_KEY_SOURCE_BOTH,
+            .fall_back = true,
+            .authority = {(const uint8_t *)"kme.example:9443", 16},
+            .root_pem = {(const uint8_t *)"kme root", 8},
+            .certificate_pem = {(const uint8_t *)"kme cert", 8},
+            .key_pem = {(const uint8_t *)"kme key", 7},
+            .classical = true,
+            .timeout_ms = 5000,
+            .life_s = 3600,
+            .stock_max = 512,
+            .low = 16,
         },
 };
 
@@ -235,7 +250,44 @@ static void test_fields(void **state)
     assert_true(config.rules.seal_pcrs == 0x4080 && config.rules.counter == 0x01800001);
     assert_true(config.rules.epoch_s == 60 && config.rules.accept_rollback);
     assert_true(config.rules.quote_window_ms == 5 && config.rules.quote_refresh_s == 300);
+    assert_true(config.keys.source == KS_KEY_SOURCE_BOTH && config.keys.fall_back);
+    expect_text(config.keys.authority, "kme.example:9443");
+    expect_text(config.keys.root_pem, "kme root");
+    expect_text(config.keys.certificate_pem, "kme cert");
+    expect_text(config.keys.key_pem, "kme key");
+    assert_true(config.keys.classical && config.keys.timeout_ms == 5000);
+    assert_true(config.keys.life_s == 3600 && config.keys.stock_max == 512);
+    assert_int_equal(config.keys.low, 16);
     ks_buf_done(&out);
+}
+
+static void test_key_rules_out_of_range(void **state)
+{
+    (void)state;
+    struct ks_enclave_config wrong[9];
+    const size_t count = sizeof wrong / sizeof wrong[0];
+
+    for (size_t i = 0; i < count; i++) {
+        wrong[i] = config_full;
+    }
+    wrong[0].keys.source = (enum ks_key_source)KS_KEY_SOURCES;
+    wrong[1].keys.authority = (struct ks_bytes){0}; /* keys of a manager, and none to ask */
+    wrong[2].keys.timeout_ms = 0;
+    wrong[3].keys.timeout_ms = KS_KEYS_TIMEOUT_MAX + 1;
+    wrong[4].keys.life_s = 0;
+    wrong[5].keys.life_s = KS_KEYS_LIFE_MAX + 1;
+    wrong[6].keys.stock_max = 0;
+    wrong[7].keys.stock_max = KS_KEYS_STOCK_MAX + 1;
+    wrong[8].keys.low = wrong[8].keys.stock_max + 1;
+    for (size_t i = 0; i < count; i++) {
+        struct ks_buf out;
+        struct ks_enclave_config config = {0};
+
+        encoded_config(&wrong[i], &out);
+        expect_failure(ks_enclave_config_read(ks_buf_view(&out), &config), KS_ERR_FORMAT,
+                       "enclave configuration: a rule of keys is out of range");
+        ks_buf_done(&out);
+    }
 }
 
 static void test_rules_out_of_range(void **state)
@@ -390,14 +442,22 @@ static void test_config_out_of_range(void **state)
     }
     encoded_config(&config_full, &out);
     /* The one flag stands before 4 + 8 + 8 + 32 bytes and the rules, the other before the last
-     * 4 + 4 of those of sealing. */
+     * 4 + 4 of those of sealing, with those of keys behind them. */
     out.data[out.len - 53 - RULES_LEN] = 2;
     expect_failure(ks_enclave_config_read(ks_buf_view(&out), &got), KS_ERR_FORMAT,
                    "enclave configuration: a value is out of range");
     out.data[out.len - 53 - RULES_LEN] = 1;
-    out.data[out.len - 9] = 2;
+    out.data[out.len - 9 - KEYS_LEN] = 2;
     expect_failure(ks_enclave_config_read(ks_buf_view(&out), &got), KS_ERR_FORMAT,
                    "enclave configuration: a rule is out of range");
+    out.data[out.len - 9 - KEYS_LEN] = 1;
+    const size_t flags[] = {KEYS_LEN - 1, 4 * 4 + 1};
+    for (size_t i = 0; i < 2; i++) {
+        out.data[out.len - flags[i]] = 2;
+        expect_failure(ks_enclave_config_read(ks_buf_view(&out), &got), KS_ERR_FORMAT,
+                       "enclave configuration: a rule of keys is out of range");
+        out.data[out.len - flags[i]] = 1;
+    }
     assert_int_equal(got.workers, 3);
     ks_buf_done(&out);
 }
@@ -449,6 +509,7 @@ int main(void)
         cmocka_unit_test(test_round_trips),
         cmocka_unit_test(test_fields),
         cmocka_unit_test(test_rules_out_of_range),
+        cmocka_unit_test(test_key_rules_out_of_range),
         cmocka_unit_test(test_precision_is_0_or_1),
         cmocka_unit_test(test_method_out_of_range),
         cmocka_unit_test(test_lengths_over_the_limit),

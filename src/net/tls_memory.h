@@ -1,0 +1,33 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* tls_memory.h: the client's end of one TLS connection in a process that has no socket: whoever
+ * carries the bytes sees ciphertext alone. Hides OpenSSL's memory BIOs. Nothing that is written
+ * leaves before the peer is verified (ks_tls_peer), and nothing that the peer sent before is
+ * given out. One thread. */
+#ifndef KS_NET_TLS_MEMORY_H
+#define KS_NET_TLS_MEMORY_H
+
+#include "base/buf.h"
+#include "net/tls.h"
+
+struct ks_tls_memory;
+
+/* TLS is a client's, borrowed, and must outlive the connection. HOST is the name or the address
+ * that the peer's certificate has to carry. */
+KS_MUST_CHECK enum ks_err ks_tls_memory_new(struct ks_tls *tls, const char *host,
+                                            struct ks_tls_memory **out_memory);
+void ks_tls_memory_free(struct ks_tls_memory *memory); /* NULL is fine; wipes */
+
+/* Takes ciphertext from the peer. */
+KS_MUST_CHECK enum ks_err ks_tls_memory_feed(struct ks_tls_memory *memory,
+                                             struct ks_bytes ciphertext);
+/* Goes as far as it can: handshake, verification, then what stands in OUTGOING, which is
+ * consumed as it is sent. Appends ciphertext for the peer to CIPHERTEXT, and what the peer said
+ * to INCOMING. KS_ERR_VERIFY when it is not the peer; KS_ERR_IO when the connection has ended
+ * or broken. What CIPHERTEXT holds after an error (an alert) may be sent. */
+KS_MUST_CHECK enum ks_err ks_tls_memory_turn(struct ks_tls_memory *memory,
+                                             struct ks_buf *outgoing, struct ks_buf *ciphertext,
+                                             struct ks_buf *incoming);
+
+#endif
