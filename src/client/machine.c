@@ -590,6 +590,12 @@ out:
     return err;
 }
 
+enum ks_err ks_identity_unseal_next(struct ks_machine *machine,
+                                    struct ks_identity *out_identity)
+{
+    return unseal(machine, KS_MACHINE_IDENTITY_NEXT, out_identity);
+}
+
 /* --- planned updates ---------------------------------------------------------------------- */
 
 enum ks_err ks_machine_foresee(const char *directory, struct ks_machine_coming *out_coming)

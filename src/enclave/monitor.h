@@ -191,10 +191,12 @@ KS_MUST_CHECK enum ks_err ks_device_request_read(struct ks_monitor *monitor,
                                                  struct ks_bytes payload, size_t document_max,
                                                  enum ks_device_right right,
                                                  struct ks_device_request *out_request);
-/* Uses up the open challenge of DEVICE. KS_ERR_DENIED when there is none for CHANNEL. */
+/* Whether its certificate is for another key than the device has now. */
+bool ks_device_request_replaced(const struct ks_device_request *request);
+/* Uses up the open challenge of REQUEST's device. KS_ERR_DENIED when there is none for its
+ * channel. */
 KS_MUST_CHECK enum ks_err ks_device_challenge_take(struct ks_admission *admission,
-                                                   const char *device,
-                                                   const uint8_t channel[KS_CHANNEL_LEN],
+                                                   const struct ks_device_request *request,
                                                    struct ks_device_challenge *out_challenge);
 
 /* --- certify.c ---------------------------------------------------------------------------- */
