@@ -91,6 +91,7 @@ struct ks_monitor {
     struct ks_sealed_authority authority;
     struct ks_buf authorisation;
     bool accept_rollback;
+    uint8_t policy[32];    /* what the configuration demands, hashed */
     uint64_t epoch_us;     /* at most this between a change of the state and a count */
     uint64_t epoch_due_us; /* monotonic; 0: nothing has changed */
     struct ks_enclave_state state;
