@@ -13,16 +13,6 @@ for tool in jq openssl swtpm_setup; do
 done
 ketseal=$site_build/tests/integration/ketseal_attack # honest, unless it is told otherwise
 
-refused() { # STATUS TEXT COMMAND…
-    want=$1 text=$2
-    shift 2
-    rc=0
-    "$@" >answer 2>said || rc=$?
-    if [ "$rc" -ne "$want" ] || ! cat answer said | grep -q -- "$text"; then
-        cat answer said >&2
-        site_fail "status $rc instead of $want, or without '$text': $*"
-    fi
-}
 job() { # DIRECTORY
     "$ketseal" -q run --device "$1" --template bell --shots 10 --seed 1 --out job.bundle
 }
@@ -42,24 +32,8 @@ shown() { # MEMBER
 end_of() { # CERTIFICATE, as the site writes it
     date -u -d "$(openssl x509 -in "$1" -noout -enddate | cut -d= -f2)" +%Y-%m-%dT%H:%M:%S.000000Z
 }
-write_reference() { # DIGEST
-    cat >reference.yaml <<YAML
-name: test
-tpms: [simulated]
-required_pcrs: [14]
-programs:
-  - {name: ketseal, digest: $1}
-resets_ahead_max: 1000
-restarts_ahead_max: 1000
-YAML
-}
-digest=$(sha256sum "$ketseal" | cut -d' ' -f1)
-write_reference "$digest"
-site_more="enrolment:
-  listen: 127.0.0.1:0
-devices:
-  simulated_ek_roots: state/swtpm-ca/root.pem
-  reference: reference.yaml"
+site_reference reference.yaml ketseal "$(site_digest "$ketseal")"
+site_more=$site_enrolment_lines
 site_start
 site_certify
 site_enrol edge-1
@@ -73,14 +47,14 @@ rotate_deaf edge-1
 cmp -s edge-1/device.pem device.0 || site_fail "it has a certificate without an answer"
 [ "$(shown key)" != "$before" ] || site_fail "the site has not made it"
 key=$(shown key)
-refused 5 "$taken" job edge-1
-refused 5 "$taken" "$ketseal" device reattest --device edge-1
+site_refused 5 "$taken" job edge-1
+site_refused 5 "$taken" "$ketseal" device reattest --device edge-1
 cp -r edge-1 keyless
 rm keyless/identity.next
-refused 5 "$taken" rotate keyless # the old key alone
+site_refused 5 "$taken" rotate keyless # the old key alone
 cp -r edge-1 altered
 dd if=/dev/zero of=altered/identity.next bs=1 seek=200 count=8 conv=notrunc 2>/dev/null
-refused 5 "$taken" rotate altered
+site_refused 5 "$taken" rotate altered
 end=$(shown expires_at)
 sleep 1.1 # a certificate that ended later would show
 rotate edge-1 >/dev/null
@@ -91,7 +65,7 @@ rotate edge-1 >/dev/null
 job edge-1 >/dev/null
 
 # --- keys that wait, and were never certified, are none -------------------------------------------------------------
-refused 4 'attack: kept' env KETSEAL_ATTACK=keep KETSEAL_ATTACK_WITH="$site_work/kept" "$ketseal" -q device rotate --device edge-1
+site_refused 4 'attack: kept' env KETSEAL_ATTACK=keep KETSEAL_ATTACK_WITH="$site_work/kept" "$ketseal" -q device rotate --device edge-1
 wanted=$(jq -r .csr.key kept | base64 -d | sha256sum | cut -d' ' -f1)
 [ "$(shown key)" = "$key" ] || site_fail "a rotation that was not sent"
 rotate edge-1 >/dev/null
@@ -102,14 +76,14 @@ job edge-1 >/dev/null
 # --- after a restart of the site; not while it is suspended, nor as another machine ----------------------------------
 rotate_deaf edge-1
 site_stop
-write_reference "$(printf '%064d' 0)"
+site_reference reference.yaml ketseal "$(printf '%064d' 0)"
 site_start
-refused 5 'launch.programs' rotate edge-1
+site_refused 5 'launch.programs' rotate edge-1
 site_stop
-write_reference "$digest"
+site_reference reference.yaml ketseal "$(site_digest "$ketseal")"
 site_start
 "$ketseal" device suspend --operator op --url "https://127.0.0.1:$site_port" edge-1 >/dev/null
-refused 5 'is SUSPENDED' rotate edge-1
+site_refused 5 'is SUSPENDED' rotate edge-1
 "$ketseal" device resume --operator op --url "https://127.0.0.1:$site_port" edge-1 >/dev/null
 rotate edge-1 >/dev/null
 job edge-1 >/dev/null
