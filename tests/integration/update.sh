@@ -9,6 +9,7 @@ set -eu
 # shellcheck source-path=SCRIPTDIR source=site.sh
 . "$(dirname "$0")/site.sh"
 site_begin "$1"
+ketseal=$site_build/tests/integration/ketseal_attack # honest, unless it is told otherwise
 for tool in jq objcopy openssl swtpm_setup xxd; do
     command -v "$tool" >/dev/null || site_skip "$tool is absent"
 done
@@ -151,5 +152,34 @@ job edge-1 >/dev/null
 "$ketseal" device reattest --device edge-1 >/dev/null
 ketseal=$present
 site_refused 5 'PCR 14' job edge-1
+
+# --- in the middle of a rotation: both keys come along, before the answer and after -------------------------------
+rotate_deaf() {
+    rc=0
+    (KETSEAL_ATTACK=deaf "$ketseal" -q device rotate --device edge-2) >answer 2>&1 || rc=$?
+    [ "$rc" -eq 137 ] || { cat answer >&2; site_fail "status $rc: it should have been killed"; }
+}
+move() { # to the state with FIRMWARE, which the site knows
+    site_stop
+    cp "$1" firmware.bin
+    write_reference "$1"
+    site_start
+    authorise edge-2
+}
+rotate_deaf
+move firmware.3
+site_refused 5 'another certificate has taken the place of this one' job edge-2
+[ ! -e edge-2/identity.update ] || site_fail "the word stays after it was used"
+"$ketseal" device rotate --device edge-2 >/dev/null
+job edge-2 >/dev/null
+cp edge-2/identity.sealed sealed.before
+"$ketseal" device rotate --device edge-2 >/dev/null
+# As if it had died between the certificate and the place of its key.
+mv edge-2/identity.sealed edge-2/identity.next
+cp sealed.before edge-2/identity.sealed
+move firmware.1
+job edge-2 >/dev/null
+[ ! -e edge-2/identity.next ] || site_fail "the next identity did not take its place"
+job edge-2 >/dev/null
 site_stop
-echo "$site_name: three updates, $site_refusals refusals"
+echo "$site_name: five updates, $site_refusals refusals"
