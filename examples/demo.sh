@@ -5,7 +5,7 @@
 # A whole site on this machine: simulated TPMs, CA, enclave, workers, ketseald; the site certified, one device
 # enrolled by credential activation, its identity sealed to its measured state; three jobs sealed, verified
 # offline and replayed. Refused: a clone of the device's files, a device whose measured file was changed, one
-# forged bundle, and all that a ketseald tries which was taken over.
+# forged bundle, and all that a ketseald tries which was taken over. Accepted: a change that was planned and signed for.
 #
 #   examples/demo.sh [BUILD_DIRECTORY]
 #
@@ -113,9 +113,11 @@ token() { # DEVICE
     "$ketseal" device token --operator operator --name "$1" --site site.json --url "$url" \
         --enrolment-url "https://127.0.0.1:$(cat state/enrolment-port)" --out "$1.token"
 }
+openssl ecparam -name prime256v1 -genkey -noout -out authority.pem # who may plan updates
+openssl pkey -in authority.pem -pubout -outform DER -out authority.der
 enrol() { # DEVICE
     "$ketseal" -q device enrol --device "$1" --token "$1.token" --swtpm-ca "$maker" \
-        --ek-chain "$maker/issuing.pem" --measure detector.conf
+        --ek-chain "$maker/issuing.pem" --measure detector.conf --update-authority authority.der
 }
 
 step "a device enrols: token, endorsement certificate, credential activation, quote; its keys are sealed to PCR 14"
@@ -168,6 +170,14 @@ refused detector.conf enrol edge-2
 echo 'gain: 3' >detector.conf
 "$ketseal" -q run --device edge-1 --template bell --seed 1 --out back.bundle
 echo "  as it was before: the device works again"
+
+step "the same change, planned: the update authority signs for the new state, and nobody enrols again"
+echo 'gain: 4' >detector.conf
+"$ketseal" device update --device edge-1 --update-message message | sed 's/^/  to be signed for: /'
+openssl dgst -sha256 -sign authority.pem -out signature message
+"$ketseal" device update --device edge-1 --update-signature signature >/dev/null
+"$ketseal" -q run --device edge-1 --template bell --seed 1 --out updated.bundle
+echo "  the device works, sealed to the new state alone"
 
 step "ketseald is taken over (a build that turns hostile): it asks the enclave and the disk for all they have"
 kill -TERM "$site"
