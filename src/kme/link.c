@@ -3,14 +3,13 @@
 
 /* The thread that owns the connection to the other manager: makes it, checks who is there,
  * receives, and makes it again when it breaks. */
-#include <errno.h>
-#include <signal.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/sys.h"
 #include "config/yaml.h"
 #include "kme/manager.h"
+#include "kme/thread.h"
 
 #define WAIT_MS  200
 #define PING_US  UINT64_C(5000000)
@@ -23,20 +22,13 @@ static bool stopping(struct ks_kme *kme)
     return atomic_load(&kme->stopping);
 }
 
-static void pause_ms(unsigned ms)
-{
-    const struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
-
-    (void)nanosleep(&wait, NULL);
-}
-
 static void post_simple(struct ks_kme *kme, enum ks_kme_event_type type,
                         struct ks_stream *stream)
 {
     struct ks_kme_event *event = NULL;
 
     while ((event = ks_kme_event_new(type)) == NULL) {
-        pause_ms(WAIT_MS); /* the manager has to know this */
+        ks_kme_pause(WAIT_MS); /* the manager has to know this */
     }
     event->stream = stream;
     ks_kme_post(kme, event);
@@ -157,8 +149,7 @@ static enum ks_err use_stream(struct ks_kme *kme, struct ks_stream *stream)
     KS_TRY(ks_stream_secret(stream, SECRET, distilling.secret));
     ks_log_event(KS_LOG_INFO, "link.up");
     ks_kme_distil_begin(&kme->distil);
-    KS_CHECK(pthread_create(&thread, NULL, ks_kme_distil_main, &distilling) == 0, KS_ERR_NOMEM,
-             "no memory for a thread");
+    KS_TRY(ks_kme_thread_start(&thread, ks_kme_distil_main, &distilling));
     post_simple(kme, KS_KME_EVENT_UP, stream);
     err = receive_all(kme, stream);
     ks_stream_cut(stream);
@@ -205,7 +196,7 @@ static void *link_main(void *context)
         }
         ks_stream_free(stream);
         if (kme->link_fd < 0 && !stopping(kme)) {
-            pause_ms(AGAIN_MS);
+            ks_kme_pause(AGAIN_MS);
         }
     }
     atomic_store(&kme->link_running, false);
@@ -215,19 +206,14 @@ static void *link_main(void *context)
 enum ks_err ks_kme_link_start(struct ks_kme *kme)
 {
     enum ks_err err = KS_OK;
-    sigset_t all;
-    sigset_t before;
 
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     atomic_store(&kme->link_running, true);
-    if (pthread_create(&kme->link_thread, NULL, link_main, kme) == 0) {
-        kme->link_started = true;
-    } else {
+    KS_TRY(ks_kme_thread_start(&kme->link_thread, link_main, kme));
+    kme->link_started = true;
+out:
+    if (err != KS_OK) {
         atomic_store(&kme->link_running, false);
-        err = ks_fail(KS_ERR_NOMEM, "no memory for a thread");
     }
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return err;
 }
 
