@@ -116,7 +116,8 @@ enum ks_err ks_kme_distil_give(struct ks_kme_distil *distil, uint8_t message,
         parcel = NULL; /* transferred */
         (void)pthread_cond_broadcast(&distil->changed);
     } else {
-        err = ks_fail(KS_ERR_LIMIT, "over %zu bytes of the link wait", PARCELS_MAX);
+        err = distil->running ? ks_fail(KS_ERR_UNAVAILABLE, "the link's messages wait")
+                              : ks_fail(KS_ERR_IO, "nobody takes the link's messages");
     }
     (void)pthread_mutex_unlock(&distil->lock);
 out:
@@ -365,6 +366,7 @@ out:
     if (err != KS_ERR_CANCELLED) {
         ks_log_failure("link.distil", err);
         ks_stream_cut(distilling->stream);
+        ks_kme_distil_end(work.distil);
     }
     ks_link_free(work.link);
     ks_buf_wipe(&work.message);

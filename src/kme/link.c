@@ -15,6 +15,7 @@
 #define PING_US  UINT64_C(5000000)
 #define QUIET_US UINT64_C(20000000) /* without a word: the other end is gone */
 #define AGAIN_MS 500                /* between attempts to connect */
+#define FULL_MS  5                  /* while a thread has too much to do */
 #define SECRET   "EXPORTER-ketseal-kme-link"
 
 static bool stopping(struct ks_kme *kme)
@@ -75,6 +76,33 @@ out:
     return err;
 }
 
+/* A distilling thread that computes lets messages wait: then the other end waits, too. */
+static enum ks_err give(struct ks_kme *kme, uint8_t type, struct ks_bytes payload)
+{
+    enum ks_err err = KS_OK;
+
+    while ((err = ks_kme_distil_give(&kme->distil, type, payload)) == KS_ERR_UNAVAILABLE &&
+           !stopping(kme)) {
+        ks_kme_pause(FULL_MS);
+    }
+    return err;
+}
+
+/* Likewise a manager with more events than it should have. */
+static void wait_for_manager(struct ks_kme *kme)
+{
+    size_t count = KS_KME_EVENTS_MAX;
+
+    while (count >= KS_KME_EVENTS_MAX) {
+        (void)pthread_mutex_lock(&kme->lock);
+        count = kme->event_count;
+        (void)pthread_mutex_unlock(&kme->lock);
+        if (count >= KS_KME_EVENTS_MAX) {
+            ks_kme_pause(FULL_MS);
+        }
+    }
+}
+
 static enum ks_err hand_on(struct ks_kme *kme, uint8_t type, struct ks_buf *message)
 {
     enum ks_err err = KS_OK;
@@ -85,9 +113,10 @@ static enum ks_err hand_on(struct ks_kme *kme, uint8_t type, struct ks_buf *mess
         break;
     case KS_KME_START:
     case KS_KME_QKD:
-        KS_TRY(ks_kme_distil_give(&kme->distil, type, ks_buf_view(message)));
+        KS_TRY(give(kme, type, ks_buf_view(message)));
         break;
     default:
+        wait_for_manager(kme);
         event = ks_kme_event_new(KS_KME_EVENT_MESSAGE);
         KS_CHECK(event != NULL, KS_ERR_NOMEM, "no memory for a message");
         event->message = type;
