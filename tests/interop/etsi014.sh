@@ -23,8 +23,6 @@ fi
 # shellcheck source-path=SCRIPTDIR source=../integration/kme.sh
 . "$(dirname "$0")/../integration/kme.sh"
 kme_begin "$1" "$1/tests/integration/kme_straight"
-openssl=${KS_OPENSSL:-openssl}
-[ -x "$openssl" ] || openssl=openssl
 servers=
 passed=
 
@@ -36,13 +34,13 @@ stop_servers() {
 }
 trap stop_servers EXIT
 
-"$openssl" req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout root.key -out root.pem -days 2 \
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout root.key -out root.pem -days 2 \
     -subj '/CN=Vendor root' 2>/dev/null
 issue() { # DIRECTORY SUBJECT EXTENSION; as `ketseal ca issue` names the files of a device
     mkdir -p "$1"
-    "$openssl" req -new -newkey rsa:2048 -nodes -keyout "$1/device.key" -out request.csr -subj "/CN=$2" 2>/dev/null
+    openssl req -new -newkey rsa:2048 -nodes -keyout "$1/device.key" -out request.csr -subj "/CN=$2" 2>/dev/null
     printf '%s\n' "$3" >extensions
-    "$openssl" x509 -req -in request.csr -CA root.pem -CAkey root.key -CAcreateserial -days 2 -extfile extensions \
+    openssl x509 -req -in request.csr -CA root.pem -CAkey root.key -CAcreateserial -days 2 -extfile extensions \
         -out "$1/device.pem" 2>/dev/null
     cp root.pem "$1/root.pem"
 }
