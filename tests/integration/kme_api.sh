@@ -179,10 +179,15 @@ kme_stop a
 for sae in sae-2 sae-3; do
     ! grep -q "$sae" a.log b.log || kme_fail "a log names $sae"
 done
+# What was delivered at both ends is in no log, and nowhere in what the pools leave behind.
+for id in a b; do
+    xxd -p "state-$id/pool.db" | tr -d '\n' >"$id.hex"
+done
 while read -r key; do
     ! grep -q "$key" a.log b.log || kme_fail 'a log has a key'
+    ! grep -q "$key" a.hex b.hex || kme_fail 'a pool has a key that was delivered'
 done <<EOF
-$(head -n 20 drawn)
+$(head -n 20 drawn; tail -n 20 drawn.a)
 EOF
 [ "$(stat -c %a state-a/pool.db)" = 600 ] || kme_fail 'the pool is not private'
 echo "$kme_name: ok"
