@@ -9,6 +9,7 @@
 #include "base/pool.h"
 #include "oracle/random_circuit.h"
 #include "oracle/rank_threads.h"
+#include "oracle/same_counts.h"
 #include "quantum/facts.h"
 #include "quantum/simulate.h"
 #include "quantum/spread_state.h"
@@ -257,17 +258,6 @@ static void free_counts(struct count_run *run, uint32_t count)
         ks_counts_free(run->counts[i]);
         run->counts[i] = NULL;
     }
-}
-
-static bool same_counts(const struct ks_counts *a, const struct ks_counts *b)
-{
-    bool same = ks_counts_size(a) == ks_counts_size(b);
-
-    for (size_t i = 0; same && i < ks_counts_size(a); i++) {
-        same = strcmp(ks_counts_outcome(a, i), ks_counts_outcome(b, i)) == 0 &&
-               ks_counts_count(a, i) == ks_counts_count(b, i);
-    }
-    return same;
 }
 
 /* WANT, or where that is NULL what one rank has with the tiles of RUN. */

@@ -8,6 +8,7 @@
 
 #include "fault/fault.h"
 #include "oracle/rank_threads.h"
+#include "oracle/same_counts.h"
 
 #define RANKS           4
 #define ALLOCATIONS_MAX 100000
@@ -34,17 +35,6 @@ static void task(void *context, const struct ks_ranks *ranks)
     run->counts[ranks->rank] = NULL;
     run->errs[ranks->rank] = ks_ranks_simulate(
         run->circuit, &run->spec, ranks, &run->counts[ranks->rank], &run->traffic[ranks->rank]);
-}
-
-static bool same_counts(const struct ks_counts *a, const struct ks_counts *b)
-{
-    bool same = ks_counts_size(a) == ks_counts_size(b);
-
-    for (size_t i = 0; same && i < ks_counts_size(a); i++) {
-        same = strcmp(ks_counts_outcome(a, i), ks_counts_outcome(b, i)) == 0 &&
-               ks_counts_count(a, i) == ks_counts_count(b, i);
-    }
-    return same;
 }
 
 static void check_run(const struct run *run, const struct ks_counts *want)
