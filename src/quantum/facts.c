@@ -69,39 +69,29 @@ static void plan_gates(const struct ks_circuit *circuit, const uint8_t *roles,
     }
 }
 
-enum ks_err ks_plan_front(const struct ks_circuit *circuit, struct ks_plan *plan,
-                          struct ks_plan_facts *out_facts)
-{
-    enum ks_err err = KS_OK;
-    struct ks_plan_facts facts = {0};
-    struct ks_frame frame = {0};
-    uint8_t *roles = NULL;
-
-    KS_TRY(ks_roles_new(circuit, &roles));
-    KS_TRY(ks_frame_init(&frame, circuit->qubit_count));
-    ks_plan_begin(plan, &frame);
-    plan_gates(circuit, roles, plan, &frame, &facts);
-    KS_CHECK(plan->slots_peak <= KS_SLOTS_MAX, KS_ERR_LIMIT,
-             "needs %u qubits at once, limit %d", plan->slots_peak, KS_SLOTS_MAX);
-    KS_TRY(ks_plan_end(plan));
-    count_steps(plan, &facts);
-    *out_facts = facts;
-out:
-    ks_frame_done(&frame);
-    ks_free(roles);
-    return err;
-}
-
 enum ks_err ks_plan_facts(const struct ks_circuit *circuit, enum ks_precision precision,
                           struct ks_plan_facts *out_facts)
 {
     enum ks_err err = KS_OK;
+    struct ks_plan_facts facts = {0};
     struct ks_plan plan;
+    struct ks_frame frame = {0};
+    uint8_t *roles = NULL;
 
     ks_plan_init(&plan);
     plan.precision = precision;
-    KS_TRY(ks_plan_front(circuit, &plan, out_facts));
+    KS_TRY(ks_roles_new(circuit, &roles));
+    KS_TRY(ks_frame_init(&frame, circuit->qubit_count));
+    ks_plan_begin(&plan, &frame);
+    plan_gates(circuit, roles, &plan, &frame, &facts);
+    KS_CHECK(plan.slots_peak <= KS_SLOTS_MAX, KS_ERR_LIMIT, "needs %u qubits at once, limit %d",
+             plan.slots_peak, KS_SLOTS_MAX);
+    KS_TRY(ks_plan_end(&plan));
+    count_steps(&plan, &facts);
+    *out_facts = facts;
 out:
     ks_plan_done(&plan);
+    ks_frame_done(&frame);
+    ks_free(roles);
     return err;
 }

@@ -10,7 +10,6 @@
 #include "oracle/random_circuit.h"
 #include "oracle/rank_threads.h"
 #include "oracle/same_counts.h"
-#include "quantum/facts.h"
 #include "quantum/simulate.h"
 #include "quantum/spread_state.h"
 
@@ -44,15 +43,15 @@ struct state_run {
 static enum ks_err run_plan(const struct state_run *run, struct ks_team *team,
                             struct ks_state *state)
 {
-    struct ks_plan_facts facts;
     struct ks_plan plan;
+    bool whole = false;
     enum ks_err err = KS_OK;
 
     ks_plan_init(&plan);
     plan.precision = run->precision;
     plan.tile = run->tile;
     state->team = team;
-    KS_TRY(ks_plan_front(run->circuit, &plan, &facts));
+    KS_TRY(ks_ranks_plan(run->circuit, &plan, &whole));
     KS_TRY(ks_state_reserve(state, plan.slots_peak));
     ks_state_reset(state);
     KS_TRY(ks_state_run(state, &plan));
@@ -114,13 +113,13 @@ static void foresee(const struct state_run *run, uint32_t count, struct ks_traff
 {
     const struct ks_spread nothing = {0};
     struct ks_exchanges exchanges;
-    struct ks_plan_facts facts;
     struct ks_plan plan;
+    bool whole = false;
 
     ks_plan_init(&plan);
     plan.precision = run->precision;
     plan.tile = run->tile;
-    OK(ks_plan_front(run->circuit, &plan, &facts));
+    OK(ks_ranks_plan(run->circuit, &plan, &whole));
     OK(ks_exchanges_make(&plan, &nothing, (uint32_t)__builtin_ctz(count), &exchanges));
     *out = (struct ks_traffic){.exchanges = exchanges.exchanges,
                                .bytes = (uint64_t)exchanges.volume *
