@@ -413,7 +413,7 @@ static void check_formula(const struct row *row)
 
     formula *= 1 - 1.0 / row->ranks;
     if (strcmp(row->name, "rqc") == 0 && row->depth == 160 && row->qubits >= tile + rank_bits) {
-        assert_true(states > 0.6 * formula && states < 1.2 * formula);
+        assert_true(states > 0.5 * formula && states < 1.5 * formula);
     }
 }
 
@@ -429,7 +429,7 @@ static void check_row(const struct row *row)
     if (forecast.passes != row->passes || forecast.traffic.exchanges != row->exchanges ||
         forecast.traffic.bytes != row->bytes) {
         fail_msg("%s, %u qubits, depth %u, %u ranks: the table of docs/ranks.md is of another "
-                 "planner; it says how it is made",
+                 "planner: see tools/ranks_tables.sh",
                  row->name, row->qubits, row->depth, row->ranks);
     }
     check_formula(row);
