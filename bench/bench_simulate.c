@@ -267,7 +267,8 @@ static void print_line(const char *name, const struct ks_circuit *circuit,
     (void)fflush(stdout);
 }
 
-static void bench(const char *name, const struct ks_circuit *source,
+/* PATH is the file that SOURCE is from, or NULL. */
+static void bench(const char *name, const char *path, const struct ks_circuit *source,
                   const struct options *options)
 {
     struct ks_circuit *circuit = measured(source);
@@ -283,7 +284,7 @@ static void bench(const char *name, const struct ks_circuit *source,
         spec.pool = options->pool;
         peer_open(&peer,
                   p == KS_PRECISION_DOUBLE ? "KETSEAL_PEER_DOUBLE" : "KETSEAL_PEER_SINGLE",
-                  circuit);
+                  path, circuit);
         MUST(ks_program_new(circuit, &spec, KS_PROGRAM_STATE, &program));
         measure(program, circuit, options->runs, &peer, &times);
         peer_close(&peer);
@@ -303,7 +304,7 @@ static void bench_template(const char *name, uint32_t qubits, uint32_t depth,
     struct ks_circuit *circuit = NULL;
 
     MUST(ks_circuit_template(&template, NULL, &circuit));
-    bench(name, circuit, options);
+    bench(name, NULL, circuit, options);
     ks_circuit_free(circuit);
 }
 
@@ -318,10 +319,10 @@ static void bench_random(uint32_t qubits, const struct options *options)
                                                   .paulis_only = true};
     struct ks_circuit *circuit = random_circuit(&any);
 
-    bench("random", circuit, options);
+    bench("random", NULL, circuit, options);
     ks_circuit_free(circuit);
     circuit = random_clifford(&clifford);
-    bench("random-clifford", circuit, options);
+    bench("random-clifford", NULL, circuit, options);
     ks_circuit_free(circuit);
 }
 
@@ -351,7 +352,7 @@ static void bench_file(const char *path, const struct options *options)
         (void)fprintf(stderr, "bench_simulate: %s\n", ks_err_detail());
         exit(3);
     }
-    bench(slash == NULL ? path : slash + 1, circuit, options);
+    bench(slash == NULL ? path : slash + 1, path, circuit, options);
     ks_circuit_free(circuit);
     ks_buf_done(&text);
 }
