@@ -100,7 +100,7 @@ MEMCMP = {
 # A kernel is written once for numbers of any kind, and names them.
 TYPED = re.compile(r'src/quantum/kernel')
 # Included several times on purpose, each time with other macros: no guard, and nothing alone.
-BODIES = re.compile(r'src/quantum/kernel_(body|lanes)\.h$')
+BODIES = re.compile(r'src/quantum/kernel_(body|lanes|neon)\.h$')
 
 # Functions of the C library, defined again so that a static program goes without them.
 NAMES_OF_OTHERS = re.compile(r'src/cli/verify_absent\.c$')
