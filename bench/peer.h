@@ -22,7 +22,7 @@ struct peer {
     pid_t pid;
     FILE *ask; /* NULL: there is none, or it has failed */
     FILE *answer;
-    char path[32]; /* of the circuit's file */
+    char path[32]; /* of the circuit's file where that is ours */
 };
 
 struct peer_time {
@@ -30,8 +30,9 @@ struct peer_time {
     double cpu_seconds;
 };
 
-/* Not there where VARIABLE is not set. */
-void peer_open(struct peer *peer, const char *variable, const struct ks_circuit *circuit);
+/* Not there where VARIABLE is not set. CIRCUIT is in the file PATH; NULL: one is written. */
+void peer_open(struct peer *peer, const char *variable, const char *path,
+               const struct ks_circuit *circuit);
 void peer_close(struct peer *peer);
 /* One run; false, and the peer is gone, when it gives no answer. */
 bool peer_run(struct peer *peer, struct peer_time *out_time);

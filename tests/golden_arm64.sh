@@ -25,7 +25,7 @@ for program in golden golden_methods; do
     aarch64-linux-gnu-gcc -std=c17 -O2 -static -ffp-contract=off -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
         -Isrc -Iinclude -Itests -o "$work/$program" tests/golden/$program.c tests/oracle/random_circuit.c \
         $base $quantum src/quantum/kernel_scalar_double.c src/quantum/kernel_scalar_single.c \
-        src/quantum/kernel_neon_double.c src/quantum/kernel_neon_single.c src/quantum/kernels_arm.c \
+        src/quantum/kernel_neon_double.c src/quantum/kernel_neon_single.c src/quantum/kernels_neon.c \
         -lpthread -lm
 done
 for kernels in "scalar 1" "neon 1" "neon 3"; do

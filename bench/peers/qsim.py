@@ -7,6 +7,7 @@ PROGRAM is qsim.cc built; it is run with huge pages for qsim's state. Gates go t
 are there: rxx and ryy by one angle on one pair as fSim, a cu1 on the pair with them.
 """
 import os
+import subprocess
 import sys
 import tempfile
 
@@ -48,7 +49,7 @@ def main():
         file.writelines(f"{time} {line}\n" for time, line in enumerate(translated(gates)))
         file.flush()
         environment = dict(os.environ, GLIBC_TUNABLES="glibc.malloc.hugetlb=1", OMP_NUM_THREADS=threads)
-        return os.spawnve(os.P_WAIT, program, [program, file.name, threads, fused], environment)
+        return subprocess.run([program, file.name, threads, fused], env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

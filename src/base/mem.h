@@ -28,8 +28,8 @@ bool ks_bytes_equal(struct ks_bytes a, struct ks_bytes b); /* not for secrets */
 bool ks_bytes_is(struct ks_bytes a, const char *text);
 int ks_bytes_compare(struct ks_bytes a, struct ks_bytes b); /* bytewise, shorter first */
 
-/* memcpy and memset that accept len == 0 with NULL; regions must not overlap. Inline, since most
- * lengths are known and small. */
+/* memcpy and memset that accept len == 0 with NULL; regions must not overlap. Inline, since
+ * most lengths are known and small. */
 static inline void ks_copy(void *target, const void *source, size_t len)
 {
     if (len > 0) {

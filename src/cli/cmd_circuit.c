@@ -282,6 +282,7 @@ static enum ks_err put_plan(const struct ks_plan_facts *facts, enum ks_precision
     put_count(&writer, "predicted_us", prediction->total_us);
     ks_json_member_u64(&writer, "rotations", facts->rotations);
     ks_json_member_text(&writer, "schema", "ketseal.circuit-plan/1");
+    ks_json_member_u64(&writer, "segments", facts->segments);
     ks_json_member_u64(&writer, "slots", facts->slots);
     ks_json_member_bool(&writer, "whole", facts->whole);
     ks_json_put_end(&writer);
@@ -293,8 +294,12 @@ out:
 
 static void print_plan(const struct ks_plan_facts *facts, const struct prediction *prediction)
 {
-    ks_cli_print("gates      %llu%s\n", (unsigned long long)facts->gates,
-                 facts->whole ? "" : ", up to the first that waits for a measurement");
+    ks_cli_print("gates      %llu\n", (unsigned long long)facts->gates);
+    if (!facts->whole) {
+        ks_cli_print("segments   %u, from measurement to measurement: each block once, each "
+                     "condition true\n",
+                     facts->segments);
+    }
     ks_cli_print("steps      %llu rotations, %llu phases in %llu groups\n",
                  (unsigned long long)facts->rotations, (unsigned long long)facts->phases,
                  (unsigned long long)facts->groups);

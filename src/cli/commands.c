@@ -47,7 +47,8 @@
 
 #define SIMULATION_FLAGS                                                                       \
     {"threads", KS_FLAG_NUMBER, "N", "threads to run on", "1", false},                         \
-        {"kernels", KS_FLAG_TEXT, "NAME", "scalar, avx2 or avx512; default: the best here",    \
+        {"kernels", KS_FLAG_TEXT,                                                              \
+         "NAME",    "scalar, avx2, avx512 or neon; default: the best here",                    \
          NULL,      false},                                                                    \
         MEMORY_FLAG
 
@@ -160,6 +161,20 @@ static const struct ks_flag circuit_simulate_flags[] = {
      "amplitudes of basis states before the final measurements: 00,11", NULL, false},
     {"state-out", KS_FLAG_TEXT, "FILE",
      "keep the state before the final measurements as a NumPy file", NULL, false},
+    RESULT_FLAG,
+    END,
+};
+
+static const struct ks_flag circuit_sweep_flags[] = {
+    {"angles", KS_FLAG_TEXT, "FILE",
+     "JSON: a list of lists, each with a number for each parameter of the gates, in order",
+     NULL, true},
+    PROGRAM_FLAGS,
+    SAMPLE_FLAGS,
+    SIMULATION_FLAGS,
+    {"expect", KS_FLAG_MANY, "SUM",
+     "expectation of Pauli strings before the final measurements, instead of counts", NULL,
+     false},
     RESULT_FLAG,
     END,
 };
@@ -528,6 +543,9 @@ const struct ks_command ks_commands[] = {
     {"circuit", "simulate", "[FILE]", 0, 1,
      "Samples a program or a template on this machine, unsealed.", circuit_simulate_flags,
      ks_command_circuit_simulate},
+    {"circuit", "sweep", "[FILE]", 0, 1,
+     "Samples a program or a template with many sets of angles, planned once.",
+     circuit_sweep_flags, ks_command_circuit_sweep},
     {"qkd", "simulate", "", 0, 0,
      "Distils keys from a simulated link: error rates, lengths, bits a second, an "
      "eavesdropper.",

@@ -8,10 +8,12 @@
 #include "quantum/array.h"
 #include "quantum/schedule.h"
 
-#define SQRT_HALF    0.70710678118654752440
-#define UNSCALED_MAX 60  /* rotations, each of which makes amplitudes up to sqrt(2) larger */
-#define PHASES_MAX   256 /* in one group */
-#define NO_DIMENSION KS_MEMBERS_LOG
+#define SQRT_HALF     0.70710678118654752440
+#define UNSCALED_MAX  60  /* rotations, each of which makes amplitudes up to sqrt(2) larger */
+#define PHASES_MAX    256 /* in one group */
+#define CHOICES_SMALL 6
+#define CHOICES_BELOW 13 /* the slots */
+#define NO_DIMENSION  KS_MEMBERS_LOG
 
 /* A set of parities, each a sum of some basic ones. */
 struct basis {
@@ -25,9 +27,10 @@ struct form {
     struct ks_plan *plan;
     struct ks_schedule *schedule;
     unsigned lanes;
-    unsigned log;      /* slots of the tile so far */
-    unsigned log_last; /* at the end of the pass */
-    unsigned slots;    /* of the state then */
+    unsigned log;         /* slots of the tile so far */
+    unsigned log_last;    /* at the end of the pass */
+    unsigned slots;       /* of the state then */
+    unsigned choices_max; /* of a table without lanes */
     size_t live; /* schedule->queue[0, live): steps still to be done, indices into local */
     /* the group in hand: */
     struct ks_block block;
@@ -440,7 +443,7 @@ static bool phases_fit(const struct form *form, uint64_t pivots, const uint32_t 
         }
         lanes = lanes || (step->kind == KS_STEP_GROW && step->slot < form->lanes);
     }
-    return basis.count <= (lanes ? KS_LANE_CHOICES_MAX : KS_CHOICES_MAX);
+    return basis.count <= (lanes ? KS_LANE_CHOICES_MAX : form->choices_max);
 }
 
 /* Moves the waiting phases that STEP needs to the end of the list; returns how many. */
@@ -662,6 +665,15 @@ static enum ks_err form_group(struct form *form, bool last)
     return emit_phases(form, schedule->waiting, form->waiting, 0, last);
 }
 
+/* A large table is worth making where the state is much larger. */
+static unsigned choices_max(unsigned slots)
+{
+    if (slots < CHOICES_SMALL + CHOICES_BELOW) {
+        return CHOICES_SMALL;
+    }
+    return slots < KS_CHOICES_MAX + CHOICES_BELOW ? slots - CHOICES_BELOW : KS_CHOICES_MAX;
+}
+
 enum ks_err ks_groups_make(struct ks_plan *plan, struct ks_schedule *schedule,
                            const struct ks_pass *pass, bool last)
 {
@@ -672,6 +684,7 @@ enum ks_err ks_groups_make(struct ks_plan *plan, struct ks_schedule *schedule,
     form.log = pass->tile_before;
     form.log_last = pass->tile_after;
     form.slots = pass->slots_after;
+    form.choices_max = choices_max(form.slots);
     form.live = schedule->local_count;
     for (size_t i = 0; i < form.live; i++) {
         schedule->queue[i] = (uint32_t)i;

@@ -84,7 +84,7 @@ extern const struct ks_kernels ks_kernels_neon_double;
 extern const struct ks_kernels ks_kernels_neon_single;
 
 /* The kernels of this build, best first: {name, double, single, does the CPU have it}. Ends
- * with a NULL name. kernels_x86.c, kernels_arm.c or kernels_portable.c. */
+ * with a NULL name. kernels_x86.c, kernels_neon.c or kernels_portable.c. */
 struct ks_kernel_set {
     const char *name;
     const struct ks_kernels *kernels[2]; /* by enum ks_precision */

@@ -377,6 +377,28 @@ static void draft_unfold(struct draft_scan *scan, size_t head, size_t count, siz
     }
 }
 
+/* The phases that no rotation needed go into the last pass: bits of any slot are known there.
+ */
+static void draft_rest(struct draft_scan *scan, size_t head, size_t count)
+{
+    struct ks_schedule *schedule = scan->schedule;
+    const bool fresh =
+        schedule->draft_count == 0 || schedule->drafts[schedule->draft_count - 1].shear;
+
+    if (fresh) {
+        draft_begin(scan);
+    } else {
+        scan->draft = &schedule->drafts[schedule->draft_count - 1];
+    }
+    ks_copy(schedule->waiting, &schedule->queue[head],
+            (count - head) * sizeof *schedule->waiting);
+    scan->waiting = count - head;
+    draft_phases(scan, 0);
+    if (fresh) {
+        draft_end(scan);
+    }
+}
+
 /* Steps [first, end), none of them a shear, the last ones of the plan or before a shear. */
 static void draft_segment(struct draft_scan *scan, size_t first, size_t end, bool last)
 {
@@ -417,12 +439,7 @@ static void draft_segment(struct draft_scan *scan, size_t first, size_t end, boo
         draft_end(scan);
     }
     if (head < count && !(last && scan->plan->drop_phases)) {
-        draft_begin(scan);
-        ks_copy(schedule->waiting, &schedule->queue[head],
-                (count - head) * sizeof *schedule->waiting);
-        scan->waiting = count - head;
-        draft_phases(scan, 0);
-        draft_end(scan);
+        draft_rest(scan, head, count);
     }
 }
 

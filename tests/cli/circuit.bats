@@ -314,3 +314,59 @@ out = measure q[2];'
     ks -q circuit simulate --seed=1 --noise=bad.yaml one.qasm
     fails 3 "bad.yaml: Load: Unexpected key: gate9"
 }
+
+# --- sweep ------------------------------------------------------------------------------------
+
+@test "sweep: each set counts as the program that is written with it" {
+    printf '[[0.5,1,2],[0,3.141592653589793,0.25],[4,5,-6]]\n' >angles.json
+    for angles in "0.5 1 2" "0 3.141592653589793 0.25" "4 5 -6"; do
+        # shellcheck disable=SC2086 # three numbers
+        set -- $angles
+        printf 'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[3];\ncreg c[3];\n' >one.qasm
+        printf 'rx(%s) q[0];\nry(%s) q[1];\ncx q[0],q[1];\nrxx(%s) q[1],q[2];\n' "$@" >>one.qasm
+        printf 'measure q -> c;\n' >>one.qasm
+        ks -q circuit simulate --shots=500 --seed=3 --method=statevector one.qasm
+        same status "$status" 0
+        tr ' \n' ': ' <<<"$output" | sed 's/ *$//' >>want
+        printf '\n' >>want
+    done
+    for arguments in --threads=1 --threads=3 --kernels=scalar; do
+        ks -q circuit sweep --shots=500 --seed=3 --angles=angles.json "$arguments" one.qasm
+        says 0 "$(cat want)" ""
+    done
+    ks --json circuit sweep --shots=500 --seed=3 --angles=angles.json one.qasm
+    is_json ketseal.sweep/1
+    same members "$(jq -r 'keys | join(" ")' <<<"$output")" \
+        "angles kernels numerics precision results schema seed shots"
+    same results "$(jq -r '.results[].counts | to_entries | map("\(.key):\(.value)") | join(" ")' <<<"$output")" \
+        "$(cat want)"
+}
+
+@test "sweep: expectations" {
+    printf '[[0],[3.141592653589793]]\n' >angles.json
+    printf 'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\nrx(1) q[0];\ncx q[0],q[1];\n' >one.qasm
+    ks -q circuit sweep --angles=angles.json --expect=ZI --expect=2*ZZ one.qasm
+    says 0 $'1 2\n-1 2' ""
+    ks --json circuit sweep --angles=angles.json --expect=ZI one.qasm
+    is_json ketseal.sweep/1
+    same results "$(jq -c '[.results[].expectations[]]' <<<"$output")" '[1,-1]'
+}
+
+@test "sweep: angles that are none, and programs that are no gates" {
+    write_bell
+    printf '[[]]\n' >none.json
+    ks -q circuit sweep --angles=none.json --seed=1 --shots=9 bell.qasm
+    same status "$status" 0
+    for text in '[1]' '[["a"]]' '[[1,2]]' '{}' '[[1]' ''; do
+        printf '%s' "$text" >bad.json
+        printf 'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[1];\ncreg c[1];\nrx(1) q[0];\n' >one.qasm
+        ks -q circuit sweep --angles=bad.json one.qasm
+        same status "$status" 3
+    done
+    printf 'measure q[0] -> c[0];\nrx(1) q[0];\nmeasure q[0] -> c[0];\n' >>one.qasm
+    printf '[[1,1]]' >two.json
+    ks -q circuit sweep --angles=two.json one.qasm
+    fails 3 "one.qasm: no state to look at: operation 2 is behind a measurement"
+    ks -q circuit sweep one.qasm
+    fails 2 "--angles: missing"
+}
