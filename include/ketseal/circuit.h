@@ -174,6 +174,12 @@ struct ks_counts;
 KS_MUST_CHECK enum ks_err ks_simulate(const struct ks_circuit *circuit,
                                       const struct ks_simulate_spec *spec,
                                       struct ks_counts **out_counts);
+/* ks_method_choose and ks_simulate in one: a circuit that measures at its end alone is run once
+ * where AUTO has to try, since the trial is the run. */
+KS_MUST_CHECK enum ks_err ks_simulate_explained(const struct ks_circuit *circuit,
+                                                const struct ks_simulate_spec *spec,
+                                                struct ks_method_choice *out_choice,
+                                                struct ks_counts **out_counts);
 /* How the counts came about. */
 struct ks_simulate_facts {
     enum ks_method method;   /* never AUTO */

@@ -412,12 +412,12 @@ static enum ks_err sample(const struct ks_cli *cli, const struct ks_circuit *cir
     struct ks_method_choice choice;
     enum ks_err err = KS_OK;
 
-    KS_TRY(ks_method_choose(circuit, spec, &choice));
-    spec->method = choice.method;
-    ks_cli_progress(cli, "simulating %u qubits, %llu operations, %llu shots by %s: %s",
+    ks_cli_progress(cli, "simulating %u qubits, %llu operations, %llu shots",
                     ks_circuit_qubits(circuit), (unsigned long long)ks_circuit_ops(circuit),
-                    (unsigned long long)spec->shots, ks_method_name(choice.method), choice.why);
-    KS_TRY(ks_simulate(circuit, spec, &counts));
+                    (unsigned long long)spec->shots);
+    KS_TRY(ks_simulate_explained(circuit, spec, &choice, &counts));
+    spec->method = choice.method;
+    ks_cli_progress(cli, "simulated by %s: %s", ks_method_name(choice.method), choice.why);
     KS_TRY(ks_cli_marginal(cli, &counts));
     KS_TRY(cli->json ? put_simulation(circuit, spec, &choice, counts, out)
                      : put_lines(counts, out));

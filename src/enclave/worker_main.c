@@ -87,9 +87,8 @@ static enum ks_err simulate(const struct ks_work_job *job, const struct ks_circu
     spec.bond_max = job->bond_max == 0 ? KS_BOND_DEFAULT : job->bond_max;
     spec.cutoff = job->cutoff;
     spec.pool = pool;
-    KS_TRY(ks_method_choose(circuit, &spec, &answer->choice));
+    KS_TRY(ks_simulate_explained(circuit, &spec, &answer->choice, &counts));
     spec.method = answer->choice.method;
-    KS_TRY(ks_simulate(circuit, &spec, &counts));
     put_counts(counts, &answer->counts);
     KS_TRY(ks_fail_prefix(ks_buf_check(&answer->counts), "the result (%zu distinct outcomes)",
                           ks_counts_size(counts)));

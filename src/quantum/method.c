@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "quantum/live.h"
 #include "quantum/mps.h"
 #include "quantum/simulate.h"
 #include "quantum/sparse.h"
@@ -94,10 +95,16 @@ static void say(struct ks_method_choice *choice, enum ks_method method, const ch
     va_end(arguments);
 }
 
-/* One shot by METHOD within bounds. */
+/* What a trial leaves to the run. */
+struct trial {
+    bool whole; /* all shots end in one state: they are drawn at once, within the same bounds */
+    struct ks_counts *counts; /* the caller's, where it was whole; else NULL */
+};
+
+/* One shot by METHOD within bounds, or the whole run. */
 static enum ks_err try_out(const struct ks_circuit *circuit,
                            const struct ks_simulate_spec *spec, enum ks_method method,
-                           struct ks_simulate_facts *out_facts)
+                           struct trial *trial, struct ks_simulate_facts *out_facts)
 {
     const bool sparse = method == KS_METHOD_SPARSE;
     const uint64_t limit = sparse ? KS_AUTO_SPARSE_MEMORY : KS_AUTO_MEMORY;
@@ -108,7 +115,7 @@ static enum ks_err try_out(const struct ks_circuit *circuit,
     struct ks_counts *counts = NULL;
     enum ks_err err = KS_OK;
 
-    one.shots = 1;
+    one.shots = trial->whole ? spec->shots : 1;
     budget.pool = spec->pool;
     budget.work_max = sparse ? KS_AUTO_SPARSE_WORK : KS_AUTO_MPS_WORK;
     KS_TRY(ks_tree_simulate(methods[method].engine, &context, &counts));
@@ -116,8 +123,28 @@ static enum ks_err try_out(const struct ks_circuit *circuit,
     KS_CHECK(out_facts->discarded_weight <= KS_AUTO_DISCARDED, KS_ERR_LIMIT,
              "discards %.1e of the weight at bond %u", out_facts->discarded_weight,
              out_facts->bond);
+    if (trial->whole) {
+        trial->counts = counts;
+        counts = NULL; /* transferred */
+    }
 out:
     ks_counts_free(counts);
+    return err;
+}
+
+/* Nothing but gates before the measurements at the end. */
+static enum ks_err measures_at_end(const struct ks_circuit *circuit, bool *out_at_end)
+{
+    uint8_t *roles = NULL;
+    const enum ks_err err = ks_roles_new(circuit, &roles);
+    bool at_end = true;
+
+    for (size_t i = 0; err == KS_OK && i < circuit->op_count; i++) {
+        at_end = at_end && (roles[i] == KS_ROLE_DEAD || roles[i] == KS_ROLE_GATE ||
+                            roles[i] == KS_ROLE_FINAL);
+    }
+    ks_free(roles);
+    *out_at_end = at_end;
     return err;
 }
 
@@ -139,7 +166,7 @@ static bool is_fatal(enum ks_err err)
 static enum ks_err choose_without_vector(const struct ks_circuit *circuit,
                                          const struct ks_simulate_spec *spec,
                                          const char *needed, const char *limit,
-                                         struct ks_method_choice *choice)
+                                         struct trial *trial, struct ks_method_choice *choice)
 {
     char reasons[3][REASON_MAX];
     struct ks_simulate_facts facts;
@@ -152,7 +179,7 @@ static enum ks_err choose_without_vector(const struct ks_circuit *circuit,
         return KS_OK;
     }
     keep_reason(reasons[0]);
-    err = is_fatal(err) ? err : try_out(circuit, spec, KS_METHOD_SPARSE, &facts);
+    err = is_fatal(err) ? err : try_out(circuit, spec, KS_METHOD_SPARSE, trial, &facts);
     if (err == KS_OK) {
         say(choice, KS_METHOD_SPARSE,
             "a trial shot held %" PRIu64 " amplitudes, and the state vector needs %s, limit %s",
@@ -160,7 +187,7 @@ static enum ks_err choose_without_vector(const struct ks_circuit *circuit,
         return KS_OK;
     }
     keep_reason(reasons[1]);
-    err = is_fatal(err) ? err : try_out(circuit, spec, KS_METHOD_MPS, &facts);
+    err = is_fatal(err) ? err : try_out(circuit, spec, KS_METHOD_MPS, trial, &facts);
     if (err == KS_OK) {
         say(choice, KS_METHOD_MPS,
             "a trial shot took bond %u, and the state vector needs %s, limit %s", facts.bond,
@@ -176,9 +203,8 @@ static enum ks_err choose_without_vector(const struct ks_circuit *circuit,
                          needed, limit, reasons[0], reasons[1], reasons[2]);
 }
 
-enum ks_err ks_method_choose(const struct ks_circuit *circuit,
-                             const struct ks_simulate_spec *spec,
-                             struct ks_method_choice *out_choice)
+static enum ks_err choose(const struct ks_circuit *circuit, const struct ks_simulate_spec *spec,
+                          struct trial *trial, struct ks_method_choice *out_choice)
 {
     const uint64_t limit_bytes = memory_limit(spec);
     enum ks_err err = check_spec(spec);
@@ -211,7 +237,7 @@ enum ks_err ks_method_choose(const struct ks_circuit *circuit,
 
         err = ks_watch_begin(&watch, spec);
         if (err == KS_OK) {
-            err = choose_without_vector(circuit, &watch.spec, needed, limit, &choice);
+            err = choose_without_vector(circuit, &watch.spec, needed, limit, trial, &choice);
         }
         ks_watch_end(&watch);
     }
@@ -221,26 +247,31 @@ enum ks_err ks_method_choose(const struct ks_circuit *circuit,
     return err;
 }
 
+enum ks_err ks_method_choose(const struct ks_circuit *circuit,
+                             const struct ks_simulate_spec *spec,
+                             struct ks_method_choice *out_choice)
+{
+    struct trial trial = {0};
+
+    return choose(circuit, spec, &trial, out_choice);
+}
+
 /* --- running ------------------------------------------------------------------------------ */
 
-/* The method of SPEC, without a word where that is plain: many small circuits are run for their
+/* The method of SPEC where that is plain, else AUTO: many small circuits are run for their
  * parameters. */
-static enum ks_err find_method(const struct ks_circuit *circuit,
-                               const struct ks_simulate_spec *spec, enum ks_method *out_method)
+static enum ks_err find_plain(const struct ks_circuit *circuit,
+                              const struct ks_simulate_spec *spec, enum ks_method *out_method)
 {
-    struct ks_method_choice choice = {.method = spec->method};
-    enum ks_err err = check_spec(spec);
+    const enum ks_err err = check_spec(spec);
 
-    if (err == KS_OK && spec->method == KS_METHOD_AUTO) {
-        if (spec->noise != NULL ||
-            ks_state_bytes(circuit->qubit_count, spec->precision) <= memory_limit(spec)) {
-            choice.method = KS_METHOD_STATEVECTOR;
-        } else {
-            err = ks_method_choose(circuit, spec, &choice);
-        }
-    }
     if (err == KS_OK) {
-        *out_method = choice.method;
+        *out_method = spec->method;
+        if (spec->method == KS_METHOD_AUTO &&
+            (spec->noise != NULL ||
+             ks_state_bytes(circuit->qubit_count, spec->precision) <= memory_limit(spec))) {
+            *out_method = KS_METHOD_STATEVECTOR;
+        }
     }
     return err;
 }
@@ -270,17 +301,46 @@ out:
     return err;
 }
 
+static enum ks_err run(enum ks_method method, const struct ks_circuit *circuit,
+                       const struct ks_simulate_spec *spec, struct ks_counts **out_counts)
+{
+    return methods[method].engine == NULL ? ks_statevector_simulate(circuit, spec, out_counts)
+                                          : run_engine(method, circuit, spec, NULL, out_counts);
+}
+
+enum ks_err ks_simulate_explained(const struct ks_circuit *circuit,
+                                  const struct ks_simulate_spec *spec,
+                                  struct ks_method_choice *out_choice,
+                                  struct ks_counts **out_counts)
+{
+    enum ks_err err = KS_OK;
+    struct trial trial = {0};
+
+    if (spec->method == KS_METHOD_AUTO) {
+        KS_TRY(measures_at_end(circuit, &trial.whole));
+    }
+    KS_TRY(choose(circuit, spec, &trial, out_choice));
+    if (trial.counts != NULL) {
+        *out_counts = trial.counts;
+    } else {
+        KS_TRY(run(out_choice->method, circuit, spec, out_counts));
+    }
+out:
+    return err;
+}
+
 enum ks_err ks_simulate(const struct ks_circuit *circuit, const struct ks_simulate_spec *spec,
                         struct ks_counts **out_counts)
 {
-    enum ks_method method = KS_METHOD_AUTO;
-    const enum ks_err err = find_method(circuit, spec, &method);
+    struct ks_method_choice choice = {.method = KS_METHOD_AUTO};
+    enum ks_err err = find_plain(circuit, spec, &choice.method);
 
     if (err != KS_OK) {
         return err;
     }
-    return methods[method].engine == NULL ? ks_statevector_simulate(circuit, spec, out_counts)
-                                          : run_engine(method, circuit, spec, NULL, out_counts);
+    return choice.method == KS_METHOD_AUTO
+               ? ks_simulate_explained(circuit, spec, &choice, out_counts)
+               : run(choice.method, circuit, spec, out_counts);
 }
 
 enum ks_err ks_simulate_probabilities(const struct ks_circuit *circuit,

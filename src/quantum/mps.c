@@ -270,7 +270,9 @@ static enum ks_err apply_middle(struct state *state, struct ks_matrix *tensor, s
     }
     ks_matrix_drop(budget, tensor);
     *tensor = result;
+    result = (struct ks_matrix){0}; /* transferred */
 out:
+    ks_matrix_drop(budget, &result);
     return err;
 }
 

@@ -6,8 +6,9 @@
 #include "quantum/philox.h"
 #include "quantum/plan.h"
 
-#define WHAT      "amplitudes"
-#define CAP_FIRST 16
+#define WHAT            "amplitudes"
+#define CAP_FIRST       16
+#define ENTRIES_BETWEEN 65536 /* between two questions whether to go on */
 #define CAP_MAX                                                                                \
     ((size_t)1 << 30) /* entries have 32-bit numbers, and pairs twice as many slots */
 
@@ -134,6 +135,12 @@ out:
     return err;
 }
 
+/* Asks now and then, between entries, whether to go on. */
+static enum ks_err go_on_at(const struct state *state, size_t entry)
+{
+    return entry % ENTRIES_BETWEEN == 0 ? ks_budget_go_on(state->context->budget) : KS_OK;
+}
+
 /* --- gates that move entries or turn their phases ------------------------------------------
  */
 
@@ -156,19 +163,23 @@ static void turn(double *amp, const double factor[2])
     amp[1] = re * factor[1] + im * factor[0];
 }
 
-static void swap_bits(struct state *state, const struct ks_op *op, unsigned controls)
+static enum ks_err swap_bits(struct state *state, const struct ks_op *op, unsigned controls)
 {
     const uint32_t a = op->qubits[controls];
     const uint32_t b = op->qubits[controls + 1];
+    enum ks_err err = KS_OK;
 
     for (size_t i = 0; i < state->entries.count; i++) {
         uint64_t *key = key_of(state, &state->entries, i);
 
+        KS_TRY(go_on_at(state, i));
         if ((controls == 0 || ks_bit(key, op->qubits[0])) && ks_bit(key, a) != ks_bit(key, b)) {
             flip(key, a);
             flip(key, b);
         }
     }
+out:
+    return err;
 }
 
 static bool controls_hold(const uint64_t *key, const struct ks_op *op, unsigned controls)
@@ -182,25 +193,33 @@ static bool controls_hold(const uint64_t *key, const struct ks_op *op, unsigned 
 }
 
 /* exp(-i angle / 2 ZZ) */
-static void turn_by_parity(struct state *state, const struct ks_op *op, const double m[8])
+static enum ks_err turn_by_parity(struct state *state, const struct ks_op *op,
+                                  const double m[8])
 {
+    enum ks_err err = KS_OK;
+
     for (size_t i = 0; i < state->entries.count; i++) {
         const uint64_t *key = key_of(state, &state->entries, i);
         const bool odd = ks_bit(key, op->qubits[0]) != ks_bit(key, op->qubits[1]);
 
+        KS_TRY(go_on_at(state, i));
         turn(state->entries.amps + 2 * i, odd ? m + 6 : m);
     }
+out:
+    return err;
 }
 
 /* A matrix with two zeros: diagonal, or FLIPS with the others. */
-static void move(struct state *state, const struct ks_op *op, unsigned controls,
-                 const double m[8], bool flips)
+static enum ks_err move(struct state *state, const struct ks_op *op, unsigned controls,
+                        const double m[8], bool flips)
 {
     const uint32_t target = op->qubits[controls];
+    enum ks_err err = KS_OK;
 
     for (size_t i = 0; i < state->entries.count; i++) {
         uint64_t *key = key_of(state, &state->entries, i);
 
+        KS_TRY(go_on_at(state, i));
         if (controls_hold(key, op, controls)) {
             const bool bit = ks_bit(key, target);
 
@@ -210,13 +229,14 @@ static void move(struct state *state, const struct ks_op *op, unsigned controls,
             }
         }
     }
+out:
+    return err;
 }
 
 /* --- gates that mix pairs ------------------------------------------------------------------
  */
 
-#define NONE            UINT32_MAX
-#define ENTRIES_BETWEEN 65536 /* mixed between two questions whether to go on */
+#define NONE UINT32_MAX
 
 /* Entries whose keys differ by what the gate flips: numbers of the one with bit TARGET 0 and
  * the one with 1. */
@@ -349,13 +369,12 @@ static enum ks_err mix_entries(struct state *state, const struct mix *mix)
     pairs.slots = memory;
     pairs.mask = slots - 1;
     for (size_t i = 0; i < slots; i++) {
+        KS_TRY(go_on_at(state, i));
         pairs.slots[i] = NONE;
     }
     /* At first all that the controls leave alone, then the pairs. */
     for (size_t i = 0; i < count; i++) {
-        if (i % ENTRIES_BETWEEN == 0) {
-            KS_TRY(ks_budget_go_on(budget));
-        }
+        KS_TRY(go_on_at(state, i));
         if (controls_hold(key_of(state, entries, i), mix->op, mix->controls)) {
             add_to_pair(state, &pairs, mix, (uint32_t)i);
         }
@@ -365,14 +384,13 @@ static enum ks_err mix_entries(struct state *state, const struct mix *mix)
     for (size_t i = 0; mix->controls > 0 && i < count; i++) {
         const uint64_t *key = key_of(state, entries, i);
 
+        KS_TRY(go_on_at(state, i));
         if (!controls_hold(key, mix->op, mix->controls)) {
             append(state, &state->spare, key, entries->amps[2 * i], entries->amps[2 * i + 1]);
         }
     }
     for (size_t i = 0; i < pairs.count; i++) {
-        if (i % ENTRIES_BETWEEN == 0) {
-            KS_TRY(ks_budget_go_on(budget));
-        }
+        KS_TRY(go_on_at(state, i));
         mix_pair(state, mix, &pairs.pairs[i]);
     }
     mixed = state->spare;
@@ -405,8 +423,7 @@ static enum ks_err apply_two_axes(struct state *state, const struct ks_op *op,
     if (along_x) {
         return mix_entries(state, &mix);
     }
-    turn_by_parity(state, op, mix.m);
-    return KS_OK;
+    return turn_by_parity(state, op, mix.m);
 }
 
 static enum ks_err apply(struct state *state, const struct ks_op *op)
@@ -421,8 +438,7 @@ static enum ks_err apply(struct state *state, const struct ks_op *op)
         return KS_OK;
     case KS_GATE_SWAP:
     case KS_GATE_CSWAP:
-        swap_bits(state, op, kind == KS_GATE_CSWAP);
-        return KS_OK;
+        return swap_bits(state, op, kind == KS_GATE_CSWAP);
     case KS_GATE_RXX:
     case KS_GATE_RZZ:
         return apply_two_axes(state, op, params);
@@ -433,13 +449,12 @@ static enum ks_err apply(struct state *state, const struct ks_op *op)
     mix.other = mix.target;
     ks_gate_matrix(op, params, mix.m);
     if (is_zero(mix.m + 2) && is_zero(mix.m + 4)) {
-        move(state, op, controls, mix.m, false);
-    } else if (is_zero(mix.m) && is_zero(mix.m + 6)) {
-        move(state, op, controls, mix.m, true);
-    } else {
-        return mix_entries(state, &mix);
+        return move(state, op, controls, mix.m, false);
     }
-    return KS_OK;
+    if (is_zero(mix.m) && is_zero(mix.m + 6)) {
+        return move(state, op, controls, mix.m, true);
+    }
+    return mix_entries(state, &mix);
 }
 
 static enum ks_err gate(void *context, const struct ks_op *op)
@@ -463,17 +478,19 @@ static double square_of(const struct entries *entries, size_t at)
 static enum ks_err weigh(void *context, uint32_t qubit, double *out_p1)
 {
     const struct state *state = context;
+    enum ks_err err = KS_OK;
     double weights[2] = {0, 0};
 
     for (size_t i = 0; i < state->entries.count; i++) {
+        KS_TRY(go_on_at(state, i));
         weights[ks_bit(key_of(state, &state->entries, i), qubit)] +=
             square_of(&state->entries, i);
     }
-    if (!(weights[0] + weights[1] > 0)) {
-        return ks_fail(KS_ERR_INTERNAL, "the state has no amplitude left");
-    }
+    KS_CHECK(weights[0] + weights[1] > 0, KS_ERR_INTERNAL, "the state has no amplitude left");
     *out_p1 = weights[1] / (weights[0] + weights[1]);
-    return ks_budget_spend(state->context->budget, state->entries.count);
+    KS_TRY(ks_budget_spend(state->context->budget, state->entries.count));
+out:
+    return err;
 }
 
 static enum ks_err collapse(void *context, uint32_t qubit, bool outcome, double probability)
@@ -482,6 +499,7 @@ static enum ks_err collapse(void *context, uint32_t qubit, bool outcome, double 
     struct entries *entries = &state->entries;
     const double scale = 1 / __builtin_sqrt(probability);
     const size_t count = entries->count;
+    enum ks_err err = KS_OK;
 
     entries->count = 0;
     for (size_t i = 0; i < count; i++) {
@@ -489,6 +507,7 @@ static enum ks_err collapse(void *context, uint32_t qubit, bool outcome, double 
         const double re = entries->amps[2 * i] * scale;
         const double im = entries->amps[2 * i + 1] * scale;
 
+        KS_TRY(go_on_at(state, i));
         if (ks_bit(key, qubit) == outcome) {
             if (entries->count == i) {
                 entries->count++;
@@ -499,7 +518,8 @@ static enum ks_err collapse(void *context, uint32_t qubit, bool outcome, double 
             }
         }
     }
-    return KS_OK;
+out:
+    return err;
 }
 
 /* The first entry whose sum of squares up to and with it is above TARGET. */
@@ -534,6 +554,7 @@ static enum ks_err sample(void *context, struct ks_sampling *sampling)
     KS_TRY(ks_budget_new(budget, count, sizeof *sums, "sums of probabilities", &memory));
     sums = memory;
     for (size_t i = 0; i < count; i++) {
+        KS_TRY(go_on_at(state, i));
         sum += square_of(entries, i);
         sums[i] = sum;
     }

@@ -175,7 +175,8 @@ ketseal: open 'missing.qasm': No such file or directory" ]]
         ks circuit simulate --method=$method --shots=1000 --seed=7 bell.qasm
         same "status of $method" "$status" 0
         same outcomes "$(cut -d' ' -f1 <<<"$output" | xargs)" "00 11"
-        same "standard error" "$stderr" "simulating 2 qubits, 4 operations, 1000 shots by $method: asked for"
+        same "standard error" "$stderr" "simulating 2 qubits, 4 operations, 1000 shots
+simulated by $method: asked for"
         ks --json circuit simulate --method=$method --shots=1000 --seed=7 bell.qasm
         is_json ketseal.simulate/1
         same method "$(jq -r '"\(.method) \(.method_reason) \(.numerics)"' <<<"$output")" \
@@ -195,7 +196,8 @@ ketseal: open 'missing.qasm': No such file or directory" ]]
     ks circuit simulate --seed=1 --shots=500 wide.qasm
     same status "$status" 0
     same outcomes "${#lines[@]}" 500
-    [[ $stderr == "simulating 300 qubits, 1200 operations, 500 shots by stabilizer: every gate is a Clifford gate, and the state vector needs more than 8.0 EiB, limit 4.0 GiB" ]]
+    [[ $stderr == "simulating 300 qubits, 1200 operations, 500 shots
+simulated by stabilizer: every gate is a Clifford gate, and the state vector needs more than 8.0 EiB, limit 4.0 GiB" ]]
     ks -q circuit simulate --seed=1 --method=statevector --out=counts wide.qasm
     fails 3 "wide.qasm: needs more than 8.0 EiB for 300 qubits in double precision, limit 4.0 GiB"
     holds wide.qasm

@@ -495,6 +495,168 @@ static void test_wide(void **state)
     ks_circuit_free(circuit);
 }
 
+/* --- one run where a trial was the run -----------------------------------------------------
+ */
+
+#define WIDE_HEAD "OPENQASM 2.0; include \"qelib1.inc\"; qreg q[40]; creg c[40]; "
+
+/* "share" stands for a W state, whose amplitudes are 40. */
+static struct ks_circuit *wide_circuit(const char *body)
+{
+    static const char share[] = "share ";
+    struct ks_buf text;
+
+    ks_buf_init(&text, 65536);
+    ks_buf_put_text(&text, WIDE_HEAD);
+    if (strncmp(body, share, strlen(share)) == 0) {
+        body += strlen(share);
+        ks_buf_put_text(&text, "x q[0]; ");
+        for (unsigned i = 0; i < 39; i++) {
+            ks_buf_put_format(&text, "cu3(1.4,0,0) q[%u],q[%u]; cx q[%u],q[%u]; ", i, i + 1,
+                              i + 1, i);
+        }
+    }
+    ks_buf_put_text(&text, body);
+    ks_buf_put_u8(&text, 0);
+    assert_int_equal(ks_buf_check(&text), KS_OK);
+    struct ks_circuit *circuit = parse((const char *)text.data);
+    ks_buf_done(&text);
+    return circuit;
+}
+
+static void expect_same(const struct ks_counts *one, const struct ks_counts *other)
+{
+    assert_int_equal(ks_counts_size(one), ks_counts_size(other));
+    for (size_t i = 0; i < ks_counts_size(one); i++) {
+        assert_string_equal(ks_counts_outcome(one, i), ks_counts_outcome(other, i));
+        assert_int_equal(ks_counts_count(one, i), ks_counts_count(other, i));
+    }
+}
+
+/* The counts are those of the method by its name, whether measurements wait until the end. */
+static void test_explained(void **state)
+{
+    static const struct {
+        const char *body;
+        enum ks_method method;
+    } rows[] = {
+        {"h q[0]; cx q[0],q[1]; measure q->c;", KS_METHOD_STATEVECTOR},
+        {"h q; measure q->c;", KS_METHOD_STABILIZER},
+        {"share measure q->c;", KS_METHOD_SPARSE},
+        {"ry(0.3) q; cz q[0],q[1]; ry(0.2) q; measure q->c;", KS_METHOD_MPS},
+        {"ry(0.3) q; cz q[0],q[1]; measure q[0]->c[0]; if(c==1) x q[1]; ry(0.2) q; measure "
+         "q->c;",
+         KS_METHOD_MPS},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct ks_simulate_spec spec = spec_of(KS_METHOD_AUTO);
+        struct ks_counts *chosen = NULL;
+        struct ks_counts *plain = NULL;
+        struct ks_counts *named = NULL;
+        struct ks_method_choice choice;
+        struct ks_method_choice again;
+        struct ks_circuit *circuit = wide_circuit(rows[i].body);
+
+        spec.shots = 300;
+        spec.seed = 5 + i;
+        spec.memory_max = 1 << 20;
+        OK(ks_simulate_explained(circuit, &spec, &choice, &chosen));
+        assert_int_equal(choice.method, rows[i].method);
+        assert_int_equal(ks_counts_facts(chosen)->method, rows[i].method);
+        OK(ks_method_choose(circuit, &spec, &again));
+        assert_int_equal(again.method, choice.method);
+        assert_string_equal(again.why, choice.why);
+        OK(ks_simulate(circuit, &spec, &plain));
+        expect_same(chosen, plain);
+        spec.method = choice.method;
+        OK(ks_simulate(circuit, &spec, &named));
+        expect_same(chosen, named);
+        ks_counts_free(chosen);
+        ks_counts_free(plain);
+        ks_counts_free(named);
+        ks_circuit_free(circuit);
+    }
+}
+
+/* --- cancelled in the middle ---------------------------------------------------------------
+ */
+
+/* Counts the questions, and says yes from one on. */
+struct patience {
+    uint64_t asked;
+    uint64_t until;
+};
+
+static bool is_out(void *context)
+{
+    struct patience *patience = context;
+
+    return ++patience->asked >= patience->until;
+}
+
+/* Asked N times in a whole run, every method stops at each of some of these with nothing but
+ * the right error. */
+static void test_cancelled_anywhere(void **state)
+{
+    static const struct {
+        enum ks_method method;
+        const char *body;
+        uint64_t shots;
+    } rows[] = {
+        {KS_METHOD_STATEVECTOR,
+         "qreg q[16]; creg c[16]; h q; cx q[0],q[1]; rx(1) q; measure q->c;", 20000},
+        {KS_METHOD_STATEVECTOR,
+         "qreg q[12]; creg c[12]; h q; measure q[0]->c[0]; h q[0]; rx(1) q; measure q->c;", 50},
+        {KS_METHOD_STABILIZER, "qreg q[60]; creg c[60]; h q; cx q[0],q[1]; measure q->c;",
+         20000},
+        /* Moves: of entries, of phases, by parity; then a measurement in the middle, and pairs.
+         */
+        {KS_METHOD_SPARSE,
+         "qreg q[18]; creg c[18]; h q; x q; swap q[0],q[1]; cswap q[2],q[3],q[4]; t q; "
+         "rzz(1) q[5],q[6]; cx q[7],q[8]; measure q[9]->c[9]; h q[9]; rxx(1) q[10],q[11]; "
+         "ch q[12],q[13]; measure q->c;",
+         2000},
+        {KS_METHOD_MPS,
+         "qreg q[12]; creg c[12]; ry(1) q; cx q[0],q[6]; rx(1) q; cx q[5],q[11]; measure q->c;",
+         2000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct ks_simulate_spec spec = spec_of(rows[i].method);
+        struct patience patience = {.until = UINT64_MAX};
+        struct ks_counts *counts = NULL;
+        char text[512];
+
+        (void)snprintf(text, sizeof text, "OPENQASM 2.0; include \"qelib1.inc\"; %s",
+                       rows[i].body);
+        struct ks_circuit *circuit = parse(text);
+        spec.shots = rows[i].shots;
+        spec.cancelled = is_out;
+        spec.cancel_context = &patience;
+        OK(ks_simulate(circuit, &spec, &counts));
+        ks_counts_free(counts);
+        counts = NULL;
+        const uint64_t asked = patience.asked;
+
+        assert_true(asked >= 4);
+        for (uint64_t part = 0; part < 25; part++) {
+            patience = (struct patience){.until = 1 + part * (asked - 1) / 24};
+            const enum ks_err err = ks_simulate(circuit, &spec, &counts);
+
+            if (err != KS_ERR_CANCELLED || counts != NULL) {
+                fail_msg("%s, question %llu of %llu: %d", rows[i].body,
+                         (unsigned long long)patience.until, (unsigned long long)asked,
+                         (int)err);
+            }
+            assert_true(patience.asked >= patience.until);
+        }
+        ks_circuit_free(circuit);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -512,6 +674,8 @@ int main(void)
         cmocka_unit_test(test_no_qubits),
         cmocka_unit_test(test_truncation),
         cmocka_unit_test(test_same_draws),
+        cmocka_unit_test(test_explained),
+        cmocka_unit_test(test_cancelled_anywhere),
         cmocka_unit_test(test_wide),
     };
 
