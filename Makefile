@@ -61,6 +61,7 @@ bench: all
 # Each figure by one command, with its data as CSV beside it.
 figures: all
 	@$(RELEASE)/src/cli/ketseal bench trng --out=$(BUILD)/figures
+	@$(RELEASE)/src/cli/ketseal qkd simulate --distance=0:180:10 --seed=1 --out=$(BUILD)/figures
 
 install: $(RELEASE)/build.ninja
 	@meson configure $(RELEASE) -Dprefix=$(PREFIX)

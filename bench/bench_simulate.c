@@ -1,216 +1,397 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* bench_simulate [QUBITS [DEPTH [THREADS]]]: how long the templates take, as JSON lines.
+/* bench_simulate [--threads=N] [--runs=N] [QUBITS | FILE.qasm]…: how long states take, as JSON
+ * lines. QUBITS: templates and random circuits of that size; without any: of 10, 16, 20, 24.
  *
- *   seconds        whole ks_simulate with 1024 shots: the best of three
- *   naive_seconds  the same gates one by one over complex doubles on one thread, once, in the
- *                  same run
- *   bytes          what the plan's passes read and write
- *   floor_seconds  bytes at the measured rate of copying with the same threads
+ *   seconds        the state of one circuit with new angles, memory and plan being there: the
+ *                  median of the runs; cpu_seconds the same by the CPU's clock
+ *   whole_seconds  all of ks_simulate, 1024 shots: the best of three
+ *   bytes, passes  what the plan's passes read and write
+ *   fma_slots      multiplications and additions of numbers that the plan takes
+ *   floor_seconds  the longer of: bytes at the rate of changing as much memory in place,
+ *                  fma_slots at the rate of multiplying in registers; both measured before
+ *                  the runs with the same threads
  *   over_floor     seconds over floor_seconds
- *   peer_seconds   with KETSEAL_PEER_SIM set to a command: that command with the circuit's
- *                  OpenQASM file as its last argument, its start included */
+ *   peer_…         with KETSEAL_PEER_SINGLE or KETSEAL_PEER_DOUBLE set to a command (peer.h,
+ *                  bench/peers/): the same for that, its runs between ours */
 
 #include <inttypes.h>
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include "base/sys.h"
+#include "oracle/random_circuit.h"
 #include "peer.h"
 #include "quantum/facts.h"
+#include "quantum/final.h"
 #include "quantum/simulate.h"
 
-#define COPY_BYTES  ((size_t)256 << 20)
-#define COPY_SLICES 64
-#define RUNS        3
-#define MUST(call)  KS_ASSERT((call) == KS_OK)
+#define FILE_MAX     (8u << 20)
+#define RUNS_MAX     64
+#define PROBE_RUNS   3
+#define PROBE_SLICES 64
+#define PROBE_MAX    ((size_t)256 << 20)
+#define FMA_NUMBERS  256
+#define FMA_ROUNDS   20000
+#define MUST(call)   KS_ASSERT((call) == KS_OK)
 
-static double seconds_since(uint64_t start_us)
-{
-    return (double)(ks_clock_monotonic_us() - start_us) * 1e-6;
-}
-
-/* --- the rate of copying
- * ------------------------------------------------------------------------- */
-
-struct copy {
-    uint8_t *from;
-    uint8_t *to;
+struct options {
+    unsigned threads;
+    unsigned runs;
+    struct ks_pool *pool;
 };
 
-static void copy_task(void *context, size_t slice)
+static double clock_seconds(clockid_t clock)
 {
-    const struct copy *copy = context;
-    const size_t size = COPY_BYTES / COPY_SLICES;
+    struct timespec now;
 
-    ks_copy(copy->to + slice * size, copy->from + slice * size, size);
+    KS_ASSERT(clock_gettime(clock, &now) == 0);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-/* Bytes read and written per second. */
-static double copy_rate(struct ks_pool *pool)
+static int compare_doubles(const void *a, const void *b)
 {
-    struct copy copy = {.from = ks_calloc(1, COPY_BYTES), .to = ks_calloc(1, COPY_BYTES)};
+    const double x = *(const double *)a;
+    const double y = *(const double *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+static double median(double *values, unsigned count)
+{
+    qsort(values, count, sizeof *values, compare_doubles);
+    return count % 2 == 1 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
+}
+
+/* --- what the machine can do -------------------------------------------------------------- */
+
+struct probe {
+    double *numbers;
+    size_t per_slice;
+    unsigned rounds;
+    const struct ks_kernels *kernels;
+};
+
+static void change_task(void *context, size_t slice)
+{
+    const struct probe *probe = context;
+    double *numbers = probe->numbers + slice * probe->per_slice;
+
+    for (unsigned round = 0; round < probe->rounds; round++) {
+        for (size_t i = 0; i < probe->per_slice; i++) {
+            numbers[i] += 1;
+        }
+    }
+}
+
+/* Bytes read and written per second when BYTES are changed in place. */
+static double memory_rate(const struct options *options, uint64_t bytes)
+{
+    const size_t size = bytes < PROBE_MAX ? (size_t)bytes : PROBE_MAX;
+    struct probe probe = {.numbers = ks_calloc_huge(1, size < 4096 ? 4096 : size),
+                          .per_slice = (size < 4096 ? 4096 : size) / 8 / PROBE_SLICES,
+                          .rounds = size < (1u << 20) ? 1000 : 1};
+    struct ks_pool *pool = size < (1u << 20) ? NULL : options->pool;
     double best = 0;
 
-    KS_ASSERT(copy.from != NULL && copy.to != NULL);
-    ks_pool_run(pool, copy_task, &copy, COPY_SLICES); /* both have their pages now */
-    for (unsigned i = 0; i < RUNS; i++) {
-        const uint64_t start = ks_clock_monotonic_us();
+    KS_ASSERT(probe.numbers != NULL);
+    for (unsigned i = 0; i <= PROBE_RUNS; i++) { /* the first has its pages made */
+        const double start = clock_seconds(CLOCK_MONOTONIC);
         double rate = 0;
 
-        ks_pool_run(pool, copy_task, &copy, COPY_SLICES);
-        rate = 2.0 * (double)COPY_BYTES / seconds_since(start);
-        best = rate > best ? rate : best;
+        ks_pool_run(pool, change_task, &probe, PROBE_SLICES);
+        rate = 2.0 * 8 * PROBE_SLICES * (double)probe.per_slice * probe.rounds /
+               (clock_seconds(CLOCK_MONOTONIC) - start);
+        best = i > 0 && rate > best ? rate : best;
     }
-    ks_free(copy.from);
-    ks_free(copy.to);
+    ks_free(probe.numbers);
     return best;
 }
 
-/* --- the naive baseline
- * -------------------------------------------------------------------------- */
-
-static void naive_matrix(double *amps, size_t count, const uint32_t *qubits,
-                         unsigned qubit_count, const double m[8])
+static void fma_task(void *context, size_t slice)
 {
-    const size_t target = (size_t)1 << qubits[qubit_count - 1];
-    size_t controls = 0;
+    const struct probe *probe = context;
 
-    for (unsigned i = 0; i + 1 < qubit_count; i++) {
-        controls |= (size_t)1 << qubits[i];
-    }
-    for (size_t i = 0; i < count; i++) {
-        if ((i & target) == 0 && (i & controls) == controls) {
-            double *a = &amps[2 * i];
-            double *b = &amps[2 * (i | target)];
-            const double x[4] = {a[0], a[1], b[0], b[1]};
-
-            a[0] = m[0] * x[0] - m[1] * x[1] + m[2] * x[2] - m[3] * x[3];
-            a[1] = m[0] * x[1] + m[1] * x[0] + m[2] * x[3] + m[3] * x[2];
-            b[0] = m[4] * x[0] - m[5] * x[1] + m[6] * x[2] - m[7] * x[3];
-            b[1] = m[4] * x[1] + m[5] * x[0] + m[6] * x[3] + m[7] * x[2];
-        }
-    }
+    probe->kernels->spin(probe->numbers + slice * FMA_NUMBERS, FMA_ROUNDS);
 }
 
-static double naive_seconds(const struct ks_circuit *circuit)
+/* Fused multiply-adds of single numbers per second. */
+static double fma_rate(const struct options *options, enum ks_precision precision, bool serial)
 {
-    const size_t count = (size_t)1 << circuit->qubit_count;
-    double *amps = ks_calloc(count, 2 * sizeof *amps);
-    const uint64_t start = ks_clock_monotonic_us();
-    double m[8];
-
-    KS_ASSERT(amps != NULL);
-    amps[0] = 1;
-    for (size_t i = 0; i < circuit->op_count; i++) {
-        const struct ks_op *op = &circuit->ops[i];
-        const struct ks_gate_info *info = ks_gate_info((enum ks_gate)op->gate);
-        const struct ks_op flip = {.gate = KS_GATE_CX};
-        const uint32_t swapped[2] = {op->qubits[1], op->qubits[0]};
-
-        if (op->gate == KS_GATE_MEASURE || op->gate == KS_GATE_BARRIER) {
-            continue;
-        }
-        if (op->gate == KS_GATE_SWAP) {
-            ks_gate_matrix(&flip, NULL, m);
-            naive_matrix(amps, count, op->qubits, 2, m);
-            naive_matrix(amps, count, swapped, 2, m);
-            naive_matrix(amps, count, op->qubits, 2, m);
-        } else {
-            ks_gate_matrix(op, info->params > 0 ? &circuit->params[op->param] : NULL, m);
-            naive_matrix(amps, count, op->qubits, info->qubits, m);
-        }
-    }
-    ks_free(amps);
-    return seconds_since(start);
-}
-
-/* --- one circuit
- * --------------------------------------------------------------------------------- */
-
-static double best_seconds(const struct ks_circuit *circuit,
-                           const struct ks_simulate_spec *spec)
-{
+    struct probe probe = {.numbers = ks_calloc(PROBE_SLICES, FMA_NUMBERS * sizeof(double))};
+    const unsigned count = KS_MEMBERS << KS_LANES_LOG(precision);
     double best = 0;
 
-    for (unsigned i = 0; i < RUNS; i++) {
-        const uint64_t start = ks_clock_monotonic_us();
+    KS_ASSERT(probe.numbers != NULL);
+    MUST(ks_kernels_find(NULL, precision, &probe.kernels));
+    for (unsigned i = 0; i < PROBE_RUNS; i++) {
+        const double start = clock_seconds(CLOCK_MONOTONIC);
+        double rate = 0;
+
+        ks_pool_run(serial ? NULL : options->pool, fma_task, &probe, PROBE_SLICES);
+        rate = (double)FMA_ROUNDS * count * PROBE_SLICES /
+               (clock_seconds(CLOCK_MONOTONIC) - start);
+        best = rate > best ? rate : best;
+    }
+    ks_free(probe.numbers);
+    return best;
+}
+
+/* --- one circuit -------------------------------------------------------------------------- */
+
+struct times {
+    double seconds[RUNS_MAX];
+    double cpu_seconds[RUNS_MAX];
+    double peer_seconds[RUNS_MAX];
+    double peer_cpu_seconds[RUNS_MAX];
+    unsigned peer_runs;
+};
+
+/* Our runs and the peer's, in turn; each of ours with angles of its own. */
+static void measure(struct ks_program *program, const struct ks_circuit *circuit, unsigned runs,
+                    struct peer *peer, struct times *times)
+{
+    const size_t count = ks_circuit_angle_count(circuit);
+    double *angles = ks_calloc(count, sizeof *angles);
+    struct peer_time peer_time;
+
+    KS_ASSERT(angles != NULL);
+    MUST(ks_program_run(program, ks_circuit_angles(circuit)));
+    if (peer_run(peer, &peer_time)) {
+        times->peer_runs = 0; /* both have their memory now */
+    }
+    for (unsigned run = 0; run < runs; run++) {
+        double start = 0;
+        double cpu_start = 0;
+
+        for (size_t i = 0; i < count; i++) {
+            angles[i] = ks_circuit_angles(circuit)[i] * (1 + 0x1p-20 * run);
+        }
+        start = clock_seconds(CLOCK_MONOTONIC);
+        cpu_start = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
+        MUST(ks_program_run(program, angles));
+        times->seconds[run] = clock_seconds(CLOCK_MONOTONIC) - start;
+        times->cpu_seconds[run] = clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu_start;
+        if (peer_run(peer, &peer_time)) {
+            times->peer_seconds[times->peer_runs] = peer_time.seconds;
+            times->peer_cpu_seconds[times->peer_runs++] = peer_time.cpu_seconds;
+        }
+    }
+    ks_free(angles);
+}
+
+/* Of ks_simulate, all qubits measured. */
+static double whole_seconds(const struct ks_circuit *circuit,
+                            const struct ks_simulate_spec *spec)
+{
+    double best = INFINITY;
+
+    for (unsigned i = 0; i < PROBE_RUNS; i++) {
+        const double start = clock_seconds(CLOCK_MONOTONIC);
         struct ks_counts *counts = NULL;
         double seconds = 0;
 
         MUST(ks_simulate(circuit, spec, &counts));
-        seconds = seconds_since(start);
-        best = i == 0 || seconds < best ? seconds : best;
+        seconds = clock_seconds(CLOCK_MONOTONIC) - start;
+        best = seconds < best ? seconds : best;
         ks_counts_free(counts);
     }
     return best;
 }
 
-static void bench(const char *name, uint32_t qubits, uint32_t depth, struct ks_pool *pool)
+/* CIRCUIT without its measurements, and then each qubit measured. */
+static struct ks_circuit *measured(const struct ks_circuit *circuit)
 {
-    const struct ks_template_spec template = {
-        .version = 1, .name = name, .qubits = qubits, .depth = depth, .seed = 1};
-    const double rate = copy_rate(pool);
-    struct ks_circuit *circuit = NULL;
-    double naive = 0;
-    double peer = 0;
+    struct ks_circuit_builder *builder = NULL;
+    struct ks_circuit *copy = NULL;
 
-    MUST(ks_circuit_template(&template, NULL, &circuit));
-    naive = naive_seconds(circuit);
-    peer = peer_seconds("KETSEAL_PEER_SIM", circuit);
-    for (enum ks_precision p = KS_PRECISION_DOUBLE; p <= KS_PRECISION_SINGLE; p++) {
-        for (const struct ks_kernel_set *set = ks_kernel_sets; set->name != NULL; set++) {
-            struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
-            struct ks_plan_facts facts;
-            double seconds = 0;
+    MUST(ks_circuit_builder_new(NULL, &builder));
+    MUST(ks_circuit_builder_qreg(builder, KS_LITERAL("q"), circuit->qubit_count));
+    MUST(ks_circuit_builder_creg(builder, KS_LITERAL("c"), circuit->qubit_count));
+    for (size_t i = 0; i < circuit->op_count; i++) {
+        const struct ks_op *op = &circuit->ops[i];
 
-            if (!set->usable()) {
-                continue;
-            }
-            spec.precision = p;
-            spec.kernels = set->name;
-            spec.pool = pool;
-            seconds = best_seconds(circuit, &spec);
-            MUST(ks_plan_facts(circuit, p, &facts));
-            (void)printf("{\"bench\":\"simulate\",\"bytes\":%.4g,\"circuit\":\"%s\","
-                         "\"copy_rate\":%.3g,\"floor_seconds\":%.4g,\"fma_slots\":%.4g,"
-                         "\"gates\":%" PRIu64 ",\"gates_per_second\":%.4g,\"kernels\":\"%s\","
-                         "\"naive_seconds\":%.4f,\"over_floor\":%.4g,\"passes\":%u,"
-                         "\"precision\":\"%s\",\"qubits\":%u,\"seconds\":%.6f,"
-                         "\"speedup\":%.1f,\"threads\":%u",
-                         facts.bytes, name, rate, facts.bytes / rate, facts.fma_slots,
-                         ks_circuit_ops(circuit), (double)ks_circuit_ops(circuit) / seconds,
-                         set->name, naive, seconds * rate / facts.bytes, facts.passes,
-                         p == KS_PRECISION_DOUBLE ? "double" : "single", qubits, seconds,
-                         naive / seconds, ks_pool_threads(pool));
-            if (peer >= 0) {
-                (void)printf(",\"peer_ratio\":%.2f,\"peer_seconds\":%.4f", peer / seconds,
-                             peer);
-            }
-            (void)printf("}\n");
-            (void)fflush(stdout);
+        if (op->gate < KS_GATE_MEASURE) {
+            MUST(ks_circuit_builder_gate(
+                builder, (enum ks_gate)op->gate, op->qubits,
+                circuit->params == NULL ? NULL : circuit->params + op->param));
         }
+    }
+    for (uint32_t q = 0; q < circuit->qubit_count; q++) {
+        MUST(ks_circuit_builder_measure(builder, q, q));
+    }
+    MUST(ks_circuit_builder_finish(builder, &copy));
+    return copy;
+}
+
+static void print_line(const char *name, const struct ks_circuit *circuit,
+                       const struct ks_simulate_spec *spec, const struct ks_plan *plan,
+                       const struct options *options, struct times *times)
+{
+    const bool is_double = spec->precision == KS_PRECISION_DOUBLE;
+    struct ks_plan_facts facts = {0};
+    const uint64_t gates = ks_circuit_ops(circuit) - circuit->qubit_count; /* measurements */
+    double memory = 0;
+    double fma = 0;
+    double floor = 0;
+    double seconds = median(times->seconds, options->runs);
+    double cpu = median(times->cpu_seconds, options->runs);
+
+    ks_plan_facts_add(plan, &facts);
+    memory = memory_rate(options, ks_state_bytes(facts.slots, spec->precision));
+    fma = fma_rate(options, spec->precision, facts.slots <= KS_TILE_LOG(spec->precision));
+    floor = fmax(facts.bytes / memory, facts.fma_slots / fma);
+    (void)printf(
+        "{\"bench\":\"simulate\",\"bytes\":%.4g,\"circuit\":\"%s\",\"cpu_seconds\":%.6g,"
+        "\"floor_seconds\":%.4g,\"fma_rate\":%.4g,\"fma_slots\":%.4g,\"gates\":%" PRIu64
+        ",\"gates_per_second\":%.4g,\"kernels\":\"%s\",\"memory_rate\":%.4g,"
+        "\"over_floor\":%.3g,\"passes\":%u",
+        facts.bytes, name, cpu, floor, fma, facts.fma_slots, gates, (double)gates / seconds,
+        ks_simulate_kernels(), memory, seconds / floor, facts.passes);
+    if (times->peer_runs > 0) {
+        const double peer = median(times->peer_seconds, times->peer_runs);
+        const double peer_cpu = median(times->peer_cpu_seconds, times->peer_runs);
+
+        (void)printf(",\"peer_cpu_ratio\":%.2f,\"peer_cpu_seconds\":%.6g,\"peer_ratio\":%.2f,"
+                     "\"peer_seconds\":%.6g",
+                     peer_cpu / cpu, peer_cpu, peer / seconds, peer);
+    }
+    (void)printf(",\"precision\":\"%s\",\"qubits\":%u,\"seconds\":%.6g,\"threads\":%u,"
+                 "\"whole_seconds\":%.6g}\n",
+                 is_double ? "double" : "single", circuit->qubit_count, seconds,
+                 options->threads, whole_seconds(circuit, spec));
+    (void)fflush(stdout);
+}
+
+static void bench(const char *name, const struct ks_circuit *source,
+                  const struct options *options)
+{
+    struct ks_circuit *circuit = measured(source);
+
+    for (enum ks_precision p = KS_PRECISION_DOUBLE; p <= KS_PRECISION_SINGLE; p++) {
+        struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
+        struct ks_program *program = NULL;
+        struct times times = {0};
+        struct peer peer;
+
+        spec.precision = p;
+        spec.method = KS_METHOD_STATEVECTOR;
+        spec.pool = options->pool;
+        peer_open(&peer,
+                  p == KS_PRECISION_DOUBLE ? "KETSEAL_PEER_DOUBLE" : "KETSEAL_PEER_SINGLE",
+                  circuit);
+        MUST(ks_program_new(circuit, &spec, KS_PROGRAM_STATE, &program));
+        measure(program, circuit, options->runs, &peer, &times);
+        peer_close(&peer);
+        print_line(name, circuit, &spec, ks_program_plan(program), options, &times);
+        ks_program_free(program);
     }
     ks_circuit_free(circuit);
 }
 
+/* --- which circuits ----------------------------------------------------------------------- */
+
+static void bench_template(const char *name, uint32_t qubits, uint32_t depth,
+                           const struct options *options)
+{
+    const struct ks_template_spec template = {
+        .version = 1, .name = name, .qubits = qubits, .depth = depth, .seed = 1};
+    struct ks_circuit *circuit = NULL;
+
+    MUST(ks_circuit_template(&template, NULL, &circuit));
+    bench(name, circuit, options);
+    ks_circuit_free(circuit);
+}
+
+/* The planner has seen none of these: any gates on any qubits, and Clifford gates. */
+static void bench_random(uint32_t qubits, const struct options *options)
+{
+    const struct random_spec any = {.seed = qubits, .qubits = qubits, .gates = 20 * qubits};
+    const struct random_clifford_spec clifford = {.seed = qubits,
+                                                  .qubits = qubits,
+                                                  .gates = 20 * qubits,
+                                                  .clbits = 1,
+                                                  .paulis_only = true};
+    struct ks_circuit *circuit = random_circuit(&any);
+
+    bench("random", circuit, options);
+    ks_circuit_free(circuit);
+    circuit = random_clifford(&clifford);
+    bench("random-clifford", circuit, options);
+    ks_circuit_free(circuit);
+}
+
+static void bench_size(uint32_t qubits, const struct options *options)
+{
+    bench_template("qft", qubits, 1, options);
+    bench_template("hea", qubits, 10, options);
+    bench_template("rqc", qubits, 20, options);
+    bench_template("ghz", qubits, 1, options);
+    bench_template("clifford_t_sampling", qubits, 20, options);
+    bench_random(qubits, options);
+}
+
+static void bench_file(const char *path, const struct options *options)
+{
+    const char *slash = strrchr(path, '/');
+    struct ks_circuit *circuit = NULL;
+    struct ks_buf text;
+
+    ks_buf_init(&text, FILE_MAX);
+    if (ks_file_read(path, FILE_MAX, &text) != KS_OK) {
+        (void)fprintf(stderr, "bench_simulate: %s\n", ks_err_detail());
+        exit(6);
+    }
+    const struct ks_bytes source = ks_buf_view(&text);
+    if (ks_circuit_parse(&source, path, NULL, &circuit) != KS_OK) {
+        (void)fprintf(stderr, "bench_simulate: %s\n", ks_err_detail());
+        exit(3);
+    }
+    bench(slash == NULL ? path : slash + 1, circuit, options);
+    ks_circuit_free(circuit);
+    ks_buf_done(&text);
+}
+
 int main(int argc, char **argv)
 {
-    const uint32_t qubits = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 20;
-    const uint32_t depth = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 10;
-    const unsigned threads = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 2;
-    struct ks_pool *pool = NULL;
+    static const uint32_t sizes[] = {10, 16, 20, 24};
+    struct options options = {.threads = 2, .runs = 5};
+    bool any = false;
 
-    if (qubits < 2 || qubits > 32 || ks_pool_new(threads, &pool) != KS_OK) {
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], "--threads=", 10) == 0) {
+            options.threads = (unsigned)strtoul(argv[i] + 10, NULL, 10);
+        } else if (strncmp(argv[i], "--runs=", 7) == 0) {
+            options.runs = (unsigned)strtoul(argv[i] + 7, NULL, 10);
+        }
+    }
+    if (options.runs < 1 || options.runs > RUNS_MAX ||
+        ks_pool_new(options.threads, &options.pool) != KS_OK) {
         (void)fprintf(stderr,
-                      "usage: bench_simulate [QUBITS [DEPTH [THREADS]]], 2 to 32 qubits\n");
+                      "usage: bench_simulate [--threads=N] [--runs=N] [QUBITS | "
+                      "FILE.qasm]…, 1 to %d runs\n",
+                      RUNS_MAX);
         return 2;
     }
-    bench("qft", qubits, depth, pool);
-    bench("hea", qubits, depth, pool);
-    bench("rqc", qubits, depth, pool);
-    bench("ghz", qubits, depth, pool);
-    ks_pool_free(pool);
+    for (int i = 1; i < argc; i++) {
+        const uint32_t qubits = (uint32_t)strtoul(argv[i], NULL, 10);
+
+        if (strncmp(argv[i], "--", 2) != 0) {
+            any = true;
+            if (qubits >= 2 && qubits <= 32) {
+                bench_size(qubits, &options);
+            } else {
+                bench_file(argv[i], &options);
+            }
+        }
+    }
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] && !any; i++) {
+        bench_size(sizes[i], &options);
+    }
+    ks_pool_free(options.pool);
     return 0;
 }

@@ -5,10 +5,35 @@
 #ifndef KS_BENCH_PEER_H
 #define KS_BENCH_PEER_H
 
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/types.h>
+
 #include "quantum/circuit.h"
 
 /* Seconds of the command in environment variable VARIABLE with CIRCUIT's OpenQASM file as its
  * last argument, its start included; below zero without one or when it fails. */
 double peer_seconds(const char *variable, const struct ks_circuit *circuit);
+
+/* A peer that stays: a command as above that runs the circuit once for each line of its
+ * standard input, and answers with a line of two numbers, its seconds and those of its CPU.
+ * bench/peers/ has some. */
+struct peer {
+    pid_t pid;
+    FILE *ask; /* NULL: there is none, or it has failed */
+    FILE *answer;
+    char path[32]; /* of the circuit's file */
+};
+
+struct peer_time {
+    double seconds;
+    double cpu_seconds;
+};
+
+/* Not there where VARIABLE is not set. */
+void peer_open(struct peer *peer, const char *variable, const struct ks_circuit *circuit);
+void peer_close(struct peer *peer);
+/* One run; false, and the peer is gone, when it gives no answer. */
+bool peer_run(struct peer *peer, struct peer_time *out_time);
 
 #endif

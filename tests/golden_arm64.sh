@@ -25,12 +25,14 @@ for program in golden golden_methods; do
     aarch64-linux-gnu-gcc -std=c17 -O2 -static -ffp-contract=off -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
         -Isrc -Iinclude -Itests -o "$work/$program" tests/golden/$program.c tests/oracle/random_circuit.c \
         $base $quantum src/quantum/kernel_scalar_double.c src/quantum/kernel_scalar_single.c \
-        src/quantum/kernels_portable.c -lpthread -lm
+        src/quantum/kernel_neon_double.c src/quantum/kernel_neon_single.c src/quantum/kernels_arm.c \
+        -lpthread -lm
 done
-for threads in 1 2; do
-    qemu-aarch64-static "$work/golden" scalar $threads >"$work/got"
+for kernels in "scalar 1" "neon 1" "neon 3"; do
+    # shellcheck disable=SC2086 # the name and the threads
+    qemu-aarch64-static "$work/golden" $kernels >"$work/got"
     diff tests/vectors/quantum/golden.txt "$work/got" >&2 || {
-        echo "golden_arm64: arm64 gives other digests" >&2
+        echo "golden_arm64: arm64 gives other digests with $kernels" >&2
         exit 1
     }
 done

@@ -31,7 +31,7 @@ FLOORS = {
     'record': 3,
     'tpm': 4, 'store': 4, 'net': 4, 'config': 4,
     'enclave': 5, 'anchor': 5, 'client': 5,
-    'server': 6, 'kme': 6, 'witness': 6, 'cli': 6,
+    'server': 6, 'kme': 6, 'witness': 6, 'cli': 6, 'mpi': 6,
 }
 PURE_FLOORS = (2, 3)
 
@@ -59,8 +59,9 @@ OUTSIDE = [
     (r'(seccomp\.h|linux/(landlock|seccomp|filter|audit|bpf)\.h)', {'enclave', None}),
     (r'cyaml/', {'config', 'server', 'kme', 'cli', None}),
     (r'cblas\.h', {'learn', None}),
+    (r'mpi\.h', {'mpi', None}),
     (r'secp256k1', {'anchor', None}),
-    (r'(immintrin|x86intrin|cpuid|arm_neon|arm_sve)\.h', {'quantum', None}),
+    (r'(immintrin|x86intrin|cpuid|arm_neon|arm_sve)\.h', {'quantum', 'qkd', None}),
     (r'(cmocka\.h|valgrind/)', {None}),
 ]
 CMOCKA = re.compile(r'cmocka\.h|valgrind/')
@@ -79,8 +80,8 @@ BANNED = [
      'no bound: use ks_buf or snprintf'),
     (r'atoi|atol|atoll|atof|strtol|strtoll|strtoul|strtoull|strtof|strtold|sscanf', r'src/base/',
      'use base/text.h'),
-    # QASM's numbers are no JSON; both readers check the form before, and strtod rounds correctly.
-    (r'strtod', r'src/base/|src/quantum/qasm_lex\.c$', 'use base/json.h'),
+    # QASM's and Python's numbers are no JSON; all readers check the form before, and strtod rounds correctly.
+    (r'strtod', r'src/base/|src/quantum/qasm_lex\.c$|src/record/pyjson\.c$', 'use base/json.h'),
     (r'system|popen', None, 'runs a shell: use posix_spawn or fork and exec'),
     (r'exit|quick_exit', None, 'return an error; only a file with a main exits'),
     (r'abort', r'src/base/err\.c$', 'use KS_ASSERT'),
@@ -98,9 +99,9 @@ MEMCMP = {
 }
 
 # A kernel is written once for numbers of any kind, and names them.
-TYPED = re.compile(r'src/quantum/kernel')
+TYPED = re.compile(r'src/(quantum|qkd)/kernel')
 # Included several times on purpose, each time with other macros: no guard, and nothing alone.
-BODIES = re.compile(r'src/quantum/kernel_(body|lanes)\.h$')
+BODIES = re.compile(r'src/(quantum/kernel_(body|lanes)|qkd/kernel_body)\.h$')
 
 # Functions of the C library, defined again so that a static program goes without them.
 NAMES_OF_OTHERS = re.compile(r'src/cli/verify_absent\.c$')
@@ -117,7 +118,7 @@ PURE_CALLS = re.compile(r'(?<![\w.>])(time|clock|clock_gettime|gettimeofday|loca
 FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 1000
 # Built on machines of one kind only.
-OF_MACHINE = re.compile(r'src/quantum/kernel.*_(portable|x86|avx2|avx512|neon)')
+OF_MACHINE = re.compile(r'src/(quantum|qkd)/kernel.*_(portable|x86|pclmul|avx2|avx512|neon)')
 SPDX = ('SPDX-FileCopyrightText: The ketseal authors', 'SPDX-License-Identifier: Apache-2.0')
 
 # Written in two parts, so that this file does not find itself.

@@ -70,7 +70,7 @@ void ks_circuit_print(const struct ks_circuit *circuit, struct ks_buf *out);
 
 /* What the numbers mean: while this stands, the same circuit, seed and precision give the same
  * bytes on every CPU, instruction set and thread count. */
-#define KS_NUMERICS 2
+#define KS_NUMERICS 3
 
 enum ks_precision { KS_PRECISION_DOUBLE = 0, KS_PRECISION_SINGLE = 1 };
 
@@ -131,7 +131,7 @@ struct ks_simulate_spec {
     uint64_t seed;
     enum ks_precision precision;
     uint64_t memory_max;  /* bytes of state; 0 for no limit */
-    const char *kernels;  /* "scalar", "avx2", "avx512"; NULL for the best this CPU has */
+    const char *kernels;  /* "scalar", "avx2", "avx512", "neon"; NULL for the best here */
     struct ks_pool *pool; /* borrowed; NULL for one thread */
     enum ks_method method;
     uint32_t bond_max; /* MPS: 1 to KS_BOND_MAX; 0 for KS_BOND_DEFAULT */
@@ -231,6 +231,47 @@ KS_MUST_CHECK enum ks_err ks_final_expect(struct ks_final *final, const struct k
 /* Appends the state as a NumPy file, version 1.0: one dimension, little-endian complex of two
  * doubles, or of two floats in single precision, in C order. */
 void ks_final_npy(const struct ks_final *final, struct ks_buf *out);
+
+/* --- one circuit, many angles ------------------------------------------------------------- */
+
+/* The parameters of CIRCUIT's gates, in the order of its operations. */
+size_t ks_circuit_angle_count(const struct ks_circuit *circuit);
+const double *ks_circuit_angles(const struct ks_circuit *circuit); /* borrowed */
+
+/* A circuit that is run again and again: its plan and memory stay. The bits are those that a
+ * circuit written with these angles gives. One thread at a time. */
+struct ks_program;
+
+enum ks_program_kind {
+    KS_PROGRAM_COUNTS, /* as ks_simulate by the state vector */
+    KS_PROGRAM_STATE,  /* as ks_final_new */
+};
+
+/* CIRCUIT is borrowed and outlives the program, SPEC is copied; its pool outlives it too.
+ * KS_ERR_FORMAT where something happens behind a measurement, KS_ERR_USAGE for noise, another
+ * method, and a question whether to go on. */
+KS_MUST_CHECK enum ks_err ks_program_new(const struct ks_circuit *circuit,
+                                         const struct ks_simulate_spec *spec,
+                                         enum ks_program_kind kind,
+                                         struct ks_program **out_program);
+void ks_program_free(struct ks_program *program); /* NULL is fine */
+/* Runs the circuit with ANGLES, ks_circuit_angle_count of them. After the first run nothing is
+ * allocated, unless the angles are such that the plan has to change. KS_ERR_FORMAT for one that
+ * is not finite; then and after other failures there is no result. */
+KS_MUST_CHECK enum ks_err ks_program_run(struct ks_program *program, const double *angles);
+/* The plans made so far: more than 1 where angles changed what there is to do. */
+uint64_t ks_program_plans(const struct ks_program *program);
+/* KS_PROGRAM_STATE: the state of the last run, until the next one; borrowed, may be observed.
+ */
+KS_MUST_CHECK enum ks_err ks_program_final(struct ks_program *program,
+                                           struct ks_final **out_final);
+/* KS_PROGRAM_COUNTS: what SEED draws from the last run. */
+KS_MUST_CHECK enum ks_err ks_program_counts(struct ks_program *program, uint64_t seed,
+                                            struct ks_counts **out_counts);
+/* The same without allocation, for at most 64 classical bits: one outcome for each of the
+ * spec's shots, equal ones side by side, classical bit c as bit c. */
+KS_MUST_CHECK enum ks_err ks_program_outcomes(struct ks_program *program, uint64_t seed,
+                                              uint64_t *out_outcomes);
 
 /* Bytes that the state of CIRCUIT takes; UINT64_MAX when over 2^63. */
 uint64_t ks_simulate_memory(const struct ks_circuit *circuit, enum ks_precision precision);

@@ -54,6 +54,9 @@ struct ks_job_spec {
     const char *idempotency; /* NULL for none: [A-Za-z0-9_-]{1,64} */
 };
 
+/* Where the site wants a younger attestation (KS_ERR_STALE), an enrolled device attests, and
+ * the request is repeated once: ks_client_run, ks_client_submit, ks_client_cancel. */
+
 /* Submits and waits: appends the bundle to OUT. The site's refusals come back as their errors,
  * with the site's own sentence as detail. The bundle is not verified here: ks_bundle_verify
  * does that. */

@@ -20,7 +20,8 @@
     X(INTERNAL,      9,    70,  500,  "bug in ketseal")                         \
     X(UNAVAILABLE,   10,   4,   503,  "busy or shutting down; try again")       \
     X(CONFLICT,      11,   5,   409,  "conflicts with what is already there")   \
-    X(CANCELLED,     12,   5,   409,  "cancelled before it was done")
+    X(CANCELLED,     12,   5,   409,  "cancelled before it was done")           \
+    X(STALE,         13,   5,   403,  "last attestation too old; attest first")
 /* clang-format on */
 
 enum ks_err {

@@ -73,12 +73,35 @@ static enum ks_err settle(struct work *work, enum ks_appraisal_check check, enum
         item->reason[0] = '\0';
         return KS_OK;
     }
-    ks_text_shown(ks_bytes_text(ks_err_detail()), item->reason, sizeof item->reason);
+    if (item->reason[0] == '\0') { /* else the first of several differences has told it */
+        ks_text_shown(ks_bytes_text(ks_err_detail()), item->reason, sizeof item->reason);
+    }
     if (result == KS_ERR_VERIFY || result == KS_ERR_FORMAT || result == KS_ERR_LIMIT) {
         item->state = KS_APPRAISAL_FAIL;
         return KS_OK;
     }
     return result;
+}
+
+/* One of perhaps several differences, with its sentence: the first is the reason of CHECK. */
+static enum ks_err differs(const struct work *work, enum ks_appraisal_check check,
+                           enum ks_err found)
+{
+    struct ks_appraisal_item *item = &work->appraisal->checks[check];
+
+    if (item->reason[0] == '\0') {
+        ks_text_shown(ks_bytes_text(ks_err_detail()), item->reason, sizeof item->reason);
+    }
+    if (work->spec->differs != NULL) {
+        work->spec->differs(work->spec->context, check, ks_err_detail());
+    }
+    return found;
+}
+
+/* Whether a check that has found ERR looks further. */
+static bool looks_on(const struct work *work, enum ks_err err)
+{
+    return err == KS_OK || work->spec->differs != NULL;
 }
 
 static void not_run(struct work *work, enum ks_appraisal_check check, const char *reason)
@@ -255,13 +278,15 @@ out:
 
 static enum ks_err check_required(const struct work *work)
 {
+    enum ks_err err = KS_OK;
     uint32_t missing = work->spec->reference->required_pcrs & ~work->evidence->pcr_mask;
 
-    if (missing != 0) {
-        return ks_fail(KS_ERR_VERIFY, "PCR %d is required, but not quoted",
-                       __builtin_ctz(missing));
+    for (; missing != 0 && looks_on(work, err); missing &= missing - 1) {
+        err = differs(work, KS_APPRAISAL_REQUIRED,
+                      ks_fail(KS_ERR_VERIFY, "PCR %d is required, but not quoted",
+                              __builtin_ctz(missing)));
     }
-    return KS_OK;
+    return err;
 }
 
 static enum ks_err check_golden(const struct work *work)
@@ -270,19 +295,23 @@ static enum ks_err check_golden(const struct work *work)
     const struct ks_reference *reference = work->spec->reference;
     char found[2 * KS_PCR_DIGEST_LEN + 1];
 
-    for (unsigned pcr = 0; pcr < KS_PCR_COUNT; pcr++) {
+    for (unsigned pcr = 0; pcr < KS_PCR_COUNT && looks_on(work, err); pcr++) {
         const uint8_t *value = quoted(work, pcr);
         if (ks_reference_rule(reference, pcr) != KS_RULE_GOLDEN) {
             continue;
         }
-        KS_CHECK(value != NULL, KS_ERR_VERIFY, "PCR %u has golden values, but is not quoted",
-                 pcr);
-        ks_hex_encode(ks_bytes_of(value, KS_PCR_DIGEST_LEN), found);
-        KS_CHECK(ks_reference_golden(reference, pcr, value), KS_ERR_VERIFY,
-                 "PCR %u: value %s is none of its %zu golden values", pcr, found,
-                 reference->pcrs[pcr].count);
+        if (value == NULL) {
+            err = differs(
+                work, KS_APPRAISAL_GOLDEN,
+                ks_fail(KS_ERR_VERIFY, "PCR %u has golden values, but is not quoted", pcr));
+        } else if (!ks_reference_golden(reference, pcr, value)) {
+            ks_hex_encode(ks_bytes_of(value, KS_PCR_DIGEST_LEN), found);
+            err = differs(work, KS_APPRAISAL_GOLDEN,
+                          ks_fail(KS_ERR_VERIFY,
+                                  "PCR %u: value %s is none of its %zu golden values", pcr,
+                                  found, reference->pcrs[pcr].count));
+        }
     }
-out:
     return err;
 }
 
@@ -346,15 +375,16 @@ static enum ks_err check_boot_log(struct work *work)
     work->appraisal->boot_events = (uint32_t)work->tcg.count;
     KS_TRY(ks_tcg_log_check_data(&work->tcg));
     ks_tcg_log_replay(&work->tcg, values, &mask);
-    for (unsigned pcr = 0; pcr < KS_PCR_COUNT; pcr++) {
+    for (unsigned pcr = 0; pcr < KS_PCR_COUNT && looks_on(work, err); pcr++) {
         bool judged = (BOOT_PCRS & 1u << pcr) != 0 ||
                       ks_reference_rule(work->spec->reference, pcr) == KS_RULE_EVENTS;
         const uint8_t *value = quoted(work, pcr);
         if (judged && value != NULL &&
             !ks_bytes_equal(KS_BYTES(values[pcr]), ks_bytes_of(value, KS_PCR_DIGEST_LEN))) {
-            KS_TRY(fail_replay(work, pcr, values[pcr]));
+            err = differs(work, KS_APPRAISAL_BOOT_LOG, fail_replay(work, pcr, values[pcr]));
         }
     }
+    KS_TRY(err);
     ks_copy(work->boot, values, sizeof values);
     work->boot_mask = mask;
 out:
@@ -370,12 +400,15 @@ static enum ks_err check_boot_events(const struct work *work)
     char shown[KS_TCG_TEXT_MAX + SHOWN_MAX];
     char digest[2 * KS_PCR_DIGEST_LEN + 1];
 
-    for (unsigned pcr = 0; pcr < KS_PCR_COUNT; pcr++) {
-        KS_CHECK(ks_reference_rule(reference, pcr) != KS_RULE_EVENTS ||
-                     (work->boot_mask & 1u << pcr) != 0,
-                 KS_ERR_VERIFY, "PCR %u: the boot log has no event for it", pcr);
+    for (unsigned pcr = 0; pcr < KS_PCR_COUNT && looks_on(work, err); pcr++) {
+        if (ks_reference_rule(reference, pcr) == KS_RULE_EVENTS &&
+            (work->boot_mask & 1u << pcr) == 0) {
+            err = differs(
+                work, KS_APPRAISAL_BOOT_EVENTS,
+                ks_fail(KS_ERR_VERIFY, "PCR %u: the boot log has no event for it", pcr));
+        }
     }
-    for (size_t i = 0; i < work->tcg.count; i++) {
+    for (size_t i = 0; i < work->tcg.count && looks_on(work, err); i++) {
         const struct ks_tcg_event *event = &work->tcg.events[i];
         struct ks_reference_event wanted = {.pcr = event->pcr, .type = event->type};
         enum ks_reference_rule rule;
@@ -388,12 +421,14 @@ static enum ks_err check_boot_events(const struct work *work)
             continue;
         }
         ks_copy(wanted.digest, event->digest, sizeof wanted.digest);
-        ks_hex_encode(KS_BYTES(event->digest), digest);
-        show_event(event, i, shown, sizeof shown);
-        KS_CHECK(ks_reference_allows_event(reference, &wanted), KS_ERR_VERIFY,
-                 "PCR %u, %s: digest %s is not allowed", event->pcr, shown, digest);
+        if (!ks_reference_allows_event(reference, &wanted)) {
+            ks_hex_encode(KS_BYTES(event->digest), digest);
+            show_event(event, i, shown, sizeof shown);
+            err = differs(work, KS_APPRAISAL_BOOT_EVENTS,
+                          ks_fail(KS_ERR_VERIFY, "PCR %u, %s: digest %s is not allowed",
+                                  event->pcr, shown, digest));
+        }
     }
-out:
     return err;
 }
 
@@ -466,12 +501,16 @@ static enum ks_err check_programs(const struct work *work)
 
     KS_CHECK(work->launch.count > 0, KS_ERR_VERIFY, "PCR %d: no program was launched",
              KS_LAUNCH_PCR);
-    for (size_t i = 0; i < work->launch.count; i++) {
+    for (size_t i = 0; i < work->launch.count && looks_on(work, err); i++) {
         const struct ks_event *event = &work->launch.events[i];
-        ks_hex_encode(KS_BYTES(event->digest), digest);
-        KS_CHECK(ks_reference_allows_program(work->spec->reference, event->name, event->digest),
-                 KS_ERR_VERIFY, "PCR %d, event %zu, program '%s': digest %s is not allowed",
-                 KS_LAUNCH_PCR, i + 1, event->name, digest);
+
+        if (!ks_reference_allows_program(work->spec->reference, event->name, event->digest)) {
+            ks_hex_encode(KS_BYTES(event->digest), digest);
+            err = differs(work, KS_APPRAISAL_PROGRAMS,
+                          ks_fail(KS_ERR_VERIFY,
+                                  "PCR %d, event %zu, program '%s': digest %s is not allowed",
+                                  KS_LAUNCH_PCR, i + 1, event->name, digest));
+        }
     }
 out:
     return err;
@@ -547,32 +586,40 @@ static bool is_boot_aggregate(const struct work *work, const struct ks_ima_entry
     return false;
 }
 
-static enum ks_err check_files(const struct work *work)
+/* Entry INDEX of the list by itself. */
+static enum ks_err check_file(const struct work *work, size_t index)
 {
-    enum ks_err err = KS_OK;
+    const struct ks_ima_entry *entry = &work->ima.entries[index];
     const struct ks_reference *reference = work->spec->reference;
     char path[SHOWN_MAX];
     char digest[2 * KS_IMA_DIGEST_MAX + 1];
 
-    for (size_t i = 0; i < work->ima_count; i++) {
-        const struct ks_ima_entry *entry = &work->ima.entries[i];
-
-        if (i == 0 && is_boot_aggregate(work, entry)) {
-            continue;
-        }
-        if (entry->violation && reference->violations_allowed) {
-            continue;
-        }
-        ks_text_shown(entry->path, path, sizeof path);
-        KS_CHECK(!entry->violation, KS_ERR_VERIFY,
-                 "PCR %d, entry %zu, %s '%s': a violation: what was read is not known",
-                 KS_IMA_PCR, i + 1, ks_ima_template_name(entry->kind), path);
-        ks_hex_encode(entry->digest, digest);
-        KS_CHECK(ks_reference_allows_file(reference, entry->path, entry->alg, entry->digest),
-                 KS_ERR_VERIFY, "PCR %d, entry %zu, %s '%s': digest %s is not allowed",
-                 KS_IMA_PCR, i + 1, ks_ima_template_name(entry->kind), path, digest);
+    if ((index == 0 && is_boot_aggregate(work, entry)) ||
+        (entry->violation && reference->violations_allowed) ||
+        (!entry->violation &&
+         ks_reference_allows_file(reference, entry->path, entry->alg, entry->digest))) {
+        return KS_OK;
     }
-out:
+    ks_text_shown(entry->path, path, sizeof path);
+    if (entry->violation) {
+        return ks_fail(KS_ERR_VERIFY,
+                       "PCR %d, entry %zu, %s '%s': a violation: what was read is not known",
+                       KS_IMA_PCR, index + 1, ks_ima_template_name(entry->kind), path);
+    }
+    ks_hex_encode(entry->digest, digest);
+    return ks_fail(KS_ERR_VERIFY, "PCR %d, entry %zu, %s '%s': digest %s is not allowed",
+                   KS_IMA_PCR, index + 1, ks_ima_template_name(entry->kind), path, digest);
+}
+
+static enum ks_err check_files(const struct work *work)
+{
+    enum ks_err err = KS_OK;
+
+    for (size_t i = 0; i < work->ima_count && looks_on(work, err); i++) {
+        enum ks_err found = check_file(work, i);
+
+        err = found == KS_OK ? err : differs(work, KS_APPRAISAL_FILES, found);
+    }
     return err;
 }
 

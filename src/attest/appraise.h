@@ -34,12 +34,6 @@ struct ks_clock_seen {
     uint32_t restart_count;
 };
 
-struct ks_appraise_spec {
-    struct ks_bytes extra_data; /* what the quote must be bound to: nonce, channel, … */
-    const struct ks_reference *reference;
-    const struct ks_clock_seen *seen; /* NULL: the first quote of this key */
-};
-
 /* clang-format off */
 /*      name       text               what is checked */
 #define KS_APPRAISAL_LIST(X)                                                                   \
@@ -69,6 +63,16 @@ enum ks_appraisal_check {
 };
 const char *ks_appraisal_check_name(enum ks_appraisal_check check);   /* "clock.order" */
 const char *ks_appraisal_check_covers(enum ks_appraisal_check check); /* one sentence */
+
+struct ks_appraise_spec {
+    struct ks_bytes extra_data; /* what the quote must be bound to: nonce, channel, … */
+    const struct ks_reference *reference;
+    const struct ks_clock_seen *seen; /* NULL: the first quote of this key */
+    /* Hears of every PCR, event and file that differs, in a sentence of its own; NULL: a check
+     * ends at the first, which is its reason in either case. */
+    void (*differs)(void *context, enum ks_appraisal_check check, const char *sentence);
+    void *context;
+};
 
 enum ks_appraisal_state { KS_APPRAISAL_NOT_RUN = 0, KS_APPRAISAL_PASS, KS_APPRAISAL_FAIL };
 const char *

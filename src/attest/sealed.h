@@ -17,9 +17,10 @@
 #include "base/buf.h"
 
 #define KS_SEALED_DATA_MAX           128 /* bytes that every TPM seals in one object */
-#define KS_SEALED_PURPOSE_MAX        64  /* bytes of text */
+#define KS_SEALED_PURPOSE_MAX        80 /* bytes of text: a path of ours and the id of a device */
 #define KS_SEALED_MAX                2048 /* bytes of a blob; all PCRs and an authority need about 1,500 */
-#define KS_AUTHORISATION_MAX         1024 /* bytes; all PCRs need 926 */
+#define KS_AUTHORISATION_MAX         1024 /* bytes; all PCRs need 942 */
+#define KS_AUTHORITY_DER_MAX         128  /* bytes; a P-256 key has 91 */
 #define KS_POLICY_LEN                32   /* SHA-256 */
 #define KS_AUTHORISATION_MESSAGE_LEN 64
 

@@ -40,22 +40,6 @@ int ks_bytes_compare(struct ks_bytes a, struct ks_bytes b)
     return (a.len > b.len) - (a.len < b.len);
 }
 
-void ks_copy(void *target, const void *source, size_t len)
-{
-    if (len > 0) {
-        /* That ks_wipe takes NULL makes the analyzer think that ks_secret_set does.
-         * NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
-        memcpy(target, source, len);
-    }
-}
-
-void ks_zero(void *target, size_t len)
-{
-    if (len > 0) {
-        memset(target, 0, len);
-    }
-}
-
 void ks_wipe(void *target, size_t len)
 {
     if (target != NULL && len > 0) {

@@ -28,9 +28,20 @@ bool ks_bytes_equal(struct ks_bytes a, struct ks_bytes b); /* not for secrets */
 bool ks_bytes_is(struct ks_bytes a, const char *text);
 int ks_bytes_compare(struct ks_bytes a, struct ks_bytes b); /* bytewise, shorter first */
 
-/* memcpy and memset that accept len == 0 with NULL; regions must not overlap. */
-void ks_copy(void *target, const void *source, size_t len);
-void ks_zero(void *target, size_t len);
+/* memcpy and memset that accept len == 0 with NULL; regions must not overlap. Inline, since most
+ * lengths are known and small. */
+static inline void ks_copy(void *target, const void *source, size_t len)
+{
+    if (len > 0) {
+        (void)__builtin_memcpy(target, source, len);
+    }
+}
+static inline void ks_zero(void *target, size_t len)
+{
+    if (len > 0) {
+        (void)__builtin_memset(target, 0, len);
+    }
+}
 /* Erases in a way the compiler may not remove. */
 void ks_wipe(void *target, size_t len);
 /* Constant time in the contents; lengths are public and unequal lengths are unequal. */

@@ -12,7 +12,7 @@
 
 #include "base/text.h"
 
-#define DIGITS_MAX 17 /* always enough for a double */
+#define DIGITS_MAX KS_DOUBLE_DIGITS_MAX /* always enough for a double */
 
 /* value = 0.d1 d2 ... dn * 10^point */
 struct decimal {
@@ -88,6 +88,18 @@ static struct decimal shortest(double value)
         decimal.count--;
     }
     return decimal;
+}
+
+size_t ks_double_digits(double value, char target[KS_DOUBLE_DIGITS_MAX + 1], int *out_point)
+{
+    struct decimal decimal;
+
+    KS_ASSERT(isfinite(value) && value > 0);
+    decimal = shortest(value);
+    ks_copy(target, decimal.digits, (size_t)decimal.count);
+    target[decimal.count] = '\0';
+    *out_point = decimal.point;
+    return (size_t)decimal.count;
 }
 
 /* ECMA-262 Number::toString, steps 6 to 10; k is the number of digits, n the place of the

@@ -27,6 +27,10 @@ KS_MUST_CHECK enum ks_err ks_text_u64(struct ks_bytes text, uint64_t max, uint64
  * returns the length without it. */
 #define KS_DOUBLE_TEXT_MAX 32
 size_t ks_double_text(double value, char *target);
+/* Those digits alone, for other layouts: VALUE, finite and above 0, is 0.DIGITS * 10^POINT,
+ * without a zero at the end. Returns how many. */
+#define KS_DOUBLE_DIGITS_MAX 17
+size_t ks_double_digits(double value, char target[KS_DOUBLE_DIGITS_MAX + 1], int *out_point);
 
 /* Copies TEXT for people's eyes and for JSON into TARGET of SIZE bytes (at least 1), with a
  * NUL: cut at the end of a character, and each byte of a control character (C0, DEL, C1) or of

@@ -4,7 +4,7 @@
 /* cli.h: the command line of ketseal: `ketseal [--json] NOUN VERB [--flag=VALUE] [--]
  * [OPERAND]…`. One table (commands.c) drives parsing, help and the manual's synopsis. Results
  * go to standard output, everything else to standard error; exit codes are those of the error
- * list. */
+ * list, and KS_CLI_CONSISTENT. */
 #ifndef KS_CLI_CLI_H
 #define KS_CLI_CLI_H
 
@@ -15,6 +15,9 @@
 #define KS_CLI_FLAGS_MAX    24
 #define KS_CLI_VALUES_MAX   16 /* of one repeatable flag */
 #define KS_CLI_OPERANDS_MAX 4096
+
+/* Exit status of a replay that could not tell bit for bit, but statistically. */
+#define KS_CLI_CONSISTENT 7
 
 enum ks_flag_kind {
     KS_FLAG_SWITCH, /* --name */
@@ -50,6 +53,7 @@ struct ks_command {
 struct ks_cli {
     bool json;
     bool quiet;
+    int status;    /* where the command succeeds */
     bool answered; /* the result or standard error says already what failed */
     const struct ks_command *command;
     const char *values[KS_CLI_FLAGS_MAX][KS_CLI_VALUES_MAX]; /* per flag of the command */
@@ -64,6 +68,8 @@ bool ks_cli_switch(const struct ks_cli *cli, const char *name);
 /* KS_ERR_USAGE naming the flag when it is no number of at most MAX. */
 KS_MUST_CHECK enum ks_err ks_cli_number(const struct ks_cli *cli, const char *name,
                                         uint64_t max, uint64_t *out_value);
+/* A number as JSON writes it. */
+KS_MUST_CHECK enum ks_err ks_cli_read_real(const char *text, double *out_value);
 /* The values of a KS_FLAG_MANY. */
 unsigned ks_cli_many(const struct ks_cli *cli, const char *name,
                      const char *const **out_values);
@@ -102,14 +108,17 @@ enum ks_err ks_command_circuit_check(struct ks_cli *cli);
 enum ks_err ks_command_circuit_plan(struct ks_cli *cli);
 enum ks_err ks_command_circuit_show(struct ks_cli *cli);
 enum ks_err ks_command_circuit_simulate(struct ks_cli *cli);
+enum ks_err ks_command_device_appraise(struct ks_cli *cli);
 enum ks_err ks_command_device_attest(struct ks_cli *cli);
 enum ks_err ks_command_device_enrol(struct ks_cli *cli);
+enum ks_err ks_command_device_evidence(struct ks_cli *cli);
 enum ks_err ks_command_device_list(struct ks_cli *cli);
 enum ks_err ks_command_device_order(struct ks_cli *cli);
 enum ks_err ks_command_device_reattest(struct ks_cli *cli);
 enum ks_err ks_command_device_rotate(struct ks_cli *cli);
 enum ks_err ks_command_device_show(struct ks_cli *cli);
 enum ks_err ks_command_device_token(struct ks_cli *cli);
+enum ks_err ks_command_device_update(struct ks_cli *cli);
 enum ks_err ks_command_help(struct ks_cli *cli);
 enum ks_err ks_command_job_cancel(struct ks_cli *cli);
 enum ks_err ks_command_job_fetch(struct ks_cli *cli);
@@ -121,8 +130,11 @@ enum ks_err ks_command_ledger_check(struct ks_cli *cli);
 enum ks_err ks_command_ledger_head(struct ks_cli *cli);
 enum ks_err ks_command_ledger_prove(struct ks_cli *cli);
 enum ks_err ks_command_policy_make(struct ks_cli *cli);
+enum ks_err ks_command_qkd_simulate(struct ks_cli *cli);
 enum ks_err ks_command_record_hash(struct ks_cli *cli);
+enum ks_err ks_command_record_make(struct ks_cli *cli);
 enum ks_err ks_command_record_show(struct ks_cli *cli);
+enum ks_err ks_command_record_verify(struct ks_cli *cli);
 enum ks_err ks_command_replay(struct ks_cli *cli);
 enum ks_err ks_command_run_job(struct ks_cli *cli);
 enum ks_err ks_command_site_certify(struct ks_cli *cli);

@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* device enrol, reattest, rotate: what a device does to become known to a site and to stay so.
+/* device enrol, rotate, update: what a device does to become known to a site and to
+ * stay so.
  */
 
 #include <limits.h>
@@ -13,6 +14,7 @@
 #include "cli/device.h"
 #include "client/enrol.h"
 #include "record/enrol.h"
+#include "tpm/update.h"
 
 enum ks_err ks_cli_ek_kind(const struct ks_cli *cli, enum ks_tpm_ek_kind *out_kind)
 {
@@ -130,23 +132,46 @@ static void forget_platform(const char *directory)
     }
 }
 
+/* Refused before the token is used up. */
+static enum ks_err read_authority(const char *path, struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+    struct ks_identity_policy policy;
+
+    err = ks_file_read(path, KS_AUTHORITY_DER_MAX, out);
+    KS_CHECK(err != KS_ERR_LIMIT && (err != KS_OK || out->len > 0), KS_ERR_FORMAT,
+             "%s: no P-256 public key in DER", path);
+    KS_TRY(err);
+    KS_TRY(ks_fail_prefix(ks_identity_policy_make(ks_buf_view(out), KS_LITERAL("any"), &policy),
+                          "%s", path));
+out:
+    return err;
+}
+
 enum ks_err ks_command_device_enrol(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
     const char *directory = ks_cli_text(cli, "device");
     const char *chain_path = ks_cli_text(cli, "ek-chain");
+    const char *authority_path = ks_cli_text(cli, "update-authority");
     struct ks_enrol_spec spec = {.directory = directory};
     struct ks_cert *leaf = NULL;
     struct ks_buf token;
     struct ks_buf chain;
+    struct ks_buf authority;
     bool made = false;
 
     ks_buf_init(&token, KS_TOKEN_BYTES_MAX);
+    ks_buf_init(&authority, KS_AUTHORITY_DER_MAX);
     ks_buf_init(&chain, KS_EK_PEM_MAX);
     KS_TRY(ks_cli_ek_kind(cli, &spec.kind));
     KS_TRY(ks_file_read(ks_cli_text(cli, "token"), KS_TOKEN_BYTES_MAX, &token));
     if (chain_path != NULL) {
         KS_TRY(ks_file_read(chain_path, KS_EK_PEM_MAX, &chain));
+    }
+    if (authority_path != NULL) {
+        KS_TRY(read_authority(authority_path, &authority));
+        spec.authority = ks_buf_view(&authority);
     }
     KS_TRY(ks_dir_make(directory, 0700));
     err = make_platform(cli, directory);
@@ -165,6 +190,7 @@ out:
     ks_cert_free(leaf);
     ks_buf_wipe(&token);
     ks_buf_done(&chain);
+    ks_buf_done(&authority);
     return err;
 }
 
@@ -183,59 +209,69 @@ out:
     return err;
 }
 
-/* --- reattest ----------------------------------------------------------------------------- */
+/* --- update ------------------------------------------------------------------------------- */
 
-/* Each check of the appraisal on a line, with the reason of one that did not pass. */
-static enum ks_err print_checks(const struct ks_json *appraisal)
+/* The state that is to be authorised, for whoever signs to compare with his own figures. */
+static enum ks_err print_coming(const struct ks_cli *cli,
+                                const struct ks_machine_coming *coming)
 {
     enum ks_err err = KS_OK;
-    const struct ks_json *checks = NULL;
+    unsigned index = 0;
+    char hex[2 * KS_PCR_DIGEST_LEN + 1];
+    struct ks_buf out;
+    struct ks_json_writer writer = ks_json_writer_of(&out);
 
-    KS_TRY(ks_json_get(appraisal, "checks", KS_JSON_ARRAY, &checks));
-    for (size_t i = 0; i < ks_json_count(checks); i++) {
-        const struct ks_json *check = ks_json_at(checks, i);
-        struct ks_bytes name = {0};
-        struct ks_bytes state = {0};
-        struct ks_bytes reason = {0};
-
-        KS_TRY(ks_json_get_string(check, "check", &name));
-        KS_TRY(ks_json_get_string(check, "reason", &reason));
-        KS_TRY(ks_json_get_string(check, "state", &state));
-        ks_cli_print("%-8.*s %.*s%s%.*s\n", (int)state.len, (const char *)state.data,
-                     (int)name.len, (const char *)name.data, reason.len > 0 ? ": " : "",
-                     (int)reason.len, (const char *)reason.data);
+    ks_buf_init(&out, 8192);
+    ks_json_put_object(&writer);
+    ks_json_put_key(&writer, "pcrs");
+    ks_json_put_array(&writer);
+    for (unsigned pcr = 0; pcr < KS_PCR_COUNT; pcr++) {
+        if ((coming->pcr_mask >> pcr & 1) != 0) {
+            ks_hex_encode(KS_BYTES(coming->pcr_values[index++]), hex);
+            ks_json_put_object(&writer);
+            ks_json_member_u64(&writer, "pcr", pcr);
+            ks_json_member_text(&writer, "value", hex);
+            ks_json_put_end(&writer);
+            if (!cli->json) {
+                ks_cli_print("PCR %-2u %s\n", pcr, hex);
+            }
+        }
+    }
+    ks_json_put_end(&writer);
+    ks_json_member_text(&writer, "purpose", coming->policy.purpose);
+    ks_json_member_text(&writer, "schema", "ketseal.update/1");
+    ks_json_put_end(&writer);
+    if (cli->json) {
+        KS_TRY(ks_cli_print_json(&out));
     }
 out:
+    ks_buf_done(&out);
     return err;
 }
 
-enum ks_err ks_command_device_reattest(struct ks_cli *cli)
+enum ks_err ks_command_device_update(struct ks_cli *cli)
 {
-    static const struct ks_json_limits limits = {.len_max = KS_ENROL_BYTES_MAX,
-                                                 .nodes_max = 1024};
     enum ks_err err = KS_OK;
-    struct ks_client *client = NULL;
-    struct ks_json_doc *doc = NULL;
-    const struct ks_json *appraisal = NULL;
-    struct ks_buf verdict;
-    bool passed = false;
+    const char *message = ks_cli_text(cli, "update-message");
+    const char *signature = ks_cli_text(cli, "update-signature");
+    struct ks_machine_coming coming = {0};
+    struct ks_pcr_state state = {.values =
+                                     (const uint8_t(*)[KS_PCR_DIGEST_LEN])coming.pcr_values};
+    struct ks_sealed_authority authority;
+    char path[KS_PATH_MAX];
 
-    ks_buf_init(&verdict, KS_ENROL_BYTES_MAX);
-    KS_TRY(ks_cli_client(cli, &client));
-    KS_TRY(ks_device_reattest(client, ks_cli_text(cli, "device"), &verdict));
-    KS_TRY(ks_json_parse(ks_buf_view(&verdict), &limits, &doc));
-    KS_TRY(ks_json_get(ks_json_root(doc), "ketseal_appraisal", KS_JSON_OBJECT, &appraisal));
-    KS_TRY(ks_json_get_bool(appraisal, "passed", &passed));
-    if (cli->json) {
-        KS_TRY(ks_cli_print_json(&verdict));
+    KS_CHECK((message != NULL) != (signature != NULL), KS_ERR_USAGE,
+             "expected --update-message or --update-signature, one of them");
+    KS_TRY(ks_machine_foresee(ks_cli_text(cli, "device"), &coming));
+    state.mask = coming.pcr_mask;
+    authority = ks_identity_authority(&coming.policy);
+    if (message != NULL) {
+        KS_TRY(ks_update_message(&state, authority.purpose, message));
     } else {
-        KS_TRY(print_checks(appraisal));
+        KS_TRY(ks_path_join(ks_cli_text(cli, "device"), KS_MACHINE_UPDATE, path));
+        KS_TRY(ks_update_authorise(&state, &authority, signature, path));
     }
-    cli->answered = cli->json;
-    KS_CHECK(passed, KS_ERR_VERIFY, "the site does not find this device as it should be");
+    KS_TRY(print_coming(cli, &coming));
 out:
-    ks_client_close(client);
-    ks_json_doc_free(doc);
-    ks_buf_done(&verdict);
     return err;
 }

@@ -202,7 +202,46 @@ static const struct ks_flag device_enrol_flags[] = {
     {"measure", KS_FLAG_MANY, "FILE", "a file that has to stay as it is (repeatable)", NULL,
      false},
     {"pcr", KS_FLAG_MANY, "N", "a PCR that has to stay as it is (repeatable)", NULL, false},
+    {"update-authority", KS_FLAG_TEXT, "FILE",
+     "whose signature lets the identity move to another state: a P-256 public key, DER", NULL,
+     false},
     {"again", KS_FLAG_SWITCH, NULL, "enrol a device that was enrolled before", NULL, false},
+    END,
+};
+
+static const struct ks_flag device_reattest_flags[] = {
+    DEVICE_FLAGS,
+    {"evidence", KS_FLAG_TEXT, "FILE", "keep what was shown, for device appraise", NULL, false},
+    END,
+};
+
+static const struct ks_flag device_evidence_flags[] = {
+    {"device", KS_FLAG_TEXT, "DIR", "the device's directory", ".", false},
+    {"nonce", KS_FLAG_TEXT, "HEX", "the appraiser's challenge, 64 digits; default: random",
+     NULL, false},
+    RESULT_FLAG,
+    END,
+};
+
+static const struct ks_flag device_appraise_flags[] = {
+    {"reference", KS_FLAG_TEXT, "FILE",
+     "what the machine must look like: ketseal-reference(5), YAML", NULL, true},
+    {"registered", KS_FLAG_TEXT, "FILE",
+     "what the site knows of the device: ketseal --json device show", NULL, true},
+    {"nonce", KS_FLAG_TEXT, "HEX",
+     "the challenge that the evidence must be for; default: any, so it may be old", NULL,
+     false},
+    END,
+};
+
+static const struct ks_flag device_update_flags[] = {
+    {"device", KS_FLAG_TEXT, "DIR", "the device's directory", ".", false},
+    {"update-message", KS_FLAG_TEXT, "FILE",
+     "write what the update authority is to sign for this program and the measured files as "
+     "they are now",
+     NULL, false},
+    {"update-signature", KS_FLAG_TEXT, "FILE",
+     "check the authority's signature of that and put it to use", NULL, false},
     END,
 };
 
@@ -313,6 +352,23 @@ static const struct ks_flag policy_make_flags[] = {
     END,
 };
 
+static const struct ks_flag record_make_flags[] = {
+    {"schema", KS_FLAG_TEXT, "NAME", "0.1 or qpoe-0.1", "qpoe-0.1", false},
+    {"framework", KS_FLAG_TEXT, "NAME", "what runs it: native", NULL, false},
+    {"sdk", KS_FLAG_TEXT, "NAME", "the same as --framework", NULL, false},
+    {"n-qubits", KS_FLAG_NUMBER, "N", "qubits", "3", false},
+    {"depth", KS_FLAG_NUMBER, "N", "layers", "2", false},
+    {"seed", KS_FLAG_NUMBER, "N", "of the gates, and of the sampling", "1234", false},
+    {"shots", KS_FLAG_NUMBER, "N", "samples to draw", "1024", false},
+    {"private-key-file", KS_FLAG_TEXT, "FILE",
+     "Ed25519 key to sign with, 32 bytes in base64; default: a fresh one, not kept", NULL,
+     false},
+    {"private-key-b64", KS_FLAG_TEXT, "BASE64",
+     "the same, for all who can see the arguments of processes", NULL, false},
+    {"out", KS_FLAG_TEXT, "FILE", "where the record goes (-o FILE)", "-", false},
+    END,
+};
+
 static const struct ks_flag bench_trng_flags[] = {
     {"tpm", KS_FLAG_TEXT, "DEVICE",
      "a TPM such as /dev/tpmrm0; default: a fresh swtpm, which is simulated", NULL, false},
@@ -331,13 +387,55 @@ static const struct ks_flag bench_trng_flags[] = {
     END,
 };
 
+static const struct ks_flag qkd_simulate_flags[] = {
+    {"distance", KS_FLAG_MANY, "KM",
+     "length of the fibre, or FROM:TO:STEP (repeatable); default: 25", NULL, false},
+    {"eve", KS_FLAG_TEXT, "WHO",
+     "none, intercept:SHARE or pns:SHARE: intercept and resend, photon-number splitting, on "
+     "that "
+     "share of the pulses",
+     "none", false},
+    {"blocks", KS_FLAG_NUMBER, "N", "blocks at each distance", "1", false},
+    {"pulses", KS_FLAG_NUMBER, "N",
+     "pulses of a block; 0: as many as give two million clicks, at most 10^11", "0", false},
+    {"seed", KS_FLAG_NUMBER, "N", "of everything that is random; default: a random one", NULL,
+     false},
+    {"rate", KS_FLAG_TEXT, "HZ", "pulses in a second of simulated time", "1e9", false},
+    {"loss", KS_FLAG_TEXT, "DB", "loss of the fibre in a kilometre, in dB", "0.2", false},
+    {"efficiency", KS_FLAG_TEXT, "P", "of the detectors", "0.2", false},
+    {"dark", KS_FLAG_TEXT, "P", "dark counts of one detector, a pulse", "1e-6", false},
+    {"misalignment", KS_FLAG_TEXT, "P", "photons that go to the wrong detector", "0.01", false},
+    {"afterpulse", KS_FLAG_TEXT, "P", "clicks followed by another after the dead time", "0",
+     false},
+    {"dead", KS_FLAG_NUMBER, "PULSES", "dead time after a click", "0", false},
+    {"signal", KS_FLAG_TEXT, "MEAN", "photons of a signal pulse", "0.6", false},
+    {"decoy", KS_FLAG_TEXT, "MEAN", "of a weak decoy", "0.25", false},
+    {"vacuum", KS_FLAG_TEXT, "MEAN", "of a vacuum decoy", "0", false},
+    {"p-signal", KS_FLAG_TEXT, "P", "probability of a signal pulse", "0.45", false},
+    {"p-decoy", KS_FLAG_TEXT, "P", "of a weak decoy; the others are vacuum", "0.4", false},
+    {"basis-x", KS_FLAG_TEXT, "P", "probability of the basis that makes the key", "0.86",
+     false},
+    {"sample", KS_FLAG_TEXT, "P", "share of the key's bits shown to estimate errors",
+     "0.015625", false},
+    {"secrecy", KS_FLAG_TEXT, "EPSILON", "probability that a key is not secret", "1e-10",
+     false},
+    {"frame", KS_FLAG_NUMBER, "BITS", "of reconciliation", "16384", false},
+    {"out", KS_FLAG_TEXT, "DIR", "directory for tables and figure, made if absent", NULL,
+     false},
+    {"no-figure", KS_FLAG_SWITCH, NULL, "write the tables alone; needs no gnuplot", NULL,
+     false},
+    END,
+};
+
 const struct ks_command ks_commands[] = {
     {"run", NULL, "[FILE]", 0, 1,
      "Runs an OpenQASM program or a template at a site and keeps the sealed bundle.", run_flags,
      ks_command_run_job},
     {"verify", NULL, "BUNDLE", 1, 1, "Verifies a bundle offline.", verify_flags,
      ks_command_verify},
-    {"replay", NULL, "BUNDLE", 1, 1, "Runs the job of a bundle again and compares bit for bit.",
+    {"replay", NULL, "BUNDLE", 1, 1,
+     "Runs the job of a bundle again and compares bit for bit; where numerics differ, "
+     "statistically.",
      replay_flags, ks_command_replay},
     {"ca", "new", "", 0, 0, "Makes a CA with an SLH-DSA-SHA2-128s root.", ca_new_flags,
      ks_command_ca_new},
@@ -357,9 +455,18 @@ const struct ks_command ks_commands[] = {
      "Enrols this machine: proves its TPM, seals a fresh identity to its state.",
      device_enrol_flags, ks_command_device_enrol},
     {"device", "reattest", "", 0, 0, "Shows the site that this machine is as it was.",
-     site_flags, ks_command_device_reattest},
+     device_reattest_flags, ks_command_device_reattest},
+    {"device", "evidence", "", 0, 0,
+     "Writes what this machine can show of itself: a quote and the logs behind it.",
+     device_evidence_flags, ks_command_device_evidence},
+    {"device", "appraise", "EVIDENCE", 1, 1,
+     "Judges the evidence of a machine offline, by a reference policy.", device_appraise_flags,
+     ks_command_device_appraise},
     {"device", "rotate", "", 0, 0, "Changes the key and certificate of this device.",
      site_flags, ks_command_device_rotate},
+    {"device", "update", "", 0, 0,
+     "Has an update authority sign for the state after a planned update of this machine.",
+     device_update_flags, ks_command_device_update},
     {"device", "list", "", 0, 0, "Lists the devices that are enrolled at a site.",
      operator_flags, ks_command_device_list},
     {"device", "show", "ID", 1, 1, "Prints what a site knows of a device.", operator_flags,
@@ -401,8 +508,15 @@ const struct ks_command ks_commands[] = {
      policy_make_flags, ks_command_policy_make},
     {"record", "show", "BUNDLE", 1, 1, "Prints what a bundle says, unverified.", NULL,
      ks_command_record_show},
-    {"record", "hash", "BUNDLE", 1, 1, "Prints the record hash, SHA-256 of the canonical core.",
-     NULL, ks_command_record_hash},
+    {"record", "hash", "FILE", 1, 1,
+     "Prints the record hash of a bundle or of an old record: SHA-256 of its core.", NULL,
+     ks_command_record_hash},
+    {"record", "verify", "FILE", 1, 1,
+     "Verifies a record of an old schema, 0.1 or qpoe-0.1; bundles: `ketseal verify`.", NULL,
+     ks_command_record_verify},
+    {"record", "make", "", 0, 0,
+     "Runs clifford_t_sampling here and writes a record of an old schema.", record_make_flags,
+     ks_command_record_make},
     {"circuit", "check", "FILE…", 1, KS_CLI_OPERANDS_MAX,
      "Parses OpenQASM programs: size, depth and the memory that each needs.",
      circuit_check_flags, ks_command_circuit_check},
@@ -414,6 +528,10 @@ const struct ks_command ks_commands[] = {
     {"circuit", "simulate", "[FILE]", 0, 1,
      "Samples a program or a template on this machine, unsealed.", circuit_simulate_flags,
      ks_command_circuit_simulate},
+    {"qkd", "simulate", "", 0, 0,
+     "Distils keys from a simulated link: error rates, lengths, bits a second, an "
+     "eavesdropper.",
+     qkd_simulate_flags, ks_command_qkd_simulate},
     {"bench", "trng", "", 0, 0,
      "Measures the TPM's random numbers against the kernel's: speed, estimates, health.",
      bench_trng_flags, ks_command_bench_trng},

@@ -62,6 +62,19 @@ enum ks_err ks_cli_number(const struct ks_cli *cli, const char *name, uint64_t m
     return KS_OK;
 }
 
+enum ks_err ks_cli_read_real(const char *text, double *out_value)
+{
+    const struct ks_json_limits limits = {.len_max = 64, .nodes_max = 1};
+    struct ks_json_doc *doc = NULL;
+    enum ks_err err = ks_json_parse(ks_bytes_text(text), &limits, &doc);
+
+    if (err == KS_OK) {
+        err = ks_json_double(ks_json_root(doc), out_value);
+    }
+    ks_json_doc_free(doc);
+    return err;
+}
+
 unsigned ks_cli_many(const struct ks_cli *cli, const char *name, const char *const **out_values)
 {
     size_t index = known_flag(cli, name);
@@ -321,5 +334,5 @@ out:
         (void)fputs("ketseal: cannot write to standard output\n", stderr);
         return ks_err_exit_code(KS_ERR_IO);
     }
-    return ks_err_exit_code(err);
+    return err == KS_OK ? cli.status : ks_err_exit_code(err);
 }

@@ -39,7 +39,7 @@ out:
 /* Names only; whether this CPU has them, the simulation says. */
 static enum ks_err check_kernels(const char *name)
 {
-    static const char *const names[] = {"scalar", "avx2", "avx512", NULL};
+    static const char *const names[] = {"scalar", "avx2", "avx512", "neon", NULL};
     size_t i = 0;
 
     while (name != NULL && names[i] != NULL && strcmp(names[i], name) != 0) {
@@ -47,7 +47,8 @@ static enum ks_err check_kernels(const char *name)
     }
     return name == NULL || names[i] != NULL
                ? KS_OK
-               : ks_fail(KS_ERR_USAGE, "--kernels: scalar, avx2 or avx512, not '%s'", name);
+               : ks_fail(KS_ERR_USAGE, "--kernels: scalar, avx2, avx512 or neon, not '%s'",
+                         name);
 }
 
 enum ks_err ks_cli_memory(const struct ks_cli *cli, uint64_t *out_bytes)
@@ -64,20 +65,6 @@ enum ks_err ks_cli_memory(const struct ks_cli *cli, uint64_t *out_bytes)
     return err;
 }
 
-/* A number as JSON writes it. */
-static enum ks_err read_weight(const char *text, double *out_value)
-{
-    const struct ks_json_limits limits = {.len_max = 64, .nodes_max = 1};
-    struct ks_json_doc *doc = NULL;
-    enum ks_err err = ks_json_parse(ks_bytes_text(text), &limits, &doc);
-
-    if (err == KS_OK) {
-        err = ks_json_double(ks_json_root(doc), out_value);
-    }
-    ks_json_doc_free(doc);
-    return err;
-}
-
 enum ks_err ks_cli_method(const struct ks_cli *cli, struct ks_simulate_spec *spec)
 {
     const char *cutoff = ks_cli_text(cli, "cutoff");
@@ -89,7 +76,7 @@ enum ks_err ks_cli_method(const struct ks_cli *cli, struct ks_simulate_spec *spe
     KS_TRY(ks_cli_number(cli, "bond-max", KS_BOND_MAX, &bond_max));
     KS_CHECK(bond_max >= 1, KS_ERR_USAGE, "--bond-max: at least 1");
     spec->bond_max = (uint32_t)bond_max;
-    KS_CHECK(read_weight(cutoff, &spec->cutoff) == KS_OK && spec->cutoff >= 0 &&
+    KS_CHECK(ks_cli_read_real(cutoff, &spec->cutoff) == KS_OK && spec->cutoff >= 0 &&
                  spec->cutoff < 1,
              KS_ERR_USAGE, "--cutoff: from 0 to below 1, not '%s'", cutoff);
 out:

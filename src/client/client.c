@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/sys.h"
+#include "client/enrol.h"
 #include "client/keyring.h"
 #include "client/machine.h"
 #include "client/quantum.h"
@@ -34,6 +35,7 @@ struct ks_client {
     struct ks_verify_key *record; /* the pinned site's ML-DSA-65 */
     struct ks_site *site;
     char device[KS_DEVICE_ID_MAX + 1];
+    char machine[KS_PATH_MAX]; /* of an enrolled device, which can attest; else empty */
 };
 
 /* --- open and close ----------------------------------------------------------------------- */
@@ -131,6 +133,11 @@ enum ks_err ks_client_open(const struct ks_client_spec *spec, struct ks_client *
 
     if (client == NULL) {
         return ks_fail(KS_ERR_NOMEM, "client");
+    }
+    if (spec->machine != NULL) {
+        KS_CHECK(strlen(spec->machine) < sizeof client->machine, KS_ERR_LIMIT,
+                 "path '%s' is too long", spec->machine);
+        ks_copy(client->machine, spec->machine, strlen(spec->machine) + 1);
     }
     KS_TRY(open_session(spec, client));
     KS_TRY(load_site(spec->site, client));
@@ -583,6 +590,19 @@ out:
     return err;
 }
 
+/* A "no" of the site's is no failure here: it is what the next request is answered with. */
+static enum ks_err attest(struct ks_client *client)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf verdict;
+
+    ks_buf_init(&verdict, KS_ENROL_BYTES_MAX);
+    KS_TRY(ks_device_reattest(client, client->machine, &verdict, NULL));
+out:
+    ks_buf_done(&verdict);
+    return err;
+}
+
 /* A site that was started again counts the keys it had reserved as spent, and one that was set
  * up again knows none of ours: a refusal is worth one attempt with a fresh batch. Nothing ran:
  * keys are checked before anything else happens. */
@@ -592,6 +612,10 @@ static enum ks_err send_signed(struct ks_client *client, const struct signed_req
     bool sent = false;
     enum ks_err err = send_with_key(client, request, out, &sent);
 
+    if (err == KS_ERR_STALE && client->machine[0] != '\0') {
+        KS_TRY(attest(client));
+        err = send_with_key(client, request, out, &sent);
+    }
     if (err == KS_ERR_DENIED && sent) {
         KS_TRY(ks_keyring_drop(client->keyring));
         KS_TRY(send_with_key(client, request, out, &sent));

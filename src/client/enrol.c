@@ -6,6 +6,7 @@
 #include "base/sys.h"
 #include "client/session.h"
 #include "crypto/ekcert.h"
+#include "record/exhibit.h"
 
 #define TIMEOUT_MS 60000
 
@@ -306,6 +307,8 @@ enum ks_err ks_device_enrol(const struct ks_enrol_spec *spec, bool again,
     KS_TRY(open_enrolment(&enrolment));
     KS_TRY(first_exchange(&enrolment));
     KS_TRY(ks_identity_new(enrolment.machine, &identity));
+    KS_TRY(ks_identity_policy_make(spec->authority, enrolment.token.grant.device,
+                                   &identity.policy));
     KS_TRY(ks_identity_seal(enrolment.machine, &identity, KS_MACHINE_IDENTITY_NEXT));
     KS_TRY(
         ks_tpm_ek_open(ks_machine_tpm(enrolment.machine), spec->kind)); /* sealing closed it */
@@ -355,33 +358,104 @@ out:
     return err;
 }
 
+/* Quotes the PCRs of MASK for NONCE and CHANNEL. OUT is initialised here. */
+static enum ks_err make_exhibit(struct ks_machine *machine, uint32_t mask,
+                                const uint8_t nonce[KS_NONCE_LEN],
+                                const uint8_t channel[KS_CHANNEL_LEN], struct ks_exhibit *out)
+{
+    enum ks_err err = KS_OK;
+    struct ks_exhibit exhibit;
+    uint8_t extra[32];
+
+    ks_exhibit_init(&exhibit);
+    ks_tpm_ak_public(ks_machine_tpm(machine), &exhibit.ak);
+    KS_TRY(ks_buf_check(&exhibit.ak));
+    ks_copy(exhibit.nonce, nonce, sizeof exhibit.nonce);
+    ks_copy(exhibit.channel, channel, sizeof exhibit.channel);
+    ks_exhibit_extra(&exhibit, exhibit.nonce, extra);
+    ks_platform_done(&exhibit.platform);
+    KS_TRY(ks_machine_show(machine, mask, extra, &exhibit.platform));
+    *out = exhibit;
+    exhibit = (struct ks_exhibit){0}; /* transferred */
+out:
+    ks_exhibit_done(&exhibit);
+    return err;
+}
+
 enum ks_err ks_device_reattest(struct ks_client *client, const char *directory,
-                               struct ks_buf *out_verdict)
+                               struct ks_buf *out_verdict, struct ks_buf *out_evidence)
 {
     enum ks_err err = KS_OK;
     struct ks_machine *machine = NULL;
-    struct ks_platform platform = {0};
+    struct ks_exhibit exhibit = {0};
     struct ks_buf body;
     struct ks_json_writer writer = ks_json_writer_of(&body);
     struct ks_bytes text = {0};
-    const uint8_t zeros[32] = {0};
     uint8_t nonce[KS_NONCE_LEN];
-    uint8_t extra[32];
     uint32_t mask = 0;
 
     ks_buf_init(&body, KS_FINISH_BYTES_MAX);
     KS_TRY(ks_machine_open(directory, &machine));
     KS_TRY(fetch_challenge(client, nonce, &mask));
-    ks_platform_binding(KS_QUOTE_DEVICE, zeros, nonce, ks_client_channel(client), extra);
-    KS_TRY(ks_machine_show(machine, mask, extra, &platform));
-    ks_platform_put(&platform, &writer);
+    KS_TRY(make_exhibit(machine, mask, nonce, ks_client_channel(client), &exhibit));
+    if (out_evidence != NULL) {
+        ks_exhibit_write(&exhibit, out_evidence);
+        KS_TRY(ks_buf_check(out_evidence));
+    }
+    ks_platform_put(&exhibit.platform, &writer);
     KS_TRY(ks_buf_check(&body));
     text = ks_buf_view(&body);
     KS_TRY(ks_client_post(client, "/v1/device/evidence", &text, out_verdict));
 out:
     ks_machine_close(machine);
-    ks_platform_done(&platform);
+    ks_exhibit_done(&exhibit);
     ks_buf_done(&body);
+    return err;
+}
+
+enum ks_err ks_device_evidence(const char *directory, const uint8_t nonce[KS_NONCE_LEN],
+                               struct ks_buf *out_evidence)
+{
+    enum ks_err err = KS_OK;
+    struct ks_machine *machine = NULL;
+    struct ks_exhibit exhibit = {0};
+    const uint8_t nobody[KS_CHANNEL_LEN] = {0};
+
+    KS_TRY(ks_machine_open(directory, &machine));
+    KS_TRY(make_exhibit(machine, (UINT32_C(1) << KS_PCR_COUNT) - 1, nonce, nobody, &exhibit));
+    ks_exhibit_write(&exhibit, out_evidence);
+    KS_TRY(ks_buf_check(out_evidence));
+out:
+    ks_machine_close(machine);
+    ks_exhibit_done(&exhibit);
+    return err;
+}
+
+/* A fresh identity beside the kept one, sealed under the same policy. */
+static enum ks_err make_next(struct ks_machine *machine, const char *directory,
+                             struct ks_identity *out_identity)
+{
+    enum ks_err err = KS_OK;
+    struct ks_identity kept = {0};
+    struct ks_identity next = {0};
+    struct ks_cert *leaf = NULL;
+    struct ks_buf pem;
+
+    ks_buf_init(&pem, KS_CERT_PEM_MAX);
+    KS_TRY(read_file(directory, "device.pem", KS_CERT_PEM_MAX, &pem));
+    KS_TRY(ks_fail_prefix(ks_cert_parse_pem(ks_buf_view(&pem), &leaf), "%s/device.pem",
+                          directory));
+    KS_TRY(ks_identity_unseal(machine, leaf, &kept));
+    KS_TRY(ks_identity_new(machine, &next));
+    next.policy = kept.policy;
+    KS_TRY(ks_identity_seal(machine, &next, KS_MACHINE_IDENTITY_NEXT));
+    *out_identity = next;
+    next = (struct ks_identity){0}; /* transferred */
+out:
+    ks_identity_done(&kept);
+    ks_identity_done(&next);
+    ks_cert_free(leaf);
+    ks_buf_done(&pem);
     return err;
 }
 
@@ -405,8 +479,7 @@ enum ks_err ks_device_rotate(struct ks_client *client, const char *directory,
     ks_buf_init(&answer, KS_ENROL_BYTES_MAX);
     KS_TRY(read_file(directory, "root.pem", KS_CERT_PEM_MAX, &root));
     KS_TRY(ks_machine_open(directory, &machine));
-    KS_TRY(ks_identity_new(machine, &identity));
-    KS_TRY(ks_identity_seal(machine, &identity, KS_MACHINE_IDENTITY_NEXT));
+    KS_TRY(make_next(machine, directory, &identity));
     KS_TRY(fetch_challenge(client, nonce, &mask));
     KS_TRY(fill_csr(&identity, ks_bytes_text(ks_client_device(client)),
                     ks_client_channel(client), &finish.csr));

@@ -15,6 +15,7 @@ struct ks_enrol_spec {
     enum ks_tpm_ek_kind kind;  /* of the endorsement key that is shown */
     struct ks_bytes chain_pem; /* from the EK's certificate towards a root; may be empty */
     const char *groups;        /* TLS; NULL: the default */
+    struct ks_bytes authority; /* of planned updates: a P-256 key, DER; empty: none */
 };
 /* Enrols and writes into the directory: identity.sealed, device.pem, issuer.pem, root.pem,
  * site.json, url. KS_ERR_CONFLICT when it holds an identity already, unless AGAIN. *OUT_CERT is
@@ -23,9 +24,16 @@ KS_MUST_CHECK enum ks_err ks_device_enrol(const struct ks_enrol_spec *spec, bool
                                           struct ks_cert **out_cert);
 
 /* Shows the machine of DIRECTORY to the site of CLIENT; appends its verdict, EAT claims as JSON
- * (docs/formats/eat.md). KS_OK for either verdict. */
+ * (docs/formats/eat.md), and to OUT_EVIDENCE (NULL: not) what was shown
+ * (docs/formats/evidence.md). KS_OK for either verdict. */
 KS_MUST_CHECK enum ks_err ks_device_reattest(struct ks_client *client, const char *directory,
-                                             struct ks_buf *out_verdict);
+                                             struct ks_buf *out_verdict,
+                                             struct ks_buf *out_evidence);
+/* Evidence of the machine of DIRECTORY for NONCE, over all PCRs, for who appraises it without
+ * being connected. */
+KS_MUST_CHECK enum ks_err ks_device_evidence(const char *directory,
+                                             const uint8_t nonce[KS_NONCE_LEN],
+                                             struct ks_buf *out_evidence);
 
 /* A new key and certificate for the device of DIRECTORY, over CLIENT, which goes on with the
  * old ones: close it. */

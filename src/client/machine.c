@@ -10,6 +10,7 @@
 #include "base/sys.h"
 #include "crypto/digest.h"
 #include "tpm/extend.h"
+#include "tpm/update.h"
 
 #define PLATFORM_BYTES_MAX 65536
 #define PROGRAM            "/proc/self/exe"
@@ -106,7 +107,8 @@ out:
     return ks_fail_prefix(err, "measuring");
 }
 
-static enum ks_err measure(const struct ks_json *root, struct ks_machine *machine)
+/* This program and the files, as they are now. */
+static enum ks_err measure(const struct ks_json *root, struct ks_event_log *log)
 {
     enum ks_err err = KS_OK;
     const struct ks_json *files = NULL;
@@ -115,8 +117,8 @@ static enum ks_err measure(const struct ks_json *root, struct ks_machine *machin
     KS_TRY(ks_json_get(root, "measured", KS_JSON_ARRAY, &files));
     KS_CHECK(ks_json_count(files) <= KS_MACHINE_FILES_MAX, KS_ERR_LIMIT, "'measured': over %d",
              KS_MACHINE_FILES_MAX);
-    ks_event_log_init(&machine->log, KS_LAUNCH_PCR, NULL);
-    KS_TRY(measure_file(&machine->log, PROGRAM_EVENT, PROGRAM));
+    ks_event_log_init(log, KS_LAUNCH_PCR, NULL);
+    KS_TRY(measure_file(log, PROGRAM_EVENT, PROGRAM));
     for (size_t i = 0; i < ks_json_count(files); i++) {
         struct ks_bytes text = {0};
 
@@ -126,9 +128,8 @@ static enum ks_err measure(const struct ks_json *root, struct ks_machine *machin
                  "'measured': expected an absolute path");
         ks_copy(path, text.data, text.len);
         path[text.len] = '\0';
-        KS_TRY(measure_file(&machine->log, base_name(path), path));
+        KS_TRY(measure_file(log, base_name(path), path));
     }
-    KS_TRY(ks_tpm_extend_log(machine->tpm, machine->directory, &machine->log));
 out:
     return err;
 }
@@ -153,23 +154,37 @@ out:
     return err;
 }
 
-static enum ks_err open_tpm(const struct ks_json *root, struct ks_machine *machine)
+/* The path of the system's TPM; empty: swtpm. */
+static enum ks_err get_tpm(const struct ks_json *root, char out_path[KS_PATH_MAX])
 {
     enum ks_err err = KS_OK;
     struct ks_bytes tpm = {0};
+
+    KS_TRY(ks_json_get_string(root, "tpm", &tpm));
+    if (ks_bytes_is(tpm, "swtpm")) {
+        tpm.len = 0;
+    } else {
+        KS_CHECK(tpm.len >= 1 && tpm.len < KS_PATH_MAX && tpm.data[0] == '/', KS_ERR_FORMAT,
+                 "'tpm': expected swtpm or the path of a device");
+    }
+    ks_copy(out_path, tpm.data, tpm.len);
+    out_path[tpm.len] = '\0';
+out:
+    return err;
+}
+
+static enum ks_err open_tpm(const struct ks_json *root, struct ks_machine *machine)
+{
+    enum ks_err err = KS_OK;
     struct ks_bytes ca = {0};
     char path[KS_PATH_MAX];
     int fd = -1;
 
-    KS_TRY(ks_json_get_string(root, "tpm", &tpm));
+    KS_TRY(get_tpm(root, path));
     KS_TRY(ks_json_get_string(root, "swtpm_ca", &ca));
-    if (ks_bytes_is(tpm, "swtpm")) {
+    if (path[0] == '\0') {
         KS_TRY(start_swtpm(machine, ca, &fd));
     } else {
-        KS_CHECK(tpm.len >= 1 && tpm.len < sizeof path && tpm.data[0] == '/', KS_ERR_FORMAT,
-                 "'tpm': expected swtpm or the path of a device");
-        ks_copy(path, tpm.data, tpm.len);
-        path[tpm.len] = '\0';
         KS_TRY(ks_tpm_open_device(path, &fd));
         machine->hardware = true;
     }
@@ -177,6 +192,17 @@ static enum ks_err open_tpm(const struct ks_json *root, struct ks_machine *machi
     fd = -1; /* transferred */
 out:
     ks_fd_close(&fd);
+    return err;
+}
+
+static enum ks_err get_pcr_mask(const struct ks_json *root, uint32_t *out_mask)
+{
+    uint64_t mask = 0;
+    enum ks_err err = ks_json_get_u64(root, "pcr_mask", (1u << KS_PCR_COUNT) - 1, &mask);
+
+    if (err == KS_OK) {
+        *out_mask = (uint32_t)mask | UINT32_C(1) << KS_LAUNCH_PCR;
+    }
     return err;
 }
 
@@ -213,17 +239,16 @@ enum ks_err ks_machine_open(const char *directory, struct ks_machine **out_machi
     enum ks_err err = KS_OK;
     struct ks_machine *machine = ks_calloc(1, sizeof *machine);
     struct ks_json_doc *doc = NULL;
-    uint64_t mask = 0;
 
     KS_CHECK(machine != NULL, KS_ERR_NOMEM, "machine");
     KS_CHECK(strlen(directory) < sizeof machine->directory, KS_ERR_LIMIT,
              "path '%s' is too long", directory);
     ks_copy(machine->directory, directory, strlen(directory) + 1);
     KS_TRY(read_platform(directory, &doc));
-    KS_TRY(ks_json_get_u64(ks_json_root(doc), "pcr_mask", (1u << KS_PCR_COUNT) - 1, &mask));
-    machine->pcr_mask = (uint32_t)mask | UINT32_C(1) << KS_LAUNCH_PCR;
+    KS_TRY(get_pcr_mask(ks_json_root(doc), &machine->pcr_mask));
     KS_TRY(open_tpm(ks_json_root(doc), machine));
-    KS_TRY(measure(ks_json_root(doc), machine));
+    KS_TRY(measure(ks_json_root(doc), &machine->log));
+    KS_TRY(ks_tpm_extend_log(machine->tpm, machine->directory, &machine->log));
     KS_TRY(ks_tpm_ak_open(machine->tpm));
     *out_machine = machine;
     machine = NULL; /* transferred */
@@ -339,15 +364,61 @@ void ks_identity_done(struct ks_identity *identity)
     ks_wipe(identity, sizeof *identity);
 }
 
+enum ks_err ks_identity_policy_make(struct ks_bytes authority_der, struct ks_bytes device,
+                                    struct ks_identity_policy *out_policy)
+{
+    enum ks_err err = KS_OK;
+    struct ks_identity_policy policy = {.has_authority = authority_der.len > 0};
+    struct ks_sealed_authority authority;
+
+    if (policy.has_authority) {
+        (void)snprintf(policy.purpose, sizeof policy.purpose, KS_MACHINE_PURPOSE "%.*s",
+                       (int)device.len, (const char *)device.data);
+        KS_TRY(ks_sealed_authority_parse(authority_der, ks_bytes_text(policy.purpose),
+                                         &authority));
+        ks_copy(policy.x, authority.x, sizeof policy.x);
+        ks_copy(policy.y, authority.y, sizeof policy.y);
+    }
+    *out_policy = policy;
+out:
+    return err;
+}
+
+struct ks_sealed_authority ks_identity_authority(const struct ks_identity_policy *policy)
+{
+    struct ks_sealed_authority authority = {.purpose = ks_bytes_text(policy->purpose)};
+
+    KS_ASSERT(policy->has_authority);
+    ks_copy(authority.x, policy->x, sizeof authority.x);
+    ks_copy(authority.y, policy->y, sizeof authority.y);
+    return authority;
+}
+
+static struct ks_identity_policy policy_of(const struct ks_sealed_view *view)
+{
+    struct ks_identity_policy policy = {.pcr_mask = view->pcr_mask,
+                                        .has_authority = view->has_authority};
+
+    ks_copy(policy.x, view->authority.x, sizeof policy.x);
+    ks_copy(policy.y, view->authority.y, sizeof policy.y);
+    ks_copy(policy.purpose, view->authority.purpose.data, view->authority.purpose.len);
+    return policy;
+}
+
 enum ks_err ks_identity_seal(struct ks_machine *machine, const struct ks_identity *identity,
                              const char *name)
 {
     enum ks_err err = KS_OK;
-    const struct ks_tpm_seal_spec spec = {.pcr_mask = machine->pcr_mask};
+    struct ks_sealed_authority authority = {0};
+    struct ks_tpm_seal_spec spec = {.pcr_mask = machine->pcr_mask | identity->policy.pcr_mask};
     struct ks_buf blob;
     char path[KS_PATH_MAX];
 
     ks_buf_init(&blob, KS_SEALED_MAX);
+    if (identity->policy.has_authority) {
+        authority = ks_identity_authority(&identity->policy);
+        spec.authority = &authority;
+    }
     KS_TRY(ks_tpm_seal(machine->tpm, &spec, KS_BYTES(identity->seeds), &blob));
     KS_TRY(ks_path_join(machine->directory, name, path));
     KS_TRY(ks_file_write(path, ks_buf_view(&blob), 0600));
@@ -356,26 +427,92 @@ out:
     return err;
 }
 
+/* Reads the blob PATH and what it is sealed under. VIEW borrows from BLOB. */
+static enum ks_err read_blob(const char *path, struct ks_buf *blob, struct ks_sealed_view *view)
+{
+    enum ks_err err = KS_OK;
+
+    KS_TRY(ks_file_read(path, KS_SEALED_MAX, blob));
+    KS_TRY(ks_fail_prefix(ks_sealed_parse(ks_buf_view(blob), view), "%s", path));
+out:
+    return err;
+}
+
+/* An identity that did not open by the state that it was sealed to: by the authority's word for
+ * the one of now. KS_ERR_NOT_FOUND when there is none. */
+static enum ks_err unseal_authorised(struct ks_machine *machine, struct ks_bytes blob,
+                                     const struct ks_sealed_view *view, const char *path,
+                                     uint8_t data[KS_SEALED_DATA_MAX], size_t *out_len)
+{
+    enum ks_err err = KS_OK;
+    struct ks_authorisation_view word;
+    struct ks_buf bytes;
+    char word_path[KS_PATH_MAX];
+
+    ks_buf_init(&bytes, KS_AUTHORISATION_MAX);
+    KS_TRY(ks_path_join(machine->directory, KS_MACHINE_UPDATE, word_path));
+    KS_TRY(ks_file_read(word_path, KS_AUTHORISATION_MAX, &bytes));
+    KS_TRY(ks_fail_prefix(ks_authorisation_parse(ks_buf_view(&bytes), &word), "%s", word_path));
+    if (view->has_authority) {
+        KS_TRY(
+            ks_fail_prefix(ks_authorisation_check(&word, &view->authority), "%s", word_path));
+    }
+    KS_TRY(ks_fail_prefix(ks_tpm_unseal(machine->tpm, blob, ks_buf_view(&bytes), data, out_len),
+                          "%s", path));
+out:
+    ks_buf_done(&bytes);
+    return err;
+}
+
+/* What was authorised once could be opened in the former state, too: to the one of now alone.
+ */
+static enum ks_err seal_again(struct ks_machine *machine, const struct ks_identity *identity,
+                              const char *name)
+{
+    enum ks_err err = KS_OK;
+    char path[KS_PATH_MAX];
+
+    KS_TRY(ks_identity_seal(machine, identity, name));
+    KS_TRY(ks_path_join(machine->directory, KS_MACHINE_UPDATE, path));
+    (void)remove(path); /* for this state, which opens it without */
+out:
+    return err;
+}
+
 static enum ks_err unseal(struct ks_machine *machine, const char *name,
                           struct ks_identity *out_identity)
 {
     enum ks_err err = KS_OK;
     struct ks_identity identity = {0};
+    struct ks_sealed_view view;
     struct ks_buf blob;
     uint8_t data[KS_SEALED_DATA_MAX];
     char path[KS_PATH_MAX];
+    char closed[KS_ERR_DETAIL_MAX];
     size_t len = 0;
+    bool authorised = false;
 
     ks_buf_init(&blob, KS_SEALED_MAX);
     KS_TRY(ks_path_join(machine->directory, name, path));
-    KS_TRY(ks_file_read(path, KS_SEALED_MAX, &blob));
-    KS_TRY(ks_fail_prefix(
+    KS_TRY(read_blob(path, &blob, &view));
+    err = ks_fail_prefix(
         ks_tpm_unseal(machine->tpm, ks_buf_view(&blob), (struct ks_bytes){0}, data, &len), "%s",
-        path));
+        path);
+    if (err == KS_ERR_DENIED) {
+        (void)snprintf(closed, sizeof closed, "%s", ks_err_detail());
+        err = unseal_authorised(machine, ks_buf_view(&blob), &view, path, data, &len);
+        authorised = err == KS_OK;
+        err = err == KS_ERR_NOT_FOUND ? ks_fail(KS_ERR_DENIED, "%s", closed) : err;
+    }
+    KS_TRY(err);
     KS_CHECK(len == sizeof identity.seeds, KS_ERR_FORMAT, "%s: %zu bytes are sealed in it",
              path, len);
     ks_copy(identity.seeds, data, len);
+    identity.policy = policy_of(&view);
     KS_TRY(make_keys(&identity));
+    if (authorised) {
+        KS_TRY(seal_again(machine, &identity, name));
+    }
     *out_identity = identity;
     identity = (struct ks_identity){0}; /* transferred */
 out:
@@ -450,5 +587,41 @@ enum ks_err ks_identity_unseal(struct ks_machine *machine, const struct ks_cert 
     identity = (struct ks_identity){0}; /* transferred */
 out:
     ks_identity_done(&identity);
+    return err;
+}
+
+/* --- planned updates ---------------------------------------------------------------------- */
+
+enum ks_err ks_machine_foresee(const char *directory, struct ks_machine_coming *out_coming)
+{
+    enum ks_err err = KS_OK;
+    struct ks_event_log *log = ks_calloc(1, sizeof *log);
+    struct ks_json_doc *doc = NULL;
+    struct ks_machine_coming coming = {0};
+    struct ks_sealed_view view;
+    struct ks_buf blob;
+    char path[KS_PATH_MAX];
+    char tpm[KS_PATH_MAX];
+    uint32_t mask = 0;
+
+    ks_buf_init(&blob, KS_SEALED_MAX);
+    KS_CHECK(log != NULL, KS_ERR_NOMEM, "event log");
+    KS_TRY(ks_path_join(directory, KS_MACHINE_IDENTITY, path));
+    KS_TRY(read_blob(path, &blob, &view));
+    KS_CHECK(view.has_authority, KS_ERR_DENIED,
+             "%s: it was sealed without an update authority: enrol again with one", path);
+    coming.policy = policy_of(&view);
+    KS_TRY(read_platform(directory, &doc));
+    KS_TRY(get_pcr_mask(ks_json_root(doc), &mask));
+    KS_TRY(get_tpm(ks_json_root(doc), tpm));
+    KS_TRY(measure(ks_json_root(doc), log));
+    coming.pcr_mask = mask | view.pcr_mask;
+    KS_TRY(ks_update_foresee(directory, tpm[0] == '\0' ? NULL : tpm, coming.pcr_mask, log,
+                             coming.pcr_values));
+    *out_coming = coming;
+out:
+    ks_free(log);
+    ks_json_doc_free(doc);
+    ks_buf_done(&blob);
     return err;
 }

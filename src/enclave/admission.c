@@ -4,6 +4,7 @@
 #include "enclave/admission.h"
 
 #include "crypto/digest.h"
+#include "record/exhibit.h"
 
 static enum ks_err read_roots(const struct ks_device_rules *rules,
                               struct ks_admission *admission)
@@ -79,7 +80,7 @@ static enum ks_err check_state(const struct ks_admission *admission,
              ks_device_state_name(state), entry->reason[0] == '\0' ? "" : ": ", entry->reason);
     KS_CHECK(right != KS_RIGHT_WORK || every_s == 0 ||
                  now_us <= entry->attested_us + every_s * 1000000,
-             KS_ERR_DENIED,
+             KS_ERR_STALE,
              "device '%s': its last attestation is older than %llu s; attest first", entry->id,
              (unsigned long long)every_s);
 out:
@@ -122,25 +123,9 @@ enum ks_err ks_admission_appraise(const struct ks_admission *admission,
                                   const struct ks_clock_seen *seen,
                                   struct ks_appraisal *out_appraisal)
 {
-    enum ks_err err = KS_OK;
-    struct ks_ak_public ak;
-    const struct ks_platform_evidence evidence = {
-        .ak = &ak,
-        .tpm = entry->tpm,
-        .attest = ks_buf_view(&platform->attest),
-        .signature = ks_buf_view(&platform->signature),
-        .pcr_mask = platform->pcr_mask,
-        .pcr_values = platform->pcr_values,
-        .tcg_log = ks_buf_view(&platform->tcg_log),
-        .ima_log = ks_buf_view(&platform->ima_log),
-        .launch_log = ks_buf_view(&platform->launch_log),
-    };
     const struct ks_appraise_spec spec = {
         .extra_data = ks_bytes_of(extra, 32), .reference = admission->reference, .seen = seen};
 
-    *out_appraisal = (struct ks_appraisal){0};
-    KS_TRY(ks_ak_public_parse(ks_bytes_of(entry->ak, entry->ak_len), &ak));
-    KS_TRY(ks_appraise(&evidence, &spec, out_appraisal));
-out:
-    return err;
+    return ks_platform_appraise(platform, ks_bytes_of(entry->ak, entry->ak_len), entry->tpm,
+                                &spec, out_appraisal);
 }

@@ -66,7 +66,8 @@ enum ks_device_right {
     KS_RIGHT_ROTATE, /* a new key */
 };
 /* KS_ERR_DENIED, saying why, unless the device ID with a certificate for the key of digest KEY
- * (ENROLLED: of the issuer's making; else the root's) has RIGHT at NOW_US. */
+ * (ENROLLED: of the issuer's making; else the root's) has RIGHT at NOW_US; KS_ERR_STALE when it
+ * would have, had it attested lately. */
 KS_MUST_CHECK enum ks_err ks_admission_check(const struct ks_admission *admission,
                                              struct ks_bytes id, const uint8_t key[32],
                                              bool enrolled, enum ks_device_right right,

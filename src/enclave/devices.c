@@ -250,8 +250,11 @@ out:
 static void put_device(struct ks_json_writer *writer, const struct ks_device_entry *entry)
 {
     char time[KS_TIME_TEXT_LEN + 1];
+    uint8_t ak[32];
 
+    ks_sha256(ks_bytes_of(entry->ak, entry->ak_len), ak);
     ks_json_put_object(writer);
+    ks_json_member_hex(writer, "ak", KS_BYTES(ak));
     ks_time_text(entry->attested_us, time);
     ks_json_member_text(writer, "attested_at", time);
     ks_json_member_text(writer, "device", entry->id);

@@ -36,7 +36,6 @@ struct ks_enclave_rules {
     uint32_t quote_window_ms; /* that a finished job waits for others under its quote */
     uint32_t quote_refresh_s; /* age at which the quote before a job is made anew */
 };
-#define KS_AUTHORITY_DER_MAX 128 /* bytes; a P-256 key has 91 */
 #define KS_EPOCH_S_MAX       86400
 #define KS_QUOTE_WINDOW_MAX  10000 /* milliseconds */
 #define KS_QUOTE_REFRESH_MAX 86400 /* seconds */

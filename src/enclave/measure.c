@@ -14,7 +14,6 @@
 
 #include "base/sys.h"
 #include "crypto/digest.h"
-#include "tpm/tpm.h"
 
 #ifndef MFD_EXEC
 /* linux/memfd.h since 6.3; older kernels refuse it and need it not */
@@ -200,67 +199,5 @@ enum ks_err ks_measure_launch(const char *enclave, const char *worker, struct ks
 out:
     ks_fd_close(&enclave_fd);
     ks_fd_close(&worker_fd);
-    return err;
-}
-
-/* --- the TPM ------------------------------------------------------------------------------ */
-
-static enum ks_err read_device(const char *device, uint32_t mask,
-                               uint8_t (*values)[KS_PCR_DIGEST_LEN])
-{
-    enum ks_err err = KS_OK;
-    struct ks_tpm *tpm = NULL;
-    int fd = -1;
-
-    KS_TRY(ks_tpm_open_device(device, &fd));
-    KS_TRY(ks_tpm_open_fd(fd, 0, &tpm));
-    fd = -1; /* transferred */
-    KS_TRY(ks_tpm_pcr_read(tpm, mask, values));
-out:
-    ks_tpm_close(tpm);
-    ks_fd_close(&fd);
-    return err;
-}
-
-/* PC Client platform TPM profile §4.6.2: PCRs 17 to 22 begin as ones, the others as zeros. */
-static void begin_values(uint32_t mask, uint8_t (*values)[KS_PCR_DIGEST_LEN])
-{
-    for (unsigned pcr = 0; pcr < KS_PCR_COUNT; pcr++) {
-        if ((mask >> pcr & 1) != 0) {
-            uint8_t *value = values[ks_pcr_mask_count(mask & ((UINT32_C(1) << pcr) - 1))];
-
-            for (size_t i = 0; i < KS_PCR_DIGEST_LEN; i++) {
-                value[i] = pcr >= 17 && pcr <= 22 ? 0xff : 0;
-            }
-        }
-    }
-}
-
-enum ks_err ks_measure_foresee(const char *state_dir, const char *device, uint32_t mask,
-                               struct ks_event_log *log,
-                               uint8_t (*out_values)[KS_PCR_DIGEST_LEN])
-{
-    enum ks_err err = KS_OK;
-    struct ks_event_log *before = ks_calloc(1, sizeof *before);
-    struct ks_buf bytes;
-    char path[4096];
-    const uint32_t below = mask & ((UINT32_C(1) << log->pcr) - 1);
-
-    ks_buf_init(&bytes, KS_EVENT_LOG_MAX);
-    KS_CHECK(before != NULL, KS_ERR_NOMEM, "event log");
-    (void)snprintf(path, sizeof path, "%s/launch.json", state_dir);
-    if (device == NULL) {
-        begin_values(mask, out_values);
-    } else {
-        KS_TRY(read_device(device, mask, out_values));
-        if (ks_file_read(path, KS_EVENT_LOG_MAX, &bytes) == KS_OK) {
-            KS_TRY(ks_event_log_parse(ks_buf_view(&bytes), before));
-            ks_copy(log->initial, before->initial, sizeof log->initial);
-        }
-    }
-    ks_event_log_replay(log, out_values[ks_pcr_mask_count(below)]);
-out:
-    ks_buf_done(&bytes);
-    ks_free(before);
     return err;
 }

@@ -28,11 +28,4 @@ KS_MUST_CHECK enum ks_err ks_measure_launch(const char *enclave, const char *wor
                                             struct ks_event_log *log, int *out_enclave_fd,
                                             int *out_worker_fd);
 
-/* The values of the PCRs in MASK, ascending, after a launch with LOG on a TPM that was just
- * reset: of the launch's own by LOG, from the initial value that STATE_DIR/launch.json has; of
- * the others what DEVICE says now, or, NULL, what a swtpm begins with. */
-KS_MUST_CHECK enum ks_err ks_measure_foresee(const char *state_dir, const char *device,
-                                             uint32_t mask, struct ks_event_log *log,
-                                             uint8_t (*out_values)[KS_PCR_DIGEST_LEN]);
-
 #endif

@@ -701,11 +701,19 @@ const uint64_t *ks_cascade_bits(const struct ks_cascade *cascade)
     uint64_t *flat = cascade->flat;
 
     ks_zero(flat, words_of(cascade->spec.bits) * sizeof(uint64_t));
-    for (size_t i = 0; i < cascade->spec.bits; i++) {
-        const size_t frame = i / cascade->frame_bits;
-        const uint64_t *bits = cascade->bits + frame * frame_words;
+    for (size_t f = 0; f < cascade->frames; f++) {
+        const uint64_t *bits = cascade->bits + f * frame_words;
+        const size_t first = f * cascade->frame_bits;
+        const unsigned shift = (unsigned)(first % WORD);
 
-        put(flat, i, get(bits, i - frame * cascade->frame_bits));
+        for (size_t w = 0; w < frame_words && first + w * WORD < cascade->spec.bits; w++) {
+            const size_t at = first / WORD + w;
+
+            flat[at] |= bits[w] << shift;
+            if (shift > 0 && at + 1 < words_of(cascade->spec.bits)) {
+                flat[at + 1] |= bits[w] >> (WORD - shift);
+            }
+        }
     }
     return flat;
 }

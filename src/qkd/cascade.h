@@ -19,7 +19,7 @@
 
 #define KS_CASCADE_FRAME_MIN 1024
 #define KS_CASCADE_FRAME_MAX 65536
-#define KS_CASCADE_PASSES    16
+#define KS_CASCADE_PASSES    22
 #define KS_CASCADE_WINDOW    64 /* frames that take their steps together */
 #define KS_CASCADE_ERROR_MIN 1e-4
 #define KS_CASCADE_ERROR_MAX 0.25 /* estimates are moved between these two */

@@ -3,67 +3,16 @@
 
 #include "qkd/random.h"
 
-#define ROUND_PAIRS 10
-
-/* One word of several blocks at once. */
-typedef uint32_t lanes __attribute__((vector_size(4 * KS_QKD_LANES)));
-
-static inline lanes rotate(lanes x, unsigned bits)
-{
-    return x << bits | x >> (32 - bits);
-}
-
-/* RFC 8439 §2.1. */
-static inline void quarter_round(lanes *state, unsigned a, unsigned b, unsigned c, unsigned d)
-{
-    state[a] += state[b];
-    state[d] = rotate(state[d] ^ state[a], 16);
-    state[c] += state[d];
-    state[b] = rotate(state[b] ^ state[c], 12);
-    state[a] += state[b];
-    state[d] = rotate(state[d] ^ state[a], 8);
-    state[c] += state[d];
-    state[b] = rotate(state[b] ^ state[c], 7);
-}
-
 void ks_qkd_blocks(const struct ks_qkd_key *key, enum ks_qkd_use use,
                    const uint64_t counters[KS_QKD_LANES],
                    uint32_t out_words[KS_QKD_LANES][KS_QKD_WORDS])
 {
-    static const uint32_t constants[4] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
-    lanes start[KS_QKD_WORDS];
-    lanes state[KS_QKD_WORDS];
+    const struct ks_qkd_blocks_choice *choice = ks_qkd_blocks_choices;
 
-    for (unsigned lane = 0; lane < KS_QKD_LANES; lane++) {
-        for (unsigned i = 0; i < 4; i++) {
-            start[i][lane] = constants[i];
-        }
-        for (unsigned i = 0; i < 8; i++) {
-            start[4 + i][lane] = key->words[i];
-        }
-        start[12][lane] = (uint32_t)counters[lane];
-        start[13][lane] = (uint32_t)(counters[lane] >> 32);
-        start[14][lane] = 0;
-        start[15][lane] = (uint32_t)use;
+    while (!choice->usable()) {
+        choice++; /* the last one always is */
     }
-    ks_copy(state, start, sizeof state);
-    for (unsigned pair = 0; pair < ROUND_PAIRS; pair++) {
-        quarter_round(state, 0, 4, 8, 12);
-        quarter_round(state, 1, 5, 9, 13);
-        quarter_round(state, 2, 6, 10, 14);
-        quarter_round(state, 3, 7, 11, 15);
-        quarter_round(state, 0, 5, 10, 15);
-        quarter_round(state, 1, 6, 11, 12);
-        quarter_round(state, 2, 7, 8, 13);
-        quarter_round(state, 3, 4, 9, 14);
-    }
-    for (unsigned i = 0; i < KS_QKD_WORDS; i++) {
-        const lanes sum = state[i] + start[i];
-
-        for (unsigned lane = 0; lane < KS_QKD_LANES; lane++) {
-            out_words[lane][i] = sum[lane];
-        }
-    }
+    choice->blocks(key, use, counters, out_words);
 }
 
 struct ks_qkd_key ks_qkd_key_of(const uint8_t bytes[KS_QKD_KEY_LEN])

@@ -10,7 +10,7 @@
 #include "base/mem.h"
 
 #define KS_QKD_KEY_LEN 32
-#define KS_QKD_LANES   4  /* blocks computed at once */
+#define KS_QKD_LANES   8  /* blocks computed at once */
 #define KS_QKD_WORDS   16 /* u32 of a block */
 
 /* What randomness is for; the last word of the nonce, so no two uses share a bit. */
@@ -39,6 +39,24 @@ struct ks_qkd_key ks_qkd_key_derive(const struct ks_qkd_key *master, enum ks_qkd
 void ks_qkd_blocks(const struct ks_qkd_key *key, enum ks_qkd_use use,
                    const uint64_t counters[KS_QKD_LANES],
                    uint32_t out_words[KS_QKD_LANES][KS_QKD_WORDS]);
+
+/* The same by one instruction set. For random.c and its tests. */
+typedef void (*ks_qkd_blocks_function)(const struct ks_qkd_key *key, enum ks_qkd_use use,
+                                       const uint64_t counters[KS_QKD_LANES],
+                                       uint32_t out_words[KS_QKD_LANES][KS_QKD_WORDS]);
+struct ks_qkd_blocks_choice {
+    const char *name;
+    ks_qkd_blocks_function blocks;
+    bool (*usable)(void);
+};
+extern const struct ks_qkd_blocks_choice ks_qkd_blocks_choices[]; /* ends with a NULL name */
+#define KS_QKD_BLOCKS(name)                                                                    \
+    void name(const struct ks_qkd_key *key, enum ks_qkd_use use,                               \
+              const uint64_t counters[KS_QKD_LANES],                                           \
+              uint32_t out_words[KS_QKD_LANES][KS_QKD_WORDS])
+KS_QKD_BLOCKS(ks_qkd_blocks_portable);
+KS_QKD_BLOCKS(ks_qkd_blocks_avx2);   /* x86-64 alone, as the next */
+KS_QKD_BLOCKS(ks_qkd_blocks_avx512); /* of 256 bits, with its rotations */
 
 /* The blocks of a use one after the other. */
 struct ks_qkd_stream {

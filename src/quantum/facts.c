@@ -29,7 +29,7 @@ static void add_pass(const struct ks_plan *plan, const struct ks_pass *pass,
     }
 }
 
-static void count_steps(const struct ks_plan *plan, struct ks_plan_facts *facts)
+void ks_plan_facts_add(const struct ks_plan *plan, struct ks_plan_facts *facts)
 {
     for (size_t i = 0; i < plan->step_count; i++) {
         facts->rotations += plan->steps[i].kind == KS_STEP_ROTATE;
@@ -38,9 +38,9 @@ static void count_steps(const struct ks_plan *plan, struct ks_plan_facts *facts)
     for (size_t i = 0; i < plan->pass_count; i++) {
         add_pass(plan, &plan->passes[i], facts);
     }
-    facts->groups = plan->group_count;
-    facts->passes = (uint32_t)plan->pass_count;
-    facts->slots = plan->slots_peak;
+    facts->groups += plan->group_count;
+    facts->passes += (uint32_t)plan->pass_count;
+    facts->slots = facts->slots < plan->slots_peak ? plan->slots_peak : facts->slots;
 }
 
 static void plan_gates(const struct ks_circuit *circuit, const uint8_t *roles,
@@ -69,29 +69,39 @@ static void plan_gates(const struct ks_circuit *circuit, const uint8_t *roles,
     }
 }
 
-enum ks_err ks_plan_facts(const struct ks_circuit *circuit, enum ks_precision precision,
+enum ks_err ks_plan_front(const struct ks_circuit *circuit, struct ks_plan *plan,
                           struct ks_plan_facts *out_facts)
 {
     enum ks_err err = KS_OK;
     struct ks_plan_facts facts = {0};
-    struct ks_plan plan;
     struct ks_frame frame = {0};
     uint8_t *roles = NULL;
 
-    ks_plan_init(&plan);
-    plan.precision = precision;
     KS_TRY(ks_roles_new(circuit, &roles));
     KS_TRY(ks_frame_init(&frame, circuit->qubit_count));
-    ks_plan_begin(&plan, &frame);
-    plan_gates(circuit, roles, &plan, &frame, &facts);
-    KS_CHECK(plan.slots_peak <= KS_SLOTS_MAX, KS_ERR_LIMIT, "needs %u qubits at once, limit %d",
-             plan.slots_peak, KS_SLOTS_MAX);
-    KS_TRY(ks_plan_end(&plan));
-    count_steps(&plan, &facts);
+    ks_plan_begin(plan, &frame);
+    plan_gates(circuit, roles, plan, &frame, &facts);
+    KS_CHECK(plan->slots_peak <= KS_SLOTS_MAX, KS_ERR_LIMIT,
+             "needs %u qubits at once, limit %d", plan->slots_peak, KS_SLOTS_MAX);
+    KS_TRY(ks_plan_end(plan));
+    ks_plan_facts_add(plan, &facts);
     *out_facts = facts;
 out:
-    ks_plan_done(&plan);
     ks_frame_done(&frame);
     ks_free(roles);
+    return err;
+}
+
+enum ks_err ks_plan_facts(const struct ks_circuit *circuit, enum ks_precision precision,
+                          struct ks_plan_facts *out_facts)
+{
+    enum ks_err err = KS_OK;
+    struct ks_plan plan;
+
+    ks_plan_init(&plan);
+    plan.precision = precision;
+    KS_TRY(ks_plan_front(circuit, &plan, out_facts));
+out:
+    ks_plan_done(&plan);
     return err;
 }

@@ -24,5 +24,10 @@ struct ks_plan_facts {
 KS_MUST_CHECK enum ks_err ks_plan_facts(const struct ks_circuit *circuit,
                                         enum ks_precision precision,
                                         struct ks_plan_facts *out_facts);
+/* The same, and the plan itself: PLAN is initialised and has its precision. */
+KS_MUST_CHECK enum ks_err ks_plan_front(const struct ks_circuit *circuit, struct ks_plan *plan,
+                                        struct ks_plan_facts *out_facts);
+/* Adds what PLAN takes to FACTS; its gates are not known here. */
+void ks_plan_facts_add(const struct ks_plan *plan, struct ks_plan_facts *facts);
 
 #endif

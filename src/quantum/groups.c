@@ -9,8 +9,7 @@
 #include "quantum/schedule.h"
 
 #define SQRT_HALF    0.70710678118654752440
-#define SCALE_MIN    0x1p-40 /* amplitudes grow by no more before it is multiplied in */
-#define HALVES_MAX   60
+#define UNSCALED_MAX 60  /* rotations, each of which makes amplitudes up to sqrt(2) larger */
 #define PHASES_MAX   256 /* in one group */
 #define NO_DIMENSION KS_MEMBERS_LOG
 
@@ -41,6 +40,12 @@ struct form {
     unsigned rotation_count;
     size_t waiting; /* schedule->waiting[0, waiting) */
 };
+
+/* The step of the plan that step INDEX of the pass is. */
+static uint32_t plan_step(const struct form *form, uint32_t index)
+{
+    return form->schedule->list[form->schedule->local_first + index];
+}
 
 static const struct ks_step *local_at(const struct form *form, uint32_t index)
 {
@@ -104,19 +109,12 @@ static bool basis_add(struct basis *basis, uint64_t vector, unsigned *out_sum)
 
 /* --- emitting a group --------------------------------------------------------------------- */
 
-static enum ks_err entries_room(struct ks_plan *plan, size_t count, size_t *out_first)
+static size_t take_entries(struct ks_plan *plan, size_t count)
 {
-    double *entries = ks_array_room(plan->entries, &plan->entry_cap, plan->entry_count + count,
-                                    sizeof *entries);
+    const size_t first = plan->entry_count;
 
-    if (entries == NULL) {
-        return ks_fail(KS_ERR_NOMEM, "no memory for a plan's %zu factors",
-                       plan->entry_count + count);
-    }
-    plan->entries = entries;
-    *out_first = plan->entry_count;
     plan->entry_count += count;
-    return KS_OK;
+    return first;
 }
 
 static enum ks_err group_room(struct ks_plan *plan, struct ks_group **out_group)
@@ -131,31 +129,6 @@ static enum ks_err group_room(struct ks_plan *plan, struct ks_group **out_group)
     *out_group = &groups[plan->group_count++];
     **out_group = (struct ks_group){0};
     return KS_OK;
-}
-
-/* The scale to be multiplied in now. */
-static double take_scale(struct ks_schedule *schedule, bool last)
-{
-    double scale = schedule->scale;
-
-    for (; schedule->halves >= 2; schedule->halves -= 2) {
-        scale /= 2;
-    }
-    if (last && schedule->halves == 1) {
-        scale *= SQRT_HALF;
-        schedule->halves = 0;
-    }
-    schedule->scale = 1;
-    return scale;
-}
-
-static void note_scale(struct ks_schedule *schedule, double t)
-{
-    if (t == 1 || t == -1) {
-        schedule->halves++;
-    } else {
-        schedule->scale /= __builtin_sqrt(1 + t * t);
-    }
 }
 
 /* Slots of the tile as the kernels see it: fewer than a group has are filled up with zeros. */
@@ -217,15 +190,27 @@ static uint16_t member_signs(const struct ks_group *group, uint64_t mask)
     return (uint16_t)signs;
 }
 
-static enum ks_err put_stage(struct form *form, struct ks_group *group,
-                             const struct ks_step *step, uint64_t pivots)
+/* Bit l: the parity of MASK (over amplitudes) in lane l. */
+static uint16_t lane_signs(const struct form *form, uint64_t mask)
 {
+    unsigned signs = 0;
+
+    for (unsigned lane = 0; lane < 1u << form->lanes; lane++) {
+        signs |= ks_parity(lane & mask) << lane;
+    }
+    return (uint16_t)signs;
+}
+
+static void put_stage(struct form *form, struct ks_group *group, uint32_t index,
+                      uint64_t pivots)
+{
+    const struct ks_step *step = local_at(form, index);
     const unsigned width = 1u << form->lanes;
     const uint64_t flips = step->flips >> form->lanes;
     const uint64_t parity = step->masks[0] >> form->lanes;
     struct ks_stage *stage = &group->stages[group->stage_count++];
-    enum ks_err err = KS_OK;
 
+    stage->step = plan_step(form, index);
     stage->dimension = NO_DIMENSION;
     for (unsigned d = 0; d < KS_MEMBERS_LOG; d++) {
         stage->dimension = form->dimensions[d] == flips ? (uint8_t)d : stage->dimension;
@@ -233,6 +218,7 @@ static enum ks_err put_stage(struct form *form, struct ks_group *group,
     KS_ASSERT(flips == 0 || stage->dimension != NO_DIMENSION);
     stage->lane_flip = (uint8_t)(step->flips & (width - 1));
     stage->signs = member_signs(group, parity);
+    stage->lane_signs = lane_signs(form, step->masks[0]);
     stage->parity = KS_PARITIES_MAX;
     if ((parity & ~pivots) != 0) {
         stage->parity = group->parity_count;
@@ -242,117 +228,71 @@ static enum ks_err put_stage(struct form *form, struct ks_group *group,
     for (unsigned k = 0; stage->plain && k < KS_MEMBERS; k++) {
         stage->plain = (stage->signs >> k & 1) == (k >> stage->dimension & 1);
     }
-    KS_TRY(entries_room(form->plan, 2 * (size_t)width, &stage->factors));
-    for (unsigned i = 0; i < 2 * width; i++) {
-        const unsigned sign = i / width ^ ks_parity(i % width & step->masks[0]);
-
-        form->plan->entries[stage->factors + i] = sign ? step->values[0] : -step->values[0];
-    }
-    note_scale(form->schedule, step->values[0]);
-out:
-    return err;
+    stage->factors = take_entries(form->plan, 2 * (size_t)width);
+    form->schedule->unscaled++;
 }
 
-/* One condition of a phase, by what it depends on. */
-struct factor {
-    uint16_t members;
-    unsigned sum;
-    uint64_t lanes;
-};
-
-struct phase {
-    unsigned count;
-    unsigned inverted;
-    struct factor factors[KS_FACTORS_MAX];
-    double zero[2]; /* where not all are 1 */
-    double one[2];
-};
-
-static void multiply(double target[2], const double factor[2])
+/* How MASK reads off the group: *OUT_READING, a parity of the variant's choices included. */
+static void read_mask(const struct form *form, const struct ks_group *group, uint64_t pivots,
+                      uint64_t mask, struct basis *basis, struct ks_reading *out_reading)
 {
-    const double re = target[0] * factor[0] - target[1] * factor[1];
-    const double im = target[0] * factor[1] + target[1] * factor[0];
+    unsigned choices = 0;
+    const bool fits = basis_add(basis, mask >> form->lanes & ~pivots, &choices);
 
-    target[0] = re;
-    target[1] = im;
+    KS_ASSERT(fits); /* phases_fit has looked */
+    out_reading->members = member_signs(group, mask >> form->lanes);
+    out_reading->lanes = lane_signs(form, mask);
+    out_reading->choices = (uint16_t)choices;
 }
 
-static void apply_phase(const struct phase *phase, unsigned choice, unsigned k, unsigned lane,
-                        double entry[2])
+/* The place of a phase in its table's order: 0 without choices, else that of the highest. */
+static unsigned level_of(const struct ks_entry_phase *phase)
 {
-    bool all = true;
+    unsigned choices = 0;
 
-    for (unsigned i = 0; i < phase->count; i++) {
-        const struct factor *f = &phase->factors[i];
-        const unsigned value = (f->members >> k & 1u) ^ ks_parity(choice & f->sum) ^
-                               ks_parity(lane & f->lanes) ^ (phase->inverted >> i & 1u);
-
-        all = all && value != 0;
+    for (unsigned i = 0; i < KS_FACTORS_MAX; i++) {
+        choices |= phase->readings[i].choices;
     }
-    if (all) {
-        multiply(entry, phase->one);
-    } else if (phase->count == 1) {
-        multiply(entry, phase->zero);
-    }
+    return choices == 0 ? 0 : 32 - (unsigned)__builtin_clz(choices);
 }
 
-/* Where the bits of the phases in hand stand, and what they become. */
-static void read_phases(const struct form *form, struct ks_group *group, uint64_t pivots,
-                        struct phase *phases, struct basis *basis)
+/* Puts the phases in hand into the plan, sorted for the table. */
+static enum ks_err put_phases(struct form *form, struct ks_group *group, uint64_t pivots)
 {
-    const uint64_t low = ((uint64_t)1 << form->lanes) - 1;
+    struct ks_plan *plan = form->plan;
+    struct ks_entry_phase *phases = NULL;
+    struct basis basis = {0};
+    enum ks_err err = KS_OK;
     bool lanes = false;
 
+    group->first_phase = plan->phase_count;
+    group->phase_count = form->phase_count;
+    phases = ks_array_room(plan->phases, &plan->phase_cap,
+                           plan->phase_count + form->phase_count, sizeof *phases);
+    KS_CHECK(phases != NULL, KS_ERR_NOMEM, "no memory for a plan's %zu phases",
+             plan->phase_count + form->phase_count);
+    plan->phases = phases;
     for (unsigned i = 0; i < form->phase_count; i++) {
         const struct ks_step *step = local_at(form, form->phases[i]);
-        struct phase *phase = &phases[i];
         const bool grow = step->kind == KS_STEP_GROW;
+        struct ks_entry_phase phase = {.step = plan_step(form, form->phases[i])};
+        size_t at = plan->phase_count++;
 
-        *phase = (struct phase){.count = grow ? 1 : step->count, .inverted = step->inverted};
-        phase->zero[0] = 1;
-        ks_copy(phase->one, &step->values[grow ? 2 : 0], sizeof phase->one);
-        if (grow) {
-            ks_copy(phase->zero, step->values, sizeof phase->zero);
-        }
-        for (unsigned m = 0; m < phase->count; m++) {
+        for (unsigned m = 0; m < (grow ? 1u : step->count); m++) {
             const uint64_t mask = grow ? (uint64_t)1 << step->slot : step->masks[m];
 
-            phase->factors[m].members = member_signs(group, mask >> form->lanes);
-            phase->factors[m].lanes = mask & low;
-            lanes = lanes || (mask & low) != 0;
-            KS_ASSERT(basis_add(basis, mask >> form->lanes & ~pivots, &phase->factors[m].sum));
+            read_mask(form, group, pivots, mask, &basis, &phase.readings[m]);
+            lanes = lanes || phase.readings[m].lanes != 0;
         }
+        for (; at > group->first_phase && level_of(&phases[at - 1]) > level_of(&phase); at--) {
+            phases[at] = phases[at - 1];
+        }
+        phases[at] = phase;
     }
     group->table_kind = lanes ? 2 : 1;
-    group->choices = (uint8_t)basis->count;
-    for (unsigned i = 0; i < basis->count; i++) {
-        group->parities[group->parity_count++] = basis->basic[i];
-    }
-}
-
-static enum ks_err put_table(struct form *form, struct ks_group *group,
-                             const struct phase *phases, double scale)
-{
-    const unsigned width = group->table_kind == 2 ? 1u << form->lanes : 1;
-    const size_t variants = (size_t)1 << group->choices;
-    enum ks_err err = KS_OK;
-    double *entries = NULL;
-
-    KS_TRY(entries_room(form->plan, variants * KS_MEMBERS * 2 * width, &group->table));
-    entries = form->plan->entries + group->table;
-    for (unsigned choice = 0; choice < variants; choice++) {
-        for (unsigned k = 0; k < KS_MEMBERS; k++) {
-            for (unsigned lane = 0; lane < width; lane++) {
-                double entry[2] = {1, 0};
-
-                for (unsigned i = 0; i < form->phase_count; i++) {
-                    apply_phase(&phases[i], choice, k, lane, entry);
-                }
-                entries[lane] = entry[0] * scale;
-                entries[width + lane] = entry[1] * scale;
-            }
-            entries += 2 * (size_t)width;
-        }
+    group->choices = (uint8_t)basis.count;
+    for (unsigned i = 0; i < basis.count; i++) {
+        group->parities[group->parity_count++] = basis.basic[i];
     }
 out:
     return err;
@@ -390,14 +330,18 @@ static uint64_t wanted_bits(const struct form *form)
     return wanted;
 }
 
+/* Whether the amplitudes have to get back to their size now: after many rotations, and at the
+ * end. */
+static bool scale_due(const struct form *form, bool last)
+{
+    return form->schedule->unscaled > UNSCALED_MAX || (last && form->schedule->rotated);
+}
+
 static enum ks_err emit_group(struct form *form, bool last)
 {
-    struct phase phases[PHASES_MAX];
     struct ks_group *group = NULL;
-    struct basis basis = {0};
     enum ks_err err = KS_OK;
     uint64_t pivots = 0;
-    bool table = form->phase_count > 0;
 
     KS_TRY(group_room(form->plan, &group));
     fill_dimensions(form, wanted_bits(form));
@@ -408,16 +352,19 @@ static enum ks_err emit_group(struct form *form, bool last)
     group->log = (uint8_t)tile_log(form);
     set_members(form, group, pivots);
     group->fresh = fresh_members(group);
-    read_phases(form, group, pivots, phases, &basis);
+    KS_TRY(put_phases(form, group, pivots));
     for (unsigned i = 0; i < form->rotation_count; i++) {
-        KS_TRY(put_stage(form, group, local_at(form, form->rotations[i]), pivots));
+        put_stage(form, group, form->rotations[i], pivots);
+        form->schedule->rotated = true;
     }
     drop_done(form);
-    last = last && form->live == 0;
-    table = table || form->schedule->scale < SCALE_MIN || form->schedule->halves > HALVES_MAX ||
-            (last && (form->schedule->scale != 1 || form->schedule->halves > 0));
-    if (table) {
-        KS_TRY(put_table(form, group, phases, take_scale(form->schedule, last)));
+    if (form->phase_count > 0 || scale_due(form, last && form->live == 0)) {
+        const size_t width = group->table_kind == 2 ? (size_t)1 << form->lanes : 1;
+        const size_t count = 2 * KS_MEMBERS * width << group->choices;
+
+        group->table = take_entries(form->plan, count);
+        form->plan->row_max = form->plan->row_max < count ? count : form->plan->row_max;
+        form->schedule->unscaled = 0;
     } else {
         group->table_kind = 0;
     }
@@ -518,25 +465,21 @@ static size_t needed_phases(struct form *form, const struct ks_step *step, uint6
 }
 
 /* The tile has too few slots for a group to grow one: that is done alone. */
-static enum ks_err emit_small(struct form *form, bool last)
+static enum ks_err emit_small(struct form *form)
 {
     const uint32_t index = grower_of(form, form->log);
-    const struct ks_step *step = local_at(form, index);
     struct ks_group *group = NULL;
     enum ks_err err = KS_OK;
-    double scale = 1;
 
     KS_TRY(group_room(form->plan, &group));
     group->small = true;
     group->small_slot = (uint8_t)form->log++;
     group->log = (uint8_t)form->log;
-    KS_TRY(entries_room(form->plan, 4, &group->table));
     form->phases[form->phase_count++] = index;
+    KS_TRY(put_phases(form, group, ~(uint64_t)0)); /* for the step alone */
+    group->table_kind = 0;
+    group->table = take_entries(form->plan, 4);
     drop_done(form);
-    scale = last && form->live == 0 ? take_scale(form->schedule, last) : 1;
-    for (unsigned i = 0; i < 4; i++) {
-        form->plan->entries[group->table + i] = step->values[i] * scale;
-    }
 out:
     return err;
 }
@@ -546,27 +489,32 @@ static enum ks_err emit_growth(struct form *form, unsigned count, bool last)
 {
     form_reset(form);
     if (form->log < form->lanes + KS_MEMBERS_LOG) {
-        return emit_small(form, last);
+        return emit_small(form);
     }
     add_growth(form, count < KS_MEMBERS_LOG ? count : KS_MEMBERS_LOG);
     return emit_group(form, last);
 }
 
-/* As many of COUNT phases as one table can have, and nothing else. */
+/* As many of COUNT phases as one table can have, with GROWTH new slots, and nothing else. */
 static enum ks_err emit_phases(struct form *form, const uint32_t *phases, size_t count,
-                               bool last)
+                               unsigned growth, bool last)
 {
-    const uint64_t inside = ((uint64_t)1 << (tile_log(form) - form->lanes)) - 1;
-    uint64_t bits = 0;
+    uint64_t inside = 0;
 
     form_reset(form);
+    add_growth(form, growth < KS_MEMBERS_LOG ? growth : KS_MEMBERS_LOG);
+    inside = ((uint64_t)1 << (tile_log(form) + form->grown - form->lanes)) - 1;
     for (size_t i = 0; i < count && form->phase_count < PHASES_MAX; i++) {
-        const uint64_t fresh = ks_step_bits(local_at(form, phases[i])) >> form->lanes & inside;
+        const uint64_t wanted = ks_step_bits(local_at(form, phases[i])) >> form->lanes;
         uint64_t pivots = pivots_of(form->dimensions, form->dimension_count);
 
-        while (!phases_fit(form, pivots, &phases[i], 1) && (fresh & ~pivots) != 0 &&
+        if (growth_for(form, ks_step_bits(local_at(form, phases[i]))) > 0) {
+            continue;
+        }
+        while (!phases_fit(form, pivots, &phases[i], 1) && (wanted & inside & ~pivots) != 0 &&
                form->dimension_count < KS_MEMBERS_LOG) {
-            bits = fresh & ~pivots;
+            const uint64_t bits = wanted & inside & ~pivots;
+
             form->dimensions[form->dimension_count++] = bits & -bits;
             pivots = pivots_of(form->dimensions, form->dimension_count);
         }
@@ -579,70 +527,100 @@ static enum ks_err emit_phases(struct form *form, const uint32_t *phases, size_t
 
 enum fit { FIT_TAKEN, FIT_LATER, FIT_EMITTED, FIT_FAILED };
 
+/* What the group in hand would become with one more rotation. */
+struct offer {
+    uint64_t flips; /* in vectors */
+    uint64_t bits;  /* of the rotation and its phases */
+    const uint32_t *phases;
+    size_t needed;
+    unsigned growth;
+    uint64_t dimensions[KS_MEMBERS_LOG + 1];
+    unsigned count;
+};
+
+/* Whether there is room but for the phases' parities. */
+static bool find_dimensions(const struct form *form, struct offer *offer)
+{
+    bool known = offer->flips == 0;
+
+    offer->count = form->dimension_count;
+    if (form->rotation_count == KS_STAGES_MAX ||
+        offer->count + offer->growth > KS_MEMBERS_LOG ||
+        form->phase_count + offer->growth + offer->needed > PHASES_MAX ||
+        (offer->growth > 0 && form->log < form->lanes + KS_MEMBERS_LOG)) {
+        return false;
+    }
+    ks_copy(offer->dimensions, form->dimensions, offer->count * sizeof *offer->dimensions);
+    for (unsigned i = 0; i < offer->growth; i++) {
+        offer->dimensions[offer->count++] = (uint64_t)1
+                                            << (form->log + form->grown + i - form->lanes);
+    }
+    for (unsigned i = 0; i < offer->count; i++) {
+        known = known || offer->dimensions[i] == offer->flips;
+    }
+    if (!known) {
+        offer->dimensions[offer->count++] = offer->flips;
+    }
+    return offer->count <= KS_MEMBERS_LOG &&
+           (offer->count == 0 || pivots_of(offer->dimensions, offer->count) != 0);
+}
+
+/* Whether one table has all phases, which may ask for dimensions where the group is empty. */
+static bool find_choices(const struct form *form, struct offer *offer)
+{
+    const unsigned log = tile_log(form) + offer->growth;
+    const uint64_t inside = ((uint64_t)1 << (log - form->lanes)) - 1;
+    const unsigned count_max = form->rotation_count == 0 ? KS_MEMBERS_LOG : 0;
+
+    for (;;) {
+        const uint64_t pivots = pivots_of(offer->dimensions, offer->count);
+        const uint64_t bits = offer->bits >> form->lanes & inside & ~pivots;
+
+        if (phases_fit(form, pivots, offer->phases, offer->needed)) {
+            return true;
+        }
+        if (offer->count >= count_max || bits == 0) {
+            return false;
+        }
+        offer->dimensions[offer->count++] = bits & -bits;
+    }
+}
+
 /* Takes a rotation that nothing blocks into the group in hand, or, where that is empty and the
  * rotation needs more than one group can do, does a part of that. */
 static enum fit take_rotation(struct form *form, uint32_t index, bool last, enum ks_err *err)
 {
     const struct ks_step *step = local_at(form, index);
-    const uint64_t flips = step->flips >> form->lanes;
-    uint64_t bits = ks_step_bits(step);
-    const size_t needed = needed_phases(form, step, &bits);
-    const uint32_t *phases = form->schedule->waiting + (form->waiting - needed);
-    const unsigned growth = growth_for(form, bits);
     const bool empty = form->rotation_count == 0;
-    uint64_t dimensions[KS_MEMBERS_LOG + 1];
-    unsigned count = form->dimension_count;
-    bool known = flips == 0;
-    bool fits = form->rotation_count < KS_STAGES_MAX && count + growth <= KS_MEMBERS_LOG &&
-                form->phase_count + growth + needed <= PHASES_MAX &&
-                (growth == 0 || form->log >= form->lanes + KS_MEMBERS_LOG);
+    struct offer offer = {.flips = step->flips >> form->lanes, .bits = ks_step_bits(step)};
 
-    if (!fits && empty && growth > 0) {
-        *err = emit_growth(form, growth, last);
-        return *err == KS_OK ? FIT_EMITTED : FIT_FAILED;
-    }
-    if (!fits && !(empty && needed > 0)) {
-        return FIT_LATER;
-    }
-    if (fits) {
-        ks_copy(dimensions, form->dimensions, count * sizeof *dimensions);
-        for (unsigned i = 0; i < growth; i++) {
-            dimensions[count++] = (uint64_t)1 << (form->log + form->grown + i - form->lanes);
-        }
-        for (unsigned i = 0; i < count; i++) {
-            known = known || dimensions[i] == flips;
-        }
-        dimensions[count] = flips;
-        count += !known;
-        fits = count <= KS_MEMBERS_LOG && (count == 0 || pivots_of(dimensions, count) != 0);
-        if (!fits && empty && growth > 0) {
-            *err = emit_growth(form, growth, last);
-            return *err == KS_OK ? FIT_EMITTED : FIT_FAILED;
-        }
-        if (!fits) {
+    offer.needed = needed_phases(form, step, &offer.bits);
+    offer.phases = form->schedule->waiting + (form->waiting - offer.needed);
+    offer.growth = growth_for(form, offer.bits);
+    if (!find_dimensions(form, &offer)) {
+        if (!empty || (offer.growth == 0 && offer.needed == 0)) {
             return FIT_LATER;
         }
-        fits = phases_fit(form, pivots_of(dimensions, count), phases, needed);
-    }
-    if (!fits && empty) {
-        if (growth > 0) {
-            *err = emit_growth(form, growth, last);
-        } else {
-            *err = emit_phases(form, phases, needed, last);
-        }
+        *err = offer.growth > 0 ? emit_growth(form, offer.growth, last)
+                                : emit_phases(form, offer.phases, offer.needed, 0, last);
         return *err == KS_OK ? FIT_EMITTED : FIT_FAILED;
     }
-    if (!fits) {
-        return FIT_LATER;
+    if (!find_choices(form, &offer)) {
+        if (!empty) {
+            return FIT_LATER;
+        }
+        *err = emit_phases(form, offer.phases, offer.needed, offer.growth, last);
+        return *err == KS_OK ? FIT_EMITTED : FIT_FAILED;
     }
-    add_growth(form, growth);
-    if (!known) {
-        form->dimensions[form->dimension_count++] = flips;
+    add_growth(form, offer.growth);
+    while (form->dimension_count < offer.count) {
+        form->dimensions[form->dimension_count] = offer.dimensions[form->dimension_count];
+        form->dimension_count++;
     }
-    for (size_t i = 0; i < needed; i++) {
-        form->phases[form->phase_count++] = phases[i];
+    for (size_t i = 0; i < offer.needed; i++) {
+        form->phases[form->phase_count++] = offer.phases[i];
     }
-    form->waiting -= needed;
+    form->waiting -= offer.needed;
     form->rotations[form->rotation_count++] = index;
     return FIT_TAKEN;
 }
@@ -681,7 +659,7 @@ static enum ks_err form_group(struct form *form, bool last)
     if (form->log < form->log_last) {
         return emit_growth(form, form->log_last - form->log, last);
     }
-    return emit_phases(form, schedule->waiting, form->waiting, last);
+    return emit_phases(form, schedule->waiting, form->waiting, 0, last);
 }
 
 enum ks_err ks_groups_make(struct ks_plan *plan, struct ks_schedule *schedule,
@@ -703,4 +681,53 @@ enum ks_err ks_groups_make(struct ks_plan *plan, struct ks_schedule *schedule,
     }
 out:
     return err;
+}
+
+/* --- the scale ---------------------------------------------------------------------------- */
+
+/* A rotation leaves out its factor: 1 / sqrt(1 + t^2), so sqrt(1/2) for HALVES of them. */
+struct unscaled {
+    double scale;
+    uint32_t halves;
+};
+
+static void note_rotation(struct unscaled *left, double t)
+{
+    if (t == 1 || t == -1) {
+        left->halves++;
+    } else {
+        left->scale /= __builtin_sqrt(1 + t * t);
+    }
+}
+
+/* The scale to be multiplied in now; an odd half waits, but for the LAST. */
+static double take_scale(struct unscaled *left, bool last)
+{
+    double scale = left->scale;
+
+    for (; left->halves >= 2; left->halves -= 2) {
+        scale /= 2;
+    }
+    if (last && left->halves == 1) {
+        scale *= SQRT_HALF;
+        left->halves = 0;
+    }
+    left->scale = 1;
+    return scale;
+}
+
+void ks_groups_scale(struct ks_plan *plan)
+{
+    struct unscaled left = {.scale = 1};
+
+    for (size_t i = 0; i < plan->group_count; i++) {
+        struct ks_group *group = &plan->groups[i];
+        const bool last = i + 1 == plan->group_count;
+
+        for (unsigned k = 0; k < group->stage_count; k++) {
+            note_rotation(&left, plan->steps[group->stages[k].step].values[0]);
+        }
+        group->scale =
+            group->table_kind != 0 || (group->small && last) ? take_scale(&left, last) : 1;
+    }
 }

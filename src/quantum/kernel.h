@@ -41,8 +41,9 @@ struct ks_kernels {
     enum ks_precision precision;
     /* target[i] = source[index[i]] for COUNT numbers. */
     void (*gather)(const void *source, const uint32_t *index, size_t count, void *target);
-    /* ENTRIES of a plan as the group kernels take them. */
-    void (*convert)(const double *entries, size_t count, void *target);
+    /* Makes the plan's ENTRIES: tables and factors of its groups, from its steps. ROWS has room
+     * for plan->row_max numbers. */
+    void (*fill)(const struct ks_plan *plan, double *rows, void *entries);
     /* Does GROUP to the bases [first, end) of a tile; it has 2^(log - lanes - KS_MEMBERS_LOG).
      */
     void (*group)(const struct ks_group *group, const void *entries, const struct ks_tile *tile,
@@ -61,11 +62,14 @@ struct ks_kernels {
      * SOURCE, half as long). */
     void (*halve)(const struct ks_view *source, uint32_t slot, bool value, double scale,
                   const struct ks_view *target);
+    /* Multiplies and adds KS_MEMBERS vectors ROUNDS times in registers: what the machine can
+     * do, for benches. NUMBERS has that many vectors. */
+    void (*spin)(void *numbers, size_t rounds);
 };
 
 #define KS_NO_SLOT UINT32_MAX
 
-/* The kernels NAME ("scalar", "avx2", "avx512"; NULL for the best) for PRECISION;
+/* The kernels NAME ("scalar", "avx2", "avx512", "neon"; NULL for the best) for PRECISION;
  * KS_ERR_NOT_FOUND when the CPU or the build does not have them. Borrowed, constant. */
 KS_MUST_CHECK enum ks_err ks_kernels_find(const char *name, enum ks_precision precision,
                                           const struct ks_kernels **out_kernels);
@@ -76,9 +80,11 @@ extern const struct ks_kernels ks_kernels_avx2_double;
 extern const struct ks_kernels ks_kernels_avx2_single;
 extern const struct ks_kernels ks_kernels_avx512_double;
 extern const struct ks_kernels ks_kernels_avx512_single;
+extern const struct ks_kernels ks_kernels_neon_double;
+extern const struct ks_kernels ks_kernels_neon_single;
 
 /* The kernels of this build, best first: {name, double, single, does the CPU have it}. Ends
- * with a NULL name. kernels_x86.c or kernels_portable.c. */
+ * with a NULL name. kernels_x86.c, kernels_arm.c or kernels_portable.c. */
 struct ks_kernel_set {
     const char *name;
     const struct ks_kernels *kernels[2]; /* by enum ks_precision */

@@ -182,9 +182,9 @@ static INLINE void phase_member(vec x[KS_MEMBERS], unsigned k, const struct ks_g
     const size_t at = member_at(group, base, k);
     const vec a_re = v_load(re + at);
     const vec a_im = v_load(im + at);
-    const real *entry = table + 2 * k * (by_lane ? WIDTH : 1);
-    const vec d_re = by_lane ? v_load(entry) : v_all(entry[0]);
-    const vec d_im = by_lane ? v_load(entry + WIDTH) : v_all(entry[1]);
+    const vec d_re = by_lane ? v_load(table + 2 * k * WIDTH) : v_all(table[k]);
+    const vec d_im =
+        by_lane ? v_load(table + (2 * k + 1) * WIDTH) : v_all(table[KS_MEMBERS + k]);
 
     x[k] = v_fms(d_re, a_re, v_mul(d_im, a_im));
     v_store(im + at, v_fma(d_re, a_im, v_mul(d_im, a_re)));
@@ -320,10 +320,154 @@ static void gather(const void *source, const uint32_t *index, size_t count, void
     }
 }
 
-static void convert(const double *entries, size_t count, void *target)
+/* --- tables ------------------------------------------------------------------------------- */
+
+/* Entries that lie side by side, all with the same choices: the members of a group, or the
+ * lanes of one of its members. First their real parts, then the imaginary ones. */
+#define ROW_MAX 16
+
+_Static_assert(KS_MEMBERS <= ROW_MAX && WIDTH <= ROW_MAX, "a row has room for both");
+_Static_assert(WIDTH % 8 == 0 && KS_MEMBERS % 8 == 0, "rows are multiplied in eights");
+
+/* What a row is multiplied with, by the bits of its phase's parities that are the same in all
+ * of the row. */
+struct patterns {
+    bool one[1 << KS_FACTORS_MAX]; /* nothing changes */
+    double factors[1 << KS_FACTORS_MAX][2 * ROW_MAX];
+};
+
+static void make_patterns(const struct ks_step *step, const struct ks_entry_phase *phase,
+                          bool by_lane, unsigned width, struct patterns *patterns)
 {
-    for (size_t i = 0; i < count; i++) {
-        ((real *)target)[i] = (real)entries[i];
+    const bool grow = step->kind == KS_STEP_GROW;
+    const double *one = &step->values[grow ? 2 : 0];
+    const unsigned count = grow ? 1 : step->count;
+
+    for (unsigned pattern = 0; pattern < 1u << count; pattern++) {
+        unsigned all = 0xffff;
+
+        for (unsigned i = 0; i < count; i++) {
+            const struct ks_reading *reading = &phase->readings[i];
+            const bool turned = ((pattern ^ step->inverted) >> i & 1) != 0;
+
+            all &= (by_lane ? reading->lanes : reading->members) ^ (turned ? 0xffffu : 0);
+        }
+        all &= (1u << width) - 1;
+        patterns->one[pattern] = all == 0 && !grow;
+        for (unsigned i = 0; i < width; i++) {
+            const bool set = (all >> i & 1) != 0;
+
+            patterns->factors[pattern][i] = set ? one[0] : grow ? step->values[0] : 1;
+            patterns->factors[pattern][width + i] = set ? one[1] : grow ? step->values[1] : 0;
+        }
+    }
+}
+
+static inline void multiply_eight(double *restrict re, double *restrict im,
+                                  const double *restrict factor_re,
+                                  const double *restrict factor_im)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        const double x = re[i];
+        const double y = im[i];
+
+        re[i] = x * factor_re[i] - y * factor_im[i];
+        im[i] = x * factor_im[i] + y * factor_re[i];
+    }
+}
+
+/* Multiplies PHASE into the first COUNT rows. */
+static void multiply_rows(const struct ks_plan *plan, const struct ks_entry_phase *phase,
+                          bool by_lane, size_t count, double *rows)
+{
+    const struct ks_step *step = &plan->steps[phase->step];
+    const unsigned width = by_lane ? WIDTH : KS_MEMBERS;
+    const unsigned readings = step->kind == KS_STEP_GROW ? 1 : step->count;
+    struct patterns patterns;
+
+    make_patterns(step, phase, by_lane, width, &patterns);
+    for (size_t row = 0; row < count; row++) {
+        const unsigned choice = (unsigned)(by_lane ? row >> KS_MEMBERS_LOG : row);
+        double *at = rows + 2 * width * row;
+        unsigned pattern = 0;
+
+        for (unsigned i = 0; i < readings; i++) {
+            const struct ks_reading *reading = &phase->readings[i];
+            const unsigned member = by_lane ? reading->members >> (row % KS_MEMBERS) & 1u : 0;
+
+            pattern |= (ks_parity(choice & reading->choices) ^ member) << i;
+        }
+        for (unsigned i = 0; i < width && !patterns.one[pattern]; i += 8) {
+            multiply_eight(at + i, at + width + i, patterns.factors[pattern] + i,
+                           patterns.factors[pattern] + width + i);
+        }
+    }
+}
+
+/* Variants are made by doubling: a phase is multiplied in when the highest choice that it looks
+ * at has come in. */
+static void fill_table(const struct ks_plan *plan, const struct ks_group *group, double *rows,
+                       real *entries)
+{
+    const bool by_lane = group->table_kind == 2;
+    const size_t width = by_lane ? WIDTH : KS_MEMBERS;
+    const size_t variant = by_lane ? KS_MEMBERS : 1; /* rows */
+    const struct ks_entry_phase *phase = plan->phases + group->first_phase;
+    const struct ks_entry_phase *end = phase + group->phase_count;
+    size_t count = variant;
+
+    for (size_t i = 0; i < 2 * width * count; i++) {
+        rows[i] = i / width % 2 == 0 ? 1 : 0;
+    }
+    for (unsigned level = 0; level <= group->choices; level++) {
+        if (level > 0) {
+            ks_copy(rows + 2 * width * count, rows, 2 * width * count * sizeof *rows);
+            count *= 2;
+        }
+        for (; phase < end; phase++) {
+            unsigned choices = 0;
+
+            for (unsigned i = 0; i < KS_FACTORS_MAX; i++) {
+                choices |= phase->readings[i].choices;
+            }
+            if (choices >> level != 0) {
+                break;
+            }
+            multiply_rows(plan, phase, by_lane, count, rows);
+        }
+    }
+    for (size_t i = 0; i < 2 * width * count; i++) {
+        entries[i] = (real)(rows[i] * group->scale);
+    }
+}
+
+static void fill(const struct ks_plan *plan, double *rows, void *entries)
+{
+    for (size_t g = 0; g < plan->group_count; g++) {
+        const struct ks_group *group = &plan->groups[g];
+        real *table = (real *)entries + group->table;
+
+        if (group->small) {
+            const struct ks_step *step = &plan->steps[plan->phases[group->first_phase].step];
+
+            for (unsigned i = 0; i < 4; i++) {
+                table[i] = (real)(step->values[i] * group->scale);
+            }
+        } else if (group->table_kind != 0) {
+            fill_table(plan, group, rows, table);
+        }
+        for (unsigned k = 0; k < group->stage_count; k++) {
+            const struct ks_stage *stage = &group->stages[k];
+            const real t = (real)plan->steps[stage->step].values[0];
+            real *factors = (real *)entries + stage->factors;
+
+            for (unsigned lane = 0; lane < WIDTH; lane++) {
+                const bool sign = (stage->lane_signs >> lane & 1) != 0;
+
+                factors[lane] = sign ? t : -t;
+                factors[WIDTH + lane] = sign ? -t : t;
+            }
+        }
     }
 }
 
@@ -414,6 +558,30 @@ static size_t find(const struct ks_view *view, size_t from, double *sum, double 
     return view->count;
 }
 
+/* --- for benches -------------------------------------------------------------------------- */
+
+static void spin(void *numbers, size_t rounds)
+{
+    real *from = numbers;
+    const vec factor = v_load(from);
+    vec x[KS_MEMBERS];
+
+    UNROLL
+    for (unsigned k = 0; k < KS_MEMBERS; k++) {
+        x[k] = v_load(from + (size_t)k * WIDTH);
+    }
+    for (size_t round = 0; round < rounds; round++) {
+        UNROLL
+        for (unsigned k = 0; k < KS_MEMBERS; k++) {
+            x[k] = v_fma(x[k], factor, factor);
+        }
+    }
+    UNROLL
+    for (unsigned k = 0; k < KS_MEMBERS; k++) {
+        v_store(from + (size_t)k * WIDTH, x[k]);
+    }
+}
+
 /* --- the table ---------------------------------------------------------------------------- */
 
 extern const struct ks_kernels KERNELS;
@@ -421,10 +589,11 @@ const struct ks_kernels KERNELS = {
     .name = KERNELS_NAME,
     .precision = KERNELS_PRECISION,
     .gather = gather,
-    .convert = convert,
+    .fill = fill,
     .group = group,
     .small = small,
     .sums = sums,
     .find = find,
     .halve = halve,
+    .spin = spin,
 };

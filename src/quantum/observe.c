@@ -3,13 +3,13 @@
 
 /* observe.c: the state of a circuit without measurements, and what can be read off it. */
 
-#include "quantum/simulate.h"
+#include "quantum/final.h"
 
 #include <math.h>
 
 #include "quantum/noise.h"
-#include "quantum/plan.h"
 #include "quantum/qasm_lex.h"
+#include "quantum/simulate.h"
 
 #define BLOCK 4096 /* amplitudes whose sum is made in one go, in order */
 
@@ -53,13 +53,6 @@ out:
 
 /* --- final states ------------------------------------------------------------------------- */
 
-struct ks_final {
-    struct ks_state state;
-    struct ks_frame
-        frame;    /* how a qubit is read off an amplitude's index; every qubit has flips */
-    double scale; /* makes the norm 1 */
-};
-
 void ks_final_free(struct ks_final *final)
 {
     if (final != NULL) {
@@ -69,8 +62,7 @@ void ks_final_free(struct ks_final *final)
     }
 }
 
-/* Refuses CIRCUIT unless all that happens to a qubit is gates and then measurements. */
-static enum ks_err check_final(const struct ks_circuit *circuit)
+enum ks_err ks_final_check(const struct ks_circuit *circuit)
 {
     enum { FRESH, USED, MEASURED };
     uint8_t *qubits = ks_calloc(circuit->qubit_count, sizeof *qubits);
@@ -98,42 +90,65 @@ out:
     return err;
 }
 
-/* The state of CIRCUIT with a slot for each qubit. */
+void ks_final_gates(struct ks_plan *plan, struct ks_frame *frame,
+                    const struct ks_circuit *circuit)
+{
+    for (size_t i = 0; i < circuit->op_count; i++) {
+        if (circuit->ops[i].gate < KS_GATE_MEASURE) {
+            ks_plan_gate(plan, frame, circuit, &circuit->ops[i]);
+        }
+    }
+    for (uint32_t q = 0; q < circuit->qubit_count; q++) {
+        ks_plan_flush(plan, frame, q);
+    }
+    for (uint32_t q = 0; q < circuit->qubit_count; q++) {
+        ks_plan_activate(plan, frame, q);
+    }
+}
+
+enum ks_err ks_final_run(struct ks_final *final, const struct ks_plan *plan,
+                         uint64_t memory_max)
+{
+    const uint64_t bytes = ks_state_bytes(plan->slots_peak, plan->precision);
+    enum ks_err err = KS_OK;
+
+    KS_CHECK(plan->slots_peak <= KS_SLOTS_MAX && (memory_max == 0 || bytes <= memory_max),
+             KS_ERR_LIMIT, "the state of %u qubits needs %llu bytes, limit %llu",
+             plan->slots_peak, (unsigned long long)bytes, (unsigned long long)memory_max);
+    KS_TRY(ks_state_reserve(&final->state, plan->slots_peak));
+    ks_state_reset(&final->state);
+    KS_TRY(ks_state_run(&final->state, plan));
+out:
+    return err;
+}
+
+enum ks_err ks_final_weigh(struct ks_final *final)
+{
+    double weights[2];
+
+    ks_state_weights(&final->state, KS_NO_SLOT, weights);
+    if (!(weights[0] > 0)) {
+        return ks_fail(KS_ERR_INTERNAL, "the state has no amplitude left");
+    }
+    final->scale = 1 / sqrt(weights[0]);
+    return KS_OK;
+}
+
+/* The state of CIRCUIT. */
 static enum ks_err run_gates(struct ks_final *final, const struct ks_circuit *circuit,
                              const struct ks_simulate_spec *spec)
 {
     struct ks_plan plan;
-    double weights[2];
     enum ks_err err = KS_OK;
 
     ks_plan_init(&plan);
     plan.precision = spec->precision;
     KS_TRY(ks_frame_init(&final->frame, circuit->qubit_count));
     ks_plan_begin(&plan, &final->frame);
-    for (uint32_t q = 0; q < circuit->qubit_count; q++) {
-        ks_plan_activate(&plan, &final->frame, q);
-    }
-    for (size_t i = 0; i < circuit->op_count; i++) {
-        if (circuit->ops[i].gate < KS_GATE_MEASURE) {
-            ks_plan_gate(&plan, &final->frame, circuit, &circuit->ops[i]);
-        }
-    }
-    for (uint32_t q = 0; q < circuit->qubit_count; q++) {
-        ks_plan_flush(&plan, &final->frame, q);
-    }
+    ks_final_gates(&plan, &final->frame, circuit);
     KS_TRY(ks_plan_end(&plan));
-    const uint64_t bytes = ks_state_bytes(circuit->qubit_count, spec->precision);
-    KS_CHECK(circuit->qubit_count <= KS_SLOTS_MAX &&
-                 (spec->memory_max == 0 || bytes <= spec->memory_max),
-             KS_ERR_LIMIT, "the state of %u qubits needs %llu bytes, limit %llu",
-             circuit->qubit_count, (unsigned long long)bytes,
-             (unsigned long long)spec->memory_max);
-    KS_TRY(ks_state_reserve(&final->state, plan.slots_peak));
-    ks_state_reset(&final->state);
-    KS_TRY(ks_state_run(&final->state, &plan));
-    ks_state_weights(&final->state, KS_NO_SLOT, weights);
-    KS_CHECK(weights[0] > 0, KS_ERR_INTERNAL, "the state has no amplitude left");
-    final->scale = 1 / sqrt(weights[0]);
+    KS_TRY(ks_final_run(final, &plan, spec->memory_max));
+    KS_TRY(ks_final_weigh(final));
 out:
     ks_plan_done(&plan);
     return err;
@@ -152,7 +167,7 @@ enum ks_err ks_final_new(const struct ks_circuit *circuit, const struct ks_simul
     KS_TRY(ks_kernels_find(spec->kernels, spec->precision, &kernels));
     KS_CHECK(spec->method == KS_METHOD_AUTO || spec->method == KS_METHOD_STATEVECTOR,
              KS_ERR_USAGE, "the final state takes the state vector, not another method");
-    KS_TRY(check_final(circuit));
+    KS_TRY(ks_final_check(circuit));
     ks_state_init(&final->state, kernels, spec->pool);
     KS_TRY(run_gates(final, circuit, spec));
     *out_final = final;

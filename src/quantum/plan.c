@@ -152,9 +152,10 @@ void ks_plan_done(struct ks_plan *plan)
     ks_free(plan->steps);
     ks_free(plan->passes);
     ks_free(plan->groups);
-    ks_free(plan->entries);
+    ks_free(plan->phases);
     ks_schedule_free(plan->schedule);
     ks_free(plan->pair);
+    ks_kept_free(plan->kept);
     *plan = (struct ks_plan){0};
 }
 
@@ -164,10 +165,13 @@ void ks_plan_begin(struct ks_plan *plan, struct ks_frame *frame)
     plan->step_count = 0;
     plan->pass_count = 0;
     plan->group_count = 0;
+    plan->phase_count = 0;
     plan->entry_count = 0;
+    plan->row_max = 0;
     plan->slots_first = frame->slot_count;
     plan->slots_peak = frame->slot_count;
     plan->err = KS_OK;
+    plan->again = false;
     plan->drop_phases = false;
     if (plan->pair != NULL) {
         plan->pair->count = 0;
@@ -185,6 +189,10 @@ static void emit(struct ks_plan *plan, const struct ks_step *step)
     struct ks_step *steps = NULL;
 
     if (plan->err != KS_OK || overflown(plan)) {
+        return;
+    }
+    if (plan->again) {
+        ks_kept_step(plan, step);
         return;
     }
     steps = ks_array_room(plan->steps, &plan->step_cap, plan->step_count + 1, sizeof *steps);
@@ -967,7 +975,19 @@ enum ks_err ks_plan_end(struct ks_plan *plan)
 {
     close_pair(plan, plan->frame);
     if (plan->err == KS_OK && !overflown(plan)) {
+        plan->err = ks_kept_before(plan);
+    }
+    if (plan->err == KS_OK && !overflown(plan)) {
         plan->err = ks_schedule_make(plan);
     }
+    if (plan->err == KS_OK && !overflown(plan)) {
+        ks_kept_after(plan);
+    }
     return plan->err;
+}
+
+bool ks_plan_end_again(struct ks_plan *plan)
+{
+    close_pair(plan, plan->frame);
+    return plan->err == KS_OK && !overflown(plan) && ks_kept_holds(plan);
 }

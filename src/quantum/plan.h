@@ -31,9 +31,9 @@
 #define KS_MEMBERS_LOG          4
 #define KS_MEMBERS              (1 << KS_MEMBERS_LOG)
 #define KS_STAGES_MAX           8  /* rotations in one group */
-#define KS_CHOICES_MAX          6  /* a table of phases exists in at most 2^6 variants, */
+#define KS_CHOICES_MAX          10 /* a table of phases exists in at most 2^10 variants, */
 #define KS_LANE_CHOICES_MAX     3  /* or 2^3 where the lanes have phases of their own */
-#define KS_PARITIES_MAX         16 /* of a vector's index, that a group looks at */
+#define KS_PARITIES_MAX         18 /* of a vector's index, that a group looks at */
 
 enum ks_step_kind {
     KS_STEP_GROW, /* SLOT is new: amplitudes times values[0..1] where it is 0, [2..3] where 1 */
@@ -92,14 +92,30 @@ bool ks_frame_value(const struct ks_frame *frame, uint32_t qubit, uint64_t index
 
 /* --- what schedule.c makes of the steps --------------------------------------------------- */
 
-/* One rotation of a group. Bits count from the lowest of an index inside the tile. */
+/* A parity as a group's table sees it: the sum of three bits. */
+struct ks_reading {
+    uint16_t members; /* bit k: in member k */
+    uint16_t lanes;   /* bit l: in lane l */
+    uint16_t choices; /* the parity of the table's variant and this */
+};
+
+/* A phase, or a new slot, that goes into a table: what it multiplies with is in STEP. */
+struct ks_entry_phase {
+    uint32_t step;
+    struct ks_reading readings[KS_FACTORS_MAX];
+};
+
+/* One rotation of a group, of step STEP. Bits count from the lowest of an index inside the
+ * tile. */
 struct ks_stage {
+    uint32_t step;
     uint8_t dimension; /* partners are members k and k ^ (1 << dimension); KS_MEMBERS_LOG: k */
     uint8_t lane_flip; /* and lanes l and l ^ lane_flip */
     bool plain;        /* no lane_flip, and member k has sign k >> dimension & 1 */
     uint8_t parity; /* this parity of the group changes all signs; KS_PARITIES_MAX: none does */
     uint16_t signs; /* bit k: sign of member k */
-    size_t factors; /* index of its 2^lanes factors for sign 0, then for sign 1 */
+    uint16_t lane_signs; /* bit l: sign of lane l */
+    size_t factors;      /* entry of its 2^lanes factors for sign 0, then for sign 1 */
 };
 
 /* What is done to each 16 vectors of a tile: those at base ^ members[k]. BASE has zeros at the
@@ -118,7 +134,12 @@ struct ks_group {
     uint32_t members[KS_MEMBERS];
     uint64_t parities[KS_PARITIES_MAX]; /* masks over the vector's index; beyond the tile's bits
                                            those of the other slots follow */
-    size_t table;                       /* index of re, then im, of member 0, … */
+    /* Entry of the table: for each variant the real parts of its 16 members, then the imaginary
+     * ones; or for each variant and member those of its lanes. */
+    size_t table;
+    size_t first_phase; /* by the highest of the choices that they look at, then in order */
+    size_t phase_count;
+    double scale; /* is multiplied into the table */
     struct ks_stage stages[KS_STAGES_MAX];
 };
 
@@ -143,6 +164,8 @@ struct ks_pass {
 struct ks_plan {
     /* To be set by the owner after ks_plan_init; a state of another precision cannot run it. */
     enum ks_precision precision;
+    uint32_t tile; /* slots of a tile; 0, what KS_NUMERICS stands for: KS_TILE_LOG. Fewer (9 or
+                      more) let tests have many passes in a small state */
 
     struct ks_step *steps;
     size_t step_count;
@@ -150,8 +173,10 @@ struct ks_plan {
     size_t pass_count;
     struct ks_group *groups;
     size_t group_count;
-    double *entries; /* tables and factors */
-    size_t entry_count;
+    struct ks_entry_phase *phases; /* of the groups' tables */
+    size_t phase_count;
+    size_t entry_count;   /* of tables and factors, which the kernels make from the steps */
+    size_t row_max;       /* entries of the largest table */
     uint32_t slots_first; /* at the start */
     uint32_t slots_peak;  /* most slots at any time; above KS_SLOTS_MAX steps are missing */
     /* private to plan.c and schedule.c: */
@@ -160,10 +185,12 @@ struct ks_plan {
     size_t step_cap;
     size_t pass_cap;
     size_t group_cap;
-    size_t entry_cap;
+    size_t phase_cap;
     enum ks_err err; /* sticky; reported by ks_plan_end */
+    bool again;      /* steps are compared with those of before, not appended */
     bool drop_phases;
     struct ks_pair *pair; /* owned; NULL until one is needed */
+    struct ks_kept *kept; /* owned; NULL without ks_plan_keep */
 };
 
 void ks_plan_init(struct ks_plan *plan);
@@ -191,6 +218,25 @@ void ks_plan_drop_phases(struct ks_plan *plan);
  * did not fit into memory. */
 KS_MUST_CHECK enum ks_err ks_plan_end(struct ks_plan *plan);
 
+/* From now on PLAN, which has not begun, remembers what it was made from, frames of QUBIT_COUNT
+ * qubits, so that it can be made again for other angles. kept.c */
+KS_MUST_CHECK enum ks_err ks_plan_keep(struct ks_plan *plan, uint32_t qubit_count);
+/* Instead of ks_plan_begin, on a frame as it was then. The same calls follow, with other angles
+ * in the gates, and ks_plan_end_again. Nothing is allocated. */
+void ks_plan_begin_again(struct ks_plan *plan, struct ks_frame *frame);
+/* Whether the plan holds: the steps are the same but for their values, which it has taken over;
+ * the frame is as ks_plan_end leaves it. Else it has to be made from the front: what steps
+ * there are depends on some angles (0, half a turn). */
+KS_MUST_CHECK bool ks_plan_end_again(struct ks_plan *plan);
+
+/* For plan.c: what is remembered at ks_plan_end, before and after the passes are made; a step
+ * of a plan made again. */
+KS_MUST_CHECK enum ks_err ks_kept_before(struct ks_plan *plan);
+void ks_kept_after(struct ks_plan *plan);
+void ks_kept_step(struct ks_plan *plan, const struct ks_step *step);
+KS_MUST_CHECK bool ks_kept_holds(struct ks_plan *plan);
+void ks_kept_free(struct ks_kept *kept);
+
 /* The unitary that gate OP does to its last qubit when its other qubits (controls) are 1, up to
  * a global phase where there are no controls. Not for SWAP, CSWAP, RXX, RZZ, MEASURE, RESET,
  * BARRIER. */
@@ -199,6 +245,14 @@ void ks_gate_matrix(const struct ks_op *op, const double *params, double out_mat
 /* schedule.c: makes passes of plan->steps, and frees its memory. */
 KS_MUST_CHECK enum ks_err ks_schedule_make(struct ks_plan *plan);
 void ks_schedule_free(struct ks_schedule *schedule);
+/* groups.c: gives the tables of PLAN, which is complete but for them, the scale that the
+ * rotations of its steps leave to be multiplied in. */
+void ks_groups_scale(struct ks_plan *plan);
+
+static inline uint32_t ks_plan_tile(const struct ks_plan *plan)
+{
+    return plan->tile == 0 ? KS_TILE_LOG(plan->precision) : plan->tile;
+}
 
 static inline unsigned ks_parity(uint64_t bits)
 {

@@ -9,8 +9,8 @@
 
 /* A pass looks no further than so many steps behind the first that it leaves. */
 #define WINDOW_MAX 4096
-/* Slots that neighbouring passes share at least, where there are enough: runs in memory. */
-#define SHARED_MIN 9
+/* Slots that neighbouring passes share at least, where there are enough: runs of 2 KiB. */
+#define SHARED_MIN(precision) ((precision) == KS_PRECISION_SINGLE ? 9u : 8u)
 
 /* --- sets of vectors over two elements ---------------------------------------------------- */
 
@@ -169,12 +169,13 @@ static const struct ks_step *step_at(const struct draft_scan *scan, uint32_t ind
 static bool tile_takes(const struct draft_scan *scan, uint64_t slots)
 {
     const uint64_t wanted = scan->draft->slots | slots;
-    const uint32_t tile = KS_TILE_LOG(scan->plan->precision);
+    const uint32_t tile = ks_plan_tile(scan->plan);
+    const uint32_t shared_min = SHARED_MIN(scan->plan->precision);
     const uint32_t shared = (uint32_t)__builtin_popcountll(scan->previous);
     const uint32_t fresh = (uint32_t)__builtin_popcountll(wanted & ~scan->previous);
 
     return (uint32_t)__builtin_popcountll(wanted) <= tile &&
-           fresh <= tile - (shared < SHARED_MIN ? shared : SHARED_MIN);
+           fresh <= tile - (shared < shared_min ? shared : shared_min);
 }
 
 static void draft_put(struct draft_scan *scan, uint32_t index)
@@ -244,7 +245,7 @@ static void draft_fill(struct draft_scan *scan)
 {
     struct ks_draft *draft = scan->draft;
     const uint64_t grown = scan->schedule->all & ~scan->schedule->ungrown;
-    const uint32_t tile = KS_TILE_LOG(scan->plan->precision);
+    const uint32_t tile = ks_plan_tile(scan->plan);
 
     for (unsigned round = 0; round < 2; round++) {
         uint64_t bits = grown & ~draft->slots & (round == 0 ? scan->previous : ~(uint64_t)0);
@@ -428,7 +429,7 @@ static void draft_segment(struct draft_scan *scan, size_t first, size_t end, boo
 static void draft_all(struct ks_plan *plan, struct ks_schedule *schedule)
 {
     struct draft_scan scan = {.plan = plan, .schedule = schedule};
-    const uint32_t tile = KS_TILE_LOG(plan->precision);
+    const uint32_t tile = ks_plan_tile(plan);
     size_t first = 0;
 
     schedule->draft_count = 0;
@@ -477,7 +478,7 @@ static void choose_targets(const struct ks_plan *plan, const struct ks_schedule 
         const bool shared = (next->slots >> slot_of[b] & 1) != 0;
 
         places[b] = pass->targets[b];
-        apart = apart || (!shared && places[b] < SHARED_MIN);
+        apart = apart || (!shared && places[b] < SHARED_MIN(plan->precision));
     }
     if (!apart && pass->slots_after > tile) {
         return;
@@ -586,6 +587,7 @@ static void localise(const struct ks_plan *plan, struct ks_schedule *schedule,
         }
     }
     schedule->local_count = draft->count;
+    schedule->local_first = (uint32_t)draft->first;
 }
 
 /* A shear works on the slots where they lie. */
@@ -639,8 +641,8 @@ enum ks_err ks_schedule_make(struct ks_plan *plan)
     for (size_t i = 0; i < schedule->draft_count; i++) {
         last_tiles = schedule->drafts[i].shear ? last_tiles : i;
     }
-    schedule->scale = 1;
-    schedule->halves = 0;
+    schedule->unscaled = 0;
+    schedule->rotated = false;
     for (size_t i = 0; i < schedule->draft_count; i++) {
         const struct ks_draft *draft = &schedule->drafts[i];
         const bool last = i + 1 == schedule->draft_count;
@@ -657,6 +659,7 @@ enum ks_err ks_schedule_make(struct ks_plan *plan)
         pass->group_count = plan->group_count - pass->first_group;
     }
     plan->pass_count = schedule->draft_count;
+    ks_groups_scale(plan);
     rename_slots(plan->frame, &layout);
 out:
     return err;

@@ -57,13 +57,13 @@ struct ks_schedule {
     uint64_t all;
     struct ks_step *local; /* the steps of one pass */
     size_t local_count;
-    double scale; /* still to be multiplied in: this, and sqrt(1/2) HALVES times */
-    uint32_t halves;
+    uint32_t local_first; /* their place in list */
+    uint32_t unscaled;    /* rotations since a table had their scale */
+    bool rotated;         /* there was one */
 };
 
 /* Appends to PLAN the groups for schedule->local, the steps of PASS; those of the LAST pass
  * leave no scale behind. */
 KS_MUST_CHECK enum ks_err ks_groups_make(struct ks_plan *plan, struct ks_schedule *schedule,
                                          const struct ks_pass *pass, bool last);
-
 #endif

@@ -7,15 +7,15 @@
 
 #include "quantum/control.h"
 #include "quantum/counts.h"
+#include "quantum/draws.h"
 #include "quantum/live.h"
 #include "quantum/noise.h"
 #include "quantum/philox.h"
+#include "quantum/spread_state.h"
 #include "quantum/watch.h"
 
 /* Bytes of waiting copies of states where the caller gives no limit. */
 #define COPIES_MAX  ((uint64_t)1 << 30)
-#define RADIX_BITS  11
-#define RADIX       ((size_t)1 << RADIX_BITS)
 #define DRAW_SLICES 64
 /* Loops may go on for ever with a probability that falls: what is left then is nothing. */
 #define WEIGHT_MIN 0x1p-70
@@ -51,10 +51,19 @@ void ks_size_text(uint64_t bytes, char target[KS_SIZE_TEXT_MAX])
     ks_buf_done(&text);
 }
 
-/* Refuses SLOTS slots where they do not fit the limits of SPEC. */
-static enum ks_err check_memory(uint32_t slots, const struct ks_simulate_spec *spec)
+/* Bytes for 2^SLOTS amplitudes, of a rank's share where a TEAM has them. */
+static uint64_t need_of(uint32_t slots, const struct ks_simulate_spec *spec,
+                        const struct ks_team *team)
 {
-    const uint64_t bytes = ks_state_bytes(slots, spec->precision);
+    return team == NULL ? ks_state_bytes(slots, spec->precision)
+                        : ks_spread_bytes(team, slots, spec->precision);
+}
+
+/* Refuses SLOTS slots where they do not fit the limits of SPEC. */
+static enum ks_err check_memory(uint32_t slots, const struct ks_simulate_spec *spec,
+                                const struct ks_team *team)
+{
+    const uint64_t bytes = need_of(slots, spec, team);
     const char *precision = spec->precision == KS_PRECISION_DOUBLE ? "double" : "single";
     const bool too_large = spec->memory_max != 0 && bytes > spec->memory_max;
     char needed[KS_SIZE_TEXT_MAX];
@@ -65,6 +74,9 @@ static enum ks_err check_memory(uint32_t slots, const struct ks_simulate_spec *s
     }
     ks_size_text(bytes, needed);
     ks_size_text(spec->memory_max, limit);
+    if (too_large && team != NULL) {
+        return ks_spread_refuse(team, slots, spec->precision, spec->memory_max);
+    }
     if (too_large) {
         return ks_fail(KS_ERR_LIMIT, "needs %s for %u qubits in %s precision, limit %s", needed,
                        slots, precision, limit);
@@ -157,6 +169,7 @@ struct run {
     const struct ks_circuit *circuit;
     const struct ks_simulate_spec *spec;
     struct ks_watch watch;
+    struct ks_team *team; /* borrowed; NULL: this process has the whole state */
     const struct ks_kernels *kernels;
     uint8_t *roles;
     struct final *finals;
@@ -183,7 +196,8 @@ struct run {
 
 static enum ks_err go_on(const struct run *run)
 {
-    return ks_watch_go_on(run->spec->pool);
+    return run->team != NULL && run->team->err != KS_OK ? ks_team_check(run->team)
+                                                        : ks_watch_go_on(run->spec->pool);
 }
 
 /* --- the life of a branch ----------------------------------------------------------------- */
@@ -206,6 +220,7 @@ static enum ks_err branch_prepare(const struct run *run, struct branch *branch)
 
     if (branch->frame.qubits == NULL) {
         ks_state_init(&branch->state, run->kernels, run->spec->pool);
+        branch->state.team = run->team;
         KS_TRY(ks_frame_init(&branch->frame, run->circuit->qubit_count));
         KS_TRY(ks_classical_init(&branch->classical, run->circuit));
     }
@@ -279,12 +294,12 @@ static bool copies_fit(const struct run *run, uint64_t bytes, uint64_t current)
 static enum ks_err reserve(struct run *run, struct branch *branch)
 {
     const uint32_t slots = run->plan.slots_peak;
-    enum ks_err err = check_memory(slots, run->spec);
+    enum ks_err err = check_memory(slots, run->spec, run->team);
 
     if (err != KS_OK) {
         return err;
     }
-    const uint64_t bytes = ks_state_bytes(slots, run->spec->precision);
+    const uint64_t bytes = need_of(slots, run->spec, run->team);
     for (struct branch *b = run->stack;
          b != NULL && run->spec->memory_max != 0 && !copies_fit(run, 0, bytes); b = b->next) {
         drop_state(run, b);
@@ -293,7 +308,7 @@ static enum ks_err reserve(struct run *run, struct branch *branch)
     if (err != KS_OK) {
         char needed[KS_SIZE_TEXT_MAX];
 
-        ks_size_text(ks_state_bytes(slots, run->spec->precision), needed);
+        ks_size_text(bytes, needed);
         return ks_fail_prefix(err, "needs %s", needed);
     }
     return KS_OK;
@@ -532,7 +547,7 @@ static enum ks_err push_one(struct run *run, const struct branch *branch, uint32
 {
     const struct ks_qubit *qubit =
         &branch->frame.qubits[run->circuit->ops[branch->op].qubits[0]];
-    const uint64_t bytes = ks_state_bytes(branch->state.slot_count - 1, run->spec->precision);
+    const uint64_t bytes = need_of(branch->state.slot_count - 1, run->spec, run->team);
     const double scale = 1 / __builtin_sqrt(p1);
     enum ks_err err = KS_OK;
     struct branch *one = NULL;
@@ -548,7 +563,7 @@ static enum ks_err push_one(struct run *run, const struct branch *branch, uint32
     }
     one->weight = branch->weight * p1;
     if (copies_fit(run, bytes, branch_bytes(branch)) &&
-        ks_state_reserve(&one->state, branch->state.slot_count - 1) == KS_OK) {
+        ks_state_reserve_half(&branch->state, &one->state) == KS_OK) {
         ks_state_halve_into(&branch->state, slot, !qubit->bit, scale, &one->state);
         one->has_state = true;
         run->copied += branch_bytes(one);
@@ -605,14 +620,16 @@ static enum ks_err measure(struct run *run, struct branch *branch)
         run->spec->precision == KS_PRECISION_DOUBLE ? KS_CERTAIN_DOUBLE : KS_CERTAIN_SINGLE;
     const uint32_t slot = (uint32_t)qubit->slot;
     double weights[2];
+    enum ks_err err = KS_OK;
     double p1;
     double scale = 1;
     bool outcome = qubit->bit;
 
     if (qubit->slot >= 0) {
         ks_state_weights(&branch->state, slot, weights);
-        if (ks_pool_cancelled(run->spec->pool)) {
-            return go_on(run);
+        err = go_on(run);
+        if (err != KS_OK) {
+            return err;
         }
         if (!(weights[0] + weights[1] > 0)) {
             return ks_fail(KS_ERR_INTERNAL, "the state has no amplitude left");
@@ -626,8 +643,7 @@ static enum ks_err measure(struct run *run, struct branch *branch)
             branch->op++; /* nobody would notice */
             return KS_OK;
         } else {
-            const enum ks_err err = split(run, branch, slot, p1, &outcome);
-
+            err = split(run, branch, slot, p1, &outcome);
             if (err != KS_OK) {
                 return err;
             }
@@ -674,34 +690,6 @@ static void draw_task(void *context, size_t slice)
     }
 }
 
-/* Sorts run->draws: least significant digit first. */
-static void sort_draws(struct run *run, size_t count)
-{
-    size_t starts[RADIX];
-
-    for (unsigned shift = 0; shift < KS_DRAW_BITS && !ks_pool_cancelled(run->spec->pool);
-         shift += RADIX_BITS) {
-        uint64_t *const from = run->draws;
-        size_t sum = 0;
-
-        ks_zero(starts, sizeof starts);
-        for (size_t i = 0; i < count; i++) {
-            starts[from[i] >> shift & (RADIX - 1)]++;
-        }
-        for (size_t digit = 0; digit < RADIX; digit++) {
-            const size_t digits = starts[digit];
-
-            starts[digit] = sum;
-            sum += digits;
-        }
-        for (size_t i = 0; i < count; i++) {
-            run->draws_spare[starts[from[i] >> shift & (RADIX - 1)]++] = from[i];
-        }
-        run->draws = run->draws_spare;
-        run->draws_spare = from;
-    }
-}
-
 /* Counts the amplitude INDEX for shot SHOT, each bit of which may be read wrongly. */
 static enum ks_err add_flipped(struct run *run, const struct branch *branch, uint64_t index,
                                uint32_t shot)
@@ -735,7 +723,7 @@ static enum ks_err sample(struct run *run, struct branch *branch)
     }
     ks_pool_run(branch->shot_count < DRAW_SLICES * 16 ? NULL : run->spec->pool, draw_task,
                 &pass, DRAW_SLICES);
-    sort_draws(run, branch->shot_count);
+    ks_draws_sort(&run->draws, &run->draws_spare, branch->shot_count, run->spec->pool);
     KS_TRY(go_on(run)); /* unsorted draws are none */
     ks_state_sample(&branch->state, run->draws, branch->shot_count);
     KS_TRY(go_on(run));
@@ -847,14 +835,15 @@ static enum ks_err list_finals(struct run *run)
 }
 
 static enum ks_err run_init(struct run *run, const struct ks_circuit *circuit,
-                            const struct ks_simulate_spec *spec)
+                            const struct ks_simulate_spec *spec, struct ks_team *team)
 {
     enum ks_err err = KS_OK;
 
-    *run = (struct run){.circuit = circuit};
+    *run = (struct run){.circuit = circuit, .team = team};
     run->spec = &run->watch.spec;
     ks_plan_init(&run->plan);
     run->plan.precision = spec->precision;
+    run->plan.tile = team == NULL ? 0 : team->tile;
     KS_TRY(ks_watch_begin(&run->watch, spec));
     KS_CHECK(spec->version == 1, KS_ERR_USAGE, "simulation spec version %u", spec->version);
     KS_CHECK((unsigned)spec->precision <= KS_PRECISION_SINGLE, KS_ERR_USAGE, "precision %u",
@@ -899,10 +888,17 @@ enum ks_err ks_statevector_simulate(const struct ks_circuit *circuit,
                                     const struct ks_simulate_spec *spec,
                                     struct ks_counts **out_counts)
 {
+    return ks_statevector_share(circuit, spec, NULL, out_counts);
+}
+
+enum ks_err ks_statevector_share(const struct ks_circuit *circuit,
+                                 const struct ks_simulate_spec *spec, struct ks_team *team,
+                                 struct ks_counts **out_counts)
+{
     enum ks_err err = KS_OK;
     struct run run;
 
-    KS_TRY(run_init(&run, circuit, spec));
+    KS_TRY(run_init(&run, circuit, spec, team));
     KS_CHECK(spec->shots >= 1 && spec->shots <= KS_SHOTS_MAX, KS_ERR_LIMIT,
              "%" PRIu64 " shots, limit 1 to %d", spec->shots, KS_SHOTS_MAX);
     run.shots = ks_calloc((size_t)spec->shots, sizeof *run.shots);
@@ -932,7 +928,7 @@ enum ks_err ks_statevector_probabilities(const struct ks_circuit *circuit,
     enum ks_err err = KS_OK;
     struct run run;
 
-    KS_TRY(run_init(&run, circuit, spec));
+    KS_TRY(run_init(&run, circuit, spec, NULL));
     KS_CHECK(spec->noise == NULL, KS_ERR_USAGE,
              "noise by trajectories has no exact probabilities: ks_density_probabilities");
     KS_CHECK(circuit->clbit_count <= KS_PROBABILITIES_CLBITS_MAX, KS_ERR_LIMIT,

@@ -21,6 +21,13 @@ KS_MUST_CHECK enum ks_err ks_statevector_simulate(const struct ks_circuit *circu
                                                   const struct ks_simulate_spec *spec,
                                                   struct ks_counts **out_counts);
 
+/* The same, on each rank of TEAM (NULL: alone), whose err must be KS_OK. What fails on one rank
+ * alone is not agreed on yet. */
+KS_MUST_CHECK enum ks_err ks_statevector_share(const struct ks_circuit *circuit,
+                                               const struct ks_simulate_spec *spec,
+                                               struct ks_team *team,
+                                               struct ks_counts **out_counts);
+
 KS_MUST_CHECK enum ks_err ks_statevector_probabilities(const struct ks_circuit *circuit,
                                                        const struct ks_simulate_spec *spec,
                                                        double *out_probabilities);

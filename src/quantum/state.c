@@ -4,6 +4,7 @@
 #include "quantum/state.h"
 
 #include "quantum/philox.h"
+#include "quantum/spread_state.h"
 
 #define ALIGNMENT 64
 /* Between the two arrays, so that equal indices do not fall into the same cache set. */
@@ -48,8 +49,16 @@ void ks_state_done(struct ks_state *state)
     ks_free(state->memory);
     ks_free(state->sums);
     ks_free(state->entries);
+    ks_free(state->rows);
     ks_free(state->tiles);
-    ks_state_init(state, state->kernels, state->pool);
+    *state =
+        (struct ks_state){.kernels = state->kernels, .pool = state->pool, .team = state->team};
+}
+
+/* Slots of the amplitudes here. */
+static uint32_t held(const struct ks_state *state)
+{
+    return state->team == NULL ? state->slot_count : state->spread.local;
 }
 
 static size_t block_count(size_t amps)
@@ -58,6 +67,11 @@ static size_t block_count(size_t amps)
 }
 
 enum ks_err ks_state_reserve(struct ks_state *state, uint32_t slots)
+{
+    return state->team != NULL ? ks_spread_reserve(state, slots) : ks_state_room(state, slots);
+}
+
+enum ks_err ks_state_room(struct ks_state *state, uint32_t slots)
 {
     const size_t size = real_size(state->kernels->precision);
     enum ks_err err = KS_OK;
@@ -77,8 +91,8 @@ enum ks_err ks_state_reserve(struct ks_state *state, uint32_t slots)
     grown.im = (char *)grown.re + size * amps_of(slots) + GAP;
     grown.slot_cap = slots;
     if (state->memory != NULL) {
-        ks_copy(grown.re, state->re, size * amps_of(state->slot_count));
-        ks_copy(grown.im, state->im, size * amps_of(state->slot_count));
+        ks_copy(grown.re, state->re, size * amps_of(held(state)));
+        ks_copy(grown.im, state->im, size * amps_of(held(state)));
     }
     ks_free(state->memory);
     ks_free(state->sums);
@@ -91,11 +105,18 @@ out:
     return err;
 }
 
+enum ks_err ks_state_reserve_half(const struct ks_state *state, struct ks_state *target)
+{
+    return state->team != NULL ? ks_spread_reserve_half(state, target)
+                               : ks_state_room(target, state->slot_count - 1);
+}
+
 void ks_state_reset(struct ks_state *state)
 {
     const size_t size = real_size(state->kernels->precision);
 
     state->slot_count = 0;
+    state->spread = (struct ks_spread){0};
     ks_zero(state->re, size * KS_AMPS_MIN);
     ks_zero(state->im, size * KS_AMPS_MIN);
     if (state->kernels->precision == KS_PRECISION_DOUBLE) {
@@ -129,6 +150,7 @@ struct pass_run {
     const struct ks_state *state;
     const struct ks_plan *plan;
     const struct ks_pass *pass;
+    const struct ks_outside *outside; /* NULL: the number of a tile is what is outside */
     size_t slices;
 };
 
@@ -272,6 +294,12 @@ static struct ks_tile tile_of(const struct ks_state *state, size_t slice, unsign
     };
 }
 
+static uint64_t outside_of(const struct pass_run *run, size_t tile)
+{
+    return run->outside == NULL ? tile
+                                : run->outside->base | deposit(tile, run->outside->places);
+}
+
 static void tiles_task(void *context, size_t slice)
 {
     const struct pass_run *run = context;
@@ -291,7 +319,7 @@ static void tiles_task(void *context, size_t slice)
          i < end && !ks_pool_cancelled(run->state->pool); i++) {
         const size_t origin = deposit(i, pass->sources + pass->tile_after);
 
-        tile.outside = i;
+        tile.outside = outside_of(run, i);
         load_tile(run, origin, &tile);
         do_groups(run, &tile);
         if (pass->moves) {
@@ -305,13 +333,18 @@ static void tiles_task(void *context, size_t slice)
 /* The whole state is one tile, and stays where it is. */
 static bool is_whole(const struct ks_pass *pass)
 {
-    return pass->tile_before == pass->slots_before && !pass->moves;
+    return pass->tile_before == pass->slots_before && !pass->moves &&
+           run_of(pass->sources, pass->tile_before) == (size_t)1 << pass->tile_before;
 }
 
 static void run_whole(struct pass_run *run)
 {
     const struct ks_tile tile = {
-        .re = run->state->re, .im = run->state->im, .log_last = run->pass->tile_after};
+        .re = run->state->re,
+        .im = run->state->im,
+        .log_last = run->pass->tile_after,
+        .outside = outside_of(run, 0),
+    };
 
     do_groups(run, &tile);
 }
@@ -333,6 +366,7 @@ static void run_tiles(struct pass_run *run)
 struct shear_run {
     const struct ks_state *state;
     const struct ks_pass *pass;
+    bool odd;
 };
 
 static void swap_reals(void *part, size_t a, size_t b, bool is_double)
@@ -354,14 +388,14 @@ static void shear_task(void *context, size_t slice)
 {
     const struct shear_run *run = context;
     const struct ks_pass *pass = run->pass;
-    const size_t count = (size_t)1 << run->state->slot_count;
+    const size_t count = (size_t)1 << pass->slots_before;
     const size_t slices = count < PARTS ? 1 : PARTS;
     const bool is_double = run->state->kernels->precision == KS_PRECISION_DOUBLE;
 
     for (size_t i = count / slices * slice; i < count / slices * (slice + 1); i++) {
         const size_t other = i ^ (size_t)pass->shear_flips;
 
-        if (i < other && ks_parity(i & pass->shear_mask) != 0) {
+        if (i < other && (ks_parity(i & pass->shear_mask) != 0) != run->odd) {
             swap_reals(run->state->re, i, other, is_double);
             swap_reals(run->state->im, i, other, is_double);
         }
@@ -384,8 +418,18 @@ static enum ks_err run_room(struct ks_state *state, const struct ks_plan *plan)
         }
         state->entry_cap = plan->entry_count;
     }
+    if (state->row_cap < plan->row_max) {
+        ks_free(state->rows);
+        state->row_cap = 0;
+        state->rows = ks_calloc(plan->row_max, sizeof *state->rows);
+        if (state->rows == NULL) {
+            return ks_fail(KS_ERR_NOMEM, "no memory for a table of phases");
+        }
+        state->row_cap = plan->row_max;
+    }
     for (size_t i = 0; i < plan->pass_count; i++) {
-        tiles = tiles || (plan->passes[i].kind == KS_PASS_TILES && !is_whole(&plan->passes[i]));
+        tiles = tiles || (plan->passes[i].kind == KS_PASS_TILES &&
+                          (state->team != NULL || !is_whole(&plan->passes[i])));
     }
     if (tiles && state->tiles == NULL) {
         state->tiles = ks_calloc_huge(2 * threads, (size << tile) + GAP + ALIGNMENT);
@@ -396,27 +440,44 @@ static enum ks_err run_room(struct ks_state *state, const struct ks_plan *plan)
     return KS_OK;
 }
 
+enum ks_err ks_state_prepare(struct ks_state *state, const struct ks_plan *plan)
+{
+    enum ks_err err = KS_OK;
+
+    KS_ASSERT(plan->precision == state->kernels->precision);
+    KS_ASSERT(plan->slots_first == state->slot_count);
+    KS_TRY(run_room(state, plan));
+    state->kernels->fill(plan, state->rows, state->entries);
+out:
+    return err;
+}
+
+void ks_state_pass(struct ks_state *state, const struct ks_plan *plan,
+                   const struct ks_pass *pass, const struct ks_outside *outside, bool odd)
+{
+    struct pass_run run = {.state = state, .plan = plan, .pass = pass, .outside = outside};
+    struct shear_run shear = {.state = state, .pass = pass, .odd = odd};
+
+    if (pass->kind == KS_PASS_SHEAR) {
+        ks_pool_run(pass->slots_before < 14 ? NULL : state->pool, shear_task, &shear,
+                    (size_t)1 << pass->slots_before < PARTS ? 1 : PARTS);
+    } else {
+        run_tiles(&run);
+    }
+}
+
 enum ks_err ks_state_run(struct ks_state *state, const struct ks_plan *plan)
 {
     enum ks_err err = KS_OK;
 
+    if (state->team != NULL) {
+        return ks_spread_run(state, plan);
+    }
     KS_ASSERT(plan->slots_peak <= state->slot_cap);
-    KS_ASSERT(plan->precision == state->kernels->precision);
-    KS_ASSERT(plan->slots_first == state->slot_count);
-    KS_TRY(run_room(state, plan));
-    state->kernels->convert(plan->entries, plan->entry_count, state->entries);
+    KS_TRY(ks_state_prepare(state, plan));
     for (size_t i = 0; i < plan->pass_count && !ks_pool_cancelled(state->pool); i++) {
-        const struct ks_pass *pass = &plan->passes[i];
-        struct pass_run run = {.state = state, .plan = plan, .pass = pass};
-        struct shear_run shear = {.state = state, .pass = pass};
-
-        if (pass->kind == KS_PASS_SHEAR) {
-            ks_pool_run(state->slot_count < 14 ? NULL : state->pool, shear_task, &shear,
-                        (size_t)1 << state->slot_count < PARTS ? 1 : PARTS);
-        } else {
-            run_tiles(&run);
-            state->slot_count = pass->slots_after;
-        }
+        ks_state_pass(state, plan, &plan->passes[i], NULL, false);
+        state->slot_count = plan->passes[i].slots_after;
     }
 out:
     return err;
@@ -464,9 +525,14 @@ static size_t sum_blocks(struct ks_state *state, uint32_t slot)
 
 void ks_state_weights(struct ks_state *state, uint32_t slot, double out_weights[2])
 {
-    const size_t blocks = sum_blocks(state, slot);
     double weights[2] = {0, 0};
+    size_t blocks = 0;
 
+    if (state->team != NULL) {
+        ks_spread_weights(state, slot, out_weights);
+        return;
+    }
+    blocks = sum_blocks(state, slot);
     for (size_t block = 0; block < blocks; block++) {
         weights[0] += state->sums[2 * block];
         weights[1] += state->sums[2 * block + 1];
@@ -488,6 +554,10 @@ void ks_state_halve_into(const struct ks_state *state, uint32_t slot, bool value
     const struct ks_view from = view_all(state);
     struct ks_view to;
 
+    if (state->team != NULL) {
+        ks_spread_halve_into(state, slot, value, scale, target);
+        return;
+    }
     KS_ASSERT(slot < state->slot_count && state->slot_count - 1 <= target->slot_cap);
     target->slot_count = state->slot_count - 1;
     to = view_all(target);
@@ -512,7 +582,7 @@ static size_t last_of_block(const struct ks_state *state, size_t block, size_t s
 
 void ks_state_sample(struct ks_state *state, uint64_t *draws, size_t count)
 {
-    const size_t blocks = sum_blocks(state, KS_NO_SLOT);
+    size_t blocks = 0;
     const size_t amps = (size_t)1 << state->slot_count;
     const size_t block_size = amps < KS_BLOCK ? amps : KS_BLOCK;
     double total = 0;
@@ -522,6 +592,11 @@ void ks_state_sample(struct ks_state *state, uint64_t *draws, size_t count)
     size_t block = 0;
     size_t from = 0;
 
+    if (state->team != NULL) {
+        ks_spread_sample(state, draws, count);
+        return;
+    }
+    blocks = sum_blocks(state, KS_NO_SLOT);
     for (size_t i = 0; i < blocks; i++) {
         total += state->sums[2 * i];
         last = state->sums[2 * i] > 0 ? i : last;

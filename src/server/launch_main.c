@@ -18,11 +18,11 @@
 #include "enclave/measure.h"
 #include "enclave/vault.h"
 #include "server/config.h"
-#include "server/reference.h"
 #include "tpm/tpm.h"
+#include "tpm/update.h"
+#include "config/reference.h"
 
-#define PEM_MAX       (16 * 1024 * 1024)
-#define SIGNATURE_MAX 128 /* bytes; ECDSA P-256 in DER has at most 72 */
+#define PEM_MAX (16 * 1024 * 1024)
 
 static const char usage[] =
     "usage: ketseal-launch [--libexec=DIRECTORY] [--insecure-accept-rollback] ketseal.yaml\n"
@@ -229,24 +229,14 @@ static enum ks_err authorise(const struct options *options, const struct site *s
 {
     enum ks_err err = KS_OK;
     struct ks_sealed_authority authority;
-    struct ks_buf signature;
-    struct ks_buf authorisation;
+    const char *path = site->config->enclave.update_authorisation;
 
-    ks_buf_init(&signature, SIGNATURE_MAX);
-    ks_buf_init(&authorisation, KS_AUTHORISATION_MAX);
-    KS_CHECK(site->spec.rules.update_authority.len > 0 &&
-                 site->config->enclave.update_authorisation != NULL,
-             KS_ERR_USAGE,
+    KS_CHECK(site->spec.rules.update_authority.len > 0 && path != NULL, KS_ERR_USAGE,
              "an update needs enclave.update_authority and enclave.update_authorisation");
     KS_TRY(ks_sealed_authority_parse(site->spec.rules.update_authority,
                                      KS_LITERAL(KS_VAULT_PURPOSE), &authority));
-    KS_TRY(ks_file_read(options->update_signature, SIGNATURE_MAX, &signature));
-    KS_TRY(ks_authorisation_make(pcrs, &authority, ks_buf_view(&signature), &authorisation));
-    KS_TRY(ks_file_write(site->config->enclave.update_authorisation,
-                         ks_buf_view(&authorisation), 0600));
+    KS_TRY(ks_update_authorise(pcrs, &authority, options->update_signature, path));
 out:
-    ks_buf_done(&signature);
-    ks_buf_done(&authorisation);
     return err;
 }
 
@@ -257,7 +247,6 @@ static enum ks_err update(const struct options *options, const struct site *site
     const struct ks_launch_spec *spec = &site->spec;
     struct ks_event_log *log = ks_calloc(1, sizeof *log);
     uint8_t values[KS_PCR_COUNT][KS_PCR_DIGEST_LEN];
-    uint8_t message[KS_AUTHORISATION_MESSAGE_LEN];
     const struct ks_pcr_state pcrs = {spec->rules.seal_pcrs,
                                       (const uint8_t(*)[KS_PCR_DIGEST_LEN])values};
     int enclave = -1;
@@ -266,10 +255,9 @@ static enum ks_err update(const struct options *options, const struct site *site
     KS_CHECK(log != NULL, KS_ERR_NOMEM, "event log");
     KS_TRY(
         ks_measure_launch(spec->enclave_program, spec->worker_program, log, &enclave, &worker));
-    KS_TRY(ks_measure_foresee(spec->state_dir, spec->tpm_device, pcrs.mask, log, values));
+    KS_TRY(ks_update_foresee(spec->state_dir, spec->tpm_device, pcrs.mask, log, values));
     if (options->update_message != NULL) {
-        ks_authorisation_message(&pcrs, KS_LITERAL(KS_VAULT_PURPOSE), message);
-        KS_TRY(ks_file_write(options->update_message, KS_BYTES(message), 0644));
+        KS_TRY(ks_update_message(&pcrs, KS_LITERAL(KS_VAULT_PURPOSE), options->update_message));
     }
     if (options->update_signature != NULL) {
         KS_TRY(authorise(options, site, &pcrs));

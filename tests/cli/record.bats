@@ -4,7 +4,7 @@
 #
 # verify, replay, record show and hash on the committed bundles: they are accepted for ever.
 
-# shellcheck disable=SC2154 # bats sets status, output, stderr
+# shellcheck disable=SC2154,SC2030,SC2031 # bats sets status, output, stderr, of each test alone
 load helper
 
 bundles=$KS_SOURCE_ROOT/tests/vectors/bundle/1
@@ -73,6 +73,33 @@ forge() { # a count more, in a well-formed bundle
     [[ $output == *"not-run  platform.site: "* ]]
 }
 
+@test "verify, record show and replay: every method of schema ketseal-3" {
+    local today=$KS_SOURCE_ROOT/tests/vectors/bundle/4
+    for bundle in "$today"/*.bundle; do
+        method=$(jq -r .record.core.execution.method.name "$bundle")
+        ks verify --policy="$today/lab.policy" "$bundle"
+        same status "$status" 0
+        [[ $output == *", by $method"* ]]
+        ks --json verify --policy="$today/lab.policy" "$bundle"
+        [[ $(jq -r .method <<<"$output") == "$method"* ]]
+        same "key source" "$(jq -r .key_source <<<"$output")" kem
+        ks record show "$bundle"
+        [[ $output == *"
+method       $method, numerics "* && $output == *"
+key source   kem, asked for kem
+"* ]]
+        ks -q replay --threads=2 "$bundle"
+        same status "$status" 0
+        [[ $output == "replayed: "*" bit for bit the same ($method, "* ]]
+        ks --json replay "$bundle"
+        same replayed "$(jq -c '[.method, .replayed]' <<<"$output")" "[\"$method\",true]"
+    done
+    # Settings and noise are the record's: with others it is another run.
+    sed 's/"depolarizing":0.05/"depolarizing":0.25/g' "$today/noisy.bundle" >forged.bundle
+    ks -q replay forged.bundle
+    fails 1 "the outcomes differ from the record's"
+}
+
 @test "verify: no bundle, no policy" {
     echo '{}' >empty
     ks verify --policy="$bundles/lab.policy" empty
@@ -122,25 +149,83 @@ $outcome $count
     done
 }
 
-# What these three counted is the same under numerics 2, so their twins of today can be had by the number.
+# What these three counted is the same under numerics 3, so their twins of today can be had by the number.
 @test "replay: bit for bit, whatever the kernels and threads" {
     for bundle in bell clifford qft16; do
-        sed 's/"numerics":1,/"numerics":2,/' "$bundles/$bundle.bundle" >today.bundle
+        sed 's/"numerics":1,/"numerics":3,/' "$bundles/$bundle.bundle" >today.bundle
         for arguments in --kernels=scalar --threads=2; do
             ks -q replay "$arguments" today.bundle
             same status "$status" 0
             [[ $output == "replayed: "*" bit for bit the same "* ]]
         done
     done
-    sed 's/"numerics":1,/"numerics":2,/' "$bundles/bell.bundle" >today.bundle
+    sed 's/"numerics":1,/"numerics":3,/' "$bundles/bell.bundle" >today.bundle
     ks --json replay --kernels=scalar today.bundle
     is_json ketseal.replay/1
     same replayed "$(jq -c '[.kernels, .replayed]' <<<"$output")" '["scalar",true]'
 }
 
-@test "replay: a record of other numerics is no difference, it could not tell" {
-    ks -q replay "$bundles/bell.bundle"
-    fails 4 "could not tell: the record's numerics is 1, this version computes 2"
+# A bundle of numerics 1 whose counts were changed by a filter of jq, digest and all; of what no replay looks at,
+# the signatures, nothing is true any more.
+tampered() { # BUNDLE FILTER
+    local summary
+    summary=$(jq -cS ".record.core.execution.result_summary | $2" "$1")
+    jq -cS --argjson summary "$summary" --arg digest "$(printf %s "$summary" | sha256sum | cut -d' ' -f1)" \
+        '.record.core.execution |= (.result_summary = $summary | .result_digest = $digest)' "$1" >tampered.bundle
+}
+
+inconsistent() { # REASON BUNDLE FILTER
+    tampered "$2" "$3"
+    ks -q replay tampered.bundle
+    same "status of $3" "$status" 1
+    same "standard output" "$output" ""
+    [[ $stderr == "ketseal: statistically inconsistent at 1e-6: $1"* ]] || { echo "$stderr" >&2; false; }
+    ks --json replay tampered.bundle
+    same status "$status" 1
+    same "standard error" "$stderr" ""
+    is_json ketseal.replay/1
+    same verdict "$(jq -c '[.verdict, .replayed, .statistics.one_false_alarm_in]' <<<"$output")" '["inconsistent",false,1000000]'
+}
+
+@test "replay: a record of other numerics is consistent, or it is not" {
+    for bundle in bell clifford qft16; do
+        ks -q replay "$bundles/$bundle.bundle"
+        same status "$status" 7
+        [[ ${lines[0]} == "could not tell bit for bit: the record's numerics is 1, this version computes 3" ]]
+        [[ ${lines[1]} == "statistically consistent at 1e-6: "* ]]
+        ks --json replay "$bundles/$bundle.bundle"
+        same status "$status" 7
+        is_json ketseal.replay/1
+        same verdict "$(jq -c '[.verdict, .replayed, .numerics, .recorded_numerics, .statistics.against]' <<<"$output")" \
+            '["consistent",false,3,1,"probabilities"]'
+    done
+    # 300 of 2,000 shots moved from one outcome to the other; an outcome that cannot be; a state that is another.
+    inconsistent 'the total variation distance' "$bundles/bell.bundle" '.["00"] -= 300 | .["11"] += 300'
+    inconsistent 'one outcome is too often' "$bundles/bell.bundle" '.["00"] -= 30 | .["01"] = 30'
+    inconsistent 'the total variation distance' "$bundles/clifford.bundle" '{"0000": 2000}'
+    inconsistent 'one outcome is too often' "$bundles/qft16.bundle" '{"0000000000000000": 1000}'
+    # A bit that is stuck, though each outcome is rare.
+    inconsistent 'bit 5 is odd in 0 of the shots, not 0.5' "$bundles/qft16.bundle" \
+        'to_entries | map(.key |= .[0:10] + "0" + .[11:]) | group_by(.key) | map({key: .[0].key, value: (map(.value) | add)}) | from_entries'
+}
+
+@test "replay: against a fresh sample, by every method and under noise" {
+    local today=$KS_SOURCE_ROOT/tests/vectors/bundle/4
+    for bundle in noisy wide w40 line named; do
+        sed -E 's/"numerics":[0-9]+,/"numerics":99,/' "$today/$bundle.bundle" >other.bundle
+        ks --json replay other.bundle
+        same "status of $bundle" "$status" 7
+        same verdict "$(jq -c '[.verdict, .recorded_numerics, .statistics.against]' <<<"$output")" \
+            '["consistent",99,"sample"]'
+    done
+    sed -E 's/"numerics":[0-9]+,/"numerics":99,/' "$today/noisy.bundle" >other.bundle
+    inconsistent 'one outcome is too often' other.bundle '.["00"] += .["01"] | del(.["01"])'
+    # What cannot be run here cannot be told.
+    sed -E 's/"numerics":[0-9]+,/"numerics":99,/; s/"name":"stabilizer"/"name":"statevector"/' \
+        "$today/wide.bundle" >other.bundle
+    ks -q replay other.bundle
+    same status "$status" 4
+    [[ $stderr == "ketseal: could not tell: the record's numerics is 99, this version computes 3, and not even statistically: "*" for 60 qubits "* ]]
 }
 
 @test "policy make: from the site of a policy, and it verifies what that one did" {

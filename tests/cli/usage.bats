@@ -53,7 +53,7 @@ load helper
     ks circuit simulate --template=bell --seed=1 --precision=half
     fails 2 "--precision: single or double, not 'half'"
     ks circuit simulate --template=bell --seed=1 --kernels=best
-    fails 2 "--kernels: scalar, avx2 or avx512, not 'best'"
+    fails 2 "--kernels: scalar, avx2, avx512 or neon, not 'best'"
 }
 
 @test "operands: missing, one too many, after --" {

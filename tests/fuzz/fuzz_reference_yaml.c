@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "server/reference.h"
+#include "config/reference.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

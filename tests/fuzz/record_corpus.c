@@ -20,6 +20,14 @@
 
 #define OK(call) KS_ASSERT((call) == KS_OK)
 
+#define RATES                                                                                  \
+    "{\"amplitude_damping\":0,\"depolarizing\":0.001,\"phase_damping\":0,\"x\":0,\"y\":0,"     \
+    "\"z\":0}"
+#define NOISE                                                                                  \
+    "{\"gate1\":" RATES ",\"gate2\":" RATES                                                    \
+    ",\"readout\":{\"read0_as1\":0.01,\"read1_as0\":0.03},\"schema\":\"ketseal.noise/1\"}"
+static const struct ks_json_limits noise_limits = {.len_max = 4096, .nodes_max = 32};
+
 static const char *corpus;
 
 static void seed(const char *name, struct ks_bytes bytes)
@@ -47,7 +55,36 @@ static void template_job(struct fixture *fixture, enum fixture_step step)
     }
 }
 
-static void seed_documents(const struct fixture *fixture, const char *name)
+static struct ks_json_doc *noise;
+
+static void noisy_job(struct fixture *fixture, enum fixture_step step)
+{
+    if (step == FIXTURE_BEGIN) {
+        fixture->job.schema = 2;
+        fixture->job.method = KS_METHOD_AUTO;
+        fixture->job.noise = ks_json_root(noise);
+        fixture->core.noise = fixture->job.noise;
+        fixture->core.method_reason = KS_LITERAL("noise takes the state vector");
+    }
+}
+
+static void mps_job(struct fixture *fixture, enum fixture_step step)
+{
+    if (step == FIXTURE_BEGIN) {
+        fixture->job.schema = 2;
+        fixture->job.method = KS_METHOD_MPS;
+        fixture->job.method_said = true;
+        fixture->job.bond_max = 8;
+        fixture->job.cutoff = 1e-9;
+        fixture->core.facts = (struct ks_simulate_facts){
+            .method = KS_METHOD_MPS, .bond = 8, .discarded_weight = 0.25};
+        fixture->core.bond_max = 8;
+        fixture->core.cutoff = 1e-9;
+        fixture->core.key_source = KS_KEY_SOURCE_BOTH;
+    }
+}
+
+static void seed_bundle(const struct fixture *fixture, const char *name)
 {
     struct ks_buf text;
     char path[64];
@@ -60,7 +97,16 @@ static void seed_documents(const struct fixture *fixture, const char *name)
                           ks_buf_view(&fixture->submission_signature), &text);
     (void)snprintf(path, sizeof path, "request_body/%s", name);
     seed(path, ks_buf_view(&text));
-    ks_buf_clear(&text);
+    ks_buf_done(&text);
+}
+
+static void seed_documents(const struct fixture *fixture, const char *name)
+{
+    struct ks_buf text;
+    char path[64];
+
+    seed_bundle(fixture, name);
+    ks_buf_init(&text, KS_POLICY_BYTES_MAX);
     ks_site_write(&fixture->site, &text);
     (void)snprintf(path, sizeof path, "site/%s", name);
     seed(path, ks_buf_view(&text));
@@ -148,6 +194,52 @@ static void seed_frames(const struct fixture *fixture)
     ks_buf_clear(&out);
     ks_answer_error(&out, KS_FRAME_RUN, 3, ks_fail(KS_ERR_LIMIT, "too much"));
     seed("frame/error", ks_buf_view(&out));
+    ks_buf_done(&out);
+}
+
+/* Of fuzz_work: a byte that says which, then the payload. */
+static void seed_work(const struct fixture *fixture)
+{
+    struct ks_work_job job = {.source = fixture->job.source,
+                              .shots = 1000,
+                              .seed = 7,
+                              .memory_max = 1 << 30,
+                              .method = KS_METHOD_MPS,
+                              .bond_max = 8,
+                              .cutoff = 1e-9};
+    const struct ks_work_result result = {
+        .counts = ks_buf_view(&fixture->result),
+        .circuit = fixture->job.source,
+        .qubits = 2,
+        .clbits = 2,
+        .kernels = KS_LITERAL("scalar"),
+        .facts = {.method = KS_METHOD_MPS, .bond = 8, .discarded_weight = 0.25},
+        .reason = KS_LITERAL("a trial shot took bond 8"),
+        .bond_max = 8,
+        .cutoff = 1e-9};
+    struct ks_buf out;
+
+    ks_buf_init(&out, KS_POLICY_BYTES_MAX);
+    ks_buf_put_u8(&out, 0);
+    ks_work_job_put(&job, &out);
+    seed("work/job-source", ks_buf_view(&out));
+    out.data[out.len - 2 - 8 - 4 - 1 - 8 - 1] = 2; /* behind the precision: memory … noise */
+    seed("work/job-precision", ks_buf_view(&out));
+    job = (struct ks_work_job){.template = KS_LITERAL("ghz"),
+                               .qubits = 2,
+                               .depth = 1,
+                               .shots = 1000,
+                               .single = true,
+                               .noise = KS_LITERAL("{\"schema\":\"ketseal.noise/1\"}")};
+    ks_buf_clear(&out);
+    ks_buf_put_u8(&out, 0);
+    ks_work_job_put(&job, &out);
+    seed("work/job-template", ks_buf_view(&out));
+    ks_buf_clear(&out);
+    ks_buf_put_u8(&out, 1);
+    ks_work_result_put(&result, &out);
+    seed("work/result", ks_buf_view(&out));
+    seed("work/result-torn", ks_bytes_of(out.data, out.len - 5));
     ks_buf_done(&out);
 }
 
@@ -296,6 +388,7 @@ int main(int argc, char **argv)
     fixture_make(&fixture, &keys, NULL);
     seed_documents(&fixture, "source");
     seed_frames(&fixture);
+    seed_work(&fixture);
     enrol_fixture_make(&enrol);
     seed_enrolment(&enrol);
     seed_certification(&enrol, &fixture);
@@ -304,6 +397,14 @@ int main(int argc, char **argv)
     fixture_make(&fixture, &keys, template_job);
     seed_documents(&fixture, "template");
     fixture_free(&fixture);
+    OK(ks_json_parse_canonical(KS_LITERAL(NOISE), &noise_limits, &noise));
+    fixture_make(&fixture, &keys, noisy_job);
+    seed_bundle(&fixture, "noisy");
+    fixture_free(&fixture);
+    fixture_make(&fixture, &keys, mps_job);
+    seed_bundle(&fixture, "mps");
+    fixture_free(&fixture);
+    ks_json_doc_free(noise);
     seed_keys(&keys);
     seed_announce(&keys);
     seed_state();

@@ -94,12 +94,18 @@ for precision in double single; do
         job --precision $precision "$program"
     done
 done
+printf 'gate1: {depolarizing: 0.01}\nreadout: {read0_as1: 0.01}\n' >noise.yaml
+job --method statevector --noise noise.yaml --template ghz --qubits 4
+for method in stabilizer sparse mps; do
+    job --method $method --template ghz --qubits 60
+done
+job --template hea --qubits 30 --depth 2
 "$ketseal" verify --policy lab.policy job.bundle >/dev/null || site_fail "the last job does not verify"
 
 # --- jobs that end badly ------------------------------------------------------------------------------------------
 printf 'OPENQASM 2.0;\nqreg q[2];\nnonsense q[0];\n' >wrong.qasm
 ! "$ketseal" -q run --device edge-1 --out no.bundle wrong.qasm >/dev/null 2>&1 || site_fail "a wrong program ran"
-! "$ketseal" -q run --device edge-1 --out no.bundle --template qft --qubits 40 >/dev/null 2>&1 ||
+! "$ketseal" -q run --device edge-1 --out no.bundle --method statevector --template qft --qubits 40 >/dev/null 2>&1 ||
     site_fail "a job without memory ran"
 id=$("$ketseal" --json -q job submit --device edge-1 --template rqc --qubits 22 --depth 400 | jq -r .id)
 "$ketseal" -q job cancel --device edge-1 "$id" >/dev/null || site_fail "cancelling"

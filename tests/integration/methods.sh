@@ -72,7 +72,9 @@ refused() {
     shift 2
     rc=0
     "$ketseal" -q run --device edge-1 --seed 7 "$@" --out refused.bundle >said 2>&1 || rc=$?
-    [ "$rc" -eq "$want" ] && grep -q -e "$pattern" said || site_fail "$*: exit status $rc, $(cat said)"
+    if [ "$rc" -ne "$want" ] || ! grep -q -e "$pattern" said; then
+        site_fail "$*: exit status $rc, $(cat said)"
+    fi
     [ ! -e refused.bundle ] || site_fail "$*: a bundle was kept"
 }
 refused 3 'needs .* for 40 qubits in double precision, limit 64.0 MiB' --method=statevector line.qasm

@@ -198,6 +198,17 @@ def try_jobs(site, other):
     site.call("runJob", 200, bell, "--idempotency=run")
     site.call("runJob", 409, big, "--idempotency=run")
     site.call("runJob", 413, big)
+    rates = dict.fromkeys(("amplitude_damping", "depolarizing", "phase_damping", "x", "y", "z"), 0)
+    noise = {
+        "gate1": dict(rates, depolarizing=0.25),
+        "gate2": rates,
+        "readout": {"read0_as1": 0, "read1_as0": 0.5},
+        "schema": "ketseal.noise/1",
+    }
+    site.call("runJob", 200, job("noisy.json", schema="ketseal.job/2", noise=noise))
+    site.call("runJob", 200, job("cut.json", schema="ketseal.job/2", method="mps", bond_max=1, cutoff=0.25))
+    site.call("runJob", 400, job("early.json", method="mps"))
+    site.call("runJob", 400, job("noise.json", schema="ketseal.job/2", noise={"schema": "ketseal.noise/1"}))
     accepted = site.call("submitJob", 202, bell, "--idempotency=one")
     done = wait_for(site, accepted["id"], "done")
     repeated = site.call("submitJob", 200, bell, "--idempotency=one")

@@ -151,7 +151,7 @@ run="$ketseal -q run --device edge-1 --seed 7 --out out.bundle"
     : >nothing.qasm
     refused 3 "^ketseal: nothing.qasm: empty$" $run nothing.qasm
     refused 6 "absent.qasm" $run absent.qasm
-    refused 3 "qubits" $run --template hea --qubits 30 --depth 2
+    refused 3 "qubits" $run --method statevector --template hea --qubits 30 --depth 2
 }
 [ ! -e out.bundle ] || site_fail "a refused job left a file"
 

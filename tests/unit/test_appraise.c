@@ -418,6 +418,79 @@ static void test_programs_and_files_that_are_not_allowed(void **state)
     platform_done(&platform);
 }
 
+struct told {
+    unsigned count;
+    char checks[8][32];
+    char sentences[8][200];
+};
+
+static void tell(void *context, enum ks_appraisal_check check, const char *sentence)
+{
+    struct told *told = context;
+
+    assert_true(told->count < 8);
+    (void)snprintf(told->checks[told->count], sizeof told->checks[0], "%s",
+                   ks_appraisal_check_name(check));
+    (void)snprintf(told->sentences[told->count], sizeof told->sentences[0], "%s", sentence);
+    told->count++;
+}
+
+/* Who asks hears of each difference; verdict and reasons are the same for who does not. */
+static void expect_told(const struct platform *platform, const char *const (*wanted)[2],
+                        unsigned count)
+{
+    const struct ks_platform_evidence shown = platform_evidence(platform);
+    struct told told = {0};
+    const struct ks_appraise_spec spec = {.extra_data = KS_LITERAL(PLATFORM_NONCE),
+                                          .reference = platform->reference,
+                                          .seen = &seen_before,
+                                          .differs = tell,
+                                          .context = &told};
+    struct ks_appraisal heard;
+    struct ks_appraisal silent;
+
+    assert_int_equal(ks_appraise(&shown, &spec, &heard), KS_ERR_VERIFY);
+    assert_int_equal(told.count, count);
+    for (unsigned i = 0; i < told.count; i++) {
+        assert_string_equal(told.checks[i], wanted[i][0]);
+        if (strstr(told.sentences[i], wanted[i][1]) == NULL) {
+            fail_msg("'%s' lacks '%s'", told.sentences[i], wanted[i][1]);
+        }
+    }
+    assert_int_equal(appraise(platform, &shown, &seen_before, &silent), KS_ERR_VERIFY);
+    assert_memory_equal(&heard, &silent, sizeof heard);
+}
+
+static void test_each_difference_is_told(void **state)
+{
+    static const char *const values[][2] = {
+        {"pcrs.required", "PCR 11 is required"},
+        {"pcrs.required", "PCR 12 is required"},
+        {"boot.events", "PCR 11"},
+        {"boot.events", "PCR 12"},
+    };
+    static const char *const rows[][2] = {
+        {"launch.programs", "event 1, program"},
+        {"launch.programs", "event 2, program"},
+        {"ima.files", "entry 3, ima-ng"},
+        {"ima.files", "entry 4, ima-ng"},
+    };
+    struct platform platform;
+
+    (void)state;
+    platform_init(&platform);
+    platform_edit_reference(&platform, "9,10,14]", "9,10,11,12,14]");
+    expect_told(&platform, values, 4); /* the logs that begin there are one thing each */
+    platform_edit_reference(&platform, "9,10,11,12,14]", "9,10,14]");
+    platform_edit_reference(&platform, "{\"digest\":\"e1", "{\"digest\":\"e0");
+    platform_edit_reference(&platform, "{\"digest\":\"e2", "{\"digest\":\"e3");
+    platform_edit_reference(&platform, "\"violations_allowed\":true",
+                            "\"violations_allowed\":false");
+    platform_edit_reference(&platform, "/usr/bin/ketseal-enclave", "/usr/bin/ketseal-f");
+    expect_told(&platform, rows, 4);
+    platform_done(&platform);
+}
+
 /* A launch log that replays, but of another PCR, or that is no canonical JSON. */
 static void test_launch_logs_that_do_not_hold(void **state)
 {
@@ -703,6 +776,7 @@ int main(void)
         cmocka_unit_test(test_events_that_are_not_allowed),
         cmocka_unit_test(test_a_pcr_without_events),
         cmocka_unit_test(test_programs_and_files_that_are_not_allowed),
+        cmocka_unit_test(test_each_difference_is_told),
         cmocka_unit_test(test_launch_logs_that_do_not_hold),
         cmocka_unit_test(test_boot_aggregate),
         cmocka_unit_test(test_old_kernels_and_longer_lists),

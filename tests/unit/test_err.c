@@ -31,6 +31,7 @@ static void test_table(void **state)
         {KS_ERR_UNAVAILABLE, "UNAVAILABLE", 4, 503},
         {KS_ERR_CONFLICT, "CONFLICT", 5, 409},
         {KS_ERR_CANCELLED, "CANCELLED", 5, 409},
+        {KS_ERR_STALE, "STALE", 5, 403},
         {(enum ks_err)4711, "INTERNAL", 70, 500},
     };
 

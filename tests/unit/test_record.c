@@ -13,63 +13,11 @@
 #include <string.h>
 
 #include "crypto/digest.h"
-#include "record_fixture.h"
-#include "vector_files.h"
+#include "record_changes.h"
 
 static struct fixture_keys keys;
 
-static enum ks_err verify(struct ks_bytes bundle, struct ks_bytes policy_text,
-                          struct ks_verdict *verdict)
-{
-    enum ks_err err = KS_OK;
-    struct ks_policy *policy = NULL;
-
-    assert_int_equal(ks_policy_read(&policy_text, &policy), KS_OK);
-    err = ks_bundle_verify(&bundle, policy, verdict);
-    ks_policy_free(policy);
-    return err;
-}
-
-static void print_verdict(const struct ks_verdict *verdict)
-{
-    static const char *const states[] = {"not-run", "pass", "fail"};
-
-    for (unsigned i = 0; i < KS_VERDICT_CHECKS; i++) {
-        print_message("%-20s %-8s %s\n", ks_verdict_check_name((enum ks_verdict_check)i),
-                      states[verdict->checks[i].state], verdict->checks[i].reason);
-    }
-}
-
 /* --- it passes ---------------------------------------------------------------------------- */
-
-/* The fixture's site was not certified: see test_certify.c for platform.site. */
-static bool runs(unsigned check)
-{
-    return check != KS_VERDICT_PLATFORM_SITE && check != KS_VERDICT_PLATFORM_REPORT &&
-           check != KS_VERDICT_LEDGER_WITNESS && check != KS_VERDICT_ANCHOR &&
-           check != KS_VERDICT_REPLAY;
-}
-
-static void assert_passes(const struct fixture *fixture)
-{
-    struct ks_verdict verdict;
-
-    if (verify(ks_buf_view(&fixture->bundle), ks_buf_view(&fixture->policy), &verdict) !=
-        KS_OK) {
-        print_verdict(&verdict);
-        fail_msg("%s", ks_err_detail());
-    }
-    for (unsigned i = 0; i < KS_VERDICT_CHECKS; i++) {
-        assert_int_equal(verdict.checks[i].state, runs(i) ? KS_PASS : KS_NOT_RUN);
-        assert_int_equal(verdict.checks[i].reason[0] == '\0', runs(i));
-    }
-    assert_string_equal(verdict.record_id, fixture->core.record_id);
-    assert_string_equal(verdict.device, FIXTURE_DEVICE);
-    assert_string_equal(verdict.origin, FIXTURE_ORIGIN);
-    assert_int_equal(verdict.ledger_index, 4);
-    assert_int_equal(verdict.ledger_size, 6);
-    assert_memory_equal(verdict.record_hash, fixture->core_hash, 32);
-}
 
 static void test_passes(void **state)
 {
@@ -77,7 +25,7 @@ static void test_passes(void **state)
 
     (void)state;
     fixture_make(&fixture, &keys, NULL);
-    assert_passes(&fixture);
+    record_assert_passes(&fixture);
     fixture_free(&fixture);
 }
 
@@ -141,24 +89,12 @@ static void test_variants_pass(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof variants / sizeof variants[0]; i++) {
         fixture_make(&fixture, &keys, variants[i]);
-        assert_passes(&fixture);
+        record_assert_passes(&fixture);
         fixture_free(&fixture);
     }
 }
 
 /* --- one change each ---------------------------------------------------------------------- */
-
-#define AT(wanted)                                                                             \
-    if (step != (wanted)) {                                                                    \
-        return;                                                                                \
-    }
-
-#define CHANGE(name, step_wanted, ...)                                                         \
-    static void name(struct fixture *f, enum fixture_step step)                                \
-    {                                                                                          \
-        AT(step_wanted)                                                                        \
-        __VA_ARGS__;                                                                           \
-    }
 
 /* format: what a signer of ours might write, but must not */
 CHANGE(other_schema, FIXTURE_WRITTEN, fixture_replace(&f->core_bytes, "ketseal-3", "ketseal-4"))
@@ -485,22 +421,7 @@ static void intent_is_record(struct fixture *f, enum fixture_step step)
 }
 CHANGE(checkpoint_after_intent, FIXTURE_CORE, f->core.checkpoint_size = 3)
 
-struct one_change {
-    const char *name;
-    fixture_change change;
-    enum ks_verdict_check fails;
-    const char *reason; /* a part of it */
-    unsigned also;      /* mask of later checks that cannot pass either */
-};
-
-#define BIT(check) (1U << KS_VERDICT_##check)
-#define THE_LEDGER (BIT(LEDGER_INCLUSION) | BIT(LEDGER_INTENT))
-#define ONE(name, check, reason, also)                                                         \
-    {                                                                                          \
-#name, name, KS_VERDICT_##check, (reason), (also)                                      \
-    }
-
-static const struct one_change changes[] = {
+static const struct record_change changes[] = {
     ONE(other_schema, FORMAT, "schema_version", 0),
     ONE(hidden_member, FORMAT, "'a'", 0),
     ONE(lacks_member, FORMAT, "isolation", 0),
@@ -624,49 +545,10 @@ static const struct one_change changes[] = {
 };
 #define CHANGES (sizeof changes / sizeof changes[0])
 
-static bool as_expected(const struct one_change *one, const struct ks_verdict *verdict)
-{
-    bool good = strstr(verdict->checks[one->fails].reason, one->reason) != NULL;
-
-    for (unsigned i = 0; i < KS_VERDICT_CHECKS; i++) {
-        enum ks_verdict_state want = runs(i) ? KS_PASS : KS_NOT_RUN;
-
-        if (i == (unsigned)one->fails) {
-            want = KS_FAIL;
-        } else if (one->fails == KS_VERDICT_FORMAT) {
-            want = KS_NOT_RUN;
-        } else if ((one->also >> i & 1) != 0) {
-            want = KS_FAIL;
-        }
-        good = good && verdict->checks[i].state == want;
-    }
-    return good;
-}
-
 static void test_each_change(void **state)
 {
-    unsigned failed = 0;
-
     (void)state;
-    for (size_t i = 0; i < CHANGES; i++) {
-        const struct one_change *one = &changes[i];
-        const char *name = ks_verdict_check_name(one->fails);
-        struct fixture fixture;
-        struct ks_verdict verdict;
-
-        fixture_make(&fixture, &keys, one->change);
-        const enum ks_err err =
-            verify(ks_buf_view(&fixture.bundle), ks_buf_view(&fixture.policy), &verdict);
-        /* The first that failed is named. */
-        if (err != KS_ERR_VERIFY || strncmp(ks_err_detail(), name, strlen(name)) != 0 ||
-            !as_expected(one, &verdict)) {
-            print_error("%s: %d '%s', want %s\n", one->name, (int)err, ks_err_detail(), name);
-            print_verdict(&verdict);
-            failed++;
-        }
-        fixture_free(&fixture);
-    }
-    assert_int_equal(failed, 0);
+    record_assert_changes(&keys, changes, CHANGES);
 }
 
 /* The instruments themselves change nothing. */
@@ -676,13 +558,13 @@ static void test_signed_again_passes(void **state)
 
     (void)state;
     fixture_make(&fixture, &keys, signed_again);
-    assert_passes(&fixture);
+    record_assert_passes(&fixture);
     fixture_free(&fixture);
     fixture_make(&fixture, &keys, resigned);
-    assert_passes(&fixture);
+    record_assert_passes(&fixture);
     fixture_free(&fixture);
     fixture_make(&fixture, &keys, same_millisecond);
-    assert_passes(&fixture);
+    record_assert_passes(&fixture);
     fixture_free(&fixture);
 }
 
@@ -695,7 +577,7 @@ static void test_first_schema(void **state)
     (void)state;
     fixture_make(&fixture, &keys, first_schema);
     assert_int_equal(
-        verify(ks_buf_view(&fixture.bundle), ks_buf_view(&fixture.policy), &verdict),
+        record_verify(ks_buf_view(&fixture.bundle), ks_buf_view(&fixture.policy), &verdict),
         KS_ERR_VERIFY);
     assert_string_equal(ks_err_detail(),
                         "quote.start: required by the policy, but not run: records of schema "
@@ -703,7 +585,8 @@ static void test_first_schema(void **state)
     assert_int_equal(verdict.checks[KS_VERDICT_QUOTE_START].state, KS_NOT_RUN);
     fixture_replace(&fixture.policy, "\"quote.start\",", "");
     assert_int_equal(
-        verify(ks_buf_view(&fixture.bundle), ks_buf_view(&fixture.policy), &verdict), KS_OK);
+        record_verify(ks_buf_view(&fixture.bundle), ks_buf_view(&fixture.policy), &verdict),
+        KS_OK);
     assert_int_equal(verdict.checks[KS_VERDICT_QUOTE_START].state, KS_NOT_RUN);
     fixture_free(&fixture);
 }
@@ -718,7 +601,7 @@ static void test_changes_are_complete(void **state)
         seen |= 1U << changes[i].fails;
     }
     for (unsigned i = 0; i < KS_VERDICT_CHECKS; i++) {
-        assert_int_equal(seen >> i & 1, runs(i));
+        assert_int_equal(seen >> i & 1, record_check_runs(i));
         assert_non_null(ks_verdict_check_covers((enum ks_verdict_check)i));
         assert_non_null(ks_verdict_check_stops((enum ks_verdict_check)i));
         assert_non_null(ks_verdict_check_not_proved((enum ks_verdict_check)i));
@@ -746,8 +629,9 @@ static void test_not_run_is_no_success(void **state)
         (void)snprintf(fresh, sizeof fresh, "\"require\":[\"%s\",",
                        ks_verdict_check_name(absent[i]));
         fixture_replace(&policy, "\"require\":[", fresh);
-        assert_int_equal(verify(ks_buf_view(&fixture.bundle), ks_buf_view(&policy), &verdict),
-                         KS_ERR_VERIFY);
+        assert_int_equal(
+            record_verify(ks_buf_view(&fixture.bundle), ks_buf_view(&policy), &verdict),
+            KS_ERR_VERIFY);
         assert_int_equal(verdict.checks[absent[i]].state, KS_NOT_RUN);
         assert_non_null(strstr(ks_err_detail(), "required by the policy, but not run"));
         ks_buf_done(&policy);
@@ -776,8 +660,9 @@ static void test_a_failure_is_never_overlooked(void **state)
         ks_buf_put_text(&policy, "\"require\":[\"format\",\"signature.ml-dsa-65\"");
         ks_buf_put(&policy,
                    ks_bytes_of(end, (size_t)(fixture.policy.data + fixture.policy.len - end)));
-        assert_int_equal(verify(ks_buf_view(&fixture.bundle), ks_buf_view(&policy), &verdict),
-                         KS_ERR_VERIFY);
+        assert_int_equal(
+            record_verify(ks_buf_view(&fixture.bundle), ks_buf_view(&policy), &verdict),
+            KS_ERR_VERIFY);
         ks_buf_done(&policy);
         fixture_free(&fixture);
     }
@@ -785,72 +670,12 @@ static void test_a_failure_is_never_overlooked(void **state)
 
 /* --- round trips -------------------------------------------------------------------------- */
 
-static struct ks_json_doc *parse(struct ks_bytes text)
-{
-    static const struct ks_json_limits limits = {.len_max = KS_BUNDLE_BYTES_MAX,
-                                                 .nodes_max = 100000};
-    struct ks_json_doc *doc = NULL;
-
-    assert_int_equal(ks_json_parse_canonical(text, &limits, &doc), KS_OK);
-    return doc;
-}
-
-static void assert_same(struct ks_buf *again, struct ks_bytes first)
-{
-    assert_int_equal(ks_buf_check(again), KS_OK);
-    assert_true(ks_bytes_equal(ks_buf_view(again), first));
-    ks_buf_done(again);
-}
-
-static void round_trip(fixture_change change)
-{
-    struct fixture fixture;
-    struct ks_json_doc *doc = NULL;
-    struct ks_buf again;
-    struct ks_buf parameters;
-    struct ks_buf result;
-    struct ks_job job;
-    struct ks_submission submission;
-    struct ks_core core;
-    struct ks_bundle *bundle = NULL;
-
-    fixture_make(&fixture, &keys, change);
-    ks_buf_init(&again, KS_BUNDLE_BYTES_MAX);
-    doc = parse(ks_buf_view(&fixture.job_bytes));
-    assert_int_equal(ks_job_parse(ks_json_root(doc), &job), KS_OK);
-    ks_job_write(&job, &again);
-    assert_same(&again, ks_buf_view(&fixture.job_bytes));
-    ks_json_doc_free(doc);
-
-    doc = parse(ks_buf_view(&fixture.submission_bytes));
-    assert_int_equal(ks_submission_parse(ks_json_root(doc), &submission), KS_OK);
-    ks_submission_write(&submission, &again);
-    assert_same(&again, ks_buf_view(&fixture.submission_bytes));
-    ks_json_doc_free(doc);
-
-    ks_buf_init(&parameters, 4096);
-    ks_buf_init(&result, KS_RESULT_BYTES_MAX);
-    doc = parse(ks_buf_view(&fixture.core_bytes));
-    assert_int_equal(ks_core_parse(ks_json_root(doc), &parameters, &result, &core), KS_OK);
-    ks_core_write(&core, &again);
-    assert_same(&again, ks_buf_view(&fixture.core_bytes));
-    ks_json_doc_free(doc);
-    ks_buf_done(&parameters);
-    ks_buf_done(&result);
-
-    assert_int_equal(ks_bundle_parse(ks_buf_view(&fixture.bundle), &bundle), KS_OK);
-    ks_bundle_write(ks_buf_view(&bundle->record), &bundle->inclusion, &again);
-    assert_same(&again, ks_buf_view(&fixture.bundle));
-    ks_bundle_free(bundle);
-    fixture_free(&fixture);
-}
-
 static void test_round_trips(void **state)
 {
     (void)state;
-    round_trip(NULL);
-    round_trip(template_job);
-    round_trip(hardware);
+    record_round_trip(&keys, NULL);
+    record_round_trip(&keys, template_job);
+    record_round_trip(&keys, hardware);
 }
 
 static void test_site_and_policy_round_trips(void **state)
@@ -873,7 +698,7 @@ static void test_site_and_policy_round_trips(void **state)
         ks_site_write(&fixture.site, &first);
         assert_int_equal(ks_site_read(ks_buf_view(&first), &site), KS_OK);
         ks_site_write(&site, &again);
-        assert_same(&again, ks_buf_view(&first));
+        record_assert_same(&again, ks_buf_view(&first));
 
         policy = fixture_policy(&fixture);
         if (policy->crl != NULL) {
@@ -881,7 +706,7 @@ static void test_site_and_policy_round_trips(void **state)
         }
         ks_policy_write(policy->root, ks_buf_view(&crl), &policy->site,
                         policy->accept_simulated_tpm, &again);
-        assert_same(&again, ks_buf_view(&fixture.policy));
+        record_assert_same(&again, ks_buf_view(&fixture.policy));
         assert_true(policy->accept_hardware_tpm);
         ks_policy_free(policy);
         ks_buf_done(&first);
@@ -941,28 +766,6 @@ static void test_bad_policies(void **state)
     fixture_free(&fixture);
 }
 
-/* --- committed bundles: they verify for ever ---------------------------------------------- */
-
-static void test_committed_bundles(void **state)
-{
-    static const char *const names[] = {"bell.bundle", "clifford.bundle", "qft16.bundle"};
-    struct ks_buf policy;
-
-    (void)state;
-    vector_read("bundle/1", "lab.policy", &policy);
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        struct ks_buf bundle;
-        struct ks_verdict verdict;
-
-        vector_read("bundle/1", names[i], &bundle);
-        if (verify(ks_buf_view(&bundle), ks_buf_view(&policy), &verdict) != KS_OK) {
-            fail_msg("%s: %s", names[i], ks_err_detail());
-        }
-        ks_buf_done(&bundle);
-    }
-    ks_buf_done(&policy);
-}
-
 static int make_keys(void **state)
 {
     (void)state;
@@ -991,7 +794,6 @@ int main(void)
         cmocka_unit_test(test_round_trips),
         cmocka_unit_test(test_site_and_policy_round_trips),
         cmocka_unit_test(test_bad_policies),
-        cmocka_unit_test(test_committed_bundles),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);
 }

@@ -6,7 +6,7 @@
 #include "expect.h"
 
 #include "base/sys.h"
-#include "server/reference.h"
+#include "config/reference.h"
 
 #define ZEROS_8 "00000000"
 #define ZEROS   ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8

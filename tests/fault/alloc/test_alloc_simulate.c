@@ -164,6 +164,54 @@ static enum ks_err final_task(const struct ks_circuit *circuit)
     return err;
 }
 
+static enum ks_err program_task(const struct ks_circuit *circuit)
+{
+    const struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
+    struct ks_program *program = NULL;
+    struct ks_counts *counts = NULL;
+
+    enum ks_err err = ks_program_new(circuit, &spec, KS_PROGRAM_COUNTS, &program);
+    assert_true((err == KS_OK) == (program != NULL));
+    if (err == KS_OK) {
+        err = ks_program_run(program, ks_circuit_angles(circuit));
+    }
+    if (err == KS_OK) {
+        err = ks_program_counts(program, 7, &counts);
+    }
+    ks_counts_free(counts);
+    ks_program_free(program);
+    return err;
+}
+
+/* After its first run a program allocates nothing. */
+static void test_program_again(void **state)
+{
+    const struct ks_template_spec template = {
+        .version = 1, .name = "hea", .qubits = 6, .depth = 4, .seed = 1};
+    const struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
+    struct ks_circuit *circuit = NULL;
+    struct ks_program *program = NULL;
+    uint64_t outcomes[1024];
+    double angles[128];
+
+    (void)state;
+    assert_int_equal(ks_circuit_template(&template, NULL, &circuit), KS_OK);
+    const size_t count = ks_circuit_angle_count(circuit);
+    assert_true(count > 0 && count <= sizeof angles / sizeof angles[0]);
+    assert_int_equal(ks_program_new(circuit, &spec, KS_PROGRAM_COUNTS, &program), KS_OK);
+    assert_int_equal(ks_program_run(program, ks_circuit_angles(circuit)), KS_OK);
+    for (size_t i = 0; i < count; i++) {
+        angles[i] = 0.1 + (double)i / 7;
+    }
+    ks_fault_fail_alloc_at(1);
+    assert_int_equal(ks_program_run(program, angles), KS_OK);
+    assert_int_equal(ks_program_outcomes(program, 7, outcomes), KS_OK);
+    assert_false(ks_fault_fired());
+    ks_fault_fail_alloc_at(0);
+    ks_program_free(program);
+    ks_circuit_free(circuit);
+}
+
 static void fail_task(const char *text, enum ks_err (*task)(const struct ks_circuit *circuit))
 {
     const struct ks_bytes source = ks_bytes_text(text);
@@ -200,6 +248,7 @@ static void test_others(void **state)
     fail_task(flow, noisy_task);
     fail_task(flow, density_task);
     fail_task(gates, final_task);
+    fail_task(gates, program_task);
 }
 
 int main(void)
@@ -207,7 +256,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_simulate), cmocka_unit_test(test_stabilizer),
         cmocka_unit_test(test_sparse),   cmocka_unit_test(test_mps),
-        cmocka_unit_test(test_others),
+        cmocka_unit_test(test_others),   cmocka_unit_test(test_program_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

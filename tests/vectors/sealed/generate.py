@@ -114,7 +114,7 @@ def main():
         'no-purpose': blob(1 << 14, [value], point, policy_or(one, policy_authorize(point, b'')),
                            purpose=b''),
         'long-purpose': blob(1 << 14, [value], point,
-                             policy_or(one, policy_authorize(point, 65 * b'a')), purpose=65 * b'a'),
+                             policy_or(one, policy_authorize(point, 81 * b'a')), purpose=81 * b'a'),
         'control-purpose': blob(1 << 14, [value], point,
                                 policy_or(one, policy_authorize(point, b'a\nb')), purpose=b'a\nb'),
         'two-authorities': plain[:53] + b'\x02' + plain[54:],
@@ -134,7 +134,7 @@ def main():
     write('authorisation/reject/magic', b'ketseal/authorisation/2\n' + right[24:])
     write('authorisation/reject/no-pcr', right[:24] + bytes(4) + right[28:])
     write('authorisation/reject/no-purpose', head + sized(b'') + rs(signature))
-    write('authorisation/reject/long-purpose', head + sized(65 * b'a') + rs(signature))
+    write('authorisation/reject/long-purpose', head + sized(81 * b'a') + rs(signature))
     write('authorisation/reject/trailing', right + b'\0')
     write('authorisation/reject/cut', right[:-1])
 

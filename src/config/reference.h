@@ -3,8 +3,8 @@
 
 /* reference.h: the reference policy for devices as an operator writes it, in YAML
  * (docs/formats/reference.md), turned into the canonical JSON of attest/reference.h. */
-#ifndef KS_SERVER_REFERENCE_H
-#define KS_SERVER_REFERENCE_H
+#ifndef KS_CONFIG_REFERENCE_H
+#define KS_CONFIG_REFERENCE_H
 
 #include "attest/reference.h"
 

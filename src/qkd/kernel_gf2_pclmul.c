@@ -1,8 +1,7 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-#include <emmintrin.h>
-#include <wmmintrin.h>
+#include <immintrin.h>
 
 #include "qkd/gf2.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-#include "server/reference.h"
+#include "config/reference.h"
 
 #include <stdio.h>
 

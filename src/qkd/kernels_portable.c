@@ -2,11 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 
 #include "qkd/gf2.h"
-
-static bool has_pclmul(void)
-{
-    return __builtin_cpu_supports("pclmul") != 0;
-}
+#include "qkd/random.h"
 
 static bool always(void)
 {
@@ -14,7 +10,11 @@ static bool always(void)
 }
 
 const struct ks_gf2_choice ks_gf2_choices[] = {
-    {&ks_gf2_pclmul, has_pclmul},
     {&ks_gf2_portable, always},
     {NULL, NULL},
+};
+
+const struct ks_qkd_blocks_choice ks_qkd_blocks_choices[] = {
+    {"portable", ks_qkd_blocks_portable, always},
+    {NULL, NULL, NULL},
 };

@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: The ketseal authors
+# SPDX-License-Identifier: Apache-2.0
+"""qsim as a peer of bench_simulate: qsim.py PROGRAM THREADS FUSED FILE.qasm
+
+PROGRAM is qsim.cc built; it is run with huge pages for qsim's state. Gates go to qsim as what they
+are there: rxx and ryy by one angle on one pair as fSim, a cu1 on the pair with them.
+"""
+import os
+import sys
+import tempfile
+
+import qasm
+
+
+def translated(gates):
+    """Yields lines of qsim's format without their time."""
+    same = {"h": "h", "t": "t", "s": "s", "x": "x", "y": "y", "z": "z", "cz": "cz", "cx": "cnot", "sx": "x_1_2"}
+    angled = {"rx": "rx", "ry": "ry", "rz": "rz", "cp": "cp", "cu1": "cp", "p": "rz", "u1": "rz"}
+    at = 0
+    while at < len(gates):
+        name, angles, qubits = gates[at]
+        listed = " ".join(map(str, qubits))
+        at += 1
+        if name in same:
+            yield f"{same[name]} {listed}"
+        elif name in angled:
+            yield f"{angled[name]} {listed} {angles[0]!r}"
+        elif name == "swap":
+            a, b = qubits
+            yield from (f"cnot {a} {b}", f"cnot {b} {a}", f"cnot {a} {b}")
+        elif name == "rxx" and at < len(gates) and gates[at] == ("ryy", angles, qubits):
+            phase = 0.0
+            at += 1
+            if at < len(gates) and gates[at][0] in ("cu1", "cp") and set(gates[at][2]) == set(qubits):
+                phase = -gates[at][1][0]
+                at += 1
+            yield f"fs {listed} {angles[0]!r} {phase!r}"
+        else:
+            sys.exit(f"qsim.py: no '{name}' in qsim's format")
+
+
+def main():
+    program, threads, fused, path = sys.argv[1:]
+    count, gates = qasm.read(path)
+    with tempfile.NamedTemporaryFile("w", suffix=".qsim") as file:
+        file.write(f"{count}\n")
+        file.writelines(f"{time} {line}\n" for time, line in enumerate(translated(gates)))
+        file.flush()
+        environment = dict(os.environ, GLIBC_TUNABLES="glibc.malloc.hugetlb=1", OMP_NUM_THREADS=threads)
+        return os.spawnve(os.P_WAIT, program, [program, file.name, threads, fused], environment)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,381 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* replay: the job of a bundle once more. Where this version computes with the numerics of the
+ * record, bit for bit; else the counts are held against the distribution. */
+
+#include <math.h>
+#include <string.h>
+
+#include "base/pool.h"
+#include "base/sys.h"
+#include "cli/simulate.h"
+#include "quantum/agree.h"
+#include "quantum/counts.h"
+#include "quantum/facts.h"
+#include "record/record.h"
+
+#define FALSE_ALARM_IN   1000000 /* one false alarm in so many */
+#define FALSE_ALARM_TEXT "1e-6"
+#define FRESH_SHOTS_MORE 4 /* times those of the record */
+/* How far rounding may take the distribution: far more than it does. */
+#define SLACK_DOUBLE 1e-9
+#define SLACK_SINGLE 1e-4
+
+enum verdict { SAME, DIFFERS, CONSISTENT, INCONSISTENT };
+
+struct replay {
+    const struct ks_bundle *bundle;
+    struct ks_circuit *circuit;
+    struct ks_simulate_spec spec;
+    struct ks_noise noise;
+    enum verdict verdict;
+    /* CONSISTENT, INCONSISTENT */
+    struct ks_agreement agreement;
+    bool exact;
+    uint64_t seed; /* of the fresh sample */
+};
+
+static enum ks_err make_circuit(const struct ks_bundle *bundle, struct ks_circuit **out_circuit)
+{
+    const struct ks_job *job = &bundle->job;
+    char name[KS_WORKLOAD_NAME_MAX + 1] = {0};
+    const struct ks_job_spec spec = {
+        .version = 1,
+        .qasm = (const char *)job->source.data,
+        .qasm_len = job->source.len,
+        .template = job->template.len > 0 ? name : NULL,
+        .qubits = job->qubits,
+        .depth = job->depth,
+        .template_seed = job->template_seed,
+    };
+
+    ks_copy(name, job->template.data, job->template.len);
+    return ks_cli_circuit(&spec, "program", out_circuit);
+}
+
+/* What the record says of its run. */
+static enum ks_err fill_spec(struct replay *replay)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_core *core = &replay->bundle->core;
+    struct ks_simulate_spec *spec = &replay->spec;
+    struct ks_buf text;
+    struct ks_bytes view = {0};
+
+    ks_buf_init(&text, KS_JOB_NOISE_MAX);
+    spec->method = core->facts.method;
+    spec->shots = core->shots;
+    spec->seed = core->seed;
+    spec->precision = core->single ? KS_PRECISION_SINGLE : KS_PRECISION_DOUBLE;
+    if (core->facts.method == KS_METHOD_MPS) {
+        spec->bond_max = core->bond_max;
+        spec->cutoff = core->cutoff;
+    }
+    if (core->noise != NULL) {
+        ks_json_canonical(core->noise, &text);
+        KS_TRY(ks_buf_check(&text));
+        view = ks_buf_view(&text);
+        KS_TRY(ks_fail_prefix(ks_noise_parse(&view, &replay->noise), "noise"));
+        spec->noise = &replay->noise;
+    }
+out:
+    ks_buf_done(&text);
+    return err;
+}
+
+/* The circuit that the record's program gives: KS_ERR_VERIFY when it is another than hashed. */
+static enum ks_err check_circuit(struct replay *replay)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf text;
+    uint8_t hash[32];
+
+    ks_buf_init(&text, KS_CIRCUIT_TEXT_MAX);
+    KS_TRY(make_circuit(replay->bundle, &replay->circuit));
+    KS_TRY(ks_cli_circuit_text(replay->circuit, &text, hash));
+    KS_CHECK(ks_bytes_equal(KS_BYTES(hash), KS_BYTES(replay->bundle->core.circuit_hash)),
+             KS_ERR_VERIFY, "the program gives another circuit than the record's circuit_hash");
+out:
+    ks_buf_done(&text);
+    return err;
+}
+
+static enum ks_err compare_bits(struct replay *replay)
+{
+    enum ks_err err = KS_OK;
+    struct ks_counts *counts = NULL;
+    struct ks_buf result;
+    struct ks_json_writer writer = ks_json_writer_of(&result);
+
+    ks_buf_init(&result, KS_RESULT_BYTES_MAX);
+    KS_TRY(ks_simulate(replay->circuit, &replay->spec, &counts));
+    ks_cli_counts_put(counts, &writer);
+    KS_TRY(ks_buf_check(&result));
+    replay->verdict =
+        ks_bytes_equal(ks_buf_view(&result), replay->bundle->core.result) ? SAME : DIFFERS;
+out:
+    ks_counts_free(counts);
+    ks_buf_done(&result);
+    return err;
+}
+
+/* --- the statistical test ----------------------------------------------------------------- */
+
+static void read_outcome(struct ks_bytes text, uint64_t *bits)
+{
+    for (size_t bit = 0; bit < text.len; bit++) {
+        if (text.data[text.len - 1 - bit] == '1') {
+            bits[bit / 64] |= UINT64_C(1) << (bit % 64);
+        }
+    }
+}
+
+/* The counts of the record, once more as such. */
+static enum ks_err read_counts(const struct ks_core *core, struct ks_counts **out_counts)
+{
+    static const struct ks_json_limits limits = {.len_max = KS_RESULT_BYTES_MAX,
+                                                 .nodes_max = 1024 * 1024};
+    enum ks_err err = KS_OK;
+    struct ks_json_doc *doc = NULL;
+    struct ks_tally *tally = NULL;
+    uint64_t *bits = NULL;
+
+    KS_TRY(ks_json_parse(core->result, &limits, &doc));
+    KS_TRY(ks_tally_new(core->clbits, NULL, &tally));
+    bits = ks_calloc(ks_tally_words(tally), sizeof *bits);
+    KS_CHECK(bits != NULL, KS_ERR_NOMEM, "no memory for an outcome");
+    for (size_t i = 0; i < ks_json_count(ks_json_root(doc)); i++) {
+        uint64_t count = 0;
+
+        for (size_t w = 0; w < ks_tally_words(tally); w++) {
+            bits[w] = 0;
+        }
+        read_outcome(ks_json_key_at(ks_json_root(doc), i), bits);
+        KS_TRY(ks_json_u64(ks_json_at(ks_json_root(doc), i), KS_SHOTS_MAX, &count));
+        KS_TRY(ks_tally_add(tally, bits, count));
+    }
+    KS_TRY(ks_tally_finish(tally, out_counts));
+out:
+    ks_free(bits);
+    ks_tally_free(tally);
+    ks_json_doc_free(doc);
+    return err;
+}
+
+/* All probabilities can be had in one run. */
+static bool is_exact(const struct replay *replay)
+{
+    struct ks_plan_facts facts = {0};
+
+    return replay->spec.method == KS_METHOD_STATEVECTOR && replay->spec.noise == NULL &&
+           ks_circuit_clbits(replay->circuit) <= KS_PROBABILITIES_CLBITS_MAX &&
+           ks_plan_facts(replay->circuit, KS_PRECISION_DOUBLE, &facts) == KS_OK && facts.whole;
+}
+
+static enum ks_err hold_exact(struct replay *replay, const struct ks_counts *counts,
+                              const struct ks_agree_spec *agree)
+{
+    enum ks_err err = KS_OK;
+    double *probabilities =
+        ks_calloc((size_t)1 << ks_circuit_clbits(replay->circuit), sizeof *probabilities);
+
+    KS_CHECK(probabilities != NULL, KS_ERR_NOMEM, "no memory for the probabilities");
+    KS_TRY(ks_probabilities(replay->circuit, &replay->spec, probabilities));
+    KS_TRY(ks_agree_exact(counts, probabilities, agree, &replay->agreement));
+out:
+    ks_free(probabilities);
+    return err;
+}
+
+/* Another seed: what is drawn with the same one need not be independent. */
+static enum ks_err hold_sample(struct replay *replay, const struct ks_counts *counts,
+                               const struct ks_agree_spec *agree)
+{
+    enum ks_err err = KS_OK;
+    struct ks_counts *fresh = NULL;
+    struct ks_agree_spec wider = *agree;
+    const uint64_t shots = FRESH_SHOTS_MORE * replay->spec.shots;
+
+    replay->spec.shots = shots < KS_SHOTS_MAX ? shots : KS_SHOTS_MAX;
+    do {
+        KS_TRY(ks_cli_random_seed(&replay->seed));
+    } while (replay->seed == replay->spec.seed);
+    replay->spec.seed = replay->seed;
+    KS_TRY(ks_simulate(replay->circuit, &replay->spec, &fresh));
+    wider.slack += sqrt(ks_counts_facts(fresh)->discarded_weight);
+    KS_TRY(ks_agree_sample(counts, fresh, &wider, &replay->agreement));
+out:
+    ks_counts_free(fresh);
+    return err;
+}
+
+/* Whatever keeps us from it: it cannot be told then. */
+static enum ks_err compare_statistics(struct replay *replay)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_core *core = &replay->bundle->core;
+    struct ks_counts *counts = NULL;
+    const struct ks_agree_spec agree = {
+        .false_alarm = 1.0 / FALSE_ALARM_IN,
+        .slack =
+            (core->single ? SLACK_SINGLE : SLACK_DOUBLE) + sqrt(core->facts.discarded_weight),
+    };
+
+    KS_TRY(read_counts(core, &counts));
+    replay->exact = is_exact(replay);
+    err = replay->exact ? hold_exact(replay, counts, &agree)
+                        : hold_sample(replay, counts, &agree);
+    KS_TRY(err == KS_OK ? err
+                        : ks_fail_prefix(KS_ERR_UNAVAILABLE,
+                                         "could not tell: the record's numerics is %llu, this "
+                                         "version computes %u, and not even statistically",
+                                         (unsigned long long)core->numerics,
+                                         ks_method_numerics(core->facts.method)));
+    replay->verdict = replay->agreement.consistent ? CONSISTENT : INCONSISTENT;
+out:
+    ks_counts_free(counts);
+    return err;
+}
+
+/* --- the answer --------------------------------------------------------------------------- */
+
+static void put_number(struct ks_json_writer *writer, const char *name, double value)
+{
+    ks_json_put_key(writer, name);
+    ks_json_put_double(writer, value);
+}
+
+static void put_agreement(const struct replay *replay, struct ks_json_writer *writer)
+{
+    const struct ks_agreement *agreement = &replay->agreement;
+
+    ks_json_put_object(writer);
+    ks_json_member_text(writer, "against", replay->exact ? "probabilities" : "sample");
+    put_number(writer, "distance", agreement->distance);
+    put_number(writer, "found_from", agreement->found_from);
+    ks_json_member_u64(writer, "one_false_alarm_in", FALSE_ALARM_IN);
+    if (!agreement->consistent) {
+        ks_json_member_text(writer, "reason", agreement->reason);
+    }
+    if (!replay->exact) {
+        ks_json_member_u64(writer, "seed", replay->seed);
+        ks_json_member_u64(writer, "shots", replay->spec.shots);
+    }
+    ks_json_member_u64(writer, "tests", agreement->tests);
+    ks_json_put_end(writer);
+}
+
+static enum ks_err put_replay(const struct replay *replay)
+{
+    static const char *const verdicts[] = {
+        [SAME] = "same",
+        [DIFFERS] = "differs",
+        [CONSISTENT] = "consistent",
+        [INCONSISTENT] = "inconsistent",
+    };
+    const struct ks_core *core = &replay->bundle->core;
+    enum ks_err err = KS_OK;
+    struct ks_buf out;
+    struct ks_json_writer writer = ks_json_writer_of(&out);
+
+    ks_buf_init(&out, 4096);
+    ks_json_put_object(&writer);
+    ks_json_member_text(&writer, "kernels", ks_cli_kernels(&replay->spec));
+    ks_json_member_text(&writer, "method", ks_method_name(core->facts.method));
+    ks_json_member_u64(&writer, "numerics", ks_method_numerics(core->facts.method));
+    ks_json_member_text(&writer, "record_id", core->record_id);
+    ks_json_member_u64(&writer, "recorded_numerics", core->numerics);
+    ks_json_member_bool(&writer, "replayed", replay->verdict == SAME);
+    ks_json_member_text(&writer, "schema", "ketseal.replay/1");
+    if (replay->verdict == CONSISTENT || replay->verdict == INCONSISTENT) {
+        ks_json_put_key(&writer, "statistics");
+        put_agreement(replay, &writer);
+    }
+    ks_json_member_text(&writer, "verdict", verdicts[replay->verdict]);
+    ks_json_put_end(&writer);
+    KS_TRY(ks_cli_print_json(&out));
+out:
+    ks_buf_done(&out);
+    return err;
+}
+
+static void print_consistent(const struct replay *replay)
+{
+    const struct ks_core *core = &replay->bundle->core;
+    const struct ks_agreement *agreement = &replay->agreement;
+
+    ks_cli_print("could not tell bit for bit: the record's numerics is %llu, this version "
+                 "computes %u\n",
+                 (unsigned long long)core->numerics, ks_method_numerics(core->facts.method));
+    ks_cli_print("statistically consistent at " FALSE_ALARM_TEXT
+                 ": %llu shots of record %s against %s; ",
+                 (unsigned long long)core->shots, core->record_id,
+                 replay->exact ? "the exact probabilities" : "a fresh sample");
+    if (agreement->found_from < 1) {
+        ks_cli_print("total variation %.3g, from %.3g on it would be found\n",
+                     agreement->distance, agreement->found_from);
+    } else {
+        ks_cli_print("too many outcomes to compare one by one, but bits and parities are\n");
+    }
+}
+
+static enum ks_err answer(struct ks_cli *cli, const struct replay *replay)
+{
+    const struct ks_core *core = &replay->bundle->core;
+    enum ks_err err = KS_OK;
+
+    if (cli->json) {
+        KS_TRY(put_replay(replay));
+    } else if (replay->verdict == SAME) {
+        ks_cli_print("replayed: %llu shots of record %s, bit for bit the same (%s, %s)\n",
+                     (unsigned long long)core->shots, core->record_id,
+                     ks_method_name(core->facts.method), ks_cli_kernels(&replay->spec));
+    } else if (replay->verdict == CONSISTENT) {
+        print_consistent(replay);
+    }
+    cli->status = replay->verdict == CONSISTENT ? KS_CLI_CONSISTENT : 0;
+    cli->answered = cli->json;
+    KS_CHECK(replay->verdict != DIFFERS, KS_ERR_VERIFY,
+             "the outcomes differ from the record's");
+    KS_CHECK(replay->verdict != INCONSISTENT, KS_ERR_VERIFY,
+             "statistically inconsistent at " FALSE_ALARM_TEXT ": %s",
+             replay->agreement.reason);
+out:
+    return err;
+}
+
+enum ks_err ks_command_replay(struct ks_cli *cli)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf bytes;
+    struct ks_bundle *bundle = NULL;
+    struct ks_pool *pool = NULL;
+    struct replay replay = {0};
+
+    ks_buf_init(&bytes, KS_BUNDLE_BYTES_MAX);
+    KS_TRY(ks_cli_simulation(cli, &pool, &replay.spec));
+    KS_TRY(ks_file_read(cli->operands[0], KS_BUNDLE_BYTES_MAX, &bytes));
+    KS_TRY(
+        ks_fail_prefix(ks_bundle_parse(ks_buf_view(&bytes), &bundle), "%s", cli->operands[0]));
+    replay.bundle = bundle;
+    const struct ks_core *core = &bundle->core;
+
+    KS_TRY(ks_result_check(core->result, core->clbits, core->shots));
+    KS_TRY(fill_spec(&replay));
+    KS_TRY(check_circuit(&replay));
+    ks_cli_progress(cli, "replaying %llu shots on %u qubits by %s",
+                    (unsigned long long)core->shots, core->qubits,
+                    ks_method_name(core->facts.method));
+    /* Another numerics number promises nothing about our bits: that is not a difference. */
+    KS_TRY(core->numerics == ks_method_numerics(core->facts.method)
+               ? compare_bits(&replay)
+               : compare_statistics(&replay));
+    KS_TRY(answer(cli, &replay));
+out:
+    ks_circuit_free(replay.circuit);
+    ks_bundle_free(bundle);
+    ks_pool_free(pool);
+    ks_buf_done(&bytes);
+    return err;
+}
