@@ -9,7 +9,10 @@
 set -euo pipefail
 build=$(cd "${1:-build/release}" && pwd)
 qubits=${2:-24} depth=${3:-40}
-command -v mpirun >/dev/null && [ -x "$build/src/mpi/ketseal-mpi" ] || { echo "bench: no Open MPI" >&2; exit 77; }
+if ! command -v mpirun >/dev/null || ! [ -x "$build/src/mpi/ketseal-mpi" ]; then
+    echo "bench: no Open MPI" >&2
+    exit 77
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_btl=self,vader

@@ -5,8 +5,9 @@
 # A whole site on this machine: simulated TPMs, CA, enclave, workers, ketseald; the site certified, one device
 # enrolled by credential activation, its identity sealed to its measured state; three jobs sealed, verified
 # offline and replayed. Refused: a clone of the device's files, a device whose measured file was changed, one
-# forged bundle, and all that a ketseald tries which was taken over. Then a job under a quantum key of two key
-# managers, and an eavesdropper on the link between these: no key, so no job, until the policy lets others count.
+# forged bundle, and all that a ketseald tries which was taken over. Accepted: a change that was planned and signed
+# for. Then a job under a quantum key of two key managers, and an eavesdropper on the link between these: no key, so no
+# job, until the policy lets others count.
 #
 #   examples/demo.sh [BUILD_DIRECTORY]
 #
@@ -193,6 +194,7 @@ YAML
     wait "$site"
     mv plain.yaml ketseal.yaml
 }
+
 # --- the demo -----------------------------------------------------------------------------------------
 
 cd "$work"
@@ -251,9 +253,11 @@ token() { # DEVICE
     "$ketseal" device token --operator operator --name "$1" --site site.json --url "$url" \
         --enrolment-url "https://127.0.0.1:$(cat state/enrolment-port)" --out "$1.token"
 }
+openssl ecparam -name prime256v1 -genkey -noout -out authority.pem # who may plan updates
+openssl pkey -in authority.pem -pubout -outform DER -out authority.der
 enrol() { # DEVICE
     "$ketseal" -q device enrol --device "$1" --token "$1.token" --swtpm-ca "$maker" \
-        --ek-chain "$maker/issuing.pem" --measure detector.conf
+        --ek-chain "$maker/issuing.pem" --measure detector.conf --update-authority authority.der
 }
 
 step "a device enrols: token, endorsement certificate, credential activation, quote; its keys are sealed to PCR 14"
@@ -306,6 +310,14 @@ refused detector.conf enrol edge-2
 echo 'gain: 3' >detector.conf
 "$ketseal" -q run --device edge-1 --template bell --seed 1 --out back.bundle
 echo "  as it was before: the device works again"
+
+step "the same change, planned: the update authority signs for the new state, and nobody enrols again"
+echo 'gain: 4' >detector.conf
+"$ketseal" device update --device edge-1 --update-message message | sed 's/^/  to be signed for: /'
+openssl dgst -sha256 -sign authority.pem -out signature message
+"$ketseal" device update --device edge-1 --update-signature signature >/dev/null
+"$ketseal" -q run --device edge-1 --template bell --seed 1 --out updated.bundle
+echo "  the device works, sealed to the new state alone"
 
 quantum_keys
 

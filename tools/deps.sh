@@ -40,7 +40,7 @@ command -v dpkg-query >/dev/null || die "this script knows Debian and its deriva
 packages="build-essential meson ninja-build pkg-config dpkg-dev git python3 ca-certificates
 libevent-dev libtss2-dev libseccomp-dev libcurl4-openssl-dev libcyaml-dev libyaml-dev libsqlite3-dev
 swtpm swtpm-tools
-libcmocka-dev python3-yaml python3-jsonschema bats jq tpm2-tools codespell shellcheck mandoc xxd openssl procps
+libcmocka-dev python3-yaml python3-jsonschema bats jq curl tpm2-tools codespell shellcheck mandoc xxd openssl procps
 gnuplot-nox fonts-dejavu-core"
 # Checks that have one pinned version or one host architecture, and ketseal-mpi: left out, loudly, without it.
 optional="clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev libopenmpi-dev openmpi-bin"

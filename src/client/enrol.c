@@ -459,41 +459,82 @@ out:
     return err;
 }
 
+/* Asks the site to certify IDENTITY, or AGAIN to. */
+static enum ks_err ask_rotation(struct ks_client *client, struct ks_machine *machine,
+                                const struct ks_identity *identity, bool again,
+                                struct ks_buf *answer)
+{
+    enum ks_err err = KS_OK;
+    struct ks_finish finish;
+    struct ks_buf body;
+    struct ks_bytes text = {0};
+    uint8_t nonce[KS_NONCE_LEN];
+    uint32_t mask = 0;
+
+    ks_finish_init(&finish);
+    ks_buf_init(&body, KS_FINISH_BYTES_MAX);
+    KS_TRY(fetch_challenge(client, nonce, &mask));
+    KS_TRY(fill_csr(identity, ks_bytes_text(ks_client_device(client)),
+                    ks_client_channel(client), &finish.csr));
+    if (again) {
+        ks_csr_set_again(&finish.csr);
+    }
+    KS_TRY(ks_csr_digest(&finish.csr, finish.csr_digest));
+    KS_TRY(write_finish(machine, mask, nonce, identity, &finish, &body));
+    text = ks_buf_view(&body);
+    KS_TRY(ks_client_post(client, "/v1/device/rotate", &text, answer));
+out:
+    ks_finish_done(&finish);
+    ks_buf_done(&body);
+    return err;
+}
+
+/* A next identity that lies there may be certified, and the answer lost. Whoever put it there,
+ * the site answers for keys alone that it has certified before. *OUT_FOUND: it was so. */
+static enum ks_err rotate_again(struct ks_client *client, struct ks_machine *machine,
+                                struct ks_identity *identity, struct ks_buf *answer,
+                                bool *out_found)
+{
+    enum ks_err err = ks_identity_unseal_next(machine, identity);
+
+    *out_found = err == KS_OK;
+    if (*out_found) {
+        err = ask_rotation(client, machine, identity, true, answer);
+        *out_found = err == KS_OK;
+        KS_TRY(err == KS_ERR_NOT_FOUND ? KS_OK : err);
+        if (!*out_found) {
+            ks_identity_done(identity);
+        }
+    }
+    err = KS_OK; /* one that does not open is none */
+out:
+    return err;
+}
+
 enum ks_err ks_device_rotate(struct ks_client *client, const char *directory,
                              struct ks_cert **out_cert)
 {
     enum ks_err err = KS_OK;
     struct ks_machine *machine = NULL;
     struct ks_identity identity = {0};
-    struct ks_finish finish;
     struct ks_buf root;
-    struct ks_buf body;
     struct ks_buf answer;
-    struct ks_bytes text = {0};
-    uint8_t nonce[KS_NONCE_LEN];
-    uint32_t mask = 0;
+    bool found = false;
 
-    ks_finish_init(&finish);
     ks_buf_init(&root, KS_CERT_PEM_MAX);
-    ks_buf_init(&body, KS_FINISH_BYTES_MAX);
     ks_buf_init(&answer, KS_ENROL_BYTES_MAX);
     KS_TRY(read_file(directory, "root.pem", KS_CERT_PEM_MAX, &root));
     KS_TRY(ks_machine_open(directory, &machine));
-    KS_TRY(make_next(machine, directory, &identity));
-    KS_TRY(fetch_challenge(client, nonce, &mask));
-    KS_TRY(fill_csr(&identity, ks_bytes_text(ks_client_device(client)),
-                    ks_client_channel(client), &finish.csr));
-    KS_TRY(ks_csr_digest(&finish.csr, finish.csr_digest));
-    KS_TRY(write_finish(machine, mask, nonce, &identity, &finish, &body));
-    text = ks_buf_view(&body);
-    KS_TRY(ks_client_post(client, "/v1/device/rotate", &text, &answer));
+    KS_TRY(rotate_again(client, machine, &identity, &answer, &found));
+    if (!found) {
+        KS_TRY(make_next(machine, directory, &identity));
+        KS_TRY(ask_rotation(client, machine, &identity, false, &answer));
+    }
     KS_TRY(take_leaf(directory, ks_buf_view(&root), ks_buf_view(&answer), &identity, out_cert));
 out:
     ks_machine_close(machine);
     ks_identity_done(&identity);
-    ks_finish_done(&finish);
     ks_buf_done(&root);
-    ks_buf_done(&body);
     ks_buf_done(&answer);
     return err;
 }

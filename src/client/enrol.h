@@ -36,7 +36,8 @@ KS_MUST_CHECK enum ks_err ks_device_evidence(const char *directory,
                                              struct ks_buf *out_evidence);
 
 /* A new key and certificate for the device of DIRECTORY, over CLIENT, which goes on with the
- * old ones: close it. */
+ * old ones: close it. Where an earlier rotation got no answer and the site has made it, that
+ * one is finished, with its key. */
 KS_MUST_CHECK enum ks_err ks_device_rotate(struct ks_client *client, const char *directory,
                                            struct ks_cert **out_cert);
 

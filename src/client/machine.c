@@ -464,23 +464,9 @@ out:
     return err;
 }
 
-/* What was authorised once could be opened in the former state, too: to the one of now alone.
- */
-static enum ks_err seal_again(struct ks_machine *machine, const struct ks_identity *identity,
-                              const char *name)
-{
-    enum ks_err err = KS_OK;
-    char path[KS_PATH_MAX];
-
-    KS_TRY(ks_identity_seal(machine, identity, name));
-    KS_TRY(ks_path_join(machine->directory, KS_MACHINE_UPDATE, path));
-    (void)remove(path); /* for this state, which opens it without */
-out:
-    return err;
-}
-
+/* *OUT_AUTHORISED: not by the state that it was sealed to. */
 static enum ks_err unseal(struct ks_machine *machine, const char *name,
-                          struct ks_identity *out_identity)
+                          struct ks_identity *out_identity, bool *out_authorised)
 {
     enum ks_err err = KS_OK;
     struct ks_identity identity = {0};
@@ -510,9 +496,7 @@ static enum ks_err unseal(struct ks_machine *machine, const char *name,
     ks_copy(identity.seeds, data, len);
     identity.policy = policy_of(&view);
     KS_TRY(make_keys(&identity));
-    if (authorised) {
-        KS_TRY(seal_again(machine, &identity, name));
-    }
+    *out_authorised = authorised;
     *out_identity = identity;
     identity = (struct ks_identity){0}; /* transferred */
 out:
@@ -561,15 +545,36 @@ out:
     return err;
 }
 
+/* What was authorised could be opened in the former state, too: KEPT now opens in this one
+ * alone, and so does a next one, which somebody may still wait for. */
+static enum ks_err seal_again(struct ks_machine *machine, const struct ks_identity *kept)
+{
+    enum ks_err err = KS_OK;
+    struct ks_identity next = {0};
+    char path[KS_PATH_MAX];
+    bool authorised = false;
+
+    KS_TRY(ks_identity_seal(machine, kept, KS_MACHINE_IDENTITY));
+    if (unseal(machine, KS_MACHINE_IDENTITY_NEXT, &next, &authorised) == KS_OK && authorised) {
+        KS_TRY(ks_identity_seal(machine, &next, KS_MACHINE_IDENTITY_NEXT));
+    }
+    KS_TRY(ks_path_join(machine->directory, KS_MACHINE_UPDATE, path));
+    (void)remove(path); /* for this state, which opens them without */
+out:
+    ks_identity_done(&next);
+    return err;
+}
+
 enum ks_err ks_identity_unseal(struct ks_machine *machine, const struct ks_cert *leaf,
                                struct ks_identity *out_identity)
 {
     enum ks_err err = KS_OK;
     struct ks_identity identity = {0};
     char next[KS_PATH_MAX];
+    bool authorised = false;
 
     KS_TRY(ks_path_join(machine->directory, KS_MACHINE_IDENTITY_NEXT, next));
-    err = unseal(machine, KS_MACHINE_IDENTITY, &identity);
+    err = unseal(machine, KS_MACHINE_IDENTITY, &identity, &authorised);
     if (err == KS_OK && leaf != NULL) {
         err = ks_fail_prefix(ks_identity_check(&identity, leaf), "%s/%s", machine->directory,
                              KS_MACHINE_IDENTITY);
@@ -578,16 +583,27 @@ enum ks_err ks_identity_unseal(struct ks_machine *machine, const struct ks_cert 
         access(next, F_OK) == 0) {
         ks_identity_done(&identity);
         identity = (struct ks_identity){0};
-        KS_TRY(unseal(machine, KS_MACHINE_IDENTITY_NEXT, &identity));
+        KS_TRY(unseal(machine, KS_MACHINE_IDENTITY_NEXT, &identity, &authorised));
         KS_TRY(ks_fail_prefix(ks_identity_check(&identity, leaf), "%s", next));
         err = ks_identity_take_next(machine->directory);
     }
     KS_TRY(err);
+    if (authorised) {
+        KS_TRY(seal_again(machine, &identity));
+    }
     *out_identity = identity;
     identity = (struct ks_identity){0}; /* transferred */
 out:
     ks_identity_done(&identity);
     return err;
+}
+
+enum ks_err ks_identity_unseal_next(struct ks_machine *machine,
+                                    struct ks_identity *out_identity)
+{
+    bool authorised = false;
+
+    return unseal(machine, KS_MACHINE_IDENTITY_NEXT, out_identity, &authorised);
 }
 
 /* --- planned updates ---------------------------------------------------------------------- */

@@ -96,6 +96,9 @@ KS_MUST_CHECK enum ks_err ks_identity_seal(struct ks_machine *machine,
 KS_MUST_CHECK enum ks_err ks_identity_unseal(struct ks_machine *machine,
                                              const struct ks_cert *leaf,
                                              struct ks_identity *out_identity);
+/* The next identity, which nobody may have certified. KS_ERR_NOT_FOUND when there is none. */
+KS_MUST_CHECK enum ks_err ks_identity_unseal_next(struct ks_machine *machine,
+                                                  struct ks_identity *out_identity);
 /* What the next start will find: the PCR values that this program and the measured files, as
  * they are now, will give, and what the kept identity is sealed under. No TPM is opened, but
  * one of the system's. KS_ERR_DENIED when the identity has no update authority. */

@@ -69,10 +69,12 @@ static enum ks_err check_state(const struct ks_admission *admission,
     enum ks_err err = KS_OK;
     const enum ks_device_state state = ks_device_state_at(entry, now_us / 1000000);
     const uint64_t every_s = admission->rules.attest_every_s;
+    const bool attests = state == KS_DEVICE_ACTIVE || state == KS_DEVICE_PENDING_ROTATION ||
+                         (state == KS_DEVICE_SUSPENDED && entry->appraisal_failed);
     const bool rights[] = {
         [KS_RIGHT_WORK] = state == KS_DEVICE_ACTIVE,
-        [KS_RIGHT_ATTEST] = state == KS_DEVICE_ACTIVE || state == KS_DEVICE_PENDING_ROTATION ||
-                            (state == KS_DEVICE_SUSPENDED && entry->appraisal_failed),
+        [KS_RIGHT_ATTEST] = attests,
+        [KS_RIGHT_CHALLENGE] = attests,
         [KS_RIGHT_ROTATE] = state == KS_DEVICE_ACTIVE || state == KS_DEVICE_PENDING_ROTATION,
     };
 
@@ -110,7 +112,9 @@ enum ks_err ks_admission_check(const struct ks_admission *admission, struct ks_b
     }
     KS_CHECK(entry != NULL, KS_ERR_DENIED, "device '%.*s' is not in this site's registry", len,
              text);
-    KS_CHECK(ks_bytes_equal(KS_BYTES(entry->key), ks_bytes_of(key, 32)), KS_ERR_DENIED,
+    KS_CHECK(ks_bytes_equal(KS_BYTES(entry->key), ks_bytes_of(key, 32)) ||
+                 right == KS_RIGHT_CHALLENGE || right == KS_RIGHT_ROTATE,
+             KS_ERR_DENIED,
              "device '%.*s': another certificate has taken the place of this one", len, text);
     KS_TRY(check_state(admission, entry, right, now_us));
 out:

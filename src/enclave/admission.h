@@ -35,6 +35,7 @@ struct ks_enrolment {
 struct ks_device_challenge {
     uint64_t deadline_us; /* monotonic; 0: free */
     char device[KS_CERT_SUBJECT_MAX + 1];
+    bool replaced; /* asked for under a certificate whose key was replaced */
     uint8_t channel[KS_CHANNEL_LEN];
     uint8_t nonce[KS_NONCE_LEN];
 };
@@ -61,13 +62,15 @@ void ks_admission_done(struct ks_admission *admission); /* zeroed is fine; wipes
 
 /* What a device asks for. */
 enum ks_device_right {
-    KS_RIGHT_WORK,   /* keys, jobs */
-    KS_RIGHT_ATTEST, /* to show that it is healthy */
-    KS_RIGHT_ROTATE, /* a new key */
+    KS_RIGHT_WORK,      /* keys, jobs */
+    KS_RIGHT_ATTEST,    /* to show that it is healthy */
+    KS_RIGHT_CHALLENGE, /* a nonce for either of the next two */
+    KS_RIGHT_ROTATE,    /* a new key, or that of its last rotation once more */
 };
 /* KS_ERR_DENIED, saying why, unless the device ID with a certificate for the key of digest KEY
  * (ENROLLED: of the issuer's making; else the root's) has RIGHT at NOW_US; KS_ERR_STALE when it
- * would have, had it attested lately. */
+ * would have, had it attested lately. Another key than the registry's has the last two rights
+ * alone: it may be the one before a rotation whose answer was lost. */
 KS_MUST_CHECK enum ks_err ks_admission_check(const struct ks_admission *admission,
                                              struct ks_bytes id, const uint8_t key[32],
                                              bool enrolled, enum ks_device_right right,

@@ -4,8 +4,12 @@
 #include "attest/eventlog.h"
 #include "attest/reference.h"
 #include "attest/sealed.h"
+#include "crypto/digest.h"
 #include "crypto/ekcert.h"
 #include "enclave/launch.h"
+
+#define POLICY_LABEL "ketseal/site-policy/1\n"
+#define POLICY_BYTES (sizeof POLICY_LABEL - 1 + 6 * KS_SHA256_LEN + 1 + 2 * 8 + 4 * 4)
 
 static void put_device_rules(const struct ks_device_rules *rules, struct ks_buf *out)
 {
@@ -162,4 +166,37 @@ enum ks_err ks_enclave_config_read(struct ks_bytes payload,
     *out_config = config;
 out:
     return err;
+}
+
+static void put_digest(struct ks_bytes bytes, struct ks_buf *out)
+{
+    uint8_t digest[KS_SHA256_LEN];
+
+    ks_sha256(bytes, digest);
+    ks_buf_put(out, KS_BYTES(digest));
+}
+
+void ks_enclave_config_policy(const struct ks_enclave_config *config, uint8_t out_hash[32])
+{
+    const struct ks_device_rules *devices = &config->devices;
+    const struct ks_enclave_rules *rules = &config->rules;
+    uint8_t room[POLICY_BYTES];
+    struct ks_buf text = {.data = room, .cap = sizeof room, .max = sizeof room};
+
+    ks_buf_put_text(&text, POLICY_LABEL);
+    put_digest(config->root_pem, &text);
+    put_digest(config->crl_pem, &text);
+    ks_buf_put_u8(&text, devices->accept_issued ? 1 : 0);
+    ks_buf_put_u64(&text, devices->attest_every_s);
+    ks_buf_put_u64(&text, devices->certificate_s);
+    put_digest(devices->ek_roots_pem, &text);
+    put_digest(devices->simulated_ek_roots_pem, &text);
+    put_digest(devices->reference, &text);
+    ks_buf_put_u32(&text, rules->seal_pcrs);
+    put_digest(rules->update_authority, &text);
+    ks_buf_put_u32(&text, rules->epoch_s);
+    ks_buf_put_u32(&text, rules->quote_window_ms);
+    ks_buf_put_u32(&text, rules->quote_refresh_s);
+    KS_ASSERT(text.len == sizeof room);
+    ks_sha256(ks_buf_view(&text), out_hash);
 }

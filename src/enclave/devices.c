@@ -41,18 +41,25 @@ out:
     return err;
 }
 
+bool ks_device_request_replaced(const struct ks_device_request *request)
+{
+    return !ks_bytes_equal(KS_BYTES(request->device->key_hash), KS_BYTES(request->entry->key));
+}
+
 /* --- attestation -------------------------------------------------------------------------- */
 
-/* The device's own place, else a free one, else the one that ends first. */
+/* The device's own place, else a free one, else the one that ends first. Whoever has a key that
+ * was replaced has a place apart: he cannot take the challenge from who has the key of now. */
 static struct ks_device_challenge *challenge_place(struct ks_admission *admission,
-                                                   const char *device)
+                                                   const char *device, bool replaced)
 {
     struct ks_device_challenge *place = &admission->challenges[0];
 
     for (size_t i = 0; i < KS_CHALLENGES_MAX; i++) {
         struct ks_device_challenge *challenge = &admission->challenges[i];
 
-        if (challenge->deadline_us != 0 && strcmp(challenge->device, device) == 0) {
+        if (challenge->deadline_us != 0 && challenge->replaced == replaced &&
+            strcmp(challenge->device, device) == 0) {
             return challenge;
         }
         if (challenge->deadline_us < place->deadline_us) {
@@ -62,20 +69,23 @@ static struct ks_device_challenge *challenge_place(struct ks_admission *admissio
     return place;
 }
 
-enum ks_err ks_device_challenge_take(struct ks_admission *admission, const char *device,
-                                     const uint8_t channel[KS_CHANNEL_LEN],
+enum ks_err ks_device_challenge_take(struct ks_admission *admission,
+                                     const struct ks_device_request *request,
                                      struct ks_device_challenge *out_challenge)
 {
     enum ks_err err = KS_OK;
-    struct ks_device_challenge *place = challenge_place(admission, device);
+    const char *device = request->entry->id;
+    const bool replaced = ks_device_request_replaced(request);
+    struct ks_device_challenge *place = challenge_place(admission, device, replaced);
     const struct ks_device_challenge challenge = *place;
 
-    KS_CHECK(challenge.deadline_us != 0 && strcmp(challenge.device, device) == 0, KS_ERR_DENIED,
-             "device '%s' has no open challenge", device);
+    KS_CHECK(challenge.deadline_us != 0 && challenge.replaced == replaced &&
+                 strcmp(challenge.device, device) == 0,
+             KS_ERR_DENIED, "device '%s' has no open challenge", device);
     *place = (struct ks_device_challenge){0};
     KS_CHECK(challenge.deadline_us >= ks_clock_monotonic_us(), KS_ERR_DENIED,
              "the challenge is older than %d s", KS_CHALLENGE_S);
-    KS_CHECK(ks_ct_equal(KS_BYTES(challenge.channel), ks_bytes_of(channel, KS_CHANNEL_LEN)),
+    KS_CHECK(ks_ct_equal(KS_BYTES(challenge.channel), KS_BYTES(request->channel)),
              KS_ERR_DENIED, "the challenge was for another connection");
     *out_challenge = challenge;
 out:
@@ -91,14 +101,15 @@ enum ks_err ks_monitor_device_challenge(struct ks_monitor *monitor, uint32_t id,
     struct ks_device_challenge challenge = {0};
     size_t begin = 0;
 
-    KS_TRY(ks_device_request_read(monitor, payload, 0, KS_RIGHT_ATTEST, &request));
+    KS_TRY(ks_device_request_read(monitor, payload, 0, KS_RIGHT_CHALLENGE, &request));
     KS_CHECK(monitor->admission.reference != NULL, KS_ERR_UNAVAILABLE,
              "this site has no reference policy for devices");
     KS_TRY(ks_random(challenge.nonce, sizeof challenge.nonce));
     ks_copy(challenge.channel, request.channel, sizeof challenge.channel);
     (void)snprintf(challenge.device, sizeof challenge.device, "%s", request.entry->id);
     challenge.deadline_us = ks_clock_monotonic_us() + (uint64_t)KS_CHALLENGE_S * 1000000;
-    *challenge_place(&monitor->admission, challenge.device) = challenge;
+    challenge.replaced = ks_device_request_replaced(&request);
+    *challenge_place(&monitor->admission, challenge.device, challenge.replaced) = challenge;
     begin = ks_answer_begin(&monitor->daemon.out, KS_FRAME_DEVICE_CHALLENGE, id);
     ks_buf_put(&monitor->daemon.out, KS_BYTES(challenge.nonce));
     ks_buf_put_u32(&monitor->daemon.out, monitor->admission.reference->required_pcrs);
@@ -191,7 +202,7 @@ enum ks_err ks_monitor_device_evidence(struct ks_monitor *monitor, uint32_t id,
     KS_TRY(ks_device_request_read(monitor, payload, KS_FINISH_BYTES_MAX, KS_RIGHT_ATTEST,
                                   &request));
     entry = *request.entry;
-    KS_TRY(ks_device_challenge_take(admission, entry.id, request.channel, &challenge));
+    KS_TRY(ks_device_challenge_take(admission, &request, &challenge));
     KS_TRY(ks_json_parse_canonical(request.document, &limits, &doc));
     KS_TRY(ks_fail_prefix(ks_platform_parse(ks_json_root(doc), &platform), "evidence"));
     ks_platform_binding(KS_QUOTE_DEVICE, zeros, challenge.nonce, request.channel, extra);

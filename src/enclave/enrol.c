@@ -273,18 +273,24 @@ out:
     return err;
 }
 
-/* A leaf for the key of CSR, within the issuer's life. */
+/* The end of a certificate that is issued now. */
+static uint64_t fresh_end_s(const struct ks_monitor *monitor)
+{
+    return ks_clock_us() / 1000000 + monitor->admission.rules.certificate_s;
+}
+
+/* A leaf for the key of CSR until NOT_AFTER_S, within the issuer's life. */
 static enum ks_err issue_leaf(const struct ks_monitor *monitor, const struct ks_csr *csr,
-                              const char *device, struct ks_cert **out_leaf)
+                              const char *device, uint64_t not_after_s,
+                              struct ks_cert **out_leaf)
 {
     enum ks_err err = KS_OK;
-    const uint64_t now = ks_clock_us() / 1000000;
     struct ks_verify_key *key = NULL;
     struct ks_cert_spec spec = {
         .role = KS_CERT_DEVICE,
         .subject = device,
-        .not_before_s = now - KS_BACKDATE_S,
-        .not_after_s = now + monitor->admission.rules.certificate_s,
+        .not_before_s = ks_clock_us() / 1000000 - KS_BACKDATE_S,
+        .not_after_s = not_after_s,
     };
 
     spec.not_before_s = spec.not_before_s < ks_cert_not_before_s(monitor->issuer)
@@ -300,7 +306,7 @@ out:
     return err;
 }
 
-/* lp32 {certificate, issuer}, lp16 ledger entry */
+/* lp32 {certificate, issuer}, lp16 ledger entry (EVENT NULL: none, nothing changed) */
 static enum ks_err answer_leaf(struct ks_monitor *monitor, uint16_t type, uint32_t id,
                                const struct ks_cert *leaf, const struct ks_device_entry *entry,
                                const char *event)
@@ -323,7 +329,9 @@ static enum ks_err answer_leaf(struct ks_monitor *monitor, uint16_t type, uint32
     ks_json_member_string(&writer, "issuer", ks_buf_view(&pem));
     ks_json_member_text(&writer, "schema", "ketseal.enrolled/1");
     ks_json_put_end(&writer);
-    ks_entry_device_write(entry->id, event, entry->ek, entry->key, &ledger);
+    if (event != NULL) {
+        ks_entry_device_write(entry->id, event, entry->ek, entry->key, &ledger);
+    }
     KS_TRY(ks_buf_check(&pem));
     KS_TRY(ks_buf_check(&text));
     KS_TRY(ks_buf_check(&ledger));
@@ -377,7 +385,7 @@ enum ks_err ks_monitor_enrol_finish(struct ks_monitor *monitor, uint32_t id,
     KS_TRY(ks_admission_appraise(admission, &enrolment.entry, &finish.platform, extra, NULL,
                                  &appraisal));
     KS_TRY(check_known(admission, &enrolment.entry)); /* two at once: the second is late */
-    KS_TRY(issue_leaf(monitor, &finish.csr, enrolment.entry.id, &leaf));
+    KS_TRY(issue_leaf(monitor, &finish.csr, enrolment.entry.id, fresh_end_s(monitor), &leaf));
     renew(&enrolment.entry, &finish.csr, leaf, &appraisal);
     enrolment.entry.enrolled_us = enrolment.entry.attested_us;
     KS_TRY(ks_registry_enrol(admission->registry, &enrolment.entry, enrolment.token,
@@ -392,6 +400,38 @@ out:
 
 /* --- rotation: a new key for a device that is known --------------------------------------- */
 
+/* Which rotation FINISH asks for: of the key of now to another; or, when the answer to that was
+ * lost, the certificate of the key of now once more. Whose key was replaced may ask for the
+ * latter alone; it is answered with what was public when it was answered first. */
+static enum ks_err check_rotation(const struct ks_device_request *request,
+                                  const struct ks_finish *finish)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_device_entry *entry = request->entry;
+    uint8_t key[32];
+    uint8_t kem[32];
+
+    KS_CHECK(ks_bytes_is(finish->csr.device, entry->id), KS_ERR_DENIED,
+             "the request is for device '%.*s'", (int)finish->csr.device.len,
+             (const char *)finish->csr.device.data);
+    KS_CHECK(ks_ct_equal(KS_BYTES(finish->csr.channel), KS_BYTES(request->channel)),
+             KS_ERR_DENIED, "the request is for another connection");
+    if (ks_csr_is_again(&finish->csr)) {
+        ks_sha256(KS_BYTES(finish->csr.key), key);
+        ks_sha256(KS_BYTES(finish->csr.kem), kem);
+        KS_CHECK(ks_bytes_equal(KS_BYTES(key), KS_BYTES(entry->key)) &&
+                     ks_bytes_equal(KS_BYTES(kem), KS_BYTES(entry->kem)),
+                 KS_ERR_NOT_FOUND, "device '%s' has not rotated to these keys", entry->id);
+    } else {
+        KS_CHECK(ks_csr_is_rotation(&finish->csr), KS_ERR_DENIED,
+                 "the request belongs to an enrolment");
+        KS_CHECK(!ks_device_request_replaced(request), KS_ERR_DENIED,
+                 "device '%s': another certificate has taken the place of this one", entry->id);
+    }
+out:
+    return err;
+}
+
 /* As the second exchange; instead of a token and a credential stand the old certificate and a
  * challenge. lp32 certificate, 32 channel, lp32 document -> lp32 enrolled, lp16 entry */
 enum ks_err ks_monitor_rotate(struct ks_monitor *monitor, uint32_t id, struct ks_bytes payload)
@@ -405,25 +445,29 @@ enum ks_err ks_monitor_rotate(struct ks_monitor *monitor, uint32_t id, struct ks
     struct ks_appraisal appraisal;
     struct ks_cert *leaf = NULL;
     uint8_t extra[32];
+    bool again = false;
 
     KS_TRY(ks_device_request_read(monitor, payload, KS_FINISH_BYTES_MAX, KS_RIGHT_ROTATE,
                                   &request));
     entry = *request.entry;
     KS_TRY(ks_finish_read(request.document, &finish));
-    KS_TRY(ks_device_challenge_take(admission, entry.id, request.channel, &challenge));
-    KS_CHECK(ks_bytes_is(finish.csr.device, entry.id), KS_ERR_DENIED,
-             "the request is for device '%.*s'", (int)finish.csr.device.len,
-             (const char *)finish.csr.device.data);
-    KS_CHECK(ks_ct_equal(KS_BYTES(finish.csr.channel), KS_BYTES(request.channel)),
-             KS_ERR_DENIED, "the request is for another connection");
+    KS_TRY(ks_device_challenge_take(admission, &request, &challenge));
+    KS_TRY(check_rotation(&request, &finish));
+    again = ks_csr_is_again(&finish.csr);
     ks_platform_binding(KS_QUOTE_ENROL, finish.csr_digest, challenge.nonce, request.channel,
                         extra);
     KS_TRY(ks_admission_appraise(admission, &entry, &finish.platform, extra, &entry.clock,
                                  &appraisal));
-    KS_TRY(issue_leaf(monitor, &finish.csr, entry.id, &leaf));
-    renew(&entry, &finish.csr, leaf, &appraisal);
+    KS_TRY(issue_leaf(monitor, &finish.csr, entry.id,
+                      again ? entry.expires_s : fresh_end_s(monitor), &leaf));
+    if (again) {
+        entry.attested_us = ks_clock_us();
+        entry.clock = appraisal.clock;
+    } else {
+        renew(&entry, &finish.csr, leaf, &appraisal);
+    }
     KS_TRY(ks_registry_put(admission->registry, &entry));
-    KS_TRY(answer_leaf(monitor, KS_FRAME_ROTATE, id, leaf, &entry, "rotate"));
+    KS_TRY(answer_leaf(monitor, KS_FRAME_ROTATE, id, leaf, &entry, again ? NULL : "rotate"));
 out:
     ks_finish_done(&finish);
     ks_cert_free(leaf);

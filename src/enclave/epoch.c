@@ -8,9 +8,10 @@
 
 #define EPOCH_FILE    "epoch"
 #define EPOCH_MAGIC   "KSEPOCH\n"
-#define EPOCH_VERSION 1
+#define EPOCH_VERSION 2
+#define POLICY_LEN    32 /* version 1 has none */
 #define TAG_LEN       KS_HMAC_SHA256_LEN
-#define BODY_LEN      (8 + 2 + 4 + 8 + 8 + (8 + 8 + 32) + (8 + 32) + (8 + 8 + 32))
+#define BODY_LEN      (8 + 2 + 4 + 8 + 8 + (8 + 8 + 32) + (8 + 32) + (8 + 8 + 32) + POLICY_LEN)
 #define EPOCH_LEN     (BODY_LEN + TAG_LEN)
 
 struct ks_epoch {
@@ -45,7 +46,8 @@ bool ks_epoch_is(const struct ks_epoch *epoch, const struct ks_epoch_reached *re
            ks_bytes_equal(KS_BYTES(last->head.root), KS_BYTES(reached->head.root)) &&
            last->devices.rewriting == reached->devices.rewriting &&
            last->devices.records == reached->devices.records &&
-           ks_bytes_equal(KS_BYTES(last->devices.tag), KS_BYTES(reached->devices.tag));
+           ks_bytes_equal(KS_BYTES(last->devices.tag), KS_BYTES(reached->devices.tag)) &&
+           ks_bytes_equal(KS_BYTES(last->policy), KS_BYTES(reached->policy));
 }
 
 /* --- the file ----------------------------------------------------------------------------- */
@@ -71,6 +73,7 @@ static enum ks_err store(const struct ks_epoch *epoch, uint64_t counter,
     ks_buf_put_u64(&buf, reached->devices.rewriting);
     ks_buf_put_u64(&buf, reached->devices.records);
     ks_buf_put(&buf, KS_BYTES(reached->devices.tag));
+    ks_buf_put(&buf, KS_BYTES(reached->policy));
     KS_TRY(ks_buf_check(&buf));
     ks_hmac_sha256(KS_BYTES(epoch->key), ks_buf_view(&buf), tag);
     ks_buf_put(&buf, KS_BYTES(tag));
@@ -81,8 +84,8 @@ out:
     return err;
 }
 
-static enum ks_err read_fields(struct ks_reader *reader, struct ks_epoch *epoch,
-                               uint32_t *out_index)
+static enum ks_err read_fields(struct ks_reader *reader, unsigned version,
+                               struct ks_epoch *epoch, uint32_t *out_index)
 {
     enum ks_err err = KS_OK;
     struct ks_epoch_reached reached = {0};
@@ -99,6 +102,9 @@ static enum ks_err read_fields(struct ks_reader *reader, struct ks_epoch *epoch,
     KS_TRY(ks_read_u64(reader, &reached.devices.rewriting));
     KS_TRY(ks_read_u64(reader, &reached.devices.records));
     KS_TRY(ks_read_copy(reader, reached.devices.tag, sizeof reached.devices.tag));
+    if (version >= 2) {
+        KS_TRY(ks_read_copy(reader, reached.policy, sizeof reached.policy));
+    }
     KS_TRY(ks_read_end(reader));
     epoch->in_file = in_file;
     epoch->reached = reached;
@@ -116,21 +122,23 @@ static enum ks_err load(struct ks_epoch *epoch)
     uint8_t tag[TAG_LEN];
     uint16_t version = 0;
     uint32_t index = 0;
+    size_t body_len = 0;
 
     ks_buf_init(&buf, EPOCH_LEN);
     err = ks_fs_load(epoch->fs, EPOCH_FILE, EPOCH_LEN, &buf);
     KS_TRY(err == KS_ERR_LIMIT ? ks_fail(KS_ERR_VERIFY, "the file is too long") : err);
-    KS_CHECK(buf.len == EPOCH_LEN, KS_ERR_VERIFY, "the file has %zu bytes, not %d", buf.len,
-             EPOCH_LEN);
-    ks_hmac_sha256(KS_BYTES(epoch->key), ks_bytes_of(buf.data, BODY_LEN), tag);
-    KS_CHECK(ks_ct_equal(KS_BYTES(tag), ks_bytes_of(buf.data + BODY_LEN, TAG_LEN)),
+    KS_CHECK(buf.len == EPOCH_LEN || buf.len == EPOCH_LEN - POLICY_LEN, KS_ERR_VERIFY,
+             "the file has %zu bytes, not %d", buf.len, EPOCH_LEN);
+    body_len = buf.len - TAG_LEN;
+    ks_hmac_sha256(KS_BYTES(epoch->key), ks_bytes_of(buf.data, body_len), tag);
+    KS_CHECK(ks_ct_equal(KS_BYTES(tag), ks_bytes_of(buf.data + body_len, TAG_LEN)),
              KS_ERR_VERIFY, "its tag is false: changed, or of another state");
-    reader = ks_reader_of(ks_bytes_of(buf.data, BODY_LEN), "epoch");
+    reader = ks_reader_of(ks_bytes_of(buf.data, body_len), "epoch");
     KS_TRY(ks_read_bytes(&reader, sizeof EPOCH_MAGIC - 1, &magic));
     KS_CHECK(ks_bytes_is(magic, EPOCH_MAGIC), KS_ERR_FORMAT, "not such a file");
     KS_TRY(ks_read_u16(&reader, &version));
-    KS_CHECK(version == EPOCH_VERSION, KS_ERR_FORMAT, "version %u", version);
-    KS_TRY(read_fields(&reader, epoch, &index));
+    KS_CHECK(version >= 1 && version <= EPOCH_VERSION, KS_ERR_FORMAT, "version %u", version);
+    KS_TRY(read_fields(&reader, version, epoch, &index));
     KS_CHECK(index == epoch->vault->counter_index, KS_ERR_VERIFY,
              "it goes by the counter at NV index 0x%08x, enclave.counter says 0x%08x",
              (unsigned)index, (unsigned)epoch->vault->counter_index);

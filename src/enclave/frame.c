@@ -167,6 +167,9 @@ static enum ks_err fill(struct ks_channel *channel, size_t count_max, int *out_f
     if (count < 0 && errno == EAGAIN) {
         return KS_OK;
     }
+    if (count < 0 && errno == ECONNRESET) {
+        count = 0; /* unix(7): it has closed, with something of ours unread */
+    }
     KS_CHECK(count >= 0, KS_ERR_IO, "read from %s: %s", channel->peer, strerror(errno));
     KS_CHECK(count > 0, KS_ERR_NOT_FOUND, "%s has closed", channel->peer);
     ks_buf_grew(&channel->in, (size_t)count);

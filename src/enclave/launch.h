@@ -108,6 +108,10 @@ void ks_enclave_config_put(const struct ks_enclave_config *config, struct ks_buf
 KS_MUST_CHECK enum ks_err ks_enclave_config_read(struct ks_bytes payload,
                                                  struct ks_enclave_config *out_config);
 
+/* What CONFIG demands of devices, certificates, sealing and quotes, hashed as
+ * docs/formats/enclave-state.md says: not what a launch is, nor how much it may use. */
+void ks_enclave_config_policy(const struct ks_enclave_config *config, uint8_t out_hash[32]);
+
 /* Descriptors that the enclave starts with. */
 #define KS_ENCLAVE_LAUNCHER_FD 3
 #define KS_ENCLAVE_DAEMON_FD   4

@@ -139,6 +139,7 @@ static enum ks_err read_config(struct ks_monitor *monitor)
     KS_CHECK(frame.type == KS_FRAME_CONFIG, KS_ERR_FORMAT, "launcher: frame of type %u",
              frame.type);
     KS_TRY(ks_enclave_config_read(frame.payload, &config));
+    ks_enclave_config_policy(&config, monitor->policy);
     KS_TRY(apply_config(monitor, &config));
     ks_wipe(monitor->launcher.in.data, monitor->launcher.in.len); /* a private key was in it */
 out:
@@ -180,6 +181,26 @@ out:
     return err;
 }
 
+/* Nobody measures the configuration: that it is another than at the last start is told, and not
+ * refused, since whoever may write it may have meant it. */
+static void log_policy_change(const struct ks_enclave_state *state)
+{
+    const uint8_t unknown[32] = {0};
+    struct ks_log_line line;
+    char hex[2 * sizeof state->policy + 1];
+
+    if (ks_bytes_equal(KS_BYTES(state->policy_before), KS_BYTES(unknown)) ||
+        ks_bytes_equal(KS_BYTES(state->policy_before), KS_BYTES(state->policy))) {
+        return;
+    }
+    ks_log_begin(&line, KS_LOG_WARN, "policy.changed");
+    ks_hex_encode(KS_BYTES(state->policy_before), hex);
+    ks_log_text(&line, "from", hex);
+    ks_hex_encode(KS_BYTES(state->policy), hex);
+    ks_log_text(&line, "to", hex);
+    ks_log_end(&line);
+}
+
 static void log_state(const struct ks_enclave_state *state)
 {
     static const char *const opened[] = {
@@ -190,6 +211,7 @@ static void log_state(const struct ks_enclave_state *state)
     };
 
     struct ks_log_line line;
+    char policy[2 * sizeof state->policy + 1];
 
     if (state->forgiven[0] != '\0') {
         ks_log_begin(&line, KS_LOG_WARN, "enclave.rollback_accepted");
@@ -200,17 +222,21 @@ static void log_state(const struct ks_enclave_state *state)
     ks_log_text(&line, "keys", opened[state->opened]);
     ks_log_text(&line, "seeds", state->hidden_seeds ? "memfd_secret" : "locked");
     ks_log_u64(&line, "counter", ks_epoch_counter(state->epoch));
+    ks_hex_encode(KS_BYTES(state->policy), policy);
+    ks_log_text(&line, "policy", policy);
     ks_log_end(&line);
+    log_policy_change(state);
 }
 
 static enum ks_err open_state(struct ks_monitor *monitor)
 {
     enum ks_err err = KS_OK;
     uint8_t random[32];
-    const struct ks_state_spec spec = {.extra = KS_BYTES(random),
-                                       .now_s = ks_clock_us() / 1000000,
-                                       .accept_rollback = monitor->accept_rollback};
+    struct ks_state_spec spec = {.extra = KS_BYTES(random),
+                                 .now_s = ks_clock_us() / 1000000,
+                                 .accept_rollback = monitor->accept_rollback};
 
+    ks_copy(spec.policy, monitor->policy, sizeof spec.policy);
     KS_TRY(ks_fs_system_new(KS_ENCLAVE_STATE_FD, &monitor->fs));
     KS_TRY(ks_tpm_open_fd(KS_ENCLAVE_TPM_FD, 0, &monitor->tpm));
     KS_TRY(ks_tpm_ak_open(monitor->tpm));

@@ -95,6 +95,7 @@ struct ks_monitor {
     struct ks_sealed_authority authority;
     struct ks_buf authorisation;
     bool accept_rollback;
+    uint8_t policy[32];    /* what the configuration demands, hashed */
     uint64_t epoch_us;     /* at most this between a change of the state and a count */
     uint64_t epoch_due_us; /* monotonic; 0: nothing has changed */
     struct ks_enclave_state state;
@@ -231,10 +232,12 @@ KS_MUST_CHECK enum ks_err ks_device_request_read(struct ks_monitor *monitor,
                                                  struct ks_bytes payload, size_t document_max,
                                                  enum ks_device_right right,
                                                  struct ks_device_request *out_request);
-/* Uses up the open challenge of DEVICE. KS_ERR_DENIED when there is none for CHANNEL. */
+/* Whether its certificate is for another key than the device has now. */
+bool ks_device_request_replaced(const struct ks_device_request *request);
+/* Uses up the open challenge of REQUEST's device. KS_ERR_DENIED when there is none for its
+ * channel. */
 KS_MUST_CHECK enum ks_err ks_device_challenge_take(struct ks_admission *admission,
-                                                   const char *device,
-                                                   const uint8_t channel[KS_CHANNEL_LEN],
+                                                   const struct ks_device_request *request,
                                                    struct ks_device_challenge *out_challenge);
 
 /* --- certify.c ---------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@ static struct ks_epoch_reached reached_now(const struct ks_enclave_state *state)
 {
     struct ks_epoch_reached reached = {.keys = state->keys_sealed};
 
+    ks_copy(reached.policy, state->policy, sizeof reached.policy);
     if (state->journal != NULL) {
         reached.journal = *ks_journal_reached(state->journal);
     }
@@ -89,6 +90,8 @@ static enum ks_err open_epoch(struct opening *opening, struct ks_enclave_state *
 
     KS_TRY(ks_epoch_open(opening->fs, opening->vault, opening->master, &options,
                          state->forgiven, &state->epoch));
+    ks_copy(state->policy_before, ks_epoch_reached(state->epoch)->policy,
+            sizeof state->policy_before);
     sealed = ks_epoch_reached(state->epoch)->keys;
     if (state->keys_sealed < sealed) {
         err = ks_fail(KS_ERR_VERIFY,
@@ -182,6 +185,7 @@ enum ks_err ks_enclave_state_open(const struct ks_fs *fs, const struct ks_vault 
     opening.seeds = pages.data;
     opening.master = KS_BYTES(opening.seeds->seed[KS_SEED_JOURNAL]);
     state.hidden_seeds = pages.hidden;
+    ks_copy(state.policy, spec->policy, sizeof state.policy);
     KS_TRY(open_all(&opening, &state));
     *out_state = state;
     state = (struct ks_enclave_state){0}; /* transferred */

@@ -46,6 +46,7 @@ struct ks_state_spec {
     struct ks_bytes extra; /* randomness of the TPM's, mixed with the kernel's; may be empty */
     uint64_t now_s;        /* seconds since 1970 */
     bool accept_rollback;  /* what is old is taken, once */
+    uint8_t policy[32];    /* what the site demands, hashed: ks_enclave_config_policy */
 };
 
 enum ks_state_opened {
@@ -63,7 +64,9 @@ struct ks_enclave_state {
     struct ks_epoch *epoch;
     uint64_t keys_sealed; /* how often */
     enum ks_state_opened opened;
-    bool hidden_seeds;                /* they stood in memfd_secret while they were in use */
+    uint8_t policy[32];
+    uint8_t policy_before[32]; /* at the last epoch before this start; zeros: not known */
+    bool hidden_seeds;         /* they stood in memfd_secret while they were in use */
     char forgiven[KS_ERR_DETAIL_MAX]; /* what accept_rollback let pass; "": nothing */
 };
 

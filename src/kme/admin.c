@@ -3,17 +3,13 @@
 
 /* /metrics, /healthz and /readyz over loopback, without TLS: numbers only, no name of an SAE,
  * no key. One connection at a time, one request each. */
-#include <errno.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <unistd.h>
 
 #include "base/sys.h"
 #include "kme/manager.h"
+#include "kme/thread.h"
 
 #define WAIT_MS    200
 #define PEER_S     2     /* for a head, and for an answer */
@@ -192,20 +188,12 @@ static void *admin_main(void *context)
 enum ks_err ks_kme_admin_start(struct ks_kme *kme)
 {
     enum ks_err err = KS_OK;
-    sigset_t all;
-    sigset_t before;
 
-    if (kme->admin_fd < 0) {
-        return KS_OK;
-    }
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (pthread_create(&kme->admin_thread, NULL, admin_main, kme) == 0) {
+    if (kme->admin_fd >= 0) {
+        KS_TRY(ks_kme_thread_start(&kme->admin_thread, admin_main, kme));
         kme->admin_started = true;
-    } else {
-        err = ks_fail(KS_ERR_NOMEM, "no memory for a thread");
     }
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+out:
     return err;
 }
 

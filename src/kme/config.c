@@ -102,6 +102,8 @@ static enum ks_err complete_keys(struct ks_kme_config_keys *keys)
              "keys.per_request: 1 to %d", KS_ETSI014_KEYS_MAX);
     KS_CHECK(keys->stored_max <= KS_KME_STORED_MAX, KS_ERR_LIMIT, "keys.stored_max: 1 to %d",
              KS_KME_STORED_MAX);
+    KS_CHECK((uint64_t)keys->stored_max * keys->size / 8 <= KS_KME_HALF_MAX, KS_ERR_LIMIT,
+             "keys.stored_max: with keys.size over %d bytes in a half", KS_KME_HALF_MAX);
     KS_CHECK(keys->hold_hours <= KS_KME_HOURS_MAX, KS_ERR_LIMIT, "keys.hold_hours: 1 to %d",
              KS_KME_HOURS_MAX);
     KS_CHECK(keys->saes_max <= KS_ETSI014_SAES_MAX, KS_ERR_LIMIT, "keys.saes_max: 1 to %d",

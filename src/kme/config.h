@@ -10,8 +10,9 @@
 #include "qkd/etsi014.h"
 #include "qkd/link.h"
 
-#define KS_KME_CONFIG_MAX  65536  /* bytes */
-#define KS_KME_STORED_MAX  100000 /* keys of the usual size in a half */
+#define KS_KME_CONFIG_MAX  65536      /* bytes */
+#define KS_KME_STORED_MAX  100000     /* keys of the usual size in a half */
+#define KS_KME_HALF_MAX    (16 << 20) /* bytes of them */
 #define KS_KME_HOURS_MAX   8760
 #define KS_KME_LOOPS_MAX   64
 #define KS_KME_CLIENTS_MAX 65536

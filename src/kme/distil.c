@@ -3,14 +3,11 @@
 
 /* The thread that makes key: one block of the simulated BB84 link after the other, for as long
  * as the pools want more. Alice's end says when a block begins. */
-#include <errno.h>
-#include <string.h>
-#include <time.h>
-
 #include "base/log.h"
 #include "base/sys.h"
 #include "crypto/digest.h"
 #include "kme/manager.h"
+#include "kme/thread.h"
 
 #define PARCELS_MAX   ((size_t)64 << 20) /* bytes that wait for this thread */
 #define QUEUED_MAX    ((size_t)8 << 20)  /* bytes that wait to be sent, before more are made */
@@ -23,25 +20,13 @@ _Static_assert(SECRET_LEN >= KS_LINK_SECRET_MIN && SECRET_LEN <= KS_LINK_SECRET_
                    SECRET_LEN <= KS_HKDF_SHA256_LEN_MAX,
                "a first secret of the link");
 
-static void pause_ms(unsigned ms)
-{
-    const struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
-
-    (void)nanosleep(&wait, NULL);
-}
-
 /* --- what the threads share --------------------------------------------------------------- */
 
 void ks_kme_distil_init(struct ks_kme_distil *distil, const struct ks_link_params *params)
 {
-    pthread_condattr_t attributes;
-
     *distil = (struct ks_kme_distil){.params = *params, .generation = 1};
     (void)pthread_mutex_init(&distil->lock, NULL);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&distil->changed, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    ks_kme_cond_init(&distil->changed);
 }
 
 static void parcel_free(struct ks_kme_parcel *parcel)
@@ -131,26 +116,13 @@ enum ks_err ks_kme_distil_give(struct ks_kme_distil *distil, uint8_t message,
         parcel = NULL; /* transferred */
         (void)pthread_cond_broadcast(&distil->changed);
     } else {
-        err = ks_fail(KS_ERR_LIMIT, "over %zu bytes of the link wait", PARCELS_MAX);
+        err = distil->running ? ks_fail(KS_ERR_UNAVAILABLE, "the link's messages wait")
+                              : ks_fail(KS_ERR_IO, "nobody takes the link's messages");
     }
     (void)pthread_mutex_unlock(&distil->lock);
 out:
     parcel_free(parcel);
     return err;
-}
-
-/* Waits for a change, a tick at most. Under the lock. */
-static void wait_change(struct ks_kme_distil *distil)
-{
-    struct timespec until;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += TICK_MS * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
-    (void)pthread_cond_timedwait(&distil->changed, &distil->lock, &until);
 }
 
 /* The next message; NULL when the thread is to end. */
@@ -160,7 +132,7 @@ static struct ks_kme_parcel *next_parcel(struct ks_kme_distil *distil)
 
     (void)pthread_mutex_lock(&distil->lock);
     while (distil->running && distil->first == NULL) {
-        wait_change(distil);
+        ks_kme_cond_wait(&distil->changed, &distil->lock, TICK_MS);
     }
     if (distil->running) {
         parcel = pop(distil);
@@ -231,7 +203,7 @@ out:
 static enum ks_err send(struct work *work, uint8_t type, struct ks_bytes payload)
 {
     while (ks_stream_queued(work->of->stream) > QUEUED_MAX && is_running(work->distil)) {
-        pause_ms(TRY_AGAIN_MS);
+        ks_kme_pause(TRY_AGAIN_MS);
     }
     return ks_stream_send(work->of->stream, type, payload);
 }
@@ -315,7 +287,7 @@ static enum ks_err begin_alice(struct work *work)
 
     (void)pthread_mutex_lock(&distil->lock);
     while (distil->running && !(distil->agreed && distil->want)) {
-        wait_change(distil);
+        ks_kme_cond_wait(&distil->changed, &distil->lock, TICK_MS);
     }
     running = distil->running;
     distil->settled = false;
@@ -361,7 +333,7 @@ static void settle_alice(struct work *work)
 
     (void)pthread_mutex_lock(&distil->lock);
     while (distil->running && !distil->settled) {
-        wait_change(distil);
+        ks_kme_cond_wait(&distil->changed, &distil->lock, TICK_MS);
     }
     if (outcome == KS_LINK_OUTCOME_POOL || outcome == KS_LINK_OUTCOME_PEER ||
         outcome == KS_LINK_OUTCOME_AUTHENTICATION || outcome == KS_LINK_OUTCOME_MALFORMED) {
@@ -369,7 +341,7 @@ static void settle_alice(struct work *work)
     }
     (void)pthread_mutex_unlock(&distil->lock);
     if (outcome != KS_LINK_OUTCOME_KEY) {
-        pause_ms(AFTER_NONE_MS);
+        ks_kme_pause(AFTER_NONE_MS);
     }
 }
 
@@ -394,6 +366,7 @@ out:
     if (err != KS_ERR_CANCELLED) {
         ks_log_failure("link.distil", err);
         ks_stream_cut(distilling->stream);
+        ks_kme_distil_end(work.distil);
     }
     ks_link_free(work.link);
     ks_buf_wipe(&work.message);

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -16,6 +15,7 @@
 #include "config/yaml.h"
 #include "crypto/version.h"
 #include "kme/manager.h"
+#include "kme/thread.h"
 
 #define PEM_MAX       65536
 #define STOP_GRACE_MS 3000
@@ -171,17 +171,13 @@ out:
 static void kme_init(struct ks_kme *kme)
 {
     const struct ks_link_params params = ks_link_params_default();
-    pthread_condattr_t attributes;
 
     *kme = (struct ks_kme){.link_fd = -1, .admin_fd = -1};
     ks_buf_init(&kme->out, (size_t)KS_KME_EVENTS_MAX * 16);
     (void)pthread_mutex_init(&kme->lock, NULL);
     (void)pthread_mutex_init(&kme->numbers_lock, NULL);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&kme->woken, &attributes);
-    (void)pthread_cond_init(&kme->let_go, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    ks_kme_cond_init(&kme->woken);
+    ks_kme_cond_init(&kme->let_go);
     ks_kme_distil_init(&kme->distil, &params);
 }
 

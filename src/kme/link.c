@@ -3,31 +3,24 @@
 
 /* The thread that owns the connection to the other manager: makes it, checks who is there,
  * receives, and makes it again when it breaks. */
-#include <errno.h>
-#include <signal.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/sys.h"
 #include "config/yaml.h"
 #include "kme/manager.h"
+#include "kme/thread.h"
 
 #define WAIT_MS  200
 #define PING_US  UINT64_C(5000000)
 #define QUIET_US UINT64_C(20000000) /* without a word: the other end is gone */
 #define AGAIN_MS 500                /* between attempts to connect */
+#define FULL_MS  5                  /* while a thread has too much to do */
 #define SECRET   "EXPORTER-ketseal-kme-link"
 
 static bool stopping(struct ks_kme *kme)
 {
     return atomic_load(&kme->stopping);
-}
-
-static void pause_ms(unsigned ms)
-{
-    const struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
-
-    (void)nanosleep(&wait, NULL);
 }
 
 static void post_simple(struct ks_kme *kme, enum ks_kme_event_type type,
@@ -36,7 +29,7 @@ static void post_simple(struct ks_kme *kme, enum ks_kme_event_type type,
     struct ks_kme_event *event = NULL;
 
     while ((event = ks_kme_event_new(type)) == NULL) {
-        pause_ms(WAIT_MS); /* the manager has to know this */
+        ks_kme_pause(WAIT_MS); /* the manager has to know this */
     }
     event->stream = stream;
     ks_kme_post(kme, event);
@@ -83,6 +76,33 @@ out:
     return err;
 }
 
+/* A distilling thread that computes lets messages wait: then the other end waits, too. */
+static enum ks_err give(struct ks_kme *kme, uint8_t type, struct ks_bytes payload)
+{
+    enum ks_err err = KS_OK;
+
+    while ((err = ks_kme_distil_give(&kme->distil, type, payload)) == KS_ERR_UNAVAILABLE &&
+           !stopping(kme)) {
+        ks_kme_pause(FULL_MS);
+    }
+    return err;
+}
+
+/* Likewise a manager with more events than it should have. */
+static void wait_for_manager(struct ks_kme *kme)
+{
+    size_t count = KS_KME_EVENTS_MAX;
+
+    while (count >= KS_KME_EVENTS_MAX) {
+        (void)pthread_mutex_lock(&kme->lock);
+        count = kme->event_count;
+        (void)pthread_mutex_unlock(&kme->lock);
+        if (count >= KS_KME_EVENTS_MAX) {
+            ks_kme_pause(FULL_MS);
+        }
+    }
+}
+
 static enum ks_err hand_on(struct ks_kme *kme, uint8_t type, struct ks_buf *message)
 {
     enum ks_err err = KS_OK;
@@ -93,9 +113,10 @@ static enum ks_err hand_on(struct ks_kme *kme, uint8_t type, struct ks_buf *mess
         break;
     case KS_KME_START:
     case KS_KME_QKD:
-        KS_TRY(ks_kme_distil_give(&kme->distil, type, ks_buf_view(message)));
+        KS_TRY(give(kme, type, ks_buf_view(message)));
         break;
     default:
+        wait_for_manager(kme);
         event = ks_kme_event_new(KS_KME_EVENT_MESSAGE);
         KS_CHECK(event != NULL, KS_ERR_NOMEM, "no memory for a message");
         event->message = type;
@@ -157,8 +178,7 @@ static enum ks_err use_stream(struct ks_kme *kme, struct ks_stream *stream)
     KS_TRY(ks_stream_secret(stream, SECRET, distilling.secret));
     ks_log_event(KS_LOG_INFO, "link.up");
     ks_kme_distil_begin(&kme->distil);
-    KS_CHECK(pthread_create(&thread, NULL, ks_kme_distil_main, &distilling) == 0, KS_ERR_NOMEM,
-             "no memory for a thread");
+    KS_TRY(ks_kme_thread_start(&thread, ks_kme_distil_main, &distilling));
     post_simple(kme, KS_KME_EVENT_UP, stream);
     err = receive_all(kme, stream);
     ks_stream_cut(stream);
@@ -205,7 +225,7 @@ static void *link_main(void *context)
         }
         ks_stream_free(stream);
         if (kme->link_fd < 0 && !stopping(kme)) {
-            pause_ms(AGAIN_MS);
+            ks_kme_pause(AGAIN_MS);
         }
     }
     atomic_store(&kme->link_running, false);
@@ -215,19 +235,14 @@ static void *link_main(void *context)
 enum ks_err ks_kme_link_start(struct ks_kme *kme)
 {
     enum ks_err err = KS_OK;
-    sigset_t all;
-    sigset_t before;
 
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     atomic_store(&kme->link_running, true);
-    if (pthread_create(&kme->link_thread, NULL, link_main, kme) == 0) {
-        kme->link_started = true;
-    } else {
+    KS_TRY(ks_kme_thread_start(&kme->link_thread, link_main, kme));
+    kme->link_started = true;
+out:
+    if (err != KS_OK) {
         atomic_store(&kme->link_running, false);
-        err = ks_fail(KS_ERR_NOMEM, "no memory for a thread");
     }
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return err;
 }
 

@@ -3,12 +3,9 @@
 
 #include "kme/manager.h"
 
-#include <errno.h>
-#include <string.h>
-#include <time.h>
-
 #include "base/log.h"
 #include "base/sys.h"
+#include "kme/thread.h"
 
 #define TICK_MS   200
 #define FORGET_US UINT64_C(60000000) /* keys whose time is over are looked for this often */
@@ -100,17 +97,10 @@ void ks_kme_handle(void *context, struct ks_http_request *request)
 static struct ks_kme_event *take_events(struct ks_kme *kme)
 {
     struct ks_kme_event *events = NULL;
-    struct timespec until;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += TICK_MS * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
     (void)pthread_mutex_lock(&kme->lock);
-    while (kme->first == NULL &&
-           pthread_cond_timedwait(&kme->woken, &kme->lock, &until) != ETIMEDOUT) {
+    if (kme->first == NULL) {
+        ks_kme_cond_wait(&kme->woken, &kme->lock, TICK_MS);
     }
     events = kme->first;
     kme->first = NULL;

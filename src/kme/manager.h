@@ -25,7 +25,9 @@
 #include "net/stream.h"
 
 #define KS_KME_WAITING_MAX 4096 /* requests that wait for the other manager */
-#define KS_KME_EVENTS_MAX  8192 /* that wait for the manager; more requests are refused */
+#define KS_KME_EVENTS_MAX                                                                      \
+    8192 /* that wait for the manager; more requests are refused, and the                      \
+            link waits */
 
 /* --- what comes to the manager ------------------------------------------------------------ */
 
@@ -222,7 +224,8 @@ void ks_kme_distil_begin(struct ks_kme_distil *distil); /* before the thread of 
 void ks_kme_distil_end(struct ks_kme_distil *distil);   /* the thread is to end */
 /* The simulated link is another one from the next block on. */
 void ks_kme_distil_change(struct ks_kme_distil *distil, const struct ks_link_params *params);
-/* A message of the link for the distilling thread; PAYLOAD is copied. */
+/* A message of the link for the distilling thread; PAYLOAD is copied. KS_ERR_UNAVAILABLE while
+ * too many wait: again, a little later. */
 KS_MUST_CHECK enum ks_err ks_kme_distil_give(struct ks_kme_distil *distil, uint8_t message,
                                              struct ks_bytes payload);
 

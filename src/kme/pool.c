@@ -26,11 +26,6 @@ struct ks_kme_pool {
     uint64_t bytes[2]; /* left, by side */
 };
 
-/* One entry of the other end's list. */
-struct entry {
-    struct ks_keypool_strip name;
-};
-
 static void strip_done(struct strip *strip)
 {
     if (strip->data != NULL) {
@@ -314,16 +309,16 @@ static int compare_names(const struct ks_keypool_strip *a, const struct ks_keypo
 
 static int compare_entries(const void *a, const void *b)
 {
-    return compare_names(&((const struct entry *)a)->name, &((const struct entry *)b)->name);
+    return compare_names(a, b);
 }
 
 /* The other end's own half is the peer's here. */
-static enum ks_err read_list(struct ks_bytes list, struct entry **out_entries,
+static enum ks_err read_list(struct ks_bytes list, struct ks_keypool_strip **out_entries,
                              size_t *out_count)
 {
     enum ks_err err = KS_OK;
     struct ks_reader reader = ks_reader_of(list, "list of strips");
-    struct entry *entries = NULL;
+    struct ks_keypool_strip *entries = NULL;
     uint32_t count = 0;
 
     KS_TRY(ks_read_u32(&reader, &count));
@@ -333,7 +328,7 @@ static enum ks_err read_list(struct ks_bytes list, struct entry **out_entries,
     entries = ks_calloc(count, sizeof *entries);
     KS_CHECK(entries != NULL, KS_ERR_NOMEM, "no memory for a list of strips");
     for (uint32_t i = 0; i < count; i++) {
-        struct ks_keypool_strip *name = &entries[i].name;
+        struct ks_keypool_strip *name = &entries[i];
         uint8_t side = 0;
 
         KS_TRY(ks_read_u8(&reader, &side));
@@ -356,22 +351,21 @@ out:
 enum ks_err ks_kme_pool_agree(struct ks_kme_pool *pool, struct ks_bytes list)
 {
     enum ks_err err = KS_OK;
-    struct entry *entries = NULL;
+    struct ks_keypool_strip *entries = NULL;
     size_t count = 0;
 
     KS_TRY(read_list(list, &entries, &count));
     for (size_t i = 0; i < pool->count; i++) {
         struct strip *strip = &pool->strips[i];
-        const struct entry wanted = {.name = strip->name};
-        const struct entry *there =
-            bsearch(&wanted, entries, count, sizeof *entries, compare_entries);
+        const struct ks_keypool_strip *there =
+            bsearch(&strip->name, entries, count, sizeof *entries, compare_entries);
 
-        if (there == NULL || there->name.start >= strip->len) {
+        if (there == NULL || there->start >= strip->len) {
             KS_TRY(cut(pool, strip, strip->len));
         } else {
             strip->usable = true;
-            if (there->name.start > strip->name.start) {
-                KS_TRY(cut(pool, strip, there->name.start));
+            if (there->start > strip->name.start) {
+                KS_TRY(cut(pool, strip, there->start));
             }
         }
     }

@@ -75,7 +75,7 @@ static double several_photons(double mu)
     return -ks_real_expm1(-mu) - one_photon(mu);
 }
 
-/* The splitting eavesdropper (Brassard, Lütkenhaus, Mor and Sanders 2000) has a line without
+/* The splitting eavesdropper (Brassard et al. 2000) has a line without
  * loss, not better detectors at Bob's. Of pulses with several photons she keeps one and sends
  * one on; of single ones she lets through what is missing until the signal clicks as often as
  * it should, and when there is nothing missing she stops some of the others too. */

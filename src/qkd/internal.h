@@ -67,7 +67,7 @@ struct ks_link {
     struct ks_qkd_source source;
     struct ks_qkd_channel channel;
     struct ks_qkd_detector detector; /* Alice keeps what Bob announced in its clicks */
-    uint64_t last_pulse;             /* of the photons sent or received; with first_seen */
+    uint64_t last_pulse;             /* of the photons sent or received, if any was */
     bool photon_seen;
     struct ks_sift sift;
     struct ks_qkd_key sample_seed; /* announced, as the next */

@@ -33,11 +33,9 @@
 
 #include "base/buf.h"
 
-#define KS_LINK_MESSAGE_MAX ((size_t)1 << 20) /* bytes */
-#define KS_LINK_SEED_LEN    32
-#define KS_LINK_SECRET_MIN                                                                     \
-    64 /* bytes of initial secret: hash key, and pads of a first block                         \
-        */
+#define KS_LINK_MESSAGE_MAX  ((size_t)1 << 20) /* bytes */
+#define KS_LINK_SEED_LEN     32
+#define KS_LINK_SECRET_MIN   64 /* bytes: hash key, and pads of a first block */
 #define KS_LINK_SECRET_MAX   4096
 #define KS_LINK_PULSES_MIN   1000
 #define KS_LINK_PULSES_MAX   1000000000000       /* 10^12 in a block */
@@ -52,9 +50,8 @@ enum ks_link_intensity { KS_LINK_SIGNAL, KS_LINK_DECOY, KS_LINK_VACUUM };
 
 /* What both ends must agree on; a digest of it begins each block. */
 struct ks_link_protocol {
-    uint64_t pulses; /* in a block */
-    double
-        intensity[KS_LINK_INTENSITIES]; /* mean photons of a pulse; signal > decoy + vacuum */
+    uint64_t pulses;                         /* in a block */
+    double intensity[KS_LINK_INTENSITIES];   /* photons, the mean; signal > decoy + vacuum */
     double probability[KS_LINK_INTENSITIES]; /* sum 1 */
     double basis_x;                          /* probability that an end chooses X, (0, 1) */
     double sample;       /* share of the sifted X bits shown to estimate the error rate */
@@ -83,9 +80,8 @@ struct ks_link_detector {
     double efficiency; /* (0, 1]; commutes with the loss, so Alice's end takes it off the light:
                           of what would not be absorbed no photon is simulated */
     double dark;       /* probability of a dark count of one detector at one pulse */
-    double misalignment; /* probability that a photon goes to the wrong detector */
-    double
-        afterpulse; /* probability that a click is followed by one more after the dead time */
+    double misalignment;  /* probability that a photon goes to the wrong detector */
+    double afterpulse;    /* probability that one more click follows the dead time */
     uint32_t dead_pulses; /* pulses after a click at which neither detector clicks */
 };
 
@@ -163,7 +159,7 @@ struct ks_link;
 
 /* SEED is this end's own randomness and never the other's. SECRET is shared by both ends and
  * fresh: the same bytes twice, over a restart too, would use one-time pads twice. Both are
- * copied. Of PARAMS each end reads the protocol, and fibre or detector. KS_ERR_USAGE when out
+ * copied. Of PARAMS each end reads the protocol and its side of the rest. KS_ERR_USAGE when out
  * of range. */
 KS_MUST_CHECK enum ks_err ks_link_new(enum ks_link_role role,
                                       const struct ks_link_params *params,
@@ -177,7 +173,8 @@ KS_MUST_CHECK enum ks_err ks_link_start(struct ks_link *link);
 /* Appends the next message to send; nothing when there is none for now. */
 KS_MUST_CHECK enum ks_err ks_link_send(struct ks_link *link, struct ks_buf *out_message);
 /* KS_ERR_FORMAT or KS_ERR_LIMIT: not a message that this end waits for; KS_ERR_VERIFY: a tag
- * was false; KS_ERR_NOMEM. The block is then aborted. */
+ * was false; KS_ERR_DENIED: a tag under a pad that was used; KS_ERR_NOMEM. The block is then
+ * aborted, unless it was done already. */
 KS_MUST_CHECK enum ks_err ks_link_receive(struct ks_link *link, struct ks_bytes message);
 /* True when nothing is left to send or receive for this block. */
 bool ks_link_done(const struct ks_link *link);
@@ -185,7 +182,7 @@ const struct ks_link_report *ks_link_report(const struct ks_link *link); /* borr
 /* The key of a done block with KS_LINK_OUTCOME_KEY, secret_bits / 8 bytes; else empty. Borrowed
  * and valid until the next call of start, or free, which wipe it. When the connection breaks
  * before Alice has the last message, Bob has a key that Alice has not: what he hands out of it
- * finds no pair. */
+ * finds no pair. An abort that Alice still sends takes it back. */
 struct ks_bytes ks_link_key(const struct ks_link *link);
 
 #endif

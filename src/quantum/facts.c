@@ -3,6 +3,7 @@
 
 #include "quantum/facts.h"
 
+#include "quantum/final.h"
 #include "quantum/live.h"
 
 #define PHASE_SLOTS    4 /* of one amplitude: a complex product */
@@ -43,65 +44,121 @@ void ks_plan_facts_add(const struct ks_plan *plan, struct ks_plan_facts *facts)
     facts->slots = facts->slots < plan->slots_peak ? plan->slots_peak : facts->slots;
 }
 
-static void plan_gates(const struct ks_circuit *circuit, const uint8_t *roles,
-                       struct ks_plan *plan, struct ks_frame *frame,
-                       struct ks_plan_facts *facts)
-{
-    facts->whole = true;
-    for (size_t i = 0; facts->whole && i < circuit->op_count; i++) {
-        const struct ks_op *op = &circuit->ops[i];
-        const enum ks_role role = (enum ks_role)roles[i];
+/* A circuit being planned from measurement to measurement. */
+struct walk {
+    const struct ks_circuit *circuit;
+    uint8_t *roles;
+    struct ks_plan plan;
+    struct ks_frame frame;
+    struct ks_plan_facts facts;
+};
 
-        if (role == KS_ROLE_GATE && op->condition == 0) {
-            ks_plan_gate(plan, frame, circuit, op);
-            facts->gates += op->gate != KS_GATE_BARRIER;
-        } else {
-            facts->whole = role == KS_ROLE_DEAD || role == KS_ROLE_FINAL;
-        }
-    }
-    for (size_t i = 0; i < circuit->op_count; i++) {
-        if (roles[i] == KS_ROLE_FINAL) {
-            ks_plan_resolve(plan, frame, circuit->ops[i].qubits[0]);
-        }
-    }
-    if (facts->whole) {
-        ks_plan_drop_phases(plan);
-    }
-}
-
-enum ks_err ks_plan_front(const struct ks_circuit *circuit, struct ks_plan *plan,
-                          struct ks_plan_facts *out_facts)
+static enum ks_err end_segment(struct walk *walk)
 {
     enum ks_err err = KS_OK;
-    struct ks_plan_facts facts = {0};
-    struct ks_frame frame = {0};
-    uint8_t *roles = NULL;
 
-    KS_TRY(ks_roles_new(circuit, &roles));
-    KS_TRY(ks_frame_init(&frame, circuit->qubit_count));
-    ks_plan_begin(plan, &frame);
-    plan_gates(circuit, roles, plan, &frame, &facts);
-    KS_CHECK(plan->slots_peak <= KS_SLOTS_MAX, KS_ERR_LIMIT,
-             "needs %u qubits at once, limit %d", plan->slots_peak, KS_SLOTS_MAX);
-    KS_TRY(ks_plan_end(plan));
-    ks_plan_facts_add(plan, &facts);
-    *out_facts = facts;
+    KS_CHECK(walk->plan.slots_peak <= KS_SLOTS_MAX, KS_ERR_LIMIT,
+             "needs %u qubits at once, limit %d", walk->plan.slots_peak, KS_SLOTS_MAX);
+    KS_TRY(ks_plan_end(&walk->plan));
+    ks_plan_facts_add(&walk->plan, &walk->facts);
+    walk->facts.segments++;
 out:
-    ks_frame_done(&frame);
-    ks_free(roles);
     return err;
+}
+
+/* A measurement or reset in its place; it finds what needs no more amplitudes than the other
+ * outcome. */
+static enum ks_err take_outcome(struct walk *walk, const struct ks_op *op)
+{
+    const uint32_t qubit = op->qubits[0];
+    enum ks_err err = KS_OK;
+
+    ks_plan_settle(&walk->plan, &walk->frame, qubit);
+    KS_TRY(end_segment(walk));
+    if (walk->frame.qubits[qubit].slot >= 0) {
+        ks_frame_collapse(&walk->frame, qubit, false);
+    }
+    if (op->gate == KS_GATE_RESET) {
+        walk->frame.qubits[qubit].bit = false;
+    }
+    walk->facts.whole = false;
+    ks_plan_begin(&walk->plan, &walk->frame);
+out:
+    return err;
+}
+
+/* The last segment: all that is measured at the end. */
+static enum ks_err finish(struct walk *walk)
+{
+    for (size_t i = 0; i < walk->circuit->op_count; i++) {
+        if (walk->roles[i] == KS_ROLE_FINAL) {
+            ks_plan_resolve(&walk->plan, &walk->frame, walk->circuit->ops[i].qubits[0]);
+        }
+    }
+    ks_plan_drop_phases(&walk->plan);
+    return end_segment(walk);
+}
+
+static enum ks_err walk_circuit(struct walk *walk)
+{
+    enum ks_err err = KS_OK;
+
+    for (size_t i = 0; i < walk->circuit->op_count; i++) {
+        const struct ks_op *op = &walk->circuit->ops[i];
+        const enum ks_role role = (enum ks_role)walk->roles[i];
+
+        if (role == KS_ROLE_GATE) {
+            ks_plan_gate(&walk->plan, &walk->frame, walk->circuit, op);
+            walk->facts.gates += op->gate != KS_GATE_BARRIER;
+        }
+        if (role == KS_ROLE_MEASURE || role == KS_ROLE_RESET) {
+            KS_TRY(take_outcome(walk, op));
+        }
+        walk->facts.whole = walk->facts.whole && op->condition == 0 && role != KS_ROLE_CONTROL;
+    }
+    KS_TRY(finish(walk));
+out:
+    return err;
+}
+
+/* Nothing is measured: the state is what is asked for. */
+static enum ks_err walk_state(struct walk *walk)
+{
+    for (size_t i = 0; i < walk->circuit->op_count; i++) {
+        walk->facts.gates += walk->circuit->ops[i].gate < KS_GATE_MEASURE;
+    }
+    ks_final_gates(&walk->plan, &walk->frame, walk->circuit);
+    return end_segment(walk);
+}
+
+static bool is_measured(const struct ks_circuit *circuit)
+{
+    bool measured = false;
+
+    for (size_t i = 0; i < circuit->op_count && !measured; i++) {
+        measured = circuit->ops[i].gate > KS_GATE_BARRIER ||
+                   circuit->ops[i].gate == KS_GATE_MEASURE ||
+                   circuit->ops[i].gate == KS_GATE_RESET || circuit->ops[i].condition != 0;
+    }
+    return measured;
 }
 
 enum ks_err ks_plan_facts(const struct ks_circuit *circuit, enum ks_precision precision,
                           struct ks_plan_facts *out_facts)
 {
+    struct walk walk = {.circuit = circuit, .facts = {.whole = true}};
     enum ks_err err = KS_OK;
-    struct ks_plan plan;
 
-    ks_plan_init(&plan);
-    plan.precision = precision;
-    KS_TRY(ks_plan_front(circuit, &plan, out_facts));
+    ks_plan_init(&walk.plan);
+    walk.plan.precision = precision;
+    KS_TRY(ks_roles_new(circuit, &walk.roles));
+    KS_TRY(ks_frame_init(&walk.frame, circuit->qubit_count));
+    ks_plan_begin(&walk.plan, &walk.frame);
+    KS_TRY(is_measured(circuit) ? walk_circuit(&walk) : walk_state(&walk));
+    *out_facts = walk.facts;
 out:
-    ks_plan_done(&plan);
+    ks_plan_done(&walk.plan);
+    ks_frame_done(&walk.frame);
+    ks_free(walk.roles);
     return err;
 }

@@ -8,8 +8,9 @@
 #include "quantum/plan.h"
 
 struct ks_plan_facts {
-    uint64_t gates;     /* planned; those behind a measurement that cannot wait are not */
-    bool whole;         /* all of the circuit was planned */
+    uint64_t gates;     /* planned: those that the outcome depends on */
+    uint32_t segments;  /* plans: a measurement or reset that cannot wait ends one */
+    bool whole;         /* nothing depends on outcomes: any run does just this */
     uint64_t rotations; /* of pairs of amplitudes */
     uint64_t phases;
     uint64_t groups;
@@ -19,13 +20,11 @@ struct ks_plan_facts {
     double fma_slots; /* multiplications and additions of single numbers */
 };
 
-/* The gates of CIRCUIT up to the first measurement, reset or condition that cannot wait until
- * the end, then all that is measured. KS_ERR_LIMIT when no state has so many qubits. */
+/* What a run of CIRCUIT takes in which each block of control flow runs once, as it stands, and
+ * each condition holds; without measurements, its state. KS_ERR_LIMIT when no state has so many
+ * qubits. */
 KS_MUST_CHECK enum ks_err ks_plan_facts(const struct ks_circuit *circuit,
                                         enum ks_precision precision,
-                                        struct ks_plan_facts *out_facts);
-/* The same, and the plan itself: PLAN is initialised and has its precision. */
-KS_MUST_CHECK enum ks_err ks_plan_front(const struct ks_circuit *circuit, struct ks_plan *plan,
                                         struct ks_plan_facts *out_facts);
 /* Adds what PLAN takes to FACTS; its gates are not known here. */
 void ks_plan_facts_add(const struct ks_plan *plan, struct ks_plan_facts *facts);

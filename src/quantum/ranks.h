@@ -12,6 +12,8 @@
 
 #include "quantum/circuit.h"
 
+struct ks_plan;
+
 #define KS_RANK_BITS_MAX 10
 #define KS_RANKS_MAX     (1u << KS_RANK_BITS_MAX)
 
@@ -59,6 +61,9 @@ struct ks_ranks_forecast {
     uint64_t memory; /* bytes that each rank needs */
     bool whole;      /* all of the circuit was planned */
 };
+/* The plan that ks_ranks_predict looks at; PLAN is initialised and has its precision. */
+KS_MUST_CHECK enum ks_err ks_ranks_plan(const struct ks_circuit *circuit, struct ks_plan *plan,
+                                        bool *out_whole);
 KS_MUST_CHECK enum ks_err ks_ranks_predict(const struct ks_circuit *circuit,
                                            enum ks_precision precision, uint32_t count,
                                            struct ks_ranks_forecast *out_forecast);

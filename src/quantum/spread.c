@@ -19,6 +19,7 @@ uint64_t ks_spread_local(const struct ks_spread *spread)
 {
     uint64_t local = 0;
 
+    KS_ASSERT(spread->slots <= KS_SLOTS_MAX);
     for (unsigned place = 0; place < spread->slots; place++) {
         local |= (uint64_t)(spread->at[place] < KS_AT_RANK) << place;
     }

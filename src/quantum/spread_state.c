@@ -4,6 +4,7 @@
 #include "quantum/spread_state.h"
 
 #include "quantum/philox.h"
+#include "quantum/places.h"
 #include "quantum/simulate.h"
 #include "quantum/watch.h"
 
@@ -27,28 +28,6 @@ static uint32_t tile_of(const struct ks_team *team, enum ks_precision precision)
 static uint64_t sum_count(uint32_t slots)
 {
     return slots <= KS_BLOCK_LOG ? 2 : (uint64_t)2 << (slots - KS_BLOCK_LOG);
-}
-
-/* The bits of VALUE at PLACES, lowest first. */
-static size_t deposit(size_t value, const uint8_t *places)
-{
-    size_t index = 0;
-
-    for (unsigned i = 0; value >> i != 0; i++) {
-        index |= (value >> i & 1) << places[i];
-    }
-    return index;
-}
-
-/* So many low ones of COUNT places are 0, 1, …: amplitudes that lie together. */
-static size_t run_of(const uint8_t *places, unsigned count)
-{
-    unsigned log = 0;
-
-    while (log < count && places[log] == log) {
-        log++;
-    }
-    return (size_t)1 << log;
 }
 
 /* --- memory ------------------------------------------------------------------------------- */
@@ -149,12 +128,12 @@ static void copy_out(const struct ks_state *state, const struct part *part, size
                      size_t count)
 {
     const size_t size = real_size(state);
-    const size_t whole = run_of(part->places, part->count);
+    const size_t whole = ks_places_run(part->places, part->count);
     const size_t run = whole < count ? whole : count;
     char *buffer = state->team->send;
 
     for (size_t i = 0; i < count; i += run) {
-        const size_t at = part->fixed | deposit(first + i, part->places);
+        const size_t at = part->fixed | ks_places_index(first + i, part->places);
 
         ks_copy(buffer + i * size, (const char *)state->re + at * size, run * size);
         ks_copy(buffer + (count + i) * size, (const char *)state->im + at * size, run * size);
@@ -165,12 +144,12 @@ static void copy_in(const struct ks_state *state, const struct part *part, size_
                     size_t count)
 {
     const size_t size = real_size(state);
-    const size_t whole = run_of(part->places, part->count);
+    const size_t whole = ks_places_run(part->places, part->count);
     const size_t run = whole < count ? whole : count;
     const char *buffer = state->team->receive;
 
     for (size_t i = 0; i < count; i += run) {
-        const size_t at = part->fixed | deposit(first + i, part->places);
+        const size_t at = part->fixed | ks_places_index(first + i, part->places);
 
         ks_copy((char *)state->re + at * size, buffer + i * size, run * size);
         ks_copy((char *)state->im + at * size, buffer + (count + i) * size, run * size);
@@ -500,12 +479,12 @@ static struct ks_view block_view(const struct blocks *blocks, size_t number,
     const struct ks_state *state = blocks->state;
     const size_t size = real_size(state);
     const size_t count = (size_t)1 << blocks->log;
-    const size_t run = run_of(blocks->inside.places, blocks->inside.count);
-    const size_t from = deposit(number, blocks->here.places);
+    const size_t run = ks_places_run(blocks->inside.places, blocks->inside.count);
+    const size_t from = ks_places_index(number, blocks->here.places);
     struct ks_view view = {
         .re = (char *)state->re + from * size,
         .im = (char *)state->im + from * size,
-        .origin = (blocks->base | deposit(number, blocks->numbers)) << blocks->log,
+        .origin = (blocks->base | ks_places_index(number, blocks->numbers)) << blocks->log,
         .count = count,
     };
 
@@ -519,7 +498,7 @@ static struct ks_view block_view(const struct blocks *blocks, size_t number,
         ks_zero(view.im, KS_AMPS_MIN * size);
     }
     for (size_t i = 0; i < count; i += run) {
-        const size_t at = from | deposit(i, blocks->inside.places);
+        const size_t at = from | ks_places_index(i, blocks->inside.places);
 
         ks_copy((char *)view.re + i * size, (const char *)state->re + at * size, run * size);
         ks_copy((char *)view.im + i * size, (const char *)state->im + at * size, run * size);
@@ -645,25 +624,7 @@ static bool find_block(const struct blocks *blocks, size_t number, size_t *out_h
         here |= (number >> blocks->numbers[i] & 1) << i;
     }
     *out_here = here;
-    return blocks->owned && (blocks->base | deposit(here, blocks->numbers)) == number;
-}
-
-/* As in state.c: the last amplitude of a block that is not zero. */
-static size_t last_of(const struct blocks *blocks, const struct ks_view *view)
-{
-    const size_t size = real_size(blocks->state);
-    size_t i = view->count - 1;
-
-    for (; i > 0; i--) {
-        const struct ks_view one = {
-            .re = (char *)view->re + i * size, .im = (char *)view->im + i * size, .count = 1};
-        double sum = 0;
-
-        if (blocks->state->kernels->find(&one, 0, &sum, 0) == 0) {
-            break;
-        }
-    }
-    return i;
+    return blocks->owned && (blocks->base | ks_places_index(here, blocks->numbers)) == number;
 }
 
 /* A block and how far it was gone through. */
@@ -720,7 +681,7 @@ static void find_draws(const struct blocks *blocks, uint64_t *draws, size_t coun
             cursor.from = blocks->state->kernels->find(&cursor.view, cursor.from,
                                                        &cursor.inside, target - cursor.before);
             if (cursor.from == cursor.view.count) {
-                cursor.from = last_of(blocks, &cursor.view);
+                cursor.from = ks_state_last(blocks->state, &cursor.view);
             }
             draws[i] = (cursor.block << blocks->log) + cursor.from;
         }

@@ -4,6 +4,7 @@
 #include "quantum/state.h"
 
 #include "quantum/philox.h"
+#include "quantum/places.h"
 #include "quantum/spread_state.h"
 
 #define ALIGNMENT 64
@@ -154,17 +155,6 @@ struct pass_run {
     size_t slices;
 };
 
-/* The bits of VALUE at PLACES, lowest first. */
-static size_t deposit(size_t value, const uint8_t *places)
-{
-    size_t index = 0;
-
-    for (unsigned i = 0; value >> i != 0; i++) {
-        index |= (value >> i & 1) << places[i];
-    }
-    return index;
-}
-
 static void do_groups(const struct pass_run *run, const struct ks_tile *tile)
 {
     const struct ks_kernels *kernels = run->state->kernels;
@@ -183,30 +173,19 @@ static void do_groups(const struct pass_run *run, const struct ks_tile *tile)
     }
 }
 
-/* So many low ones of COUNT bits are at places 0, 1, …: amplitudes that lie together. */
-static size_t run_of(const uint8_t *places, unsigned count)
-{
-    unsigned log = 0;
-
-    while (log < count && places[log] == log) {
-        log++;
-    }
-    return (size_t)1 << log;
-}
-
 /* Copies the tile at ORIGIN of the state into TILE. */
 static void load_tile(const struct pass_run *run, size_t origin, const struct ks_tile *tile)
 {
     const struct ks_pass *pass = run->pass;
     const size_t size = real_size(run->state->kernels->precision);
-    const size_t count = run_of(pass->sources, pass->tile_before);
+    const size_t count = ks_places_run(pass->sources, pass->tile_before);
 
     if ((size_t)1 << pass->tile_before < KS_AMPS_MIN) { /* zeros behind, as in a state */
         ks_zero(tile->re, KS_AMPS_MIN * size);
         ks_zero(tile->im, KS_AMPS_MIN * size);
     }
     for (size_t i = 0; i < (size_t)1 << pass->tile_before; i += count) {
-        const size_t from = origin | deposit(i, pass->sources);
+        const size_t from = origin | ks_places_index(i, pass->sources);
 
         ks_copy((char *)tile->re + i * size, (const char *)run->state->re + from * size,
                 count * size);
@@ -242,7 +221,7 @@ static void moved_init(struct moved *moved, const struct ks_pass *pass)
         moved->run_log++;
     }
     for (size_t i = 0; i < (size_t)1 << moved->run_log; i++) {
-        moved->low[i] = (uint32_t)deposit(i, moved->bits);
+        moved->low[i] = (uint32_t)ks_places_index(i, moved->bits);
     }
 }
 
@@ -254,8 +233,8 @@ static void store_moved(const struct pass_run *run, const struct moved *moved, s
     const size_t size = real_size(kernels->precision);
 
     for (size_t i = 0; i < (size_t)1 << run->pass->tile_after; i += count) {
-        const size_t to = origin | deposit(i, moved->places);
-        const size_t from = deposit(i, moved->bits);
+        const size_t to = origin | ks_places_index(i, moved->places);
+        const size_t from = ks_places_index(i, moved->bits);
 
         kernels->gather((const char *)tile->re + from * size, moved->low, count,
                         (char *)run->state->re + to * size);
@@ -268,10 +247,10 @@ static void store_tile(const struct pass_run *run, size_t origin, const struct k
 {
     const struct ks_pass *pass = run->pass;
     const size_t size = real_size(run->state->kernels->precision);
-    const size_t count = run_of(pass->targets, pass->tile_before);
+    const size_t count = ks_places_run(pass->targets, pass->tile_before);
 
     for (size_t i = 0; i < (size_t)1 << pass->tile_after; i += count) {
-        const size_t to = origin | deposit(i, pass->targets);
+        const size_t to = origin | ks_places_index(i, pass->targets);
 
         ks_copy((char *)run->state->re + to * size, (const char *)tile->re + i * size,
                 count * size);
@@ -296,8 +275,9 @@ static struct ks_tile tile_of(const struct ks_state *state, size_t slice, unsign
 
 static uint64_t outside_of(const struct pass_run *run, size_t tile)
 {
-    return run->outside == NULL ? tile
-                                : run->outside->base | deposit(tile, run->outside->places);
+    return run->outside == NULL
+               ? tile
+               : run->outside->base | ks_places_index(tile, run->outside->places);
 }
 
 static void tiles_task(void *context, size_t slice)
@@ -317,7 +297,7 @@ static void tiles_task(void *context, size_t slice)
     }
     for (size_t i = tiles * slice / run->slices;
          i < end && !ks_pool_cancelled(run->state->pool); i++) {
-        const size_t origin = deposit(i, pass->sources + pass->tile_after);
+        const size_t origin = ks_places_index(i, pass->sources + pass->tile_after);
 
         tile.outside = outside_of(run, i);
         load_tile(run, origin, &tile);
@@ -334,7 +314,7 @@ static void tiles_task(void *context, size_t slice)
 static bool is_whole(const struct ks_pass *pass)
 {
     return pass->tile_before == pass->slots_before && !pass->moves &&
-           run_of(pass->sources, pass->tile_before) == (size_t)1 << pass->tile_before;
+           ks_places_run(pass->sources, pass->tile_before) == (size_t)1 << pass->tile_before;
 }
 
 static void run_whole(struct pass_run *run)
@@ -564,16 +544,17 @@ void ks_state_halve_into(const struct ks_state *state, uint32_t slot, bool value
     state->kernels->halve(&from, slot, value, scale, &to);
 }
 
-/* The last amplitude of BLOCK that is not zero. */
-static size_t last_of_block(const struct ks_state *state, size_t block, size_t size)
+size_t ks_state_last(const struct ks_state *state, const struct ks_view *view)
 {
-    size_t i = size - 1;
+    const size_t size = real_size(state->kernels->precision);
+    size_t i = view->count - 1;
 
     for (; i > 0; i--) {
-        const struct ks_view view = view_of(state, (block << KS_BLOCK_LOG) + i, 1);
+        const struct ks_view one = {
+            .re = (char *)view->re + i * size, .im = (char *)view->im + i * size, .count = 1};
         double sum = 0;
 
-        if (state->kernels->find(&view, 0, &sum, 0) == 0) {
+        if (state->kernels->find(&one, 0, &sum, 0) == 0) {
             break;
         }
     }
@@ -616,7 +597,7 @@ void ks_state_sample(struct ks_state *state, uint64_t *draws, size_t count)
         if (from == block_size) {
             /* The block's sum was rounded above the sum of its amplitudes one by one: its last
              * amplitude that is not zero takes the difference. */
-            from = last_of_block(state, block, block_size);
+            from = ks_state_last(state, &view);
         }
         draws[i] = (block << KS_BLOCK_LOG) + from;
     }

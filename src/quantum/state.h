@@ -72,6 +72,8 @@ void ks_state_squares(const struct ks_state *state, double *out_squares);
 /* --- for spread_state.c -------------------------------------------------------------------
  */
 
+/* The last amplitude of VIEW that is not zero. */
+size_t ks_state_last(const struct ks_state *state, const struct ks_view *view);
 /* Room for 2^SLOTS amplitudes here. */
 KS_MUST_CHECK enum ks_err ks_state_room(struct ks_state *state, uint32_t slots);
 /* What the passes of PLAN need beside the amplitudes. */

@@ -680,6 +680,33 @@ out:
     return err;
 }
 
+static bool all_are(const uint8_t session[KS_ENROL_SESSION_LEN], uint8_t value)
+{
+    bool all = true;
+
+    for (size_t i = 0; i < KS_ENROL_SESSION_LEN; i++) {
+        all = all && session[i] == value;
+    }
+    return all;
+}
+
+bool ks_csr_is_rotation(const struct ks_csr *csr)
+{
+    return all_are(csr->session, 0);
+}
+
+bool ks_csr_is_again(const struct ks_csr *csr)
+{
+    return all_are(csr->session, 0xff);
+}
+
+void ks_csr_set_again(struct ks_csr *csr)
+{
+    for (size_t i = 0; i < KS_ENROL_SESSION_LEN; i++) {
+        csr->session[i] = 0xff;
+    }
+}
+
 void ks_finish_init(struct ks_finish *finish)
 {
     *finish = (struct ks_finish){0};

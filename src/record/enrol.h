@@ -163,6 +163,12 @@ struct ks_csr {
     uint8_t key[KS_MLDSA65_PUBLIC_LEN]; /* ML-DSA-65 */
     uint8_t session[KS_ENROL_SESSION_LEN];
 };
+/* Sessions of a csr that belongs to no enrolment: zeros for a rotation; ones for one whose
+ * answer was lost, which asks for the certificate of its key once more, and never for a new
+ * key. */
+bool ks_csr_is_rotation(const struct ks_csr *csr);
+bool ks_csr_is_again(const struct ks_csr *csr);
+void ks_csr_set_again(struct ks_csr *csr);
 
 struct ks_finish {
     struct ks_csr csr;

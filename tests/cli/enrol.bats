@@ -231,6 +231,36 @@ certified: test.example/ketseal, issuer serial kept in $SITE/ca/issued" ]]
     one_device edge-1 ACTIVE ""
 }
 
+@test "device evidence, appraise" {
+    ks -q device evidence --device="$SITE/edge-1" --out=evidence
+    says 0 "" ""
+    operator show edge-1 --json
+    printf '%s\n' "$output" >edge-1.json
+    ks -q device appraise --reference="$SITE/reference.yaml" --registered=edge-1.json evidence
+    same status "$status" 0
+    same "first line" "${lines[0]}" "pass     signature"
+    [[ $output == *"pass     launch.programs"* && $output != *differs* ]]
+    ks device appraise --json --reference="$SITE/reference.yaml" --registered=edge-1.json evidence
+    same verdict "$status $(jq -r '"\(.ketseal_appraisal.passed) \(.ketseal_appraisal.tpm)"' <<<"$output")" "0 true simulated"
+    ks device appraise --registered=edge-1.json evidence
+    fails 2 "--reference: missing"
+    ks device appraise --reference="$SITE/reference.yaml" --registered=edge-1.json --nonce=12 evidence
+    fails 2 "--nonce: 64 hex digits"
+    ks device appraise --reference="$SITE/reference.yaml" --registered=evidence evidence
+    same status "$status" 3
+    ks device evidence --device=nowhere --out=none
+    same status "$status" 6
+    [ ! -e none ]
+}
+
+@test "device update, where nobody may authorise one" {
+    ks device update --device="$SITE/edge-1"
+    fails 2 "expected --update-message or --update-signature, one of them"
+    ks device update --device="$SITE/edge-1" --update-message=message
+    fails 5 "$SITE/edge-1/identity.sealed: it was sealed without an update authority: enrol again with one"
+    [ ! -e message ]
+}
+
 @test "device revoke, compromise" {
     operator revoke edge-1 --reason=sold
     one_device edge-1 REVOKED sold

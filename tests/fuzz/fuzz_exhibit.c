@@ -9,10 +9,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct ks_exhibit exhibit = {0};
-    struct ks_reference reference = {.name = "fuzz",
-                                     .tpms = KS_TPM_SET_SIMULATED,
-                                     .required_pcrs = UINT32_C(1) << KS_LAUNCH_PCR,
-                                     .has_programs = true};
+    struct ks_reference_program program = {.name = "ketseal"};
+    const struct ks_reference reference = {.name = "fuzz",
+                                           .tpms = KS_TPM_SET_SIMULATED,
+                                           .required_pcrs = UINT32_C(1) << KS_LAUNCH_PCR,
+                                           .has_programs = true,
+                                           .programs = &program,
+                                           .program_count = 1};
     struct ks_appraisal appraisal;
     struct ks_buf again;
     uint8_t extra[32];

@@ -11,11 +11,13 @@
  *                   replay: sends the file's evidence for a fresh challenge
  *                   twice: sends its evidence twice
  *                   late: sends it when the challenge has expired
+ *                   deaf: sends it, and dies before the answer
  *   the TPM         unopened: answers a credential that it cannot open with a guess
  *                   unplug: takes the TPM's power without a word */
 
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -261,6 +263,9 @@ static enum ks_err send_evidence(struct ks_session *session, struct ks_session_c
         KS_TRY(wait_on(session));
     }
     KS_TRY(__real_ks_session_call(session, &call, out));
+    if (attack_is("deaf")) {
+        (void)raise(SIGKILL);
+    }
     if (attack_is("twice")) {
         ks_buf_clear(out);
         KS_TRY(__real_ks_session_call(session, &call, out));

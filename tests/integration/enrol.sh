@@ -12,25 +12,12 @@ set -eu
 site_begin "$1"
 command -v swtpm_setup >/dev/null || site_skip "swtpm_setup is absent"
 
-# What refuses says so: STATUS, TEXT, then the command.
-refused() {
-    want=$1 text=$2
-    shift 2
-    rc=0
-    "$@" >answer 2>said || rc=$?
-    if [ "$rc" -ne "$want" ] || ! cat answer said | grep -q -- "$text"; then
-        cat answer said >&2
-        site_fail "status $rc instead of $want, or without '$text': $*"
-    fi
-    refusals=$((refusals + 1))
-}
-# The same, and the site's log has it as an event with that reason.
+# A refusal that the site's log has as an event with that reason.
 refused_by_site() {
     before=$(grep -c 'event=device.refused' site.log || true)
-    refused "$@"
+    site_refused "$@"
     [ "$(grep -c 'event=device.refused' site.log || true)" -gt "$before" ] || site_fail "not in the site's log: $2"
 }
-refusals=0
 
 enrol() { # DIRECTORY TOKEN FLAGS…
     directory=$1 token=$2
@@ -52,27 +39,10 @@ state_is() { # DEVICE STATE
 
 head -c 5000 /dev/urandom >firmware.bin
 write_reference() { # DIGEST of firmware.bin
-    cat >reference.yaml <<YAML
-name: test
-tpms: [simulated]
-required_pcrs: [14]
-programs:
-  - {name: ketseal, digest: $(sha256sum "$ketseal" | cut -d' ' -f1)}
-  - {name: firmware.bin, digest: $1}
-# swtpm is started, and so reset, by each command.
-resets_ahead_max: 1000
-restarts_ahead_max: 1000
-YAML
+    site_reference reference.yaml ketseal "$(site_digest "$ketseal")" firmware.bin "$1"
 }
-digest_of() {
-    sha256sum "$1" | cut -d' ' -f1
-}
-write_reference "$(digest_of firmware.bin)"
-site_more="enrolment:
-  listen: 127.0.0.1:0
-devices:
-  simulated_ek_roots: state/swtpm-ca/root.pem
-  reference: reference.yaml"
+write_reference "$(site_digest firmware.bin)"
+site_more=$site_enrolment_lines
 site_start
 
 # --- before the site is certified there is nothing to enrol with ---------------------------------------------
@@ -81,12 +51,12 @@ maker=$site_work/state/swtpm-ca
 site_enrolment=$(cat state/enrolment-port)
 cp state/site.json site.json
 site_token early
-refused 4 'this site is not certified yet' enrol early early.token --swtpm-ca "$maker" --measure firmware.bin
+site_refused 4 'this site is not certified yet' enrol early early.token --swtpm-ca "$maker" --measure firmware.bin
 
 # A CA that does not know the maker of the site's TPM certifies nothing.
 mkdir -m 700 stranger
 "$ketseal" -q device enrol --device nobody --token early.token --swtpm-ca "$site_work/stranger" >/dev/null 2>&1 || true
-refused 1 'endorsement: ' "$ketseal" site certify --ca ca --operator op --url "https://127.0.0.1:$site_port" \
+site_refused 1 'endorsement: ' "$ketseal" site certify --ca ca --operator op --url "https://127.0.0.1:$site_port" \
     --insecure-simulated-ek-roots stranger/root.pem --ek-chain "$maker/issuing.pem" --out bad.json
 [ ! -e bad.json ] || site_fail "a certificate for a site that was refused"
 site_certify
@@ -111,7 +81,7 @@ jq -c '.grant.statement.device = "edge-9"' edge-1.token >forged.token && chmod 6
 refused_by_site 5 'token' enrol forged forged.token --swtpm-ca "$maker" --measure firmware.bin
 site_token edge-3
 jq -c '.seed = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="' edge-3.token >noseed.token && chmod 600 noseed.token
-refused 1 'its seed is not that of its grant' enrol noseed noseed.token --swtpm-ca "$maker" --measure firmware.bin
+site_refused 1 'its seed is not that of its grant' enrol noseed noseed.token --swtpm-ca "$maker" --measure firmware.bin
 
 # --- other TPMs, other machines ------------------------------------------------------------------------------
 site_token edge-1
@@ -125,9 +95,9 @@ done
 cp -r edge-1 twin && rm -f twin/identity.sealed
 refused_by_site 5 "this TPM is enrolled as device 'edge-1'" enrol twin edge-3.token --again
 cp -r edge-1 clone && rm -rf clone/tpm
-refused 5 'clone/identity.sealed' job clone
+site_refused 5 'clone/identity.sealed' job clone
 echo altered >>firmware.bin
-refused 5 'the value of PCR 14' job edge-1
+site_refused 5 'the value of PCR 14' job edge-1
 truncate -s 5000 firmware.bin
 job edge-1 >/dev/null
 
@@ -135,7 +105,7 @@ job edge-1 >/dev/null
 "$ketseal" -q ca issue device --ca ca --name edge-7 --out edge-7 >/dev/null
 site_devices=edge-7
 site_tell
-refused 5 "device 'edge-7' is not enrolled, and this site takes enrolled ones only" job edge-7
+site_refused 5 "device 'edge-7' is not enrolled, and this site takes enrolled ones only" job edge-7
 "$site_client" --device=edge-7 GET /v1/devices >answer
 grep -q '^403' answer || site_fail "a device may look at devices"
 mkdir as-device
@@ -150,16 +120,16 @@ grep -q '^200' answer || site_fail "an operator may not look at devices"
 operator suspend edge-1 --reason 'lost on a train' >/dev/null
 state_is edge-1 SUSPENDED
 refused_by_site 5 "is SUSPENDED: lost on a train" "$ketseal" device reattest --device edge-1
-refused 5 "is SUSPENDED: lost on a train" job edge-1
+site_refused 5 "is SUSPENDED: lost on a train" job edge-1
 operator resume edge-1 >/dev/null
 job edge-1 >/dev/null
 refused_by_site 5 'is ACTIVE: cannot resume it' operator resume edge-1
 operator require-rotation edge-1 >/dev/null
-refused 5 'is PENDING_ROTATION' job edge-1
+site_refused 5 'is PENDING_ROTATION' job edge-1
 cp -r edge-1 before
 "$ketseal" device rotate --device edge-1 >/dev/null
 job edge-1 >/dev/null
-refused 5 'another certificate has taken the place of this one' job before
+site_refused 5 'another certificate has taken the place of this one' job before
 # A crash between the new certificate and the identity's place: the next start goes on from there.
 mv edge-1/identity.sealed edge-1/identity.next
 cp before/identity.sealed edge-1/
@@ -167,7 +137,7 @@ job edge-1 >/dev/null
 [ ! -e edge-1/identity.next ] || site_fail "the next identity did not take its place"
 job edge-1 >/dev/null
 operator revoke edge-2 >/dev/null
-refused 5 'is REVOKED' job edge-2
+site_refused 5 'is REVOKED' job edge-2
 site_token edge-2
 "$ketseal" -q device enrol --device edge-2 --token edge-2.token --ek rsa --ek-chain "$maker/issuing.pem" --again >/dev/null
 job edge-2 >/dev/null
@@ -183,11 +153,11 @@ site_start
 state_is edge-1 ACTIVE
 state_is edge-2 COMPROMISED
 job edge-1 >/dev/null # its last appraisal was good
-refused 1 'firmware.bin' "$ketseal" device reattest --device edge-1
+site_refused 1 'firmware.bin' "$ketseal" device reattest --device edge-1
 state_is edge-1 SUSPENDED
-refused 5 'is SUSPENDED' job edge-1
+site_refused 5 'is SUSPENDED' job edge-1
 site_stop
-write_reference "$(digest_of firmware.bin)"
+write_reference "$(site_digest firmware.bin)"
 site_start
 "$ketseal" device reattest --device edge-1 >/dev/null
 state_is edge-1 ACTIVE
@@ -208,4 +178,4 @@ for event in 'edge-1 enrol' 'edge-2 enrol' 'edge-1 suspend' 'edge-1 resume' 'edg
     grep -qx "$event" events || { cat events >&2; site_fail "not in the ledger: $event"; }
 done
 site_stop
-echo "$site_name: $refusals refusals, each by its own words"
+echo "$site_name: $site_refusals refusals, each by its own words"

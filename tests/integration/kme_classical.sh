@@ -10,20 +10,18 @@ set -eu
 # shellcheck source-path=SCRIPTDIR source=kme.sh
 . "$(dirname "$0")/kme.sh"
 kme_begin "$1" "$1/tests/integration/kme_straight"
-openssl=${KS_OPENSSL:-openssl}
-[ -x "$openssl" ] || openssl=openssl
 
 # A root, and certificates below it; the subject has more in it than a name.
-"$openssl" req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout root.key -out root.pem -days 2 \
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout root.key -out root.pem -days 2 \
     -subj '/C=DE/O=Vendor/CN=Vendor root' 2>/dev/null
 issue() { # NAME KEY-ALGORITHM EXTENSIONS…
     name=$1 algorithm=$2
     shift 2
     printf '%s\n' "$@" >"$name.ext"
     # shellcheck disable=SC2086 # with its options
-    "$openssl" genpkey -algorithm $algorithm -out "$name.key" 2>/dev/null
-    "$openssl" req -new -key "$name.key" -out "$name.csr" -subj "/C=DE/O=Vendor/CN=$name"
-    "$openssl" x509 -req -in "$name.csr" -CA root.pem -CAkey root.key -CAcreateserial -days 2 \
+    openssl genpkey -algorithm $algorithm -out "$name.key" 2>/dev/null
+    openssl req -new -key "$name.key" -out "$name.csr" -subj "/C=DE/O=Vendor/CN=$name"
+    openssl x509 -req -in "$name.csr" -CA root.pem -CAkey root.key -CAcreateserial -days 2 \
         -extfile "$name.ext" -out "$name.pem" 2>/dev/null
 }
 issue kme 'EC -pkeyopt ec_paramgen_curve:P-256' 'subjectAltName=IP:127.0.0.1'

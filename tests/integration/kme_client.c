@@ -20,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/json.h"
 #include "base/sys.h"
@@ -31,6 +30,7 @@
 #define THREADS_MAX  64
 #define REQUESTS_MAX 1000000
 #define SIZE         256
+#define FAILED_MAX   3
 
 static void die(const char *what)
 {
@@ -224,10 +224,8 @@ static void *loader_main(void *context)
 
     for (size_t i = 0; i < load->requests / load->threads; i++) {
         pair(loader, master, slave);
-        if (loader->failed > 0 && load->quiet) {
-            const struct timespec wait = {.tv_nsec = 20000000};
-
-            (void)nanosleep(&wait, NULL);
+        if (loader->failed > FAILED_MAX) {
+            break; /* a manager is dead, and will not be back before this ends */
         }
     }
     ks_http_client_free(master);

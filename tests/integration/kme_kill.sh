@@ -40,12 +40,16 @@ while [ "$round" -lt "$rounds" ]; do
     waits_key=$(echo "$answer" | jq -r '.keys[1].key')
     kme_ask sae-2 b GET "/api/v1/keys/sae-1/dec_keys?key_ID=$taken"
     [ "$status" = 200 ] || kme_fail "round $round: $status $answer"
-    KME_KEYS=keys.a "$kme_client" load sae-1 "$port_a" sae-2 "$port_b" 3 150 2 quiet >>loads 2>>said.a &
+    given='delivered_keys_total{method="enc_keys"}'
+    given_a=$(kme_metric a "$given") given_b=$(kme_metric b "$given")
+    KME_KEYS=keys.a "$kme_client" load sae-1 "$port_a" sae-2 "$port_b" 3 3000 2 quiet >>loads 2>>said.a &
     load_a=$!
-    KME_KEYS=keys.b "$kme_client" load sae-2 "$port_b" sae-1 "$port_a" 3 150 2 quiet >>loads 2>>said.b &
+    KME_KEYS=keys.b "$kme_client" load sae-2 "$port_b" sae-1 "$port_a" 3 3000 2 quiet >>loads 2>>said.b &
     load_b=$!
-    draw 400
-    sleep "0.$(printf '%03d' $((drawn + 30)))"
+    kme_wait a "$given" $((given_a + 20))
+    kme_wait b "$given" $((given_b + 20))
+    draw 300
+    sleep "0.$(printf '%03d' "$drawn")"
     draw 3
     case $drawn in
     0) victims=a ;;

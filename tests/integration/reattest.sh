@@ -13,24 +13,8 @@ for tool in jq swtpm_setup; do
 done
 trace=$site_build/tests/integration/ketseal_trace
 
-write_reference() { # DIGEST of ketseal_trace
-    cat >reference.yaml <<YAML
-name: test
-tpms: [simulated]
-required_pcrs: [14]
-programs:
-  - {name: ketseal, digest: $1}
-resets_ahead_max: 1000
-restarts_ahead_max: 1000
-YAML
-}
-digest=$(sha256sum "$trace" | cut -d' ' -f1)
-write_reference "$digest"
-site_more="enrolment:
-  listen: 127.0.0.1:0
-devices:
-  simulated_ek_roots: state/swtpm-ca/root.pem
-  reference: reference.yaml
+site_reference reference.yaml ketseal "$(site_digest "$trace")"
+site_more="$site_enrolment_lines
   attest_every_s: 2"
 site_start
 site_certify
@@ -72,7 +56,7 @@ sleep 2.2
 
 # --- late, and another machine by now --------------------------------------------------------------------------------
 site_stop
-write_reference "$(printf '%064d' 0)"
+site_reference reference.yaml ketseal "$(printf '%064d' 0)"
 site_start
 sleep 2.2
 rc=0

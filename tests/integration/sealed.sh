@@ -41,6 +41,25 @@ grep -q 'event=enclave.state keys=made' site.log || site_fail "the log does not 
 job one
 cp state/site.json site.first
 site_stop
+
+# --- the policy: a start says which, and that it is another --------------------------------------------------
+policy=$(sed -n 's/.*event=enclave.state .*policy=\([0-9a-f]*\).*/\1/p' site.log)
+[ "${#policy}" -eq 64 ] || site_fail "the log does not tell the policy"
+site_quote='
+  window_ms: 1'
+site_start
+changed=$(sed -n 's/.*level=warn .*event=policy.changed //p' site.log)
+next=$(sed -n 's/.*event=enclave.state .*policy=\([0-9a-f]*\).*/\1/p' site.log | tail -n 1)
+[ "$changed" = "from=$policy to=$next" ] || site_fail "the log tells of the policy: $changed"
+site_stop
+site_quote=
+site_workers=3 # no matter of policy
+site_start
+site_stop
+[ "$(grep -c 'event=policy.changed' site.log)" -eq 2 ] || site_fail "the log does not tell of the way back"
+site_start
+site_stop
+[ "$(grep -c 'event=policy.changed' site.log)" -eq 2 ] || site_fail "the log tells of a change that was none"
 xxd -p state/enclave/keys | tr -d '\n' | grep -q '^4b5345414c4b4559000200010000000000000001' || site_fail "the keys are not of version 2"
 
 # --- put back -------------------------------------------------------------------------------------------------

@@ -13,6 +13,10 @@
 #   site_certify          for sites with enrolment: op/, site.json, maker (the makers' CA), site_enrolment
 #   site_token NAME       a token, NAME.token
 #   site_enrol NAME …     an enrolled device, NAME, with more flags of `device enrol`
+#   site_reference FILE NAME DIGEST …   a reference that wants these programs in PCR 14; $site_enrolment_lines demand
+#                         the one in reference.yaml
+#   site_digest FILE      SHA-256
+#   site_refused STATUS TEXT COMMAND …  a command that has to fail so, and to say TEXT; its words are in answer and said
 #
 # Each ends the test when it fails; the end of a failed test shows the site's log. The file ketseal.yaml
 # is made from these, which may be set before each start: site_workers, site_seconds, site_memory_mib,
@@ -154,6 +158,41 @@ site_start() {
     site_listen=127.0.0.1:$site_port
     site_tell
 }
+
+# What refuses says so. Counted in site_refusals.
+site_refusals=0
+site_refused() { # STATUS TEXT COMMAND…
+    want=$1 text=$2
+    shift 2
+    rc=0
+    "$@" >answer 2>said || rc=$?
+    if [ "$rc" -ne "$want" ] || ! cat answer said | grep -q -- "$text"; then
+        cat answer said >&2
+        site_fail "status $rc instead of $want, or without '$text': $*"
+    fi
+    site_refusals=$((site_refusals + 1))
+}
+
+site_digest() {
+    sha256sum "$1" | cut -d' ' -f1
+}
+
+# swtpm is started, and so reset, by each command.
+site_reference() { # FILE, then NAME and DIGEST of each program
+    reference=$1
+    {
+        printf 'name: test\ntpms: [simulated]\nrequired_pcrs: [14]\n'
+        printf 'resets_ahead_max: 1000\nrestarts_ahead_max: 1000\nprograms:\n'
+        shift
+        printf '  - {name: %s, digest: %s}\n' "$@"
+    } >"$reference"
+}
+# shellcheck disable=SC2034
+site_enrolment_lines='enrolment:
+  listen: 127.0.0.1:0
+devices:
+  simulated_ek_roots: state/swtpm-ca/root.pem
+  reference: reference.yaml'
 
 # The site's TPM was made by the CA in its state; devices get theirs from there too.
 site_certify() {

@@ -17,10 +17,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
 #include "base/sys.h"
 #include "client/machine.h"
 #include "crypto/digest.h"
 #include "machine.h"
+#include "tpm/update.h"
 #include "unit/json_attack.h"
 
 #define PCR_14 (UINT32_C(1) << 14)
@@ -493,6 +497,145 @@ static void test_rotate(void **state)
     machine_remove_dir(device.root);
 }
 
+/* --- planned updates ---------------------------------------------------------------------- */
+
+/* The policy of an identity whose updates KEY authorises. */
+static struct ks_identity_policy policy_of(EVP_PKEY *key, const char *device)
+{
+    struct ks_identity_policy policy = {0};
+    uint8_t der[KS_AUTHORITY_DER_MAX];
+    uint8_t *end = der;
+    const int len = i2d_PUBKEY(key, &end);
+
+    assert_in_range(len, 1, sizeof der);
+    assert_ok(
+        ks_identity_policy_make(ks_bytes_of(der, (size_t)len), ks_bytes_text(device), &policy));
+    return policy;
+}
+
+/* What SIGNER signs for the state to come, put to use. */
+static enum ks_err authorise(const struct device *device, EVP_PKEY *signer)
+{
+    struct ks_machine_coming coming;
+    struct ks_sealed_authority authority;
+    uint8_t message[KS_AUTHORISATION_MESSAGE_LEN];
+    uint8_t signature[128];
+    size_t len = sizeof signature;
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    struct ks_buf bytes;
+    char path[128];
+    char signature_path[128];
+
+    assert_ok(ks_machine_foresee(device->dir, &coming));
+    const struct ks_pcr_state pcrs = {coming.pcr_mask,
+                                      (const uint8_t(*)[KS_PCR_DIGEST_LEN])coming.pcr_values};
+    authority = ks_identity_authority(&coming.policy);
+    path_in(device, "message", path);
+    assert_ok(ks_update_message(&pcrs, authority.purpose, path));
+    ks_buf_init(&bytes, sizeof message);
+    assert_ok(ks_file_read(path, sizeof message, &bytes));
+    assert_int_equal(bytes.len, sizeof message);
+    assert_non_null(context);
+    assert_int_equal(EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, signer), 1);
+    assert_int_equal(EVP_DigestSign(context, signature, &len, bytes.data, bytes.len), 1);
+    EVP_MD_CTX_free(context);
+    ks_buf_done(&bytes);
+    path_in(device, "signature", signature_path);
+    assert_ok(ks_file_write(signature_path, ks_bytes_of(signature, len), 0600));
+    path_in(device, KS_MACHINE_UPDATE, path);
+    return ks_update_authorise(&pcrs, &authority, signature_path, path);
+}
+
+static void expect_gone(const struct device *device, const char *name)
+{
+    char path[128];
+
+    path_in(device, name, path);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
+/* Nobody measures platform.json: what it says by then drops no PCR and names no authority. */
+static void test_update(void **state)
+{
+    struct device device = {0};
+    struct ks_identity identity = {0};
+    struct ks_identity got = {0};
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    EVP_PKEY *thief = EVP_EC_gen("P-256");
+    char path[128];
+    char platform[512];
+
+    (void)state;
+    create(&device, PCR_14 | PCR_23);
+    power_on(&device);
+    assert_ok(ks_identity_new(device.machine, &identity));
+    identity.policy = policy_of(key, "edge-1");
+    assert_ok(ks_identity_seal(device.machine, &identity, KS_MACHINE_IDENTITY));
+    power_off(&device);
+    path_in(&device, KS_MACHINE_PLATFORM, path);
+    (void)snprintf(platform, sizeof platform,
+                   "{\"measured\":[\"%s\"],\"pcr_mask\":16384,"
+                   "\"schema\":\"ketseal.platform/1\",\"swtpm_ca\":\"%s\",\"tpm\":\"swtpm\"}",
+                   device.file, machine_ca());
+    write_text(path, platform);
+    for (char version = '2'; version <= '3'; version++) {
+        char firmware[] = "firmware ?";
+
+        firmware[sizeof firmware - 2] = version;
+        write_text(device.file, firmware);
+        power_on(&device);
+        expect_closed(&device, KS_ERR_DENIED, "PCR 14 is not the one that it was sealed to");
+        power_off(&device);
+        assert_says(authorise(&device, thief), KS_ERR_VERIFY, "signature");
+        expect_gone(&device, KS_MACHINE_UPDATE);
+        assert_ok(authorise(&device, key));
+        power_on(&device);
+        expect_opens(&device, &identity);
+        expect_gone(&device, KS_MACHINE_UPDATE);
+        assert_ok(ks_identity_unseal(device.machine, NULL, &got));
+        assert_int_equal(got.policy.pcr_mask, PCR_14 | PCR_23);
+        assert_memory_equal(got.policy.x, identity.policy.x, 32);
+        assert_string_equal(got.policy.purpose, "ketseal/device/edge-1");
+        ks_identity_done(&got);
+        power_off(&device);
+    }
+    ks_identity_done(&identity);
+    EVP_PKEY_free(key);
+    EVP_PKEY_free(thief);
+    machine_remove_dir(device.root);
+}
+
+/* Longest id; another key than P-256, no key; an identity without an authority. */
+static void test_update_refused(void **state)
+{
+    struct device device = {0};
+    struct ks_identity identity = {0};
+    struct ks_identity_policy policy;
+    struct ks_machine_coming coming;
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    char name[KS_CERT_SUBJECT_MAX + 1];
+
+    (void)state;
+    memset(name, 'n', KS_CERT_SUBJECT_MAX);
+    name[KS_CERT_SUBJECT_MAX] = '\0';
+    policy = policy_of(key, name);
+    assert_int_equal(strlen(policy.purpose), strlen(KS_MACHINE_PURPOSE) + KS_CERT_SUBJECT_MAX);
+    assert_says(ks_identity_policy_make(KS_LITERAL("no key"), KS_LITERAL("edge-1"), &policy),
+                KS_ERR_FORMAT, "authority's key");
+    assert_ok(ks_identity_policy_make((struct ks_bytes){0}, KS_LITERAL("edge-1"), &policy));
+    assert_false(policy.has_authority);
+    create(&device, PCR_14);
+    assert_says(ks_machine_foresee(device.dir, &coming), KS_ERR_NOT_FOUND, KS_MACHINE_IDENTITY);
+    power_on(&device);
+    seal_new(&device, KS_MACHINE_IDENTITY, &identity);
+    power_off(&device);
+    assert_says(ks_machine_foresee(device.dir, &coming), KS_ERR_DENIED,
+                "sealed without an update authority");
+    ks_identity_done(&identity);
+    EVP_PKEY_free(key);
+    machine_remove_dir(device.root);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -508,6 +651,8 @@ int main(void)
         cmocka_unit_test(test_altered_blob),
         cmocka_unit_test(test_other_secret),
         cmocka_unit_test(test_rotate),
+        cmocka_unit_test(test_update),
+        cmocka_unit_test(test_update_refused),
     };
     static const char *const programs[] = {KS_SWTPM_PROGRAM, "/usr/bin/swtpm_setup",
                                            "/usr/bin/swtpm_localca"};

@@ -23,8 +23,6 @@ fi
 # shellcheck source-path=SCRIPTDIR source=../integration/kme.sh
 . "$(dirname "$0")/../integration/kme.sh"
 kme_begin "$1" "$1/tests/integration/kme_straight"
-openssl=${KS_OPENSSL:-openssl}
-[ -x "$openssl" ] || openssl=openssl
 servers=
 passed=
 
@@ -36,13 +34,13 @@ stop_servers() {
 }
 trap stop_servers EXIT
 
-"$openssl" req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout root.key -out root.pem -days 2 \
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout root.key -out root.pem -days 2 \
     -subj '/CN=Vendor root' 2>/dev/null
 issue() { # DIRECTORY SUBJECT EXTENSION; as `ketseal ca issue` names the files of a device
     mkdir -p "$1"
-    "$openssl" req -new -newkey rsa:2048 -nodes -keyout "$1/device.key" -out request.csr -subj "/CN=$2" 2>/dev/null
+    openssl req -new -newkey rsa:2048 -nodes -keyout "$1/device.key" -out request.csr -subj "/CN=$2" 2>/dev/null
     printf '%s\n' "$3" >extensions
-    "$openssl" x509 -req -in request.csr -CA root.pem -CAkey root.key -CAcreateserial -days 2 -extfile extensions \
+    openssl x509 -req -in request.csr -CA root.pem -CAkey root.key -CAcreateserial -days 2 -extfile extensions \
         -out "$1/device.pem" 2>/dev/null
     cp root.pem "$1/root.pem"
 }
@@ -154,6 +152,17 @@ server() { # NUMBER PORT OTHER-PORT
     servers="$servers $!"
 }
 
+# Until a server knows the other one's SAE.
+await() { # NUMBER PORT OTHER
+    tries=0
+    until "$kme_client" "sae-$1" "$2" GET "/api/v1/keys/sae-$3/status" >said 2>&1 && grep -q '^200' said &&
+        [ "$(tail -n +2 said | jq .key_size)" = 256 ]; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 60 ] || { cat "server-$1.log" >&2; kme_fail "the public server $1: $(cat said)"; }
+        sleep 1
+    done
+}
+
 free_port() {
     "${ETSI014_SERVER_PYTHON:-python3}" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
@@ -163,14 +172,8 @@ if [ -n "${ETSI014_SERVER:-}" ]; then
     port_1=$(free_port) port_2=$(free_port)
     server 1 "$port_1" "$port_2"
     server 2 "$port_2" "$port_1"
-    tries=0
-    until "$kme_client" sae-1 "$port_1" GET /api/v1/keys/sae-2/status >said 2>&1 && grep -q '^200' said &&
-        [ "$(tail -n +2 said | jq .key_size)" = 256 ]; do
-        tries=$((tries + 1))
-        [ "$tries" -lt 60 ] || { cat server-1.log >&2; kme_fail "the public server: $(cat said)"; }
-        sleep 1
-    done
-    sleep 2
+    await 1 "$port_1" 2
+    await 2 "$port_2" 1
     "$kme_client" load sae-1 "$port_1" sae-2 "$port_2" 1 20 2 || { tail -n 20 server-1.log >&2; kme_fail 'our client, a public server'; }
     passed="$passed next-door-key-simulator($(git -C "$ETSI014_SERVER" rev-parse --short HEAD 2>/dev/null || echo unknown))"
 fi

@@ -290,6 +290,22 @@ static void test_closed_peer(void **state)
     pair_close(&pair);
 }
 
+/* A peer that ends with a frame of ours unread has closed like any other. */
+static void test_closed_peer_that_read_nothing(void **state)
+{
+    struct pair pair;
+    int fd = -1;
+
+    (void)state;
+    pair_open(&pair);
+    put_frame(&pair.far.out, 1, 1, KS_LITERAL("x"));
+    assert_int_equal(ks_channel_flush(&pair.far), KS_OK);
+    assert_int_equal(close(pair.near.fd), 0);
+    pair.near.fd = -1;
+    expect_failure(ks_channel_fill(&pair.far, &fd), KS_ERR_NOT_FOUND, "near has closed");
+    pair_close(&pair);
+}
+
 static void too_long(void *argument)
 {
     struct ks_buf out;
@@ -514,6 +530,7 @@ int main(void)
         cmocka_unit_test(test_shortest_and_longest),
         cmocka_unit_test(test_longest_in_two_parts),
         cmocka_unit_test(test_closed_peer),
+        cmocka_unit_test(test_closed_peer_that_read_nothing),
         cmocka_unit_test(test_descriptor_to_a_closed_peer),
         cmocka_unit_test(test_success_is_no_error),
         cmocka_unit_test(test_no_frame_over_the_limit_is_written),

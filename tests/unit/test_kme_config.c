@@ -106,6 +106,8 @@ static void test_refused(void **state)
         {KME REST "}\nkeys: {size_max: 8192}\n", "64 <= size_min"},
         {KME REST "}\nkeys: {per_request: 129}\n", "keys.per_request"},
         {KME REST "}\nkeys: {stored_max: 100001}\n", "keys.stored_max"},
+        {KME REST "}\nkeys: {size: 2048, size_max: 2048, stored_max: 100000}\n",
+         "keys.stored_max"},
         {KME REST "}\nkeys: {hold_hours: 9000}\n", "keys.hold_hours"},
         {KME REST "}\nkeys: {saes_max: 9}\n", "keys.saes_max"},
         {KME REST "}\nkeys: {optional: no}\n", "keys.optional"},

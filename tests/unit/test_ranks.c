@@ -6,9 +6,10 @@
  * fails with ends all. */
 #include "unit/expect.h"
 
+#include "base/pool.h"
 #include "oracle/random_circuit.h"
 #include "oracle/rank_threads.h"
-#include "quantum/facts.h"
+#include "oracle/same_counts.h"
 #include "quantum/simulate.h"
 #include "quantum/spread_state.h"
 
@@ -31,7 +32,8 @@ struct state_run {
     const struct ks_circuit *circuit;
     enum ks_precision precision;
     uint32_t tile;
-    const struct ks_state *want; /* NULL: none */
+    unsigned threads; /* of each rank */
+    const struct ks_state *want;
     struct ks_traffic traffic;
     uint64_t compared[KS_RANKS_MAX];
     uint64_t wrong[KS_RANKS_MAX];
@@ -41,15 +43,15 @@ struct state_run {
 static enum ks_err run_plan(const struct state_run *run, struct ks_team *team,
                             struct ks_state *state)
 {
-    struct ks_plan_facts facts;
     struct ks_plan plan;
+    bool whole = false;
     enum ks_err err = KS_OK;
 
     ks_plan_init(&plan);
     plan.precision = run->precision;
     plan.tile = run->tile;
     state->team = team;
-    KS_TRY(ks_plan_front(run->circuit, &plan, &facts));
+    KS_TRY(ks_ranks_plan(run->circuit, &plan, &whole));
     KS_TRY(ks_state_reserve(state, plan.slots_peak));
     ks_state_reset(state);
     KS_TRY(ks_state_run(state, &plan));
@@ -73,12 +75,14 @@ static void state_task(void *context, const struct ks_ranks *ranks)
 {
     struct state_run *run = context;
     const struct ks_kernels *kernels = NULL;
+    struct ks_pool *pool = NULL;
     struct ks_team team;
     struct ks_state state;
     enum ks_err err = KS_OK;
 
     KS_TRY(ks_kernels_find(NULL, run->precision, &kernels));
-    ks_state_init(&state, kernels, NULL);
+    KS_TRY(ks_pool_new(run->threads, &pool));
+    ks_state_init(&state, kernels, pool);
     KS_TRY(ks_team_init(&team, ranks));
     team.tile = run->tile;
     KS_TRY(run_plan(run, &team, &state));
@@ -100,6 +104,7 @@ static void state_task(void *context, const struct ks_ranks *ranks)
     ks_state_done(&state);
     ks_team_done(&team);
 out:
+    ks_pool_free(pool);
     run->errs[ranks->rank] = err;
 }
 
@@ -108,13 +113,13 @@ static void foresee(const struct state_run *run, uint32_t count, struct ks_traff
 {
     const struct ks_spread nothing = {0};
     struct ks_exchanges exchanges;
-    struct ks_plan_facts facts;
     struct ks_plan plan;
+    bool whole = false;
 
     ks_plan_init(&plan);
     plan.precision = run->precision;
     plan.tile = run->tile;
-    OK(ks_plan_front(run->circuit, &plan, &facts));
+    OK(ks_ranks_plan(run->circuit, &plan, &whole));
     OK(ks_exchanges_make(&plan, &nothing, (uint32_t)__builtin_ctz(count), &exchanges));
     *out = (struct ks_traffic){.exchanges = exchanges.exchanges,
                                .bytes = (uint64_t)exchanges.volume *
@@ -135,7 +140,10 @@ static uint64_t compare_states(const struct ks_circuit *circuit, enum ks_precisi
     assert_non_null(run);
     OK(ks_kernels_find(NULL, precision, &kernels));
     ks_state_init(&want, kernels, NULL);
-    *run = (struct state_run){.circuit = circuit, .precision = precision, .tile = tile};
+    *run = (struct state_run){.circuit = circuit,
+                              .precision = precision,
+                              .tile = tile,
+                              .threads = 1 + (unsigned)(seed % 3)};
     OK(run_plan(run, NULL, &want));
     run->want = &want;
     for (size_t r = 0; r < RANK_COUNTS; r++) {
@@ -170,7 +178,7 @@ static void test_states(void **state)
     (void)state;
     uint64_t exchanged = 0;
 
-    for (uint64_t seed = 1; seed <= 800 / SLOWER; seed++) {
+    for (uint64_t seed = 1; seed <= 600 / SLOWER; seed++) {
         const struct random_spec spec = {.seed = seed,
                                          .qubits = 11 + (uint32_t)(seed % 4),
                                          .gates = 90 + (uint32_t)(seed % 130),
@@ -180,7 +188,7 @@ static void test_states(void **state)
         exchanged += compare_states(circuit, seed / 4 % 2, SMALL_TILE, seed) > 0;
         ks_circuit_free(circuit);
     }
-    assert_in_range(exchanged, 400 / SLOWER, 800);
+    assert_true(exchanged > (SLOWER == 1 ? 300 : 5));
 }
 
 static void test_large_states(void **state)
@@ -251,17 +259,6 @@ static void free_counts(struct count_run *run, uint32_t count)
     }
 }
 
-static bool same_counts(const struct ks_counts *a, const struct ks_counts *b)
-{
-    bool same = ks_counts_size(a) == ks_counts_size(b);
-
-    for (size_t i = 0; same && i < ks_counts_size(a); i++) {
-        same = strcmp(ks_counts_outcome(a, i), ks_counts_outcome(b, i)) == 0 &&
-               ks_counts_count(a, i) == ks_counts_count(b, i);
-    }
-    return same;
-}
-
 /* WANT, or where that is NULL what one rank has with the tiles of RUN. */
 static uint64_t compare_counts(struct count_run *run, const struct ks_counts *want,
                                uint64_t seed)
@@ -316,11 +313,13 @@ static struct ks_circuit *any_circuit(uint64_t seed, uint32_t qubits)
 static void test_counts(void **state)
 {
     (void)state;
+    static const struct ks_noise noise = {
+        .version = 1, .gate1.depolarizing = 0.01, .gate2.x = 0.02, .read1_as0 = 0.05};
     struct count_run *run = calloc(1, sizeof *run);
     uint64_t exchanged = 0;
 
     assert_non_null(run);
-    for (uint64_t seed = 1; seed <= 1200 / SLOWER; seed++) {
+    for (uint64_t seed = 1; seed <= 1000 / SLOWER; seed++) {
         struct ks_circuit *circuit = any_circuit(seed, 11 + (uint32_t)(seed % 4));
 
         run->circuit = circuit;
@@ -328,11 +327,15 @@ static void test_counts(void **state)
         run->spec.shots = 1 + seed % 700;
         run->spec.seed = seed;
         run->spec.precision = seed / 4 % 2;
+        if (seed % 31 == 0) { /* each shot goes its own way */
+            run->spec.noise = &noise;
+            run->spec.shots = 1 + seed % 9;
+        }
         run->tile = SMALL_TILE;
         exchanged += compare_counts(run, NULL, seed) > 0;
         ks_circuit_free(circuit);
     }
-    assert_in_range(exchanged, 400 / SLOWER, 1200);
+    assert_true(exchanged > (SLOWER == 1 ? 300 : 5));
     free(run);
 }
 
@@ -410,7 +413,7 @@ static void check_formula(const struct row *row)
 
     formula *= 1 - 1.0 / row->ranks;
     if (strcmp(row->name, "rqc") == 0 && row->depth == 160 && row->qubits >= tile + rank_bits) {
-        assert_true(states > 0.6 * formula && states < 1.2 * formula);
+        assert_true(states > 0.5 * formula && states < 1.5 * formula);
     }
 }
 
@@ -426,7 +429,7 @@ static void check_row(const struct row *row)
     if (forecast.passes != row->passes || forecast.traffic.exchanges != row->exchanges ||
         forecast.traffic.bytes != row->bytes) {
         fail_msg("%s, %u qubits, depth %u, %u ranks: the table of docs/ranks.md is of another "
-                 "planner; it says how it is made",
+                 "planner: see tools/ranks_tables.sh",
                  row->name, row->qubits, row->depth, row->ranks);
     }
     check_formula(row);

@@ -17,8 +17,9 @@ static const uint8_t master[32] = {1, 2, 3};
 #define SEALED_LEN                                                                             \
     (8 + 2 + 2 + 8 + 2 + 80 + 6 * 32 + 16) /* version 2, with the test's blob                  \
                                             */
-#define ISSUER_LEN 2592
-#define EPOCH_LEN  198
+#define ISSUER_LEN  2592
+#define EPOCH_LEN   230
+#define EPOCH_1_LEN 198 /* of version 1, without a policy */
 
 struct site {
     struct crash_disk *disk;
@@ -361,7 +362,7 @@ static void test_epoch_file(void **state)
     make_past(&site, copies);
     load(&site, "epoch", &file);
     assert_int_equal(file.len, EPOCH_LEN);
-    expect_bytes(ks_bytes_of(file.data, 14), KS_LITERAL("KSEPOCH\n\0\1\x01\x8b\x5e\x01"));
+    expect_bytes(ks_bytes_of(file.data, 14), KS_LITERAL("KSEPOCH\n\0\2\x01\x8b\x5e\x01"));
     assert_int_equal(file.data[21], site.tpm.counter);
     for (size_t i = 0; i < EPOCH_LEN; i++) {
         file.data[i] ^= 1;
@@ -370,13 +371,90 @@ static void test_epoch_file(void **state)
         file.data[i] ^= 1;
         if (i > 0) {
             store(&site, "epoch", ks_bytes_of(file.data, i));
-            expect_failure(try_state(&site), KS_ERR_VERIFY, "epoch: the file has ");
+            expect_failure(try_state(&site), KS_ERR_VERIFY,
+                           i == EPOCH_1_LEN ? "epoch: its tag is false"
+                                            : "epoch: the file has ");
         }
     }
     ks_buf_done(&file);
     assert_int_equal(crash_disk_unlink(site.disk, "epoch"), KS_OK);
     expect_failure(try_state(&site), KS_ERR_VERIFY, "epoch: the file is gone or empty");
     copies_done(copies);
+    crash_disk_free(site.disk);
+}
+
+/* The policy of the last epoch is known at the next start, whatever it is by then. */
+static void test_policy(void **state)
+{
+    (void)state;
+    struct site site;
+    const uint8_t zeros[32] = {0};
+    struct ks_state_spec spec = {.now_s = 1, .policy = {1, 2, 3}};
+
+    site_open(&site);
+    for (unsigned start = 0; start < 4; start++) {
+        const uint8_t before = start == 0 ? 0 : spec.policy[0];
+
+        spec.policy[0] = start < 2 ? 1 : 2; /* changed at the third start alone */
+        assert_int_equal(ks_enclave_state_open(&site.fs, &site.vault, &spec, &site.state),
+                         KS_OK);
+        expect_bytes(KS_BYTES(site.state.policy), KS_BYTES(spec.policy));
+        assert_int_equal(site.state.policy_before[0], before);
+        if (start == 0) {
+            expect_bytes(KS_BYTES(site.state.policy_before), KS_BYTES(zeros));
+        }
+        assert_false(ks_enclave_state_moved(&site.state));
+        ks_enclave_state_close(&site.state);
+    }
+    crash_disk_free(site.disk);
+}
+
+/* A file of version 1 says all but the policy. */
+static void test_epoch_of_version_1(void **state)
+{
+    struct site site;
+    struct ks_epoch *epoch = NULL;
+    struct ks_epoch_options options = {.start = KS_EPOCH_NEW};
+    struct ks_epoch_reached reached = {.keys = 1, .head = {.size = 9}, .policy = {4}};
+    struct ks_buf file;
+    uint8_t key[32];
+    uint8_t tag[KS_HMAC_SHA256_LEN];
+    char forgiven[KS_ERR_DETAIL_MAX];
+
+    (void)state;
+    site_open(&site);
+    assert_int_equal(
+        ks_epoch_open(&site.fs, &site.vault, KS_BYTES(master), &options, forgiven, &epoch),
+        KS_OK);
+    assert_int_equal(ks_epoch_write(epoch, &reached), KS_OK);
+    ks_epoch_close(epoch);
+    epoch = NULL;
+    load(&site, "epoch", &file);
+    assert_int_equal(file.data[9], 2);
+    file.data[9] = 1;
+    assert_int_equal(ks_hkdf_sha256(KS_BYTES(master), (struct ks_bytes){0},
+                                    KS_LITERAL("ketseal/epoch/1"), key, sizeof key),
+                     KS_OK);
+    ks_hmac_sha256(KS_BYTES(key), ks_bytes_of(file.data, EPOCH_1_LEN - sizeof tag), tag);
+    ks_copy(file.data + EPOCH_1_LEN - sizeof tag, tag, sizeof tag);
+    store(&site, "epoch", ks_bytes_of(file.data, EPOCH_1_LEN));
+    options.start = KS_EPOCH_SEALED;
+    assert_int_equal(
+        ks_epoch_open(&site.fs, &site.vault, KS_BYTES(master), &options, forgiven, &epoch),
+        KS_OK);
+    reached.policy[0] = 0;
+    assert_true(ks_epoch_is(epoch, &reached));
+    ks_epoch_close(epoch);
+    epoch = NULL;
+    /* Neither version passes for the other. */
+    file.data[9] = 2;
+    ks_hmac_sha256(KS_BYTES(key), ks_bytes_of(file.data, EPOCH_1_LEN - sizeof tag), tag);
+    ks_copy(file.data + EPOCH_1_LEN - sizeof tag, tag, sizeof tag);
+    store(&site, "epoch", ks_bytes_of(file.data, EPOCH_1_LEN));
+    expect_failure(
+        ks_epoch_open(&site.fs, &site.vault, KS_BYTES(master), &options, forgiven, &epoch),
+        KS_ERR_FORMAT, "epoch");
+    ks_buf_done(&file);
     crash_disk_free(site.disk);
 }
 
@@ -711,14 +789,24 @@ static void test_heads_of_another_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keys_stay),          cmocka_unit_test(test_bad_keys),
-        cmocka_unit_test(test_keys_that_are_gone), cmocka_unit_test(test_clear_keys_are_sealed),
-        cmocka_unit_test(test_planned_update),     cmocka_unit_test(test_epoch_file),
-        cmocka_unit_test(test_one_file_put_back),  cmocka_unit_test(test_all_put_back),
-        cmocka_unit_test(test_accepted),           cmocka_unit_test(test_counters),
-        cmocka_unit_test(test_count_again),        cmocka_unit_test(test_uncounted_file),
-        cmocka_unit_test(test_heads_only_grow),    cmocka_unit_test(test_heads_are_compacted),
-        cmocka_unit_test(test_damaged_heads),      cmocka_unit_test(test_heads_of_another_key),
+        cmocka_unit_test(test_keys_stay),
+        cmocka_unit_test(test_bad_keys),
+        cmocka_unit_test(test_keys_that_are_gone),
+        cmocka_unit_test(test_clear_keys_are_sealed),
+        cmocka_unit_test(test_planned_update),
+        cmocka_unit_test(test_epoch_file),
+        cmocka_unit_test(test_policy),
+        cmocka_unit_test(test_epoch_of_version_1),
+        cmocka_unit_test(test_one_file_put_back),
+        cmocka_unit_test(test_all_put_back),
+        cmocka_unit_test(test_accepted),
+        cmocka_unit_test(test_counters),
+        cmocka_unit_test(test_count_again),
+        cmocka_unit_test(test_uncounted_file),
+        cmocka_unit_test(test_heads_only_grow),
+        cmocka_unit_test(test_heads_are_compacted),
+        cmocka_unit_test(test_damaged_heads),
+        cmocka_unit_test(test_heads_of_another_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

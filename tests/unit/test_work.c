@@ -8,6 +8,7 @@
 
 #include "attest/eventlog.h"
 #include "attest/reference.h"
+#include "base/text.h"
 #include "crypto/ekcert.h"
 #include "enclave/launch.h"
 #include "enclave/work.h"
@@ -503,6 +504,53 @@ static void test_device_rules_out_of_range(void **state)
     ks_buf_done(&out);
 }
 
+/* By docs/formats/enclave-state.md, computed without ketseal. */
+#define POLICY_FULL "d9f9be45a3dffdb6f50fcf9290cde060b0ab190ebd008c6e7ae208f9ce550d15"
+
+/* What a site demands is in its policy, each member; what a launch is, is not. */
+static void test_policy(void **state)
+{
+    struct ks_enclave_config configs[] = {
+        config_full, config_full, config_full, config_full, config_full, config_full,
+        config_full, config_full, config_full, config_full, config_full, config_full,
+    };
+    const size_t count = sizeof configs / sizeof configs[0];
+    struct ks_enclave_config same = config_full;
+    uint8_t hash[32];
+    char hex[65];
+    char seen[sizeof configs / sizeof configs[0]][65];
+
+    (void)state;
+    configs[0].root_pem = KS_LITERAL("roof");
+    configs[1].crl_pem = (struct ks_bytes){0};
+    configs[2].devices.accept_issued = false;
+    configs[3].devices.attest_every_s = 4;
+    configs[4].devices.certificate_s = 1;
+    configs[5].devices.ek_roots_pem = KS_LITERAL("makerssimulators");
+    configs[6].devices.simulated_ek_roots_pem = (struct ks_bytes){0};
+    configs[7].devices.reference = KS_LITERAL("{\"a\":2}");
+    configs[8].rules.seal_pcrs = 1U << KS_LAUNCH_PCR;
+    configs[9].rules.update_authority = (struct ks_bytes){0};
+    configs[10].rules.quote_window_ms = 300;
+    configs[11].rules.epoch_s = 61;
+    for (size_t i = 0; i < count; i++) {
+        ks_enclave_config_policy(&configs[i], hash);
+        ks_hex_encode(KS_BYTES(hash), seen[i]);
+        assert_string_not_equal(seen[i], POLICY_FULL);
+        for (size_t j = 0; j < i; j++) {
+            assert_string_not_equal(seen[i], seen[j]);
+        }
+    }
+    same.event_log = KS_LITERAL("[]");
+    same.workers = 1;
+    same.worker_digest[0] ^= 1;
+    same.rules.update_authorisation = (struct ks_bytes){0};
+    same.rules.accept_rollback = false;
+    ks_enclave_config_policy(&same, hash);
+    ks_hex_encode(KS_BYTES(hash), hex);
+    assert_string_equal(hex, POLICY_FULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -515,6 +563,7 @@ int main(void)
         cmocka_unit_test(test_lengths_over_the_limit),
         cmocka_unit_test(test_config_out_of_range),
         cmocka_unit_test(test_device_rules_out_of_range),
+        cmocka_unit_test(test_policy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
