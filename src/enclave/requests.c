@@ -283,6 +283,8 @@ enum ks_err ks_monitor_admit(struct ks_monitor *monitor, uint32_t id, struct ks_
     ks_buf_put_u64(out, job->body.submission.counter);
     ks_buf_put(out, KS_BYTES(job->body.submission.job));
     ks_buf_put_lp16(out, ks_buf_view(&entry));
+    ks_buf_put_u8(out, (uint8_t)key.source);
+    ks_buf_put_u8(out, (uint8_t)monitor->key_policy);
     ks_frame_end(out, begin);
     job = NULL; /* stays admitted */
 out:

@@ -137,13 +137,21 @@ static enum ks_err read_admission(struct ks_task *task, struct ks_reader *answer
     struct ks_bytes device = {0};
     struct ks_bytes intent = {0};
     uint64_t counter = 0;
+    uint8_t source = 0;
+    uint8_t policy = 0;
 
     KS_TRY(ks_read_bytes(answer, KS_UUID_TEXT_LEN, &id));
     KS_TRY(ks_read_lp16(answer, KS_DEVICE_ID_MAX, &device));
     KS_TRY(ks_read_u64(answer, &counter));
     KS_TRY(ks_read_copy(answer, task->job.job_digest, sizeof task->job.job_digest));
     KS_TRY(ks_read_lp16(answer, KS_ENTRY_BYTES_MAX, &intent));
+    KS_TRY(ks_read_u8(answer, &source));
+    KS_TRY(ks_read_u8(answer, &policy));
     KS_TRY(ks_read_end(answer));
+    KS_CHECK(source < KS_KEY_SOURCES && policy < KS_KEY_SOURCES, KS_ERR_FORMAT,
+             "enclave: no such source of keys");
+    task->key_source = (enum ks_key_source)source;
+    task->key_policy = (enum ks_key_source)policy;
     ks_copy(task->job.id, id.data, id.len);
     task->job.id[id.len] = '\0';
     ks_copy(task->job.device, device.data, device.len);

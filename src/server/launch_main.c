@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "config/reference.h"
 #include "crypto/ekcert.h"
 #include "enclave/launch.h"
 #include "enclave/measure.h"
@@ -20,7 +21,6 @@
 #include "server/config.h"
 #include "tpm/tpm.h"
 #include "tpm/update.h"
-#include "config/reference.h"
 
 #define PEM_MAX (16 * 1024 * 1024)
 

@@ -322,6 +322,8 @@ static void log_sealed(const struct ks_task *task)
     ks_log_text(&line, "job", task->job.id);
     ks_log_text(&line, "device", task->job.device);
     ks_log_u64(&line, "index", task->job.result_index);
+    ks_log_text(&line, "key_source", ks_key_source_name(task->key_source));
+    ks_log_text(&line, "key_policy", ks_key_source_name(task->key_policy));
     ks_log_u64(&line, "admit_us", task->admitted_us - task->begin_us);
     ks_log_u64(&line, "intent_us", task->intended_us - task->admitted_us);
     ks_log_u64(&line, "queue_us", task->enclave_us[0]);

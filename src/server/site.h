@@ -51,6 +51,8 @@ struct ks_task {
     struct ks_http_request *request; /* NULL once it was answered */
     bool wait;                       /* answer with the bundle, not with the job's state */
     struct ks_store_job job;
+    enum ks_key_source key_source; /* of the key that the job was signed with */
+    enum ks_key_source key_policy; /* and what the site asks for */
     struct ks_buf intent;
     struct ks_buf entry;
     struct ks_buf record;

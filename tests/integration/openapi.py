@@ -279,7 +279,7 @@ def check_trace(document, path):
     seen, bodies = set(), {}
     with open(path, encoding="utf-8") as file:
         lines = file.read().splitlines()
-    for line in lines:
+    for line in filter(None, lines):  # a bundle ends with a newline of its own
         head, body, answer = line.split("\t")
         method, target = head.split(" ")
         name = next(
@@ -332,7 +332,7 @@ def try_devices(device, operator, unknown, bodies):
     operator.call("requestCertificate", 400, query="?ek=dsa&nonce=" + "0f" * 32)
     operator.call("requestCertificate", 400, query="?ek=rsa")
     operator.call("activateSite", 403, said_again("activateSite"))
-    other = changed(bodies["certifySite"], "ed25519", by=lambda key: key[1:2] + key[:1] + key[2:])
+    other = changed(bodies["certifySite"], "ed25519", by=lambda key: ("B" if key[0] == "A" else "A") + key[1:])
     operator.call("certifySite", 403, "--body=" + write("other.json", other))
     operator.call("certifySite", 200, said_again("certifySite"))
     for index, event in enumerate(("enrol", "rotate", "suspend", "resume")):

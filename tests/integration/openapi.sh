@@ -57,12 +57,6 @@ printf 'https://127.0.0.1:%s\n' "$(cat state/enrolment-port)" >unknown/url
 # Everything that operators and enrolled devices do, refusals among it.
 export KETSEAL_TRACE="$site_work/trace"
 ketseal=$site_build/tests/integration/ketseal_trace
-# One device that has quantum keys as well, for its first job.
-peer_device edge-2 both refuse 5
-"$ketseal" -q run --device edge-2 --template bell --seed 1 --out quantum.bundle >/dev/null
-rm edge-2/keys.json
-quantum_id=$(sed -n 's/^dec //p' peer/delivered | tail -n 1)
-export quantum_id
 refused() {
     if "$@" >/dev/null 2>&1; then
         site_fail "not refused: $*"
@@ -82,6 +76,13 @@ operator="--operator op --url https://127.0.0.1:$site_port"
 for verb in list 'show edge-3' 'suspend edge-3 --reason test' 'resume edge-3'; do
     "$ketseal" device $verb $operator >/dev/null
 done
+
+# One device that has quantum keys as well, for its first job.
+peer_device edge-2 both refuse 5
+"$ketseal" -q run --device edge-2 --template bell --seed 1 --out quantum.bundle >/dev/null
+rm edge-2/keys.json
+quantum_id=$(sed -n 's/^dec //p' peer/delivered | tail -n 1)
+export quantum_id
 
 "$python" "$here/openapi.py" "$here/../../docs/openapi.yaml" "$here/../../src/server/api.c" \
     "$site_client" "$ketseal" trace early/*

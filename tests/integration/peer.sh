@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The ketseal authors
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154 # what site_begin sets
 #
 # A key manager that misbehaves on demand (kme_peer.c), for the tests that source this after site.sh and
 # site_begin:

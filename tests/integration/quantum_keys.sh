@@ -144,6 +144,8 @@ forget edge-1
 runs edge-1 kem etsi014
 grep -q "no quantum keys, so the site's own are used: the device's key manager" said ||
     { cat said >&2; site_fail "a fall-back is not told"; }
+grep -q 'event=record.sealed .*device=edge-1 .*key_source=kem key_policy=etsi014' site.log ||
+    site_fail "the log of the record does not say it"
 grep -q 'event=keys.fall_back device=edge-1 source=kem policy=etsi014' site.log || site_fail "no line for the fall-back"
 peer_start
 dec status-500
