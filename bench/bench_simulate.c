@@ -123,7 +123,7 @@ static void fma_task(void *context, size_t slice)
 static double fma_rate(const struct options *options, enum ks_precision precision, bool serial)
 {
     struct probe probe = {.numbers = ks_calloc(PROBE_SLICES, FMA_NUMBERS * sizeof(double))};
-    const unsigned count = KS_MEMBERS << KS_LANES_LOG(precision);
+    const unsigned count = (unsigned)KS_MEMBERS << KS_LANES_LOG(precision);
     double best = 0;
 
     KS_ASSERT(probe.numbers != NULL);
