@@ -7,9 +7,9 @@
 #include "base/sys.h"
 #include "cli/device.h"
 #include "client/enrol.h"
+#include "config/reference.h"
 #include "crypto/digest.h"
 #include "record/exhibit.h"
-#include "config/reference.h"
 
 /* --- a verdict ---------------------------------------------------------------------------- */
 

@@ -58,8 +58,8 @@ static enum ks_err check(struct ks_bytes key)
     KS_TRY(ks_http_head_parse(ks_bytes_of(request.data, head_len), REQUEST_MAX, &head));
     KS_TRY(ks_signature_parse(&head, &signature));
     KS_TRY(ks_signature_check(&head, &signature, key, ks_clock_us() / 1000000));
-    KS_TRY(ks_digest_check(&head,
-                           ks_bytes_of(request.data + head_len, request.len - head_len)));
+    KS_TRY(
+        ks_digest_check(&head, ks_bytes_of(request.data + head_len, request.len - head_len)));
 out:
     ks_buf_done(&request);
     return err;
