@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """qsim as a peer of bench_simulate: qsim.py PROGRAM THREADS FUSED FILE.qasm
 
-PROGRAM is qsim.cc built; it is run with huge pages for qsim's state. Gates go to qsim as what they
-are there: rxx and ryy by one angle on one pair as fSim, a cu1 on the pair with them.
+PROGRAM FILE THREADS FUSED drives qsim in single precision: it reads FILE, a circuit in qsim's own format, makes the
+state once, and for each line of standard input runs the circuit from |0...0> and answers with the seconds of that run
+and those of the CPU. It is started with huge pages for the state. Gates go to qsim as what they are there: rxx and ryy
+by one angle on one pair as fSim, a cu1 on the pair with them.
 """
 import os
 import subprocess

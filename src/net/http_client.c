@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "base/sys.h"
+#include "net/curl_late.h"
 #include "net/head.h"
 
 #define URL_MAX         (KS_HTTP_TARGET_MAX + KS_HTTP_HOST_MAX + 16)
@@ -290,6 +291,7 @@ enum ks_err ks_http_client_new(const struct ks_http_client_spec *spec,
     enum ks_err err = KS_OK;
     struct ks_http_client *client = ks_calloc(1, sizeof *client);
 
+    KS_TRY(ks_curl_load());
     KS_CHECK(client != NULL, KS_ERR_NOMEM, "no memory for a client");
     client->tls = spec->tls;
     client->connect_ms = spec->connect_ms > 0 ? (long)spec->connect_ms : 10000;
@@ -315,8 +317,12 @@ out:
 void ks_http_client_free(struct ks_http_client *client)
 {
     if (client != NULL) {
-        curl_easy_cleanup(client->curl);
-        curl_slist_free_all(client->connect_to);
+        if (client->curl != NULL) {
+            curl_easy_cleanup(client->curl);
+        }
+        if (client->connect_to != NULL) {
+            curl_slist_free_all(client->connect_to);
+        }
         ks_free(client);
     }
 }

@@ -320,9 +320,11 @@ holds() {
     [ -s words.used ] || return 1
     LC_ALL=C grep -aiqF -f words.used "$1"
 }
+# The hash of the policy is in the epoch, and is told: it is no secret.
+sed -E 's/ (policy|from|to)=[0-9a-f]{64}//g' site.log >searched.log
 for file in edge-1/state/* edge-2/state/* state/enclave/* server/server.key edge-1/device.key ca/root.key; do
     [ -s "$file" ] || continue
-    if holds site.log "$file"; then
+    if holds searched.log "$file"; then
         site_fail "the log holds bytes of $file"
     fi
     # That this would be seen:
