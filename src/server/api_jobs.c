@@ -398,6 +398,9 @@ static void step_cancelled(struct ks_site_server *server, struct ks_task *task, 
 {
     (void)server;
     (void)answer;
+    if (err == KS_ERR_NOT_FOUND) { /* its record is on the way, and the enclave has let it go */
+        err = ks_fail(KS_ERR_CONFLICT, "the job has finished already");
+    }
     if (err == KS_OK) {
         ks_reply_json(task->request, 202, KS_LITERAL("{\"schema\":\"ketseal.cancel/1\"}"));
         task->request = NULL;
