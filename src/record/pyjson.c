@@ -32,11 +32,20 @@ struct ks_pyjson_doc {
     struct ks_buf texts; /* decoded strings, normalised numbers */
 };
 
+/* An array or object that is being read. */
+struct level {
+    uint32_t index;
+    uint32_t last; /* the child read last, or NONE */
+    uint32_t count;
+    bool object;
+};
+
 struct parser {
     struct ks_pyjson_doc *doc;
     struct ks_bytes text;
     size_t at;
     unsigned depth;
+    struct level levels[KS_PYJSON_DEPTH_MAX];
 };
 
 static struct ks_bytes text_at(const struct ks_pyjson_doc *doc, size_t offset, size_t len)
@@ -389,79 +398,7 @@ static enum ks_err sort_members(struct ks_pyjson_doc *doc, uint32_t object, uint
     return KS_OK;
 }
 
-static enum ks_err read_value(struct parser *parser, uint32_t index);
-
-static enum ks_err read_member(struct parser *parser, uint32_t child)
-{
-    enum ks_err err = KS_OK;
-    size_t key = 0;
-    size_t key_len = 0;
-
-    skip_space(parser);
-    KS_TRY(read_string(parser, &key, &key_len));
-    skip_space(parser);
-    KS_TRY(take_word(parser, ":") ? KS_OK : fail_at(parser, KS_ERR_FORMAT, "expected ':'"));
-    KS_TRY(read_value(parser, child));
-    parser->doc->nodes[child].key = key;
-    parser->doc->nodes[child].key_len = key_len;
-out:
-    return err;
-}
-
-/* Behind the bracket that opens. Nodes may move with each one that is added. */
-static enum ks_err read_children(struct parser *parser, uint32_t index, bool object)
-{
-    enum ks_err err = KS_OK;
-    const char *end = object ? "}" : "]";
-    uint32_t last = NONE;
-    uint32_t count = 0;
-    bool more = true;
-
-    parser->doc->nodes[index].type = object ? KS_PYJSON_OBJECT : KS_PYJSON_ARRAY;
-    skip_space(parser);
-    if (take_word(parser, end)) {
-        return KS_OK;
-    }
-    while (more) {
-        uint32_t child = NONE;
-
-        KS_TRY(add_node(parser, &child));
-        KS_TRY(object ? read_member(parser, child) : read_value(parser, child));
-        if (last == NONE) {
-            parser->doc->nodes[index].first = child;
-        } else {
-            parser->doc->nodes[last].next = child;
-        }
-        last = child;
-        count++;
-        skip_space(parser);
-        more = take_word(parser, ",");
-    }
-    KS_TRY(take_word(parser, end)
-               ? KS_OK
-               : fail_at(parser, KS_ERR_FORMAT,
-                         object ? "expected ',' or '}'" : "expected ',' or ']'"));
-    KS_TRY(object ? sort_members(parser->doc, index, count) : KS_OK);
-out:
-    return err;
-}
-
-static enum ks_err read_nested(struct parser *parser, uint32_t index, bool object)
-{
-    enum ks_err err = KS_OK;
-
-    KS_TRY(parser->depth < KS_PYJSON_DEPTH_MAX
-               ? KS_OK
-               : fail_at(parser, KS_ERR_LIMIT, "nested too deeply"));
-    parser->at++;
-    parser->depth++;
-    KS_TRY(read_children(parser, index, object));
-    parser->depth--;
-out:
-    return err;
-}
-
-static enum ks_err read_value(struct parser *parser, uint32_t index)
+static enum ks_err read_scalar(struct parser *parser, uint32_t index)
 {
     static const struct {
         const char *word;
@@ -472,34 +409,107 @@ static enum ks_err read_value(struct parser *parser, uint32_t index)
         {"Infinity", KS_PYJSON_NUMBER}, {"-Infinity", KS_PYJSON_NUMBER},
     };
     struct ks_buf *texts = &parser->doc->texts;
-    struct ks_pyjson value = {0};
+    struct ks_pyjson value = parser->doc->nodes[index];
     enum ks_err err = KS_OK;
+    size_t word = 0;
 
-    skip_space(parser);
-    if (peek(parser) == '{' || peek(parser) == '[') {
-        return read_nested(parser, index, peek(parser) == '{');
+    while (word < sizeof words / sizeof words[0] && !take_word(parser, words[word].word)) {
+        word++;
     }
-    value = parser->doc->nodes[index];
-    if (peek(parser) == '"') {
+    if (peek(parser) == '"' && word == sizeof words / sizeof words[0]) {
         value.type = KS_PYJSON_STRING;
         KS_TRY(read_string(parser, &value.text, &value.text_len));
-        parser->doc->nodes[index] = value;
-        return KS_OK;
-    }
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (take_word(parser, words[i].word)) {
-            value.type = words[i].type;
-            if (value.type == KS_PYJSON_NUMBER) {
-                value.text = texts->len;
-                value.text_len = strlen(words[i].word);
-                ks_buf_put_text(texts, words[i].word);
-            }
-            parser->doc->nodes[index] = value;
-            return KS_OK;
+    } else if (word == sizeof words / sizeof words[0]) {
+        KS_TRY(read_number(parser, &value));
+    } else {
+        value.type = words[word].type;
+        if (value.type == KS_PYJSON_NUMBER) {
+            value.text = texts->len;
+            value.text_len = strlen(words[word].word);
+            ks_buf_put_text(texts, words[word].word);
         }
     }
-    KS_TRY(read_number(parser, &value));
     parser->doc->nodes[index] = value;
+out:
+    return err;
+}
+
+/* A value that is whole, or the bracket that opens one. */
+static enum ks_err read_start(struct parser *parser, uint32_t index)
+{
+    enum ks_err err = KS_OK;
+    bool object = false;
+
+    skip_space(parser);
+    object = peek(parser) == '{';
+    if (!object && peek(parser) != '[') {
+        return read_scalar(parser, index);
+    }
+    KS_TRY(parser->depth < KS_PYJSON_DEPTH_MAX
+               ? KS_OK
+               : fail_at(parser, KS_ERR_LIMIT, "nested too deeply"));
+    parser->at++;
+    parser->doc->nodes[index].type = object ? KS_PYJSON_OBJECT : KS_PYJSON_ARRAY;
+    parser->levels[parser->depth++] =
+        (struct level){.index = index, .last = NONE, .object = object};
+out:
+    return err;
+}
+
+static enum ks_err read_key(struct parser *parser, uint32_t child)
+{
+    enum ks_err err = KS_OK;
+    size_t key = 0;
+    size_t key_len = 0;
+
+    skip_space(parser);
+    KS_TRY(read_string(parser, &key, &key_len));
+    skip_space(parser);
+    KS_TRY(take_word(parser, ":") ? KS_OK : fail_at(parser, KS_ERR_FORMAT, "expected ':'"));
+    parser->doc->nodes[child].key = key;
+    parser->doc->nodes[child].key_len = key_len;
+out:
+    return err;
+}
+
+/* The next element or member of LEVEL begins. Nodes may move with each one that is added. */
+static enum ks_err read_child(struct parser *parser, struct level *level)
+{
+    enum ks_err err = KS_OK;
+    uint32_t child = NONE;
+
+    KS_TRY(add_node(parser, &child));
+    KS_TRY(level->object ? read_key(parser, child) : KS_OK);
+    if (level->last == NONE) {
+        parser->doc->nodes[level->index].first = child;
+    } else {
+        parser->doc->nodes[level->last].next = child;
+    }
+    level->last = child;
+    level->count++;
+    KS_TRY(read_start(parser, child));
+out:
+    return err;
+}
+
+/* What comes next in the innermost array or object: its end, or one more. */
+static enum ks_err read_next(struct parser *parser)
+{
+    enum ks_err err = KS_OK;
+    struct level *level = &parser->levels[parser->depth - 1];
+
+    skip_space(parser);
+    if (take_word(parser, level->object ? "}" : "]")) {
+        parser->depth--;
+        return level->object && level->count > 0
+                   ? sort_members(parser->doc, level->index, level->count)
+                   : KS_OK;
+    }
+    KS_TRY(level->count == 0 || take_word(parser, ",")
+               ? KS_OK
+               : fail_at(parser, KS_ERR_FORMAT,
+                         level->object ? "expected ',' or '}'" : "expected ',' or ']'"));
+    KS_TRY(read_child(parser, level));
 out:
     return err;
 }
@@ -516,7 +526,10 @@ enum ks_err ks_pyjson_parse(struct ks_bytes text, struct ks_pyjson_doc **out_doc
     ks_buf_init(&doc->texts, NUMBER_CHARS * (text.len + 1));
     KS_CHECK(ks_utf8_valid(text), KS_ERR_FORMAT, "not UTF-8");
     KS_TRY(add_node(&parser, &root));
-    KS_TRY(read_value(&parser, root));
+    KS_TRY(read_start(&parser, root));
+    while (parser.depth > 0) {
+        KS_TRY(read_next(&parser));
+    }
     skip_space(&parser);
     KS_TRY(parser.at == text.len
                ? KS_OK
@@ -622,64 +635,33 @@ static enum ks_err put_string(struct ks_bytes text, bool ascii, struct ks_buf *o
 
 struct printer {
     struct ks_pyjson_style style;
-    unsigned level;
     struct ks_buf *out;
+    unsigned depth;
+    const struct ks_pyjson *open[KS_PYJSON_DEPTH_MAX]; /* arrays and objects */
+    uint32_t next[KS_PYJSON_DEPTH_MAX];                /* the child of each that comes next */
 };
 
 static void put_line_end(const struct printer *printer)
 {
     if (printer->style.indent > 0) {
         ks_buf_put_u8(printer->out, '\n');
-        for (unsigned i = 0; i < printer->level * printer->style.indent; i++) {
+        for (unsigned i = 0; i < printer->depth * printer->style.indent; i++) {
             ks_buf_put_u8(printer->out, ' ');
         }
     }
 }
 
-static enum ks_err put_value(struct printer *printer, const struct ks_pyjson *value);
-
-static enum ks_err put_children(struct printer *printer, const struct ks_pyjson *value)
+/* A value that is whole, or the bracket that opens one. */
+static enum ks_err put_start(struct printer *printer, const struct ks_pyjson *value)
 {
-    enum ks_err err = KS_OK;
-    const struct ks_pyjson_doc *doc = value->doc;
-    const bool object = value->type == KS_PYJSON_OBJECT;
+    static const char *const words[] = {
+        [KS_PYJSON_NULL] = "null", [KS_PYJSON_FALSE] = "false", [KS_PYJSON_TRUE] = "true"};
 
-    ks_buf_put_u8(printer->out, object ? '{' : '[');
-    printer->level++;
-    for (uint32_t index = value->first; index != NONE; index = doc->nodes[index].next) {
-        const struct ks_pyjson *node = &doc->nodes[index];
-
-        if (index != value->first) {
-            ks_buf_put_u8(printer->out, ',');
-        }
-        put_line_end(printer);
-        if (object) {
-            KS_TRY(put_string(text_at(doc, node->key, node->key_len), printer->style.ascii,
-                              printer->out));
-            ks_buf_put_text(printer->out, printer->style.indent > 0 ? ": " : ":");
-        }
-        KS_TRY(put_value(printer, node));
-    }
-    printer->level--;
-    if (value->first != NONE) {
-        put_line_end(printer);
-    }
-    ks_buf_put_u8(printer->out, object ? '}' : ']');
-out:
-    return err;
-}
-
-static enum ks_err put_value(struct printer *printer, const struct ks_pyjson *value)
-{
     switch (value->type) {
     case KS_PYJSON_NULL:
-        ks_buf_put_text(printer->out, "null");
-        break;
     case KS_PYJSON_FALSE:
-        ks_buf_put_text(printer->out, "false");
-        break;
     case KS_PYJSON_TRUE:
-        ks_buf_put_text(printer->out, "true");
+        ks_buf_put_text(printer->out, words[value->type]);
         break;
     case KS_PYJSON_NUMBER:
         ks_buf_put(printer->out, ks_pyjson_text(value));
@@ -688,15 +670,55 @@ static enum ks_err put_value(struct printer *printer, const struct ks_pyjson *va
         return put_string(ks_pyjson_text(value), printer->style.ascii, printer->out);
     case KS_PYJSON_ARRAY:
     case KS_PYJSON_OBJECT:
-        return put_children(printer, value);
+        ks_buf_put_u8(printer->out, value->type == KS_PYJSON_OBJECT ? '{' : '[');
+        printer->open[printer->depth] = value;
+        printer->next[printer->depth] = value->first;
+        printer->depth++;
+        break;
     }
     return KS_OK;
+}
+
+/* The next child of the innermost array or object, or its end. */
+static enum ks_err put_next(struct printer *printer)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_pyjson *value = printer->open[printer->depth - 1];
+    const uint32_t index = printer->next[printer->depth - 1];
+    const struct ks_pyjson *node = NULL;
+
+    if (index == NONE) {
+        printer->depth--;
+        if (value->first != NONE) {
+            put_line_end(printer);
+        }
+        ks_buf_put_u8(printer->out, value->type == KS_PYJSON_OBJECT ? '}' : ']');
+        return KS_OK;
+    }
+    node = &value->doc->nodes[index];
+    ks_buf_put_text(printer->out, index != value->first ? "," : "");
+    put_line_end(printer);
+    if (value->type == KS_PYJSON_OBJECT) {
+        KS_TRY(put_string(text_at(value->doc, node->key, node->key_len), printer->style.ascii,
+                          printer->out));
+        ks_buf_put_text(printer->out, printer->style.indent > 0 ? ": " : ":");
+    }
+    printer->next[printer->depth - 1] = node->next;
+    KS_TRY(put_start(printer, node));
+out:
+    return err;
 }
 
 enum ks_err ks_pyjson_put(const struct ks_pyjson *value, struct ks_pyjson_style style,
                           struct ks_buf *out)
 {
+    enum ks_err err = KS_OK;
     struct printer printer = {.style = style, .out = out};
 
-    return put_value(&printer, value);
+    KS_TRY(put_start(&printer, value));
+    while (printer.depth > 0) {
+        KS_TRY(put_next(&printer));
+    }
+out:
+    return err;
 }
