@@ -49,7 +49,7 @@ out:
 }
 
 static const char *const method_names[KS_METHOD_COUNT] = {
-#define METHOD_NAME(name, text) [KS_METHOD_##name] = text,
+#define METHOD_NAME(name, text) [KS_METHOD_##name] = (text),
     KS_METHOD_LIST(METHOD_NAME)
 #undef METHOD_NAME
 };

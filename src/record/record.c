@@ -16,7 +16,7 @@ static void put_time(struct ks_json_writer *writer, const char *name, uint64_t t
 }
 
 static const char *const key_sources[KS_KEY_SOURCES] = {
-#define KEY_SOURCE_NAME(name, text) [KS_KEY_SOURCE_##name] = text,
+#define KEY_SOURCE_NAME(name, text) [KS_KEY_SOURCE_##name] = (text),
     KS_KEY_SOURCE_LIST(KEY_SOURCE_NAME)
 #undef KEY_SOURCE_NAME
 };
