@@ -139,6 +139,28 @@ static size_t count_anomalies(const struct detect *detect)
 
 /* --- train -------------------------------------------------------------------------------- */
 
+static void put_threshold(const struct ks_forest *forest, struct ks_json_writer *writer)
+{
+    ks_json_put_key(writer, "threshold");
+    if (ks_forest_threshold(forest) == 0) {
+        ks_json_put_null(writer);
+    } else {
+        ks_json_put_double(writer, ks_forest_score(forest, ks_forest_threshold(forest)));
+    }
+}
+
+static void print_threshold(const struct detect *detect, size_t anomalies)
+{
+    if (ks_forest_threshold(detect->forest) == 0) {
+        ks_cli_print("no threshold: that share of %zu rows is less than one\n",
+                     detect->data.rows.count);
+    } else {
+        ks_cli_print("threshold %.4f: %zu rows are anomalies\n",
+                     ks_forest_score(detect->forest, ks_forest_threshold(detect->forest)),
+                     anomalies);
+    }
+}
+
 static enum ks_err print_trained(const struct detect *detect, size_t bytes)
 {
     enum ks_err err = KS_OK;
@@ -160,20 +182,15 @@ static enum ks_err print_trained(const struct detect *detect, size_t bytes)
         ks_json_member_u64(&writer, "sample", params->sample);
         ks_json_member_text(&writer, "schema", "ketseal.detect-train/1");
         ks_json_member_u64(&writer, "seed", params->seed);
-        ks_json_put_key(&writer, "threshold");
-        ks_json_put_double(
-            &writer, ks_forest_score(detect->forest, ks_forest_threshold(detect->forest)));
+        put_threshold(detect->forest, &writer);
         ks_json_member_u64(&writer, "trees", params->trees);
         ks_json_put_end(&writer);
         KS_TRY(ks_cli_print_json(&out));
     } else {
-        ks_cli_print("%u trees of %u rows out of %zu, %zu features, %zu bytes\n"
-                     "model %s\n"
-                     "threshold %.4f: %zu rows are anomalies\n",
+        ks_cli_print("%u trees of %u rows out of %zu, %zu features, %zu bytes\nmodel %s\n",
                      params->trees, params->sample, detect->data.rows.count,
-                     ks_forest_features(detect->forest), bytes, hash,
-                     ks_forest_score(detect->forest, ks_forest_threshold(detect->forest)),
-                     anomalies);
+                     ks_forest_features(detect->forest), bytes, hash);
+        print_threshold(detect, anomalies);
     }
 out:
     ks_buf_done(&out);
@@ -595,8 +612,7 @@ static enum ks_err print_evaluation_json(const struct detect *detect,
     ks_json_member_u64(&writer, "sample", params->sample);
     ks_json_member_text(&writer, "schema", "ketseal.detect-evaluate/1");
     ks_json_member_u64(&writer, "seed", params->seed);
-    put_member_double(&writer, "threshold",
-                      ks_forest_score(detect->forest, ks_forest_threshold(detect->forest)));
+    put_threshold(detect->forest, &writer);
     ks_json_member_u64(&writer, "trees", params->trees);
     ks_json_member_u64(&writer, "true_negatives", all->true_negatives);
     ks_json_member_u64(&writer, "true_positives", all->true_positives);
