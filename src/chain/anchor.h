@@ -73,6 +73,10 @@ KS_MUST_CHECK enum ks_err ks_anchor_pin_parse(struct ks_bytes text,
 void ks_anchor_pin_write(const struct ks_anchor_pin *pin, struct ks_buf *out);
 void ks_anchor_pin_done(struct ks_anchor_pin *pin); /* NULL and zeroed are fine */
 
+/* What the header's state has in SUBMITTER's slot of CONTRACT, whose code has to be
+ * CODE_HASH's; zeros if nothing. KS_ERR_VERIFY when the proofs do not show it. */
+KS_MUST_CHECK enum ks_err ks_anchor_stored(const struct ks_anchor *anchor,
+                                           uint8_t out_word[32]);
 /* The check anchor.proof: ANCHOR names PIN's chain, contract, code and submitter and DIGEST;
  * its header's state root leads to the contract's account with that code, and the account's
  * storage root to DIGEST in the submitter's slot. KS_ERR_VERIFY with a sentence if not. */
