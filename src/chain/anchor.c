@@ -107,6 +107,8 @@ static enum ks_err read_parts(const struct ks_json *object, struct ks_anchor *an
     place(anchor->account.nodes, anchor->account.count, &at);
     place(anchor->storage.nodes, anchor->storage.count, &at);
     KS_TRY(ks_header_parse(anchor->header, &header));
+    KS_CHECK(header.number <= KS_JSON_INTEGER_MAX && header.time_s <= KS_ANCHOR_TIME_MAX,
+             KS_ERR_LIMIT, "'header': a number or time that no chain has");
     anchor->block_number = header.number;
     anchor->block_time_s = header.time_s;
     ks_copy(anchor->block_hash, header.hash, sizeof header.hash);
