@@ -3,11 +3,11 @@
 
 /* The signer that is a program of others: one hash in, one signature out. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,8 +21,8 @@
 
 extern char **environ;
 
-/* Its standard input and output are FD; standard error stays. */
-static enum ks_err start(const char *command, int fd, pid_t *out_pid)
+/* Its standard input and output; standard error stays. */
+static enum ks_err start(const char *command, int input, int output, pid_t *out_pid)
 {
     enum ks_err err = KS_OK;
     posix_spawn_file_actions_t actions;
@@ -34,8 +34,8 @@ static enum ks_err start(const char *command, int fd, pid_t *out_pid)
     int rc = posix_spawn_file_actions_init(&actions);
 
     KS_CHECK(rc == 0, KS_ERR_NOMEM, "no memory for a signer");
-    rc = posix_spawn_file_actions_adddup2(&actions, fd, 0);
-    rc = rc != 0 ? rc : posix_spawn_file_actions_adddup2(&actions, fd, 1);
+    rc = posix_spawn_file_actions_adddup2(&actions, input, 0);
+    rc = rc != 0 ? rc : posix_spawn_file_actions_adddup2(&actions, output, 1);
     rc = rc != 0 ? rc : posix_spawn(out_pid, command, &actions, NULL, argv, environ);
     (void)posix_spawn_file_actions_destroy(&actions);
     KS_CHECK(rc == 0, KS_ERR_IO, "start: %s", strerror(rc));
@@ -59,7 +59,7 @@ static enum ks_err receive(int fd, uint64_t deadline_us, char answer[ANSWER_LEN]
         if (poll(&wait, 1, (int)((deadline_us - now_us + 999) / 1000)) <= 0) {
             continue; /* interrupted, or late */
         }
-        got = recv(fd, text + len, sizeof text - len, 0);
+        got = read(fd, text + len, sizeof text - len);
         if (got < 0 && errno == EINTR) {
             continue;
         }
@@ -118,7 +118,8 @@ enum ks_err ks_signer_sign_command(const char *command, unsigned timeout_ms, str
     uint8_t hash[KS_KECCAK256_LEN];
     char question[QUESTION_LEN + 1];
     char answer[ANSWER_LEN];
-    int fds[2] = {-1, -1};
+    int input[2] = {-1, -1};
+    int output[2] = {-1, -1};
     pid_t pid = -1;
     bool good = false;
 
@@ -126,23 +127,25 @@ enum ks_err ks_signer_sign_command(const char *command, unsigned timeout_ms, str
     KS_TRY(ks_tx_hash_unsigned(tx, hash));
     ks_hex_encode(KS_BYTES(hash), question);
     question[QUESTION_LEN - 1] = '\n';
-    KS_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0, KS_ERR_IO, "%s",
+    KS_CHECK(pipe2(input, O_CLOEXEC) == 0 && pipe2(output, O_CLOEXEC) == 0, KS_ERR_IO, "%s",
              strerror(errno));
-    KS_TRY(start(command, fds[1], &pid));
-    ks_fd_close(&fds[1]);
-    /* So little that it fits in the socket whether or not it is read. */
-    KS_CHECK(send(fds[0], question, QUESTION_LEN, MSG_NOSIGNAL) == QUESTION_LEN, KS_ERR_IO,
-             "it does not listen");
-    (void)shutdown(fds[0], SHUT_WR);
-    KS_TRY(receive(fds[0], deadline_us, answer));
+    /* So little that it fits in the pipe, whether or not it will be read. */
+    KS_TRY(ks_fd_write(input[1], ks_bytes_of(question, QUESTION_LEN), "its input"));
+    ks_fd_close(&input[1]);
+    KS_TRY(start(command, input[0], output[1], &pid));
+    ks_fd_close(&input[0]);
+    ks_fd_close(&output[1]);
+    KS_TRY(receive(output[0], deadline_us, answer));
     good = finish(pid, deadline_us);
     pid = -1;
     KS_CHECK(good, KS_ERR_IO, "it failed");
     KS_TRY(decode(answer, &signature));
     KS_TRY(ks_signer_put(&signature, tx));
 out:
-    ks_fd_close(&fds[0]);
-    ks_fd_close(&fds[1]);
+    for (size_t i = 0; i < 2; i++) {
+        ks_fd_close(&input[i]);
+        ks_fd_close(&output[i]);
+    }
     if (pid > 0) {
         (void)finish(pid, 0); /* it has failed already, by what the error says */
     }

@@ -19,6 +19,7 @@
 
 #define CONFIRMATIONS_MAX 100000
 #define WAIT_S_MAX        86400
+#define TIMEOUT_S_MAX     3600
 #define GAS_MAX           30000000
 #define SIGNER_MS         120000 /* a person may have to press a button */
 #define BLOCK_TEXT_MAX    (20 + 1 + 2 + 2 * KS_KECCAK256_LEN)
@@ -45,8 +46,12 @@ static enum ks_err open_node(const struct ks_cli *cli, uint64_t chain_id,
     const char *file = ks_cli_text(cli, "rpc-file");
     struct ks_buf text;
     struct ks_rpc_spec spec = {.ca_file = ks_cli_text(cli, "rpc-ca")};
+    uint64_t timeout_s = 0;
 
     ks_buf_init(&text, 4096);
+    KS_TRY(ks_cli_number(cli, "rpc-timeout", TIMEOUT_S_MAX, &timeout_s));
+    KS_CHECK(timeout_s > 0, KS_ERR_USAGE, "--rpc-timeout: at least 1");
+    spec.timeout_ms = (unsigned)(timeout_s * 1000);
     KS_CHECK((url == NULL) != (file == NULL), KS_ERR_USAGE,
              "expected --rpc or --rpc-file, one of them");
     if (file != NULL) { /* one line */

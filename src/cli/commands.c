@@ -389,6 +389,7 @@ static const struct ks_flag record_make_flags[] = {
      NULL,  false},                                                                            \
         {"rpc-file", KS_FLAG_TEXT, "FILE", "that URL from a file, where it is a secret",       \
          NULL,       false},                                                                   \
+        {"rpc-timeout", KS_FLAG_NUMBER, "SECONDS", "for each answer of it", "30", false},      \
     {                                                                                          \
         "rpc-ca", KS_FLAG_TEXT, "FILE",                                                        \
             "certificate authorities to believe; default: the system's", NULL, false           \
