@@ -24,6 +24,7 @@ anchor pin --chain=31337 --contract="$contract" --from="$account" --out=pin
 anchor prepare "$honest" --pin=pin first.note --out=tx
 anchor sign --key=key tx --out=signed
 
+: >liar.port
 python3 "$chain_source/tests/integration/rpc_liar.py" "$chain_url" >liar.port 2>liar.log &
 chain_liar=$!
 for _ in $(seq 200); do

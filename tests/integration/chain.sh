@@ -54,6 +54,7 @@ chain_begin() { # BUILD
 }
 
 chain_start() {
+    : >chain.log
     "$chain_anvil" --host 127.0.0.1 --port 0 --slots-in-an-epoch 1 --no-cors >chain.log 2>&1 &
     chain_pid=$!
     for _ in $(seq 200); do
