@@ -99,6 +99,14 @@ extern const struct ks_command ks_commands[]; /* ends with a NULL noun */
 /* Usage of one command, or of all when COMMAND is NULL. */
 void ks_cli_help(FILE *stream, const struct ks_command *command);
 
+enum ks_err ks_command_anchor_check(struct ks_cli *cli);
+enum ks_err ks_command_anchor_deploy(struct ks_cli *cli);
+enum ks_err ks_command_anchor_keygen(struct ks_cli *cli);
+enum ks_err ks_command_anchor_pin(struct ks_cli *cli);
+enum ks_err ks_command_anchor_prepare(struct ks_cli *cli);
+enum ks_err ks_command_anchor_prove(struct ks_cli *cli);
+enum ks_err ks_command_anchor_send(struct ks_cli *cli);
+enum ks_err ks_command_anchor_sign(struct ks_cli *cli);
 enum ks_err ks_command_bench_trng(struct ks_cli *cli);
 enum ks_err ks_command_ca_new(struct ks_cli *cli);
 enum ks_err ks_command_ca_issue(struct ks_cli *cli);
