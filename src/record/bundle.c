@@ -21,22 +21,35 @@ static void put_path(struct ks_json_writer *writer, const char *name,
     ks_json_put_end(writer);
 }
 
-void ks_bundle_write(struct ks_bytes record, const struct ks_inclusion *inclusion,
-                     struct ks_buf *out)
+static void put_ledger(struct ks_json_writer *writer, const struct ks_inclusion *inclusion)
+{
+    ks_json_put_key(writer, "ledger");
+    ks_json_put_object(writer);
+    ks_json_member_string(writer, "checkpoint", inclusion->checkpoint);
+    ks_json_member_u64(writer, "index", inclusion->index);
+    put_path(writer, "intent_path", &inclusion->intent_path);
+    put_path(writer, "path", &inclusion->path);
+    ks_json_put_end(writer);
+}
+
+void ks_bundle_write(const struct ks_bundle_parts *parts, struct ks_buf *out)
 {
     struct ks_json_writer writer = ks_json_writer_of(out);
+    bool attached = parts->anchor.len > 0 || parts->timestamp.len > 0;
 
     ks_json_put_object(&writer);
-    ks_json_member_text(&writer, "bundle", "ketseal.bundle/1");
-    ks_json_put_key(&writer, "ledger");
-    ks_json_put_object(&writer);
-    ks_json_member_string(&writer, "checkpoint", inclusion->checkpoint);
-    ks_json_member_u64(&writer, "index", inclusion->index);
-    put_path(&writer, "intent_path", &inclusion->intent_path);
-    put_path(&writer, "path", &inclusion->path);
-    ks_json_put_end(&writer);
+    if (parts->anchor.len > 0) {
+        ks_json_put_key(&writer, "anchor");
+        ks_json_put_canonical(&writer, parts->anchor);
+    }
+    ks_json_member_text(&writer, "bundle", attached ? "ketseal.bundle/2" : "ketseal.bundle/1");
+    put_ledger(&writer, parts->inclusion);
     ks_json_put_key(&writer, "record");
-    ks_json_put_canonical(&writer, record);
+    ks_json_put_canonical(&writer, parts->record);
+    if (parts->timestamp.len > 0) {
+        ks_json_put_key(&writer, "timestamp");
+        ks_json_put_base64(&writer, parts->timestamp);
+    }
     ks_json_put_end(&writer);
     ks_buf_put_text(out, "\n");
 }

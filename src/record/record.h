@@ -161,9 +161,17 @@ struct ks_inclusion {
     struct ks_merkle_proof path;
     struct ks_merkle_proof intent_path; /* of the intent's entry, whose index the core holds */
 };
-/* RECORD is canonical; the result ends with one newline. */
-void ks_bundle_write(struct ks_bytes record, const struct ks_inclusion *inclusion,
-                     struct ks_buf *out);
+/* What a bundle is made of. ANCHOR and TIMESTAMP are of the body of the inclusion's checkpoint.
+ */
+struct ks_bundle_parts {
+    struct ks_bytes record; /* canonical JSON */
+    const struct ks_inclusion *inclusion;
+    struct ks_bytes anchor;    /* canonical JSON; empty: none */
+    struct ks_bytes timestamp; /* DER, an RFC 3161 token; empty: none */
+};
+/* Version 1 without anchor and timestamp, byte for byte as ever; else version 2. The result
+ * ends with one newline. */
+void ks_bundle_write(const struct ks_bundle_parts *parts, struct ks_buf *out);
 
 /* A parsed bundle; owns everything that the views point into. */
 struct ks_bundle {

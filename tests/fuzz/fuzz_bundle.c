@@ -37,7 +37,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert_contains(ks_buf_view(&bundle->record), "\"job\":", &again);
     ks_submission_write(&bundle->submission, &again);
     assert_contains(ks_buf_view(&bundle->record), "\"submission\":", &again);
-    ks_bundle_write(ks_buf_view(&bundle->record), &bundle->inclusion, &again);
+    ks_bundle_write(&(const struct ks_bundle_parts){.record = ks_buf_view(&bundle->record),
+                                                    .inclusion = &bundle->inclusion},
+                    &again);
     KS_ASSERT(ks_buf_check(&again) == KS_OK);
     KS_ASSERT(ks_bytes_equal(ks_buf_view(&again), ks_bytes_of(data, size)));
     ks_buf_done(&again);

@@ -162,7 +162,9 @@ void record_round_trip(const struct fixture_keys *keys, fixture_change change)
     ks_buf_done(&result);
 
     assert_int_equal(ks_bundle_parse(ks_buf_view(&fixture.bundle), &bundle), KS_OK);
-    ks_bundle_write(ks_buf_view(&bundle->record), &bundle->inclusion, &again);
+    ks_bundle_write(&(const struct ks_bundle_parts){.record = ks_buf_view(&bundle->record),
+                                                    .inclusion = &bundle->inclusion},
+                    &again);
     record_assert_same(&again, ks_buf_view(&fixture.bundle));
     ks_bundle_free(bundle);
     fixture_free(&fixture);

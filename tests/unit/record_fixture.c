@@ -648,7 +648,9 @@ void fixture_make(struct fixture *fixture, const struct fixture_keys *keys,
                       fixture->record_mldsa65, &fixture->record, &fixture->entry));
     change(fixture, FIXTURE_SEALED);
     make_ledger(fixture, change);
-    ks_bundle_write(ks_buf_view(&fixture->record), &fixture->inclusion, &fixture->bundle);
+    ks_bundle_write(&(const struct ks_bundle_parts){.record = ks_buf_view(&fixture->record),
+                                                    .inclusion = &fixture->inclusion},
+                    &fixture->bundle);
     OK(ks_buf_check(&fixture->bundle));
     make_policy(fixture);
     change(fixture, FIXTURE_BUNDLE);
