@@ -43,7 +43,10 @@ static enum ks_err device_policy(const struct ks_cli *cli, struct ks_policy **ou
     KS_TRY(ks_cli_device_file(cli, "root.pem", KS_CERT_PEM_MAX, &pem));
     KS_TRY(ks_cert_parse_pem(ks_buf_view(&pem), &root));
     KS_TRY(ks_cli_site(cli, site));
-    ks_policy_write(root, (struct ks_bytes){0}, site, site->simulated_tpm, &policy);
+    ks_policy_write(&(const struct ks_policy_spec){.root = root,
+                                                   .site = site,
+                                                   .accept_simulated_tpm = site->simulated_tpm},
+                    &policy);
     KS_TRY(ks_buf_check(&policy));
     document = ks_buf_view(&policy);
     KS_TRY(ks_policy_read(&document, out_policy));

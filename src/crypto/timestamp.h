@@ -86,6 +86,12 @@ struct ks_timestamp_trust;
 KS_MUST_CHECK enum ks_err ks_timestamp_trust_new(const struct ks_timestamp_trust_spec *spec,
                                                  struct ks_timestamp_trust **out_trust);
 void ks_timestamp_trust_free(struct ks_timestamp_trust *trust); /* NULL is fine */
+/* The PEM blocks alone, as ks_timestamp_trust_new takes them. Sticky in OUT. */
+void ks_timestamp_trust_put_certificates(const struct ks_timestamp_trust *trust,
+                                         struct ks_buf *out);
+void ks_timestamp_trust_put_crls(const struct ks_timestamp_trust *trust, struct ks_buf *out);
+/* The OID that stamps must carry, or NULL. */
+const char *ks_timestamp_trust_policy(const struct ks_timestamp_trust *trust);
 
 /* KS_OK only if TOKEN is in normal form, over DIGEST, signed by a key whose certificate is for
  * time stamping alone (id-kp-timeStamping, critical), and leads to one of TRUST's roots through

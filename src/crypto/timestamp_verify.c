@@ -21,6 +21,7 @@ struct ks_timestamp_trust {
     STACK_OF(X509) * certs;
     STACK_OF(X509_CRL) * crls;
     ASN1_OBJECT *policy; /* NULL: any */
+    char policy_text[KS_TIMESTAMP_OID_MAX];
 };
 
 /* --- whom to believe ---------------------------------------------------------------------- */
@@ -100,20 +101,23 @@ static bool has_root(const struct ks_timestamp_trust *trust)
     return found;
 }
 
+/* In its one form: as libcrypto would write it. */
 static enum ks_err set_policy(struct ks_timestamp_trust *trust, struct ks_bytes oid)
 {
-    char text[KS_TIMESTAMP_OID_MAX];
+    enum ks_err err = KS_OK;
+    char again[KS_TIMESTAMP_OID_MAX];
 
-    if (oid.len >= sizeof text) {
-        return ks_fail(KS_ERR_LIMIT, "policy: %zu characters, at most %zu", oid.len,
-                       sizeof text - 1);
-    }
-    ks_text_shown(oid, text, sizeof text);
-    trust->policy = OBJ_txt2obj(text, 1);
+    KS_CHECK(oid.len < sizeof trust->policy_text, KS_ERR_LIMIT,
+             "policy: %zu characters, at most %d", oid.len, KS_TIMESTAMP_OID_MAX - 1);
+    ks_text_shown(oid, trust->policy_text, sizeof trust->policy_text);
+    trust->policy = OBJ_txt2obj(trust->policy_text, 1);
+    KS_CHECK(trust->policy != NULL &&
+                 OBJ_obj2txt(again, sizeof again, trust->policy, 1) == (int)oid.len &&
+                 ks_bytes_equal(ks_bytes_text(again), oid),
+             KS_ERR_FORMAT, "policy: '%s' is no object identifier", trust->policy_text);
+out:
     ks_libcrypto_forget();
-    return trust->policy != NULL
-               ? KS_OK
-               : ks_fail(KS_ERR_FORMAT, "policy: '%s' is no object identifier", text);
+    return err;
 }
 
 enum ks_err ks_timestamp_trust_new(const struct ks_timestamp_trust_spec *spec,
@@ -150,6 +154,43 @@ void ks_timestamp_trust_free(struct ks_timestamp_trust *trust)
         ASN1_OBJECT_free(trust->policy);
         ks_free(trust);
     }
+}
+
+static void put_block(struct ks_buf *out, const char *label, unsigned char *der, int len)
+{
+    if (len > 0) {
+        ks_pem_put(out, label, ks_bytes_of(der, (size_t)len));
+    } else if (out->err == KS_OK) {
+        ks_libcrypto_forget();
+        out->err = KS_ERR_NOMEM;
+    }
+    OPENSSL_free(der);
+}
+
+void ks_timestamp_trust_put_certificates(const struct ks_timestamp_trust *trust,
+                                         struct ks_buf *out)
+{
+    for (int i = 0; i < sk_X509_num(trust->certs); i++) {
+        unsigned char *der = NULL;
+        int len = i2d_X509(sk_X509_value(trust->certs, i), &der);
+
+        put_block(out, KS_PEM_CERT, der, len);
+    }
+}
+
+void ks_timestamp_trust_put_crls(const struct ks_timestamp_trust *trust, struct ks_buf *out)
+{
+    for (int i = 0; i < sk_X509_CRL_num(trust->crls); i++) {
+        unsigned char *der = NULL;
+        int len = i2d_X509_CRL(sk_X509_CRL_value(trust->crls, i), &der);
+
+        put_block(out, KS_PEM_CRL, der, len);
+    }
+}
+
+const char *ks_timestamp_trust_policy(const struct ks_timestamp_trust *trust)
+{
+    return trust->policy == NULL ? NULL : trust->policy_text;
 }
 
 /* --- the chain ---------------------------------------------------------------------------- */
