@@ -133,6 +133,19 @@ out:
     return err;
 }
 
+/* Names are compared without regard to case; the signer's is written as its certificate has it.
+ */
+static enum ks_err normal_name(PKCS7 *cms, PKCS7_SIGNER_INFO *info)
+{
+    const X509 *signer = ks_timestamp_signer(cms, NULL);
+
+    if (signer != NULL &&
+        X509_NAME_set(&info->issuer_and_serial->issuer, X509_get_issuer_name(signer)) != 1) {
+        return ks_fail_libcrypto(KS_ERR_NOMEM, "issuer");
+    }
+    return KS_OK;
+}
+
 static enum ks_err normal_digests(PKCS7_SIGNED *sign, const PKCS7_SIGNER_INFO *info)
 {
     enum ks_err err = KS_OK;
@@ -159,6 +172,7 @@ enum ks_err ks_timestamp_normal(PKCS7 *cms, struct ks_buf *out)
     KS_TRY(signer_info(cms, &info));
     KS_TRY(normal_algorithms(info));
     KS_TRY(normal_certificates(cms));
+    KS_TRY(normal_name(cms, info));
     KS_TRY(normal_digests(cms->d.sign, info));
     sk_X509_ATTRIBUTE_pop_free(info->unauth_attr, X509_ATTRIBUTE_free);
     info->unauth_attr = NULL;

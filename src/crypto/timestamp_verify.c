@@ -261,6 +261,25 @@ out:
     return err;
 }
 
+/* Where the token has no certificate, nothing else binds the very bytes of its signer's name.
+ */
+static enum ks_err check_name(const PKCS7 *cms, const X509 *signer)
+{
+    const PKCS7_SIGNER_INFO *info = sk_PKCS7_SIGNER_INFO_value(cms->d.sign->signer_info, 0);
+    const unsigned char *said = NULL;
+    const unsigned char *known = NULL;
+    size_t said_len = 0;
+    size_t known_len = 0;
+
+    if (X509_NAME_get0_der(info->issuer_and_serial->issuer, &said, &said_len) != 1 ||
+        X509_NAME_get0_der(X509_get_issuer_name(signer), &known, &known_len) != 1) {
+        return ks_fail_libcrypto(KS_ERR_NOMEM, "issuer");
+    }
+    return ks_bytes_equal(ks_bytes_of(said, said_len), ks_bytes_of(known, known_len))
+               ? KS_OK
+               : ks_fail(KS_ERR_VERIFY, "it writes its signer's issuer in another way");
+}
+
 /* What no signature of the chain covers is not taken along. */
 static enum ks_err check_embedded(const PKCS7 *cms, STACK_OF(X509) * chain)
 {
@@ -347,6 +366,7 @@ static enum ks_err check_signer(PKCS7 *cms, const struct ks_timestamp_trust *tru
              KS_ERR_NOMEM, "out of memory");
     KS_TRY(store_of(trust, time_s, &store));
     KS_TRY(chain_of(store, untrusted, signer, &chain));
+    KS_TRY(check_name(cms, signer));
     KS_TRY(check_embedded(cms, chain));
     KS_TRY(check_lists(trust, chain, time_s));
     if (TS_RESP_verify_signature(cms, trust->certs, store, NULL) != 1) {
