@@ -376,6 +376,41 @@ static const struct ks_flag policy_make_flags[] = {
     END,
 };
 
+static const struct ks_flag bundle_complete_flags[] = {
+    {"policy", KS_FLAG_TEXT, "FILE", "what the new bundle is verified against", NULL, true},
+    {"checkpoint", KS_FLAG_TEXT, "FILE",
+     "the signed checkpoint that the bundle is to stand on; default: its own, or that of "
+     "--proof",
+     NULL, false},
+    {"proof", KS_FLAG_TEXT, "FILE",
+     "the record's path to that checkpoint (ketseal ledger prove --out)", NULL, false},
+    {"intent-proof", KS_FLAG_TEXT, "FILE", "the path of the record's intent, the same way",
+     NULL, false},
+    {"fetch", KS_FLAG_SWITCH, NULL, "ask the site for both paths", NULL, false},
+    DEVICE_FLAGS,
+    {"anchor", KS_FLAG_TEXT, "FILE", "an anchor of that checkpoint (ketseal anchor prove)",
+     NULL, false},
+    {"timestamp", KS_FLAG_TEXT, "FILE", "a time stamp authority's answer for that checkpoint",
+     NULL, false},
+    {"out", KS_FLAG_TEXT, "FILE", "where the bundle goes (-o FILE)", "-", false},
+    END,
+};
+
+static const struct ks_flag timestamp_request_flags[] = {
+    {"policy-oid", KS_FLAG_TEXT, "OID", "the policy that the authority is asked for", NULL,
+     false},
+    {"out", KS_FLAG_TEXT, "FILE", "where the request goes (-o FILE)", "-", false},
+    END,
+};
+
+static const struct ks_flag timestamp_check_flags[] = {
+    {"policy", KS_FLAG_TEXT, "FILE", "whose time stamps are believed (ketseal policy make)",
+     NULL, true},
+    {"answer", KS_FLAG_TEXT, "FILE", "the authority's answer, or its token", NULL, true},
+    {"request", KS_FLAG_TEXT, "FILE", "what was asked: the answer is to this", NULL, false},
+    END,
+};
+
 static const struct ks_flag record_make_flags[] = {
     {"schema", KS_FLAG_TEXT, "NAME", "0.1 or qpoe-0.1", "qpoe-0.1", false},
     {"framework", KS_FLAG_TEXT, "NAME", "what runs it: native", NULL, false},
@@ -541,6 +576,17 @@ const struct ks_command ks_commands[] = {
     {"record", "make", "", 0, 0,
      "Runs clifford_t_sampling here and writes a record of an old schema.", record_make_flags,
      ks_command_record_make},
+    {"bundle", "show", "BUNDLE", 1, 1, "Prints what is inside a bundle and how large it is.",
+     NULL, ks_command_bundle_show},
+    {"bundle", "complete", "BUNDLE", 1, 1,
+     "Puts a bundle on another checkpoint of its ledger, with an anchor or a time stamp of it.",
+     bundle_complete_flags, ks_command_bundle_complete},
+    {"timestamp", "request", "FILE", 1, 1,
+     "Asks for a time stamp (RFC 3161) of the checkpoint in a bundle or a note.",
+     timestamp_request_flags, ks_command_timestamp_request},
+    {"timestamp", "check", "FILE", 1, 1,
+     "Verifies a time stamp of the checkpoint in a bundle or a note, offline.",
+     timestamp_check_flags, ks_command_timestamp_check},
     {"circuit", "check", "FILE…", 1, KS_CLI_OPERANDS_MAX,
      "Parses OpenQASM programs: size, depth and the memory that each needs.",
      circuit_check_flags, ks_command_circuit_check},

@@ -163,7 +163,7 @@ enum ks_err ks_timestamp_token_open(struct ks_bytes token, struct ks_timestamp_t
     KS_TRY(ks_timestamp_cms_parse(token, &out_token->cms));
     KS_TRY(ks_timestamp_normal(out_token->cms, &normal));
     KS_CHECK(ks_bytes_equal(token, ks_buf_view(&normal)), KS_ERR_FORMAT,
-             "not in normal form: attach it with `ketseal timestamp attach`");
+             "not in normal form: `ketseal bundle complete` brings it there");
     out_token->info = PKCS7_to_TS_TST_INFO(out_token->cms);
     if (out_token->info == NULL) {
         KS_TRY(ks_fail_libcrypto(KS_ERR_FORMAT, "its content is no time stamp"));
