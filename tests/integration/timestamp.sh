@@ -6,6 +6,8 @@
 # verdict by ketseal and by the static verifier, and `openssl ts -verify` on what was kept; then each thing
 # that can be false about one.   timestamp.sh SOURCE_ROOT KETSEAL KETSEAL_VERIFY OPENSSL_PREFIX
 set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=stamps.sh
+. "$(dirname "$0")/stamps.sh"
 root=$1 ketseal=$2 verify=$3 prefix=$4
 for tool in openssl jq xxd; do
     command -v "$tool" >/dev/null || { echo "SKIPPED: no $tool"; exit 77; }
@@ -28,50 +30,10 @@ refused() { # STATUS TEXT COMMAND...
     grep -qF "$text" out || { cat out; fail "$*: does not say '$text'"; }
 }
 
-# --- the authority ---
-cat >ts.cnf <<'CNF'
-[ tsa ]
-default_tsa = us
-[ us ]
-serial = serial
-default_policy = 1.3.6.1.4.1.99999.1
-other_policies = 1.3.6.1.4.1.99999.2
-digests = sha256
-signer_digest = sha256
-ess_cert_id_alg = sha256
-accuracy = secs:1
-clock_precision_digits = 3
-[ stamps ]
-basicConstraints = critical, CA:FALSE
-keyUsage = critical, digitalSignature
-extendedKeyUsage = critical, timeStamping
-[ web ]
-basicConstraints = critical, CA:FALSE
-keyUsage = critical, digitalSignature
-extendedKeyUsage = critical, serverAuth
-[ authority ]
-basicConstraints = critical, CA:TRUE
-keyUsage = critical, keyCertSign, cRLSign
-CNF
-echo 01 >serial
-certificate() { # NAME EXTENSIONS DAYS [KEY OPTIONS...]
-    local name=$1 extensions=$2 days=$3
-    shift 3
-    openssl req -newkey "${@:-rsa:2048}" -nodes -keyout "$name.key" -subj "/CN=$name" -out "$name.csr" 2>/dev/null
-    openssl x509 -req -in "$name.csr" -CA root.pem -CAkey root.key -set_serial "$RANDOM" -days "$days" \
-        -extfile ts.cnf -extensions "$extensions" -out "$name.pem" 2>/dev/null
-}
-openssl req -x509 -newkey rsa:3072 -nodes -keyout root.key -subj "/CN=Time Root" -days 3650 -out root.pem \
-    -config <(printf '[req]\ndistinguished_name=d\n[d]\n'; cat ts.cnf) -extensions authority 2>/dev/null
-certificate stamper stamps 3650
-certificate web web 3650
-reply() { # REQUEST SIGNER ANSWER
-    local request=$1 signer=$2 answer=$3
-    openssl ts -reply -config ts.cnf -queryfile "$request" -signer "$signer.pem" -inkey "$signer.key" \
-        -chain root.pem -out "$answer" >reply.log 2>&1
-}
+stamps_begin
+stamps_certificate web web 3650
 
-# --- a record of a year ago, stamped today, is none that was stamped at once ---
+# --- asked, answered, attached, verified ---
 policy() { # OUT JQ-EXPRESSION: the committed policy with a member for time stamps
     jq -cS --rawfile pem root.pem ".timestamp = {certificates: \$pem} | .require += [\"timestamp\"] | $2" \
         "$bundles/lab.policy" >"$1"
@@ -92,7 +54,7 @@ sed -n '/Message data/,/Policy/p' text | diff - want || fail 'the request is ove
 "$ketseal" -q timestamp request --out=again.tsq checkpoint
 ! cmp -s request.tsq again.tsq || fail 'one nonce twice'
 
-reply request.tsq stamper answer.tsr || { cat reply.log; fail 'the authority refuses'; }
+stamps_reply request.tsq stamper answer.tsr || { cat reply.log; fail 'the authority refuses'; }
 "$ketseal" timestamp check --policy=stamps.policy --answer=answer.tsr --request=request.tsq checkpoint >out
 grep -q "^stamped at 20.* by 'CN = stamper' under policy 1.3.6.1.4.1.99999.1$" out || { cat out; fail check; }
 refused 1 'the nonces differ' "$ketseal" timestamp check --policy=stamps.policy --answer=answer.tsr \
@@ -118,14 +80,14 @@ refused 1 'timestamp: required by the policy, but not run: the bundle has no tim
 refused 1 'where the policy allows 60' "$verify" strict.policy stamped.bundle
 refused 1 'which is not the one asked for' "$verify" other.policy stamped.bundle
 "$ketseal" -q timestamp request --out=foreign.tsq "$bundles/wide.bundle"
-reply foreign.tsq stamper foreign.tsr
+stamps_reply foreign.tsq stamper foreign.tsr
 refused 1 'is a time stamp of another checkpoint' "$ketseal" -q bundle complete --policy=stamps.policy \
     --timestamp=foreign.tsr --out=never.bundle "$bundles/bell.bundle"
 "$ketseal" -q bundle complete --policy=stamps.policy --timestamp=foreign.tsr --out=wide.bundle "$bundles/wide.bundle"
 jq -cS --slurpfile other wide.bundle '.timestamp = $other[0].timestamp' stamped.bundle >swapped.bundle
 refused 1 'timestamp: time stamp: it is over another digest' "$verify" stamps.policy swapped.bundle
 # a signer that is for something else: openssl will not answer with it, so it is signed as CMS
-if reply request.tsq web wrong.tsr; then fail 'openssl answers with a certificate for the web'; fi
+if stamps_reply request.tsq web wrong.tsr; then fail 'openssl answers with a certificate for the web'; fi
 openssl cms -cmsout -in token.der -inform DER -outform PEM -out token.pem
 openssl cms -verify -in token.der -inform DER -noverify -out content.der 2>/dev/null
 openssl cms -sign -cades -binary -nodetach -econtent_type 1.2.840.113549.1.9.16.1.4 -in content.der -signer web.pem \
@@ -137,7 +99,7 @@ openssl cms -sign -cades -binary -nodetach -econtent_type 1.2.840.113549.1.9.16.
     -inkey stamper.key -outform DER -out resigned.der
 "$ketseal" -q bundle complete --policy=stamps.policy --timestamp=resigned.der --out=resigned.bundle "$bundles/bell.bundle"
 # a certificate that had ended, or was revoked, when it signed
-openssl req -new -key stamper.key -subj /CN=expired -out expired.csr 2>/dev/null
+openssl req -new -key stamper.key -subj /CN=expired -out expired.csr -config ts.cnf 2>/dev/null
 cp stamper.key expired.key
 touch index.txt
 cat >ca.cnf <<'CNF'
@@ -157,7 +119,7 @@ CNF
 echo 1000 >ca.serial
 openssl ca -batch -config ca.cnf -cert root.pem -keyfile root.key -in expired.csr -startdate 20200101000000Z \
     -enddate 20210101000000Z -extfile ts.cnf -extensions stamps -out expired.pem -notext 2>/dev/null
-reply request.tsq expired expired.tsr || { cat reply.log; fail 'openssl refuses an expired signer'; }
+stamps_reply request.tsq expired expired.tsr || { cat reply.log; fail 'openssl refuses an expired signer'; }
 refused 1 'certificate has expired' "$ketseal" -q bundle complete --policy=stamps.policy --timestamp=expired.tsr \
     --out=never.bundle "$bundles/bell.bundle"
 openssl ca -config ca.cnf -cert root.pem -keyfile root.key -gencrl -out empty.crl 2>/dev/null
@@ -170,7 +132,7 @@ done
 refused 1 "certificate of 'CN = stamper': revoked" "$verify" revoked.policy stamped.bundle
 # refused by the authority
 "$ketseal" -q timestamp request --policy-oid=1.2.3.4 --out=unknown.tsq checkpoint
-reply unknown.tsq stamper unknown.tsr || true
+stamps_reply unknown.tsq stamper unknown.tsr || true
 refused 5 'the authority granted none' "$ketseal" timestamp check --policy=stamps.policy --answer=unknown.tsr checkpoint
 # forty flips over the token
 size=$(stat -c %s token.der)
@@ -187,8 +149,7 @@ done
 # An authority cannot be post-quantum yet: OpenSSL's time stamps know no ML-DSA signer.
 if [ -n "$prefix" ]; then
     pq() { LD_LIBRARY_PATH="$prefix/lib" "$prefix/bin/openssl" "$@"; }
-    pq req -newkey ML-DSA-65 -nodes -keyout pq.key -subj /CN=pq -out pq.csr \
-        -config <(printf '[req]\ndistinguished_name=d\n[d]\n') 2>/dev/null
+    pq req -newkey ML-DSA-65 -nodes -keyout pq.key -subj /CN=pq -out pq.csr -config ts.cnf 2>/dev/null
     pq x509 -req -in pq.csr -CA root.pem -CAkey root.key -days 3650 -extfile ts.cnf -extensions stamps -out pq.pem 2>/dev/null
     pq ts -reply -config ts.cnf -queryfile request.tsq -signer pq.pem -inkey pq.key -out pq.tsr >text 2>&1 || true
     grep -q 'signing not supported for this key type' text || { cat text; fail 'a stamp by ML-DSA: the pages have to say so'; }
