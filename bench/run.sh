@@ -14,6 +14,7 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
 "$build/bench/bench_tls"
+"$build/bench/bench_verify" "$here/../tests/vectors/bundle"
 mkdir -m 700 "$work/tpm"
 "$build/bench/bench_store" "$work/store"
 "$build/bench/bench_tpm" "$work/tpm"

@@ -108,6 +108,8 @@ enum ks_err ks_command_anchor_prove(struct ks_cli *cli);
 enum ks_err ks_command_anchor_send(struct ks_cli *cli);
 enum ks_err ks_command_anchor_sign(struct ks_cli *cli);
 enum ks_err ks_command_bench_trng(struct ks_cli *cli);
+enum ks_err ks_command_bundle_complete(struct ks_cli *cli);
+enum ks_err ks_command_bundle_show(struct ks_cli *cli);
 enum ks_err ks_command_ca_new(struct ks_cli *cli);
 enum ks_err ks_command_ca_issue(struct ks_cli *cli);
 enum ks_err ks_command_ca_revoke(struct ks_cli *cli);
@@ -151,6 +153,8 @@ enum ks_err ks_command_record_verify(struct ks_cli *cli);
 enum ks_err ks_command_replay(struct ks_cli *cli);
 enum ks_err ks_command_run_job(struct ks_cli *cli);
 enum ks_err ks_command_site_certify(struct ks_cli *cli);
+enum ks_err ks_command_timestamp_check(struct ks_cli *cli);
+enum ks_err ks_command_timestamp_request(struct ks_cli *cli);
 enum ks_err ks_command_verify(struct ks_cli *cli);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cli/device.h"
+#include "cli/ledger.h"
 #include "ledger/proof.h"
 
 #define PROOF_JSON_MAX 65536
@@ -102,10 +103,8 @@ out:
 /* --- proofs
  * ------------------------------------------------------------------------------------------ */
 
-/* The member 'path' of the proof at TARGET, whose schema is SCHEMA. What else it says is not
- * believed. */
-static enum ks_err fetch_path(struct ks_client *client, const char *target, const char *schema,
-                              struct ks_merkle_proof *out_proof)
+enum ks_err ks_cli_ledger_path(struct ks_client *client, const char *target, const char *schema,
+                               struct ks_merkle_proof *out_proof)
 {
     static const struct ks_json_limits limits = {.len_max = PROOF_JSON_MAX, .nodes_max = 256};
     enum ks_err err = KS_OK;
@@ -150,7 +149,7 @@ static enum ks_err prove(const struct view *view, uint64_t index, struct ks_buf 
     KS_TRY(ks_client_get(view->client, target, entry));
     (void)snprintf(target, sizeof target, "/v1/ledger/inclusion?index=%llu&size=%llu",
                    (unsigned long long)index, (unsigned long long)head->size);
-    KS_TRY(fetch_path(view->client, target, "ketseal.inclusion/1", out_proof));
+    KS_TRY(ks_cli_ledger_path(view->client, target, "ketseal.inclusion/1", out_proof));
     ks_merkle_leaf(ks_buf_view(entry), leaf);
     KS_TRY(
         ks_fail_prefix(ks_merkle_check_inclusion(index, head->size, leaf, out_proof->hashes[0],
@@ -297,7 +296,7 @@ static enum ks_err compare(const struct view *view, const struct ks_checkpoint *
     if (old->size > 0 && old->size < head->size) {
         (void)snprintf(target, sizeof target, "/v1/ledger/consistency?old=%llu&size=%llu",
                        (unsigned long long)old->size, (unsigned long long)head->size);
-        KS_TRY(fetch_path(view->client, target, "ketseal.consistency/1", &proof));
+        KS_TRY(ks_cli_ledger_path(view->client, target, "ketseal.consistency/1", &proof));
     }
     KS_TRY(ks_merkle_check_consistency(old->size, old->root, head->size, head->root,
                                        proof.hashes[0], proof.count));

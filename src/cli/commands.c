@@ -362,8 +362,52 @@ static const struct ks_flag policy_make_flags[] = {
     {"site", KS_FLAG_TEXT, "FILE", "the site's document (site.json in its state directory)",
      NULL, true},
     {"crl", KS_FLAG_TEXT, "FILE", "revocation list", NULL, false},
+    {"anchor", KS_FLAG_TEXT, "FILE",
+     "demand an anchor: the pin of chain, contract, submitter and blocks", NULL, false},
+    {"timestamp-ca", KS_FLAG_TEXT, "FILE",
+     "demand a time stamp: roots and authorities of those who may give it, PEM", NULL, false},
+    {"timestamp-crl", KS_FLAG_TEXT, "FILE", "their revocation lists, PEM", NULL, false},
+    {"timestamp-policy", KS_FLAG_TEXT, "OID", "the policy that a time stamp must name", NULL,
+     false},
+    {"timestamp-within", KS_FLAG_NUMBER, "SECONDS",
+     "how long after its record a time stamp may be", NULL, false},
     SIMULATED_FLAG,
     {"out", KS_FLAG_TEXT, "FILE", "where the policy goes (-o FILE)", "-", false},
+    END,
+};
+
+static const struct ks_flag bundle_complete_flags[] = {
+    {"policy", KS_FLAG_TEXT, "FILE", "what the new bundle is verified against", NULL, true},
+    {"checkpoint", KS_FLAG_TEXT, "FILE",
+     "the signed checkpoint that the bundle is to stand on; default: its own, or that of "
+     "--proof",
+     NULL, false},
+    {"proof", KS_FLAG_TEXT, "FILE",
+     "the record's path to that checkpoint (ketseal ledger prove --out)", NULL, false},
+    {"intent-proof", KS_FLAG_TEXT, "FILE", "the path of the record's intent, the same way",
+     NULL, false},
+    {"fetch", KS_FLAG_SWITCH, NULL, "ask the site for both paths", NULL, false},
+    DEVICE_FLAGS,
+    {"anchor", KS_FLAG_TEXT, "FILE", "an anchor of that checkpoint (ketseal anchor prove)",
+     NULL, false},
+    {"timestamp", KS_FLAG_TEXT, "FILE", "a time stamp authority's answer for that checkpoint",
+     NULL, false},
+    {"out", KS_FLAG_TEXT, "FILE", "where the bundle goes (-o FILE)", "-", false},
+    END,
+};
+
+static const struct ks_flag timestamp_request_flags[] = {
+    {"policy-oid", KS_FLAG_TEXT, "OID", "the policy that the authority is asked for", NULL,
+     false},
+    {"out", KS_FLAG_TEXT, "FILE", "where the request goes (-o FILE)", "-", false},
+    END,
+};
+
+static const struct ks_flag timestamp_check_flags[] = {
+    {"policy", KS_FLAG_TEXT, "FILE", "whose time stamps are believed (ketseal policy make)",
+     NULL, true},
+    {"answer", KS_FLAG_TEXT, "FILE", "the authority's answer, or its token", NULL, true},
+    {"request", KS_FLAG_TEXT, "FILE", "what was asked: the answer is to this", NULL, false},
     END,
 };
 
@@ -715,6 +759,17 @@ const struct ks_command ks_commands[] = {
      anchor_prove_flags, ks_command_anchor_prove},
     {"anchor", "check", "EVIDENCE", 1, 1, "Checks the evidence of an anchor offline.",
      anchor_check_flags, ks_command_anchor_check},
+    {"bundle", "show", "BUNDLE", 1, 1, "Prints what is inside a bundle and how large it is.",
+     NULL, ks_command_bundle_show},
+    {"bundle", "complete", "BUNDLE", 1, 1,
+     "Puts a bundle on another checkpoint of its ledger, with an anchor or a time stamp of it.",
+     bundle_complete_flags, ks_command_bundle_complete},
+    {"timestamp", "request", "FILE", 1, 1,
+     "Asks for a time stamp (RFC 3161) of the checkpoint in a bundle or a note.",
+     timestamp_request_flags, ks_command_timestamp_request},
+    {"timestamp", "check", "FILE", 1, 1,
+     "Verifies a time stamp of the checkpoint in a bundle or a note, offline.",
+     timestamp_check_flags, ks_command_timestamp_check},
     {"circuit", "check", "FILE…", 1, KS_CLI_OPERANDS_MAX,
      "Parses OpenQASM programs: size, depth and the memory that each needs.",
      circuit_check_flags, ks_command_circuit_check},
