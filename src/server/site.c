@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 #include "base/sys.h"
-#include "server/tiles.h"
+#include "ledger/tiles.h"
 
 #define COMMIT_MAX 512 /* jobs in one transaction */
 #define STOPPING   "the site is stopping"
