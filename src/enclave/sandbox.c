@@ -150,6 +150,8 @@ static const struct rule daemon_rules[] = {
     {SCMP_SYS(rt_sigaction), 0, 0, 0, "stop signals"},
     {SCMP_SYS(sigaltstack), 0, 0, 0, "threads"},
     {SCMP_SYS(getdents64), 0, 0, 0, "own directories"},
+    {SCMP_SYS(mkdirat), 0, 0, 0, "folders of the ledger's tiles; Landlock says where"},
+    {SCMP_SYS(fadvise64), 0, 0, 0, "tiles are read back from the device"},
     {SCMP_SYS(access), 0, 0, 0, "SQLite"},
     {SCMP_SYS(faccessat), 0, 0, 0, "SQLite"},
     {SCMP_SYS(faccessat2), 0, 0, 0, "SQLite"},

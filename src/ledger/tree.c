@@ -155,6 +155,20 @@ uint64_t ks_tree_count(uint64_t size, unsigned level)
     return hashes / KS_TILE_WIDTH + (hashes % KS_TILE_WIDTH != 0 ? 1 : 0);
 }
 
+const char *ks_tree_content_type(unsigned width)
+{
+    return width == 0 ? "text/plain; charset=utf-8" : "application/octet-stream";
+}
+
+const char *ks_tree_cache_control(unsigned width)
+{
+    if (width == 0) {
+        return "public, max-age=2";
+    }
+    return width == KS_TILE_WIDTH ? "public, max-age=31536000, immutable"
+                                  : "public, max-age=3600";
+}
+
 /* --- bundles -------------------------------------------------------------------------------
  */
 
@@ -446,14 +460,18 @@ static enum ks_err judge(const struct rebuilding *rebuilding)
     return ks_fail(KS_ERR_VERIFY, "%s: the entries and tiles below it are others", path);
 }
 
-static enum ks_err check_since(const struct ks_tree_check *check)
+/* *OUT_EDGE: the tiles at OLD's edge are not those of its root, and do not say which of them.
+ */
+static enum ks_err check_since(const struct ks_tree_check *check, bool *out_edge)
 {
     enum ks_err err = KS_OK;
     struct rebuilding rebuilding = {.check = check};
     const struct ks_tile_store store = {&rebuilding, rebuilding_read, rebuilding_write};
 
     ks_tree_tiles_init(&rebuilding.tiles, check->source, check->head->size, &rebuilding.files);
-    KS_TRY(ks_ledger_open(&store, check->old, &rebuilding.ledger));
+    err = ks_ledger_open(&store, check->old, &rebuilding.ledger);
+    *out_edge = err == KS_ERR_VERIFY;
+    KS_TRY(err);
     KS_TRY(rebuild(&rebuilding));
     KS_TRY(judge(&rebuilding));
 out:
@@ -470,6 +488,7 @@ enum ks_err ks_tree_fsck(const struct ks_tree_check *check)
 {
     enum ks_err err = KS_OK;
     struct ks_head empty;
+    bool edge = false;
 
     KS_CHECK(check->head->size <= KS_MERKLE_SIZE_MAX, KS_ERR_LIMIT,
              "a ledger of %" PRIu64 " entries is over the limit of %" PRIu64, check->head->size,
@@ -477,16 +496,15 @@ enum ks_err ks_tree_fsck(const struct ks_tree_check *check)
     KS_CHECK(check->old->size <= check->head->size, KS_ERR_VERIFY,
              "the ledger had %" PRIu64 " entries and has %" PRIu64, check->old->size,
              check->head->size);
-    err = check_since(check);
-    if (err == KS_ERR_VERIFY && check->old->size > 0) {
-        /* The tiles at OLD's edge may be what is wrong, and do not say which of them. */
+    err = check_since(check, &edge);
+    if (err == KS_ERR_VERIFY && edge) {
         const struct ks_tree_check whole = {
             .source = check->source, .old = &empty, .head = check->head};
         char detail[KS_ERR_DETAIL_MAX];
 
         (void)snprintf(detail, sizeof detail, "%s", ks_err_detail());
         ks_head_empty(&empty);
-        KS_TRY(check_since(&whole));
+        KS_TRY(check_since(&whole, &edge));
         err = ks_fail(KS_ERR_VERIFY, "%s", detail);
     }
 out:

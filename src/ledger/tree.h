@@ -44,6 +44,12 @@ unsigned ks_tree_width(uint64_t size, unsigned level, uint64_t index);
 /* How many tiles LEVEL has in a tree of SIZE leaves, the partial one included. */
 uint64_t ks_tree_count(uint64_t size, unsigned level);
 
+/* How a server labels a file of WIDTH; 0: the checkpoint. A full file is good for ever; a
+ * partial one never changes either, but goes when the full one is there; the checkpoint
+ * changes. */
+const char *ks_tree_content_type(unsigned width);
+const char *ks_tree_cache_control(unsigned width);
+
 /* --- bundles -------------------------------------------------------------------------------
  */
 
