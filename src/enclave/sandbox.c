@@ -152,6 +152,7 @@ static const struct rule daemon_rules[] = {
     {SCMP_SYS(getdents64), 0, 0, 0, "own directories"},
     {SCMP_SYS(mkdirat), 0, 0, 0, "folders of the ledger's tiles; Landlock says where"},
     {SCMP_SYS(fadvise64), 0, 0, 0, "tiles are read back from the device"},
+    {SCMP_SYS(sync_file_range), 0, 0, 0, "tiles are written together"},
     {SCMP_SYS(access), 0, 0, 0, "SQLite"},
     {SCMP_SYS(faccessat), 0, 0, 0, "SQLite"},
     {SCMP_SYS(faccessat2), 0, 0, 0, "SQLite"},

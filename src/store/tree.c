@@ -119,6 +119,7 @@ enum ks_err ks_tree_publish(struct ks_tree *tree)
 {
     enum ks_err err = KS_OK;
 
+    KS_TRY(tree->disk.sync_files(tree->disk.context));
     for (size_t i = 0; i < tree->put_count; i++) {
         char path[KS_TREE_PATH_MAX];
         char fresh[FRESH_PATH_MAX];
@@ -142,6 +143,7 @@ enum ks_err ks_tree_put_checkpoint(struct ks_tree *tree, struct ks_bytes note)
 
     KS_ASSERT(tree->put_count == 0);
     KS_TRY(disk->write(disk->context, KS_TREE_CHECKPOINT FRESH, note));
+    KS_TRY(disk->sync_files(disk->context));
     KS_TRY(disk->rename(disk->context, KS_TREE_CHECKPOINT FRESH, KS_TREE_CHECKPOINT));
     KS_TRY(disk->sync_dirs(disk->context));
 out:

@@ -19,8 +19,10 @@ struct ks_tree_disk {
     /* Appends the whole file; KS_ERR_NOT_FOUND, KS_ERR_LIMIT. What was written before comes
      * from the device, as far as the system can be told so. */
     enum ks_err (*read)(void *context, const char *path, size_t len_max, struct ks_buf *out);
-    /* Creates or replaces PATH, synced, but not yet durable under that name. */
+    /* Creates or replaces PATH; neither contents nor name are durable yet. */
     enum ks_err (*write)(void *context, const char *path, struct ks_bytes bytes);
+    /* The contents of every file written since the last call. */
+    enum ks_err (*sync_files)(void *context);
     enum ks_err (*rename)(void *context, const char *source, const char *target);
     enum ks_err (*unlink)(void *context, const char *path); /* KS_ERR_NOT_FOUND */
     void (*remove_dir)(void *context, const char *path);    /* if it is empty */
@@ -49,13 +51,12 @@ struct ks_tree_source ks_tree_source_of(struct ks_tree *tree);
 /* The checkpoint as it lies, unchecked; KS_ERR_NOT_FOUND. Appends to OUT. */
 KS_MUST_CHECK enum ks_err ks_tree_read_checkpoint(struct ks_tree *tree, struct ks_buf *out);
 
-/* Writes and syncs a file under a name that nobody asks for. It appears with the next publish.
- */
+/* Writes a file under a name that nobody asks for. It appears with the next publish. */
 KS_MUST_CHECK enum ks_err ks_tree_put(struct ks_tree *tree, const struct ks_tree_name *name,
                                       struct ks_bytes bytes);
-/* All files that were put appear, and are durable: one rename each and one sync for each folder
- * among them, so a batch costs less than its files one by one. After an error some may have
- * appeared; put them again. */
+/* All files that were put are synced, then appear, and then each folder among them is synced:
+ * so a batch costs less than its files one by one. After an error some may have appeared; put
+ * them again. */
 KS_MUST_CHECK enum ks_err ks_tree_publish(struct ks_tree *tree);
 
 /* How a tree grows to the head of LEDGER. */

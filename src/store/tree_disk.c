@@ -1,9 +1,10 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* The files of a tree below a directory that is held open. Each folder in which a name has
- * changed is held open, too, until it was synced: a descriptor that is opened later would not
- * be told of an error that came before (fsync(2)). */
+/* The files of a tree below a directory that is held open. Each file that was written, and each
+ * folder in which a name has changed, is held open until it was synced: a descriptor that is
+ * opened later would not be told of an error that came before (fsync(2)). All are written
+ * before the first is synced: a journalling file system then commits once for all of them. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 #include "store/tree.h"
 
 #define FOLDERS_MAX 64 /* with changed names at once; above it they are synced in between */
+#define FILES_MAX   64 /* written and not synced yet; above it likewise */
 #define READ_STEP   65536
 
 struct folder {
@@ -28,7 +30,29 @@ struct disk {
     int fd;
     struct folder changed[FOLDERS_MAX];
     size_t changed_count;
+    int written[FILES_MAX];
+    size_t written_count;
 };
+
+static enum ks_err sync_files(void *context)
+{
+    enum ks_err err = KS_OK;
+    struct disk *disk = context;
+
+    for (size_t i = 0; i < disk->written_count; i++) {
+        int *fd = &disk->written[i];
+
+        if (fsync(*fd) != 0 && err == KS_OK) {
+            err =
+                ks_fail(KS_ERR_IO, "sync a file in '%s': %s", disk->directory, strerror(errno));
+        }
+        /* So that whoever reads it next reads the device, as far as the kernel follows. */
+        (void)posix_fadvise(*fd, 0, 0, POSIX_FADV_DONTNEED);
+        ks_fd_close(fd);
+    }
+    disk->written_count = 0;
+    return err;
+}
 
 static enum ks_err sync_dirs(void *context)
 {
@@ -146,8 +170,10 @@ static enum ks_err disk_write(void *context, const char *path, struct ks_bytes b
     struct disk *disk = context;
     const int flags =
         O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
-    int fd = openat(disk->fd, path, flags, 0644);
+    int fd = -1;
 
+    KS_TRY(disk->written_count == FILES_MAX ? sync_files(disk) : KS_OK);
+    fd = openat(disk->fd, path, flags, 0644);
     if (fd < 0 && errno == ENOENT) {
         KS_TRY(make_folders(disk, path));
         fd = openat(disk->fd, path, flags, 0644);
@@ -156,10 +182,10 @@ static enum ks_err disk_write(void *context, const char *path, struct ks_bytes b
     KS_CHECK(fchmod(fd, 0644) == 0, KS_ERR_IO, "mode of '%s/%s': %s", disk->directory, path,
              strerror(errno));
     KS_TRY(ks_fd_write(fd, bytes, path));
-    KS_CHECK(fsync(fd) == 0, KS_ERR_IO, "sync '%s/%s': %s", disk->directory, path,
-             strerror(errno));
-    /* So that whoever reads it next reads the device, as far as the kernel follows. */
-    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    /* Only begins to: fsync waits for it, and says whether it worked. */
+    (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    disk->written[disk->written_count++] = fd;
+    fd = -1; /* transferred */
 out:
     ks_fd_close(&fd);
     return err;
@@ -204,6 +230,9 @@ static void disk_close(void *context)
     for (size_t i = 0; i < disk->changed_count; i++) {
         ks_fd_close(&disk->changed[i].fd);
     }
+    for (size_t i = 0; i < disk->written_count; i++) {
+        ks_fd_close(&disk->written[i]);
+    }
     ks_fd_close(&disk->fd);
     ks_free(disk->directory);
     ks_free(disk);
@@ -225,6 +254,7 @@ enum ks_err ks_tree_disk_open(const char *directory, bool create, struct ks_tree
         .context = disk,
         .read = disk_read,
         .write = disk_write,
+        .sync_files = sync_files,
         .rename = disk_rename,
         .unlink = disk_unlink,
         .remove_dir = disk_remove_dir,
