@@ -130,6 +130,7 @@ enum ks_err ks_command_job_wait(struct ks_cli *cli);
 enum ks_err ks_command_ledger_check(struct ks_cli *cli);
 enum ks_err ks_command_ledger_head(struct ks_cli *cli);
 enum ks_err ks_command_ledger_prove(struct ks_cli *cli);
+enum ks_err ks_command_ledger_vkeys(struct ks_cli *cli);
 enum ks_err ks_command_policy_make(struct ks_cli *cli);
 enum ks_err ks_command_qkd_simulate(struct ks_cli *cli);
 enum ks_err ks_command_record_hash(struct ks_cli *cli);
@@ -140,5 +141,6 @@ enum ks_err ks_command_replay(struct ks_cli *cli);
 enum ks_err ks_command_run_job(struct ks_cli *cli);
 enum ks_err ks_command_site_certify(struct ks_cli *cli);
 enum ks_err ks_command_verify(struct ks_cli *cli);
+enum ks_err ks_command_witness_keygen(struct ks_cli *cli);
 
 #endif

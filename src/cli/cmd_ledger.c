@@ -11,6 +11,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cli/device.h"
+#include "cli/witness.h"
 #include "ledger/proof.h"
 
 #define PROOF_JSON_MAX 65536
@@ -21,6 +22,8 @@
 
 /* What the three commands begin with. */
 struct view {
+    struct ks_witnesses witnesses; /* demanded */
+    struct ks_witnesses_said said;
     struct ks_site *site;
     struct ks_client *client;
     struct ks_buf note; /* as the site sent it */
@@ -29,26 +32,50 @@ struct view {
 
 static void view_done(struct view *view)
 {
+    ks_witnesses_done(&view->witnesses);
     ks_client_close(view->client);
     ks_free(view->site);
     ks_buf_done(&view->note);
 }
 
-/* Fetches the newest checkpoint and checks its signatures. VIEW is the caller's to release,
- * always. */
-static enum ks_err view_open(const struct ks_cli *cli, struct view *view)
+/* That the checkpoint has the cosignatures that are asked for. */
+static enum ks_err check_witnesses(struct view *view)
 {
     enum ks_err err = KS_OK;
+    const struct ks_witnesses *witnesses = &view->witnesses;
+
+    KS_TRY(ks_witnesses_judge(witnesses, ks_bytes_text(view->site->origin),
+                              ks_buf_view(&view->note), &view->said));
+    KS_CHECK(view->said.names >= witnesses->quorum, KS_ERR_VERIFY,
+             "%zu of %zu witnesses have cosigned, %llu are asked for", view->said.names,
+             ks_witnesses_names(witnesses), (unsigned long long)witnesses->quorum);
+out:
+    return ks_fail_prefix(err, "the site's checkpoint");
+}
+
+/* Fetches the newest checkpoint, or the newest cosigned one where witnesses are asked for, and
+ * checks its signatures. VIEW is the caller's to release, always. */
+static enum ks_err view_open(const struct ks_cli *cli, bool witnessed, struct view *view)
+{
+    enum ks_err err = KS_OK;
+    const char *target = "/v1/ledger/checkpoint";
 
     *view = (struct view){.site = ks_calloc(1, sizeof *view->site)};
     ks_buf_init(&view->note, KS_NOTE_LEN_MAX);
     KS_CHECK(view->site != NULL, KS_ERR_NOMEM, "site");
     KS_TRY(ks_cli_site(cli, view->site));
+    if (witnessed) {
+        KS_TRY(ks_cli_witnesses(cli, ks_bytes_text(view->site->origin), &view->witnesses));
+    }
+    if (view->witnesses.count > 0) {
+        target = "/v1/ledger/checkpoint?state=cosigned";
+    }
     KS_TRY(ks_cli_client(cli, &view->client));
-    KS_TRY(ks_client_get(view->client, "/v1/ledger/checkpoint", &view->note));
+    KS_TRY(ks_client_get(view->client, target, &view->note));
     KS_TRY(ks_fail_prefix(
         ks_site_checkpoint_open(view->site, ks_buf_view(&view->note), &view->head),
         "the site's checkpoint"));
+    KS_TRY(check_witnesses(view));
 out:
     return err;
 }
@@ -59,13 +86,27 @@ static void put_head(const struct view *view, struct ks_json_writer *writer)
     ks_json_member_hex(writer, "root", KS_BYTES(view->head.checkpoint.root));
 }
 
+/* How many of the witnesses that were asked for have cosigned; sorts last. */
+static void put_witnesses(const struct view *view, struct ks_json_writer *writer)
+{
+    if (view->witnesses.count > 0) {
+        ks_json_member_u64(writer, "witnesses", view->said.names);
+    }
+}
+
 static void print_head(const struct view *view, const char *before)
 {
     char root[2 * KS_MERKLE_LEN + 1];
 
+    char witnesses[64] = "";
+
     ks_hex_encode(KS_BYTES(view->head.checkpoint.root), root);
-    ks_cli_print("%s%s: %llu entries, root %s\n", before, view->site->origin,
-                 (unsigned long long)view->head.checkpoint.size, root);
+    if (view->witnesses.count > 0) {
+        (void)snprintf(witnesses, sizeof witnesses, ", cosigned by %zu of %zu witnesses",
+                       view->said.names, ks_witnesses_names(&view->witnesses));
+    }
+    ks_cli_print("%s%s: %llu entries, root %s%s\n", before, view->site->origin,
+                 (unsigned long long)view->head.checkpoint.size, root, witnesses);
 }
 
 /* --- head
@@ -75,12 +116,12 @@ static void print_head(const struct view *view, const char *before)
 enum ks_err ks_command_ledger_head(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
-    struct view view;
+    struct view view = {0};
     struct ks_buf out;
     struct ks_json_writer writer = ks_json_writer_of(&out);
 
     ks_buf_init(&out, 2 * KS_NOTE_LEN_MAX);
-    KS_TRY(view_open(cli, &view));
+    KS_TRY(view_open(cli, true, &view));
     if (cli->json) {
         ks_json_put_object(&writer);
         ks_json_member_string(&writer, "checkpoint", ks_buf_view(&view.note));
@@ -88,6 +129,7 @@ enum ks_err ks_command_ledger_head(struct ks_cli *cli)
         ks_json_member_text(&writer, "schema", "ketseal.ledger-head/1");
         ks_json_member_u64(&writer, "size", view.head.checkpoint.size);
         ks_json_member_u64(&writer, "time", view.head.time_s);
+        put_witnesses(&view, &writer);
         ks_json_put_end(&writer);
         KS_TRY(ks_cli_print_json(&out));
     } else {
@@ -228,7 +270,7 @@ enum ks_err ks_command_ledger_prove(struct ks_cli *cli)
              "--out: standard output is for the entry; name a file for the proof");
     KS_CHECK(ks_text_u64(ks_bytes_text(cli->operands[0]), KS_MERKLE_SIZE_MAX, &index) == KS_OK,
              KS_ERR_USAGE, "'%s' is no index", cli->operands[0]);
-    KS_TRY(view_open(cli, &view));
+    KS_TRY(view_open(cli, false, &view));
     KS_TRY(prove(&view, index, &entry, &proof));
     if (out != NULL) {
         KS_TRY(write_proof(out, &view, index, &proof));
@@ -345,6 +387,7 @@ static enum ks_err print_check(const struct ks_cli *cli, const struct view *view
         put_head(view, &writer);
         ks_json_member_text(&writer, "schema", "ketseal.ledger-check/1");
         ks_json_member_u64(&writer, "size", view->head.checkpoint.size);
+        put_witnesses(view, &writer);
         ks_json_put_end(&writer);
         KS_TRY(ks_cli_print_json(&out));
     } else if (consistent) {
@@ -366,7 +409,7 @@ enum ks_err ks_command_ledger_check(struct ks_cli *cli)
     char path[KS_PATH_MAX];
 
     ks_buf_init(&kept, KS_NOTE_LEN_MAX);
-    KS_TRY(view_open(cli, &view));
+    KS_TRY(view_open(cli, true, &view));
     KS_TRY(read_kept(cli, view.site, &kept, &old));
     err = compare(&view, &old);
     if (err == KS_ERR_VERIFY) {

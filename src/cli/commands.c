@@ -14,6 +14,14 @@
             NULL, false                                                                        \
     }
 
+#define WITNESS_FLAGS                                                                          \
+    {"witnesses", KS_FLAG_TEXT,                                                                \
+     "FILE",      "keys of witnesses, a vkey in each line; demands that they cosigned",        \
+     NULL,        false},                                                                      \
+    {                                                                                          \
+        "witness-quorum", KS_FLAG_NUMBER, "N", "how many of them; default: all", NULL, false   \
+    }
+
 #define TEMPLATE_FLAGS                                                                         \
     {                                                                                          \
         "template",                                                                            \
@@ -357,12 +365,34 @@ static const struct ks_flag ca_issue_flags[] = {
     END,
 };
 
+static const struct ks_flag ledger_vkeys_flags[] = {
+    {"site", KS_FLAG_TEXT, "FILE", "the site's document (site.json in its state directory)",
+     NULL, true},
+    END,
+};
+
+static const struct ks_flag witness_keygen_flags[] = {
+    {"name", KS_FLAG_TEXT, "NAME", "of the witness and of its keys: witness.example/w1", NULL,
+     true},
+    {"out", KS_FLAG_TEXT, "DIR", "where the two key files go, made if absent (-o DIR)", NULL,
+     true},
+    END,
+};
+
+/* head and check of the ledger. */
+static const struct ks_flag ledger_flags[] = {
+    DEVICE_FLAGS,
+    WITNESS_FLAGS,
+    END,
+};
+
 static const struct ks_flag policy_make_flags[] = {
     {"root", KS_FLAG_TEXT, "FILE", "root certificate of the CA", NULL, true},
     {"site", KS_FLAG_TEXT, "FILE", "the site's document (site.json in its state directory)",
      NULL, true},
     {"crl", KS_FLAG_TEXT, "FILE", "revocation list", NULL, false},
     SIMULATED_FLAG,
+    WITNESS_FLAGS,
     {"out", KS_FLAG_TEXT, "FILE", "where the policy goes (-o FILE)", "-", false},
     END,
 };
@@ -511,11 +541,13 @@ const struct ks_command ks_commands[] = {
     {"job", "list", "", 0, 0, "Lists the jobs of this device.", job_list_flags,
      ks_command_job_list},
     {"ledger", "head", "", 0, 0, "Prints the newest checkpoint, its signatures checked.",
-     site_flags, ks_command_ledger_head},
+     ledger_flags, ks_command_ledger_head},
     {"ledger", "prove", "INDEX", 1, 1, "Prints an entry, its place in the ledger proved.",
      ledger_prove_flags, ks_command_ledger_prove},
     {"ledger", "check", "", 0, 0, "Proves that the ledger only grew since the last check.",
-     site_flags, ks_command_ledger_check},
+     ledger_flags, ks_command_ledger_check},
+    {"ledger", "vkeys", "", 0, 0, "Prints the keys of a site's ledger, for its witnesses.",
+     ledger_vkeys_flags, ks_command_ledger_vkeys},
     {"site", "certify", "", 0, 0,
      "Challenges a site's TPM and certifies the site and its issuing key.", site_certify_flags,
      ks_command_site_certify},
@@ -546,6 +578,9 @@ const struct ks_command ks_commands[] = {
     {"circuit", "sweep", "[FILE]", 0, 1,
      "Samples a program or a template with many sets of angles, planned once.",
      circuit_sweep_flags, ks_command_circuit_sweep},
+    {"witness", "keygen", "", 0, 0,
+     "Makes the keys of a witness, Ed25519 and ML-DSA-44, and prints what they verify with.",
+     witness_keygen_flags, ks_command_witness_keygen},
     {"qkd", "simulate", "", 0, 0,
      "Distils keys from a simulated link: error rates, lengths, bits a second, an "
      "eavesdropper.",

@@ -25,28 +25,38 @@ static const enum ks_verdict_check default_require[] = {
     KS_VERDICT_LEDGER_INTENT,
 };
 
-void ks_policy_write(const struct ks_cert *root, struct ks_bytes crl_pem,
-                     const struct ks_site *site, bool accept_simulated_tpm, struct ks_buf *out)
+/* The names of the checks that a new policy demands. */
+static void put_require(const struct ks_policy_spec *spec, bool witnessed,
+                        struct ks_json_writer *writer)
 {
+    ks_json_put_key(writer, "require");
+    ks_json_put_array(writer);
+    for (size_t i = 0; i < sizeof default_require / sizeof default_require[0]; i++) {
+        ks_json_put_text(writer, ks_verdict_check_name(default_require[i]));
+    }
+    if (witnessed) {
+        ks_json_put_text(writer, ks_verdict_check_name(KS_VERDICT_LEDGER_WITNESS));
+    }
+    if (spec->site->certificate.signature_len > 0) {
+        ks_json_put_text(writer, ks_verdict_check_name(KS_VERDICT_PLATFORM_SITE));
+    }
+    ks_json_put_end(writer);
+}
+
+void ks_policy_write(const struct ks_policy_spec *spec, struct ks_buf *out)
+{
+    const bool witnessed = spec->witnesses != NULL && spec->witnesses->count > 0;
     struct ks_json_writer writer = ks_json_writer_of(out);
     struct ks_buf pem;
     struct ks_buf document;
 
     ks_buf_init(&pem, KS_POLICY_BYTES_MAX);
     ks_buf_init(&document, KS_SITE_BYTES_MAX);
-    ks_site_write(site, &document);
-    ks_cert_to_pem(root, &pem);
+    ks_site_write(spec->site, &document);
+    ks_cert_to_pem(spec->root, &pem);
     ks_json_put_object(&writer);
-    ks_json_member_string(&writer, "crl", crl_pem);
-    ks_json_put_key(&writer, "require");
-    ks_json_put_array(&writer);
-    for (size_t i = 0; i < sizeof default_require / sizeof default_require[0]; i++) {
-        ks_json_put_text(&writer, ks_verdict_check_name(default_require[i]));
-    }
-    if (site->certificate.signature_len > 0) {
-        ks_json_put_text(&writer, ks_verdict_check_name(KS_VERDICT_PLATFORM_SITE));
-    }
-    ks_json_put_end(&writer);
+    ks_json_member_string(&writer, "crl", spec->crl_pem);
+    put_require(spec, witnessed, &writer);
     ks_json_member_string(&writer, "root", ks_buf_view(&pem));
     ks_json_member_text(&writer, "schema", "ketseal.policy/1");
     ks_json_put_key(&writer, "site");
@@ -54,10 +64,14 @@ void ks_policy_write(const struct ks_cert *root, struct ks_bytes crl_pem,
     ks_json_put_key(&writer, "tpm");
     ks_json_put_array(&writer);
     ks_json_put_text(&writer, "hardware");
-    if (accept_simulated_tpm) {
+    if (spec->accept_simulated_tpm) {
         ks_json_put_text(&writer, "simulated");
     }
     ks_json_put_end(&writer);
+    if (witnessed) {
+        ks_json_put_key(&writer, "witnesses");
+        ks_witnesses_write(spec->witnesses, &writer);
+    }
     ks_json_put_end(&writer);
     ks_buf_put_text(out, "\n");
     if (out->err == KS_OK) {
@@ -115,10 +129,26 @@ out:
     return err;
 }
 
+/* An optional member: policies of before have none. */
+static enum ks_err parse_witnesses(const struct ks_json *root, struct ks_policy *policy)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_json *object = NULL;
+
+    if (ks_json_find(root, "witnesses") == NULL) {
+        return KS_OK;
+    }
+    KS_TRY(ks_json_get(root, "witnesses", KS_JSON_OBJECT, &object));
+    KS_TRY(ks_witnesses_parse(object, &policy->witnesses));
+    KS_TRY(ks_witnesses_check(&policy->witnesses, ks_bytes_text(policy->site.origin)));
+out:
+    return ks_fail_prefix(err, "'witnesses'");
+}
+
 enum ks_err ks_policy_read(const struct ks_bytes *document, struct ks_policy **out_policy)
 {
-    static const char *const names[] = {"crl",  "require", "root", "schema",
-                                        "site", "tpm",     NULL};
+    static const char *const names[] = {"crl",  "require", "root",      "schema",
+                                        "site", "tpm",     "witnesses", NULL};
     enum ks_err err = KS_OK;
     struct ks_json_doc *doc = NULL;
     struct ks_policy *policy = ks_calloc(1, sizeof *policy);
@@ -143,6 +173,7 @@ enum ks_err ks_policy_read(const struct ks_bytes *document, struct ks_policy **o
     KS_TRY(ks_fail_prefix(ks_site_parse(site, &policy->site), "'site'"));
     KS_TRY(parse_require(root, policy));
     KS_TRY(parse_tpm(root, policy));
+    KS_TRY(parse_witnesses(root, policy));
     *out_policy = policy;
     policy = NULL; /* transferred */
 out:
@@ -158,5 +189,6 @@ void ks_policy_free(struct ks_policy *policy)
     }
     ks_cert_free(policy->root);
     ks_crl_free(policy->crl);
+    ks_witnesses_done(&policy->witnesses);
     ks_free(policy);
 }

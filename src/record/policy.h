@@ -10,6 +10,7 @@
 #include "crypto/cert.h"
 #include "ketseal/verify.h"
 #include "record/site.h"
+#include "record/witnesses.h"
 
 #define KS_POLICY_BYTES_MAX (1024 * 1024)
 
@@ -20,11 +21,19 @@ struct ks_policy {
     bool accept_simulated_tpm;
     bool accept_hardware_tpm;
     bool require[KS_VERDICT_CHECKS];
+    struct ks_witnesses witnesses; /* count 0: none are known */
 };
 
-/* CRL_PEM may be empty. Demands every check that can run offline, and that of the site's
- * certificate where SITE has one. */
-void ks_policy_write(const struct ks_cert *root, struct ks_bytes crl_pem,
-                     const struct ks_site *site, bool accept_simulated_tpm, struct ks_buf *out);
+/* What a new policy says; all of it is borrowed. */
+struct ks_policy_spec {
+    const struct ks_cert *root;
+    struct ks_bytes crl_pem; /* may be empty */
+    const struct ks_site *site;
+    bool accept_simulated_tpm;
+    const struct ks_witnesses *witnesses; /* NULL, or of count 0: none */
+};
+/* Demands every check that can run offline, that of the site's certificate where it has one,
+ * and the witnesses' where there are any. */
+void ks_policy_write(const struct ks_policy_spec *spec, struct ks_buf *out);
 
 #endif
