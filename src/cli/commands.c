@@ -323,6 +323,10 @@ static const struct ks_flag job_wait_flags[] = {
 static const struct ks_flag job_fetch_flags[] = {
     DEVICE_FLAGS,
     BUNDLE_FLAGS,
+    {"wait", KS_FLAG_TEXT, "STATE",
+     "with a checkpoint that is cosigned, anchored or timestamped, once there is one", NULL,
+     false},
+    {"timeout", KS_FLAG_NUMBER, "SECONDS", "of --wait: give up after this time", "3600", false},
     END,
 };
 
@@ -534,7 +538,7 @@ const struct ks_command ks_commands[] = {
     {"job", "wait", "ID", 1, 1, "Waits for the end of a job and keeps its bundle.",
      job_wait_flags, ks_command_job_wait},
     {"job", "fetch", "ID", 1, 1,
-     "Keeps the bundle of a job that is done, with the newest checkpoint.", job_fetch_flags,
+     "Keeps the bundle of a job that is done, under the newest checkpoint.", job_fetch_flags,
      ks_command_job_fetch},
     {"job", "cancel", "ID", 1, 1, "Ends a job that still runs.", site_flags,
      ks_command_job_cancel},

@@ -150,13 +150,16 @@ out:
     return err;
 }
 
-/* Only the store's own directory stays open to this process, and the port of the enclave's key
- * manager, whose address is looked up now: afterwards there are no files to find it by. */
+/* Only the store's own directory stays open to this process, and the ports of the enclave's key
+ * manager and of the witnesses, whose addresses are looked up now: afterwards there are no
+ * files to find them by. */
 static enum ks_err close_doors(const struct daemon *daemon)
 {
     enum ks_err err = KS_OK;
     struct ks_config_authority authority;
     char path[KS_PATH_MAX];
+    uint16_t ports[1 + KS_CONFIG_WITNESSES_MAX];
+    size_t port_count = 0;
     int store = -1;
 
     KS_TRY(ks_path_join(daemon->config->site.state, "store", path));
@@ -165,8 +168,13 @@ static enum ks_err close_doors(const struct daemon *daemon)
     KS_TRY(ks_config_kme_authority(daemon->config, &authority));
     if (authority.port != 0) {
         KS_TRY(ks_relay_find(&daemon->site->relay, authority.host, authority.port));
+        ports[port_count++] = authority.port;
     }
-    KS_TRY(ks_sandbox_daemon(&store, 1, authority.port));
+    KS_TRY(ks_cosigners_new(daemon->config, &daemon->site->cosigners));
+    if (daemon->site->cosigners != NULL) {
+        port_count += ks_cosigners_ports(daemon->site->cosigners, &ports[port_count]);
+    }
+    KS_TRY(ks_sandbox_daemon(&store, 1, ports, port_count));
 out:
     ks_fd_close(&store);
     return err;

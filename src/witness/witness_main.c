@@ -184,7 +184,7 @@ static enum ks_err serve(struct program *program, const char *path)
     KS_TRY(open_witness(program));
     KS_TRY(open_server(program));
     KS_TRY(catch_signals());
-    KS_TRY(ks_sandbox_daemon(&program->state_fd, 1, 0));
+    KS_TRY(ks_sandbox_daemon(&program->state_fd, 1, NULL, 0));
     log_sizes(program);
     ks_log_begin(&line, KS_LOG_INFO, "witness.ready");
     ks_log_text(&line, "name", program->config->witness.name);

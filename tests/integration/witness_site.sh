@@ -1,0 +1,189 @@
+#!/bin/sh
+# SPDX-FileCopyrightText: The ketseal authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# A site with three witnesses, real processes, of which two have to cosign: all well, one dead, one that hangs, one
+# that signs with another key, too few; a site put back to an older state, which signs another ledger under the same
+# keys, is refused by the witnesses and named. Answers to jobs never wait.
+#
+#   witness_site.sh BUILD
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source-path=SCRIPTDIR source=site.sh
+. "$here/site.sh"
+site_begin "$1"
+site_name=witness_site
+witness=$site_build/src/witness/ketseal-witness
+site_at_end=witnesses_end
+
+witnesses_end() {
+    for pid_file in w*.pid; do
+        [ -e "$pid_file" ] || continue
+        pid=$(cat "$pid_file")
+        kill -CONT "$pid" 2>/dev/null || true
+        kill -KILL "$pid" 2>/dev/null || true
+    done
+    if [ "$site_status" -ne 0 ]; then
+        tail -n 5 w*.log >&2 2>/dev/null || true
+    fi
+}
+
+# Keys in NAME/, its vkeys in NAME.vkeys.
+witness_keys() {
+    "$ketseal" witness keygen --name "$1.example/w" --out "$1" >"$1.vkeys"
+}
+
+witness_config() { # NAME, DIRECTORY of the keys
+    cat >"$1.yaml" <<YAML
+witness:
+  name: $1.example/w
+  listen: 127.0.0.1:$(cat "$1.state/port" 2>/dev/null || echo 0)
+  prefix: /$1
+  state: $1.state
+keys:
+  ed25519: $2/witness-ed25519.key
+  mldsa44: $2/witness-mldsa44.key
+logs:
+  - keys:
+$(sed 's/.*/      - "&"/' ledger.vkeys)
+YAML
+}
+
+witness_start() { # NAME
+    ready=$(grep -c 'event=witness.ready' "$1.log" 2>/dev/null || true)
+    "$witness" "$1.yaml" 2>>"$1.log" &
+    echo $! >"$1.pid"
+    tries=0
+    until [ "$(grep -c 'event=witness.ready' "$1.log" || true)" -gt "${ready:-0}" ]; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 200 ] || site_fail "witness $1 does not start"
+        sleep 0.05
+    done
+}
+
+witness_kill() { # SIGNAL NAME
+    kill "-$1" "$(cat "$2.pid")"
+    case $1 in
+    KILL | TERM)
+        wait "$(cat "$2.pid")" 2>/dev/null || true
+        rm "$2.pid"
+        ;;
+    esac
+}
+
+# The section of the site's configuration.
+witness_section() {
+    echo "witness:"
+    echo "  quorum: 2"
+    echo "  interval_ms: 100"
+    echo "  timeout_ms: 1500"
+    echo "  servers:"
+    for name in w1 w2 w3; do
+        echo "    - url: http://127.0.0.1:$(cat "$name.state/port")/$name"
+        echo "      keys:"
+        sed 's/.*/        - "&"/' "$name.vkeys"
+    done
+}
+
+# Until the site's log has a line with TEXT.
+site_says() {
+    tries=0
+    until grep -q -- "$1" site.log; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 200 ] || site_fail "the site does not say '$1'"
+        sleep 0.05
+    done
+}
+
+# A job, its bundle in NAME.bundle under a checkpoint that two witnesses have cosigned.
+cosigned_job() { # NAME
+    id=$("$ketseal" --json job submit --device edge-1 --template bell --shots 100 --seed 7 |
+        sed -n 's/.*"id":"\([^"]*\)".*/\1/p')
+    "$ketseal" -q job fetch --device edge-1 --wait cosigned --timeout 30 --policy witnessed.policy \
+        --out "$1.bundle" "$id" >/dev/null || site_fail "$1: no cosigned bundle"
+    "$ketseal" verify --policy witnessed.policy "$1.bundle" >/dev/null || site_fail "$1: does not verify"
+}
+
+# Names of witnesses with a line in BUNDLE, one in a line.
+names_in() {
+    sed 's/\\n/\n/g' "$1" | sed -n 's/^— \(w[0-9]\.example\/w\) .*/\1/p' | sort -u
+}
+
+site_device edge-1
+site_start
+"$ketseal" ledger vkeys --site state/site.json >ledger.vkeys
+[ "$(wc -l <ledger.vkeys)" -eq 2 ] || site_fail "a ledger has two keys"
+"$ketseal" -q run --device edge-1 --template bell --shots 100 --seed 1 --out before.bundle
+site_stop
+for name in w1 w2 w3; do
+    witness_keys "$name"
+    witness_config "$name" "$name"
+    witness_start "$name"
+    witness_config "$name" "$name" # with its port, for the next start
+done
+cat w1.vkeys w2.vkeys w3.vkeys >witnesses
+"$ketseal" policy make --root ca/root.pem --site state/site.json --insecure-simulated-tpm \
+    --witnesses witnesses --witness-quorum 2 --out witnessed.policy
+site_more=$(witness_section)
+site_start
+
+# All well. What was logged before there were witnesses is covered too.
+cosigned_job well
+for name in w1 w2 w3; do
+    grep -q 'event=checkpoint.cosigned' "$name.log" || site_fail "$name has not cosigned"
+done
+[ "$(names_in well.bundle | wc -l)" -ge 2 ] || site_fail "fewer than two witnesses in the bundle"
+"$ketseal" ledger head --device edge-1 --witnesses witnesses --witness-quorum 2 >head
+grep -q 'cosigned by [23] of 3 witnesses' head || site_fail "ledger head: $(cat head)"
+"$ketseal" ledger check --device edge-1 --witnesses witnesses --witness-quorum 2 >/dev/null
+site_refused 1 'required by the policy, but not run: 0 of the policy' \
+    "$ketseal" verify --policy witnessed.policy before.bundle
+"$ketseal" verify --policy lab.policy well.bundle >/dev/null || site_fail "an older policy refuses witnesses"
+
+# One is dead: the two others are enough.
+witness_kill KILL w3
+cosigned_job dead
+names_in dead.bundle | grep -q w3 && site_fail "a dead witness has cosigned"
+site_says 'event=witness.unreachable'
+
+# One hangs: nobody waits for it, neither jobs nor the quorum.
+witness_start w3
+witness_kill STOP w3
+begin=$(date +%s)
+cosigned_job slow
+[ $(($(date +%s) - begin)) -le 10 ] || site_fail "a witness that hangs held up a bundle"
+site_says 'event=witness.slow'
+witness_kill CONT w3
+witness_kill KILL w3
+
+# One lies: it has other keys than those that are pinned, under the same name.
+witness_keys w9
+sed 's/w9\.example/w3.example/' w9.yaml 2>/dev/null || true
+witness_config w3 w9
+rm -rf w3.lies && cp -r w3.state w3.lies
+rm -f w3.state/[0-9a-f]*
+witness_start w3
+cosigned_job lying
+names_in lying.bundle | grep -q w3 && site_fail "a false cosignature is in a bundle"
+site_says 'event=witness.false'
+witness_kill KILL w3
+
+# Too few: jobs are answered, cosigned bundles are not there, until a witness is back.
+witness_kill KILL w2
+"$ketseal" -q run --device edge-1 --template bell --shots 100 --seed 3 --out few.bundle
+id=$(sed -n 's/.*"record_id":"\([^"]*\)".*/\1/p' few.bundle)
+site_refused 4 'is not cosigned within 1 s' \
+    "$ketseal" job fetch --device edge-1 --wait cosigned --timeout 1 --out few-cosigned.bundle "$id"
+[ ! -e few-cosigned.bundle ] || site_fail "a bundle without its cosignatures was kept"
+witness_start w2
+"$ketseal" -q job fetch --device edge-1 --wait cosigned --timeout 60 --policy witnessed.policy \
+    --out few-cosigned.bundle "$id" >/dev/null
+
+# Kept over a restart.
+"$ketseal" ledger head --device edge-1 --witnesses witnesses --witness-quorum 2 >head-before
+site_stop
+site_start
+"$ketseal" ledger head --device edge-1 --witnesses witnesses --witness-quorum 2 >head-after
+[ "$(cut -d' ' -f2 head-after)" -ge "$(cut -d' ' -f2 head-before)" ] || site_fail "cosignatures were lost"
+
+printf '%s: ok, %s refusals\n' "$site_name" "$site_refusals"
