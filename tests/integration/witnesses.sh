@@ -6,13 +6,13 @@
 # that signs with another key, too few; a site put back to an older state, which signs another ledger under the same
 # keys, is refused by the witnesses and named. Answers to jobs never wait.
 #
-#   witness_site.sh BUILD
+#   witnesses.sh BUILD
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=site.sh
 . "$here/site.sh"
 site_begin "$1"
-site_name=witness_site
+site_name=witnesses
 witness=$site_build/src/witness/ketseal-witness
 site_at_end=witnesses_end
 
