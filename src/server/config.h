@@ -11,7 +11,7 @@
 #include "record/record.h"
 #include "record/witnesses.h"
 
-#define KS_CONFIG_BYTES_MAX 131072
+#define KS_CONFIG_BYTES_MAX 65536
 
 /* Each may have two keys: their lines and the ledger's two are what a note may have. */
 #define KS_CONFIG_WITNESSES_MAX    7
