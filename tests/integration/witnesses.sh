@@ -186,4 +186,66 @@ site_start
 "$ketseal" ledger head --device edge-1 --witnesses witnesses --witness-quorum 2 >head-after
 [ "$(cut -d' ' -f2 head-after)" -ge "$(cut -d' ' -f2 head-before)" ] || site_fail "cosignatures were lost"
 
+# Attachments: an operator's; about this ledger's checkpoints alone; kept over a restart.
+"$ketseal" -q ca issue operator --ca ca --name op-1 --out op >/dev/null
+attach() { # STATUS TEXT FILE
+    site_refused "$1" "$2" "$site_build/tests/integration/attach" op "https://127.0.0.1:$site_port" "$3"
+}
+"$ketseal" --json ledger head --device edge-1 --witnesses witnesses --witness-quorum 2 >cosigned.json
+python3 - <<'PYTHON'
+import base64, hashlib, json
+note = json.load(open('cosigned.json'))['checkpoint']
+body = note[:note.rindex('\n\n') + 1]
+digest = hashlib.sha256(body.encode()).hexdigest()
+def write(name, **members):
+    json.dump({'checkpoint': note, 'schema': 'ketseal.attachment/1', **members}, open(name, 'w'), sort_keys=True,
+              separators=(',', ':'), ensure_ascii=False)
+write('anchor.json', anchor={'digest': digest, 'schema': 'ketseal.anchor/1', 'block': 7})
+write('again.json', anchor={'digest': digest, 'schema': 'ketseal.anchor/1', 'block': 8})
+write('other.json', anchor={'digest': '00' * 32})
+write('stamp.json', timestamp=base64.b64encode(b'\x30\x03\x02\x01\x00').decode())
+note = note.replace('test.example/ketseal\n', 'test.example/other\n', 1)
+digest = hashlib.sha256(note[:note.rindex('\n\n') + 1].encode()).hexdigest()
+write('foreign.json', anchor={'digest': digest})
+PYTHON
+attach 1 'another checkpoint' other.json
+attach 1 'of the ledger' foreign.json
+attach 0 '"anchor":true' anchor.json
+attach 0 '"timestamp":true' stamp.json
+attach 0 '"anchor":true' anchor.json
+attach 5 'another anchor already' again.json
+grep -q 'event=ledger.attached' site.log || site_fail "attachments are not logged"
+"$ketseal" -q job fetch --device edge-1 --wait anchored --timeout 10 --policy witnessed.policy \
+    --out anchored.bundle "$id" >/dev/null || site_fail "no anchored bundle"
+"$ketseal" -q job fetch --device edge-1 --wait timestamped --timeout 10 --out stamped.bundle "$id" >/dev/null
+
+# The site's whole state is put back, its simulated TPM's too: it does not notice, and signs another ledger under the
+# same keys. The witnesses do, and say so; nothing of it is ever cosigned.
+"$ketseal" -q run --device edge-1 --template bell --shots 100 --seed 4 --out last.bundle
+site_stop
+cp -a state state.before
+site_start
+for number in 1 2 3; do
+    cosigned_job "after$number"
+done
+"$ketseal" ledger check --device edge-1 >/dev/null
+site_stop
+rm -rf state
+mv state.before state
+site_start
+fork=$(grep -c . site.log)
+"$ketseal" -q run --device edge-1 --template ghz --qubits 3 --shots 100 --seed 5 --out fork1.bundle
+site_says 'event=witness.ahead'
+id=$(sed -n 's/.*"record_id":"\([^"]*\)".*/\1/p' fork1.bundle)
+for number in 2 3 4 5; do
+    "$ketseal" -q run --device edge-1 --template ghz --qubits 3 --shots 100 --seed "$number" --out "fork$number.bundle"
+done
+site_says 'event=witness.unproven'
+grep -q 'event=checkpoint.unproven' w1.log w2.log || site_fail "the witnesses do not name the fork"
+site_refused 4 'is not cosigned within 2 s' \
+    "$ketseal" job fetch --device edge-1 --wait cosigned --timeout 2 --out fork-cosigned.bundle "$id"
+# Who saw the ledger before convicts the site by itself.
+site_refused 1 'FORK' "$ketseal" ledger check --device edge-1
+tail -n +"$fork" site.log | grep -q 'event=ledger.quorum_missed' || site_fail "the missed quorum is not logged"
+
 printf '%s: ok, %s refusals\n' "$site_name" "$site_refusals"
