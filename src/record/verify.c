@@ -104,7 +104,7 @@ static const struct check_info infos[KS_VERDICT_CHECKS] = {
          "when the intent was logged, beyond its order"},
     [KS_VERDICT_LEDGER_WITNESS] = {"ledger.witness", "cosignatures of independent witnesses",
                                    "a split view of the ledger",
-                                   "anything, in this version: it does not run"},
+                                   "anything, where the quorum and the site work together"},
     [KS_VERDICT_ANCHOR] = {"anchor", "the checkpoint's anchor on a public chain",
                            "a ledger rewritten later",
                            "anything, in this version: it does not run"},

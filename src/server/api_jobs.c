@@ -13,7 +13,8 @@
 #define PAGE_DEFAULT 50
 #define PAGE_MAX     200
 
-#define WITNESSED_WAIT_MS 20000 /* that a bundle waits for its checkpoint before "not yet" */
+#define WITNESSED_WAIT_S                                                                       \
+    20 /* that a bundle waits at most for its checkpoint before "not yet" */
 
 /* --- documents ---------------------------------------------------------------------------- */
 
@@ -349,18 +350,26 @@ out:
 }
 
 /* Answered as soon as the state is reached: at once, or by a task. */
-static void wait_witnessed(struct ks_site_server *server, struct ks_http_request *request,
-                           const struct ks_store_job *job, enum ks_witnessed_state wanted)
+static enum ks_err wait_witnessed(struct ks_site_server *server,
+                                  struct ks_http_request *request,
+                                  const struct ks_store_job *job,
+                                  enum ks_witnessed_state wanted)
 {
-    struct ks_task *task = ks_task_new(server, request);
+    enum ks_err err = KS_OK;
+    uint64_t seconds = 0;
+    struct ks_task *task = NULL;
 
+    KS_TRY(ks_api_query_u64(request, "seconds", WITNESSED_WAIT_S, WITNESSED_WAIT_S, &seconds));
+    task = ks_task_new(server, request);
     if (task != NULL) {
         task->job = *job;
         task->job.idempotency[0] = '\0'; /* not the one that makes the job */
         task->wanted = wanted;
-        task->until_us = ks_clock_monotonic_us() + (uint64_t)WITNESSED_WAIT_MS * 1000;
+        task->until_us = ks_clock_monotonic_us() + seconds * 1000000;
         task->state = KS_TASK_WITNESSED;
     }
+out:
+    return err;
 }
 
 void ks_api_job_bundle(struct ks_site_server *server, struct ks_http_request *request,
@@ -383,7 +392,7 @@ void ks_api_job_bundle(struct ks_site_server *server, struct ks_http_request *re
         KS_TRY(ks_fail(job.error, "%s", job.detail));
     }
     if (wait.data != NULL) {
-        wait_witnessed(server, request, &job, wanted);
+        KS_TRY(wait_witnessed(server, request, &job, wanted));
         return;
     }
     KS_TRY(ks_store_record(server->reader, job.id, &record));

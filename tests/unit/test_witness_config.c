@@ -78,6 +78,20 @@ static void test_what_it_comes_to(void **state)
     ks_witness_config_free(config);
 }
 
+static void test_example(void **state)
+{
+    struct ks_witness_config *config = NULL;
+    struct ks_witness_logs logs;
+
+    (void)state;
+    assert_int_equal(ks_witness_config_load(source_path("examples/witness.yaml"), &config),
+                     KS_OK);
+    assert_int_equal(ks_witness_config_logs(config, &logs), KS_OK);
+    expect_text(logs.logs[0].origin, "example.net/someone");
+    ks_witness_logs_done(&logs);
+    ks_witness_config_free(config);
+}
+
 static const struct {
     const char *text; /* with one %s for a vkey */
     const char *says;
@@ -144,6 +158,7 @@ static void test_bad_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_example),
         cmocka_unit_test(test_what_it_comes_to),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_bad_keys),
