@@ -57,7 +57,7 @@ OUTSIDE = [
     (r'(event2/|event\.h|evhttp\.h)', {'net', 'server', None}),
     (r'curl/', {'net', None}),
     (r'(seccomp\.h|linux/(landlock|seccomp|filter|audit|bpf)\.h)', {'enclave', None}),
-    (r'cyaml/', {'config', 'server', 'kme', 'cli', None}),
+    (r'cyaml/', {'config', 'server', 'kme', 'witness', 'cli', None}),
     (r'cblas\.h', {'learn', None}),
     (r'mpi\.h', {'mpi', None}),
     (r'secp256k1', {'anchor', None}),

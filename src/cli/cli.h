@@ -148,6 +148,7 @@ enum ks_err ks_command_ledger_fsck(struct ks_cli *cli);
 enum ks_err ks_command_ledger_head(struct ks_cli *cli);
 enum ks_err ks_command_ledger_prove(struct ks_cli *cli);
 enum ks_err ks_command_ledger_serve(struct ks_cli *cli);
+enum ks_err ks_command_ledger_vkeys(struct ks_cli *cli);
 enum ks_err ks_command_policy_make(struct ks_cli *cli);
 enum ks_err ks_command_qkd_simulate(struct ks_cli *cli);
 enum ks_err ks_command_record_hash(struct ks_cli *cli);
@@ -160,5 +161,6 @@ enum ks_err ks_command_site_certify(struct ks_cli *cli);
 enum ks_err ks_command_timestamp_check(struct ks_cli *cli);
 enum ks_err ks_command_timestamp_request(struct ks_cli *cli);
 enum ks_err ks_command_verify(struct ks_cli *cli);
+enum ks_err ks_command_witness_keygen(struct ks_cli *cli);
 
 #endif

@@ -258,9 +258,24 @@ out:
     return err;
 }
 
-/* Takes away every file but those below DIR_FDS, TCP but connections to CONNECT_PORT (0: none),
- * and signals to others, as far as the kernel can. */
-static enum ks_err restrict_reach(const int *dir_fds, size_t count, uint16_t connect_port)
+static enum ks_err allow_ports(int ruleset, const uint16_t *ports, size_t count)
+{
+    enum ks_err err = KS_OK;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct landlock_port port = {LANDLOCK_CONNECT, ports[i]};
+
+        KS_CHECK(syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_NET_PORT, &port, 0) == 0,
+                 KS_ERR_UNAVAILABLE, "Landlock: rule for a port: %s", strerror(errno));
+    }
+out:
+    return err;
+}
+
+/* Takes away every file but those below DIR_FDS, TCP but connections to PORTS, and signals to
+ * others, as far as the kernel can. */
+static enum ks_err restrict_reach(const int *dir_fds, size_t count, const uint16_t *ports,
+                                  size_t port_count)
 {
     enum ks_err err = KS_OK;
     long abi = landlock_create(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -292,11 +307,8 @@ static enum ks_err restrict_reach(const int *dir_fds, size_t count, uint16_t con
     ruleset = (int)landlock_create(&attr, size, 0);
     KS_CHECK(ruleset >= 0, KS_ERR_UNAVAILABLE, "Landlock: %s", strerror(errno));
     KS_TRY(allow_directories(ruleset, dir_fds, count, files));
-    if (connect_port != 0 && attr.handled_access_net != 0) {
-        const struct landlock_port port = {LANDLOCK_CONNECT, connect_port};
-
-        KS_CHECK(syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_NET_PORT, &port, 0) == 0,
-                 KS_ERR_UNAVAILABLE, "Landlock: rule for a port: %s", strerror(errno));
+    if (attr.handled_access_net != 0) {
+        KS_TRY(allow_ports(ruleset, ports, port_count));
     }
     KS_CHECK(syscall(SYS_landlock_restrict_self, ruleset, 0) == 0, KS_ERR_UNAVAILABLE,
              "Landlock: %s", strerror(errno));
@@ -349,7 +361,7 @@ enum ks_err ks_sandbox_worker(uint64_t memory_max, uint64_t cpu_s)
     KS_TRY(limit(RLIMIT_CPU, "processor time", cpu_s));
     KS_TRY(limit(RLIMIT_FSIZE, "file size", 0));
     KS_TRY(limit(RLIMIT_CORE, "core dumps", 0));
-    KS_TRY(restrict_reach(NULL, 0, 0));
+    KS_TRY(restrict_reach(NULL, 0, NULL, 0));
     KS_TRY(limit(RLIMIT_NOFILE, "descriptors", 0));
     KS_TRY(limit(RLIMIT_NPROC, "processes", 0));
     KS_TRY(load_rules(worker_rules, sizeof worker_rules / sizeof worker_rules[0],
@@ -365,14 +377,15 @@ enum ks_err ks_sandbox_enclave(int state_fd)
     KS_TRY(be_alone());
     KS_TRY(no_new_privileges());
     KS_TRY(limit(RLIMIT_CORE, "core dumps", 0));
-    KS_TRY(restrict_reach(&state_fd, 1, 0));
+    KS_TRY(restrict_reach(&state_fd, 1, NULL, 0));
     KS_TRY(load_rules(enclave_rules, sizeof enclave_rules / sizeof enclave_rules[0],
                       (struct extra){0}));
 out:
     return err;
 }
 
-enum ks_err ks_sandbox_daemon(const int *dir_fds, size_t count, uint16_t connect_port)
+enum ks_err ks_sandbox_daemon(const int *dir_fds, size_t count, const uint16_t *ports,
+                              size_t port_count)
 {
     enum ks_err err = KS_OK;
     const struct rule own_threads = {SCMP_SYS(tgkill), 0, WORD, (uint64_t)getpid(),
@@ -381,9 +394,9 @@ enum ks_err ks_sandbox_daemon(const int *dir_fds, size_t count, uint16_t connect
     KS_TRY(be_alone());
     KS_TRY(no_new_privileges());
     KS_TRY(limit(RLIMIT_CORE, "core dumps", 0));
-    KS_TRY(restrict_reach(dir_fds, count, connect_port));
+    KS_TRY(restrict_reach(dir_fds, count, ports, port_count));
     KS_TRY(load_rules(daemon_rules, sizeof daemon_rules / sizeof daemon_rules[0],
-                      (struct extra){&own_threads, connect_port != 0}));
+                      (struct extra){&own_threads, port_count > 0}));
 out:
     return err;
 }

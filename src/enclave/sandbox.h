@@ -21,10 +21,10 @@ KS_MUST_CHECK enum ks_err ks_sandbox_worker(uint64_t memory_max, uint64_t cpu_s)
 KS_MUST_CHECK enum ks_err ks_sandbox_enclave(int state_fd);
 
 /* ketseald: listening sockets that are already bound, threads, files below the COUNT
- * directories DIR_FDS; no exec, no ptrace, nobody else's files. CONNECT_PORT 0: no outgoing
- * connection; else TCP connections, to that port alone where the kernel can tell (Landlock ABI
- * 4): the port of the site's key manager. */
+ * directories DIR_FDS; no exec, no ptrace, nobody else's files. PORT_COUNT 0: no outgoing
+ * connection; else TCP connections, to PORTS alone where the kernel can tell (Landlock ABI 4):
+ * those of the site's key manager and of its witnesses. */
 KS_MUST_CHECK enum ks_err ks_sandbox_daemon(const int *dir_fds, size_t count,
-                                            uint16_t connect_port);
+                                            const uint16_t *ports, size_t port_count);
 
 #endif

@@ -104,7 +104,7 @@ static const struct check_info infos[KS_VERDICT_CHECKS] = {
          "when the intent was logged, beyond its order"},
     [KS_VERDICT_LEDGER_WITNESS] = {"ledger.witness", "cosignatures of independent witnesses",
                                    "a split view of the ledger",
-                                   "anything, in this version: it does not run"},
+                                   "anything, where the quorum and the site work together"},
     [KS_VERDICT_ANCHOR_PROOF] =
         {"anchor.proof",
          "the checkpoint's digest in the pinned contract, under the pinned submitter, by its "
@@ -593,6 +593,29 @@ out:
     return err;
 }
 
+/* Keys that the policy does not know may have cosigned too: an older policy takes a record that
+ * newer witnesses saw. */
+static enum ks_err check_witnesses(struct context *context)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_witnesses *witnesses = &context->policy->witnesses;
+    struct ks_witnesses_said said;
+
+    KS_CHECK(context->head_known, witnesses->count > 0 ? KS_ERR_VERIFY : KS_ERR_UNAVAILABLE,
+             "there is no good checkpoint that they could have cosigned");
+    KS_TRY(ks_witnesses_judge(witnesses, ks_bytes_text(context->policy->site.origin),
+                              context->bundle->inclusion.checkpoint, &said));
+    KS_CHECK(witnesses->count > 0, KS_ERR_UNAVAILABLE,
+             "the policy knows no witnesses; lines by unknown keys: %zu", said.unknown);
+    KS_CHECK(said.names >= witnesses->quorum, KS_ERR_UNAVAILABLE,
+             "%zu of the policy's %zu witnesses have cosigned, it wants %llu; lines by unknown "
+             "keys: %zu",
+             said.names, ks_witnesses_names(witnesses), (unsigned long long)witnesses->quorum,
+             said.unknown);
+out:
+    return err;
+}
+
 /* KS_OK passes, "false" and "malformed" fail; anything else could not be told. Hands on what
  * should stop the verification itself. */
 static enum ks_err settle(struct ks_verdict_item *item, enum ks_err err)
@@ -677,6 +700,7 @@ static enum ks_err run_checks(struct context *context, struct ks_verdict *verdic
         {KS_VERDICT_LEDGER_CHECKPOINT, check_checkpoint},
         {KS_VERDICT_LEDGER_INCLUSION, check_inclusion},
         {KS_VERDICT_LEDGER_INTENT, check_intent},
+        {KS_VERDICT_LEDGER_WITNESS, check_witnesses},
         {KS_VERDICT_ANCHOR_PROOF, check_anchor_proof},
         {KS_VERDICT_ANCHOR_CANONICAL, check_anchor_canonical},
         {KS_VERDICT_TIMESTAMP, check_timestamp},
@@ -721,7 +745,6 @@ enum ks_err ks_bundle_verify(const struct ks_bytes *bytes, const struct ks_polic
     }
     set_reason(out_verdict, KS_VERDICT_PLATFORM_REPORT,
                "the backend 'process' is no hardware enclave and has no report");
-    set_reason(out_verdict, KS_VERDICT_LEDGER_WITNESS, "this version has no witnesses");
     set_reason(out_verdict, KS_VERDICT_REPLAY, "run `ketseal replay`");
     KS_TRY(settle(&out_verdict->checks[KS_VERDICT_FORMAT], ks_bundle_parse(*bytes, &bundle)));
     if (bundle != NULL) {
