@@ -4,10 +4,33 @@
 
 import cmath
 import hashlib
+import importlib.abc
+import importlib.machinery
 import math
+import types
 
-import cirq
-import numpy
+
+class Pictures(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Cirq imports matplotlib, which wants to write files. Nothing is drawn here: any name of it is an empty class."""
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname.split(".")[0] in ("matplotlib", "mpl_toolkits"):
+            return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
+        return None
+
+    def create_module(self, spec):
+        module = types.ModuleType(spec.name)
+        module.__getattr__ = lambda name: type(name, (), {})
+        return module
+
+    def exec_module(self, module):
+        pass
+
+
+sys.meta_path.insert(0, Pictures())
+
+import cirq  # noqa: E402
+import numpy  # noqa: E402
 
 
 def matrix(theta, phi, lam, gamma=0.0):
