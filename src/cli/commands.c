@@ -73,6 +73,13 @@
             "what happens to qubits and results: a YAML noise model", NULL, false              \
     }
 
+#define SDK_FLAG                                                                               \
+    {                                                                                          \
+        "sdk", KS_FLAG_TEXT, "NAME",                                                           \
+            "whose simulator: native, or what the site has besides: qiskit, cirq", "native",   \
+            false                                                                              \
+    }
+
 #define BUNDLE_FLAGS                                                                           \
     {"out", KS_FLAG_TEXT, "FILE", "where the bundle goes (-o FILE)", "-", false},              \
     {                                                                                          \
@@ -105,7 +112,7 @@
     }
 
 static const struct ks_flag run_flags[] = {
-    DEVICE_FLAGS, PROGRAM_FLAGS, SAMPLE_FLAGS,     METHOD_FLAGS,
+    DEVICE_FLAGS, PROGRAM_FLAGS, SAMPLE_FLAGS,     SDK_FLAG, METHOD_FLAGS,
     NOISE_FLAG,   BUNDLE_FLAGS,  IDEMPOTENCY_FLAG, END,
 };
 
@@ -296,7 +303,8 @@ static const struct ks_flag site_certify_flags[] = {
 };
 
 static const struct ks_flag job_submit_flags[] = {
-    DEVICE_FLAGS, PROGRAM_FLAGS, SAMPLE_FLAGS, METHOD_FLAGS, NOISE_FLAG, IDEMPOTENCY_FLAG, END,
+    DEVICE_FLAGS, PROGRAM_FLAGS, SAMPLE_FLAGS,     SDK_FLAG,
+    METHOD_FLAGS, NOISE_FLAG,    IDEMPOTENCY_FLAG, END,
 };
 
 static const struct ks_flag site_flags[] = {

@@ -321,7 +321,10 @@ out:
     return err;
 }
 
-static enum ks_err serve(struct adapter *adapter, struct ks_channel *channel)
+/* TROUBLE is what kept the interpreter from starting: it is told to the one job, since an adapter
+ * that ended at once would be started again at once. */
+static enum ks_err serve(struct adapter *adapter, struct ks_channel *channel,
+                         enum ks_err trouble)
 {
     enum ks_err err = KS_OK;
     struct ks_frame frame = {0};
@@ -329,11 +332,14 @@ static enum ks_err serve(struct adapter *adapter, struct ks_channel *channel)
     struct ks_adapter_answer answer = {0};
     struct ks_buf text;
     enum ks_err verdict = KS_OK;
+    char reason[KS_ERR_DETAIL_MAX];
 
+    (void)snprintf(reason, sizeof reason, "%s", ks_err_detail());
     ks_buf_init(&text, KS_WORK_CIRCUIT_MAX);
     KS_TRY(ks_channel_receive(channel, &frame));
     KS_CHECK(frame.type == KS_FRAME_JOB, KS_ERR_FORMAT, "frame of type %u", frame.type);
-    verdict = ks_work_job_read(frame.payload, &job);
+    verdict = trouble == KS_OK ? ks_work_job_read(frame.payload, &job)
+                               : ks_fail(KS_ERR_IO, "adapter '%s': %s", adapter->sdk, reason);
     if (verdict == KS_OK) {
         verdict = run(adapter, &job, &text, &answer);
     }
@@ -354,11 +360,10 @@ out:
 
 /* --- main --------------------------------------------------------------------------------- */
 
-static enum ks_err read_arguments(int argc, char **argv, struct adapter *adapter)
+static enum ks_err read_arguments(char **argv, struct adapter *adapter)
 {
     enum ks_err err = KS_OK;
 
-    KS_CHECK(argc == 5, KS_ERR_USAGE, "ketseal-adapter is started by ketseal-launch");
     adapter->sdk = argv[1];
     KS_TRY(ks_environment_find(argv[2], &adapter->environment));
     KS_TRY(ks_text_u64(ks_bytes_text(argv[3]), UINT64_MAX, &adapter->memory_max));
@@ -389,6 +394,19 @@ out:
     return err;
 }
 
+static enum ks_err prepare(char **argv, struct adapter *adapter)
+{
+    enum ks_err err = KS_OK;
+
+    KS_CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR, KS_ERR_IO, "signal: %s", strerror(errno));
+    KS_TRY(read_arguments(argv, adapter));
+    KS_TRY(read_script(adapter));
+    KS_TRY(start(adapter));
+    KS_TRY(ks_sandbox_adapter(adapter->child, adapter->seconds_max));
+out:
+    return err;
+}
+
 int main(int argc, char **argv)
 {
     enum ks_err err = KS_OK;
@@ -397,13 +415,9 @@ int main(int argc, char **argv)
 
     ks_channel_init(&channel, KS_ADAPTER_SOCKET_FD, "enclave");
     ks_buf_init(&adapter.script, KS_ADAPTER_SCRIPT_MAX);
+    KS_CHECK(argc == 5, KS_ERR_USAGE, "ketseal-adapter is started by ketseal-launch");
     KS_TRY(ks_process_harden());
-    KS_CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR, KS_ERR_IO, "signal: %s", strerror(errno));
-    KS_TRY(read_arguments(argc, argv, &adapter));
-    KS_TRY(read_script(&adapter));
-    KS_TRY(start(&adapter));
-    KS_TRY(ks_sandbox_adapter(adapter.child, adapter.seconds_max));
-    KS_TRY(serve(&adapter, &channel));
+    KS_TRY(serve(&adapter, &channel, prepare(argv, &adapter)));
 out:
     /* The interpreter ends with us; the enclave sees the closed socket. */
     return ks_err_exit_code(err);
