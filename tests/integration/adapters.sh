@@ -9,6 +9,7 @@
 #   adapters.sh BUILD
 #
 # KETSEAL_ADAPTERS names the environment that `make adapters` has installed; without one the test skips.
+# KETSEAL_ADAPTERS_KEEP=DIRECTORY keeps three bundles and the policy there.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=site.sh
@@ -74,5 +75,11 @@ done
 holds clifford-native '.workload.sdk == "ketseal" and (.execution | has("environment") | not)'
 holds clifford-qiskit '.workload.sdk == "qiskit" and .execution.backend == "qiskit-aer" and .execution.isolation == "interpreter"'
 holds clifford-cirq '.workload.sdk == "cirq" and (.execution | has("method") or has("numerics") | not)'
+if [ -n "${KETSEAL_ADAPTERS_KEEP:-}" ]; then
+    for sdk in native qiskit cirq; do
+        cp "clifford-$sdk.bundle" "$KETSEAL_ADAPTERS_KEEP/$sdk.bundle"
+    done
+    cp lab.policy "$KETSEAL_ADAPTERS_KEEP/"
+fi
 site_stop
 echo "adapters: two workloads on three simulators"
