@@ -109,6 +109,7 @@ enum ks_err ks_command_circuit_plan(struct ks_cli *cli);
 enum ks_err ks_command_circuit_show(struct ks_cli *cli);
 enum ks_err ks_command_circuit_simulate(struct ks_cli *cli);
 enum ks_err ks_command_circuit_sweep(struct ks_cli *cli);
+enum ks_err ks_command_compare(struct ks_cli *cli);
 enum ks_err ks_command_device_appraise(struct ks_cli *cli);
 enum ks_err ks_command_device_attest(struct ks_cli *cli);
 enum ks_err ks_command_device_enrol(struct ks_cli *cli);

@@ -124,6 +124,13 @@ static const struct ks_flag verify_flags[] = {
     END,
 };
 
+static const struct ks_flag compare_flags[] = {
+    {"policy", KS_FLAG_MANY, "FILE",
+     "verify first: one policy for both, or one for each (repeatable)", NULL, false},
+    SIMULATION_FLAGS,
+    END,
+};
+
 static const struct ks_flag replay_flags[] = {
     SIMULATION_FLAGS,
     END,
@@ -456,6 +463,10 @@ const struct ks_command ks_commands[] = {
      ks_command_run_job},
     {"verify", NULL, "BUNDLE", 1, 1, "Verifies a bundle offline.", verify_flags,
      ks_command_verify},
+    {"compare", NULL, "BUNDLE BUNDLE", 2, 2,
+     "Whether the counts of two bundles of one circuit may come from one distribution, whoever "
+     "ran it.",
+     compare_flags, ks_command_compare},
     {"replay", NULL, "BUNDLE", 1, 1,
      "Runs the job of a bundle again and compares bit for bit; where numerics differ, "
      "statistically.",
