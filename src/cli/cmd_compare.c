@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 
 /* compare: two bundles of one circuit, whoever ran it: whether their counts may come from one
- * distribution, and from the circuit's own where that can be computed (docs/formats/compare.md).
+ * distribution, and from the circuit's own where that can be computed
+ * (docs/formats/compare.md).
  */
 
 #include <math.h>
@@ -15,9 +16,9 @@
 #include "quantum/chisquare.h"
 
 #define FALSE_ALARM_IN 1000000
-#define TESTS          3   /* the first and the second against the circuit, against each other */
-#define OF_BOUNDS      0.9 /* of the false alarms; the rest is of chi-square */
-#define QUBITS_MAX     20  /* of a circuit whose distribution is computed */
+#define TESTS          3 /* the first and the second against the circuit, against each other */
+#define OF_BOUNDS      0.9  /* of the false alarms; the rest is of chi-square */
+#define QUBITS_MAX     20   /* of a circuit whose distribution is computed */
 #define SLACK          1e-9 /* that rounding takes: the SDKs' simulators are no better */
 #define SLACK_SINGLE   1e-4
 
@@ -274,8 +275,7 @@ static const char *const verdicts[] = {[CONSISTENT] = "consistent",
                                        [DIFFER] = "differ",
                                        [UNVERIFIED] = "unverified",
                                        [NO_VERDICT] = "could not tell"};
-static const char *const states[] = {
-    [NOT_RUN] = "not-run", [PASS] = "pass", [FAIL] = "fail"};
+static const char *const states[] = {[NOT_RUN] = "not-run", [PASS] = "pass", [FAIL] = "fail"};
 
 static struct ks_bytes backend_of(const struct ks_core *core)
 {
@@ -369,8 +369,8 @@ static void print_side(const struct side *side)
 
     ks_cli_print("%s%s%.*s (%.*s), %llu shots, verification %s\n", ks_sdk_name(core->sdk),
                  core->sdk == KS_SDK_KETSEAL ? "" : " ", (int)core->sdk_run.version.len,
-                 (const char *)core->sdk_run.version.data,
-                 (int)backend.len, (const char *)backend.data, (unsigned long long)core->shots,
+                 (const char *)core->sdk_run.version.data, (int)backend.len,
+                 (const char *)backend.data, (unsigned long long)core->shots,
                  states[side->verified]);
 }
 

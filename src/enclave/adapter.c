@@ -109,8 +109,7 @@ static enum ks_err read_result(const struct ks_json *root, uint32_t clbits, uint
     KS_TRY(get_text(root, "version", &result->sdk_version));
     KS_TRY(get_text(root, "backend", &result->backend));
     KS_TRY(get_text(root, "backend_version", &result->backend_version));
-    KS_TRY(
-        ks_json_get_hex(root, "transpiled", result->transpiled, sizeof result->transpiled));
+    KS_TRY(ks_json_get_hex(root, "transpiled", result->transpiled, sizeof result->transpiled));
     KS_TRY(ks_json_get(root, "counts", KS_JSON_OBJECT, &counts));
     KS_TRY(check_counts(counts, clbits, shots));
     ks_json_canonical(counts, &answer->counts);
@@ -141,9 +140,8 @@ enum ks_err ks_adapter_answer_read(struct ks_bytes said, const char *sdk, uint32
     KS_CHECK(ks_bytes_is(text, PROTOCOL), KS_ERR_FORMAT, "'protocol': expected '%s'", PROTOCOL);
     KS_TRY(ks_json_get_string(root, "sdk", &text));
     KS_CHECK(ks_bytes_is(text, sdk), KS_ERR_FORMAT, "'sdk': expected '%s'", sdk);
-    KS_TRY(ks_json_find(root, "refused") != NULL
-               ? read_refusal(root, refusal)
-               : read_result(root, clbits, shots, &answer));
+    KS_TRY(ks_json_find(root, "refused") != NULL ? read_refusal(root, refusal)
+                                                 : read_result(root, clbits, shots, &answer));
     if (refusal[0] == '\0') {
         *out_answer = answer;
         answer = (struct ks_adapter_answer){0}; /* transferred */

@@ -24,8 +24,9 @@ struct ks_adapter_answer {
     struct ks_buf counts;         /* canonical */
     struct ks_work_result result; /* the members that an answer has; else zero */
 };
-/* SAID is all that was heard. KS_ERR_IO for anything but one answer of SDK whose counts are those
- * of SHOTS shots of CLBITS bits; KS_ERR_LIMIT with the program's own sentence where it refuses.
+/* SAID is all that was heard. KS_ERR_IO for anything but one answer of SDK whose counts are
+ * those of SHOTS shots of CLBITS bits; KS_ERR_LIMIT with the program's own sentence where it
+ * refuses.
  */
 KS_MUST_CHECK enum ks_err ks_adapter_answer_read(struct ks_bytes said, const char *sdk,
                                                  uint32_t clbits, uint64_t shots,

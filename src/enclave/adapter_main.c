@@ -7,8 +7,8 @@
  * canonical text to the SDK's program; what that answers is checked to the last count. Then it
  * is gone.
  *
- *   ketseal-adapter SDK ENVIRONMENT ADDRESS_SPACE_BYTES SECONDS   (started by ketseal-launch, or
- *                                                                  by ketseal for itself) */
+ *   ketseal-adapter SDK ENVIRONMENT ADDRESS_SPACE_BYTES SECONDS   (started by ketseal-launch,
+ * or by ketseal for itself) */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -58,10 +58,9 @@ static enum ks_err become(struct adapter *adapter, pid_t parent)
     char cache[KS_PATH_MAX + 32];
     /* Isolated; without site, whose configuration lies outside; nothing is written. Compiled
      * modules come from one measured folder or from none. */
-    const char *const words[] = {
-        at->python, "-I", "-S", "-B", "-X", cache,
-        "-c",       (const char *)adapter->script.data,
-        at->packages, NULL};
+    const char *const words[] = {at->python,   "-I",  "-S", "-B",
+                                 "-X",         cache, "-c", (const char *)adapter->script.data,
+                                 at->packages, NULL};
     union {
         const char *const *in;
         char *const *out;
@@ -135,14 +134,15 @@ out:
 
 static void keep_complaint(struct adapter *adapter, struct ks_bytes said)
 {
-    size_t keep = 0;
+    uint8_t before[COMPLAINT_MAX];
+    size_t keep = adapter->complaint_len;
 
     if (said.len > COMPLAINT_MAX) {
         said = ks_bytes_of(said.data + said.len - COMPLAINT_MAX, COMPLAINT_MAX);
     }
-    keep = adapter->complaint_len + said.len > COMPLAINT_MAX ? COMPLAINT_MAX - said.len
-                                                             : adapter->complaint_len;
-    memmove(adapter->complaint, adapter->complaint + adapter->complaint_len - keep, keep);
+    keep = keep + said.len > COMPLAINT_MAX ? COMPLAINT_MAX - said.len : keep;
+    ks_copy(before, adapter->complaint + adapter->complaint_len - keep, keep);
+    ks_copy(adapter->complaint, before, keep);
     ks_copy(adapter->complaint + keep, said.data, said.len);
     adapter->complaint_len = keep + said.len;
 }
@@ -259,8 +259,9 @@ static enum ks_err end(struct adapter *adapter)
     }
     last_complaint(adapter, complaint, sizeof complaint);
     if (WIFSIGNALED(status)) {
-        return ks_fail(KS_ERR_IO, "it was ended by signal %d: over its memory or time, or it did "
-                                  "what it may not%s%s",
+        return ks_fail(KS_ERR_IO,
+                       "it was ended by signal %d: over its memory or time, or it did "
+                       "what it may not%s%s",
                        WTERMSIG(status), complaint[0] == '\0' ? "" : ": ", complaint);
     }
     return ks_fail(KS_ERR_IO, "it ended with status %d%s%s", WEXITSTATUS(status),
@@ -285,8 +286,8 @@ static enum ks_err ask(struct adapter *adapter, const struct ks_work_job *job,
     adapter->deadline_us = ks_clock_monotonic_us() + adapter->seconds_max * 1000000;
     KS_TRY(converse(adapter, ks_buf_view(&request), &said));
     KS_TRY(end(adapter));
-    KS_TRY(ks_adapter_answer_read(ks_buf_view(&said), adapter->sdk,
-                                  ks_circuit_clbits(circuit), job->shots, out_answer));
+    KS_TRY(ks_adapter_answer_read(ks_buf_view(&said), adapter->sdk, ks_circuit_clbits(circuit),
+                                  job->shots, out_answer));
 out:
     ks_buf_done(&request);
     ks_buf_done(&said);
@@ -321,8 +322,8 @@ out:
     return err;
 }
 
-/* TROUBLE is what kept the interpreter from starting: it is told to the one job, since an adapter
- * that ended at once would be started again at once. */
+/* TROUBLE is what kept the interpreter from starting: it is told to the one job, since an
+ * adapter that ended at once would be started again at once. */
 static enum ks_err serve(struct adapter *adapter, struct ks_channel *channel,
                          enum ks_err trouble)
 {
@@ -367,8 +368,7 @@ static enum ks_err read_arguments(char **argv, struct adapter *adapter)
     adapter->sdk = argv[1];
     KS_TRY(ks_environment_find(argv[2], &adapter->environment));
     KS_TRY(ks_text_u64(ks_bytes_text(argv[3]), UINT64_MAX, &adapter->memory_max));
-    KS_TRY(
-        ks_text_u64(ks_bytes_text(argv[4]), KS_ADAPTER_SECONDS_MAX, &adapter->seconds_max));
+    KS_TRY(ks_text_u64(ks_bytes_text(argv[4]), KS_ADAPTER_SECONDS_MAX, &adapter->seconds_max));
 out:
     return err;
 }

@@ -36,7 +36,7 @@ struct ks_adapter_spec {
     const char *sdk;         /* "qiskit" */
     const char *environment; /* path */
     uint64_t memory_max;     /* bytes of the interpreter's address space */
-    uint64_t seconds_max;    /* of processor time, and of the clock; to KS_ADAPTER_SECONDS_MAX */
+    uint64_t seconds_max; /* of processor time, and of the clock; to KS_ADAPTER_SECONDS_MAX */
 };
 struct ks_adapter_arguments {
     char memory[24];

@@ -243,7 +243,8 @@ static struct ks_monitor_job *next_queued(struct ks_monitor *monitor, enum ks_sd
     for (size_t i = 0; i < monitor->jobs_used; i++) {
         struct ks_monitor_job *job = &monitor->jobs[i];
 
-        if (job->state == KS_MJOB_QUEUED && job->body.job.sdk == sdk && (next == NULL || job->order < next->order)) {
+        if (job->state == KS_MJOB_QUEUED && job->body.job.sdk == sdk &&
+            (next == NULL || job->order < next->order)) {
             next = job;
         }
     }

@@ -72,9 +72,10 @@ struct ks_adapter_rules {
 #define KS_ADAPTERS_MAX 64
 
 struct ks_launch_spec {
-    uint32_t version;               /* 1 */
-    struct ks_measure_spec programs; /* ketseal-enclave, ketseal-worker, …; ADAPTER may be NULL */
-    const char *daemon_program;     /* path of ketseald */
+    uint32_t version; /* 1 */
+    struct ks_measure_spec
+        programs;               /* ketseal-enclave, ketseal-worker, …; ADAPTER may be NULL */
+    const char *daemon_program; /* path of ketseald */
     const char *const *daemon_argv; /* NULL-terminated, from argv[0] on */
     const char *state_dir;  /* holds enclave/ and, with the simulated TPM, tpm/; created 0700 */
     const char *tpm_device; /* "/dev/tpmrm0", or NULL: start swtpm */

@@ -195,9 +195,9 @@ struct tree {
 static void put_entry(struct tree *tree, const char *part, const char *path, char kind,
                       const uint8_t digest[KS_SHA256_LEN])
 {
-    const struct ks_bytes bytes[] = {ks_bytes_text(part),        KS_LITERAL("/"),
-                                     ks_bytes_text(path),        KS_LITERAL("\0"),
-                                     ks_bytes_of(&kind, 1),      ks_bytes_of(digest, 32)};
+    const struct ks_bytes bytes[] = {ks_bytes_text(part),   KS_LITERAL("/"),
+                                     ks_bytes_text(path),   KS_LITERAL("\0"),
+                                     ks_bytes_of(&kind, 1), ks_bytes_of(digest, 32)};
 
     for (size_t i = 0; i < sizeof bytes / sizeof bytes[0]; i++) {
         ks_sha256_update(tree->hash, bytes[i]);

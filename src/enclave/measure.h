@@ -27,8 +27,8 @@ KS_MUST_CHECK enum ks_err ks_measure_program(const char *program, int *out_fd,
 KS_MUST_CHECK enum ks_err ks_measure_libraries(int fd, struct ks_event_log *log);
 
 /* The hash of the environment of SDK's program (docs/formats/adapter.md), whose own digest is
- * SCRIPT. Its files are hashed as they are found now; the interpreter opens them again later, so
- * their writer is trusted. */
+ * SCRIPT. Its files are hashed as they are found now; the interpreter opens them again later,
+ * so their writer is trusted. */
 KS_MUST_CHECK enum ks_err ks_measure_environment(const struct ks_environment *environment,
                                                  const uint8_t script[32],
                                                  uint8_t out_digest[32]);
@@ -54,9 +54,9 @@ struct ks_measured {
 void ks_measured_init(struct ks_measured *measured);
 void ks_measured_close(struct ks_measured *measured);
 
-/* All of a launch, in the order of its events: the enclave, the worker, the enclave's libraries,
- * the adapter, the environments of its SDKs. LOG is begun anew, without initial value.
- * MEASURED, which is initialised, gets the sealed copies. */
+/* All of a launch, in the order of its events: the enclave, the worker, the enclave's
+ * libraries, the adapter, the environments of its SDKs. LOG is begun anew, without initial
+ * value. MEASURED, which is initialised, gets the sealed copies. */
 KS_MUST_CHECK enum ks_err ks_measure_launch(const struct ks_measure_spec *spec,
                                             struct ks_event_log *log,
                                             struct ks_measured *measured);

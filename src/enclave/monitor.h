@@ -59,7 +59,7 @@ struct ks_monitor_job {
     struct ks_buf parameters;
     struct ks_buf result;
     struct ks_buf kernels;
-    struct ks_buf reason; /* for the method */
+    struct ks_buf reason;    /* for the method */
     struct ks_buf sdk_texts; /* versions and backend of another SDK */
     struct ks_buf core_bytes;
     uint8_t leaf[32];           /* Merkle leaf of H */
@@ -72,7 +72,7 @@ struct ks_monitor_job {
 struct ks_monitor_worker {
     struct ks_channel channel; /* fd -1: free slot */
     uint32_t pid;
-    enum ks_sdk sdk; /* whose jobs it runs */
+    enum ks_sdk sdk;            /* whose jobs it runs */
     struct ks_monitor_job *job; /* NULL: waiting for one */
 };
 

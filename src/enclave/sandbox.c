@@ -88,7 +88,8 @@ static const struct rule adapter_rules[] = {
 };
 
 /* What CPython, NumPy and the SDKs ask for; Landlock says which files. An interpreter that is
- * taken over may compute and read its own environment, which is what a circuit may do anyway. */
+ * taken over may compute and read its own environment, which is what a circuit may do anyway.
+ */
 static const struct rule interpreter_rules[] = {
     {SCMP_SYS(execve), 0, 0, 0, "the interpreter itself, once; Landlock says what"},
     {SCMP_SYS(mmap), 0, 0, 0, "memory, and shared libraries"},
@@ -520,7 +521,8 @@ static const char *const linker_paths[] = {"/lib64/ld-linux-x86-64.so.2",
 #define PATHS_MAX         16
 #define INTERPRETER_FILES 256 /* open at once */
 
-/* Appends PATH's descriptor; an empty path, or one that is absent where that is ALLOWED, none. */
+/* Appends PATH's descriptor; an empty path, or one that is absent where that is ALLOWED, none.
+ */
 static enum ks_err open_path(const char *path, bool allowed, int *fds, size_t *count)
 {
     int fd = -1;
@@ -599,8 +601,8 @@ enum ks_err ks_sandbox_daemon(const int *dir_fds, size_t count, uint16_t connect
     KS_TRY(be_alone());
     KS_TRY(no_new_privileges());
     KS_TRY(limit(RLIMIT_CORE, "core dumps", 0));
-    KS_TRY(restrict_reach(&(struct reach){
-        .dir_fds = dir_fds, .dir_count = count, .connect_port = connect_port}));
+    KS_TRY(restrict_reach(
+        &(struct reach){.dir_fds = dir_fds, .dir_count = count, .connect_port = connect_port}));
     KS_TRY(load_rules(daemon_rules, sizeof daemon_rules / sizeof daemon_rules[0],
                       (struct extra){.rule = &own_threads, .connect = connect_port != 0}));
 out:

@@ -23,8 +23,8 @@
 KS_MUST_CHECK enum ks_err ks_sandbox_worker(uint64_t memory_max, uint64_t cpu_s);
 
 /* ketseal-adapter, once the interpreter runs: its socket, the three pipes to that, its end. No
- * file, no network, no key; it parses what a worker parses. CHILD is the one process that it may
- * end. */
+ * file, no network, no key; it parses what a worker parses. CHILD is the one process that it
+ * may end. */
 KS_MUST_CHECK enum ks_err ks_sandbox_adapter(pid_t child, uint64_t cpu_s);
 
 /* An interpreter of Python, before it is executed: threads, reading below the files named, and

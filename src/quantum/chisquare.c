@@ -61,7 +61,8 @@ double ks_chi_square_p(double statistic, uint64_t degrees)
         return 1;
     }
     const double factor = exp(a * log(x) - x - lgamma_r(a, &sign));
-    const double p = x < a + 1 ? 1 - factor * lower_series(a, x) : factor * upper_fraction(a, x);
+    const double p =
+        x < a + 1 ? 1 - factor * lower_series(a, x) : factor * upper_fraction(a, x);
 
     return p < 0 ? 0 : p > 1 ? 1 : p;
 }
@@ -75,8 +76,8 @@ struct bin {
     uint64_t members;
 };
 
-/* An outcome of which enough is expected is a bin by itself; the others are put together in their
- * order until enough is. */
+/* An outcome of which enough is expected is a bin by itself; the others are put together in
+ * their order until enough is. */
 struct bins {
     double scale; /* of two samples: what one deviation counts in both */
     double statistic;
@@ -203,10 +204,10 @@ enum ks_err ks_chi_square_samples(const struct ks_counts *a, const struct ks_cou
         return ks_fail(KS_ERR_USAGE, "no counts");
     }
     while (i < ks_counts_size(few) || k < ks_counts_size(many)) {
-        const int order = i == ks_counts_size(few)    ? 1
-                          : k == ks_counts_size(many) ? -1
-                                                      : strcmp(ks_counts_outcome(few, i),
-                                                               ks_counts_outcome(many, k));
+        const int order = i == ks_counts_size(few) ? 1
+                          : k == ks_counts_size(many)
+                              ? -1
+                              : strcmp(ks_counts_outcome(few, i), ks_counts_outcome(many, k));
         const double found = order <= 0 ? (double)ks_counts_count(few, i++) : 0;
         const double other = order >= 0 ? (double)ks_counts_count(many, k++) : 0;
 

@@ -342,11 +342,11 @@ out:
 
 static enum ks_err parse_sdk_execution(const struct ks_json *value, struct ks_core *core)
 {
-    static const char *const names[] = {
-        "backend",     "backend_version", "build",          "environment",
-        "finished_at", "isolation",       "precision",      "result_digest",
-        "started_at",  "threads",         "result_summary", "transpiled",
-        NULL};
+    static const char *const names[] = {"backend",     "backend_version", "build",
+                                        "environment", "finished_at",     "isolation",
+                                        "precision",   "result_digest",   "started_at",
+                                        "threads",     "result_summary",  "transpiled",
+                                        NULL};
     enum ks_err err = KS_OK;
     struct ks_sdk_run *run = &core->sdk_run;
 
@@ -511,8 +511,9 @@ static enum ks_err parse_workload(const struct ks_json *root, struct ks_buf *par
         "parameters", "qubits",        "sdk",    "seed", "seed_provenance",
         "shots",      "source_digest", NULL};
     static const char *const names_sdk[] = {
-        "bit_order",   "circuit_hash", "clbits",          "name",  "parameters",    "qubits", "sdk",
-        "sdk_version", "seed",         "seed_provenance", "shots", "source_digest", NULL};
+        "bit_order", "circuit_hash",  "clbits",      "name", "parameters",
+        "qubits",    "sdk",           "sdk_version", "seed", "seed_provenance",
+        "shots",     "source_digest", NULL};
     enum ks_err err = KS_OK;
     const struct ks_json *value = NULL;
     const struct ks_json *member = NULL;
@@ -655,9 +656,8 @@ enum ks_err ks_core_method_check(const struct ks_core *core, const struct ks_job
 {
     enum ks_err err = KS_OK;
 
-    KS_CHECK(core->sdk == job->sdk, KS_ERR_VERIFY,
-             "the job asks for the SDK '%s', '%s' ran it", ks_sdk_name(job->sdk),
-             ks_sdk_name(core->sdk));
+    KS_CHECK(core->sdk == job->sdk, KS_ERR_VERIFY, "the job asks for the SDK '%s', '%s' ran it",
+             ks_sdk_name(job->sdk), ks_sdk_name(core->sdk));
     KS_TRY(core->sdk == KS_SDK_KETSEAL ? check_own_run(core, job) : check_sdk_run(core));
 out:
     return err;

@@ -106,8 +106,9 @@ void ks_core_write(const struct ks_core *core, struct ks_buf *out);
 KS_MUST_CHECK enum ks_err ks_core_parse(const struct ks_json *value, struct ks_buf *parameters,
                                         struct ks_buf *result, struct ks_core *out_core);
 
-/* The method, or the SDK, that CORE names is one that JOB allows, its settings and noise are the
- * job's, and its facts are such as that method has. KS_ERR_VERIFY says what does not fit. */
+/* The method, or the SDK, that CORE names is one that JOB allows, its settings and noise are
+ * the job's, and its facts are such as that method has. KS_ERR_VERIFY says what does not fit.
+ */
 KS_MUST_CHECK enum ks_err ks_core_method_check(const struct ks_core *core,
                                                const struct ks_job *job);
 /* Whether TEXT is a version or a backend's name: 1 to KS_SDK_TEXT_MAX of [A-Za-z0-9._+-]. */

@@ -224,8 +224,7 @@ static const struct {
     {"bundle/4", "line.bundle", 3, KS_METHOD_MPS, "mps (bond 2 of 256, discarded 0.0e+00)"},
     {"bundle/4", "named.bundle", 3, KS_METHOD_STABILIZER, "stabilizer"},
     {"bundle/5", "native.bundle", 4, KS_METHOD_STATEVECTOR, "statevector"},
-    {"bundle/5", "qiskit.bundle", 4, KS_METHOD_STATEVECTOR,
-     "qiskit 2.6.2 (qiskit-aer 0.18.2)"},
+    {"bundle/5", "qiskit.bundle", 4, KS_METHOD_STATEVECTOR, "qiskit 2.6.2 (qiskit-aer 0.18.2)"},
     {"bundle/5", "cirq.bundle", 4, KS_METHOD_STATEVECTOR, "cirq 1.7.0 (cirq-simulator 1.7.0)"},
 };
 

@@ -105,9 +105,9 @@ REPLACED(no_version, by_qiskit, "\"sdk_version\":\"2.6.2\",", "")
 REPLACED(empty_version, by_qiskit, "\"sdk_version\":\"2.6.2\"", "\"sdk_version\":\"\"")
 REPLACED(version_with_blank, by_qiskit, "\"sdk_version\":\"2.6.2\"",
          "\"sdk_version\":\"2.6 2\"")
-REPLACED(no_environment, by_cirq,
-         "\"environment\":\"6565656565656565656565656565656565656565656565656565656565656565\",",
-         "")
+REPLACED(
+    no_environment, by_cirq,
+    "\"environment\":\"6565656565656565656565656565656565656565656565656565656565656565\",", "")
 REPLACED(isolation_of_a_worker, by_cirq, "\"isolation\":\"interpreter\"",
          "\"isolation\":\"process\"")
 REPLACED(with_numerics, by_cirq, "\"precision\"", "\"numerics\":1,\"precision\"")
@@ -125,8 +125,7 @@ REPLACED(own_with_environment, unchanged, "\"finished_at\"",
 REPLACED(own_with_version, unchanged, "\"seed\"", "\"sdk_version\":\"1\",\"seed\"")
 
 static const struct record_change changes[] = {
-    ONE(other_sdk, REQUEST_BINDING, "asks for the SDK 'qiskit', 'cirq' ran it",
-        BIT(QUOTE_PCR)),
+    ONE(other_sdk, REQUEST_BINDING, "asks for the SDK 'qiskit', 'cirq' ran it", BIT(QUOTE_PCR)),
     ONE(own_instead, REQUEST_BINDING, "asks for the SDK 'qiskit', 'ketseal' ran it", 0),
     ONE(other_environment, QUOTE_PCR, "environment is not the one that was measured", 0),
     ONE(build_of_the_worker, QUOTE_PCR, "build is not the adapter that was launched", 0),
