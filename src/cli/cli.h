@@ -119,6 +119,7 @@ enum ks_err ks_command_circuit_plan(struct ks_cli *cli);
 enum ks_err ks_command_circuit_show(struct ks_cli *cli);
 enum ks_err ks_command_circuit_simulate(struct ks_cli *cli);
 enum ks_err ks_command_circuit_sweep(struct ks_cli *cli);
+enum ks_err ks_command_compare(struct ks_cli *cli);
 enum ks_err ks_command_detect_evaluate(struct ks_cli *cli);
 enum ks_err ks_command_detect_explain(struct ks_cli *cli);
 enum ks_err ks_command_detect_score(struct ks_cli *cli);

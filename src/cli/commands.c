@@ -73,6 +73,13 @@
             "what happens to qubits and results: a YAML noise model", NULL, false              \
     }
 
+#define SDK_FLAG                                                                               \
+    {                                                                                          \
+        "sdk", KS_FLAG_TEXT, "NAME",                                                           \
+            "whose simulator: native, or what the site has besides: qiskit, cirq", "native",   \
+            false                                                                              \
+    }
+
 #define BUNDLE_FLAGS                                                                           \
     {"out", KS_FLAG_TEXT, "FILE", "where the bundle goes (-o FILE)", "-", false},              \
     {                                                                                          \
@@ -105,7 +112,7 @@
     }
 
 static const struct ks_flag run_flags[] = {
-    DEVICE_FLAGS, PROGRAM_FLAGS, SAMPLE_FLAGS,     METHOD_FLAGS,
+    DEVICE_FLAGS, PROGRAM_FLAGS, SAMPLE_FLAGS,     SDK_FLAG, METHOD_FLAGS,
     NOISE_FLAG,   BUNDLE_FLAGS,  IDEMPOTENCY_FLAG, END,
 };
 
@@ -114,6 +121,13 @@ static const struct ks_flag verify_flags[] = {
      true},
     {"explain", KS_FLAG_SWITCH, NULL,
      "each check: what it covers, what it stops, what it does not prove", NULL, false},
+    END,
+};
+
+static const struct ks_flag compare_flags[] = {
+    {"policy", KS_FLAG_MANY, "FILE",
+     "verify first: one policy for both, or one for each (repeatable)", NULL, false},
+    SIMULATION_FLAGS,
     END,
 };
 
@@ -296,7 +310,8 @@ static const struct ks_flag site_certify_flags[] = {
 };
 
 static const struct ks_flag job_submit_flags[] = {
-    DEVICE_FLAGS, PROGRAM_FLAGS, SAMPLE_FLAGS, METHOD_FLAGS, NOISE_FLAG, IDEMPOTENCY_FLAG, END,
+    DEVICE_FLAGS, PROGRAM_FLAGS, SAMPLE_FLAGS,     SDK_FLAG,
+    METHOD_FLAGS, NOISE_FLAG,    IDEMPOTENCY_FLAG, END,
 };
 
 static const struct ks_flag site_flags[] = {
@@ -744,6 +759,10 @@ const struct ks_command ks_commands[] = {
      ks_command_run_job},
     {"verify", NULL, "BUNDLE", 1, 1, "Verifies a bundle offline.", verify_flags,
      ks_command_verify},
+    {"compare", NULL, "BUNDLE BUNDLE", 2, 2,
+     "Whether the counts of two bundles of one circuit may come from one distribution, whoever "
+     "ran it.",
+     compare_flags, ks_command_compare},
     {"replay", NULL, "BUNDLE", 1, 1,
      "Runs the job of a bundle again and compares bit for bit; where numerics differ, "
      "statistically.",

@@ -371,16 +371,32 @@ out:
     return err;
 }
 
-/* The core's build is the worker that was launched. */
+static bool launched(const struct ks_event_log *log, const char *name, const uint8_t digest[32])
+{
+    const uint8_t *event = ks_event_log_find(log, name);
+
+    return event != NULL && ks_bytes_equal(ks_bytes_of(event, 32), ks_bytes_of(digest, 32));
+}
+
+/* The core's build is the worker that was launched, or the adapter, and its SDK's environment
+ * the one that was measured. */
 static enum ks_err check_build(const struct ks_core *core, const struct ks_event_log *log)
 {
-    const uint8_t *worker = ks_event_log_find(log, KS_LAUNCH_WORKER);
+    enum ks_err err = KS_OK;
+    char event[KS_EVENT_NAME_MAX + 1];
 
-    if (worker == NULL ||
-        !ks_bytes_equal(ks_bytes_of(worker, sizeof core->build), KS_BYTES(core->build))) {
-        return ks_fail(KS_ERR_VERIFY, "the core's build is not the worker that was launched");
+    if (core->sdk == KS_SDK_KETSEAL) {
+        KS_CHECK(launched(log, KS_LAUNCH_WORKER, core->build), KS_ERR_VERIFY,
+                 "the core's build is not the worker that was launched");
+    } else {
+        (void)snprintf(event, sizeof event, KS_LAUNCH_ENVIRONMENT "%s", ks_sdk_name(core->sdk));
+        KS_CHECK(launched(log, KS_LAUNCH_ADAPTER, core->build), KS_ERR_VERIFY,
+                 "the core's build is not the adapter that was launched");
+        KS_CHECK(launched(log, event, core->sdk_run.environment), KS_ERR_VERIFY,
+                 "the core's environment is not the one that was measured");
     }
-    return KS_OK;
+out:
+    return err;
 }
 
 /* Names the first event that differs, for people. */
@@ -642,6 +658,7 @@ static void set_reason(struct ks_verdict *verdict, enum ks_verdict_check check,
 static void describe_method(const struct ks_core *core, struct ks_verdict *verdict)
 {
     const struct ks_simulate_facts *facts = &core->facts;
+    const struct ks_sdk_run *run = &core->sdk_run;
     char truncation[80] = "";
 
     if (facts->method == KS_METHOD_SPARSE) {
@@ -651,9 +668,17 @@ static void describe_method(const struct ks_core *core, struct ks_verdict *verdi
         (void)snprintf(truncation, sizeof truncation, " (bond %u of %u, discarded %.1e)",
                        facts->bond, core->bond_max, facts->discarded_weight);
     }
-    (void)snprintf(verdict->method, sizeof verdict->method, "%s%s%s",
-                   ks_job_method_name(facts->method), truncation,
-                   core->noise != NULL ? " under noise" : "");
+    if (core->sdk == KS_SDK_KETSEAL) {
+        (void)snprintf(verdict->method, sizeof verdict->method, "%s%s%s",
+                       ks_job_method_name(facts->method), truncation,
+                       core->noise != NULL ? " under noise" : "");
+    } else {
+        (void)snprintf(verdict->method, sizeof verdict->method, "%s %.*s (%.*s %.*s)",
+                       ks_sdk_name(core->sdk), (int)run->version.len,
+                       (const char *)run->version.data, (int)run->backend.len,
+                       (const char *)run->backend.data, (int)run->backend_version.len,
+                       (const char *)run->backend_version.data);
+    }
     (void)snprintf(verdict->key_source, sizeof verdict->key_source, "%s",
                    ks_key_source_name(core->key_source));
 }
