@@ -140,8 +140,9 @@ struct ks_wait_spec {
 KS_MUST_CHECK enum ks_err ks_client_wait(struct ks_client *client,
                                          const struct ks_wait_spec *wait,
                                          struct ks_job_state *out_state);
-/* Appends the bundle of a job that is done. KS_ERR_NOT_FOUND while it is not; a job that failed
- * answers with its own error. The bundle is not verified here. */
+/* Appends the bundle of a job that is done, waiting up to 10 s for the checkpoint over its
+ * record. KS_ERR_NOT_FOUND while the job runs; one that failed answers with its own error. The
+ * bundle is not verified here. */
 KS_MUST_CHECK enum ks_err ks_client_bundle(struct ks_client *client, const char *id,
                                            struct ks_buf *out_bundle);
 /* The most bytes of a bundle: for ks_buf_new. */

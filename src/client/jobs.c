@@ -12,7 +12,8 @@
 
 #define POLL_FIRST_MS 50
 #define POLL_LAST_MS  5000
-#define ASK_MS        100 /* between two questions whether to go on */
+#define ASK_MS        100   /* between two questions whether to go on */
+#define CHECKPOINT_MS 10000 /* most that the bundle of a job that is done is waited for */
 
 _Static_assert(KS_BUNDLE_LEN_MAX == KS_BUNDLE_BYTES_MAX, "what the installed header says");
 _Static_assert(sizeof((struct ks_job_state *)0)->id > KS_UUID_TEXT_LEN, "a UUID and its NUL");
@@ -124,24 +125,35 @@ out:
     return err;
 }
 
-enum ks_err ks_client_bundle(struct ks_client *client, const char *id,
-                             struct ks_buf *out_bundle)
-{
-    enum ks_err err = KS_OK;
-    char target[KS_JOB_TARGET_MAX];
-
-    KS_TRY(ks_job_target(id, "/bundle", target));
-    KS_TRY(ks_client_get(client, target, out_bundle));
-out:
-    return err;
-}
-
 static void pause_ms(uint64_t ms)
 {
     struct timespec left = {.tv_sec = (time_t)(ms / 1000),
                             .tv_nsec = (long)(ms % 1000) * 1000000};
 
     (void)nanosleep(&left, NULL); /* a signal shortens one pause, which harms nothing */
+}
+
+/* A job is done when its record is durable, the checkpoint over it comes a moment later. */
+enum ks_err ks_client_bundle(struct ks_client *client, const char *id,
+                             struct ks_buf *out_bundle)
+{
+    enum ks_err err = KS_OK;
+    uint64_t begin_us = ks_clock_monotonic_us();
+    struct ks_job_state state;
+    char target[KS_JOB_TARGET_MAX];
+
+    KS_TRY(ks_job_target(id, "/bundle", target));
+    err = ks_client_get(client, target, out_bundle);
+    while (err == KS_ERR_NOT_FOUND &&
+           ks_clock_monotonic_us() - begin_us < CHECKPOINT_MS * UINT64_C(1000)) {
+        KS_TRY(ks_client_status(client, id, &state));
+        KS_CHECK(state.phase == KS_JOB_PHASE_DONE, KS_ERR_NOT_FOUND, "job %s has not ended yet",
+                 id);
+        pause_ms(POLL_FIRST_MS);
+        err = ks_client_get(client, target, out_bundle);
+    }
+out:
+    return err;
 }
 
 /* Sleeps for MS; true as soon as the caller wants no more. */
