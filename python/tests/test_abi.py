@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -77,3 +78,18 @@ def test_another_layout_is_refused(monkeypatch):
     monkeypatch.setattr(_native, "ffi", Other())
     with pytest.raises(LibraryError, match="another version.*ks_bytes: 8 bytes"):
         _native._open()
+
+
+def test_it_lives_beside_another_openssl(source, site):
+    """Whatever libssl the interpreter has loaded, before or after: each keeps its own, and a client connects."""
+    program = ("import sys{before}\nimport ketseal\nclient = ketseal.Client(sys.argv[1])\n"
+               "print(client.run(ketseal.Template('bell', 2), shots=5).bundle.shots)\n"
+               "import hashlib, ssl\nassert ssl.OPENSSL_VERSION == sys.argv[2]\n"
+               "assert ssl.create_default_context().cert_store_stats() is not None\n"
+               "maps = open('/proc/self/maps').read()\nassert 'libcurl' not in maps\n")
+    version = subprocess.run([sys.executable, "-c", "import ssl; print(ssl.OPENSSL_VERSION)"], capture_output=True,
+                             text=True, check=True).stdout.strip()
+    for before in ("", ", ssl, hashlib"):
+        done = subprocess.run([sys.executable, "-c", program.format(before=before), site / "edge-1", version],
+                              capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (0, "5\n"), done.stderr

@@ -42,7 +42,7 @@ from qiskit.transpiler import Target
 from .circuit import Circuit, seed_checked
 from .client import Client, Job, JobState
 from .client import Result as SealedResult
-from .errors import FormatError, UnavailableError
+from .errors import ConflictError, FormatError, UnavailableError
 from .verify import Bundle, PathLike, Policy
 
 SEED_SPACE = 2**53
@@ -211,11 +211,15 @@ class _Work:
         return JobStatus.CANCELLED if "cancelled" in phases else JobStatus.DONE
 
     def cancel(self) -> bool:
-        """True if some job had not ended."""
-        open_jobs = [job for job, state in zip(self.jobs, self.states()) if not state.ended]
-        for job in open_jobs:
-            job.cancel()
-        return bool(open_jobs)
+        """True if the site ends some job for it."""
+        cancelled = False
+        for job in self.jobs:
+            try:
+                job.cancel()
+                cancelled = True
+            except ConflictError:  # it has ended already
+                pass
+        return cancelled
 
     def results(self) -> list[SealedResult]:
         if self._results is None:
