@@ -14,7 +14,7 @@ setup = prefix=$$(tools/deps.sh --prefix); \
 	meson setup --prefix=$(PREFIX) $${prefix:+-Dopenssl_private=true} $(2) >$(BUILD)/setup.log 2>&1 || \
 	{ tail -n 30 $(BUILD)/setup.log; exit 4; }
 
-.PHONY: all deps check demo bench figures install clean tidy format fuzz
+.PHONY: all deps check check-full demo python bench figures install clean tidy format fuzz
 
 all: $(RELEASE)/build.ninja
 	@ninja --quiet -C $(RELEASE)
@@ -44,6 +44,11 @@ comma := ,
 check: deps
 	@BUILD=$(BUILD) tools/check.sh
 
+# And what takes root, a mirror of the distribution and minutes: container images, their commands run inside.
+check-full: check
+	@tools/deps.sh --deploy
+	@deploy/check.sh $(RELEASE)
+
 tidy: all
 	@tools/tidy.py
 	@tools/tidy.py --headers $(RELEASE)
@@ -51,6 +56,10 @@ tidy: all
 format: deps
 	@command -v clang-format-14 >/dev/null || { echo 'make format needs clang-format-14' >&2; exit 4; }
 	@git ls-files -z --cached --others --exclude-standard '*.c' '*.h' | xargs -0 clang-format-14 -i
+
+# A wheel with the library inside, in $(BUILD)/python.
+python: all
+	@python/wheel.sh $(RELEASE) $(BUILD)/python
 
 demo: all
 	@examples/demo.sh $(RELEASE)

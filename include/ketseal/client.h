@@ -29,9 +29,12 @@ struct ks_device_spec {
     const char *url;     /* "https://host:port"; NULL: the first line of DIRECTORY/url */
     const char *site;    /* the pinned site document, a file; NULL: DIRECTORY/site.json */
     uint32_t timeout_ms; /* of one exchange; 0 for 10 minutes */
+    bool measured;       /* this program is the one that an enrolled device's key opens to */
 };
-/* Connects nothing yet. The key of an enrolled device opens to the program that was measured
- * when it was enrolled, and to no other: KS_ERR_DENIED. */
+/* Connects nothing yet. The key of an enrolled device opens to the program that was measured at
+ * its enrolment, `ketseal`, and to no other. To open it measures the program that does so into
+ * a PCR that only a reset of the TPM clears, so another one would shut out `ketseal` too.
+ * Without MEASURED such a device is KS_ERR_DENIED, and its TPM is left alone. */
 KS_MUST_CHECK enum ks_err ks_client_open_device(const struct ks_device_spec *device,
                                                 struct ks_client **out_client);
 /* What the device itself pins, as a policy for ks_bundle_verify: its root and its site, and the

@@ -5,6 +5,7 @@
 import json
 import os
 import pickle
+import shutil
 import signal
 import threading
 import time
@@ -106,6 +107,18 @@ def test_another_site_is_not_believed(site, policy, tmp_path):
     with pytest.raises(ketseal.KetsealError):
         with ketseal.Client(site / "edge-1", site=other) as misled:
             misled.submit(BELL).result()
+
+
+def test_an_enrolled_device_is_left_alone(site, tmp_path):
+    """Its TPM would measure the interpreter, and then not even open to `ketseal`."""
+    enrolled = tmp_path / "edge-3"
+    shutil.copytree(site / "edge-1", enrolled)
+    (enrolled / "platform.json").write_text("{}")
+    before = sorted(enrolled.rglob("*"))
+    with pytest.raises(ketseal.DeniedError, match="enrolled device") as caught:
+        ketseal.Client(enrolled)
+    assert caught.value.exit_code == 5
+    assert sorted(enrolled.rglob("*")) == before
 
 
 def test_templates_and_options(client):

@@ -14,6 +14,7 @@ struct ks_device_spec ks_cli_device(const struct ks_cli *cli)
         .version = 1,
         .directory = ks_cli_text(cli, "device"),
         .url = ks_cli_text(cli, "url"),
+        .measured = true,
     };
 }
 

@@ -97,6 +97,10 @@ enum ks_err ks_client_open_device(const struct ks_device_spec *device,
     KS_TRY(ks_path_join(directory, "issuer.pem", issuer));
     KS_TRY(ks_path_join(directory, KS_MACHINE_PLATFORM, platform));
     if (access(platform, F_OK) == 0) { /* enrolled: its TPM holds the key */
+        KS_CHECK(device->measured, KS_ERR_DENIED,
+                 "%s: an enrolled device; its key opens to the program that was measured then, "
+                 "which is 'ketseal', and not to this one",
+                 directory);
         spec.key = NULL;
         spec.machine = directory;
         spec.issuer = issuer;

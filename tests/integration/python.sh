@@ -12,7 +12,6 @@ source=$1
 part=$3
 # shellcheck source-path=SCRIPTDIR source=site.sh
 . "$(dirname "$0")/site.sh"
-site_name=python_$part
 
 has() { # PYTHON MODULES
     "$1" -c "import $2" 2>/dev/null
@@ -24,6 +23,8 @@ for candidate in ${KETSEAL_PYTHON:-python3 /usr/bin/python3}; do
         break
     fi
 done
+# shellcheck disable=SC2034 # for site.sh
+site_name=python_$part
 [ -n "$python" ] || site_skip "no Python has cffi and pytest"
 case $part in
 package) files="test_abi.py test_client.py test_examples.py" ;;
@@ -34,6 +35,7 @@ package) files="test_abi.py test_client.py test_examples.py" ;;
 esac
 site_begin "$2"
 site_name=python_$part
+# shellcheck disable=SC2034
 site_seconds=120
 site_device edge-1
 site_device edge-2

@@ -73,7 +73,7 @@ uint64_t ks_counts_count(const struct ks_counts *counts, size_t index);
 struct ks_client;
 struct ks_policy;
 struct ks_verdict;
-struct ks_device_spec { uint32_t version; const char *directory, *url, *site; uint32_t timeout_ms; };
+struct ks_device_spec { uint32_t version; const char *directory, *url, *site; uint32_t timeout_ms; bool measured; };
 int ks_client_open_device(const struct ks_device_spec *device, struct ks_client **out_client);
 int ks_device_policy(const struct ks_device_spec *device, struct ks_policy **out_policy);
 void ks_client_close(struct ks_client *client);
