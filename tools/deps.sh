@@ -5,6 +5,7 @@
 # Installs what ketseal builds and tests with. Quiet and quick when there is nothing to do.
 #
 #   tools/deps.sh            install what is missing
+#   tools/deps.sh --deploy   and what `make check-full` builds images with
 #   tools/deps.sh --prefix   print the prefix of the private OpenSSL, nothing if the system's serves
 #   tools/deps.sh --npm      print the folder of the tools from npm, nothing if they are not installed
 #
@@ -40,6 +41,11 @@ if [ "${1-}" = --prefix ]; then
     system_openssl_serves || printf '%s\n' "$prefix"
     exit 0
 fi
+deploy=
+if [ "${1-}" = --deploy ]; then
+    deploy="mmdebstrap buildah docker-compose"
+    shift
+fi
 [ $# -eq 0 ] || die "unknown argument '$1'"
 
 command -v dpkg-query >/dev/null || die "this script knows Debian and its derivatives only; see README.md for the list of packages"
@@ -48,11 +54,12 @@ command -v dpkg-query >/dev/null || die "this script knows Debian and its deriva
 packages="build-essential meson ninja-build pkg-config dpkg-dev git python3 ca-certificates
 libevent-dev libtss2-dev libseccomp-dev libsecp256k1-dev libcurl4-openssl-dev libcyaml-dev libyaml-dev libsqlite3-dev
 swtpm swtpm-tools
-libcmocka-dev python3-yaml python3-jsonschema bats jq curl tpm2-tools codespell shellcheck mandoc xxd openssl procps
+libcmocka-dev python3-yaml python3-jsonschema python3-cffi python3-pytest bats jq curl tpm2-tools codespell shellcheck mandoc xxd openssl procps
 gnuplot-nox fonts-dejavu-core"
 # Checks that have one pinned version or one host architecture, and ketseal-mpi: left out, loudly, without it.
 optional="clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev libopenmpi-dev openmpi-bin"
 [ "$(uname -m)" = x86_64 ] && optional="$optional gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
+optional="$optional $deploy"
 
 # evhttp before this version parses requests in ways that allow smuggling (Debian DSA for libevent).
 libevent_min=2.1.12-stable-8+deb12u1

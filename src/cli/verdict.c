@@ -5,104 +5,17 @@
 
 #include <string.h>
 
-#include "base/json.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "record/policy.h"
 #include "record/record.h"
 
-static const char *state_name(enum ks_verdict_state state)
-{
-    switch (state) {
-    case KS_PASS:
-        return "pass";
-    case KS_FAIL:
-        return "fail";
-    case KS_NOT_RUN:
-        break;
-    }
-    return "not-run";
-}
-
-/* The first check that failed, or KS_VERDICT_CHECKS. */
-static unsigned first_failure(const struct ks_verdict *verdict)
-{
-    unsigned i = 0;
-
-    while (i < KS_VERDICT_CHECKS && verdict->checks[i].state != KS_FAIL) {
-        i++;
-    }
-    return i;
-}
-
-/* Names of checks in the order of their text, for canonical JSON. */
-static void sort_checks(enum ks_verdict_check order[KS_VERDICT_CHECKS])
-{
-    for (unsigned i = 0; i < KS_VERDICT_CHECKS; i++) {
-        unsigned at = i;
-
-        while (at > 0 && ks_bytes_compare(ks_bytes_text(ks_verdict_check_name(order[at - 1])),
-                                          ks_bytes_text(ks_verdict_check_name(
-                                              (enum ks_verdict_check)i))) > 0) {
-            order[at] = order[at - 1];
-            at--;
-        }
-        order[at] = (enum ks_verdict_check)i;
-    }
-}
-
-static void put_time(struct ks_json_writer *writer, const char *name, uint64_t time_us)
-{
-    char text[KS_TIME_TEXT_LEN + 1];
-
-    ks_time_text(time_us, text);
-    ks_json_member_text(writer, name, text);
-}
-
-static void print_json(FILE *stream, const struct ks_verdict *verdict, bool verified)
+static void print_json(FILE *stream, const struct ks_verdict *verdict, enum ks_err outcome)
 {
     struct ks_buf out;
-    struct ks_json_writer writer = ks_json_writer_of(&out);
-    enum ks_verdict_check order[KS_VERDICT_CHECKS];
-    unsigned failed = first_failure(verdict);
 
-    sort_checks(order);
-    ks_buf_init(&out, 65536);
-    ks_json_put_object(&writer);
-    if (verdict->anchored_us > 0) {
-        put_time(&writer, "anchored_at", verdict->anchored_us);
-        ks_json_member_u64(&writer, "anchored_block", verdict->anchored_block);
-    }
-    ks_json_put_key(&writer, "checks");
-    ks_json_put_object(&writer);
-    for (unsigned i = 0; i < KS_VERDICT_CHECKS; i++) {
-        const struct ks_verdict_item *item = &verdict->checks[order[i]];
-
-        ks_json_put_key(&writer, ks_verdict_check_name(order[i]));
-        ks_json_put_object(&writer);
-        if (item->state != KS_PASS) {
-            ks_json_member_text(&writer, "reason", item->reason);
-        }
-        ks_json_member_text(&writer, "state", state_name(item->state));
-        ks_json_put_end(&writer);
-    }
-    ks_json_put_end(&writer);
-    ks_json_member_text(&writer, "device", verdict->device);
-    if (failed < KS_VERDICT_CHECKS) {
-        ks_json_member_text(&writer, "failed",
-                            ks_verdict_check_name((enum ks_verdict_check)failed));
-    }
-    ks_json_member_u64(&writer, "index", verdict->ledger_index);
-    ks_json_member_text(&writer, "key_source", verdict->key_source);
-    ks_json_member_text(&writer, "method", verdict->method);
-    ks_json_member_text(&writer, "origin", verdict->origin);
-    ks_json_member_text(&writer, "record_id", verdict->record_id);
-    ks_json_member_text(&writer, "schema", "ketseal.verify/1");
-    if (verdict->stamped_us > 0) {
-        put_time(&writer, "stamped_at", verdict->stamped_us);
-    }
-    ks_json_member_bool(&writer, "verified", verified);
-    ks_json_put_end(&writer);
+    ks_buf_init(&out, KS_VERDICT_BYTES_MAX);
+    ks_verdict_print(verdict, outcome, &out);
     (void)fprintf(stream, "%.*s\n", (int)out.len, (const char *)out.data);
     ks_buf_done(&out);
 }
@@ -129,7 +42,7 @@ static void print_explained(FILE *stream, const struct ks_verdict *verdict)
         const struct ks_verdict_item *item = &verdict->checks[i];
         enum ks_verdict_check check = (enum ks_verdict_check)i;
 
-        (void)fprintf(stream, "%-8s %s%s%s\n", state_name(item->state),
+        (void)fprintf(stream, "%-8s %s%s%s\n", ks_verdict_state_name(item->state),
                       ks_verdict_check_name(check), item->reason[0] == '\0' ? "" : ": ",
                       item->reason);
         (void)fprintf(stream, "         covers      %s\n", ks_verdict_check_covers(check));
@@ -139,17 +52,17 @@ static void print_explained(FILE *stream, const struct ks_verdict *verdict)
 }
 
 /* JSON: {"checks":{…},"failed":…,"schema":"ketseal.verify/1","verified":…}. */
-static void print_verdict(FILE *stream, const struct ks_verdict *verdict, bool verified,
+static void print_verdict(FILE *stream, const struct ks_verdict *verdict, enum ks_err outcome,
                           const struct ks_verdict_options *options)
 {
     if (options->json) {
-        print_json(stream, verdict, verified);
+        print_json(stream, verdict, outcome);
         return;
     }
     if (options->explain) {
         print_explained(stream, verdict);
     }
-    if (verified) {
+    if (outcome == KS_OK) {
         (void)fprintf(stream,
                       "verified: record %s of device %s, by %s, ledger %s index %llu of %llu; "
                       "Ed25519 and ML-DSA-65 signatures, TPM quote, request, inclusion",
@@ -194,7 +107,7 @@ enum ks_err ks_verdict_files(FILE *stream, const char *policy_path, const char *
     view = ks_buf_view(&bundle);
     err = ks_bundle_verify(&view, policy, verdict);
     if (err == KS_OK || err == KS_ERR_VERIFY) {
-        print_verdict(stream, verdict, err == KS_OK, options);
+        print_verdict(stream, verdict, err, options);
     }
 out:
     ks_policy_free(policy);

@@ -84,7 +84,7 @@ load helper
 @test "what a device needs is asked for before anything is sent" {
     mkdir d
     ks job status --device=d 00000000-0000-4000-8000-000000000000
-    fails 2 "--url: missing, and there is no d/url"
+    fails 2 "url: missing, and there is no d/url"
     ks job status --device=d not-an-id
     fails 2 "'not-an-id' is no job id"
     ks job list --device=d --limit=0
