@@ -6,6 +6,7 @@
 #
 #   tools/deps.sh            install what is missing
 #   tools/deps.sh --prefix   print the prefix of the private OpenSSL, nothing if the system's serves
+#   tools/deps.sh --web      what the page of web/ is built and tested with; prints its folder (77: cannot be had)
 #
 # Distribution packages come from the package manager. Where the system's OpenSSL is older than 3.5,
 # the next Debian release's source package (with that distribution's security patches) is fetched by
@@ -28,11 +29,13 @@ system_openssl_serves() {
     version_at_least "$version" "$openssl_min"
 }
 
+web=$cache/web-$openssl_suite-$(uname -m)
+
 if [ "${1-}" = --prefix ]; then
     system_openssl_serves || printf '%s\n' "$prefix"
     exit 0
 fi
-[ $# -eq 0 ] || die "unknown argument '$1'"
+[ $# -eq 0 ] || [ "$*" = --web ] || die "unknown argument '$1'"
 
 command -v dpkg-query >/dev/null || die "this script knows Debian and its derivatives only; see README.md for the list of packages"
 
@@ -150,15 +153,17 @@ mirror_of() { # LABEL
         awk -v label="$1" '{uri = $1; $1 = ""; if ($0 == " " label) {print uri; exit}}'
 }
 
-build_openssl() {
-    [ -f "$prefix/.complete" ] && return 0
-    main=$(mirror_of Debian)
-    security=$(mirror_of Debian-Security)
-    [ -n "$main" ] || die "no Debian mirror in this system's apt configuration"
+make_work() {
     mkdir -p "$cache"
     work=$(mktemp -d "$cache/build.XXXXXX")
     trap 'rm -rf "$work"' EXIT INT TERM
+}
 
+# Into $work/openssl; $dsc is the package's description.
+fetch_openssl() {
+    main=$(mirror_of Debian)
+    security=$(mirror_of Debian-Security)
+    [ -n "$main" ] || die "no Debian mirror in this system's apt configuration"
     mkdir -p "$work/lists/partial" "$work/archives/partial" "$work/src"
     keyring=/usr/share/keyrings/debian-archive-keyring.gpg
     {
@@ -195,7 +200,12 @@ CONF
     # apt has checked the .dsc against the signed index; dpkg-source checks the rest against the .dsc.
     dpkg-source -x "$dsc" "$work/openssl" >"$work/log" 2>&1 ||
         { tail -n 20 "$work/log" >&2; die "cannot unpack $(basename "$dsc")"; }
+}
 
+build_openssl() {
+    [ -f "$prefix/.complete" ] && return 0
+    make_work
+    fetch_openssl
     say "building $(basename "$dsc" .dsc), a few minutes, once"
     rm -rf "$prefix"
     (
@@ -209,5 +219,65 @@ CONF
     trap - EXIT INT TERM
 }
 
+# --- the page of web/ ----------------------------------------------------------------------------------
+
+# Tests of the page alone need these; it is built without them.
+browsers="chromium chromium-driver"
+
+# The compiler, as PyPI has it, by the digests of web/zig.txt; unpacked, since it needs no installing.
+fetch_zig() {
+    python3 -m pip --version >/dev/null 2>&1 ||
+        { ! can_be_root || apt_install python3-pip; } >/dev/null 2>&1 || true
+    say "fetching $(sed -n 's/^\(ziglang==[^ ]*\).*/\1/p' "$here/web/zig.txt"), 100 MB, once"
+    python3 -m pip download --quiet --no-deps --only-binary :all: --require-hashes --dest "$work" \
+        --requirement "$here/web/zig.txt" >"$work/log" 2>&1 || return 1
+    python3 -m zipfile -e "$work"/ziglang-*.whl "$web" && chmod +x "$web/ziglang/zig"
+}
+
+# What no verification needs is left out; what is left is as it is elsewhere, error texts included.
+build_web_openssl() {
+    say "building $(basename "$dsc" .dsc) for WebAssembly, a minute or two, once"
+    cp "$here/web/libcrypto.conf" "$work/openssl/Configurations/90-ketseal.conf"
+    (
+        cd "$work/openssl"
+        export PATH="$web/ziglang:$PATH" ZIG_GLOBAL_CACHE_DIR="$web/zig-cache" SOURCE_DATE_EPOCH=0
+        # shellcheck disable=SC2046 # a list of words
+        ./Configure ketseal-wasm $(grep -v '^#' "$here/web/libcrypto.options")
+        make -j"$(nproc)" build_generated libcrypto.a
+    ) >"$work/log" 2>&1 || { tail -n 40 "$work/log" >&2; die "OpenSSL for WebAssembly did not build"; }
+    cp "$work/openssl/libcrypto.a" "$web/"
+    cp -R "$work/openssl/include" "$web/"
+}
+
+install_web() {
+    here=$(cd "$(dirname "$0")/.." && pwd)
+    refreshed=yes # whoever installs these has just asked for the needed ones
+    wanted=
+    # shellcheck disable=SC2086 # a word list
+    for package in $(missing $browsers); do
+        grep -qsx "$package" "$cache/declined-packages" || wanted="$wanted $package"
+    done
+    # shellcheck disable=SC2086 # a word list
+    [ -z "$wanted" ] || install_optional $wanted
+    inputs=$(cd "$here/web" && cat zig.txt libcrypto.conf libcrypto.options | sha256sum)
+    if [ "$(cat "$web/inputs" 2>/dev/null)" != "$inputs" ]; then
+        rm -rf "$web"
+        mkdir -p "$web"
+        make_work
+        fetch_zig || { say "no compiler for WebAssembly: $(tail -n 1 "$work/log")"; rm -rf "$web"; exit 77; }
+        fetch_openssl
+        build_web_openssl
+        printf 'zig %s, %s\n' "$("$web/ziglang/zig" version)" "$(basename "$dsc" .dsc)" >"$web/tools"
+        printf '%s\n' "$inputs" >"$web/inputs"
+        rm -rf "$work"
+        trap - EXIT INT TERM
+    fi
+    printf '%s\n' "$web"
+}
+
+if [ "${1-}" = --web ]; then
+    install_web
+    exit 0
+fi
 install_packages
 system_openssl_serves || build_openssl

@@ -1,0 +1,309 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: The ketseal authors
+# SPDX-License-Identifier: Apache-2.0
+"""The verifier's page in a headless Chromium, opened from disk: what it shows is what ketseal-verify says, it asks the
+network for nothing, and it could not.
+
+  chromium.py VERIFY_HTML KETSEAL_VERIFY SOURCE_ROOT [FOLDER]
+
+With FOLDER, screenshots are left there, and the page as it prints.
+"""
+
+import base64
+import contextlib
+import http.server
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+
+ELEMENT = 'element-6066-11e4-a52e-4f735466cecf'
+ARGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+        '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage', '--force-color-profile=srgb']
+WAIT_S = 60
+TITLES = {0: 'Verified', 1: 'Not verified'}
+PHONE = (390, 844)
+DESKTOP = (1180, 900)
+
+
+class Browser:
+    """One session of chromedriver."""
+
+    def __init__(self, url, profile, downloads):
+        self.url = url
+        options = {'args': [*ARGS, f'--user-data-dir={profile}'], 'binary': shutil.which('chromium'),
+                   'prefs': {'download.default_directory': str(downloads)}}
+        answer = self.call('POST', '/session', {'capabilities': {'alwaysMatch': {
+            'browserName': 'chrome', 'goog:chromeOptions': options,
+            'goog:loggingPrefs': {'performance': 'ALL', 'browser': 'ALL'}}}})
+        self.session = f'/session/{answer["sessionId"]}'
+
+    def call(self, method, path, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, {'Content-Type': 'application/json'}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=WAIT_S) as answer:
+                return json.load(answer)['value']
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(json.load(error)['value']['message']) from None
+
+    def post(self, path, **body):
+        return self.call('POST', self.session + path, body)
+
+    def script(self, text, *args):
+        return self.post('/execute/sync', script=text, args=list(args))
+
+    def files(self, selector, *paths):
+        found = self.post('/element', using='css selector', value=selector)[ELEMENT]
+        self.post(f'/element/{found}/value', text='\n'.join(str(path) for path in paths))
+
+    def click(self, selector):
+        found = self.post('/element', using='css selector', value=selector)[ELEMENT]
+        self.post(f'/element/{found}/click')
+
+    def wait(self, condition, what):
+        until = time.monotonic() + WAIT_S
+        while not self.script(f'return {condition}'):
+            if time.monotonic() > until:
+                sys.exit(f'chromium.py: waited {WAIT_S} s for {what}: {self.script("return document.body.innerText")}')
+            time.sleep(0.05)
+
+    def command(self, name, **params):
+        return self.post('/goog/cdp/execute', cmd=name, params=params)
+
+    def logged(self, kind):
+        return self.post('/se/log', type=kind)
+
+    def shot(self, path, size, dark=False):
+        """The whole page, as high as it is."""
+        features = [{'name': 'prefers-color-scheme', 'value': 'dark' if dark else 'light'}]
+        self.command('Emulation.setEmulatedMedia', features=features)
+        self.command('Emulation.setDeviceMetricsOverride', width=size[0], height=size[1], deviceScaleFactor=1, mobile=False)
+        high = self.script('return document.documentElement.scrollHeight')
+        wide = self.script('return document.documentElement.scrollWidth')
+        if wide > size[0]:
+            sys.exit(f'chromium.py: the page is {wide} pixels wide on a screen of {size[0]}')
+        self.command('Emulation.setDeviceMetricsOverride', width=size[0], height=high, deviceScaleFactor=1, mobile=False)
+        if path is not None:
+            path.write_bytes(base64.b64decode(self.call('GET', self.session + '/screenshot')))
+
+
+class Trap(http.server.BaseHTTPRequestHandler):
+    """A server on loopback that nobody may reach."""
+    seen = []
+
+    def do_GET(self):
+        self.seen.append(self.path)
+        self.send_response(200)
+        self.send_header('Access-Control-Allow-Origin', '*')
+        self.end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
+def check(condition, text):
+    if not condition:
+        sys.exit(f'chromium.py: {text}')
+
+
+@contextlib.contextmanager
+def driver(folder):
+    """chromedriver, on a port that it chooses."""
+    with (folder / 'chromedriver.log').open('w+') as log:
+        process = subprocess.Popen(['chromedriver', '--port=0'], stdout=log, stderr=subprocess.STDOUT)
+        try:
+            until = time.monotonic() + WAIT_S
+            port = None
+            while port is None and time.monotonic() < until and process.poll() is None:
+                text = (folder / 'chromedriver.log').read_text()
+                if 'successfully on port ' in text:
+                    port = int(text.split('successfully on port ')[1].split('.')[0])
+                time.sleep(0.05)
+            check(port is not None, f'chromedriver did not start: {(folder / "chromedriver.log").read_text()}')
+            yield f'http://127.0.0.1:{port}'
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def native(verify, policy, bundle):
+    done = subprocess.run([verify, '--json', policy, bundle], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    return done.returncode, done.stdout, done.stderr.decode().strip().removeprefix('ketseal-verify: ')
+
+
+def cards(browser):
+    return browser.script('''return [...document.querySelectorAll(".card")].map((card) => ({
+        title: card.querySelector("h2").textContent,
+        state: card.dataset.state,
+        file: card.querySelector(".file").textContent.split(" · ")[0],
+        reason: card.querySelector(".reason").textContent,
+        checks: Object.fromEntries([...card.querySelectorAll("[data-check]")].map((one) =>
+            [one.dataset.check, [one.dataset.state, one.querySelector(".why")?.textContent ?? ""]])),
+        demanded: [...card.querySelectorAll("[data-check]")].filter((one) => one.querySelector(".demanded"))
+            .map((one) => one.dataset.check),
+        explained: [...card.querySelectorAll("[data-check] dl")].length,
+        record: card.querySelector(".record dl").innerText,
+        saves: !card.querySelector(".save").hidden,
+    }))''')
+
+
+def compare(shown, verify, policy, bundle):
+    """One card against what ketseal-verify says of the same files."""
+    code, out, said = native(verify, policy, bundle)
+    check(shown['title'] == TITLES.get(code, 'Could not tell'), f'{bundle}: {code}, but the page shows {shown["title"]}')
+    check(shown['file'] == bundle.name, f'{bundle}: the page calls it {shown["file"]}')
+    said = said.replace(str(policy), 'policy').replace(str(bundle), 'bundle')
+    check(shown['reason'] == said, f'{bundle}: the page gives as its reason: {shown["reason"]}; it is: {said}')
+    check(shown['saves'] == (code in TITLES), f'{bundle}: a verdict to save where there is none, or none where there is')
+    if code not in TITLES:
+        check(not shown['checks'], f'{bundle}: checks without a verdict')
+        return
+    verdict = json.loads(out)
+    want = {name: [item['state'], item.get('reason', '')] for name, item in verdict['checks'].items()}
+    check(shown['checks'] == want, f'{bundle}: the page shows {shown["checks"]}; it is {want}')
+    demanded = json.loads(policy.read_bytes())['require']
+    check(sorted(shown['demanded']) == sorted(demanded), f'{bundle}: demanded are {demanded}, not {shown["demanded"]}')
+    check(shown['explained'] == len(want), f'{bundle}: {shown["explained"]} of {len(want)} checks are explained')
+    if code == 0:
+        check(verdict['record_id'] in shown['record'], f'{bundle}: the page does not name the record')
+
+
+def saved(browser, downloads, number, name, want):
+    """The button of card NUMBER saves the very bytes."""
+    browser.click(f'.card:nth-of-type({number + 1}) .save')
+    path = downloads / f'{name}.verdict.json'
+    until = time.monotonic() + WAIT_S
+    while not path.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    check(path.read_bytes() == want, f'{path.name} is not what ketseal-verify prints')
+
+
+def no_network(browser, page):
+    """What the browser asked for, as its own log tells; then attempts that have to fail."""
+    asked = []
+    for entry in browser.logged('performance'):
+        message = json.loads(entry['message'])['message']
+        if message['method'] == 'Network.requestWillBeSent':
+            asked.append(message['params']['request']['url'])
+    check(page in asked, 'the log of the browser lacks the page itself')
+    strange = [url for url in asked if url != page and not url.startswith(('blob:null/', 'blob:file:///'))]
+    check(not strange, f'the page asked for {strange}')
+    check(not [entry for entry in browser.logged('browser') if entry['level'] == 'SEVERE'], 'errors on the console')
+
+    server = http.server.HTTPServer(('127.0.0.1', 0), Trap)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f'http://127.0.0.1:{server.server_port}/'
+    outcome = browser.post('/execute/async', script='''const [url, done] = arguments;
+        const image = new Promise((resolve) => {
+            const element = new Image(); element.onload = () => resolve("loaded"); element.onerror = () => resolve("refused");
+            element.src = url + "image"; });
+        const fetched = fetch(url + "fetch").then(() => "fetched", () => "refused");
+        Promise.all([image, fetched]).then(done);''', args=[url])
+    urllib.request.urlopen(url + 'alive', timeout=WAIT_S).close()
+    server.shutdown()
+    server.server_close()
+    check(outcome == ['refused', 'refused'], f'the page reached the network: {outcome}')
+    check(Trap.seen == ['/alive'], f'the server saw {Trap.seen}')
+
+
+def broken(folder, bundle):
+    """Bundles that are none, each for a reason of its own."""
+    data = bundle.read_bytes()
+    made = {'flipped.bundle': data[:2000] + bytes([data[2000] ^ 1]) + data[2001:], 'half.bundle': data[:len(data) // 2],
+            'empty.bundle': b'', 'two words.bundle': b'not JSON\n'}
+    for name, content in made.items():
+        (folder / name).write_bytes(content)
+    return [folder / name for name in made]
+
+
+def run(browser, page, verify, root, folder, shots):
+    shot = (lambda name: shots / name) if shots else (lambda name: None)
+    vectors = root / 'tests' / 'vectors' / 'bundle'
+    policy = vectors / '4' / 'lab.policy'
+    good = sorted((vectors / '4').glob('*.bundle'))
+    bad = broken(folder, good[0])
+
+    browser.post('/url', url='about:blank')
+    browser.logged('performance') # of the browser's own first page
+    browser.post('/url', url=page)
+    browser.wait('document.documentElement.dataset.ready === "true"', 'the program to start')
+    browser.shot(shot('empty.png'), DESKTOP)
+
+    # The bundles first: they wait for a policy.
+    browser.files('#bundle-file', good[0], bad[0])
+    check([card['title'] for card in cards(browser)] == ['Checking', 'Checking'], 'an answer without a policy')
+    browser.files('#policy-file', policy)
+    browser.wait('document.documentElement.dataset.idle === "true"', 'answers')
+    browser.shot(shot('desktop.png'), DESKTOP)
+    browser.shot(shot('dark.png'), DESKTOP, dark=True)
+    browser.shot(shot('phone.png'), PHONE)
+    code, out, _ = native(verify, policy, good[0])
+    check(code == 0, f'{good[0]} does not verify')
+    saved(browser, folder / 'downloads', 0, good[0].name, out)
+    saved(browser, folder / 'downloads', 1, bad[0].name, native(verify, policy, bad[0])[1])
+
+    browser.files('#bundle-file', *good[1:], *bad[1:], vectors / '1' / 'bell.bundle')
+    browser.wait('document.documentElement.dataset.idle === "true"', 'answers')
+    given = [good[0], bad[0], *good[1:], *bad[1:], vectors / '1' / 'bell.bundle']
+    shown = cards(browser)
+    check(len(shown) == len(given), f'{len(shown)} answers for {len(given)} bundles')
+    for card, bundle in zip(shown, given):
+        compare(card, verify, policy, bundle)
+    check({card['title'] for card in shown} == set(TITLES.values()), 'not both answers were given')
+
+    # Another policy is another question; one that is none has no answer.
+    other = vectors / '1' / 'lab.policy'
+    browser.files('#policy-file', other)
+    browser.wait('document.documentElement.dataset.idle === "true"', 'answers')
+    for card, bundle in zip(cards(browser), given):
+        compare(card, verify, other, bundle)
+    none = folder / 'none.policy'
+    none.write_text('{"schema":"ketseal.policy/1"}\n')
+    browser.files('#policy-file', none)
+    browser.wait('document.documentElement.dataset.idle === "true"', 'answers')
+    shown = cards(browser)
+    check({card['title'] for card in shown} == {'Could not tell'}, 'a verdict under a policy that is none')
+    for card, bundle in zip(shown, given):
+        compare(card, verify, none, bundle)
+    browser.script('document.querySelectorAll(".card").forEach((card, i) => { if (i > 1) card.remove(); })')
+    browser.shot(shot('unknown.png'), DESKTOP)
+
+    browser.files('#policy-file', policy)
+    browser.wait('document.documentElement.dataset.idle === "true"', 'answers')
+    printed = base64.b64decode(browser.post('/print', background=True))
+    check(printed.startswith(b'%PDF'), 'the page does not print')
+    if shots:
+        (shots / 'print.pdf').write_bytes(printed)
+    no_network(browser, page)
+    return len(given)
+
+
+def main():
+    paths = [pathlib.Path(arg).resolve() for arg in sys.argv[1:]]
+    html, verify, root = paths[:3]
+    shots = paths[3] if len(paths) > 3 else None
+    for program in ('chromium', 'chromedriver'):
+        if shutil.which(program) is None:
+            print(f'SKIPPED: no {program}')
+            sys.exit(77)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        folder = pathlib.Path(name)
+        (folder / 'downloads').mkdir()
+        with driver(folder) as url:
+            browser = Browser(url, folder / 'profile', folder / 'downloads')
+            try:
+                count = run(browser, html.as_uri(), verify, root, folder, shots)
+            finally:
+                browser.call('DELETE', browser.session)
+    print(f'{count} bundles under 3 policies: the page shows what ketseal-verify says, and asked nobody')
+
+
+if __name__ == '__main__':
+    main()
