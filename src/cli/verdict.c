@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/sys.h"
+#include "crypto/version.h"
 #include "record/policy.h"
 #include "record/record.h"
 
@@ -177,6 +178,13 @@ out:
     return err;
 }
 
+/* What did not fit into memory is neither true nor false, nor malformed. */
+static enum ks_err unless_starved(enum ks_err err)
+{
+    return ks_libcrypto_lacked_memory() ? ks_fail(KS_ERR_NOMEM, "libcrypto ran out of memory")
+                                        : err;
+}
+
 enum ks_err ks_verdict_files(FILE *stream, const char *policy_path, const char *bundle_path,
                              const struct ks_verdict_options *options)
 {
@@ -190,10 +198,10 @@ enum ks_err ks_verdict_files(FILE *stream, const char *policy_path, const char *
     KS_CHECK(verdict != NULL, KS_ERR_NOMEM, "verdict");
     KS_CHECK(strcmp(policy_path, "-") != 0 || strcmp(bundle_path, "-") != 0, KS_ERR_USAGE,
              "policy and bundle cannot both be standard input");
-    KS_TRY(ks_verdict_policy(policy_path, &policy));
+    KS_TRY(unless_starved(ks_verdict_policy(policy_path, &policy)));
     KS_TRY(ks_file_read(bundle_path, KS_BUNDLE_BYTES_MAX, &bundle));
     view = ks_buf_view(&bundle);
-    err = ks_bundle_verify(&view, policy, verdict);
+    err = unless_starved(ks_bundle_verify(&view, policy, verdict));
     if (err == KS_OK || err == KS_ERR_VERIFY) {
         print_verdict(stream, verdict, err == KS_OK, options);
     }

@@ -53,8 +53,9 @@ int main(int argc, char **argv)
         (void)fputs("ketseal-verify: expected POLICY and BUNDLE\n", stderr);
         return ks_err_exit_code(KS_ERR_USAGE);
     }
-    /* First of all, since it keeps libcrypto from what OPENSSL_CONF names: a verdict must not
-     * hang on a file of the environment, nor on a provider that the file names. */
+    ks_libcrypto_watch_memory();
+    /* Before all else, since it keeps libcrypto from what OPENSSL_CONF names: a verdict must
+     * not hang on a file of the environment, nor on a provider that the file names. */
     err = ks_crypto_check_version();
     if (err == KS_OK) {
         err = ks_verdict_files(stdout, argv[at], argv[at + 1], &options);

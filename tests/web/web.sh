@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: The ketseal authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Tests of the page that `make web` makes.   web.sh same|chromium VERIFY_HTML KETSEAL_VERIFY SOURCE_ROOT
+# Tests of the page that `make web` makes.   web.sh same|memory|chromium VERIFY_HTML KETSEAL_VERIFY SOURCE_ROOT
 set -euo pipefail
 name=$1 html=$2
 shift
