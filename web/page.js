@@ -131,6 +131,7 @@
         entry.card = card;
         card.querySelector('.file').textContent = `${entry.name} · ${sizeText(entry.size)}`;
         card.querySelector('.stop').addEventListener('click', () => stop(entry));
+        card.querySelector('.unfold').addEventListener('click', () => unfold(entry, card.querySelector('.body').hidden));
         card.querySelector('.expand').addEventListener('click', (event) => {
             const all = card.querySelectorAll('details');
             const open = event.target.getAttribute('aria-expanded') !== 'true';
@@ -143,6 +144,15 @@
         });
         setState(entry, 'busy');
         return card;
+    }
+
+    function unfold(entry, open) {
+        const button = entry.card.querySelector('.unfold');
+
+        entry.card.querySelector('.body').hidden = !open;
+        button.hidden = false;
+        button.setAttribute('aria-expanded', String(open));
+        button.textContent = open ? 'Hide' : 'Details';
     }
 
     function showReason(entry, text) {
@@ -197,6 +207,11 @@
         box.hidden = false;
     }
 
+    // "2026-11-26T14:17:21.882744Z", as a person reads it, and no digit less.
+    function timeText(time) {
+        return time.replace('T', ' ').replace('Z', ' UTC');
+    }
+
     function recordLines(core, verdict) {
         const { workload, execution, platform, record } = core;
         const parameters = Object.entries(workload.parameters).map(([key, value]) => `${key} ${value}`).join(', ');
@@ -204,14 +219,15 @@
 
         return [
             ['Record', record.record_id],
-            ['Sealed', record.created_at],
+            ['Sealed', timeText(record.created_at)],
             ['Device', verdict.device],
             ['Workload', parameters ? `${workload.name} (${parameters})` : workload.name],
             ['Run', `${plural(workload.qubits, 'qubit')}, ${plural(workload.clbits, 'classical bit')}, ` +
                 `${plural(workload.shots, 'shot')}, seed ${workload.seed}, ${execution.precision} precision`],
             ['Method', verdict.method],
             ['One-time key', verdict.key_source],
-            ['Ran', `${execution.started_at} to ${execution.finished_at}`],
+            ['Started', timeText(execution.started_at)],
+            ['Finished', timeText(execution.finished_at)],
             ['TPM', tpm],
             ['Ledger', `${verdict.origin}, index ${verdict.index}`],
             ['Circuit', workload.circuit_hash, 'hash'],
@@ -283,6 +299,7 @@
         showRecord(entry, verdict, data);
         showChecks(entry, verdict);
         offerVerdict(entry, answer.out);
+        unfold(entry, entries.length === 1); // of many, their answers are seen first
     }
 
     // --- all of them -------------------------------------------------------------------------------------------------
@@ -471,17 +488,6 @@
                 sortFiles(files);
             }
         });
-        // On paper there is nothing to unfold.
-        let folded = [];
-        addEventListener('beforeprint', () => {
-            folded = [...document.querySelectorAll('details:not([open])')];
-            folded.forEach((details) => {
-                details.open = true;
-            });
-        });
-        addEventListener('afterprint', () => folded.forEach((details) => {
-            details.open = false;
-        }));
     }
 
     async function start() {

@@ -149,7 +149,7 @@ def cards(browser):
         demanded: [...card.querySelectorAll("[data-check]")].filter((one) => one.querySelector(".demanded"))
             .map((one) => one.dataset.check),
         explained: [...card.querySelectorAll("[data-check] dl")].length,
-        record: card.querySelector(".record dl").innerText,
+        record: card.querySelector(".record dl").textContent,
         saves: !card.querySelector(".save").hidden,
     }))''')
 
