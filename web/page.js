@@ -36,6 +36,7 @@
     let workerUrl = null;
     let explanations = null; // of --checks
     let policy = null; // {name, data, demands}
+    let newest = null; // the policy that was chosen last, which may not have been read yet
     let entries = []; // {name, size, file, card, state}
     let running = null; // {entry, worker}
 
@@ -67,6 +68,11 @@
             return plural(size, 'byte');
         }
         return size < 1024 * 1024 ? `${(size / 1024).toFixed(1)} KiB` : `${(size / 1024 / 1024).toFixed(1)} MiB`;
+    }
+
+    function complain(text) {
+        $('trouble').textContent = text;
+        $('trouble').hidden = false;
     }
 
     async function digestText(data) {
@@ -395,15 +401,15 @@
         next();
     }
 
-    function summarizePolicy(document_, digest) {
-        const site = document_?.site;
+    function summarizePolicy(content, digest) {
+        const site = content?.site;
         const lines = [['File', policy.name]];
 
         if (typeof site?.origin === 'string') {
             lines.push(['Site', site.origin]);
         }
-        if (Array.isArray(document_?.tpm)) {
-            lines.push(['TPM', document_.tpm.includes('simulated') ? 'a simulated one will do' : 'hardware']);
+        if (Array.isArray(content?.tpm)) {
+            lines.push(['TPM', content.tpm.includes('simulated') ? 'a simulated one will do' : 'hardware']);
         }
         if (policy.demands.length > 0) {
             lines.push(['Demands', plural(policy.demands.length, 'check')]);
@@ -418,22 +424,31 @@
 
     async function setPolicy(file) {
         if (file.size > POLICY_BYTES_MAX) {
-            $('trouble').textContent = `${file.name} is no policy: it has more than ${POLICY_BYTES_MAX} bytes.`;
-            $('trouble').hidden = false;
+            complain(`${file.name} is no policy: it has more than ${POLICY_BYTES_MAX} bytes.`);
             return;
         }
-        const data = new Uint8Array(await file.arrayBuffer());
-        const document_ = parsed(data);
-        const demands = Array.isArray(document_?.require) ? document_.require : [];
-
+        const turn = { name: file.name, data: null, demands: [] };
+        newest = turn;
+        document.documentElement.dataset.idle = 'false';
+        try {
+            turn.data = new Uint8Array(await file.arrayBuffer());
+        } catch (error) {
+            complain(`${file.name} cannot be read: ${error.message}`);
+            tell();
+            return;
+        }
+        const content = parsed(turn.data);
+        const digest = await digestText(turn.data);
+        if (newest !== turn) {
+            return; // another was chosen meanwhile
+        }
+        turn.demands = Array.isArray(content?.require) ? content.require : [];
+        policy = turn;
         $('trouble').hidden = true;
-        halt();
-        policy = { name: file.name, data, demands };
-        summarizePolicy(document_, await digestText(data));
+        summarizePolicy(content, digest);
         // Another policy is another question: what was answered under the old one is asked again.
-        entries.forEach((entry) => {
-            entry.card.replaceWith(makeCard(entry));
-        });
+        halt();
+        entries.forEach(makeCard);
         $('results').replaceChildren(...entries.map((entry) => entry.card));
         next();
     }
@@ -496,17 +511,14 @@
         try {
             await unpack();
         } catch (error) {
-            $('trouble').textContent =
-                `This browser cannot start the verifier (${error.message}). Nothing can be told here about any bundle.`;
-            $('trouble').hidden = false;
+            complain(`This browser cannot start the verifier (${error.message}). It can tell nothing about any bundle.`);
             return;
         }
         run(['--checks'], {}, (answer) => {
             const known = answer.code === 0 ? parsed(answer.out) : null;
 
             if (known === null) {
-                $('trouble').textContent = `The verifier does not run in this browser: ${answer.said}`;
-                $('trouble').hidden = false;
+                complain(`The verifier does not run in this browser: ${answer.said}`);
                 return;
             }
             explanations = new Map(known.checks.map((check) => [check.name, check]));
