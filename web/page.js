@@ -453,18 +453,26 @@
         next();
     }
 
-    // Dropped somewhere on the page, a policy is told from a bundle by what it says of itself.
+    async function saysPolicy(file) {
+        if (file.size > POLICY_BYTES_MAX) {
+            return false;
+        }
+        const data = await file.arrayBuffer().catch(() => new ArrayBuffer(0));
+        return String(parsed(data)?.schema).startsWith('ketseal.policy/');
+    }
+
+    // Dropped somewhere on the page, a policy is told from a bundle by what it says of itself. It takes nobody's
+    // place: who hands out bundles could slip one in among them.
     async function sortFiles(files) {
         const bundles = [];
 
         for (const file of files) {
-            const small = file.size <= POLICY_BYTES_MAX;
-            const content = small ? parsed(new Uint8Array(await file.arrayBuffer())) : null;
-
-            if (String(content?.schema).startsWith('ketseal.policy/')) {
+            if (!(await saysPolicy(file))) {
+                bundles.push(file);
+            } else if (newest === null) {
                 await setPolicy(file);
             } else {
-                bundles.push(file);
+                complain(`${file.name} is a policy. Yours stays; to put this one in its place, drop it on its field.`);
             }
         }
         addBundles(bundles);

@@ -213,6 +213,31 @@ def no_network(browser, page):
     check(Trap.seen == ['/alive'], f'the server saw {Trap.seen}')
 
 
+def drop(browser, selector, *paths):
+    """As a file manager does it."""
+    browser.script('''const [selector, files] = arguments;
+        const carried = new DataTransfer();
+        for (const [name, text] of files) { carried.items.add(new File([text], name)); }
+        document.querySelector(selector).dispatchEvent(
+            new DragEvent("drop", {dataTransfer: carried, bubbles: true, cancelable: true}));''',
+                   selector, [[path.name, path.read_text()] for path in paths])
+
+
+def dropping(browser, page, policy, other, bundle):
+    """A policy among bundles is found, but takes the place of none."""
+    browser.post('/url', url=page)
+    browser.wait('document.documentElement.dataset.ready === "true"', 'the program to start')
+    drop(browser, 'main', bundle, policy)
+    browser.wait('document.querySelector(".card")?.dataset.state === "verified"', 'the verdict of dropped files')
+    drop(browser, 'main', other)
+    browser.wait('!document.getElementById("trouble").hidden', 'a second policy to be refused')
+    check(browser.script('return document.querySelector(".card").dataset.state') == 'verified', 'a dropped policy was taken')
+    drop(browser, '#policy-drop', other)
+    browser.wait('document.querySelector(".card").dataset.state === "refused"', 'the verdict under another policy')
+    drop(browser, '#bundle-drop', policy)
+    browser.wait('document.querySelectorAll(".card[data-state=refused]").length === 2', 'a policy that is no bundle')
+
+
 def broken(folder, bundle):
     """Bundles that are none, each for a reason of its own."""
     data = bundle.read_bytes()
@@ -281,6 +306,7 @@ def run(browser, page, verify, root, folder, shots):
     check(printed.startswith(b'%PDF'), 'the page does not print')
     if shots:
         (shots / 'print.pdf').write_bytes(printed)
+    dropping(browser, page, policy, other, good[0])
     no_network(browser, page)
     return len(given)
 
