@@ -222,7 +222,7 @@ build_openssl() {
 # --- the page of web/ ----------------------------------------------------------------------------------
 
 # Tests of the page alone need these; it is built without them.
-browsers="chromium chromium-driver"
+browsers="chromium chromium-driver firefox-esr"
 
 # The compiler, as PyPI has it, by the digests of web/zig.txt; unpacked, since it needs no installing.
 fetch_zig() {

@@ -1,20 +1,21 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: The ketseal authors
 # SPDX-License-Identifier: Apache-2.0
-"""The verifier's page in a headless Chromium, opened from disk: what it shows is what ketseal-verify says, it asks the
+"""The verifier's page in a headless browser, opened from disk: what it shows is what ketseal-verify says, it asks the
 network for nothing, and it could not.
 
-  chromium.py VERIFY_HTML KETSEAL_VERIFY SOURCE_ROOT [FOLDER]
+  browsers.py chromium|firefox VERIFY_HTML KETSEAL_VERIFY SOURCE_ROOT [FOLDER]
 
 With FOLDER, screenshots are left there, and the page as it prints.
 """
 
 import base64
-import contextlib
 import http.server
 import json
+import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -24,8 +25,13 @@ import urllib.error
 import urllib.request
 
 ELEMENT = 'element-6066-11e4-a52e-4f735466cecf'
-ARGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-        '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage', '--force-color-profile=srgb']
+CHROMIUM = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-dev-shm-usage',
+            '--disable-background-networking', '--disable-component-update', '--disable-sync', '--force-color-profile=srgb']
+# Of its own accord it asks for much; none of that is the page's.
+FIREFOX = {'app.update.enabled': False, 'browser.shell.checkDefaultBrowser': False, 'browser.startup.page': 0,
+           'datareporting.policy.dataSubmissionEnabled': False, 'network.captive-portal-service.enabled': False,
+           'network.connectivity-service.enabled': False, 'services.settings.server': '', 'toolkit.telemetry.enabled': False,
+           'browser.download.folderList': 2, 'marionette.port': 0, 'remote.prefs.recommended': True}
 WAIT_S = 60
 TITLES = {0: 'Verified', 1: 'Not verified'}
 PHONE = (390, 844)
@@ -33,16 +39,60 @@ DESKTOP = (1180, 900)
 
 
 class Browser:
-    """One session of chromedriver."""
+    """What the test asks of a browser, in the words of WebDriver."""
 
-    def __init__(self, url, profile, downloads):
-        self.url = url
-        options = {'args': [*ARGS, f'--user-data-dir={profile}'], 'binary': shutil.which('chromium'),
-                   'prefs': {'download.default_directory': str(downloads)}}
+    def post(self, path, **body):
+        raise NotImplementedError
+
+    def find(self, selector):
+        return self.post('/element', using='css selector', value=selector)[ELEMENT]
+
+    def script(self, text, *args):
+        return self.post('/execute/sync', script=text, args=list(args))
+
+    def files(self, selector, *paths):
+        self.post(f'/element/{self.find(selector)}/value', text='\n'.join(str(path) for path in paths))
+
+    def click(self, selector):
+        self.post(f'/element/{self.find(selector)}/click')
+
+    def wait(self, condition, what):
+        until = time.monotonic() + WAIT_S
+        while not self.script(f'return {condition}'):
+            if time.monotonic() > until:
+                fail(f'waited {WAIT_S} s for {what}: {self.script("return document.body.innerText")}')
+            time.sleep(0.05)
+
+
+class Chromium(Browser):
+    """By chromedriver, which speaks WebDriver over HTTP."""
+    programs = ['chromium', 'chromedriver']
+
+    def __init__(self, folder):
+        self.process = None
+        self.session = ''
+        self.folder = folder
+        self.log = folder / 'chromedriver.log'
+
+    def __enter__(self):
+        with self.log.open('w') as log:
+            self.process = subprocess.Popen(['chromedriver', '--port=0'], stdout=log, stderr=subprocess.STDOUT)
+        words = 'started successfully on port '
+        wait_for(lambda: words in self.log.read_text(), self.process, 'chromedriver')
+        self.url = 'http://127.0.0.1:' + self.log.read_text().split(words)[1].split('.')[0]
+        options = {'args': [*CHROMIUM, f'--user-data-dir={self.folder / "profile"}'], 'binary': shutil.which('chromium'),
+                   'prefs': {'download.default_directory': str(self.folder / 'downloads')}}
         answer = self.call('POST', '/session', {'capabilities': {'alwaysMatch': {
             'browserName': 'chrome', 'goog:chromeOptions': options,
             'goog:loggingPrefs': {'performance': 'ALL', 'browser': 'ALL'}}}})
         self.session = f'/session/{answer["sessionId"]}'
+        return self
+
+    def __exit__(self, *_):
+        if self.session:
+            self.call('DELETE', self.session)
+        self.process.terminate()
+        self.process.wait()
 
     def call(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()
@@ -56,29 +106,19 @@ class Browser:
     def post(self, path, **body):
         return self.call('POST', self.session + path, body)
 
-    def script(self, text, *args):
-        return self.post('/execute/sync', script=text, args=list(args))
-
-    def files(self, selector, *paths):
-        found = self.post('/element', using='css selector', value=selector)[ELEMENT]
-        self.post(f'/element/{found}/value', text='\n'.join(str(path) for path in paths))
-
-    def click(self, selector):
-        found = self.post('/element', using='css selector', value=selector)[ELEMENT]
-        self.post(f'/element/{found}/click')
-
-    def wait(self, condition, what):
-        until = time.monotonic() + WAIT_S
-        while not self.script(f'return {condition}'):
-            if time.monotonic() > until:
-                sys.exit(f'chromium.py: waited {WAIT_S} s for {what}: {self.script("return document.body.innerText")}')
-            time.sleep(0.05)
-
     def command(self, name, **params):
         return self.post('/goog/cdp/execute', cmd=name, params=params)
 
     def logged(self, kind):
         return self.post('/se/log', type=kind)
+
+    def requests(self):
+        """What was asked for since the last call; of all that, errors on the console are none."""
+        errors = [entry for entry in self.logged('browser') if entry['level'] == 'SEVERE']
+        check(not errors, f'errors on the console: {errors}')
+        messages = [json.loads(entry['message'])['message'] for entry in self.logged('performance')]
+        return [message['params']['request']['url'] for message in messages
+                if message['method'] == 'Network.requestWillBeSent']
 
     def shot(self, path, size, dark=False):
         """The whole page, as high as it is."""
@@ -87,11 +127,79 @@ class Browser:
         self.command('Emulation.setDeviceMetricsOverride', width=size[0], height=size[1], deviceScaleFactor=1, mobile=False)
         high = self.script('return document.documentElement.scrollHeight')
         wide = self.script('return document.documentElement.scrollWidth')
-        if wide > size[0]:
-            sys.exit(f'chromium.py: the page is {wide} pixels wide on a screen of {size[0]}')
+        check(wide <= size[0], f'the page is {wide} pixels wide on a screen of {size[0]}')
         self.command('Emulation.setDeviceMetricsOverride', width=size[0], height=high, deviceScaleFactor=1, mobile=False)
         if path is not None:
             path.write_bytes(base64.b64decode(self.call('GET', self.session + '/screenshot')))
+
+
+class Firefox(Browser):
+    """By Marionette, the protocol beneath its WebDriver: "LENGTH:[type,id,command,parameters]"."""
+    programs = ['firefox-esr']
+    commands = {'/url': 'Navigate', '/execute/sync': 'ExecuteScript', '/execute/async': 'ExecuteAsyncScript',
+                '/element': 'FindElement', '/print': 'Print', '/screenshot': 'TakeScreenshot',
+                '/rect': 'SetWindowRect', 'value': 'ElementSendKeys', 'click': 'ElementClick'}
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.process = None
+        self.stream = None
+        self.number = 0
+
+    def __enter__(self):
+        profile = self.folder / 'profile'
+        profile.mkdir()
+        prefs = {**FIREFOX, 'browser.download.dir': str(self.folder / 'downloads')}
+        (profile / 'user.js').write_text(''.join(
+            f'user_pref({json.dumps(name)}, {json.dumps(value)});\n' for name, value in prefs.items()))
+        with (self.folder / 'firefox.log').open('w') as log:
+            self.process = subprocess.Popen(
+                ['firefox-esr', '--headless', '--marionette', '--no-remote', '--profile', profile], stdout=log,
+                stderr=subprocess.STDOUT, env={**os.environ, 'HOME': str(self.folder), 'MOZ_CRASHREPORTER_DISABLE': '1'})
+        port = profile / 'MarionetteActivePort'
+        wait_for(lambda: port.exists() and port.read_text().strip(), self.process, 'firefox')
+        connection = socket.create_connection(('127.0.0.1', int(port.read_text())), timeout=WAIT_S)
+        self.stream = connection.makefile('rwb')
+        self.receive() # its greeting
+        self.call('NewSession')
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+
+    def receive(self):
+        length = b''
+        while not length.endswith(b':'):
+            byte = self.stream.read(1)
+            check(byte, 'firefox ended')
+            length += byte
+        return json.loads(self.stream.read(int(length[:-1])))
+
+    def call(self, command, **params):
+        self.number += 1
+        text = json.dumps([0, self.number, f'WebDriver:{command}', params]).encode()
+        self.stream.write(b'%d:%s' % (len(text), text))
+        self.stream.flush()
+        _, number, error, answer = self.receive()
+        if error is not None or number != self.number:
+            raise RuntimeError(error)
+        return answer['value'] if isinstance(answer, dict) and 'value' in answer else answer
+
+    def post(self, path, **body):
+        parts = path.split('/')
+        if len(parts) == 4 and parts[1] == 'element':
+            return self.call(self.commands[parts[3]], id=parts[2], **body)
+        return self.call(self.commands[path], **body)
+
+    def requests(self):
+        return None # it has no such log
+
+    def shot(self, path, size, dark=False):
+        if not dark:
+            self.post('/rect', width=size[0], height=size[1])
+            if path is not None:
+                path.with_suffix('.firefox.png').write_bytes(base64.b64decode(self.post('/screenshot', full=True)))
 
 
 class Trap(http.server.BaseHTTPRequestHandler):
@@ -108,29 +216,20 @@ class Trap(http.server.BaseHTTPRequestHandler):
         pass
 
 
+def fail(text):
+    sys.exit(f'browsers.py: {text}')
+
+
 def check(condition, text):
     if not condition:
-        sys.exit(f'chromium.py: {text}')
+        fail(text)
 
 
-@contextlib.contextmanager
-def driver(folder):
-    """chromedriver, on a port that it chooses."""
-    with (folder / 'chromedriver.log').open('w+') as log:
-        process = subprocess.Popen(['chromedriver', '--port=0'], stdout=log, stderr=subprocess.STDOUT)
-        try:
-            until = time.monotonic() + WAIT_S
-            port = None
-            while port is None and time.monotonic() < until and process.poll() is None:
-                text = (folder / 'chromedriver.log').read_text()
-                if 'successfully on port ' in text:
-                    port = int(text.split('successfully on port ')[1].split('.')[0])
-                time.sleep(0.05)
-            check(port is not None, f'chromedriver did not start: {(folder / "chromedriver.log").read_text()}')
-            yield f'http://127.0.0.1:{port}'
-        finally:
-            process.terminate()
-            process.wait()
+def wait_for(ready, process, name):
+    until = time.monotonic() + WAIT_S
+    while not ready():
+        check(time.monotonic() < until and process.poll() is None, f'{name} did not start')
+        time.sleep(0.05)
 
 
 def native(verify, policy, bundle):
@@ -187,16 +286,11 @@ def saved(browser, downloads, number, name, want):
 
 def no_network(browser, page):
     """What the browser asked for, as its own log tells; then attempts that have to fail."""
-    asked = []
-    for entry in browser.logged('performance'):
-        message = json.loads(entry['message'])['message']
-        if message['method'] == 'Network.requestWillBeSent':
-            asked.append(message['params']['request']['url'])
-    check(page in asked, 'the log of the browser lacks the page itself')
-    strange = [url for url in asked if url != page and not url.startswith(('blob:null/', 'blob:file:///'))]
-    check(not strange, f'the page asked for {strange}')
-    check(not [entry for entry in browser.logged('browser') if entry['level'] == 'SEVERE'], 'errors on the console')
-
+    asked = browser.requests()
+    if asked is not None:
+        check(page in asked, 'the log of the browser lacks the page itself')
+        strange = [url for url in asked if url != page and not url.startswith(('blob:null/', 'blob:file:///'))]
+        check(not strange, f'the page asked for {strange}')
     server = http.server.HTTPServer(('127.0.0.1', 0), Trap)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f'http://127.0.0.1:{server.server_port}/'
@@ -256,7 +350,7 @@ def run(browser, page, verify, root, folder, shots):
     bad = broken(folder, good[0])
 
     browser.post('/url', url='about:blank')
-    browser.logged('performance') # of the browser's own first page
+    browser.requests() # of the browser's own first page
     browser.post('/url', url=page)
     browser.wait('document.documentElement.dataset.ready === "true"', 'the program to start')
     browser.shot(shot('empty.png'), DESKTOP)
@@ -312,22 +406,19 @@ def run(browser, page, verify, root, folder, shots):
 
 
 def main():
-    paths = [pathlib.Path(arg).resolve() for arg in sys.argv[1:]]
+    browser = {'chromium': Chromium, 'firefox': Firefox}[sys.argv[1]]
+    paths = [pathlib.Path(arg).resolve() for arg in sys.argv[2:]]
     html, verify, root = paths[:3]
     shots = paths[3] if len(paths) > 3 else None
-    for program in ('chromium', 'chromedriver'):
+    for program in browser.programs:
         if shutil.which(program) is None:
             print(f'SKIPPED: no {program}')
             sys.exit(77)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = pathlib.Path(name)
         (folder / 'downloads').mkdir()
-        with driver(folder) as url:
-            browser = Browser(url, folder / 'profile', folder / 'downloads')
-            try:
-                count = run(browser, html.as_uri(), verify, root, folder, shots)
-            finally:
-                browser.call('DELETE', browser.session)
+        with browser(folder) as started:
+            count = run(started, html.as_uri(), verify, root, folder, shots)
     print(f'{count} bundles under 3 policies: the page shows what ketseal-verify says, and asked nobody')
 
 
