@@ -218,12 +218,13 @@
         return time.replace('T', ' ').replace('Z', ' UTC');
     }
 
-    function recordLines(core, verdict) {
+    function recordLines(bundle, verdict) {
+        const core = bundle.record.core;
         const { workload, execution, platform, record } = core;
         const parameters = Object.entries(workload.parameters).map(([key, value]) => `${key} ${value}`).join(', ');
         const tpm = platform.tpm === 'simulated' ? 'simulated: it says nothing about hardware' : platform.tpm;
 
-        return [
+        const lines = [
             ['Record', record.record_id],
             ['Sealed', timeText(record.created_at)],
             ['Device', verdict.device],
@@ -239,10 +240,14 @@
             ['Circuit', workload.circuit_hash, 'hash'],
             ['Worker', execution.build, 'hash'],
         ];
+        if (bundle.anchor) {
+            lines.push(['Anchor', `chain ${bundle.anchor.chain_id}, contract ${bundle.anchor.contract}`]);
+        }
+        return lines;
     }
 
-    function showCounts(box, result, shots) {
-        const counts = Object.entries(result).sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+    function showCounts(box, { execution, workload }) {
+        const counts = Object.entries(execution.result_summary).sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
         const list = box.querySelector('ol');
         const more = box.querySelector('.more');
 
@@ -253,7 +258,7 @@
             bar.firstElementChild.style.width = `${(100 * count) / counts[0][1]}%`;
             list.append(element('li', {}, element('code', {}, outcome), bar,
                 element('span', { class: 'number' }, `${count.toLocaleString('en')}`),
-                element('span', { class: 'share' }, `${((100 * count) / shots).toFixed(1)} %`)));
+                element('span', { class: 'share' }, `${((100 * count) / workload.shots).toFixed(1)} %`)));
         }
         more.hidden = counts.length <= COUNTS_SHOWN;
         more.textContent = `and ${plural(counts.length - COUNTS_SHOWN, 'more outcome')}`;
@@ -263,17 +268,17 @@
     // Read by this page from bytes that passed the check `format`, which leaves them one reading.
     function showRecord(entry, verdict, data) {
         const box = entry.card.querySelector('.record');
-        const core = parsed(data)?.record?.core;
+        const bundle = parsed(data);
 
-        box.hidden = verdict.checks.format.state !== 'pass' || !core;
+        box.hidden = verdict.checks.format.state !== 'pass' || bundle === null;
         if (box.hidden) {
             return;
         }
         box.querySelector('h3').textContent =
             verdict.verified ? 'The record' : 'What the bundle says, which nothing vouches for';
-        box.querySelector('dl').replaceChildren(...recordLines(core, verdict).flatMap(([name, value, kind]) =>
+        box.querySelector('dl').replaceChildren(...recordLines(bundle, verdict).flatMap(([name, value, kind]) =>
             [element('dt', {}, name), element('dd', kind ? { class: kind } : {}, value)]));
-        showCounts(box.querySelector('.counts'), core.execution.result_summary, core.workload.shots);
+        showCounts(box.querySelector('.counts'), bundle.record.core);
     }
 
     function offerVerdict(entry, bytes) {
