@@ -7,6 +7,7 @@
 #   tools/deps.sh            install what is missing
 #   tools/deps.sh --prefix   print the prefix of the private OpenSSL, nothing if the system's serves
 #   tools/deps.sh --web      what the page of web/ is built and tested with; prints its folder (77: cannot be had)
+#   tools/deps.sh --arm64    libcrypto for 64-bit ARM, static; prints its folder (77: cannot be had)
 #
 # Distribution packages come from the package manager. Where the system's OpenSSL is older than 3.5,
 # the next Debian release's source package (with that distribution's security patches) is fetched by
@@ -30,12 +31,13 @@ system_openssl_serves() {
 }
 
 web=$cache/web-$openssl_suite-$(uname -m)
+arm64=$cache/arm64-$openssl_suite-$(uname -m)
 
 if [ "${1-}" = --prefix ]; then
     system_openssl_serves || printf '%s\n' "$prefix"
     exit 0
 fi
-[ $# -eq 0 ] || [ "$*" = --web ] || die "unknown argument '$1'"
+[ $# -eq 0 ] || [ "$*" = --web ] || [ "$*" = --arm64 ] || die "unknown argument '$1'"
 
 command -v dpkg-query >/dev/null || die "this script knows Debian and its derivatives only; see README.md for the list of packages"
 
@@ -219,7 +221,41 @@ build_openssl() {
     trap - EXIT INT TERM
 }
 
-# --- the page of web/ ----------------------------------------------------------------------------------
+# --- the verifier elsewhere ----------------------------------------------------------------------------
+
+here=$(cd "$(dirname "$0")/.." && pwd)
+
+# libcrypto alone, as tools/libcrypto.options has it, into FOLDER.
+build_libcrypto() { # FOLDER, further arguments of Configure
+    folder=$1
+    shift
+    say "building $(basename "$dsc" .dsc) for $(basename "$folder"), a minute or two, once"
+    (
+        cd "$work/openssl"
+        export SOURCE_DATE_EPOCH=0
+        # shellcheck disable=SC2046 # a list of words
+        ./Configure "$@" $(grep -v '^#' "$here/tools/libcrypto.options")
+        make -j"$(nproc)" build_generated libcrypto.a
+    ) >"$work/log" 2>&1 || { tail -n 40 "$work/log" >&2; die "OpenSSL did not build"; }
+    cp "$work/openssl/libcrypto.a" "$folder/"
+    cp -R "$work/openssl/include" "$folder/"
+}
+
+# FOLDER was made from other files than these, or not at all: then it is emptied.
+outdated() { # FOLDER FILES...
+    folder=$1
+    shift
+    inputs=$(cd "$here" && cat "$@" | sha256sum)
+    [ "$(cat "$folder/inputs" 2>/dev/null)" != "$inputs" ] || return 1
+    rm -rf "$folder"
+    mkdir -p "$folder"
+}
+
+finish() { # FOLDER
+    printf '%s\n' "$inputs" >"$1/inputs"
+    rm -rf "$work"
+    trap - EXIT INT TERM
+}
 
 # Tests of the page alone need these; it is built without them.
 browsers="chromium chromium-driver firefox-esr"
@@ -234,23 +270,7 @@ fetch_zig() {
     python3 -m zipfile -e "$work"/ziglang-*.whl "$web" && chmod +x "$web/ziglang/zig"
 }
 
-# What no verification needs is left out; what is left is as it is elsewhere, error texts included.
-build_web_openssl() {
-    say "building $(basename "$dsc" .dsc) for WebAssembly, a minute or two, once"
-    cp "$here/web/libcrypto.conf" "$work/openssl/Configurations/90-ketseal.conf"
-    (
-        cd "$work/openssl"
-        export PATH="$web/ziglang:$PATH" ZIG_GLOBAL_CACHE_DIR="$web/zig-cache" SOURCE_DATE_EPOCH=0
-        # shellcheck disable=SC2046 # a list of words
-        ./Configure ketseal-wasm $(grep -v '^#' "$here/web/libcrypto.options")
-        make -j"$(nproc)" build_generated libcrypto.a
-    ) >"$work/log" 2>&1 || { tail -n 40 "$work/log" >&2; die "OpenSSL for WebAssembly did not build"; }
-    cp "$work/openssl/libcrypto.a" "$web/"
-    cp -R "$work/openssl/include" "$web/"
-}
-
 install_web() {
-    here=$(cd "$(dirname "$0")/.." && pwd)
     refreshed=yes # whoever installs these has just asked for the needed ones
     wanted=
     # shellcheck disable=SC2086 # a word list
@@ -259,25 +279,39 @@ install_web() {
     done
     # shellcheck disable=SC2086 # a word list
     [ -z "$wanted" ] || install_optional $wanted
-    inputs=$(cd "$here/web" && cat zig.txt libcrypto.conf libcrypto.options | sha256sum)
-    if [ "$(cat "$web/inputs" 2>/dev/null)" != "$inputs" ]; then
-        rm -rf "$web"
-        mkdir -p "$web"
+    if outdated "$web" web/zig.txt web/libcrypto.conf tools/libcrypto.options; then
         make_work
         fetch_zig || { say "no compiler for WebAssembly: $(tail -n 1 "$work/log")"; rm -rf "$web"; exit 77; }
         fetch_openssl
-        build_web_openssl
+        cp "$here/web/libcrypto.conf" "$work/openssl/Configurations/90-ketseal.conf"
+        (
+            export PATH="$web/ziglang:$PATH" ZIG_GLOBAL_CACHE_DIR="$web/zig-cache"
+            build_libcrypto "$web" ketseal-wasm no-asm
+        )
         printf 'zig %s, %s\n' "$("$web/ziglang/zig" version)" "$(basename "$dsc" .dsc)" >"$web/tools"
-        printf '%s\n' "$inputs" >"$web/inputs"
-        rm -rf "$work"
-        trap - EXIT INT TERM
+        finish "$web"
     fi
     printf '%s\n' "$web"
 }
 
-if [ "${1-}" = --web ]; then
-    install_web
-    exit 0
-fi
-install_packages
-system_openssl_serves || build_openssl
+install_arm64() {
+    for tool in aarch64-linux-gnu-gcc qemu-aarch64-static; do
+        command -v "$tool" >/dev/null || { say "no $tool"; exit 77; }
+    done
+    if outdated "$arm64" tools/libcrypto.options; then
+        make_work
+        fetch_openssl
+        build_libcrypto "$arm64" linux-aarch64 --cross-compile-prefix=aarch64-linux-gnu-
+        finish "$arm64"
+    fi
+    printf '%s\n' "$arm64"
+}
+
+case ${1-} in
+--web) install_web ;;
+--arm64) install_arm64 ;;
+*)
+    install_packages
+    system_openssl_serves || build_openssl
+    ;;
+esac

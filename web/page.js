@@ -7,8 +7,6 @@
 'use strict';
 
 (() => {
-    const BUNDLE_BYTES_MAX = 48 * 1024 * 1024;
-    const POLICY_BYTES_MAX = 1024 * 1024;
     const COUNTS_SHOWN = 8;
     const STATES = {
         verified: { icon: 'pass', title: 'Verified' },
@@ -34,7 +32,8 @@
     const decoder = new TextDecoder();
     let program = null; // bytes of the WebAssembly module
     let workerUrl = null;
-    let explanations = null; // of --checks
+    let explanations = null; // of --checks, which the program was asked for
+    let limits = { bundle_bytes: Infinity, policy_bytes: Infinity }; // likewise; it holds to them itself, too
     let policy = null; // {name, data, demands}
     let newest = null; // the policy that was chosen last, which may not have been read yet
     let entries = []; // {name, size, file, card, state}
@@ -284,7 +283,6 @@
     function offerVerdict(entry, bytes) {
         const button = entry.card.querySelector('.save');
 
-        entry.verdict = bytes;
         button.hidden = false;
         button.onclick = () => {
             const url = URL.createObjectURL(new Blob([bytes], { type: 'application/json' }));
@@ -307,9 +305,13 @@
         }
         setState(entry, verdict.verified ? 'verified' : 'refused');
         showReason(entry, said);
-        showRecord(entry, verdict, data);
         showChecks(entry, verdict);
         offerVerdict(entry, answer.out);
+        try {
+            showRecord(entry, verdict, data);
+        } catch {
+            entry.card.querySelector('.record').hidden = true; // of a version that this page cannot show
+        }
         unfold(entry, entries.length === 1); // of many, their answers are seen first
     }
 
@@ -374,8 +376,8 @@
         tell();
         let data = null;
         try {
-            if (entry.size > BUNDLE_BYTES_MAX) {
-                throw new Error(`the file has more than ${BUNDLE_BYTES_MAX} bytes`);
+            if (entry.size > limits.bundle_bytes) {
+                throw new Error(`the file has more than ${limits.bundle_bytes} bytes`);
             }
             data = new Uint8Array(await entry.file.arrayBuffer());
         } catch (error) {
@@ -428,8 +430,8 @@
     }
 
     async function setPolicy(file) {
-        if (file.size > POLICY_BYTES_MAX) {
-            complain(`${file.name} is no policy: it has more than ${POLICY_BYTES_MAX} bytes.`);
+        if (file.size > limits.policy_bytes) {
+            complain(`${file.name} is no policy: it has more than ${limits.policy_bytes} bytes.`);
             return;
         }
         const turn = { name: file.name, data: null, demands: [] };
@@ -459,7 +461,7 @@
     }
 
     async function saysPolicy(file) {
-        if (file.size > POLICY_BYTES_MAX) {
+        if (file.size > limits.policy_bytes) {
             return false;
         }
         const data = await file.arrayBuffer().catch(() => new ArrayBuffer(0));
@@ -534,6 +536,7 @@
                 complain(`The verifier does not run in this browser: ${answer.said}`);
                 return;
             }
+            limits = known.limits;
             explanations = new Map(known.checks.map((check) => [check.name, check]));
             document.documentElement.dataset.ready = 'true';
             next();
