@@ -7,6 +7,7 @@
 
 #include "base/sys.h"
 #include "base/text.h"
+#include "crypto/version.h"
 #include "record/policy.h"
 #include "record/record.h"
 
@@ -51,6 +52,41 @@ static void print_explained(FILE *stream, const struct ks_verdict *verdict)
     }
 }
 
+enum ks_err ks_verdict_print_checks(FILE *stream)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf out;
+    struct ks_json_writer writer = ks_json_writer_of(&out);
+
+    ks_buf_init(&out, 65536);
+    ks_json_put_object(&writer);
+    ks_json_put_key(&writer, "checks");
+    ks_json_put_array(&writer);
+    for (unsigned i = 0; i < KS_VERDICT_CHECKS; i++) {
+        enum ks_verdict_check check = (enum ks_verdict_check)i;
+
+        ks_json_put_object(&writer);
+        ks_json_member_text(&writer, "covers", ks_verdict_check_covers(check));
+        ks_json_member_text(&writer, "name", ks_verdict_check_name(check));
+        ks_json_member_text(&writer, "not_proved", ks_verdict_check_not_proved(check));
+        ks_json_member_text(&writer, "stops", ks_verdict_check_stops(check));
+        ks_json_put_end(&writer);
+    }
+    ks_json_put_end(&writer);
+    ks_json_put_key(&writer, "limits");
+    ks_json_put_object(&writer);
+    ks_json_member_u64(&writer, "bundle_bytes", KS_BUNDLE_BYTES_MAX);
+    ks_json_member_u64(&writer, "policy_bytes", KS_POLICY_BYTES_MAX);
+    ks_json_put_end(&writer);
+    ks_json_member_text(&writer, "schema", "ketseal.checks/1");
+    ks_json_put_end(&writer);
+    KS_TRY(ks_buf_check(&out));
+    (void)fprintf(stream, "%.*s\n", (int)out.len, (const char *)out.data);
+out:
+    ks_buf_done(&out);
+    return err;
+}
+
 /* JSON: {"checks":{…},"failed":…,"schema":"ketseal.verify/1","verified":…}. */
 static void print_verdict(FILE *stream, const struct ks_verdict *verdict, enum ks_err outcome,
                           const struct ks_verdict_options *options)
@@ -89,6 +125,13 @@ out:
     return err;
 }
 
+/* What did not fit into memory is neither true nor false, nor malformed. */
+static enum ks_err unless_starved(enum ks_err err)
+{
+    return ks_libcrypto_lacked_memory() ? ks_fail(KS_ERR_NOMEM, "libcrypto ran out of memory")
+                                        : err;
+}
+
 enum ks_err ks_verdict_files(FILE *stream, const char *policy_path, const char *bundle_path,
                              const struct ks_verdict_options *options)
 {
@@ -102,10 +145,10 @@ enum ks_err ks_verdict_files(FILE *stream, const char *policy_path, const char *
     KS_CHECK(verdict != NULL, KS_ERR_NOMEM, "verdict");
     KS_CHECK(strcmp(policy_path, "-") != 0 || strcmp(bundle_path, "-") != 0, KS_ERR_USAGE,
              "policy and bundle cannot both be standard input");
-    KS_TRY(ks_verdict_policy(policy_path, &policy));
+    KS_TRY(unless_starved(ks_verdict_policy(policy_path, &policy)));
     KS_TRY(ks_file_read(bundle_path, KS_BUNDLE_BYTES_MAX, &bundle));
     view = ks_buf_view(&bundle);
-    err = ks_bundle_verify(&view, policy, verdict);
+    err = unless_starved(ks_bundle_verify(&view, policy, verdict));
     if (err == KS_OK || err == KS_ERR_VERIFY) {
         print_verdict(stream, verdict, err, options);
     }

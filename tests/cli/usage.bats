@@ -158,6 +158,19 @@ load helper
     says 2 "" "ketseal-verify: --loud: no such flag"
     run --separate-stderr "$KETSEAL_VERIFY" - -
     says 2 "" "ketseal-verify: policy and bundle cannot both be standard input"
+    run --separate-stderr "$KETSEAL_VERIFY" --json --checks
+    says 2 "" "ketseal-verify: --checks: no such flag"
+}
+
+@test "ketseal-verify --checks lists what a verdict has, in the order of --explain" {
+    local bundles=$KS_SOURCE_ROOT/tests/vectors/bundle/4
+    "$KETSEAL_VERIFY" --checks >checks.json
+    "$KETSEAL_VERIFY" --explain "$bundles/lab.policy" "$bundles/bell.bundle" >explained
+    diff <(jq -r '.checks[].name' checks.json) <(sed -n 's/^\(pass\|fail\|not-run\) *\([^: ]*\).*/\2/p' explained)
+    diff <(jq -r '.checks[].not_proved' checks.json) <(sed -n 's/^ *not proved  //p' explained)
+    diff <(jq -r '.checks[].name' checks.json | sort) \
+        <("$KETSEAL_VERIFY" --json "$bundles/lab.policy" "$bundles/bell.bundle" | jq -r '.checks | keys[]' | sort)
+    [ "$(jq -cS . checks.json)" = "$(cat checks.json)" ]
 }
 
 @test "the verifiers read no configuration of OpenSSL" {
