@@ -134,8 +134,8 @@ for name in w1 w2 w3; do
     grep -q 'event=checkpoint.cosigned' "$name.log" || site_fail "$name has not cosigned"
 done
 [ "$(names_in well.bundle | wc -l)" -ge 2 ] || site_fail "fewer than two witnesses in the bundle"
-"$ketseal" ledger head --device edge-1 --witnesses witnesses --witness-quorum 2 >head
-grep -q 'cosigned by [23] of 3 witnesses' head || site_fail "ledger head: $(cat head)"
+"$ketseal" ledger head --device edge-1 --witnesses witnesses --witness-quorum 2 >shown
+grep -q 'cosigned by [23] of 3 witnesses' shown || site_fail "ledger head: $(cat shown)"
 "$ketseal" ledger check --device edge-1 --witnesses witnesses --witness-quorum 2 >/dev/null
 site_refused 1 'required by the policy, but not run: 0 of the policy' \
     "$ketseal" verify --policy witnessed.policy before.bundle
@@ -188,7 +188,7 @@ site_start
 # Attachments: an operator's; about this ledger's checkpoints alone; kept over a restart.
 "$ketseal" -q ca issue operator --ca ca --name op-1 --out op >/dev/null
 attach() { # STATUS TEXT FILE
-    site_refused "$1" "$2" "$site_build/tests/integration/attach" op "https://127.0.0.1:$site_port" "$3"
+    site_refused "$1" "$2" "$site_build/tests/integration/site_attach" op "https://127.0.0.1:$site_port" "$3"
 }
 "$ketseal" --json ledger head --device edge-1 --witnesses witnesses --witness-quorum 2 >cosigned.json
 python3 - <<'PYTHON'

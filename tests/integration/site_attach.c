@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* attach OPERATOR URL FILE: sends the parts of an attachment that are in FILE, whatever they
- * say, and prints the site's answer. */
+/* site_attach OPERATOR URL FILE: sends the parts of an attachment that are in FILE, whatever
+ * they say, and prints the site's answer. */
 #include <stdio.h>
 
 #include "base/sys.h"
@@ -57,11 +57,11 @@ int main(int argc, char **argv)
 
     ks_buf_init(&out, 65536);
     err = argc == 4 ? send_file(argv[1], argv[2], argv[3], &out)
-                    : ks_fail(KS_ERR_USAGE, "usage: attach OPERATOR URL FILE");
+                    : ks_fail(KS_ERR_USAGE, "usage: site_attach OPERATOR URL FILE");
     if (err == KS_OK) {
         (void)printf("%.*s\n", (int)out.len, (const char *)out.data);
     } else {
-        (void)fprintf(stderr, "attach: %s\n", ks_err_detail());
+        (void)fprintf(stderr, "site_attach: %s\n", ks_err_detail());
     }
     ks_buf_done(&out);
     return ks_err_exit_code(err);
