@@ -41,6 +41,18 @@ static const cyaml_schema_field_t workers_fields[] = {
     CYAML_FIELD_END,
 };
 
+#define ADAPTERS_PATH(name)                                                                    \
+    CYAML_FIELD_STRING_PTR(#name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,                    \
+                           struct ks_config_adapters, name, 1, 3000)
+
+static const cyaml_schema_field_t adapters_fields[] = {
+    ADAPTERS_PATH(qiskit),
+    ADAPTERS_PATH(cirq),
+    CYAML_FIELD_UINT("count", CYAML_FLAG_OPTIONAL, struct ks_config_adapters, count),
+    CYAML_FIELD_UINT("memory_mib", CYAML_FLAG_OPTIONAL, struct ks_config_adapters, memory_mib),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t http_fields[] = {
     CYAML_FIELD_UINT("loops", CYAML_FLAG_OPTIONAL, struct ks_config_http, loops),
     CYAML_FIELD_UINT("connections", CYAML_FLAG_OPTIONAL, struct ks_config_http, connections),
@@ -156,6 +168,8 @@ static const cyaml_schema_field_t config_fields[] = {
                            tpm, 1, 255),
     CYAML_FIELD_MAPPING("workers", CYAML_FLAG_OPTIONAL, struct ks_config, workers,
                         workers_fields),
+    CYAML_FIELD_MAPPING("adapters", CYAML_FLAG_OPTIONAL, struct ks_config, adapters,
+                        adapters_fields),
     CYAML_FIELD_MAPPING("http", CYAML_FLAG_OPTIONAL, struct ks_config, http, http_fields),
     CYAML_FIELD_MAPPING("enclave", CYAML_FLAG_OPTIONAL, struct ks_config, enclave,
                         enclave_fields),
@@ -358,6 +372,31 @@ out:
     return err;
 }
 
+const char *ks_config_environment(const struct ks_config *config, enum ks_sdk sdk)
+{
+    return sdk == KS_SDK_QISKIT ? config->adapters.qiskit
+           : sdk == KS_SDK_CIRQ ? config->adapters.cirq
+                                : NULL;
+}
+
+static enum ks_err complete_adapters(const char *path, struct ks_config *config)
+{
+    enum ks_err err = KS_OK;
+    struct ks_config_adapters *adapters = &config->adapters;
+
+    KS_TRY(ks_config_resolve(path, &adapters->qiskit));
+    KS_TRY(ks_config_resolve(path, &adapters->cirq));
+    adapters->count = adapters->count == 0 ? 1 : adapters->count;
+    adapters->memory_mib = adapters->memory_mib == 0 ? 8192 : adapters->memory_mib;
+    KS_CHECK(adapters->count <= KS_ADAPTERS_MAX, KS_ERR_LIMIT, "adapters.count: 1 to %d",
+             KS_ADAPTERS_MAX);
+    KS_CHECK((adapters->qiskit == NULL && adapters->cirq == NULL) ||
+                 config->workers.seconds <= KS_ADAPTER_SECONDS_MAX,
+             KS_ERR_LIMIT, "workers.seconds: with adapters 1 to %d", KS_ADAPTER_SECONDS_MAX);
+out:
+    return err;
+}
+
 enum ks_err ks_config_witnesses(const struct ks_config *config,
                                 struct ks_witnesses *out_witnesses)
 {
@@ -432,6 +471,7 @@ static enum ks_err complete(const char *path, struct ks_config *config)
         KS_TRY(ks_config_listen("enrolment.listen", config->enrolment.listen, address, &port));
     }
     KS_TRY(complete_devices(path, config));
+    KS_TRY(complete_adapters(path, config));
     KS_TRY(complete_keys(path, config));
     KS_TRY(complete_witness(config));
 out:

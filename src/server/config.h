@@ -36,6 +36,13 @@ struct ks_config_workers {
     unsigned memory_mib; /* of one state vector; default 1024 */
     unsigned seconds;    /* of processor time; default 300 */
 };
+/* Other SDKs than ours; each NULL: it is not there. */
+struct ks_config_adapters {
+    char *qiskit; /* environments, docs/adapters.md */
+    char *cirq;
+    unsigned count;      /* of each, at once; default 1 */
+    unsigned memory_mib; /* of an interpreter's address space; default 8192 */
+};
 struct ks_config_http {
     unsigned loops;       /* default 1 */
     unsigned connections; /* default 1024 */
@@ -109,6 +116,7 @@ struct ks_config {
     struct ks_config_devices devices;
     char *tpm; /* "swtpm" or a device such as "/dev/tpmrm0"; default swtpm */
     struct ks_config_workers workers;
+    struct ks_config_adapters adapters;
     struct ks_config_http http;
     struct ks_config_enclave enclave;
     struct ks_config_quote quote;
@@ -123,6 +131,8 @@ KS_MUST_CHECK enum ks_err ks_config_load(const char *path, struct ks_config **ou
 void ks_config_free(struct ks_config *config); /* NULL is fine */
 /* Whether devices without enrolment may take part. */
 bool ks_config_accepts_issued(const struct ks_config *config);
+/* Where SDK runs; NULL: not here. Borrowed. */
+const char *ks_config_environment(const struct ks_config *config, enum ks_sdk sdk);
 /* keys.source. */
 enum ks_key_source ks_config_key_source(const struct ks_config *config);
 /* Host and port of keys.kme.url, and the two together as the URL has them. Without one: empty,

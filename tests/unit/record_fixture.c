@@ -604,7 +604,8 @@ static struct ks_buf *buffer(struct fixture *fixture, size_t index)
         &fixture->core_bytes,     &fixture->attest,           &fixture->quote_signature,
         &fixture->evidence_bytes, &fixture->record,           &fixture->entry,
         &fixture->note,           &fixture->bundle,           &fixture->policy,
-        &fixture->start_attest,   &fixture->start_signature,
+        &fixture->start_attest,   &fixture->start_signature,  &fixture->anchor,
+        &fixture->timestamp,
     };
     const size_t count = sizeof all / sizeof all[0];
 
@@ -651,7 +652,12 @@ void fixture_make(struct fixture *fixture, const struct fixture_keys *keys,
                       fixture->record_mldsa65, &fixture->record, &fixture->entry));
     change(fixture, FIXTURE_SEALED);
     make_ledger(fixture, change);
-    ks_bundle_write(ks_buf_view(&fixture->record), &fixture->inclusion, &fixture->bundle);
+    ks_bundle_write(
+        &(const struct ks_bundle_parts){.record = ks_buf_view(&fixture->record),
+                                        .inclusion = &fixture->inclusion,
+                                        .anchor = ks_buf_view(&fixture->anchor),
+                                        .timestamp = ks_buf_view(&fixture->timestamp)},
+        &fixture->bundle);
     OK(ks_buf_check(&fixture->bundle));
     make_policy(fixture);
     change(fixture, FIXTURE_BUNDLE);

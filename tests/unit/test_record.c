@@ -97,7 +97,7 @@ static void test_variants_pass(void **state)
 /* --- one change each ---------------------------------------------------------------------- */
 
 /* format: what a signer of ours might write, but must not */
-CHANGE(other_schema, FIXTURE_WRITTEN, fixture_replace(&f->core_bytes, "ketseal-3", "ketseal-4"))
+CHANGE(other_schema, FIXTURE_WRITTEN, fixture_replace(&f->core_bytes, "ketseal-4", "ketseal-5"))
 CHANGE(hidden_member, FIXTURE_WRITTEN,
        fixture_replace(&f->core_bytes, "{\"execution\"", "{\"a\":1,\"execution\""))
 CHANGE(lacks_member, FIXTURE_WRITTEN,
@@ -610,8 +610,9 @@ static void test_changes_are_complete(void **state)
 static void test_not_run_is_no_success(void **state)
 {
     static const enum ks_verdict_check absent[] = {
-        KS_VERDICT_PLATFORM_SITE, KS_VERDICT_PLATFORM_REPORT, KS_VERDICT_LEDGER_WITNESS,
-        KS_VERDICT_ANCHOR, KS_VERDICT_REPLAY};
+        KS_VERDICT_PLATFORM_SITE, KS_VERDICT_PLATFORM_REPORT,  KS_VERDICT_LEDGER_WITNESS,
+        KS_VERDICT_ANCHOR_PROOF,  KS_VERDICT_ANCHOR_CANONICAL, KS_VERDICT_TIMESTAMP,
+        KS_VERDICT_REPLAY};
     struct fixture fixture;
     struct ks_verdict verdict;
 
