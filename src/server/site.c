@@ -342,6 +342,18 @@ static void log_sealed(const struct ks_task *task)
     ks_log_end(&line);
 }
 
+/* Whoever reads the ledger's files gets the newest checkpoint; where there are witnesses, only
+ * what they have cosigned, which is published when it is (server/witnessed.c). */
+static enum ks_err publish_newest(struct ks_site_server *server)
+{
+    const struct ks_buf *note = server->cosigners == NULL
+                                    ? &server->checkpoint
+                                    : &server->witnessed[KS_WITNESSED_COSIGNED].note;
+
+    return note->len == 0 ? KS_OK
+                          : ks_publish_checkpoint(&server->publisher, ks_buf_view(note));
+}
+
 /* Takes the enclave's note and answers all whom it covers. */
 static enum ks_err take_checkpoint(struct ks_site_server *server, struct ks_reader *answer)
 {
@@ -367,7 +379,7 @@ static enum ks_err take_checkpoint(struct ks_site_server *server, struct ks_read
         }
     }
     /* After the answers, which carry it: nobody has to wait for the file. */
-    KS_TRY(ks_publish_checkpoint(&server->publisher, ks_buf_view(&server->checkpoint)));
+    KS_TRY(server->cosigners == NULL ? publish_newest(server) : KS_OK);
 out:
     return err;
 }
@@ -659,6 +671,7 @@ enum ks_err ks_site_server_run(struct ks_site_server *server)
 {
     enum ks_err err = KS_OK;
 
+    KS_TRY(publish_newest(server));
     wake(server); /* a checkpoint may be wanted already */
     while (!finished(server)) {
         KS_TRY(turn(server));
@@ -831,9 +844,6 @@ static enum ks_err load_checkpoint(struct ks_site_server *server)
     if (size != server->signed_head.size) {
         /* It was signed, and lost before it was stored. */
         ks_buf_clear(&server->checkpoint);
-    }
-    if (server->checkpoint.len > 0) {
-        KS_TRY(ks_publish_checkpoint(&server->publisher, ks_buf_view(&server->checkpoint)));
     }
     /* What a crash left without a checkpoint gets it now: its owners may ask for their bundles.
      */
