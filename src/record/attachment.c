@@ -26,36 +26,45 @@ void ks_attachment_write(const struct ks_attachment *attachment, struct ks_buf *
     ks_json_put_end(&writer);
 }
 
-/* The object as it is kept and sent on: canonical, whatever its white space was. */
+static enum ks_err check_digest(const struct ks_attachment_read *read, const uint8_t digest[32],
+                                const char *what)
+{
+    return ks_bytes_equal(ks_bytes_of(digest, 32), KS_BYTES(read->digest))
+               ? KS_OK
+               : ks_fail(KS_ERR_VERIFY, "%s of another checkpoint: the digests differ", what);
+}
+
 static enum ks_err take_anchor(const struct ks_json *root, struct ks_attachment_read *read)
 {
     enum ks_err err = KS_OK;
-    const struct ks_json *anchor = NULL;
-    uint8_t digest[32];
+    const struct ks_json *object = ks_json_find(root, "anchor");
+    struct ks_anchor *anchor = NULL;
 
-    if (ks_json_find(root, "anchor") == NULL) {
+    if (object == NULL) {
         return KS_OK;
     }
-    KS_TRY(ks_json_get(root, "anchor", KS_JSON_OBJECT, &anchor));
-    KS_TRY(ks_fail_prefix(ks_json_get_hex(anchor, "digest", digest, sizeof digest), "anchor"));
-    KS_CHECK(ks_bytes_equal(KS_BYTES(digest), KS_BYTES(read->digest)), KS_ERR_VERIFY,
-             "anchor: it is of another checkpoint: the digests differ");
-    ks_json_canonical(anchor, &read->anchor);
+    KS_TRY(ks_fail_prefix(ks_anchor_read(object, &anchor), "'anchor'"));
+    KS_TRY(check_digest(read, anchor->digest, "an anchor"));
+    ks_anchor_write(anchor, &read->anchor);
     KS_TRY(ks_buf_check(&read->anchor));
     read->parts.anchor = ks_buf_view(&read->anchor);
 out:
+    ks_anchor_free(anchor);
     return err;
 }
 
 static enum ks_err take_timestamp(const struct ks_json *root, struct ks_attachment_read *read)
 {
     enum ks_err err = KS_OK;
+    struct ks_timestamp stamp;
 
     if (ks_json_find(root, "timestamp") == NULL) {
         return KS_OK;
     }
     KS_TRY(ks_json_get_base64(root, "timestamp", &read->timestamp));
-    KS_CHECK(read->timestamp.len > 0, KS_ERR_FORMAT, "'timestamp': empty");
+    KS_TRY(ks_fail_prefix(ks_timestamp_read(ks_buf_view(&read->timestamp), &stamp),
+                          "'timestamp'"));
+    KS_TRY(check_digest(read, stamp.digest, "a time stamp"));
     read->parts.timestamp = ks_buf_view(&read->timestamp);
 out:
     return err;
@@ -69,8 +78,8 @@ enum ks_err ks_attachment_parse(struct ks_bytes document, struct ks_attachment_r
     const struct ks_json *root = NULL;
     struct ks_bytes text = {0};
 
-    ks_buf_init(&read.anchor, KS_ATTACHMENT_ANCHOR_MAX);
-    ks_buf_init(&read.timestamp, KS_ATTACHMENT_TIMESTAMP_MAX);
+    ks_buf_init(&read.anchor, KS_ANCHOR_LEN_MAX);
+    ks_buf_init(&read.timestamp, KS_TIMESTAMP_TOKEN_MAX);
     KS_TRY(ks_json_parse(document, &attachment_limits, &read.doc));
     root = ks_json_root(read.doc);
     KS_TRY(ks_json_get_string(root, "schema", &text));

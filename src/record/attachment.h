@@ -8,11 +8,11 @@
 #define KS_RECORD_ATTACHMENT_H
 
 #include "base/json.h"
+#include "chain/anchor.h"
+#include "crypto/timestamp.h"
 #include "ledger/checkpoint.h"
 
-#define KS_ATTACHMENT_ANCHOR_MAX    131072 /* bytes of canonical JSON */
-#define KS_ATTACHMENT_TIMESTAMP_MAX 65536  /* bytes of DER */
-#define KS_ATTACHMENT_BYTES_MAX     524288 /* of the whole document */
+#define KS_ATTACHMENT_BYTES_MAX 524288 /* of the whole document */
 
 struct ks_attachment {
     struct ks_bytes checkpoint; /* signed note */
@@ -34,8 +34,8 @@ struct ks_attachment_read {
     uint8_t digest[32]; /* SHA-256 of the checkpoint's body */
 };
 /* KS_ERR_FORMAT or KS_ERR_LIMIT for what is malformed, or attaches nothing; KS_ERR_VERIFY when
- * the anchor names another digest than the checkpoint's. No signature and no proof is checked.
- * Release with ks_attachment_done. */
+ * anchor or time stamp are of another digest than the checkpoint's. No signature and no proof
+ * is checked. Release with ks_attachment_done. */
 KS_MUST_CHECK enum ks_err ks_attachment_parse(struct ks_bytes document,
                                               struct ks_attachment_read *out_read);
 void ks_attachment_done(struct ks_attachment_read *read); /* NULL and zeroed are fine */

@@ -76,12 +76,17 @@ static void reply_bundle(struct ks_site_server *server, struct ks_http_request *
 {
     enum ks_err err = KS_OK;
     struct ks_inclusion inclusion;
+    struct ks_bundle_parts parts = {.record = record};
     struct ks_buf bundle;
 
     ks_buf_init(&bundle, KS_BUNDLE_BYTES_MAX);
     KS_TRY(ks_site_inclusion(server, job->result_index, job->intent_index, under, &inclusion));
-    ks_bundle_write(&(const struct ks_bundle_parts){.record = record, .inclusion = &inclusion},
-                    &bundle);
+    parts.inclusion = &inclusion;
+    if (under != NULL) {
+        parts.anchor = ks_buf_view(&under->anchor);
+        parts.timestamp = ks_buf_view(&under->timestamp);
+    }
+    ks_bundle_write(&parts, &bundle);
 out:
     ks_reply_buffer(request, err, &bundle);
     ks_buf_done(&bundle);

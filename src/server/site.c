@@ -342,8 +342,8 @@ static void log_sealed(const struct ks_task *task)
     ks_log_end(&line);
 }
 
-/* The checkpoint among the ledger's files: the newest, or, where the site has witnesses, the
- * newest that a quorum of them has cosigned. */
+/* Whoever reads the ledger's files gets the newest checkpoint; where there are witnesses, only
+ * what they have cosigned, which is published when it is (server/witnessed.c). */
 static enum ks_err publish_newest(struct ks_site_server *server)
 {
     const struct ks_buf *note = server->cosigners == NULL
@@ -379,9 +379,7 @@ static enum ks_err take_checkpoint(struct ks_site_server *server, struct ks_read
         }
     }
     /* After the answers, which carry it: nobody has to wait for the file. */
-    if (server->cosigners == NULL) {
-        KS_TRY(publish_newest(server));
-    }
+    KS_TRY(server->cosigners == NULL ? publish_newest(server) : KS_OK);
 out:
     return err;
 }
@@ -447,7 +445,6 @@ static enum ks_err collect(struct ks_site_server *server, const struct pollfd *f
     ks_cosigners_turn(server->cosigners, fds, count, server->ledger);
     if (ks_cosigners_take(server->cosigners, &note, &head)) {
         KS_TRY(ks_witnessed_cosigned(server, ks_buf_view(&note), &head));
-        KS_TRY(publish_newest(server));
     }
     if (!server->checkpoint_asked && server->checkpoint.len > 0) {
         ks_cosigners_offer(server->cosigners, ks_buf_view(&server->checkpoint),

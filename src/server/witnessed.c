@@ -9,8 +9,8 @@
 #include "record/attachment.h"
 #include "server/api.h"
 
-_Static_assert(KS_ATTACHMENT_ANCHOR_MAX <= KS_STORE_ATTACHED_MAX &&
-                   KS_ATTACHMENT_TIMESTAMP_MAX <= KS_STORE_ATTACHED_MAX &&
+_Static_assert(KS_ANCHOR_LEN_MAX <= KS_STORE_ATTACHED_MAX &&
+                   KS_TIMESTAMP_TOKEN_MAX <= KS_STORE_ATTACHED_MAX &&
                    KS_NOTE_LEN_MAX <= KS_STORE_COSIGNED_MAX,
                "what is accepted can be stored");
 
@@ -167,6 +167,7 @@ enum ks_err ks_witnessed_cosigned(struct ks_site_server *server, struct ks_bytes
     KS_TRY(ks_store_commit(server->store));
     KS_TRY(copy_parts(target, note, (struct ks_bytes){0}, (struct ks_bytes){0}));
     target->head = *head;
+    KS_TRY(ks_publish_checkpoint(&server->publisher, note));
 out:
     ks_store_rollback(server->store);
     return err;

@@ -11,7 +11,6 @@ fresh site gives, each a file with the name of its operation.
 """
 
 import copy
-import hashlib
 import json
 import os
 import pathlib
@@ -284,15 +283,15 @@ def try_the_rest(site, done, failed):
     site.call("ready", 200)
 
 
-def try_attachments(site, operator):
+def try_attachments(site, operator, maker):
     status, _, note = site.raw("GET", "/v1/ledger/checkpoint")
     need(status == 200, f"the checkpoint: {status}")
-    digest = hashlib.sha256(note[: note.rindex("\n\n") + 1].encode()).hexdigest()
-    anchor = {"digest": digest, "schema": "ketseal.anchor/1"}
-    document = {"anchor": anchor, "checkpoint": note, "schema": "ketseal.attachment/1"}
-    operator.call("attachToCheckpoint", 200, "--body=" + write("anchor.json", document))
-    document["anchor"] = dict(anchor, block=1)
-    operator.call("attachToCheckpoint", 409, "--body=" + write("again.json", document))
+    write("note", note)
+    for block in ("7", "8"):
+        document = subprocess.run([maker, "make", "note", "anchor", block], capture_output=True, check=True, timeout=60).stdout
+        write(f"anchor-{block}.json", document.decode())
+    operator.call("attachToCheckpoint", 200, "--body=anchor-7.json")
+    operator.call("attachToCheckpoint", 409, "--body=anchor-8.json")
     operator.call("attachToCheckpoint", 400, "--body=broken.json")
     operator.call("attachToCheckpoint", 413, "--body=" + write("long.json", '"' + "x" * 600000 + '"'))
     site.call("getCheckpoint", 200, query="?state=anchored")
@@ -446,7 +445,7 @@ def main():
         subprocess.run(command, check=True, timeout=60)  # leaves a batch of one-time keys
     done, failed = try_jobs(site, other)
     try_the_rest(site, done, failed)
-    try_attachments(site, operator)
+    try_attachments(site, operator, os.environ["site_attach"])
     try_requests(document, site)
     try_other_methods(document, site, routes)
     try_devices(site, operator, sites["UNKNOWN"], bodies)

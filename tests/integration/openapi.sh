@@ -83,6 +83,7 @@ peer_device edge-2 both refuse 5
 rm edge-2/keys.json
 quantum_id=$(sed -n 's/^dec //p' peer/delivered | tail -n 1)
 export quantum_id
+export site_attach="$site_build/tests/integration/site_attach"
 
 "$python" "$here/openapi.py" "$here/../../docs/openapi.yaml" "$here/../../src/server/api.c" \
     "$site_client" "$ketseal" trace early/*

@@ -146,7 +146,6 @@ cp kept "state/$id"
 
 # Killed at any moment, again and again, while both branches are sent.
 rm -rf state
-: >race
 (while sleep 0.0$(($(od -An -N2 -tu2 /dev/urandom) % 9 + 1)); do
     [ -e stop ] && exit 0
     kill -KILL "$(cat pid)" 2>/dev/null || true
@@ -154,7 +153,7 @@ done) &
 killer=$!
 start
 echo "$pid" >pid
-"$peer" race state/port /w1 vkeys 12 >race 2>race.err &
+"$peer" race state/port /w1 vkeys 12 >raced 2>race.err &
 racer=$!
 starts=1
 while kill -0 "$racer" 2>/dev/null; do
@@ -168,7 +167,7 @@ while kill -0 "$racer" 2>/dev/null; do
     sleep 0.02
 done
 : >stop
-wait "$racer" || fail "$(cat race race.err)"
+wait "$racer" || fail "$(cat raced race.err)"
 wait "$killer" 2>/dev/null || true
 [ "$starts" -ge 5 ] || fail "it was killed $starts times only"
-printf 'witness: ok, %s requests; %s starts, %s\n' "$asked" "$starts" "$(cat race)"
+printf 'witness: ok, %s requests; %s starts, %s\n' "$asked" "$starts" "$(cat raced)"

@@ -134,8 +134,8 @@ for name in w1 w2 w3; do
     grep -q 'event=checkpoint.cosigned' "$name.log" || site_fail "$name has not cosigned"
 done
 [ "$(names_in well.bundle | wc -l)" -ge 2 ] || site_fail "fewer than two witnesses in the bundle"
-"$ketseal" ledger head --device edge-1 --witnesses witnesses --witness-quorum 2 >head
-grep -q 'cosigned by [23] of 3 witnesses' head || site_fail "ledger head: $(cat head)"
+"$ketseal" ledger head --device edge-1 --witnesses witnesses --witness-quorum 2 >shown
+grep -q 'cosigned by [23] of 3 witnesses' shown || site_fail "ledger head: $(cat shown)"
 "$ketseal" ledger check --device edge-1 --witnesses witnesses --witness-quorum 2 >/dev/null
 site_refused 1 'required by the policy, but not run: 0 of the policy' \
     "$ketseal" verify --policy witnessed.policy before.bundle
@@ -188,25 +188,17 @@ site_start
 # Attachments: an operator's; about this ledger's checkpoints alone; kept over a restart.
 "$ketseal" -q ca issue operator --ca ca --name op-1 --out op >/dev/null
 attach() { # STATUS TEXT FILE
-    site_refused "$1" "$2" "$site_build/tests/integration/attach" op "https://127.0.0.1:$site_port" "$3"
+    site_refused "$1" "$2" "$site_build/tests/integration/site_attach" send op "https://127.0.0.1:$site_port" "$3"
 }
-"$ketseal" --json ledger head --device edge-1 --witnesses witnesses --witness-quorum 2 >cosigned.json
-python3 - <<'PYTHON'
-import base64, hashlib, json
-note = json.load(open('cosigned.json'))['checkpoint']
-body = note[:note.rindex('\n\n') + 1]
-digest = hashlib.sha256(body.encode()).hexdigest()
-def write(name, **members):
-    json.dump({'checkpoint': note, 'schema': 'ketseal.attachment/1', **members}, open(name, 'w'), sort_keys=True,
-              separators=(',', ':'), ensure_ascii=False)
-write('anchor.json', anchor={'digest': digest, 'schema': 'ketseal.anchor/1', 'block': 7})
-write('again.json', anchor={'digest': digest, 'schema': 'ketseal.anchor/1', 'block': 8})
-write('other.json', anchor={'digest': '00' * 32})
-write('stamp.json', timestamp=base64.b64encode(b'\x30\x03\x02\x01\x00').decode())
-note = note.replace('test.example/ketseal\n', 'test.example/other\n', 1)
-digest = hashlib.sha256(note[:note.rindex('\n\n') + 1].encode()).hexdigest()
-write('foreign.json', anchor={'digest': digest})
-PYTHON
+"$ketseal" --json ledger head --device edge-1 --witnesses witnesses --witness-quorum 2 |
+    python3 -c 'import json, sys; sys.stdout.write(json.load(sys.stdin)["checkpoint"])' >note
+sed 's,^test.example/ketseal$,test.example/other,' note >foreign-note
+make() { "$site_build/tests/integration/site_attach" make "$@"; }
+make note anchor 7 >anchor.json
+make note anchor 8 >again.json
+make note false 7 >other.json
+make note stamp 60 >stamp.json
+make foreign-note anchor 7 >foreign.json
 attach 1 'another checkpoint' other.json
 attach 1 'of the ledger' foreign.json
 attach 0 '"anchor":true' anchor.json
@@ -216,7 +208,13 @@ attach 5 'another anchor already' again.json
 grep -q 'event=ledger.attached' site.log || site_fail "attachments are not logged"
 "$ketseal" -q job fetch --device edge-1 --wait anchored --timeout 10 --policy witnessed.policy \
     --out anchored.bundle "$id" >/dev/null || site_fail "no anchored bundle"
+grep -q '"bundle":"ketseal.bundle/2"' anchored.bundle || site_fail "the anchored bundle has no anchor"
 "$ketseal" -q job fetch --device edge-1 --wait timestamped --timeout 10 --out stamped.bundle "$id" >/dev/null
+grep -q '"timestamp":"' stamped.bundle || site_fail "the stamped bundle has no time stamp"
+# What anybody may read of the ledger's files is what was cosigned.
+"$ketseal" ledger head --device edge-1 --witnesses witnesses --witness-quorum 2 >shown
+[ "$(sed -n 2p state/ledger/checkpoint)" = "$(sed 's/.*: \([0-9]*\) entries.*/\1/' shown)" ] ||
+    site_fail "another checkpoint is published than the cosigned one"
 
 # The site's whole state is put back, its simulated TPM's too: it does not notice, and signs another ledger under the
 # same keys. The witnesses do, and say so; nothing of it is ever cosigned.

@@ -20,7 +20,9 @@ site_begin "$1"
 site_name=litewitness
 witnessctl=$(dirname "$LITEWITNESS")/witnessctl
 peer=$site_build/tests/integration/witness_peer
-agent= theirs= ours=
+agent=
+theirs=
+ours=
 site_at_end=others_end
 others_end() {
     for other in $theirs $ours $agent; do
@@ -113,7 +115,8 @@ site_start
 site_stop
 "$witnessctl" add-log -db lite.db -origin test.example/ketseal >/dev/null
 "$witnessctl" add-key -db lite.db -origin test.example/ketseal -key "$(head -n 1 ledger.vkeys)" >/dev/null
-kill -TERM "$ours" && wait "$ours" || true
+kill -TERM "$ours"
+wait "$ours" || site_fail "ketseal-witness does not end well"
 sed -i "s,^logs:.*,logs: [{keys: [\"$(head -n 1 ledger.vkeys)\"]}]," ours.yaml
 "$site_build/src/witness/ketseal-witness" ours.yaml 2>>ours.log &
 ours=$!

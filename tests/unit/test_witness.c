@@ -225,11 +225,12 @@ static void test_changed_proofs(void **state)
 static void read_kept(const struct stand *stand, const char *suffix, struct ks_buf *out)
 {
     uint8_t hash[KS_SHA256_LEN];
+    char id[KS_WITNESS_ID_LEN + 1];
     char name[KS_WITNESS_ID_LEN + 16];
 
     ks_sha256(KS_LITERAL(FORKED_ORIGIN), hash);
-    ks_hex_encode(KS_BYTES(hash), name);
-    (void)strncat(name, suffix, 8);
+    ks_hex_encode(KS_BYTES(hash), id);
+    (void)snprintf(name, sizeof name, "%s%s", id, suffix);
     assert_int_equal(ks_fs_load(&stand->fs, name, KS_NOTE_LEN_MAX, out), KS_OK);
 }
 

@@ -5,6 +5,7 @@
  * and what is attached to checkpoints. */
 #include "unit/expect.h"
 
+#include "attach_fixture.h"
 #include "record/attachment.h"
 #include "record/policy.h"
 #include "record_changes.h"
@@ -246,22 +247,28 @@ static void test_sets_of_keys(void **state)
 
 /* --- attachments -------------------------------------------------------------------------- */
 
-/* The document of the fixture's note with an anchor over DIGEST. */
+/* The document of the fixture's note with an anchor and a time stamp over DIGEST. */
 static void make_attachment(const struct fixture *fixture, const uint8_t digest[32],
                             struct ks_buf *out)
 {
+    const struct anchor_place place = {.chain_id = 31337, .number = 12, .time_s = TIME_S};
+    struct stamp_authority authority;
     struct ks_buf anchor;
-    struct ks_attachment attachment = {.checkpoint = ks_buf_view(&fixture->note),
-                                       .timestamp = KS_LITERAL("\x30\x03\x02\x01\x00")};
+    struct ks_buf stamp;
+    struct ks_attachment attachment = {.checkpoint = ks_buf_view(&fixture->note)};
 
-    ks_buf_init(&anchor, 1024);
-    ks_buf_put_text(&anchor, "{\"digest\":\"");
-    ks_buf_put_hex(&anchor, ks_bytes_of(digest, 32));
-    ks_buf_put_text(&anchor, "\",\"schema\":\"ketseal.anchor/1\"}");
+    ks_buf_init(&anchor, KS_ANCHOR_LEN_MAX);
+    ks_buf_init(&stamp, KS_TIMESTAMP_TOKEN_MAX);
+    stamp_authority_make(&authority);
+    stamp_make(&authority, digest, TIME_S, &stamp);
+    anchor_make(&place, digest, &anchor);
     attachment.anchor = ks_buf_view(&anchor);
+    attachment.timestamp = ks_buf_view(&stamp);
     ks_attachment_write(&attachment, out);
     assert_int_equal(ks_buf_check(out), KS_OK);
+    stamp_authority_free(&authority);
     ks_buf_done(&anchor);
+    ks_buf_done(&stamp);
 }
 
 static void test_attachments(void **state)
@@ -275,9 +282,9 @@ static void test_attachments(void **state)
         {"\"schema\":\"ketseal.attachment/1\"", "\"schema\":\"ketseal.attachment/1\",\"x\":1",
          "'x'"},
         {"\"anchor\":{", "\"anchor\":[{", "attachment"},
-        {"\"digest\"", "\"digests\"", "digest"},
-        {"\"timestamp\":\"MAMCAQA=\"", "\"timestamp\":\"\"", "empty"},
-        {"\"timestamp\":\"MAMCAQA=\"", "\"timestamp\":\"MAMCAQA\"", "timestamp"},
+        {"\"digest\"", "\"digests\"", "anchor"},
+        {"\"timestamp\":\"", "\"timestamp\":\"AAAA", "timestamp"},
+        {"\"timestamp\":\"", "\"timestamp\":\"=", "timestamp"},
         {"\"checkpoint\":\"", "\"checkpoint\":\"x", "attachment"},
     };
     struct fixture fixture;
