@@ -17,6 +17,8 @@ trap 'exit 130' INT TERM
 mkdir -m 700 "$work/tpm"
 "$build/bench/bench_store" "$work/store"
 "$build/bench/bench_tpm" "$work/tpm"
+chain=$here/../tests/vectors/chain
+"$build/bench/bench_anchor" "$chain/anvil.anchor" "$chain/anvil.pin"
 "$here/jobs.sh" "$build"
 "$here/enrol.sh" "$build"
 "$here/kme.sh" "$build"
