@@ -11,20 +11,6 @@
 #include "record/old.h"
 #include "record/record.h"
 
-static enum ks_err read_bundle(const struct ks_cli *cli, struct ks_bundle **out_bundle)
-{
-    enum ks_err err = KS_OK;
-    struct ks_buf bytes;
-
-    ks_buf_init(&bytes, KS_BUNDLE_BYTES_MAX);
-    KS_TRY(ks_file_read(cli->operands[0], KS_BUNDLE_BYTES_MAX, &bytes));
-    KS_TRY(ks_fail_prefix(ks_bundle_parse(ks_buf_view(&bytes), out_bundle), "%s",
-                          cli->operands[0]));
-out:
-    ks_buf_done(&bytes);
-    return err;
-}
-
 static enum ks_err print_hash(const struct ks_cli *cli, const char *hash, const char *id)
 {
     enum ks_err err = KS_OK;
@@ -223,7 +209,7 @@ enum ks_err ks_command_record_show(struct ks_cli *cli)
     enum ks_err err = KS_OK;
     struct ks_bundle *bundle = NULL;
 
-    KS_TRY(read_bundle(cli, &bundle));
+    KS_TRY(ks_cli_bundle_read(cli->operands[0], &bundle));
     KS_TRY(cli->json ? show_json(bundle) : show_text(bundle));
 out:
     ks_bundle_free(bundle);

@@ -325,9 +325,63 @@ static const struct ks_flag job_list_flags[] = {
     END,
 };
 
+#define LEDGER_FLAGS                                                                           \
+    DEVICE_FLAGS,                                                                              \
+        {"from",  KS_FLAG_TEXT,                                                                \
+         "FILES", "static files instead of the site: a folder, or http://host[:port]/…",       \
+         NULL,    false},                                                                      \
+        {"site", KS_FLAG_TEXT,                                                                 \
+         "FILE", "the pinned site document; default: site.json of --device",                   \
+         NULL,   false},                                                                       \
+    {                                                                                          \
+        "timeout", KS_FLAG_NUMBER, "SECONDS",                                                  \
+            "give up on a static server's answer after this", "30", false                      \
+    }
+
+#define KEEP_FLAG                                                                              \
+    {                                                                                          \
+        "keep", KS_FLAG_TEXT, "DIR",                                                           \
+            "where the last head, and evidence, are kept; default: state of --device", NULL,   \
+            false                                                                              \
+    }
+
+static const struct ks_flag ledger_flags[] = {
+    LEDGER_FLAGS,
+    END,
+};
+
 static const struct ks_flag ledger_prove_flags[] = {
-    DEVICE_FLAGS,
+    LEDGER_FLAGS,
     {"out", KS_FLAG_TEXT, "FILE", "keep the proof as a tlog-proof file (-o FILE)", NULL, false},
+    END,
+};
+
+static const struct ks_flag ledger_check_flags[] = {
+    LEDGER_FLAGS,
+    KEEP_FLAG,
+    END,
+};
+
+static const struct ks_flag ledger_follow_flags[] = {
+    LEDGER_FLAGS,
+    KEEP_FLAG,
+    {"interval", KS_FLAG_NUMBER, "SECONDS", "time between two looks", "10", false},
+    {"once", KS_FLAG_SWITCH, NULL, "look once", NULL, false},
+    END,
+};
+
+static const struct ks_flag ledger_fsck_flags[] = {
+    {"state", KS_FLAG_TEXT, "DIR", "a site's state: its database is compared, too", NULL,
+     false},
+    {"site", KS_FLAG_TEXT, "FILE",
+     "the pinned site document; default: site.json of --state, or of --device", NULL, false},
+    {"device", KS_FLAG_TEXT, "DIR", "a device's directory, for its site.json", ".", false},
+    END,
+};
+
+static const struct ks_flag ledger_serve_flags[] = {
+    {"address", KS_FLAG_TEXT, "ADDRESS", "the address to listen on", "127.0.0.1", false},
+    {"port", KS_FLAG_NUMBER, "N", "the port; 0: any free one, and it is printed", "0", false},
     END,
 };
 
@@ -362,8 +416,52 @@ static const struct ks_flag policy_make_flags[] = {
     {"site", KS_FLAG_TEXT, "FILE", "the site's document (site.json in its state directory)",
      NULL, true},
     {"crl", KS_FLAG_TEXT, "FILE", "revocation list", NULL, false},
+    {"anchor", KS_FLAG_TEXT, "FILE",
+     "demand an anchor: the pin of chain, contract, submitter and blocks", NULL, false},
+    {"timestamp-ca", KS_FLAG_TEXT, "FILE",
+     "demand a time stamp: roots and authorities of those who may give it, PEM", NULL, false},
+    {"timestamp-crl", KS_FLAG_TEXT, "FILE", "their revocation lists, PEM", NULL, false},
+    {"timestamp-policy", KS_FLAG_TEXT, "OID", "the policy that a time stamp must name", NULL,
+     false},
+    {"timestamp-within", KS_FLAG_NUMBER, "SECONDS",
+     "how long after its record a time stamp may be", NULL, false},
     SIMULATED_FLAG,
     {"out", KS_FLAG_TEXT, "FILE", "where the policy goes (-o FILE)", "-", false},
+    END,
+};
+
+static const struct ks_flag bundle_complete_flags[] = {
+    {"policy", KS_FLAG_TEXT, "FILE", "what the new bundle is verified against", NULL, true},
+    {"checkpoint", KS_FLAG_TEXT, "FILE",
+     "the signed checkpoint that the bundle is to stand on; default: its own, or that of "
+     "--proof",
+     NULL, false},
+    {"proof", KS_FLAG_TEXT, "FILE",
+     "the record's path to that checkpoint (ketseal ledger prove --out)", NULL, false},
+    {"intent-proof", KS_FLAG_TEXT, "FILE", "the path of the record's intent, the same way",
+     NULL, false},
+    {"fetch", KS_FLAG_SWITCH, NULL, "ask the site for both paths", NULL, false},
+    DEVICE_FLAGS,
+    {"anchor", KS_FLAG_TEXT, "FILE", "an anchor of that checkpoint (ketseal anchor prove)",
+     NULL, false},
+    {"timestamp", KS_FLAG_TEXT, "FILE", "a time stamp authority's answer for that checkpoint",
+     NULL, false},
+    {"out", KS_FLAG_TEXT, "FILE", "where the bundle goes (-o FILE)", "-", false},
+    END,
+};
+
+static const struct ks_flag timestamp_request_flags[] = {
+    {"policy-oid", KS_FLAG_TEXT, "OID", "the policy that the authority is asked for", NULL,
+     false},
+    {"out", KS_FLAG_TEXT, "FILE", "where the request goes (-o FILE)", "-", false},
+    END,
+};
+
+static const struct ks_flag timestamp_check_flags[] = {
+    {"policy", KS_FLAG_TEXT, "FILE", "whose time stamps are believed (ketseal policy make)",
+     NULL, true},
+    {"answer", KS_FLAG_TEXT, "FILE", "the authority's answer, or its token", NULL, true},
+    {"request", KS_FLAG_TEXT, "FILE", "what was asked: the answer is to this", NULL, false},
     END,
 };
 
@@ -548,6 +646,64 @@ static const struct ks_flag qkd_simulate_flags[] = {
     END,
 };
 
+#define COLUMN_FLAGS                                                                           \
+    {"ignore", KS_FLAG_MANY, "COLUMN", "a column that is no feature; may be repeated",         \
+     NULL,     false},                                                                         \
+        {"kind", KS_FLAG_TEXT, "COLUMN", "names what kind of anomaly a row is", NULL, false},  \
+        {"label", KS_FLAG_TEXT, "COLUMN", "1 for an anomaly, 0 for none; never a feature",     \
+         NULL,    false},                                                                      \
+    {                                                                                          \
+        "threads", KS_FLAG_NUMBER, "N", "threads to score with", "1", false                    \
+    }
+
+#define FOREST_FLAGS                                                                           \
+    {"trees", KS_FLAG_NUMBER, "N", "trees of the forest", "100", false},                       \
+        {"sample", KS_FLAG_NUMBER, "N", "rows that each tree grows from, 2 to 256",            \
+         "256",    false},                                                                     \
+        {"seed", KS_FLAG_NUMBER, "N", "seed of the forest", "1", false},                       \
+    {                                                                                          \
+        "contamination", KS_FLAG_TEXT, "SHARE",                                                \
+            "share of the rows that are called anomalies, 0 to 0.5", "0.01", false             \
+    }
+
+static const struct ks_flag detect_train_flags[] = {
+    {"out", KS_FLAG_TEXT, "FILE", "where the model goes", NULL, true},
+    FOREST_FLAGS,
+    COLUMN_FLAGS,
+    END,
+};
+
+static const struct ks_flag detect_score_flags[] = {
+    {"model", KS_FLAG_TEXT, "FILE", "the model", NULL, true},
+    {"out", KS_FLAG_TEXT, "FILE", "where the scores go; default: standard output", NULL, false},
+    COLUMN_FLAGS,
+    END,
+};
+
+static const struct ks_flag detect_explain_flags[] = {
+    {"model", KS_FLAG_TEXT, "FILE", "the model", NULL, true},
+    {"row", KS_FLAG_MANY, "N", "a row, from 1; may be repeated; default: all anomalies", NULL,
+     false},
+    {"reasons", KS_FLAG_NUMBER, "N", "how many features to name", "3", false},
+    COLUMN_FLAGS,
+    END,
+};
+
+static const struct ks_flag detect_evaluate_flags[] = {
+    {"label", KS_FLAG_TEXT, "COLUMN", "1 for an anomaly, 0 for none; never a feature", NULL,
+     true},
+    {"model", KS_FLAG_TEXT, "FILE", "a model; default: one is grown from the rows, unlabelled",
+     NULL, false},
+    {"bootstrap", KS_FLAG_NUMBER, "N", "draws behind the intervals of 95 %, 40 to 10000", "200",
+     false},
+    FOREST_FLAGS,
+    {"ignore", KS_FLAG_MANY, "COLUMN", "a column that is no feature; may be repeated", NULL,
+     false},
+    {"kind", KS_FLAG_TEXT, "COLUMN", "names what kind of anomaly a row is", NULL, false},
+    {"threads", KS_FLAG_NUMBER, "N", "threads to score with", "1", false},
+    END,
+};
+
 const struct ks_command ks_commands[] = {
     {"run", NULL, "[FILE]", 0, 1,
      "Runs an OpenQASM program or a template at a site and keeps the sealed bundle.", run_flags,
@@ -617,11 +773,22 @@ const struct ks_command ks_commands[] = {
     {"job", "list", "", 0, 0, "Lists the jobs of this device.", job_list_flags,
      ks_command_job_list},
     {"ledger", "head", "", 0, 0, "Prints the newest checkpoint, its signatures checked.",
-     site_flags, ks_command_ledger_head},
+     ledger_flags, ks_command_ledger_head},
     {"ledger", "prove", "INDEX", 1, 1, "Prints an entry, its place in the ledger proved.",
      ledger_prove_flags, ks_command_ledger_prove},
     {"ledger", "check", "", 0, 0, "Proves that the ledger only grew since the last check.",
-     site_flags, ks_command_ledger_check},
+     ledger_check_flags, ks_command_ledger_check},
+    {"ledger", "follow", "", 0, 0,
+     "Watches a ledger: proves that it only grows, hashes each new entry, shouts on a fork.",
+     ledger_follow_flags, ks_command_ledger_follow},
+    {"ledger", "export", "DIR", 1, 1,
+     "Fetches a whole ledger into static files, each checked; goes on where it ended.",
+     ledger_flags, ks_command_ledger_export},
+    {"ledger", "fsck", "[DIR]", 0, 1,
+     "Checks static files from each entry to the signed root; names the first damaged one.",
+     ledger_fsck_flags, ks_command_ledger_fsck},
+    {"ledger", "serve", "DIR", 1, 1, "Serves static files of a ledger over plain HTTP.",
+     ledger_serve_flags, ks_command_ledger_serve},
     {"site", "certify", "", 0, 0,
      "Challenges a site's TPM and certifies the site and its issuing key.", site_certify_flags,
      ks_command_site_certify},
@@ -657,6 +824,17 @@ const struct ks_command ks_commands[] = {
      anchor_prove_flags, ks_command_anchor_prove},
     {"anchor", "check", "EVIDENCE", 1, 1, "Checks the evidence of an anchor offline.",
      anchor_check_flags, ks_command_anchor_check},
+    {"bundle", "show", "BUNDLE", 1, 1, "Prints what is inside a bundle and how large it is.",
+     NULL, ks_command_bundle_show},
+    {"bundle", "complete", "BUNDLE", 1, 1,
+     "Puts a bundle on another checkpoint of its ledger, with an anchor or a time stamp of it.",
+     bundle_complete_flags, ks_command_bundle_complete},
+    {"timestamp", "request", "FILE", 1, 1,
+     "Asks for a time stamp (RFC 3161) of the checkpoint in a bundle or a note.",
+     timestamp_request_flags, ks_command_timestamp_request},
+    {"timestamp", "check", "FILE", 1, 1,
+     "Verifies a time stamp of the checkpoint in a bundle or a note, offline.",
+     timestamp_check_flags, ks_command_timestamp_check},
     {"circuit", "check", "FILE…", 1, KS_CLI_OPERANDS_MAX,
      "Parses OpenQASM programs: size, depth and the memory that each needs.",
      circuit_check_flags, ks_command_circuit_check},
@@ -675,6 +853,16 @@ const struct ks_command ks_commands[] = {
      "Distils keys from a simulated link: error rates, lengths, bits a second, an "
      "eavesdropper.",
      qkd_simulate_flags, ks_command_qkd_simulate},
+    {"detect", "train", "FILE", 1, 1, "Grows an isolation forest from the rows of a CSV file.",
+     detect_train_flags, ks_command_detect_train},
+    {"detect", "score", "FILE", 1, 1,
+     "Scores the rows of a CSV file by a model; each anomaly with its first reason.",
+     detect_score_flags, ks_command_detect_score},
+    {"detect", "explain", "FILE", 1, 1, "Says which features make rows strange, and how much.",
+     detect_explain_flags, ks_command_detect_explain},
+    {"detect", "evaluate", "FILE", 1, 1,
+     "Measures how well anomalies are told from the rest, where labels say which they are.",
+     detect_evaluate_flags, ks_command_detect_evaluate},
     {"bench", "trng", "", 0, 0,
      "Measures the TPM's random numbers against the kernel's: speed, estimates, health.",
      bench_trng_flags, ks_command_bench_trng},

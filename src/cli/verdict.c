@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/sys.h"
+#include "base/text.h"
 #include "record/policy.h"
 #include "record/record.h"
 
@@ -50,6 +51,14 @@ static void sort_checks(enum ks_verdict_check order[KS_VERDICT_CHECKS])
     }
 }
 
+static void put_time(struct ks_json_writer *writer, const char *name, uint64_t time_us)
+{
+    char text[KS_TIME_TEXT_LEN + 1];
+
+    ks_time_text(time_us, text);
+    ks_json_member_text(writer, name, text);
+}
+
 static void print_json(FILE *stream, const struct ks_verdict *verdict, bool verified)
 {
     struct ks_buf out;
@@ -60,6 +69,10 @@ static void print_json(FILE *stream, const struct ks_verdict *verdict, bool veri
     sort_checks(order);
     ks_buf_init(&out, 65536);
     ks_json_put_object(&writer);
+    if (verdict->anchored_us > 0) {
+        put_time(&writer, "anchored_at", verdict->anchored_us);
+        ks_json_member_u64(&writer, "anchored_block", verdict->anchored_block);
+    }
     ks_json_put_key(&writer, "checks");
     ks_json_put_object(&writer);
     for (unsigned i = 0; i < KS_VERDICT_CHECKS; i++) {
@@ -85,10 +98,29 @@ static void print_json(FILE *stream, const struct ks_verdict *verdict, bool veri
     ks_json_member_text(&writer, "origin", verdict->origin);
     ks_json_member_text(&writer, "record_id", verdict->record_id);
     ks_json_member_text(&writer, "schema", "ketseal.verify/1");
+    if (verdict->stamped_us > 0) {
+        put_time(&writer, "stamped_at", verdict->stamped_us);
+    }
     ks_json_member_bool(&writer, "verified", verified);
     ks_json_put_end(&writer);
     (void)fprintf(stream, "%.*s\n", (int)out.len, (const char *)out.data);
     ks_buf_done(&out);
+}
+
+/* ", anchored in block 12 of TIME, stamped at TIME", as far as that was checked. */
+static void print_attached(FILE *stream, const struct ks_verdict *verdict)
+{
+    char text[KS_TIME_TEXT_LEN + 1];
+
+    if (verdict->anchored_us > 0) {
+        ks_time_text(verdict->anchored_us, text);
+        (void)fprintf(stream, ", anchor in block %llu of %s",
+                      (unsigned long long)verdict->anchored_block, text);
+    }
+    if (verdict->stamped_us > 0) {
+        ks_time_text(verdict->stamped_us, text);
+        (void)fprintf(stream, ", time stamp of %s", text);
+    }
 }
 
 static void print_explained(FILE *stream, const struct ks_verdict *verdict)
@@ -120,10 +152,12 @@ static void print_verdict(FILE *stream, const struct ks_verdict *verdict, bool v
     if (verified) {
         (void)fprintf(stream,
                       "verified: record %s of device %s, by %s, ledger %s index %llu of %llu; "
-                      "Ed25519 and ML-DSA-65 signatures, TPM quote, request, inclusion\n",
+                      "Ed25519 and ML-DSA-65 signatures, TPM quote, request, inclusion",
                       verdict->record_id, verdict->device, verdict->method, verdict->origin,
                       (unsigned long long)verdict->ledger_index,
                       (unsigned long long)verdict->ledger_size);
+        print_attached(stream, verdict);
+        (void)fputc('\n', stream);
     }
 }
 

@@ -7,7 +7,9 @@
 #ifndef KS_RECORD_RECORD_H
 #define KS_RECORD_RECORD_H
 
+#include "chain/anchor.h"
 #include "crypto/cert.h"
+#include "crypto/timestamp.h"
 #include "ledger/merkle.h"
 #include "record/job.h"
 #include "record/site.h"
@@ -161,12 +163,26 @@ struct ks_inclusion {
     struct ks_merkle_proof path;
     struct ks_merkle_proof intent_path; /* of the intent's entry, whose index the core holds */
 };
-/* RECORD is canonical; the result ends with one newline. */
-void ks_bundle_write(struct ks_bytes record, const struct ks_inclusion *inclusion,
-                     struct ks_buf *out);
+/* What a bundle is made of. ANCHOR and TIMESTAMP are of the body of the inclusion's checkpoint.
+ */
+struct ks_bundle_parts {
+    struct ks_bytes record; /* canonical JSON */
+    const struct ks_inclusion *inclusion;
+    struct ks_bytes anchor;    /* canonical JSON; empty: none */
+    struct ks_bytes timestamp; /* DER, an RFC 3161 token; empty: none */
+};
+/* Version 1 without anchor and timestamp, byte for byte as ever; else version 2. The result
+ * ends with one newline. */
+void ks_bundle_write(const struct ks_bundle_parts *parts, struct ks_buf *out);
+
+/* SHA-256 of the body of the inclusion's checkpoint: what anchor and time stamp are of.
+ * KS_ERR_FORMAT, KS_ERR_LIMIT. */
+KS_MUST_CHECK enum ks_err ks_inclusion_digest(const struct ks_inclusion *inclusion,
+                                              uint8_t out_digest[32]);
 
 /* A parsed bundle; owns everything that the views point into. */
 struct ks_bundle {
+    unsigned version; /* 1, or 2 with anchor or time stamp */
     struct ks_json_doc *doc;
     struct ks_core core;
     struct ks_job job;
@@ -191,11 +207,17 @@ struct ks_bundle {
     struct ks_buf start_signature;
     struct ks_buf ed25519;
     struct ks_buf mldsa65;
+    struct ks_anchor *anchor; /* NULL: none */
+    struct ks_buf anchor_bytes;
+    struct ks_buf timestamp; /* DER; empty: none */
+    struct ks_timestamp stamp;
 };
 /* BYTES must be exactly what ks_bundle_write gives for some record. KS_ERR_FORMAT,
  * KS_ERR_LIMIT; KS_ERR_VERIFY when a digest inside does not fit what it names. Checks no
  * signature. */
 KS_MUST_CHECK enum ks_err ks_bundle_parse(struct ks_bytes bytes, struct ks_bundle **out_bundle);
 void ks_bundle_free(struct ks_bundle *bundle); /* NULL is fine */
+/* What BUNDLE is made of, borrowed: written again it has the same bytes. */
+struct ks_bundle_parts ks_bundle_parts_of(const struct ks_bundle *bundle);
 
 #endif

@@ -76,7 +76,8 @@ static void reply_bundle(struct ks_site_server *server, struct ks_http_request *
 
     ks_buf_init(&bundle, KS_BUNDLE_BYTES_MAX);
     KS_TRY(ks_site_inclusion(server, job->result_index, job->intent_index, &inclusion));
-    ks_bundle_write(record, &inclusion, &bundle);
+    ks_bundle_write(&(const struct ks_bundle_parts){.record = record, .inclusion = &inclusion},
+                    &bundle);
 out:
     ks_reply_buffer(request, err, &bundle);
     ks_buf_done(&bundle);

@@ -613,8 +613,9 @@ static void test_changes_are_complete(void **state)
 static void test_not_run_is_no_success(void **state)
 {
     static const enum ks_verdict_check absent[] = {
-        KS_VERDICT_PLATFORM_SITE, KS_VERDICT_PLATFORM_REPORT, KS_VERDICT_LEDGER_WITNESS,
-        KS_VERDICT_ANCHOR, KS_VERDICT_REPLAY};
+        KS_VERDICT_PLATFORM_SITE, KS_VERDICT_PLATFORM_REPORT,  KS_VERDICT_LEDGER_WITNESS,
+        KS_VERDICT_ANCHOR_PROOF,  KS_VERDICT_ANCHOR_CANONICAL, KS_VERDICT_TIMESTAMP,
+        KS_VERDICT_REPLAY};
     struct fixture fixture;
     struct ks_verdict verdict;
 
@@ -704,8 +705,12 @@ static void test_site_and_policy_round_trips(void **state)
         if (policy->crl != NULL) {
             ks_crl_to_pem(policy->crl, &crl);
         }
-        ks_policy_write(policy->root, ks_buf_view(&crl), &policy->site,
-                        policy->accept_simulated_tpm, &again);
+        ks_policy_write(&(const struct ks_policy_spec){.root = policy->root,
+                                                       .crl = ks_buf_view(&crl),
+                                                       .site = &policy->site,
+                                                       .accept_simulated_tpm =
+                                                           policy->accept_simulated_tpm},
+                        &again);
         record_assert_same(&again, ks_buf_view(&fixture.policy));
         assert_true(policy->accept_hardware_tpm);
         ks_policy_free(policy);
