@@ -383,7 +383,8 @@ static enum ks_err check_purpose(const struct ks_tx *tx)
         KS_CHECK(strcmp(hex, ks_contract_creation_code) == 0, KS_ERR_DENIED,
                  "the transaction creates another contract than the anchoring one");
     } else {
-        KS_TRY(ks_tx_digest(tx, digest));
+        KS_CHECK(ks_tx_digest(tx, digest) == KS_OK, KS_ERR_DENIED,
+                 "the transaction calls something else than anchor(bytes32)");
     }
 out:
     return err;
