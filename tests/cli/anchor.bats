@@ -109,6 +109,13 @@ ketseal: key: the key of another account than the transaction is from" ]]
     same status "$status" 4
 }
 
+@test "publish: what is no anchor of the checkpoint does not leave this machine" {
+    ks -q anchor publish --url=https://127.0.0.1:1 --pin="$pin" "$vectors/checkpoint/accept/go-largest" "$evidence"
+    fails 1 "anchor: of another digest than that of the checkpoint"
+    ks -q anchor publish --url=https://127.0.0.1:1 --pin="$pin" "$note" "$pin"
+    same status "$status" 3
+}
+
 @test "nodes: only https, or http to this machine; secrets are not shown" {
     ks anchor send --rpc=http://node.example/ "$corpus/signed"
     fails 2 "plain http only to this machine, not to 'node.example'"
