@@ -243,18 +243,21 @@ install_npm_tools() {
         say "node or npm is absent; the checks against a local chain will be skipped"
         return 0
     fi
+    # Where npm reaches nothing it is asked once a day, not by each build.
+    [ -z "$(find "$npm_tools.failed" -mtime -1 2>/dev/null)" ] || return 0
     say "installing a local chain and the Solidity compiler from npm, once"
     mkdir -p "$cache"
     work=$(mktemp -d "$cache/npm.XXXXXX")
     trap 'rm -rf "$work"' EXIT INT TERM
     cp "$(dirname "$npm_lock")/package.json" "$npm_lock" "$work"
-    if (cd "$work" && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier >log 2>&1); then
+    if (cd "$work" && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --fetch-retries=1 >log 2>&1); then
         touch "$work/.complete"
-        rm -rf "$npm_tools"
+        rm -rf "$npm_tools" "$npm_tools.failed"
         mv "$work" "$npm_tools"
     else
         tail -n 5 "$work/log" >&2
         say "npm failed; the checks against a local chain will be skipped"
+        touch "$npm_tools.failed"
         rm -rf "$work"
     fi
     trap - EXIT INT TERM

@@ -105,6 +105,7 @@ enum ks_err ks_command_anchor_keygen(struct ks_cli *cli);
 enum ks_err ks_command_anchor_pin(struct ks_cli *cli);
 enum ks_err ks_command_anchor_prepare(struct ks_cli *cli);
 enum ks_err ks_command_anchor_prove(struct ks_cli *cli);
+enum ks_err ks_command_anchor_publish(struct ks_cli *cli);
 enum ks_err ks_command_anchor_send(struct ks_cli *cli);
 enum ks_err ks_command_anchor_sign(struct ks_cli *cli);
 enum ks_err ks_command_bench_trng(struct ks_cli *cli);

@@ -629,6 +629,12 @@ static const struct ks_flag anchor_prove_flags[] = {
     END,
 };
 
+static const struct ks_flag anchor_publish_flags[] = {
+    OPERATOR_FLAGS,
+    PIN_FLAG,
+    END,
+};
+
 static const struct ks_flag anchor_check_flags[] = {
     PIN_FLAG,
     {"checkpoint", KS_FLAG_TEXT, "FILE", "the checkpoint that it is to be about", NULL, true},
@@ -879,6 +885,9 @@ const struct ks_command ks_commands[] = {
      anchor_prove_flags, ks_command_anchor_prove},
     {"anchor", "check", "EVIDENCE", 1, 1, "Checks the evidence of an anchor offline.",
      anchor_check_flags, ks_command_anchor_check},
+    {"anchor", "publish", "CHECKPOINT EVIDENCE", 2, 2,
+     "Has a site serve the anchor of one of its checkpoints with its bundles.",
+     anchor_publish_flags, ks_command_anchor_publish},
     {"bundle", "show", "BUNDLE", 1, 1, "Prints what is inside a bundle and how large it is.",
      NULL, ks_command_bundle_show},
     {"bundle", "complete", "BUNDLE", 1, 1,
