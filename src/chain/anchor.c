@@ -107,6 +107,8 @@ static enum ks_err read_parts(const struct ks_json *object, struct ks_anchor *an
     place(anchor->account.nodes, anchor->account.count, &at);
     place(anchor->storage.nodes, anchor->storage.count, &at);
     KS_TRY(ks_header_parse(anchor->header, &header));
+    KS_CHECK(header.number <= KS_JSON_INTEGER_MAX && header.time_s <= KS_ANCHOR_TIME_MAX,
+             KS_ERR_LIMIT, "'header': a number or time that no chain has");
     anchor->block_number = header.number;
     anchor->block_time_s = header.time_s;
     ks_copy(anchor->block_hash, header.hash, sizeof header.hash);
@@ -315,44 +317,47 @@ out:
     return err;
 }
 
-/* That the submitter's slot holds the digest. Values are integers: without leading zeros. */
-static enum ks_err check_slot(const struct ks_anchor *anchor, const struct ks_account *account)
+enum ks_err ks_anchor_stored(const struct ks_anchor *anchor, uint8_t out_word[32])
 {
     enum ks_err err = KS_OK;
+    struct ks_account account;
     uint8_t slot[WORD_LEN];
-    uint8_t word[WORD_LEN];
+    uint8_t word[WORD_LEN] = {0};
     struct ks_bytes leaf = {0};
     struct ks_reader reader;
     bool found = false;
 
+    KS_TRY(check_account(anchor, &account));
     ks_anchor_slot(anchor->submitter, slot);
     KS_TRY(ks_fail_prefix(
-        ks_mpt_get(account->storage_root, KS_BYTES(slot), &anchor->storage, &found, &leaf),
+        ks_mpt_get(account.storage_root, KS_BYTES(slot), &anchor->storage, &found, &leaf),
         "storage"));
-    KS_CHECK(found, KS_ERR_VERIFY, "the submitter had anchored nothing");
-    reader = ks_reader_of(leaf, "storage");
-    KS_TRY(ks_rlp_read_u256(&reader, word));
-    KS_TRY(ks_read_end(&reader));
-    KS_CHECK(ks_bytes_equal(KS_BYTES(word), KS_BYTES(anchor->digest)), KS_ERR_VERIFY,
-             "the submitter had anchored another digest");
+    if (found) { /* an integer, without leading zeros */
+        reader = ks_reader_of(leaf, "storage");
+        KS_TRY(ks_rlp_read_u256(&reader, word));
+        KS_TRY(ks_read_end(&reader));
+    }
+    ks_copy(out_word, word, sizeof word);
 out:
-    return err;
+    /* What a trie holds is its chain's word, and no chain of this kind has anything else. */
+    return err == KS_OK ? KS_OK : ks_fail_prefix(KS_ERR_VERIFY, "anchor");
 }
 
 enum ks_err ks_anchor_check_proof(const struct ks_anchor *anchor,
                                   const struct ks_anchor_pin *pin, const uint8_t digest[32])
 {
     enum ks_err err = KS_OK;
-    struct ks_account account;
+    uint8_t word[WORD_LEN];
 
-    KS_TRY(check_place(anchor, pin));
+    KS_TRY(ks_fail_prefix(check_place(anchor, pin), "anchor"));
     KS_CHECK(ks_bytes_equal(KS_BYTES(anchor->digest), ks_bytes_of(digest, WORD_LEN)),
-             KS_ERR_VERIFY, "of another digest than that of the checkpoint");
-    KS_TRY(check_account(anchor, &account));
-    KS_TRY(check_slot(anchor, &account));
+             KS_ERR_VERIFY, "anchor: of another digest than that of the checkpoint");
+    KS_TRY(ks_anchor_stored(anchor, word));
+    KS_CHECK(ks_bytes_equal(KS_BYTES(word), KS_BYTES(anchor->digest)), KS_ERR_VERIFY,
+             "anchor: at block %llu the submitter had anchored another digest, or none",
+             (unsigned long long)anchor->block_number);
 out:
-    /* What a trie holds is its chain's word, and no chain of this kind has anything else. */
-    return err == KS_OK ? KS_OK : ks_fail_prefix(KS_ERR_VERIFY, "anchor");
+    return err;
 }
 
 enum ks_err ks_anchor_check_canonical(const struct ks_anchor *anchor,

@@ -21,7 +21,8 @@
 #define KS_ANCHOR_LEN_MAX     (128 * 1024) /* bytes of a document */
 #define KS_ANCHOR_NODES_MAX   256          /* JSON values of a document */
 #define KS_ANCHOR_PIN_LEN_MAX (64 * 1024)
-#define KS_ANCHOR_BLOCKS_MAX  256 /* blocks that one pin names */
+#define KS_ANCHOR_BLOCKS_MAX  256                    /* blocks that one pin names */
+#define KS_ANCHOR_TIME_MAX    UINT64_C(253402300799) /* seconds: the end of the year 9999 */
 
 struct ks_anchor {
     uint64_t chain_id; /* the submitter's claim; <= 2^53 - 1 */
@@ -33,8 +34,8 @@ struct ks_anchor {
     struct ks_mpt_proof account; /* of CONTRACT under the header's state root */
     struct ks_mpt_proof storage; /* of SUBMITTER's slot under the account's storage root */
     /* What the header says; set by ks_anchor_read, ignored by ks_anchor_write. */
-    uint64_t block_number;
-    uint64_t block_time_s; /* since 1970 */
+    uint64_t block_number; /* <= 2^53 - 1 */
+    uint64_t block_time_s; /* since 1970; <= KS_ANCHOR_TIME_MAX */
     uint8_t block_hash[KS_KECCAK256_LEN];
     struct ks_buf bytes; /* what the views point into, where the anchor owns it */
 };
@@ -73,6 +74,10 @@ KS_MUST_CHECK enum ks_err ks_anchor_pin_parse(struct ks_bytes text,
 void ks_anchor_pin_write(const struct ks_anchor_pin *pin, struct ks_buf *out);
 void ks_anchor_pin_done(struct ks_anchor_pin *pin); /* NULL and zeroed are fine */
 
+/* What the header's state has in SUBMITTER's slot of CONTRACT, whose code has to be
+ * CODE_HASH's; zeros if nothing. KS_ERR_VERIFY when the proofs do not show it. */
+KS_MUST_CHECK enum ks_err ks_anchor_stored(const struct ks_anchor *anchor,
+                                           uint8_t out_word[32]);
 /* The check anchor.proof: ANCHOR names PIN's chain, contract, code and submitter and DIGEST;
  * its header's state root leads to the contract's account with that code, and the account's
  * storage root to DIGEST in the submitter's slot. KS_ERR_VERIFY with a sentence if not. */

@@ -99,6 +99,14 @@ extern const struct ks_command ks_commands[]; /* ends with a NULL noun */
 /* Usage of one command, or of all when COMMAND is NULL. */
 void ks_cli_help(FILE *stream, const struct ks_command *command);
 
+enum ks_err ks_command_anchor_check(struct ks_cli *cli);
+enum ks_err ks_command_anchor_deploy(struct ks_cli *cli);
+enum ks_err ks_command_anchor_keygen(struct ks_cli *cli);
+enum ks_err ks_command_anchor_pin(struct ks_cli *cli);
+enum ks_err ks_command_anchor_prepare(struct ks_cli *cli);
+enum ks_err ks_command_anchor_prove(struct ks_cli *cli);
+enum ks_err ks_command_anchor_send(struct ks_cli *cli);
+enum ks_err ks_command_anchor_sign(struct ks_cli *cli);
 enum ks_err ks_command_bench_trng(struct ks_cli *cli);
 enum ks_err ks_command_bundle_complete(struct ks_cli *cli);
 enum ks_err ks_command_bundle_show(struct ks_cli *cli);
@@ -111,6 +119,10 @@ enum ks_err ks_command_circuit_plan(struct ks_cli *cli);
 enum ks_err ks_command_circuit_show(struct ks_cli *cli);
 enum ks_err ks_command_circuit_simulate(struct ks_cli *cli);
 enum ks_err ks_command_circuit_sweep(struct ks_cli *cli);
+enum ks_err ks_command_detect_evaluate(struct ks_cli *cli);
+enum ks_err ks_command_detect_explain(struct ks_cli *cli);
+enum ks_err ks_command_detect_score(struct ks_cli *cli);
+enum ks_err ks_command_detect_train(struct ks_cli *cli);
 enum ks_err ks_command_device_appraise(struct ks_cli *cli);
 enum ks_err ks_command_device_attest(struct ks_cli *cli);
 enum ks_err ks_command_device_enrol(struct ks_cli *cli);

@@ -428,6 +428,112 @@ static const struct ks_flag record_make_flags[] = {
     END,
 };
 
+#define NODE_FLAGS                                                                             \
+    {"rpc", KS_FLAG_TEXT, "URL", "a node of the chain: https://…, or http://127.0.0.1:port",   \
+     NULL,  false},                                                                            \
+        {"rpc-file", KS_FLAG_TEXT, "FILE", "that URL from a file, where it is a secret",       \
+         NULL,       false},                                                                   \
+        {"rpc-timeout", KS_FLAG_NUMBER, "SECONDS", "for each answer of it", "30", false},      \
+    {                                                                                          \
+        "rpc-ca", KS_FLAG_TEXT, "FILE",                                                        \
+            "certificate authorities to believe; default: the system's", NULL, false           \
+    }
+
+#define FEE_FLAGS                                                                              \
+    {                                                                                          \
+        "fee-max",      KS_FLAG_NUMBER, "WEI", "most to pay for a unit of gas",                \
+        "500000000000", false},                                                                \
+        {"tip-max",    KS_FLAG_NUMBER,                                                         \
+         "WEI",        "most of it as a tip; what is offered is the median of late blocks",    \
+         "5000000000", false},                                                                 \
+        {"gas", KS_FLAG_NUMBER, "N", "most gas; 0: a fifth more than the node estimates",      \
+         "0",   false},                                                                        \
+    {                                                                                          \
+        "replace", KS_FLAG_TEXT, "FILE", "a transaction that is stuck, to be outbid", NULL,    \
+            false                                                                              \
+    }
+
+#define PIN_FLAG                                                                               \
+    {                                                                                          \
+        "pin", KS_FLAG_TEXT, "FILE",                                                           \
+            "chain, contract and submitter that count (ketseal anchor pin)", NULL, true        \
+    }
+
+static const struct ks_flag anchor_keygen_flags[] = {
+    {"out", KS_FLAG_TEXT, "FILE", "where the key goes, of mode 0600; not over another", NULL,
+     true},
+    END,
+};
+
+static const struct ks_flag anchor_pin_flags[] = {
+    {"chain", KS_FLAG_NUMBER, "ID", "the chain's id", NULL, true},
+    {"contract", KS_FLAG_TEXT, "ADDRESS", "the anchoring contract, 0x…", NULL, true},
+    {"from", KS_FLAG_TEXT, "ADDRESS", "the account that anchors, 0x…", NULL, true},
+    {"code-hash", KS_FLAG_TEXT, "HASH",
+     "Keccak-256 of the contract's code, 0x…; default: of the contract that comes along", NULL,
+     false},
+    {"block", KS_FLAG_MANY, "NUMBER:HASH",
+     "a block known to be on the chain (repeatable, ascending)", NULL, false},
+    RESULT_FLAG,
+    END,
+};
+
+static const struct ks_flag anchor_deploy_flags[] = {
+    NODE_FLAGS,
+    {"chain", KS_FLAG_NUMBER, "ID", "the chain's id", NULL, true},
+    {"from", KS_FLAG_TEXT, "ADDRESS", "the account that pays, 0x…", NULL, true},
+    FEE_FLAGS,
+    RESULT_FLAG,
+    END,
+};
+
+static const struct ks_flag anchor_prepare_flags[] = {
+    DEVICE_FLAGS,
+    NODE_FLAGS,
+    PIN_FLAG,
+    {"site", KS_FLAG_TEXT, "FILE", "the site's document, whose keys have to have signed FILE",
+     NULL, false},
+    {"checkpoint-out", KS_FLAG_TEXT, "FILE",
+     "where the site's checkpoint goes, when no FILE is given", NULL, false},
+    FEE_FLAGS,
+    RESULT_FLAG,
+    END,
+};
+
+static const struct ks_flag anchor_sign_flags[] = {
+    {"key", KS_FLAG_TEXT, "FILE", "the account's key (ketseal anchor keygen)", NULL, false},
+    {"signer", KS_FLAG_TEXT, "PROGRAM",
+     "a program that keeps the key: hash on its standard input, signature on its output", NULL,
+     false},
+    RESULT_FLAG,
+    END,
+};
+
+static const struct ks_flag anchor_send_flags[] = {
+    NODE_FLAGS,
+    {"wait", KS_FLAG_NUMBER, "SECONDS", "for the block; 0: do not wait", "180", false},
+    {"confirmations", KS_FLAG_NUMBER, "N", "blocks it has to be deep", "1", false},
+    END,
+};
+
+static const struct ks_flag anchor_prove_flags[] = {
+    NODE_FLAGS,
+    PIN_FLAG,
+    {"block", KS_FLAG_TEXT, "NAME", "finalized, safe, latest, or a number", "finalized", false},
+    {"confirmations", KS_FLAG_NUMBER, "N",
+     "instead: the newest block that is so deep; 0: by --block", "0", false},
+    RESULT_FLAG,
+    END,
+};
+
+static const struct ks_flag anchor_check_flags[] = {
+    PIN_FLAG,
+    {"checkpoint", KS_FLAG_TEXT, "FILE", "the checkpoint that it is to be about", NULL, true},
+    {"canonical", KS_FLAG_SWITCH, NULL, "fail as well where the pin does not name the block",
+     NULL, false},
+    END,
+};
+
 static const struct ks_flag bench_trng_flags[] = {
     {"tpm", KS_FLAG_TEXT, "DEVICE",
      "a TPM such as /dev/tpmrm0; default: a fresh swtpm, which is simulated", NULL, false},
@@ -483,6 +589,64 @@ static const struct ks_flag qkd_simulate_flags[] = {
      false},
     {"no-figure", KS_FLAG_SWITCH, NULL, "write the tables alone; needs no gnuplot", NULL,
      false},
+    END,
+};
+
+#define COLUMN_FLAGS                                                                           \
+    {"ignore", KS_FLAG_MANY, "COLUMN", "a column that is no feature; may be repeated",         \
+     NULL,     false},                                                                         \
+        {"kind", KS_FLAG_TEXT, "COLUMN", "names what kind of anomaly a row is", NULL, false},  \
+        {"label", KS_FLAG_TEXT, "COLUMN", "1 for an anomaly, 0 for none; never a feature",     \
+         NULL,    false},                                                                      \
+    {                                                                                          \
+        "threads", KS_FLAG_NUMBER, "N", "threads to score with", "1", false                    \
+    }
+
+#define FOREST_FLAGS                                                                           \
+    {"trees", KS_FLAG_NUMBER, "N", "trees of the forest", "100", false},                       \
+        {"sample", KS_FLAG_NUMBER, "N", "rows that each tree grows from, 2 to 256",            \
+         "256",    false},                                                                     \
+        {"seed", KS_FLAG_NUMBER, "N", "seed of the forest", "1", false},                       \
+    {                                                                                          \
+        "contamination", KS_FLAG_TEXT, "SHARE",                                                \
+            "share of the rows that are called anomalies, 0 to 0.5", "0.01", false             \
+    }
+
+static const struct ks_flag detect_train_flags[] = {
+    {"out", KS_FLAG_TEXT, "FILE", "where the model goes", NULL, true},
+    FOREST_FLAGS,
+    COLUMN_FLAGS,
+    END,
+};
+
+static const struct ks_flag detect_score_flags[] = {
+    {"model", KS_FLAG_TEXT, "FILE", "the model", NULL, true},
+    {"out", KS_FLAG_TEXT, "FILE", "where the scores go; default: standard output", NULL, false},
+    COLUMN_FLAGS,
+    END,
+};
+
+static const struct ks_flag detect_explain_flags[] = {
+    {"model", KS_FLAG_TEXT, "FILE", "the model", NULL, true},
+    {"row", KS_FLAG_MANY, "N", "a row, from 1; may be repeated; default: all anomalies", NULL,
+     false},
+    {"reasons", KS_FLAG_NUMBER, "N", "how many features to name", "3", false},
+    COLUMN_FLAGS,
+    END,
+};
+
+static const struct ks_flag detect_evaluate_flags[] = {
+    {"label", KS_FLAG_TEXT, "COLUMN", "1 for an anomaly, 0 for none; never a feature", NULL,
+     true},
+    {"model", KS_FLAG_TEXT, "FILE", "a model; default: one is grown from the rows, unlabelled",
+     NULL, false},
+    {"bootstrap", KS_FLAG_NUMBER, "N", "draws behind the intervals of 95 %, 40 to 10000", "200",
+     false},
+    FOREST_FLAGS,
+    {"ignore", KS_FLAG_MANY, "COLUMN", "a column that is no feature; may be repeated", NULL,
+     false},
+    {"kind", KS_FLAG_TEXT, "COLUMN", "names what kind of anomaly a row is", NULL, false},
+    {"threads", KS_FLAG_NUMBER, "N", "threads to score with", "1", false},
     END,
 };
 
@@ -587,6 +751,25 @@ const struct ks_command ks_commands[] = {
     {"timestamp", "check", "FILE", 1, 1,
      "Verifies a time stamp of the checkpoint in a bundle or a note, offline.",
      timestamp_check_flags, ks_command_timestamp_check},
+    {"anchor", "keygen", "", 0, 0, "Makes the key of an account that anchors.",
+     anchor_keygen_flags, ks_command_anchor_keygen},
+    {"anchor", "pin", "", 0, 0, "Writes down which chain, contract and submitter count.",
+     anchor_pin_flags, ks_command_anchor_pin},
+    {"anchor", "deploy", "", 0, 0, "Prepares the transaction that creates the contract.",
+     anchor_deploy_flags, ks_command_anchor_deploy},
+    {"anchor", "prepare", "[FILE]", 0, 1,
+     "Prepares the transaction that anchors a checkpoint: of a file, or the site's newest.",
+     anchor_prepare_flags, ks_command_anchor_prepare},
+    {"anchor", "sign", "TX", 1, 1, "Signs a prepared transaction; needs no network.",
+     anchor_sign_flags, ks_command_anchor_sign},
+    {"anchor", "send", "TX", 1, 1,
+     "Sends a signed transaction and waits for its block; again does no harm.",
+     anchor_send_flags, ks_command_anchor_send},
+    {"anchor", "prove", "CHECKPOINT", 1, 1,
+     "Keeps what a node can show of an anchored checkpoint, checked, as evidence.",
+     anchor_prove_flags, ks_command_anchor_prove},
+    {"anchor", "check", "EVIDENCE", 1, 1, "Checks the evidence of an anchor offline.",
+     anchor_check_flags, ks_command_anchor_check},
     {"circuit", "check", "FILE…", 1, KS_CLI_OPERANDS_MAX,
      "Parses OpenQASM programs: size, depth and the memory that each needs.",
      circuit_check_flags, ks_command_circuit_check},
@@ -605,6 +788,16 @@ const struct ks_command ks_commands[] = {
      "Distils keys from a simulated link: error rates, lengths, bits a second, an "
      "eavesdropper.",
      qkd_simulate_flags, ks_command_qkd_simulate},
+    {"detect", "train", "FILE", 1, 1, "Grows an isolation forest from the rows of a CSV file.",
+     detect_train_flags, ks_command_detect_train},
+    {"detect", "score", "FILE", 1, 1,
+     "Scores the rows of a CSV file by a model; each anomaly with its first reason.",
+     detect_score_flags, ks_command_detect_score},
+    {"detect", "explain", "FILE", 1, 1, "Says which features make rows strange, and how much.",
+     detect_explain_flags, ks_command_detect_explain},
+    {"detect", "evaluate", "FILE", 1, 1,
+     "Measures how well anomalies are told from the rest, where labels say which they are.",
+     detect_evaluate_flags, ks_command_detect_evaluate},
     {"bench", "trng", "", 0, 0,
      "Measures the TPM's random numbers against the kernel's: speed, estimates, health.",
      bench_trng_flags, ks_command_bench_trng},
