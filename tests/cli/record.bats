@@ -306,8 +306,7 @@ inconsistent() { # REASON BUNDLE FILTER
     local made="policy make --root=root.pem --site=site.json --insecure-simulated-tpm --out=my.policy"
     jq -c .site "$anchored/lab.policy" >site.json
     jq -r .root "$anchored/lab.policy" | sed '/^$/d' >root.pem
-    { echo 'Some words, in no code: \xff'; jq -r .timestamp.certificates "$anchored/lab.policy"; } >tsa.pem
-    printf '\377\n' >>tsa.pem
+    { printf 'Words in no code: \377\n'; jq -r .timestamp.certificates "$anchored/lab.policy"; } >tsa.pem
     jq -cS .anchor "$anchored/lab.policy" | tr -d '\n' >pin
     # shellcheck disable=SC2086 # words
     ks $made --anchor=pin --timestamp-ca=tsa.pem
