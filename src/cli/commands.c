@@ -325,9 +325,63 @@ static const struct ks_flag job_list_flags[] = {
     END,
 };
 
+#define LEDGER_FLAGS                                                                           \
+    DEVICE_FLAGS,                                                                              \
+        {"from",  KS_FLAG_TEXT,                                                                \
+         "FILES", "static files instead of the site: a folder, or http://host[:port]/…",       \
+         NULL,    false},                                                                      \
+        {"site", KS_FLAG_TEXT,                                                                 \
+         "FILE", "the pinned site document; default: site.json of --device",                   \
+         NULL,   false},                                                                       \
+    {                                                                                          \
+        "timeout", KS_FLAG_NUMBER, "SECONDS",                                                  \
+            "give up on a static server's answer after this", "30", false                      \
+    }
+
+#define KEEP_FLAG                                                                              \
+    {                                                                                          \
+        "keep", KS_FLAG_TEXT, "DIR",                                                           \
+            "where the last head, and evidence, are kept; default: state of --device", NULL,   \
+            false                                                                              \
+    }
+
+static const struct ks_flag ledger_flags[] = {
+    LEDGER_FLAGS,
+    END,
+};
+
 static const struct ks_flag ledger_prove_flags[] = {
-    DEVICE_FLAGS,
+    LEDGER_FLAGS,
     {"out", KS_FLAG_TEXT, "FILE", "keep the proof as a tlog-proof file (-o FILE)", NULL, false},
+    END,
+};
+
+static const struct ks_flag ledger_check_flags[] = {
+    LEDGER_FLAGS,
+    KEEP_FLAG,
+    END,
+};
+
+static const struct ks_flag ledger_follow_flags[] = {
+    LEDGER_FLAGS,
+    KEEP_FLAG,
+    {"interval", KS_FLAG_NUMBER, "SECONDS", "time between two looks", "10", false},
+    {"once", KS_FLAG_SWITCH, NULL, "look once", NULL, false},
+    END,
+};
+
+static const struct ks_flag ledger_fsck_flags[] = {
+    {"state", KS_FLAG_TEXT, "DIR", "a site's state: its database is compared, too", NULL,
+     false},
+    {"site", KS_FLAG_TEXT, "FILE",
+     "the pinned site document; default: site.json of --state, or of --device", NULL, false},
+    {"device", KS_FLAG_TEXT, "DIR", "a device's directory, for its site.json", ".", false},
+    END,
+};
+
+static const struct ks_flag ledger_serve_flags[] = {
+    {"address", KS_FLAG_TEXT, "ADDRESS", "the address to listen on", "127.0.0.1", false},
+    {"port", KS_FLAG_NUMBER, "N", "the port; 0: any free one, and it is printed", "0", false},
     END,
 };
 
@@ -719,11 +773,22 @@ const struct ks_command ks_commands[] = {
     {"job", "list", "", 0, 0, "Lists the jobs of this device.", job_list_flags,
      ks_command_job_list},
     {"ledger", "head", "", 0, 0, "Prints the newest checkpoint, its signatures checked.",
-     site_flags, ks_command_ledger_head},
+     ledger_flags, ks_command_ledger_head},
     {"ledger", "prove", "INDEX", 1, 1, "Prints an entry, its place in the ledger proved.",
      ledger_prove_flags, ks_command_ledger_prove},
     {"ledger", "check", "", 0, 0, "Proves that the ledger only grew since the last check.",
-     site_flags, ks_command_ledger_check},
+     ledger_check_flags, ks_command_ledger_check},
+    {"ledger", "follow", "", 0, 0,
+     "Watches a ledger: proves that it only grows, hashes each new entry, shouts on a fork.",
+     ledger_follow_flags, ks_command_ledger_follow},
+    {"ledger", "export", "DIR", 1, 1,
+     "Fetches a whole ledger into static files, each checked; goes on where it ended.",
+     ledger_flags, ks_command_ledger_export},
+    {"ledger", "fsck", "[DIR]", 0, 1,
+     "Checks static files from each entry to the signed root; names the first damaged one.",
+     ledger_fsck_flags, ks_command_ledger_fsck},
+    {"ledger", "serve", "DIR", 1, 1, "Serves static files of a ledger over plain HTTP.",
+     ledger_serve_flags, ks_command_ledger_serve},
     {"site", "certify", "", 0, 0,
      "Challenges a site's TPM and certifies the site and its issuing key.", site_certify_flags,
      ks_command_site_certify},
@@ -740,17 +805,6 @@ const struct ks_command ks_commands[] = {
     {"record", "make", "", 0, 0,
      "Runs clifford_t_sampling here and writes a record of an old schema.", record_make_flags,
      ks_command_record_make},
-    {"bundle", "show", "BUNDLE", 1, 1, "Prints what is inside a bundle and how large it is.",
-     NULL, ks_command_bundle_show},
-    {"bundle", "complete", "BUNDLE", 1, 1,
-     "Puts a bundle on another checkpoint of its ledger, with an anchor or a time stamp of it.",
-     bundle_complete_flags, ks_command_bundle_complete},
-    {"timestamp", "request", "FILE", 1, 1,
-     "Asks for a time stamp (RFC 3161) of the checkpoint in a bundle or a note.",
-     timestamp_request_flags, ks_command_timestamp_request},
-    {"timestamp", "check", "FILE", 1, 1,
-     "Verifies a time stamp of the checkpoint in a bundle or a note, offline.",
-     timestamp_check_flags, ks_command_timestamp_check},
     {"anchor", "keygen", "", 0, 0, "Makes the key of an account that anchors.",
      anchor_keygen_flags, ks_command_anchor_keygen},
     {"anchor", "pin", "", 0, 0, "Writes down which chain, contract and submitter count.",
@@ -770,6 +824,17 @@ const struct ks_command ks_commands[] = {
      anchor_prove_flags, ks_command_anchor_prove},
     {"anchor", "check", "EVIDENCE", 1, 1, "Checks the evidence of an anchor offline.",
      anchor_check_flags, ks_command_anchor_check},
+    {"bundle", "show", "BUNDLE", 1, 1, "Prints what is inside a bundle and how large it is.",
+     NULL, ks_command_bundle_show},
+    {"bundle", "complete", "BUNDLE", 1, 1,
+     "Puts a bundle on another checkpoint of its ledger, with an anchor or a time stamp of it.",
+     bundle_complete_flags, ks_command_bundle_complete},
+    {"timestamp", "request", "FILE", 1, 1,
+     "Asks for a time stamp (RFC 3161) of the checkpoint in a bundle or a note.",
+     timestamp_request_flags, ks_command_timestamp_request},
+    {"timestamp", "check", "FILE", 1, 1,
+     "Verifies a time stamp of the checkpoint in a bundle or a note, offline.",
+     timestamp_check_flags, ks_command_timestamp_check},
     {"circuit", "check", "FILE…", 1, KS_CLI_OPERANDS_MAX,
      "Parses OpenQASM programs: size, depth and the memory that each needs.",
      circuit_check_flags, ks_command_circuit_check},

@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 #include "base/sys.h"
-#include "server/tiles.h"
+#include "ledger/tiles.h"
 
 #define COMMIT_MAX 512 /* jobs in one transaction */
 #define STOPPING   "the site is stopping"
@@ -362,6 +362,8 @@ static enum ks_err take_checkpoint(struct ks_site_server *server, struct ks_read
             ks_task_free(server, task);
         }
     }
+    /* After the answers, which carry it: nobody has to wait for the file. */
+    KS_TRY(ks_publish_checkpoint(&server->publisher, ks_buf_view(&server->checkpoint)));
 out:
     return err;
 }
@@ -393,6 +395,7 @@ static enum ks_err ask_checkpoint(struct ks_site_server *server)
     if (head->size == server->signed_head.size && server->checkpoint.len > 0) {
         return KS_OK;
     }
+    KS_TRY(ks_publish_grow(&server->publisher, server->ledger));
     if (server->signed_head.size > 0) {
         KS_TRY(ks_ledger_prove_consistency(server->ledger, server->signed_head.size, head->size,
                                            &proof));
@@ -748,9 +751,32 @@ static enum ks_err load_checkpoint(struct ks_site_server *server)
         /* It was signed, and lost before it was stored. */
         ks_buf_clear(&server->checkpoint);
     }
+    if (server->checkpoint.len > 0) {
+        KS_TRY(ks_publish_checkpoint(&server->publisher, ks_buf_view(&server->checkpoint)));
+    }
     /* What a crash left without a checkpoint gets it now: its owners may ask for their bundles.
      */
     server->checkpoint_wanted = ks_ledger_head(server->ledger)->size > 0;
+out:
+    return err;
+}
+
+/* The files of the ledger as the entries have them: they are derived, so what is damaged is
+ * written anew, and said. */
+static enum ks_err catch_up(struct ks_site_server *server)
+{
+    enum ks_err err = KS_OK;
+    struct ks_tree_grown grown = {0};
+
+    KS_TRY(ks_publish_catch_up(&server->publisher, server->ledger, &grown));
+    if (grown.damaged > 0) {
+        struct ks_log_line line;
+
+        ks_log_begin(&line, KS_LOG_WARN, "ledger.mended");
+        ks_log_u64(&line, "files", grown.damaged);
+        ks_log_text(&line, "first", grown.first);
+        ks_log_end(&line);
+    }
 out:
     return err;
 }
@@ -794,6 +820,8 @@ enum ks_err ks_site_server_open(const char *state_dir, int enclave_fd,
     KS_TRY(ks_store_reader_new(&options, &server->reader));
     KS_TRY(rebuild_ledger(server));
     KS_TRY(end_interrupted(server));
+    KS_TRY(ks_publish_open(state_dir, server->reader, &server->publisher));
+    KS_TRY(catch_up(server));
     KS_TRY(load_checkpoint(server));
     KS_TRY(nonblocking(server->enclave.fd));
     *out_server = server;
@@ -812,6 +840,7 @@ void ks_site_server_close(struct ks_site_server *server)
         ks_task_fail(server, &server->tasks[server->tasks_used - 1],
                      ks_fail(KS_ERR_UNAVAILABLE, STOPPING));
     }
+    ks_publish_close(&server->publisher);
     ks_ledger_close(server->ledger);
     ks_tiles_memory_free(&server->tiles);
     ks_store_reader_free(server->reader);

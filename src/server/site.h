@@ -20,6 +20,7 @@
 #include "ledger/note.h"
 #include "net/http_server.h"
 #include "record/record.h"
+#include "server/publish.h"
 #include "server/relay.h"
 #include "store/store.h"
 
@@ -81,6 +82,7 @@ struct ks_site_server {
     struct ks_store_reader *reader;
     struct ks_ledger *ledger;
     struct ks_tile_store tiles; /* in memory: derived, rebuilt at start */
+    struct ks_publisher publisher;
     struct ks_buf site_document;
     struct ks_buf issuer_pem; /* of the site document; empty: none */
     char origin[256];

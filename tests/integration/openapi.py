@@ -122,7 +122,7 @@ class Site:
         need(done.returncode == 0, f"{command}: {done.stderr.decode()}")
         status, _, kind = done.stdout.split(b"\n", 1)[0].decode().partition(" ")
         self.calls += 1
-        return int(status), kind, done.stdout.split(b"\n", 1)[1].decode()
+        return int(status), kind, done.stdout.split(b"\n", 1)[1].decode("utf-8", "replace")
 
     def check(self, name, status, kind, body):
         """That the document foresees this answer of operation NAME."""
@@ -153,6 +153,7 @@ def check_routes(document, path):
     table = re.search(r"struct route routes\[\] = {(.*?)\n};", source, re.S)
     need(table, f"{path}: no table of routes")
     found = re.findall(r'{"([A-Z]+)",\s*"([^"]+)",\s*([A-Z |]+),\s*ks_api_\w+}', table.group(1))
+    found = [(method, url.replace("{+}", "{}"), peers) for method, url, peers in found]
     routes = {(method, url, frozenset(peers.split(" | "))) for method, url, peers in found}
     need(len(routes) == table.group(1).count("ks_api_"), f"{path}: a route that this test does not read")
     documented = {
@@ -270,6 +271,12 @@ def try_the_rest(site, done, failed):
     site.call("proveConsistency", 200, query="?old=1")
     site.call("proveConsistency", 400, query="?old=0")
     site.call("proveConsistency", 404, query="?old=1&size=1000000")
+    site.call("getLedgerFile", 200, file="checkpoint")
+    size = json.loads(site.raw("GET", "/v1/ledger/inclusion?index=0")[2])["size"]
+    for folder in ("0", "entries"):
+        site.call("getLedgerFile", 200, file=f"tile/{folder}/000.p/{size}")
+    for file in ("tile", "tile/0/000", "tile/0/000.p/256", "tile/0/0", "store/ketseal.db", "tile/0/../../checkpoint"):
+        site.call("getLedgerFile", 404, file=file)
     site.call("health", 200)
     site.call("ready", 200)
 
