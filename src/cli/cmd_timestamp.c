@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/verdict.h"
+#include "net/web_client.h"
 #include "record/policy.h"
 #include "record/record.h"
 
@@ -33,21 +34,59 @@ out:
     return err;
 }
 
+/* Asks the authority at URL; appends the token of its answer, which is to REQUEST. Its
+ * signature is checked when it is attached: by then a policy says whom to believe. */
+static enum ks_err ask(const struct ks_cli *cli, const char *url, struct ks_bytes request,
+                       struct ks_buf *out_token)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_web_client_spec spec = {.url = url,
+                                            .ca_file = ks_cli_text(cli, "url-ca"),
+                                            .content_type = "application/timestamp-query",
+                                            .signed_answers = true,
+                                            .response_max = KS_TIMESTAMP_RESPONSE_MAX};
+    struct ks_web_client *client = NULL;
+    struct ks_buf answer;
+    int status = 0;
+
+    ks_buf_init(&answer, KS_TIMESTAMP_RESPONSE_MAX);
+    KS_TRY(ks_web_client_new(&spec, &client));
+    KS_TRY(ks_web_client_post(client, request, &status, &answer));
+    KS_CHECK(status == 200, KS_ERR_IO, "%s: HTTP status %d", ks_web_client_host(client),
+             status);
+    KS_TRY(ks_fail_prefix(ks_timestamp_answer_read(ks_buf_view(&answer), request, out_token),
+                          "%s", ks_web_client_host(client)));
+out:
+    ks_web_client_free(client);
+    ks_buf_done(&answer);
+    return err;
+}
+
 enum ks_err ks_command_timestamp_request(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
+    const char *url = ks_cli_text(cli, "url");
     struct ks_timestamp_request request = {.policy = ks_cli_text(cli, "policy-oid")};
     struct ks_buf der;
+    struct ks_buf token;
 
     ks_buf_init(&der, KS_TIMESTAMP_REQUEST_MAX);
+    ks_buf_init(&token, KS_TIMESTAMP_TOKEN_MAX);
     KS_TRY(read_digest(cli->operands[0], request.digest));
     KS_TRY(ks_random(request.nonce, sizeof request.nonce));
     KS_TRY(ks_timestamp_request_write(&request, &der));
-    KS_TRY(ks_cli_output(ks_cli_text(cli, "out"), cli->operands[0], ks_buf_view(&der)));
-    ks_cli_progress(
-        cli, "send it to an authority as application/timestamp-query and keep the answer");
+    if (url != NULL) {
+        KS_TRY(ask(cli, url, ks_buf_view(&der), &token));
+    }
+    KS_TRY(ks_cli_output(ks_cli_text(cli, "out"), cli->operands[0],
+                         ks_buf_view(url != NULL ? &token : &der)));
+    ks_cli_progress(cli, "%s",
+                    url != NULL ? "attach it with `ketseal bundle complete`, which verifies it"
+                                : "send it to an authority as application/timestamp-query and "
+                                  "keep the answer");
 out:
     ks_buf_done(&der);
+    ks_buf_done(&token);
     return err;
 }
 

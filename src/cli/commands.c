@@ -440,6 +440,8 @@ static const struct ks_flag bundle_complete_flags[] = {
      "the record's path to that checkpoint (ketseal ledger prove --out)", NULL, false},
     {"intent-proof", KS_FLAG_TEXT, "FILE", "the path of the record's intent, the same way",
      NULL, false},
+    {"from", KS_FLAG_TEXT, "DIR",
+     "make both paths from a folder of static files (ketseal ledger export)", NULL, false},
     {"fetch", KS_FLAG_SWITCH, NULL, "ask the site for both paths", NULL, false},
     DEVICE_FLAGS,
     {"anchor", KS_FLAG_TEXT, "FILE", "an anchor of that checkpoint (ketseal anchor prove)",
@@ -453,7 +455,13 @@ static const struct ks_flag bundle_complete_flags[] = {
 static const struct ks_flag timestamp_request_flags[] = {
     {"policy-oid", KS_FLAG_TEXT, "OID", "the policy that the authority is asked for", NULL,
      false},
-    {"out", KS_FLAG_TEXT, "FILE", "where the request goes (-o FILE)", "-", false},
+    {"url", KS_FLAG_TEXT, "URL",
+     "send the request there and keep the answer; http will do, since answers are signed", NULL,
+     false},
+    {"url-ca", KS_FLAG_TEXT, "FILE",
+     "who vouches for an https URL, PEM; default: the system's authorities", NULL, false},
+    {"out", KS_FLAG_TEXT, "FILE", "where the request, or the answer, goes (-o FILE)", "-",
+     false},
     END,
 };
 

@@ -115,7 +115,7 @@ forge() { # a count more, in a well-formed bundle
     fails 2 "--proof and --intent-proof go together"
     jq -rj .ledger.checkpoint "$here/wide.bundle" >other.note
     ks bundle complete --policy="$here/lab.policy" --checkpoint=other.note "$here/bell.bundle"
-    fails 2 "other.note is of another tree than the bundle's: it takes --proof and --intent-proof, or --fetch"
+    fails 2 "other.note is of another tree than the bundle's: it takes --proof and --intent-proof, --from or --fetch"
     ks bundle complete --policy="$here/lab.policy" --checkpoint=other.note --proof=proof --intent-proof=intent "$here/bell.bundle"
     fails 1 "proof leads to another checkpoint"
     # more is demanded than there is: said, and kept
