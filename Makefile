@@ -14,7 +14,7 @@ setup = prefix=$$(tools/deps.sh --prefix); \
 	meson setup --prefix=$(PREFIX) $${prefix:+-Dopenssl_private=true} $(2) >$(BUILD)/setup.log 2>&1 || \
 	{ tail -n 30 $(BUILD)/setup.log; exit 4; }
 
-.PHONY: all deps check demo bench figures install clean tidy format fuzz
+.PHONY: all deps adapters check demo bench figures install clean tidy format fuzz
 
 all: $(RELEASE)/build.ninja
 	@ninja --quiet -C $(RELEASE)
@@ -51,6 +51,10 @@ tidy: all
 format: deps
 	@command -v clang-format-14 >/dev/null || { echo 'make format needs clang-format-14' >&2; exit 4; }
 	@git ls-files -z --cached --others --exclude-standard '*.c' '*.h' | xargs -0 clang-format-14 -i
+
+# Qiskit and Cirq, for jobs that name them: minutes, once. Prints where they are.
+adapters: all
+	@tools/adapters.sh $(RELEASE)
 
 demo: all
 	@examples/demo.sh $(RELEASE)

@@ -57,7 +57,7 @@ OUTSIDE = [
     (r'(event2/|event\.h|evhttp\.h)', {'net', 'server', None}),
     (r'curl/', {'net', None}),
     (r'(seccomp\.h|linux/(landlock|seccomp|filter|audit|bpf)\.h)', {'enclave', None}),
-    (r'cyaml/', {'config', 'server', 'kme', 'cli', None}),
+    (r'cyaml/', {'config', 'server', 'kme', 'witness', 'cli', None}),
     (r'cblas\.h', {'learn', None}),
     (r'mpi\.h', {'mpi', None}),
     (r'secp256k1', {'anchor', None}),
@@ -68,7 +68,7 @@ CMOCKA = re.compile(r'cmocka\.h|valgrind/')
 # The C library and the kernel. A header that is in neither list needs an owner above.
 SYSTEM = set('''assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal
     stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string time uchar wchar
-    aio dirent dlfcn endian fcntl ftw getopt glob grp libgen netdb poll pthread pty pwd sched
+    aio dirent dlfcn endian fcntl fts ftw getopt glob grp libgen netdb poll pthread pty pwd sched
     semaphore spawn strings sysexits syslog termios ucontext unistd utime wordexp
     arpa/inet netinet/in netinet/tcp net/if elf link'''.split())
 

@@ -50,7 +50,9 @@ struct ks_job_spec {
     uint32_t bond_max;  /* auto, mps: the largest bond; 0: as the site has it, CUTOFF too */
     double cutoff;      /* auto, mps: most weight that one cut may discard, below 1 */
     const struct ks_bytes *noise; /* auto, statevector: canonical JSON (ks_noise_print); NULL */
-    const char *name;        /* of the program in messages, such as its file; NULL: "program" */
+    const char *sdk;  /* "ketseal", "qiskit" or "cirq"; NULL: ketseal. Another one takes no
+                         METHOD,  BOND_MAX, CUTOFF or NOISE */
+    const char *name; /* of the program in messages, such as its file; NULL: "program" */
     const char *idempotency; /* NULL for none: [A-Za-z0-9_-]{1,64} */
 };
 

@@ -46,6 +46,7 @@ static enum ks_err device_policy(const struct ks_cli *cli, struct ks_policy **ou
     enum ks_err err = KS_OK;
     struct ks_cert *root = NULL;
     struct ks_site *site = ks_calloc(1, sizeof *site);
+    struct ks_policy_spec spec = {.site = site};
     struct ks_bytes document = {0};
     struct ks_buf pem;
     struct ks_buf policy;
@@ -56,10 +57,9 @@ static enum ks_err device_policy(const struct ks_cli *cli, struct ks_policy **ou
     KS_TRY(ks_cli_device_file(cli, "root.pem", KS_CERT_PEM_MAX, &pem));
     KS_TRY(ks_cert_parse_pem(ks_buf_view(&pem), &root));
     KS_TRY(ks_cli_site(cli, site));
-    ks_policy_write(&(const struct ks_policy_spec){.root = root,
-                                                   .site = site,
-                                                   .accept_simulated_tpm = site->simulated_tpm},
-                    &policy);
+    spec.root = root;
+    spec.accept_simulated_tpm = site->simulated_tpm;
+    ks_policy_write(&spec, &policy);
     KS_TRY(ks_buf_check(&policy));
     document = ks_buf_view(&policy);
     KS_TRY(ks_policy_read(&document, out_policy));

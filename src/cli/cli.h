@@ -119,6 +119,7 @@ enum ks_err ks_command_circuit_plan(struct ks_cli *cli);
 enum ks_err ks_command_circuit_show(struct ks_cli *cli);
 enum ks_err ks_command_circuit_simulate(struct ks_cli *cli);
 enum ks_err ks_command_circuit_sweep(struct ks_cli *cli);
+enum ks_err ks_command_compare(struct ks_cli *cli);
 enum ks_err ks_command_detect_evaluate(struct ks_cli *cli);
 enum ks_err ks_command_detect_explain(struct ks_cli *cli);
 enum ks_err ks_command_detect_score(struct ks_cli *cli);
@@ -148,6 +149,7 @@ enum ks_err ks_command_ledger_fsck(struct ks_cli *cli);
 enum ks_err ks_command_ledger_head(struct ks_cli *cli);
 enum ks_err ks_command_ledger_prove(struct ks_cli *cli);
 enum ks_err ks_command_ledger_serve(struct ks_cli *cli);
+enum ks_err ks_command_ledger_vkeys(struct ks_cli *cli);
 enum ks_err ks_command_policy_make(struct ks_cli *cli);
 enum ks_err ks_command_qkd_simulate(struct ks_cli *cli);
 enum ks_err ks_command_record_hash(struct ks_cli *cli);
@@ -160,5 +162,6 @@ enum ks_err ks_command_site_certify(struct ks_cli *cli);
 enum ks_err ks_command_timestamp_check(struct ks_cli *cli);
 enum ks_err ks_command_timestamp_request(struct ks_cli *cli);
 enum ks_err ks_command_verify(struct ks_cli *cli);
+enum ks_err ks_command_witness_keygen(struct ks_cli *cli);
 
 #endif

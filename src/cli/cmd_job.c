@@ -20,6 +20,7 @@
 #define WAIT_SECONDS_MAX (7 * 86400)
 #define POLL_FIRST_MS    50
 #define POLL_LAST_MS     5000
+#define SITE_WAIT_S      20 /* as docs/openapi.yaml has it */
 
 /* --- the site's documents
  * ---------------------------------------------------------------------------- */
@@ -190,33 +191,19 @@ out:
 /* --- wait, fetch
  * ------------------------------------------------------------------------------------- */
 
-static enum ks_err fetch(const struct ks_cli *cli, struct ks_client *client)
+/* The bundle at REST of the job's path, verified and kept. */
+static enum ks_err fetch(const struct ks_cli *cli, struct ks_client *client, const char *rest)
 {
     enum ks_err err = KS_OK;
     struct ks_buf bytes;
     char target[128];
 
     ks_buf_init(&bytes, KS_BUNDLE_BYTES_MAX);
-    KS_TRY(job_target(cli->operands[0], "/bundle", target));
+    KS_TRY(job_target(cli->operands[0], rest, target));
     KS_TRY(ks_client_get(client, target, &bytes)); /* a failed job answers with its own error */
     KS_TRY(ks_cli_bundle_keep(cli, &bytes, NULL));
 out:
     ks_buf_done(&bytes);
-    return err;
-}
-
-enum ks_err ks_command_job_fetch(struct ks_cli *cli)
-{
-    enum ks_err err = KS_OK;
-    struct ks_client *client = NULL;
-    char target[128];
-
-    KS_TRY(job_target(cli->operands[0], "", target));
-    KS_TRY(ks_cli_bundle_room(cli));
-    KS_TRY(ks_cli_client(cli, &client));
-    KS_TRY(fetch(cli, client));
-out:
-    ks_client_close(client);
     return err;
 }
 
@@ -289,7 +276,64 @@ enum ks_err ks_command_job_wait(struct ks_cli *cli)
     KS_TRY(ks_cli_bundle_room(cli));
     KS_TRY(ks_cli_client(cli, &client));
     KS_TRY(wait_end(cli, client, seconds));
-    KS_TRY(fetch(cli, client));
+    KS_TRY(fetch(cli, client, "/bundle"));
+out:
+    ks_client_close(client);
+    return err;
+}
+
+/* The site holds each request until the bundle is there, but no longer than SITE_WAIT_S, and
+ * then says "not yet": asked again until SECONDS are over. */
+static enum ks_err fetch_witnessed(const struct ks_cli *cli, struct ks_client *client,
+                                   const char *state, uint64_t seconds)
+{
+    enum ks_err err = KS_OK;
+    const uint64_t begin_us = ks_clock_monotonic_us();
+    uint64_t waited_s = 0;
+    char rest[96];
+
+    KS_TRY(wait_end(cli, client, seconds));
+    ks_cli_progress(cli, "job %s: waiting until it is %s", cli->operands[0], state);
+    do {
+        const uint64_t left_s = seconds - waited_s;
+
+        (void)snprintf(rest, sizeof rest, "/bundle?wait=%s&seconds=%llu", state,
+                       (unsigned long long)(left_s < SITE_WAIT_S ? left_s : SITE_WAIT_S));
+        err = fetch(cli, client, rest);
+        if (err != KS_ERR_NOT_FOUND) {
+            goto out;
+        }
+        waited_s = (ks_clock_monotonic_us() - begin_us) / 1000000;
+        ks_cli_progress(cli, "job %s: not %s yet, after %llu s", cli->operands[0], state,
+                        (unsigned long long)waited_s);
+        pause_ms(POLL_FIRST_MS);
+    } while (waited_s < seconds);
+    err = ks_fail(KS_ERR_UNAVAILABLE, "job %s is not %s within %llu s", cli->operands[0], state,
+                  (unsigned long long)seconds);
+out:
+    return err;
+}
+
+enum ks_err ks_command_job_fetch(struct ks_cli *cli)
+{
+    enum ks_err err = KS_OK;
+    const char *state = ks_cli_text(cli, "wait");
+    struct ks_client *client = NULL;
+    uint64_t seconds = 0;
+    char target[128];
+
+    KS_TRY(job_target(cli->operands[0], "", target));
+    KS_TRY(ks_cli_number(cli, "timeout", WAIT_SECONDS_MAX, &seconds));
+    KS_CHECK(state == NULL || strcmp(state, "cosigned") == 0 ||
+                 strcmp(state, "anchored") == 0 || strcmp(state, "timestamped") == 0,
+             KS_ERR_USAGE, "--wait: cosigned, anchored or timestamped");
+    KS_TRY(ks_cli_bundle_room(cli));
+    KS_TRY(ks_cli_client(cli, &client));
+    if (state == NULL) {
+        KS_TRY(fetch(cli, client, "/bundle"));
+    } else {
+        KS_TRY(fetch_witnessed(cli, client, state, seconds));
+    }
 out:
     ks_client_close(client);
     return err;

@@ -12,26 +12,64 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cli/keep.h"
+#include "cli/witness.h"
 #include "ledger/proof.h"
 
 #define PROOF_JSON_MAX 65536
 #define ENTRY_MAX      (64 * 1024)
 
-/* Fetches the newest checkpoint and checks its signatures. LEDGER is the caller's to release,
- * always. */
-static enum ks_err view_open(const struct ks_cli *cli, struct ks_cli_ledger *ledger)
+/* What head and check begin with. */
+struct view {
+    struct ks_cli_ledger ledger;
+    struct ks_witnesses witnesses; /* demanded */
+    struct ks_witnesses_said said;
+};
+
+static void view_done(struct view *view)
+{
+    ks_witnesses_done(&view->witnesses);
+    ks_cli_ledger_close(&view->ledger);
+}
+
+/* That the checkpoint has the cosignatures that are asked for. */
+static enum ks_err check_witnesses(struct view *view)
 {
     enum ks_err err = KS_OK;
+    const struct ks_witnesses *witnesses = &view->witnesses;
+
+    KS_TRY(ks_witnesses_judge(witnesses, ks_bytes_text(view->ledger.site->origin),
+                              ks_buf_view(&view->ledger.note), &view->said));
+    KS_CHECK(view->said.names >= witnesses->quorum, KS_ERR_VERIFY,
+             "%zu of %zu witnesses have cosigned, %llu are asked for", view->said.names,
+             ks_witnesses_names(witnesses), (unsigned long long)witnesses->quorum);
+out:
+    return ks_fail_prefix(err, "the site's checkpoint");
+}
+
+/* Fetches the newest checkpoint, or the newest cosigned one where witnesses are asked for, and
+ * checks its signatures. VIEW is the caller's to release, always. */
+static enum ks_err view_open(const struct ks_cli *cli, bool witnessed, struct view *view)
+{
+    enum ks_err err = KS_OK;
+    struct ks_cli_ledger *ledger = &view->ledger;
+    const char *target = "/v1/ledger/checkpoint";
 
     KS_TRY(ks_cli_ledger_open(cli, ledger));
+    if (witnessed) {
+        KS_TRY(ks_cli_witnesses(cli, ks_bytes_text(ledger->site->origin), &view->witnesses));
+    }
+    if (view->witnesses.count > 0) {
+        target = "/v1/ledger/checkpoint?state=cosigned";
+    }
     if (ks_cli_ledger_is_static(cli)) {
         KS_TRY(ks_cli_ledger_fetch(ledger));
     } else {
-        KS_TRY(ks_client_get(ledger->client, "/v1/ledger/checkpoint", &ledger->note));
+        KS_TRY(ks_client_get(ledger->client, target, &ledger->note));
         KS_TRY(ks_fail_prefix(
             ks_site_checkpoint_open(ledger->site, ks_buf_view(&ledger->note), &ledger->head),
             "the site's checkpoint"));
     }
+    KS_TRY(check_witnesses(view));
 out:
     return err;
 }
@@ -42,13 +80,26 @@ static void put_head(const struct ks_cli_ledger *view, struct ks_json_writer *wr
     ks_json_member_hex(writer, "root", KS_BYTES(view->head.checkpoint.root));
 }
 
-static void print_head(const struct ks_cli_ledger *view, const char *before)
+/* How many of the witnesses that were asked for have cosigned; sorts last. */
+static void put_witnesses(const struct view *view, struct ks_json_writer *writer)
+{
+    if (view->witnesses.count > 0) {
+        ks_json_member_u64(writer, "witnesses", view->said.names);
+    }
+}
+
+static void print_head(const struct view *view, const char *before)
 {
     char root[2 * KS_MERKLE_LEN + 1];
+    char witnesses[64] = "";
 
-    ks_hex_encode(KS_BYTES(view->head.checkpoint.root), root);
-    ks_cli_print("%s%s: %llu entries, root %s\n", before, view->site->origin,
-                 (unsigned long long)view->head.checkpoint.size, root);
+    ks_hex_encode(KS_BYTES(view->ledger.head.checkpoint.root), root);
+    if (view->witnesses.count > 0) {
+        (void)snprintf(witnesses, sizeof witnesses, ", cosigned by %zu of %zu witnesses",
+                       view->said.names, ks_witnesses_names(&view->witnesses));
+    }
+    ks_cli_print("%s%s: %llu entries, root %s%s\n", before, view->ledger.site->origin,
+                 (unsigned long long)view->ledger.head.checkpoint.size, root, witnesses);
 }
 
 /* --- head
@@ -58,26 +109,27 @@ static void print_head(const struct ks_cli_ledger *view, const char *before)
 enum ks_err ks_command_ledger_head(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
-    struct ks_cli_ledger view = {0};
+    struct view view = {0};
     struct ks_buf out;
     struct ks_json_writer writer = ks_json_writer_of(&out);
 
     ks_buf_init(&out, 2 * KS_NOTE_LEN_MAX);
-    KS_TRY(view_open(cli, &view));
+    KS_TRY(view_open(cli, true, &view));
     if (cli->json) {
         ks_json_put_object(&writer);
-        ks_json_member_string(&writer, "checkpoint", ks_buf_view(&view.note));
-        put_head(&view, &writer);
+        ks_json_member_string(&writer, "checkpoint", ks_buf_view(&view.ledger.note));
+        put_head(&view.ledger, &writer);
         ks_json_member_text(&writer, "schema", "ketseal.ledger-head/1");
-        ks_json_member_u64(&writer, "size", view.head.checkpoint.size);
-        ks_json_member_u64(&writer, "time", view.head.time_s);
+        ks_json_member_u64(&writer, "size", view.ledger.head.checkpoint.size);
+        ks_json_member_u64(&writer, "time", view.ledger.head.time_s);
+        put_witnesses(&view, &writer);
         ks_json_put_end(&writer);
         KS_TRY(ks_cli_print_json(&out));
     } else {
         print_head(&view, "");
     }
 out:
-    ks_cli_ledger_close(&view);
+    view_done(&view);
     ks_buf_done(&out);
     return err;
 }
@@ -199,7 +251,7 @@ enum ks_err ks_command_ledger_prove(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
     const char *out = ks_cli_text(cli, "out");
-    struct ks_cli_ledger view = {0};
+    struct view view = {0};
     struct ks_merkle_proof proof;
     struct ks_buf entry;
     uint64_t index = 0;
@@ -209,15 +261,16 @@ enum ks_err ks_command_ledger_prove(struct ks_cli *cli)
              "--out: standard output is for the entry; name a file for the proof");
     KS_CHECK(ks_text_u64(ks_bytes_text(cli->operands[0]), KS_MERKLE_SIZE_MAX, &index) == KS_OK,
              KS_ERR_USAGE, "'%s' is no index", cli->operands[0]);
-    KS_TRY(view_open(cli, &view));
-    KS_TRY(ks_cli_ledger_is_static(cli) ? ks_cli_ledger_prove(&view, index, &entry, &proof)
-                                        : prove(&view, index, &entry, &proof));
+    KS_TRY(view_open(cli, false, &view));
+    KS_TRY(ks_cli_ledger_is_static(cli)
+               ? ks_cli_ledger_prove(&view.ledger, index, &entry, &proof)
+               : prove(&view.ledger, index, &entry, &proof));
     if (out != NULL) {
-        KS_TRY(write_proof(out, &view, index, &proof));
+        KS_TRY(write_proof(out, &view.ledger, index, &proof));
     }
-    KS_TRY(print_proof(cli, &view, index, ks_buf_view(&entry)));
+    KS_TRY(print_proof(cli, &view.ledger, index, ks_buf_view(&entry)));
 out:
-    ks_cli_ledger_close(&view);
+    view_done(&view);
     ks_buf_done(&entry);
     return err;
 }
@@ -248,7 +301,7 @@ out:
     return err;
 }
 
-static enum ks_err print_check(const struct ks_cli *cli, const struct ks_cli_ledger *view,
+static enum ks_err print_check(const struct ks_cli *cli, const struct view *view,
                                uint64_t old_size, bool consistent)
 {
     enum ks_err err = KS_OK;
@@ -264,9 +317,10 @@ static enum ks_err print_check(const struct ks_cli *cli, const struct ks_cli_led
             ks_json_member_text(&writer, "detail", ks_err_detail());
         }
         ks_json_member_u64(&writer, "old_size", old_size);
-        put_head(view, &writer);
+        put_head(&view->ledger, &writer);
         ks_json_member_text(&writer, "schema", "ketseal.ledger-check/1");
-        ks_json_member_u64(&writer, "size", view->head.checkpoint.size);
+        ks_json_member_u64(&writer, "size", view->ledger.head.checkpoint.size);
+        put_witnesses(view, &writer);
         ks_json_put_end(&writer);
         KS_TRY(ks_cli_print_json(&out));
     } else if (consistent) {
@@ -282,16 +336,17 @@ out:
 enum ks_err ks_command_ledger_check(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
-    struct ks_cli_ledger view = {0};
+    struct view view = {0};
     struct ks_cli_kept kept;
     bool fork = true;
 
-    KS_TRY(view_open(cli, &view));
-    KS_TRY(ks_cli_kept_open(cli, view.site, &kept));
-    err = ks_cli_ledger_is_static(cli) ? ks_cli_ledger_consistent(&view, &kept.head, &fork)
-                                       : compare(&view, &kept.head);
+    KS_TRY(view_open(cli, true, &view));
+    KS_TRY(ks_cli_kept_open(cli, view.ledger.site, &kept));
+    err = ks_cli_ledger_is_static(cli)
+              ? ks_cli_ledger_consistent(&view.ledger, &kept.head, &fork)
+              : compare(&view.ledger, &kept.head);
     if (err == KS_ERR_VERIFY && fork) {
-        err = ks_cli_keep_fork(&kept, &view);
+        err = ks_cli_keep_fork(&kept, &view.ledger);
         if (err == KS_ERR_VERIFY && cli->json) {
             KS_TRY(print_check(cli, &view, kept.head.size, false));
             cli->answered = true;
@@ -299,9 +354,9 @@ enum ks_err ks_command_ledger_check(struct ks_cli *cli)
         }
     }
     KS_TRY(err);
-    KS_TRY(ks_cli_keep_head(&kept, ks_buf_view(&view.note)));
+    KS_TRY(ks_cli_keep_head(&kept, ks_buf_view(&view.ledger.note)));
     KS_TRY(print_check(cli, &view, kept.head.size, true));
 out:
-    ks_cli_ledger_close(&view);
+    view_done(&view);
     return err;
 }

@@ -6,6 +6,7 @@
 #include "base/sys.h"
 #include "cli/cli.h"
 #include "cli/verdict.h"
+#include "cli/witness.h"
 #include "record/policy.h"
 #include "record/record.h"
 
@@ -128,7 +129,11 @@ enum ks_err ks_command_policy_make(struct ks_cli *cli)
     const char *crl_path = ks_cli_text(cli, "crl");
     struct ks_cert *root = NULL;
     struct ks_site *site = ks_calloc(1, sizeof *site);
-    struct ks_policy_spec spec = {.site = site};
+    struct ks_witnesses witnesses = {0};
+    struct ks_policy_spec spec = {.site = site,
+                                  .accept_simulated_tpm =
+                                      ks_cli_switch(cli, "insecure-simulated-tpm"),
+                                  .witnesses = &witnesses};
     struct ks_buf site_bytes;
     struct ks_buf crl;
 
@@ -141,14 +146,15 @@ enum ks_err ks_command_policy_make(struct ks_cli *cli)
     if (crl_path != NULL) {
         KS_TRY(ks_file_read(crl_path, KS_CRL_PEM_MAX, &crl));
     }
-    KS_CHECK(
-        !site->simulated_tpm || ks_cli_switch(cli, "insecure-simulated-tpm"), KS_ERR_DENIED,
-        "%s: this site's TPM is simulated; --insecure-simulated-tpm accepts that", site_path);
+    KS_CHECK(!site->simulated_tpm || spec.accept_simulated_tpm, KS_ERR_DENIED,
+             "%s: this site's TPM is simulated; --insecure-simulated-tpm accepts that",
+             site_path);
+    KS_TRY(ks_cli_witnesses(cli, ks_bytes_text(site->origin), &witnesses));
     spec.root = root;
-    spec.crl = ks_buf_view(&crl);
-    spec.accept_simulated_tpm = ks_cli_switch(cli, "insecure-simulated-tpm");
+    spec.crl_pem = ks_buf_view(&crl);
     KS_TRY(write_policy(cli, &spec));
 out:
+    ks_witnesses_done(&witnesses);
     ks_cert_free(root);
     ks_free(site);
     ks_buf_done(&site_bytes);

@@ -73,6 +73,13 @@
             "what happens to qubits and results: a YAML noise model", NULL, false              \
     }
 
+#define SDK_FLAG                                                                               \
+    {                                                                                          \
+        "sdk", KS_FLAG_TEXT, "NAME",                                                           \
+            "whose simulator: native, or what the site has besides: qiskit, cirq", "native",   \
+            false                                                                              \
+    }
+
 #define BUNDLE_FLAGS                                                                           \
     {"out", KS_FLAG_TEXT, "FILE", "where the bundle goes (-o FILE)", "-", false},              \
     {                                                                                          \
@@ -105,7 +112,7 @@
     }
 
 static const struct ks_flag run_flags[] = {
-    DEVICE_FLAGS, PROGRAM_FLAGS, SAMPLE_FLAGS,     METHOD_FLAGS,
+    DEVICE_FLAGS, PROGRAM_FLAGS, SAMPLE_FLAGS,     SDK_FLAG, METHOD_FLAGS,
     NOISE_FLAG,   BUNDLE_FLAGS,  IDEMPOTENCY_FLAG, END,
 };
 
@@ -114,6 +121,13 @@ static const struct ks_flag verify_flags[] = {
      true},
     {"explain", KS_FLAG_SWITCH, NULL,
      "each check: what it covers, what it stops, what it does not prove", NULL, false},
+    END,
+};
+
+static const struct ks_flag compare_flags[] = {
+    {"policy", KS_FLAG_MANY, "FILE",
+     "verify first: one policy for both, or one for each (repeatable)", NULL, false},
+    SIMULATION_FLAGS,
     END,
 };
 
@@ -296,7 +310,8 @@ static const struct ks_flag site_certify_flags[] = {
 };
 
 static const struct ks_flag job_submit_flags[] = {
-    DEVICE_FLAGS, PROGRAM_FLAGS, SAMPLE_FLAGS, METHOD_FLAGS, NOISE_FLAG, IDEMPOTENCY_FLAG, END,
+    DEVICE_FLAGS, PROGRAM_FLAGS, SAMPLE_FLAGS,     SDK_FLAG,
+    METHOD_FLAGS, NOISE_FLAG,    IDEMPOTENCY_FLAG, END,
 };
 
 static const struct ks_flag site_flags[] = {
@@ -315,6 +330,10 @@ static const struct ks_flag job_wait_flags[] = {
 static const struct ks_flag job_fetch_flags[] = {
     DEVICE_FLAGS,
     BUNDLE_FLAGS,
+    {"wait", KS_FLAG_TEXT, "STATE",
+     "with a checkpoint that is cosigned, anchored or timestamped, once there is one", NULL,
+     false},
+    {"timeout", KS_FLAG_NUMBER, "SECONDS", "of --wait: give up after this time", "3600", false},
     END,
 };
 
@@ -338,6 +357,14 @@ static const struct ks_flag job_list_flags[] = {
             "give up on a static server's answer after this", "30", false                      \
     }
 
+#define WITNESS_FLAGS                                                                          \
+    {"witnesses", KS_FLAG_TEXT,                                                                \
+     "FILE",      "keys of witnesses, a vkey in each line; demands that they cosigned",        \
+     NULL,        false},                                                                      \
+    {                                                                                          \
+        "witness-quorum", KS_FLAG_NUMBER, "N", "how many of them; default: all", NULL, false   \
+    }
+
 #define KEEP_FLAG                                                                              \
     {                                                                                          \
         "keep", KS_FLAG_TEXT, "DIR",                                                           \
@@ -350,6 +377,12 @@ static const struct ks_flag ledger_flags[] = {
     END,
 };
 
+static const struct ks_flag ledger_head_flags[] = {
+    LEDGER_FLAGS,
+    WITNESS_FLAGS,
+    END,
+};
+
 static const struct ks_flag ledger_prove_flags[] = {
     LEDGER_FLAGS,
     {"out", KS_FLAG_TEXT, "FILE", "keep the proof as a tlog-proof file (-o FILE)", NULL, false},
@@ -358,6 +391,7 @@ static const struct ks_flag ledger_prove_flags[] = {
 
 static const struct ks_flag ledger_check_flags[] = {
     LEDGER_FLAGS,
+    WITNESS_FLAGS,
     KEEP_FLAG,
     END,
 };
@@ -411,6 +445,20 @@ static const struct ks_flag ca_issue_flags[] = {
     END,
 };
 
+static const struct ks_flag ledger_vkeys_flags[] = {
+    {"site", KS_FLAG_TEXT, "FILE", "the site's document (site.json in its state directory)",
+     NULL, true},
+    END,
+};
+
+static const struct ks_flag witness_keygen_flags[] = {
+    {"name", KS_FLAG_TEXT, "NAME", "of the witness and of its keys: witness.example/w1", NULL,
+     true},
+    {"out", KS_FLAG_TEXT, "DIR", "where the two key files go, made if absent (-o DIR)", NULL,
+     true},
+    END,
+};
+
 static const struct ks_flag policy_make_flags[] = {
     {"root", KS_FLAG_TEXT, "FILE", "root certificate of the CA", NULL, true},
     {"site", KS_FLAG_TEXT, "FILE", "the site's document (site.json in its state directory)",
@@ -426,6 +474,7 @@ static const struct ks_flag policy_make_flags[] = {
     {"timestamp-within", KS_FLAG_NUMBER, "SECONDS",
      "how long after its record a time stamp may be", NULL, false},
     SIMULATED_FLAG,
+    WITNESS_FLAGS,
     {"out", KS_FLAG_TEXT, "FILE", "where the policy goes (-o FILE)", "-", false},
     END,
 };
@@ -718,6 +767,10 @@ const struct ks_command ks_commands[] = {
      ks_command_run_job},
     {"verify", NULL, "BUNDLE", 1, 1, "Verifies a bundle offline.", verify_flags,
      ks_command_verify},
+    {"compare", NULL, "BUNDLE BUNDLE", 2, 2,
+     "Whether the counts of two bundles of one circuit may come from one distribution, whoever "
+     "ran it.",
+     compare_flags, ks_command_compare},
     {"replay", NULL, "BUNDLE", 1, 1,
      "Runs the job of a bundle again and compares bit for bit; where numerics differ, "
      "statistically.",
@@ -774,14 +827,14 @@ const struct ks_command ks_commands[] = {
     {"job", "wait", "ID", 1, 1, "Waits for the end of a job and keeps its bundle.",
      job_wait_flags, ks_command_job_wait},
     {"job", "fetch", "ID", 1, 1,
-     "Keeps the bundle of a job that is done, with the newest checkpoint.", job_fetch_flags,
+     "Keeps the bundle of a job that is done, under the newest checkpoint.", job_fetch_flags,
      ks_command_job_fetch},
     {"job", "cancel", "ID", 1, 1, "Ends a job that still runs.", site_flags,
      ks_command_job_cancel},
     {"job", "list", "", 0, 0, "Lists the jobs of this device.", job_list_flags,
      ks_command_job_list},
     {"ledger", "head", "", 0, 0, "Prints the newest checkpoint, its signatures checked.",
-     ledger_flags, ks_command_ledger_head},
+     ledger_head_flags, ks_command_ledger_head},
     {"ledger", "prove", "INDEX", 1, 1, "Prints an entry, its place in the ledger proved.",
      ledger_prove_flags, ks_command_ledger_prove},
     {"ledger", "check", "", 0, 0, "Proves that the ledger only grew since the last check.",
@@ -797,6 +850,8 @@ const struct ks_command ks_commands[] = {
      ledger_fsck_flags, ks_command_ledger_fsck},
     {"ledger", "serve", "DIR", 1, 1, "Serves static files of a ledger over plain HTTP.",
      ledger_serve_flags, ks_command_ledger_serve},
+    {"ledger", "vkeys", "", 0, 0, "Prints the keys of a site's ledger, for its witnesses.",
+     ledger_vkeys_flags, ks_command_ledger_vkeys},
     {"site", "certify", "", 0, 0,
      "Challenges a site's TPM and certifies the site and its issuing key.", site_certify_flags,
      ks_command_site_certify},
@@ -857,6 +912,9 @@ const struct ks_command ks_commands[] = {
     {"circuit", "sweep", "[FILE]", 0, 1,
      "Samples a program or a template with many sets of angles, planned once.",
      circuit_sweep_flags, ks_command_circuit_sweep},
+    {"witness", "keygen", "", 0, 0,
+     "Makes the keys of a witness, Ed25519 and ML-DSA-44, and prints what they verify with.",
+     witness_keygen_flags, ks_command_witness_keygen},
     {"qkd", "simulate", "", 0, 0,
      "Distils keys from a simulated link: error rates, lengths, bits a second, an "
      "eavesdropper.",

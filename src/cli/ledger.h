@@ -49,8 +49,8 @@ KS_MUST_CHECK enum ks_err ks_cli_ledger_prove(struct ks_cli_ledger *ledger, uint
                                               struct ks_buf *entry,
                                               struct ks_merkle_proof *out_proof);
 
-/* The member 'path' of the proof at TARGET, whose schema is SCHEMA, by the site's own interface.
- * What else it says is not believed. */
+/* The member 'path' of the proof at TARGET, whose schema is SCHEMA, by the site's own
+ * interface. What else it says is not believed. */
 KS_MUST_CHECK enum ks_err ks_cli_ledger_path(struct ks_client *client, const char *target,
                                              const char *schema,
                                              struct ks_merkle_proof *out_proof);

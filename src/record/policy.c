@@ -31,6 +31,7 @@ static void put_require(struct ks_json_writer *writer, const struct ks_policy_sp
         enum ks_verdict_check check;
         bool wanted;
     } more[] = {
+        {KS_VERDICT_LEDGER_WITNESS, spec->witnesses != NULL && spec->witnesses->count > 0},
         {KS_VERDICT_PLATFORM_SITE, spec->site->certificate.signature_len > 0},
         {KS_VERDICT_ANCHOR_PROOF, spec->anchor != NULL},
         {KS_VERDICT_ANCHOR_CANONICAL, spec->anchor != NULL && spec->anchor->block_count > 0},
@@ -79,6 +80,7 @@ static void put_stamps(struct ks_json_writer *writer, const struct ks_policy_sta
 
 void ks_policy_write(const struct ks_policy_spec *spec, struct ks_buf *out)
 {
+    const bool witnessed = spec->witnesses != NULL && spec->witnesses->count > 0;
     struct ks_json_writer writer = ks_json_writer_of(out);
     struct ks_buf pem;
     struct ks_buf document;
@@ -95,7 +97,7 @@ void ks_policy_write(const struct ks_policy_spec *spec, struct ks_buf *out)
         ks_buf_clear(&document);
     }
     ks_site_write(spec->site, &document);
-    ks_json_member_string(&writer, "crl", spec->crl);
+    ks_json_member_string(&writer, "crl", spec->crl_pem);
     put_require(&writer, spec);
     ks_json_member_string(&writer, "root", ks_buf_view(&pem));
     ks_json_member_text(&writer, "schema", "ketseal.policy/1");
@@ -111,6 +113,10 @@ void ks_policy_write(const struct ks_policy_spec *spec, struct ks_buf *out)
         ks_json_put_text(&writer, "simulated");
     }
     ks_json_put_end(&writer);
+    if (witnessed) {
+        ks_json_put_key(&writer, "witnesses");
+        ks_witnesses_write(spec->witnesses, &writer);
+    }
     ks_json_put_end(&writer);
     ks_buf_put_text(out, "\n");
     if (out->err == KS_OK) {
@@ -216,10 +222,26 @@ out:
     return ks_fail_prefix(err, "'timestamp'");
 }
 
+/* An optional member: policies of before have none. */
+static enum ks_err parse_witnesses(const struct ks_json *root, struct ks_policy *policy)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_json *object = NULL;
+
+    if (ks_json_find(root, "witnesses") == NULL) {
+        return KS_OK;
+    }
+    KS_TRY(ks_json_get(root, "witnesses", KS_JSON_OBJECT, &object));
+    KS_TRY(ks_witnesses_parse(object, &policy->witnesses));
+    KS_TRY(ks_witnesses_check(&policy->witnesses, ks_bytes_text(policy->site.origin)));
+out:
+    return ks_fail_prefix(err, "'witnesses'");
+}
+
 enum ks_err ks_policy_read(const struct ks_bytes *document, struct ks_policy **out_policy)
 {
-    static const char *const names[] = {"anchor", "crl",       "require", "root", "schema",
-                                        "site",   "timestamp", "tpm",     NULL};
+    static const char *const names[] = {"anchor", "crl",       "require", "root",      "schema",
+                                        "site",   "timestamp", "tpm",     "witnesses", NULL};
     enum ks_err err = KS_OK;
     struct ks_json_doc *doc = NULL;
     struct ks_policy *policy = ks_calloc(1, sizeof *policy);
@@ -246,6 +268,7 @@ enum ks_err ks_policy_read(const struct ks_bytes *document, struct ks_policy **o
     KS_TRY(parse_tpm(root, policy));
     KS_TRY(parse_anchor(root, policy));
     KS_TRY(parse_stamps(root, &policy->stamps));
+    KS_TRY(parse_witnesses(root, policy));
     *out_policy = policy;
     policy = NULL; /* transferred */
 out:
@@ -263,5 +286,6 @@ void ks_policy_free(struct ks_policy *policy)
     ks_crl_free(policy->crl);
     ks_anchor_pin_done(&policy->anchor);
     ks_timestamp_trust_free(policy->stamps.trust);
+    ks_witnesses_done(&policy->witnesses);
     ks_free(policy);
 }

@@ -12,6 +12,7 @@
 #include "crypto/timestamp.h"
 #include "ketseal/verify.h"
 #include "record/site.h"
+#include "record/witnesses.h"
 
 #define KS_POLICY_BYTES_MAX (1024 * 1024)
 
@@ -33,22 +34,25 @@ struct ks_policy {
     bool accept_simulated_tpm;
     bool accept_hardware_tpm;
     bool require[KS_VERDICT_CHECKS];
+    struct ks_witnesses witnesses; /* count 0: none are known */
     bool anchor_pinned;
     struct ks_anchor_pin anchor;
     struct ks_policy_stamps stamps;
 };
 
-/* What a policy is made of. */
+/* What a new policy says; all of it is borrowed. */
 struct ks_policy_spec {
     const struct ks_cert *root;
-    struct ks_bytes crl; /* PEM; empty: none */
+    struct ks_bytes crl_pem; /* may be empty */
     const struct ks_site *site;
     bool accept_simulated_tpm;
+    const struct ks_witnesses *witnesses;  /* NULL, or of count 0: none */
     const struct ks_anchor_pin *anchor;    /* NULL: none */
     const struct ks_policy_stamps *stamps; /* NULL: no time stamp is believed */
 };
 /* Demands every check that can run offline with what SPEC gives: that of the site's certificate
- * where it has one, those of anchors and time stamps where SPEC says whom to believe. */
+ * where it has one, those of witnesses, anchors and time stamps where SPEC says whom to
+ * believe. */
 void ks_policy_write(const struct ks_policy_spec *spec, struct ks_buf *out);
 
 #endif

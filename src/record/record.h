@@ -19,10 +19,11 @@
 #define KS_RESULT_BYTES_MAX (8 * 1024 * 1024) /* the canonical result_summary */
 #define KS_ENTRY_BYTES_MAX  1024
 
-/* Schemas "ketseal-1" to "ketseal-3": the second has a start quote, the third the method, the
- * noise and what keys the site asks for. */
-#define KS_RECORD_SCHEMA_MAX 3
+/* Schemas "ketseal-1" to "ketseal-4": the second has a start quote, the third the method, the
+ * noise and what keys the site asks for, the fourth what other SDKs ran. */
+#define KS_RECORD_SCHEMA_MAX 4
 #define KS_CONTEXT_RECORD    "ketseal/record/1"
+#define KS_SDK_TEXT_MAX      64 /* bytes of a backend's name, of a version */
 
 /* Where the one-time key of a request came from. */
 #define KS_KEY_SOURCE_LIST(X)                                                                  \
@@ -40,6 +41,15 @@ const char *ks_key_source_name(enum ks_key_source source);
 KS_MUST_CHECK enum ks_err ks_key_source_parse(struct ks_bytes text,
                                               enum ks_key_source *out_source);
 
+/* What ran a job of another SDK than ours. Texts are of [A-Za-z0-9._+-]. */
+struct ks_sdk_run {
+    struct ks_bytes version;
+    struct ks_bytes backend; /* "qiskit-aer" */
+    struct ks_bytes backend_version;
+    uint8_t environment[32]; /* hash of its environment, docs/formats/adapter.md */
+    uint8_t transpiled[32];  /* SHA-256 of what the SDK made of the circuit, by its own word */
+};
+
 /* Everything that exists before H. Views borrow. */
 struct ks_core {
     unsigned schema; /* 1 to KS_RECORD_SCHEMA_MAX */
@@ -54,6 +64,8 @@ struct ks_core {
     uint64_t shots;
     bool single;
     const struct ks_json *noise; /* the job's; NULL for none */
+    enum ks_sdk sdk;             /* of schemas 1 to 3: KETSEAL */
+    struct ks_sdk_run sdk_run;   /* of another SDK; then none of isa, numerics, facts */
     /* execution */
     uint8_t build[32]; /* SHA-256 of the worker that ran it */
     struct ks_bytes isa;
@@ -96,10 +108,13 @@ void ks_core_write(const struct ks_core *core, struct ks_buf *out);
 KS_MUST_CHECK enum ks_err ks_core_parse(const struct ks_json *value, struct ks_buf *parameters,
                                         struct ks_buf *result, struct ks_core *out_core);
 
-/* The method that CORE names is one that JOB allows, its settings and noise are the job's, and
- * its facts are such as that method has. KS_ERR_VERIFY says what does not fit. */
+/* The method, or the SDK, that CORE names is one that JOB allows, its settings and noise are
+ * the job's, and its facts are such as that method has. KS_ERR_VERIFY says what does not fit.
+ */
 KS_MUST_CHECK enum ks_err ks_core_method_check(const struct ks_core *core,
                                                const struct ks_job *job);
+/* Whether TEXT is a version or a backend's name: 1 to KS_SDK_TEXT_MAX of [A-Za-z0-9._+-]. */
+bool ks_sdk_text_valid(struct ks_bytes text);
 
 /* RESULT, a result_summary, is a canonical JSON object whose members are bit strings of CLBITS
  * characters with counts of at least 1 that add up to SHOTS. KS_ERR_FORMAT, KS_ERR_LIMIT;

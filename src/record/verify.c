@@ -104,7 +104,7 @@ static const struct check_info infos[KS_VERDICT_CHECKS] = {
          "when the intent was logged, beyond its order"},
     [KS_VERDICT_LEDGER_WITNESS] = {"ledger.witness", "cosignatures of independent witnesses",
                                    "a split view of the ledger",
-                                   "anything, in this version: it does not run"},
+                                   "anything, where the quorum and the site work together"},
     [KS_VERDICT_ANCHOR_PROOF] =
         {"anchor.proof",
          "the checkpoint's digest in the pinned contract, under the pinned submitter, by its "
@@ -371,16 +371,32 @@ out:
     return err;
 }
 
-/* The core's build is the worker that was launched. */
+static bool launched(const struct ks_event_log *log, const char *name, const uint8_t digest[32])
+{
+    const uint8_t *event = ks_event_log_find(log, name);
+
+    return event != NULL && ks_bytes_equal(ks_bytes_of(event, 32), ks_bytes_of(digest, 32));
+}
+
+/* The core's build is the worker that was launched, or the adapter, and its SDK's environment
+ * the one that was measured. */
 static enum ks_err check_build(const struct ks_core *core, const struct ks_event_log *log)
 {
-    const uint8_t *worker = ks_event_log_find(log, KS_LAUNCH_WORKER);
+    enum ks_err err = KS_OK;
+    char event[KS_EVENT_NAME_MAX + 1];
 
-    if (worker == NULL ||
-        !ks_bytes_equal(ks_bytes_of(worker, sizeof core->build), KS_BYTES(core->build))) {
-        return ks_fail(KS_ERR_VERIFY, "the core's build is not the worker that was launched");
+    if (core->sdk == KS_SDK_KETSEAL) {
+        KS_CHECK(launched(log, KS_LAUNCH_WORKER, core->build), KS_ERR_VERIFY,
+                 "the core's build is not the worker that was launched");
+    } else {
+        (void)snprintf(event, sizeof event, KS_LAUNCH_ENVIRONMENT "%s", ks_sdk_name(core->sdk));
+        KS_CHECK(launched(log, KS_LAUNCH_ADAPTER, core->build), KS_ERR_VERIFY,
+                 "the core's build is not the adapter that was launched");
+        KS_CHECK(launched(log, event, core->sdk_run.environment), KS_ERR_VERIFY,
+                 "the core's environment is not the one that was measured");
     }
-    return KS_OK;
+out:
+    return err;
 }
 
 /* Names the first event that differs, for people. */
@@ -593,6 +609,29 @@ out:
     return err;
 }
 
+/* Keys that the policy does not know may have cosigned too: an older policy takes a record that
+ * newer witnesses saw. */
+static enum ks_err check_witnesses(struct context *context)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_witnesses *witnesses = &context->policy->witnesses;
+    struct ks_witnesses_said said;
+
+    KS_CHECK(context->head_known, witnesses->count > 0 ? KS_ERR_VERIFY : KS_ERR_UNAVAILABLE,
+             "there is no good checkpoint that they could have cosigned");
+    KS_TRY(ks_witnesses_judge(witnesses, ks_bytes_text(context->policy->site.origin),
+                              context->bundle->inclusion.checkpoint, &said));
+    KS_CHECK(witnesses->count > 0, KS_ERR_UNAVAILABLE,
+             "the policy knows no witnesses; lines by unknown keys: %zu", said.unknown);
+    KS_CHECK(said.names >= witnesses->quorum, KS_ERR_UNAVAILABLE,
+             "%zu of the policy's %zu witnesses have cosigned, it wants %llu; lines by unknown "
+             "keys: %zu",
+             said.names, ks_witnesses_names(witnesses), (unsigned long long)witnesses->quorum,
+             said.unknown);
+out:
+    return err;
+}
+
 /* KS_OK passes, "false" and "malformed" fail; anything else could not be told. Hands on what
  * should stop the verification itself. */
 static enum ks_err settle(struct ks_verdict_item *item, enum ks_err err)
@@ -619,6 +658,7 @@ static void set_reason(struct ks_verdict *verdict, enum ks_verdict_check check,
 static void describe_method(const struct ks_core *core, struct ks_verdict *verdict)
 {
     const struct ks_simulate_facts *facts = &core->facts;
+    const struct ks_sdk_run *run = &core->sdk_run;
     char truncation[80] = "";
 
     if (facts->method == KS_METHOD_SPARSE) {
@@ -628,9 +668,17 @@ static void describe_method(const struct ks_core *core, struct ks_verdict *verdi
         (void)snprintf(truncation, sizeof truncation, " (bond %u of %u, discarded %.1e)",
                        facts->bond, core->bond_max, facts->discarded_weight);
     }
-    (void)snprintf(verdict->method, sizeof verdict->method, "%s%s%s",
-                   ks_job_method_name(facts->method), truncation,
-                   core->noise != NULL ? " under noise" : "");
+    if (core->sdk == KS_SDK_KETSEAL) {
+        (void)snprintf(verdict->method, sizeof verdict->method, "%s%s%s",
+                       ks_job_method_name(facts->method), truncation,
+                       core->noise != NULL ? " under noise" : "");
+    } else {
+        (void)snprintf(verdict->method, sizeof verdict->method, "%s %.*s (%.*s %.*s)",
+                       ks_sdk_name(core->sdk), (int)run->version.len,
+                       (const char *)run->version.data, (int)run->backend.len,
+                       (const char *)run->backend.data, (int)run->backend_version.len,
+                       (const char *)run->backend_version.data);
+    }
     (void)snprintf(verdict->key_source, sizeof verdict->key_source, "%s",
                    ks_key_source_name(core->key_source));
 }
@@ -677,6 +725,7 @@ static enum ks_err run_checks(struct context *context, struct ks_verdict *verdic
         {KS_VERDICT_LEDGER_CHECKPOINT, check_checkpoint},
         {KS_VERDICT_LEDGER_INCLUSION, check_inclusion},
         {KS_VERDICT_LEDGER_INTENT, check_intent},
+        {KS_VERDICT_LEDGER_WITNESS, check_witnesses},
         {KS_VERDICT_ANCHOR_PROOF, check_anchor_proof},
         {KS_VERDICT_ANCHOR_CANONICAL, check_anchor_canonical},
         {KS_VERDICT_TIMESTAMP, check_timestamp},
@@ -721,7 +770,6 @@ enum ks_err ks_bundle_verify(const struct ks_bytes *bytes, const struct ks_polic
     }
     set_reason(out_verdict, KS_VERDICT_PLATFORM_REPORT,
                "the backend 'process' is no hardware enclave and has no report");
-    set_reason(out_verdict, KS_VERDICT_LEDGER_WITNESS, "this version has no witnesses");
     set_reason(out_verdict, KS_VERDICT_REPLAY, "run `ketseal replay`");
     KS_TRY(settle(&out_verdict->checks[KS_VERDICT_FORMAT], ks_bundle_parse(*bytes, &bundle)));
     if (bundle != NULL) {

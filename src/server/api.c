@@ -49,6 +49,7 @@ static const struct route routes[] = {
     {"GET", "/v1/ledger/inclusion", DEVICE | OPERATOR, ks_api_ledger_inclusion},
     {"GET", "/v1/ledger/consistency", DEVICE | OPERATOR, ks_api_ledger_consistency},
     {"GET", "/ledger/{+}", DEVICE | OPERATOR, ks_api_ledger_file},
+    {"POST", "/v1/ledger/attachments", OPERATOR, ks_api_attach},
     {"GET", "/healthz", DEVICE | OPERATOR | UNKNOWN, ks_api_health},
     {"GET", "/readyz", DEVICE | OPERATOR | UNKNOWN, ks_api_ready},
 };

@@ -95,15 +95,25 @@ out:
 
 /* --- ledger ------------------------------------------------------------------------------- */
 
+/* GET /v1/ledger/checkpoint?state=S; without a state the newest that was signed. */
 void ks_api_ledger_checkpoint(struct ks_site_server *server, struct ks_http_request *request,
                               struct ks_bytes segment)
 {
+    enum ks_err err = KS_OK;
+    const struct ks_bytes text = ks_api_query(request, "state");
+    const struct ks_buf *note = &server->checkpoint;
+    enum ks_witnessed_state state = KS_WITNESSED_COSIGNED;
+
     (void)segment;
-    if (server->checkpoint.len == 0) {
-        ks_http_reply_error(request, KS_ERR_NOT_FOUND, "the ledger has no checkpoint yet");
-    } else {
-        ks_reply_text(request, 200, ks_buf_view(&server->checkpoint));
+    if (text.data != NULL) {
+        KS_TRY(ks_fail_prefix(ks_witnessed_state_parse(text, &state), "query 'state'"));
+        note = &server->witnessed[state].note;
     }
+    KS_CHECK(note->len > 0, KS_ERR_NOT_FOUND, "the ledger has no such checkpoint yet");
+    ks_reply_text(request, 200, ks_buf_view(note));
+    return;
+out:
+    ks_reply_failure(request, err);
 }
 
 void ks_api_ledger_entry(struct ks_site_server *server, struct ks_http_request *request,

@@ -150,9 +150,9 @@ out:
     return err;
 }
 
-/* Only the folders of the store and of the ledger stay open to this process, and the port of
- * the enclave's key manager, whose address is looked up now: afterwards there are no files to
- * find it by. */
+/* Only the folders of the store and of the ledger stay open to this process, and the ports of
+ * the enclave's key manager and of the witnesses, whose addresses are looked up now: afterwards
+ * there are no files to find them by. */
 static enum ks_err close_doors(const struct daemon *daemon)
 {
     enum ks_err err = KS_OK;
@@ -160,6 +160,8 @@ static enum ks_err close_doors(const struct daemon *daemon)
     char path[KS_PATH_MAX];
     static const char *const names[] = {"store", KS_PUBLISH_DIRECTORY};
     int folders[sizeof names / sizeof names[0]] = {-1, -1};
+    uint16_t ports[1 + KS_CONFIG_WITNESSES_MAX];
+    size_t port_count = 0;
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         KS_TRY(ks_path_join(daemon->config->site.state, names[i], path));
@@ -169,8 +171,13 @@ static enum ks_err close_doors(const struct daemon *daemon)
     KS_TRY(ks_config_kme_authority(daemon->config, &authority));
     if (authority.port != 0) {
         KS_TRY(ks_relay_find(&daemon->site->relay, authority.host, authority.port));
+        ports[port_count++] = authority.port;
     }
-    KS_TRY(ks_sandbox_daemon(folders, sizeof folders / sizeof folders[0], authority.port));
+    KS_TRY(ks_cosigners_new(daemon->config, &daemon->site->cosigners));
+    if (daemon->site->cosigners != NULL) {
+        port_count += ks_cosigners_ports(daemon->site->cosigners, &ports[port_count]);
+    }
+    KS_TRY(ks_sandbox_daemon(folders, sizeof folders / sizeof folders[0], ports, port_count));
 out:
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
         ks_fd_close(&folders[i]);

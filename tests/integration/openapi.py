@@ -11,6 +11,7 @@ fresh site gives, each a file with the name of its operation.
 """
 
 import copy
+import hashlib
 import json
 import os
 import pathlib
@@ -259,6 +260,8 @@ def try_the_rest(site, done, failed):
     site.call("attest", 400, query="?nonce=0f")
     site.call("attest", 400)
     site.call("getCheckpoint", 200)
+    site.call("getCheckpoint", 400, query="?state=believed")
+    site.call("getCheckpoint", 404, query="?state=cosigned")  # there are no witnesses
     for index in (done["intent"], done["index"], failed["index"]):
         site.call("getEntry", 200, index=index)
     site.call("getEntry", 400, index="x")
@@ -279,6 +282,20 @@ def try_the_rest(site, done, failed):
         site.call("getLedgerFile", 404, file=file)
     site.call("health", 200)
     site.call("ready", 200)
+
+
+def try_attachments(site, operator):
+    status, _, note = site.raw("GET", "/v1/ledger/checkpoint")
+    need(status == 200, f"the checkpoint: {status}")
+    digest = hashlib.sha256(note[: note.rindex("\n\n") + 1].encode()).hexdigest()
+    anchor = {"digest": digest, "schema": "ketseal.anchor/1"}
+    document = {"anchor": anchor, "checkpoint": note, "schema": "ketseal.attachment/1"}
+    operator.call("attachToCheckpoint", 200, "--body=" + write("anchor.json", document))
+    document["anchor"] = dict(anchor, block=1)
+    operator.call("attachToCheckpoint", 409, "--body=" + write("again.json", document))
+    operator.call("attachToCheckpoint", 400, "--body=broken.json")
+    operator.call("attachToCheckpoint", 413, "--body=" + write("long.json", '"' + "x" * 600000 + '"'))
+    site.call("getCheckpoint", 200, query="?state=anchored")
 
 
 def check_trace(document, path):
@@ -429,6 +446,7 @@ def main():
         subprocess.run(command, check=True, timeout=60)  # leaves a batch of one-time keys
     done, failed = try_jobs(site, other)
     try_the_rest(site, done, failed)
+    try_attachments(site, operator)
     try_requests(document, site)
     try_other_methods(document, site, routes)
     try_devices(site, operator, sites["UNKNOWN"], bodies)

@@ -587,14 +587,11 @@ static void make_policy(struct fixture *fixture)
         ks_crl_to_pem(fixture->policy_crl, &crl);
     }
     OK(ks_buf_check(&crl));
-    ks_policy_write(
-        &(const struct ks_policy_spec){.root = fixture->policy_root,
-                                       .crl = ks_buf_view(&crl),
-                                       .site = &fixture->site,
-                                       .accept_simulated_tpm = fixture->accept_simulated,
-                                       .anchor = fixture->policy_anchor,
-                                       .stamps = fixture->policy_stamps},
-        &fixture->policy);
+    ks_policy_write(&(struct ks_policy_spec){.root = fixture->policy_root,
+                                             .crl_pem = ks_buf_view(&crl),
+                                             .site = &fixture->site,
+                                             .accept_simulated_tpm = fixture->accept_simulated},
+                    &fixture->policy);
     OK(ks_buf_check(&fixture->policy));
     ks_buf_done(&crl);
 }
