@@ -514,6 +514,13 @@ static const struct ks_flag timestamp_request_flags[] = {
     END,
 };
 
+static const struct ks_flag timestamp_publish_flags[] = {
+    {"answer", KS_FLAG_TEXT, "FILE", "the authority's answer, or its token", NULL, true},
+    {"request", KS_FLAG_TEXT, "FILE", "what was asked: the answer is to this", NULL, false},
+    OPERATOR_FLAGS,
+    END,
+};
+
 static const struct ks_flag timestamp_check_flags[] = {
     {"policy", KS_FLAG_TEXT, "FILE", "whose time stamps are believed (ketseal policy make)",
      NULL, true},
@@ -898,6 +905,9 @@ const struct ks_command ks_commands[] = {
     {"timestamp", "check", "FILE", 1, 1,
      "Verifies a time stamp of the checkpoint in a bundle or a note, offline.",
      timestamp_check_flags, ks_command_timestamp_check},
+    {"timestamp", "publish", "FILE", 1, 1,
+     "Gives the site a time stamp of the checkpoint in a bundle or a note, for its bundles.",
+     timestamp_publish_flags, ks_command_timestamp_publish},
     {"circuit", "check", "FILE…", 1, KS_CLI_OPERANDS_MAX,
      "Parses OpenQASM programs: size, depth and the memory that each needs.",
      circuit_check_flags, ks_command_circuit_check},
