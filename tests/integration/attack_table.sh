@@ -76,7 +76,7 @@ measure q -> c;
 QASM
 mkdir made
 "$site_build/tests/integration/attack_make" "$("$ketseal" circuit show bell.qasm | sha256sum | cut -d' ' -f1)" made >made/words
-for good in honest anchored; do
+for good in honest anchored witnessed; do
     "$verify" "made/$good.policy" "made/$good.bundle" >/dev/null || site_fail "$good is refused"
 done
 "$verify" "$vectors/lab.policy" "$vectors/bell.bundle" >/dev/null
@@ -177,6 +177,9 @@ job
 site_stop
 
 row 'split view, rollback'
+made other-view ledger.witness
+site_refused 1 'ledger.witness: required by the policy, but not run: 0 of' "$verify" made/hidden-view.policy made/hidden-view.bundle
+caught hidden-view ledger.witness
 said_no rollback-shrinks 'ledger check' ''
 said_no rollback-rewrites 'ledger check' ''
 "$ketseal" -q ledger check --device edge-1 --from files >/dev/null

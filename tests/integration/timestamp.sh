@@ -8,7 +8,7 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=stamps.sh
 . "$(dirname "$0")/stamps.sh"
-root=$1 ketseal=$2 verify=$3 prefix=$4
+root=$(realpath "$1") ketseal=$(realpath "$2") verify=$(realpath "$3") prefix=$4
 for tool in openssl jq xxd python3; do
     command -v "$tool" >/dev/null || { echo "SKIPPED: no $tool"; exit 77; }
 done
