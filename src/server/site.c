@@ -342,6 +342,18 @@ static void log_sealed(const struct ks_task *task)
     ks_log_end(&line);
 }
 
+/* The checkpoint among the ledger's files: the newest, or, where the site has witnesses, the
+ * newest that a quorum of them has cosigned. */
+static enum ks_err publish_newest(struct ks_site_server *server)
+{
+    const struct ks_buf *note = server->cosigners == NULL
+                                    ? &server->checkpoint
+                                    : &server->witnessed[KS_WITNESSED_COSIGNED].note;
+
+    return note->len == 0 ? KS_OK
+                          : ks_publish_checkpoint(&server->publisher, ks_buf_view(note));
+}
+
 /* Takes the enclave's note and answers all whom it covers. */
 static enum ks_err take_checkpoint(struct ks_site_server *server, struct ks_reader *answer)
 {
@@ -367,7 +379,9 @@ static enum ks_err take_checkpoint(struct ks_site_server *server, struct ks_read
         }
     }
     /* After the answers, which carry it: nobody has to wait for the file. */
-    KS_TRY(ks_publish_checkpoint(&server->publisher, ks_buf_view(&server->checkpoint)));
+    if (server->cosigners == NULL) {
+        KS_TRY(publish_newest(server));
+    }
 out:
     return err;
 }
@@ -433,6 +447,7 @@ static enum ks_err collect(struct ks_site_server *server, const struct pollfd *f
     ks_cosigners_turn(server->cosigners, fds, count, server->ledger);
     if (ks_cosigners_take(server->cosigners, &note, &head)) {
         KS_TRY(ks_witnessed_cosigned(server, ks_buf_view(&note), &head));
+        KS_TRY(publish_newest(server));
     }
     if (!server->checkpoint_asked && server->checkpoint.len > 0) {
         ks_cosigners_offer(server->cosigners, ks_buf_view(&server->checkpoint),
@@ -659,6 +674,7 @@ enum ks_err ks_site_server_run(struct ks_site_server *server)
 {
     enum ks_err err = KS_OK;
 
+    KS_TRY(publish_newest(server));
     wake(server); /* a checkpoint may be wanted already */
     while (!finished(server)) {
         KS_TRY(turn(server));
@@ -831,9 +847,6 @@ static enum ks_err load_checkpoint(struct ks_site_server *server)
     if (size != server->signed_head.size) {
         /* It was signed, and lost before it was stored. */
         ks_buf_clear(&server->checkpoint);
-    }
-    if (server->checkpoint.len > 0) {
-        KS_TRY(ks_publish_checkpoint(&server->publisher, ks_buf_view(&server->checkpoint)));
     }
     /* What a crash left without a checkpoint gets it now: its owners may ask for their bundles.
      */

@@ -81,7 +81,7 @@ static int behind_doors(const char *own, const char *other)
     if (folder < 0 || ks_tree_open(own, false, &tree) != KS_OK ||
         ks_tiles_memory_new(&tiles) != KS_OK ||
         ks_ledger_open(&tiles, &empty, &ledger) != KS_OK ||
-        ks_sandbox_daemon(&folder, 1, 0) != KS_OK) {
+        ks_sandbox_daemon(&folder, 1, NULL, 0) != KS_OK) {
         return 1;
     }
     if (use_tree(tree, ledger) != KS_OK) {
