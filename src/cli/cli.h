@@ -161,6 +161,7 @@ enum ks_err ks_command_replay(struct ks_cli *cli);
 enum ks_err ks_command_run_job(struct ks_cli *cli);
 enum ks_err ks_command_site_certify(struct ks_cli *cli);
 enum ks_err ks_command_timestamp_check(struct ks_cli *cli);
+enum ks_err ks_command_timestamp_publish(struct ks_cli *cli);
 enum ks_err ks_command_timestamp_request(struct ks_cli *cli);
 enum ks_err ks_command_verify(struct ks_cli *cli);
 enum ks_err ks_command_witness_keygen(struct ks_cli *cli);

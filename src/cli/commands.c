@@ -489,6 +489,8 @@ static const struct ks_flag bundle_complete_flags[] = {
      "the record's path to that checkpoint (ketseal ledger prove --out)", NULL, false},
     {"intent-proof", KS_FLAG_TEXT, "FILE", "the path of the record's intent, the same way",
      NULL, false},
+    {"from", KS_FLAG_TEXT, "DIR",
+     "make both paths from a folder of static files (ketseal ledger export)", NULL, false},
     {"fetch", KS_FLAG_SWITCH, NULL, "ask the site for both paths", NULL, false},
     DEVICE_FLAGS,
     {"anchor", KS_FLAG_TEXT, "FILE", "an anchor of that checkpoint (ketseal anchor prove)",
@@ -502,7 +504,20 @@ static const struct ks_flag bundle_complete_flags[] = {
 static const struct ks_flag timestamp_request_flags[] = {
     {"policy-oid", KS_FLAG_TEXT, "OID", "the policy that the authority is asked for", NULL,
      false},
-    {"out", KS_FLAG_TEXT, "FILE", "where the request goes (-o FILE)", "-", false},
+    {"url", KS_FLAG_TEXT, "URL",
+     "send the request there and keep the answer; http will do, since answers are signed", NULL,
+     false},
+    {"url-ca", KS_FLAG_TEXT, "FILE",
+     "who vouches for an https URL, PEM; default: the system's authorities", NULL, false},
+    {"out", KS_FLAG_TEXT, "FILE", "where the request, or the answer, goes (-o FILE)", "-",
+     false},
+    END,
+};
+
+static const struct ks_flag timestamp_publish_flags[] = {
+    {"answer", KS_FLAG_TEXT, "FILE", "the authority's answer, or its token", NULL, true},
+    {"request", KS_FLAG_TEXT, "FILE", "what was asked: the answer is to this", NULL, false},
+    OPERATOR_FLAGS,
     END,
 };
 
@@ -899,6 +914,9 @@ const struct ks_command ks_commands[] = {
     {"timestamp", "check", "FILE", 1, 1,
      "Verifies a time stamp of the checkpoint in a bundle or a note, offline.",
      timestamp_check_flags, ks_command_timestamp_check},
+    {"timestamp", "publish", "FILE", 1, 1,
+     "Gives the site a time stamp of the checkpoint in a bundle or a note, for its bundles.",
+     timestamp_publish_flags, ks_command_timestamp_publish},
     {"circuit", "check", "FILE…", 1, KS_CLI_OPERANDS_MAX,
      "Parses OpenQASM programs: size, depth and the memory that each needs.",
      circuit_check_flags, ks_command_circuit_check},
