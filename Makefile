@@ -14,7 +14,7 @@ setup = prefix=$$(tools/deps.sh --prefix); \
 	meson setup --prefix=$(PREFIX) $${prefix:+-Dopenssl_private=true} $(2) >$(BUILD)/setup.log 2>&1 || \
 	{ tail -n 30 $(BUILD)/setup.log; exit 4; }
 
-.PHONY: all deps adapters check demo bench figures install clean tidy format fuzz
+.PHONY: all deps adapters check check-full demo bench figures install clean tidy format fuzz
 
 all: $(RELEASE)/build.ninja
 	@ninja --quiet -C $(RELEASE)
@@ -43,6 +43,10 @@ comma := ,
 # It builds what it checks itself, so that a build that fails is counted.
 check: deps
 	@BUILD=$(BUILD) tools/check.sh
+
+# The same, with the SDKs of others installed first.
+check-full: deps adapters
+	@BUILD=$(BUILD) KETSEAL_ADAPTERS=$$(tools/adapters.sh $(RELEASE)) tools/check.sh
 
 tidy: all
 	@tools/tidy.py

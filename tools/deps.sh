@@ -42,8 +42,9 @@ libevent-dev libtss2-dev libseccomp-dev libcurl4-openssl-dev libcyaml-dev libyam
 swtpm swtpm-tools
 libcmocka-dev python3-yaml python3-jsonschema bats jq curl tpm2-tools codespell shellcheck mandoc xxd openssl procps
 gnuplot-nox fonts-dejavu-core"
-# Checks that have one pinned version or one host architecture, and ketseal-mpi: left out, loudly, without it.
-optional="clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev libopenmpi-dev openmpi-bin"
+# Checks that have one pinned version or one host architecture, ketseal-mpi, and what make adapters needs: left out,
+# loudly, without it.
+optional="clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev libopenmpi-dev openmpi-bin python3-venv"
 [ "$(uname -m)" = x86_64 ] && optional="$optional gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
 
 # evhttp before this version parses requests in ways that allow smuggling (Debian DSA for libevent).
