@@ -44,8 +44,10 @@ comma := ,
 check: deps
 	@BUILD=$(BUILD) tools/check.sh
 
-# And what takes root, a mirror of the distribution and minutes: container images, their commands run inside.
-check-full: check
+# The same with the SDKs of others, and what takes root, a mirror of the distribution and minutes: container images,
+# their commands run inside.
+check-full: deps adapters
+	@BUILD=$(BUILD) KETSEAL_ADAPTERS=$$(tools/adapters.sh $(RELEASE)) tools/check.sh
 	@tools/deps.sh --deploy
 	@deploy/check.sh $(RELEASE)
 

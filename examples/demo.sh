@@ -4,7 +4,7 @@
 #
 # A whole site on this machine: simulated TPMs, CA, enclave, workers, ketseald; the site certified, one device
 # enrolled by credential activation, its identity sealed to its measured state; three jobs sealed, verified
-# offline and replayed. Refused: a clone of the device's files, a device whose measured file was changed, one
+# offline and replayed, and, where `make adapters` was run, one of them on Qiskit and Cirq. Refused: a clone of the device's files, a device whose measured file was changed, one
 # forged bundle, and all that a ketseald tries which was taken over. Accepted: a change that was planned and signed
 # for. Where a local chain is installed (tools/deps.sh), a checkpoint is anchored on it, and the bundle verifies with its
 # anchor when that chain is gone. Two witnesses cosign the ledger, and an auditor demands both. Then a job under a
@@ -313,9 +313,14 @@ anchoring() {
 
 cd "$work"
 mkdir libexec
-for program in enclave/ketseal-enclave enclave/ketseal-worker server/ketseald; do
+for program in enclave/ketseal-enclave enclave/ketseal-worker enclave/ketseal-adapter server/ketseald; do
     ln -s "$build/src/$program" libexec/
 done
+mkdir libexec/adapters
+ln -s "$build/src/enclave/qiskit.py" "$build/src/enclave/cirq.py" libexec/adapters/
+# Where make adapters was run, the site has Qiskit and Cirq too.
+sdks=${KETSEAL_ADAPTERS:-${KETSEAL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ketseal}/adapters}
+[ -e "$sdks/pyvenv.cfg" ] || sdks=
 
 step "a CA (SLH-DSA-SHA2-128s), certificates of a server and an operator (ML-DSA-65)"
 "$ketseal" -q ca new --out ca
@@ -351,6 +356,7 @@ devices:
 workers:
   count: 4
 YAML
+[ -z "$sdks" ] || printf 'adapters:\n  qiskit: %s\n  cirq: %s\n' "$sdks" "$sdks" >>ketseal.yaml
 "$build/src/server/ketseal-launch" --libexec="$work/libexec" ketseal.yaml 2>site.log &
 site=$!
 wait_for event=site.ready site.log
@@ -400,6 +406,18 @@ seal() { # NAME, then the arguments of run
 seal bell --shots 2000 --seed 7 bell.qasm
 seal qft16 --template qft --qubits 16 --shots 1000 --seed 11
 seal clifford --template clifford_t_sampling --qubits 4 --depth 10 --seed 123 --shots 2000
+
+if [ -n "$sdks" ]; then
+    for sdk in qiskit cirq; do
+        step "the last job on $sdk: run, verify offline, compare"
+        "$ketseal" run --device edge-1 --sdk "$sdk" --template clifford_t_sampling --qubits 4 --depth 10 --seed 123 --shots 2000 \
+            --out "$sdk.bundle"
+        "$ketseal" verify --policy lab.policy "$sdk.bundle"
+        "$ketseal" compare --policy lab.policy clifford.bundle "$sdk.bundle"
+    done
+else
+    step "no Qiskit and Cirq here: make adapters installs them, and the demo runs a job on each"
+fi
 
 step "the stand-alone verifier, and every check explained"
 "$build/src/cli/ketseal-verify" --explain lab.policy bell.bundle | grep -E '^(pass|fail|not-run|verified)'

@@ -60,8 +60,9 @@ libevent-dev libtss2-dev libseccomp-dev libsecp256k1-dev libcurl4-openssl-dev li
 swtpm swtpm-tools
 libcmocka-dev python3-yaml python3-jsonschema python3-cffi python3-pytest bats jq curl tpm2-tools codespell shellcheck mandoc xxd openssl procps
 gnuplot-nox fonts-dejavu-core"
-# Checks that have one pinned version or one host architecture, and ketseal-mpi: left out, loudly, without it.
-optional="clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev libopenmpi-dev openmpi-bin"
+# Checks that have one pinned version or one host architecture, ketseal-mpi, and what make adapters needs: left out,
+# loudly, without it.
+optional="clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev libopenmpi-dev openmpi-bin python3-venv"
 [ "$(uname -m)" = x86_64 ] && optional="$optional gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
 optional="$optional $deploy"
 

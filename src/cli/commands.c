@@ -80,6 +80,14 @@
             false                                                                              \
     }
 
+#define ADAPTER_FLAGS                                                                          \
+    {"adapters", KS_FLAG_TEXT,                                                                 \
+     "DIR",      "where make adapters installed; default: $KETSEAL_ADAPTERS",                  \
+     NULL,       false},                                                                       \
+    {                                                                                          \
+        "libexec", KS_FLAG_TEXT, "DIR", "where ketseal-adapter is", KS_LIBEXEC_DIR, false      \
+    }
+
 #define BUNDLE_FLAGS                                                                           \
     {"out", KS_FLAG_TEXT, "FILE", "where the bundle goes (-o FILE)", "-", false},              \
     {                                                                                          \
@@ -133,6 +141,7 @@ static const struct ks_flag compare_flags[] = {
 
 static const struct ks_flag replay_flags[] = {
     SIMULATION_FLAGS,
+    ADAPTER_FLAGS,
     END,
 };
 
@@ -531,7 +540,7 @@ static const struct ks_flag timestamp_check_flags[] = {
 
 static const struct ks_flag record_make_flags[] = {
     {"schema", KS_FLAG_TEXT, "NAME", "0.1 or qpoe-0.1", "qpoe-0.1", false},
-    {"framework", KS_FLAG_TEXT, "NAME", "what runs it: native", NULL, false},
+    {"framework", KS_FLAG_TEXT, "NAME", "what runs it: native, qiskit, cirq", NULL, false},
     {"sdk", KS_FLAG_TEXT, "NAME", "the same as --framework", NULL, false},
     {"n-qubits", KS_FLAG_NUMBER, "N", "qubits", "3", false},
     {"depth", KS_FLAG_NUMBER, "N", "layers", "2", false},
@@ -542,6 +551,7 @@ static const struct ks_flag record_make_flags[] = {
      false},
     {"private-key-b64", KS_FLAG_TEXT, "BASE64",
      "the same, for all who can see the arguments of processes", NULL, false},
+    ADAPTER_FLAGS,
     {"out", KS_FLAG_TEXT, "FILE", "where the record goes (-o FILE)", "-", false},
     END,
 };
