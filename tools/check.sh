@@ -126,7 +126,7 @@ stage_links() {
             status=1
         fi
     done <<'LINKS'
-src/cli/ketseal-verify attest base crypto ledger record
+src/cli/ketseal-verify attest base chain crypto ledger record
 src/enclave/ketseal-worker base quantum
 LINKS
     return "$status"
