@@ -362,8 +362,7 @@ static enum ks_err take_checkpoint(struct ks_site_server *server, struct ks_read
             ks_task_free(server, task);
         }
     }
-    /* After the answers, which carry it: nobody has to wait for the file. */
-    KS_TRY(ks_publish_checkpoint(&server->publisher, ks_buf_view(&server->checkpoint)));
+    server->checkpoint_unpublished = true; /* the answers carry it: nobody waits for the file */
 out:
     return err;
 }
@@ -380,22 +379,14 @@ static bool anybody_waits(const struct ks_site_server *server)
 
 #define CHECKPOINT_ID 0 /* of its frames; tasks count from 1 */
 
-static enum ks_err ask_checkpoint(struct ks_site_server *server)
+/* The files of HEAD are there, and were checked. */
+static enum ks_err ask_checkpoint(struct ks_site_server *server, const struct ks_head *head)
 {
     enum ks_err err = KS_OK;
-    const struct ks_head *head = ks_ledger_head(server->ledger);
     struct ks_merkle_proof proof = {0};
     struct ks_buf *out = &server->enclave.out;
     size_t begin = 0;
 
-    if (server->checkpoint_asked || (!server->checkpoint_wanted && !anybody_waits(server))) {
-        return KS_OK;
-    }
-    server->checkpoint_wanted = false;
-    if (head->size == server->signed_head.size && server->checkpoint.len > 0) {
-        return KS_OK;
-    }
-    KS_TRY(ks_publish_grow(&server->publisher, server->ledger));
     if (server->signed_head.size > 0) {
         KS_TRY(ks_ledger_prove_consistency(server->ledger, server->signed_head.size, head->size,
                                            &proof));
@@ -408,6 +399,42 @@ static enum ks_err ask_checkpoint(struct ks_site_server *server)
     ks_buf_put(out, ks_bytes_of(proof.hashes, proof.count * KS_MERKLE_LEN));
     ks_frame_end(out, begin);
     server->checkpoint_asked = true;
+out:
+    return err;
+}
+
+/* First the files of a head, then its checkpoint, then that among the files: one after the
+ * other, while commits go on. */
+static enum ks_err advance_checkpoint(struct ks_site_server *server)
+{
+    enum ks_err err = KS_OK;
+    struct ks_publisher *publisher = &server->publisher;
+    const struct ks_head *head = ks_ledger_head(server->ledger);
+    enum ks_publish_work work = KS_PUBLISH_IDLE;
+
+    KS_TRY(ks_publish_take(publisher, &work));
+    if (work == KS_PUBLISH_FILES) {
+        KS_TRY(ask_checkpoint(server, &publisher->checked));
+    }
+    if (ks_publish_busy(publisher)) {
+        return KS_OK;
+    }
+    if (server->checkpoint_unpublished) {
+        server->checkpoint_unpublished = false;
+        return ks_publish_checkpoint(publisher, ks_buf_view(&server->checkpoint));
+    }
+    if (server->checkpoint_asked || (!server->checkpoint_wanted && !anybody_waits(server))) {
+        return KS_OK;
+    }
+    server->checkpoint_wanted = false;
+    if (head->size == server->signed_head.size && server->checkpoint.len > 0) {
+        return KS_OK;
+    }
+    if (head->size == publisher->checked.size) { /* at a start */
+        KS_TRY(ask_checkpoint(server, head));
+    } else {
+        KS_TRY(ks_publish_grow(publisher, server->ledger));
+    }
 out:
     return err;
 }
@@ -568,7 +595,7 @@ static enum ks_err turn(struct ks_site_server *server)
         ks_relay_turn(&server->relay, fds[2].revents, &server->enclave.out);
     }
     KS_TRY(commit(server));
-    KS_TRY(ask_checkpoint(server));
+    KS_TRY(advance_checkpoint(server));
     KS_TRY(ks_channel_flush(&server->enclave));
 out:
     return err;
@@ -578,6 +605,7 @@ enum ks_err ks_site_server_run(struct ks_site_server *server)
 {
     enum ks_err err = KS_OK;
 
+    KS_TRY(ks_publish_start(&server->publisher));
     wake(server); /* a checkpoint may be wanted already */
     while (!finished(server)) {
         KS_TRY(turn(server));
@@ -751,9 +779,7 @@ static enum ks_err load_checkpoint(struct ks_site_server *server)
         /* It was signed, and lost before it was stored. */
         ks_buf_clear(&server->checkpoint);
     }
-    if (server->checkpoint.len > 0) {
-        KS_TRY(ks_publish_checkpoint(&server->publisher, ks_buf_view(&server->checkpoint)));
-    }
+    server->checkpoint_unpublished = server->checkpoint.len > 0;
     /* What a crash left without a checkpoint gets it now: its owners may ask for their bundles.
      */
     server->checkpoint_wanted = ks_ledger_head(server->ledger)->size > 0;
@@ -820,7 +846,8 @@ enum ks_err ks_site_server_open(const char *state_dir, int enclave_fd,
     KS_TRY(ks_store_reader_new(&options, &server->reader));
     KS_TRY(rebuild_ledger(server));
     KS_TRY(end_interrupted(server));
-    KS_TRY(ks_publish_open(state_dir, server->reader, &server->publisher));
+    KS_TRY(
+        ks_publish_open(state_dir, &options, server->reader, server->wake, &server->publisher));
     KS_TRY(catch_up(server));
     KS_TRY(load_checkpoint(server));
     KS_TRY(nonblocking(server->enclave.fd));

@@ -91,6 +91,7 @@ struct ks_site_server {
     bool checkpoint_asked;
     struct ks_head checkpoint_head; /* of the one that was asked for */
     bool checkpoint_unsaved;
+    bool checkpoint_unpublished; /* not among the files yet */
     bool checkpoint_wanted; /* though nobody waits for it: entries without one after a crash or
                                failure */
     struct ks_task *tasks;  /* KS_SITE_PENDING_MAX */
