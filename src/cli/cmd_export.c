@@ -295,8 +295,10 @@ static enum ks_err open_files(const struct ks_cli *cli, char buffer[KS_PATH_MAX]
 
     KS_CHECK((state != NULL) != (cli->operand_count > 0), KS_ERR_USAGE,
              "expected a folder or --state, one of them");
-    KS_TRY(ks_path_join(state != NULL ? state : cli->operands[0], state != NULL ? "ledger" : "",
-                        directory));
+    if (state != NULL) {
+        KS_TRY(ks_path_join(state, "ledger", buffer));
+        directory = buffer;
+    }
     KS_TRY(ks_path_join(state != NULL ? state : ks_cli_text(cli, "device"), "site.json", path));
     KS_TRY(ks_cli_ledger_open_files(directory, site != NULL ? site : path, ledger));
     *out_directory = directory;
