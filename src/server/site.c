@@ -81,7 +81,8 @@ struct ks_task *ks_task_find_job(struct ks_site_server *server, const char *job_
     for (size_t i = 0; i < server->tasks_used; i++) {
         struct ks_task *task = &server->tasks[i];
 
-        if (task->state >= KS_TASK_INTENT && strcmp(task->job.id, job_id) == 0) {
+        if (task->state >= KS_TASK_INTENT && !task->fetched &&
+            strcmp(task->job.id, job_id) == 0) {
             return task;
         }
     }
@@ -94,7 +95,8 @@ struct ks_task *ks_task_find_idempotency(struct ks_site_server *server, const ch
     for (size_t i = 0; i < server->tasks_used; i++) {
         struct ks_task *task = &server->tasks[i];
 
-        if (task->state != KS_TASK_FREE && strcmp(task->job.idempotency, idempotency) == 0 &&
+        if (task->state != KS_TASK_FREE && !task->fetched &&
+            strcmp(task->job.idempotency, idempotency) == 0 &&
             strcmp(task->job.device, device) == 0) {
             return task;
         }
@@ -357,7 +359,9 @@ static enum ks_err take_checkpoint(struct ks_site_server *server, struct ks_read
 
         if (task->state == KS_TASK_CHECKPOINT &&
             task->job.result_index < server->signed_head.size) {
-            log_sealed(task);
+            if (!task->fetched) {
+                log_sealed(task);
+            }
             ks_api_job_ended(server, task);
             ks_task_free(server, task);
         }

@@ -51,6 +51,7 @@ struct ks_task {
     ks_task_step step;
     struct ks_http_request *request; /* NULL once it was answered */
     bool wait;                       /* answer with the bundle, not with the job's state */
+    bool fetched; /* not the job itself: somebody asks for the bundle of one that has ended */
     struct ks_store_job job;
     enum ks_key_source key_source; /* of the key that the job was signed with */
     enum ks_key_source key_policy; /* and what the site asks for */
