@@ -14,7 +14,7 @@ setup = prefix=$$(tools/deps.sh --prefix); \
 	meson setup --prefix=$(PREFIX) $${prefix:+-Dopenssl_private=true} $(2) >$(BUILD)/setup.log 2>&1 || \
 	{ tail -n 30 $(BUILD)/setup.log; exit 4; }
 
-.PHONY: all deps check check-full demo python bench figures install clean tidy format fuzz
+.PHONY: all deps adapters check check-full demo python bench figures install clean tidy format fuzz
 
 all: $(RELEASE)/build.ninja
 	@ninja --quiet -C $(RELEASE)
@@ -60,6 +60,10 @@ format: deps
 # A wheel with the library inside, in $(BUILD)/python.
 python: all
 	@python/wheel.sh $(RELEASE) $(BUILD)/python
+
+# Qiskit and Cirq, for jobs that name them: minutes, once. Prints where they are.
+adapters: all
+	@tools/adapters.sh $(RELEASE)
 
 demo: all
 	@examples/demo.sh $(RELEASE)

@@ -14,8 +14,10 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
 "$build/bench/bench_tls"
+"$build/bench/bench_verify" "$here/../tests/vectors/bundle"
 mkdir -m 700 "$work/tpm"
 "$build/bench/bench_store" "$work/store"
+"$build/bench/bench_ledger" "$work/ledger"
 "$build/bench/bench_tpm" "$work/tpm"
 "$here/jobs.sh" "$build"
 "$here/enrol.sh" "$build"

@@ -6,7 +6,7 @@
 # enrolled by credential activation, its identity sealed to its measured state; three jobs sealed, verified
 # offline and replayed. Refused: a clone of the device's files, a device whose measured file was changed, one
 # forged bundle, and all that a ketseald tries which was taken over. Accepted: a change that was planned and signed
-# for. Then a job under a quantum key of two key managers, and an eavesdropper on the link between these: no key, so no
+# for. Two witnesses cosign the ledger, and an auditor demands both. Then a job under a quantum key of two key managers, and an eavesdropper on the link between these: no key, so no
 # job, until the policy lets others count.
 #
 #   examples/demo.sh [BUILD_DIRECTORY]
@@ -18,6 +18,7 @@ build=$(cd "${1:-build/release}" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/ketseal-demo.XXXXXX")
 site=
 managers=
+witnesses=
 ketseal=$build/src/cli/ketseal
 
 cleanup() {
@@ -26,8 +27,8 @@ cleanup() {
         kill -TERM "$site"
         wait "$site" || status=1
     fi
-    for manager in $managers; do
-        kill -KILL "$manager" 2>/dev/null || true
+    for other in $managers $witnesses; do
+        kill -KILL "$other" 2>/dev/null || true
     done
     if [ "$status" -ne 0 ]; then
         printf 'demo: failed; the site said:\n' >&2
@@ -62,6 +63,57 @@ wait_for() { # TEXT FILE
         [ "$tries" -lt 300 ] || exit 1
         sleep 0.05
     done
+}
+
+# --- witnesses ---------------------------------------------------------------------------------------
+
+start_witness() { # NAME
+    "$ketseal" witness keygen --name "$1.example/w" --out "$1" >"$1.vkeys"
+    cat >"$1.yaml" <<YAML
+witness: {name: $1.example/w, listen: "127.0.0.1:0", state: $1/state}
+keys: {ed25519: $1/witness-ed25519.key, mldsa44: $1/witness-mldsa44.key}
+logs:
+  - keys:
+$(sed 's/.*/      - "&"/' ledger.vkeys)
+YAML
+    "$build/src/witness/ketseal-witness" "$1.yaml" 2>"$1.log" &
+    witnesses="$witnesses $!"
+    wait_for event=witness.ready "$1.log"
+    cat >>ketseal.yaml <<YAML
+    - url: http://127.0.0.1:$(cat "$1/state/port")
+      keys:
+$(sed 's/.*/        - "&"/' "$1.vkeys")
+YAML
+}
+
+cosigned() {
+    step "two witnesses cosign the ledger's checkpoints, Ed25519 and ML-DSA-44; an auditor demands both"
+    "$ketseal" ledger vkeys --site site.json >ledger.vkeys
+    cp ketseal.yaml unwitnessed.yaml
+    printf 'witness:\n  quorum: 2\n  interval_ms: 100\n  servers:\n' >>ketseal.yaml
+    for name in alice bob; do
+        start_witness "$name"
+    done
+    cat alice.vkeys bob.vkeys >witnesses.vkeys
+    "$ketseal" policy make --root ca/root.pem --site site.json --insecure-simulated-tpm --witnesses witnesses.vkeys \
+        --out witnessed.policy
+    kill -TERM "$site"
+    wait "$site"
+    rm site.log
+    "$build/src/server/ketseal-launch" --libexec="$work/libexec" ketseal.yaml 2>site.log &
+    site=$!
+    wait_for event=site.ready site.log
+    url=https://127.0.0.1:$(cat state/port)
+    id=$(sed -n 's/.*"record_id":"\([^"]*\)".*/\1/p' bell.bundle)
+    "$ketseal" -q job fetch --device edge-1 --url "$url" --wait cosigned --timeout 30 --policy witnessed.policy \
+        --out cosigned.bundle "$id"
+    "$build/src/cli/ketseal-verify" --explain witnessed.policy cosigned.bundle | grep -E '^pass +ledger' | sed 's/^/  /'
+    refused 'required by the policy, but not run' "$ketseal" verify --policy witnessed.policy bell.bundle
+    for witness in $witnesses; do
+        kill -TERM "$witness"
+    done
+    witnesses=
+    mv unwitnessed.yaml ketseal.yaml
 }
 
 # --- quantum keys ------------------------------------------------------------------------------------
@@ -319,6 +371,7 @@ openssl dgst -sha256 -sign authority.pem -out signature message
 "$ketseal" -q run --device edge-1 --template bell --seed 1 --out updated.bundle
 echo "  the device works, sealed to the new state alone"
 
+cosigned
 quantum_keys
 
 step "ketseald is taken over (a build that turns hostile): it asks the enclave and the disk for all they have"
@@ -347,4 +400,4 @@ if [ -n "${KETSEAL_DEMO_KEEP-}" ]; then
     mkdir -p "$KETSEAL_DEMO_KEEP"
     cp bell.bundle qft16.bundle clifford.bundle lab.policy "$KETSEAL_DEMO_KEEP/"
 fi
-step "done: records sealed, verified and replayed; clone, altered device, forgery, eavesdropper and hostile ketseald were refused"
+step "done: records sealed, verified, replayed and cosigned; clone, altered device, forgery, eavesdropper and hostile ketseald were refused"

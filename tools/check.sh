@@ -142,7 +142,7 @@ stage_clang_tidy() {
     command -v clang-tidy-14 >/dev/null || { echo "clang-tidy-14 is not installed"; return 77; }
     [ -f "$build/clang/compile_commands.json" ] || { echo "no build by clang-14"; return 77; }
     git ls-files -z --cached --others --exclude-standard \
-        'src/base/*.c' 'src/crypto/*.c' 'src/ledger/*.c' 'src/attest/*.c' 'src/record/*.c' |
+        'src/base/*.c' 'src/crypto/*.c' 'src/ledger/*.c' 'src/attest/*.c' 'src/chain/*.c' 'src/record/*.c' |
         xargs -0 -n 1 -P "$(nproc)" clang-tidy-14 --quiet -p "$build/clang" \
             2>"$logs/clang-tidy.err" || { grep -v ' generated\.$' "$logs/clang-tidy.err"; return 1; }
 }

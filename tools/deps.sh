@@ -7,6 +7,7 @@
 #   tools/deps.sh            install what is missing
 #   tools/deps.sh --deploy   and what `make check-full` builds images with
 #   tools/deps.sh --prefix   print the prefix of the private OpenSSL, nothing if the system's serves
+#   tools/deps.sh --npm      print the folder of the tools from npm, nothing if they are not installed
 #
 # Distribution packages come from the package manager. Where the system's OpenSSL is older than 3.5,
 # the next Debian release's source package (with that distribution's security patches) is fetched by
@@ -29,6 +30,13 @@ system_openssl_serves() {
     version_at_least "$version" "$openssl_min"
 }
 
+npm_lock=$(dirname "$0")/npm/package-lock.json
+npm_tools=$cache/npm-$(sha256sum "$npm_lock" | cut -c 1-16)
+
+if [ "${1-}" = --npm ]; then
+    [ ! -f "$npm_tools/.complete" ] || printf '%s\n' "$npm_tools"
+    exit 0
+fi
 if [ "${1-}" = --prefix ]; then
     system_openssl_serves || printf '%s\n' "$prefix"
     exit 0
@@ -44,7 +52,7 @@ command -v dpkg-query >/dev/null || die "this script knows Debian and its deriva
 
 # What the build needs, what the programs need, what the tests need.
 packages="build-essential meson ninja-build pkg-config dpkg-dev git python3 ca-certificates
-libevent-dev libtss2-dev libseccomp-dev libcurl4-openssl-dev libcyaml-dev libyaml-dev libsqlite3-dev
+libevent-dev libtss2-dev libseccomp-dev libsecp256k1-dev libcurl4-openssl-dev libcyaml-dev libyaml-dev libsqlite3-dev
 swtpm swtpm-tools
 libcmocka-dev python3-yaml python3-jsonschema python3-cffi python3-pytest bats jq curl tpm2-tools codespell shellcheck mandoc xxd openssl procps
 gnuplot-nox fonts-dejavu-core"
@@ -216,5 +224,31 @@ CONF
     trap - EXIT INT TERM
 }
 
+# The compiler of contracts/, a local chain and an independent reader of Ethereum's formats: by the
+# digests of tools/npm/package-lock.json, running no script of theirs. Their checks are skipped without.
+install_npm_tools() {
+    [ -f "$npm_tools/.complete" ] && return 0
+    if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+        say "node or npm is absent; the checks against a local chain will be skipped"
+        return 0
+    fi
+    say "installing a local chain and the Solidity compiler from npm, once"
+    mkdir -p "$cache"
+    work=$(mktemp -d "$cache/npm.XXXXXX")
+    trap 'rm -rf "$work"' EXIT INT TERM
+    cp "$(dirname "$npm_lock")/package.json" "$npm_lock" "$work"
+    if (cd "$work" && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier >log 2>&1); then
+        touch "$work/.complete"
+        rm -rf "$npm_tools"
+        mv "$work" "$npm_tools"
+    else
+        tail -n 5 "$work/log" >&2
+        say "npm failed; the checks against a local chain will be skipped"
+        rm -rf "$work"
+    fi
+    trap - EXIT INT TERM
+}
+
 install_packages
+install_npm_tools
 system_openssl_serves || build_openssl

@@ -57,18 +57,18 @@ OUTSIDE = [
     (r'(event2/|event\.h|evhttp\.h)', {'net', 'server', None}),
     (r'curl/', {'net', None}),
     (r'(seccomp\.h|linux/(landlock|seccomp|filter|audit|bpf)\.h)', {'enclave', None}),
-    (r'cyaml/', {'config', 'server', 'kme', 'cli', None}),
+    (r'cyaml/', {'config', 'server', 'kme', 'witness', 'cli', None}),
     (r'cblas\.h', {'learn', None}),
     (r'mpi\.h', {'mpi', None}),
     (r'secp256k1', {'anchor', None}),
-    (r'(immintrin|x86intrin|cpuid|arm_neon|arm_sve)\.h', {'quantum', 'qkd', None}),
+    (r'(immintrin|x86intrin|cpuid|arm_neon|arm_sve)\.h', {'quantum', 'qkd', 'detect', None}),
     (r'(cmocka\.h|valgrind/)', {None}),
 ]
 CMOCKA = re.compile(r'cmocka\.h|valgrind/')
 # The C library and the kernel. A header that is in neither list needs an owner above.
 SYSTEM = set('''assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal
     stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string time uchar wchar
-    aio dirent dlfcn endian fcntl ftw getopt glob grp libgen netdb poll pthread pty pwd sched
+    aio dirent dlfcn endian fcntl fts ftw getopt glob grp libgen netdb poll pthread pty pwd sched
     semaphore spawn strings sysexits syslog termios ucontext unistd utime wordexp
     arpa/inet netinet/in netinet/tcp net/if elf link'''.split())
 
@@ -99,7 +99,7 @@ MEMCMP = {
 }
 
 # A kernel is written once for numbers of any kind, and names them.
-TYPED = re.compile(r'src/(quantum|qkd)/kernel')
+TYPED = re.compile(r'src/(quantum|qkd|detect)/kernel')
 # Included several times on purpose, each time with other macros: no guard, and nothing alone.
 BODIES = re.compile(r'src/(quantum/kernel_(body|lanes|neon)|qkd/kernel_body)\.h$')
 
@@ -118,7 +118,7 @@ PURE_CALLS = re.compile(r'(?<![\w.>])(time|clock|clock_gettime|gettimeofday|loca
 FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 1000
 # Built on machines of one kind only.
-OF_MACHINE = re.compile(r'src/(quantum|qkd)/kernel.*_(portable|x86|pclmul|avx2|avx512|neon)')
+OF_MACHINE = re.compile(r'src/(quantum|qkd|detect)/kernel.*_(portable|x86|pclmul|avx2|avx512|neon)')
 SPDX = ('SPDX-FileCopyrightText: The ketseal authors', 'SPDX-License-Identifier: Apache-2.0')
 
 # Written in two parts, so that this file does not find itself.

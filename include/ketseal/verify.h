@@ -36,7 +36,9 @@ struct ks_policy;
     X(LEDGER_INCLUSION, "ledger.inclusion")                                                    \
     X(LEDGER_INTENT, "ledger.intent")                                                          \
     X(LEDGER_WITNESS, "ledger.witness")                                                        \
-    X(ANCHOR, "anchor")                                                                        \
+    X(ANCHOR_PROOF, "anchor.proof")                                                            \
+    X(ANCHOR_CANONICAL, "anchor.canonical")                                                    \
+    X(TIMESTAMP, "timestamp")                                                                  \
     X(REPLAY, "replay")
 
 enum ks_verdict_check {
@@ -68,6 +70,9 @@ struct ks_verdict {
     uint64_t ledger_index;
     uint64_t ledger_size;
     uint8_t record_hash[32];
+    uint64_t anchored_block; /* number of the block that holds the anchor */
+    uint64_t anchored_us;    /* its time, since 1970; 0: anchor.proof did not pass */
+    uint64_t stamped_us;     /* of the time stamp; 0: timestamp did not pass */
 };
 
 /* A verdict grows with each new check. Who is compiled apart from the library has it allocated

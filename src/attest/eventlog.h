@@ -10,12 +10,14 @@
 #include "attest/quote.h"
 #include "base/json.h"
 
-#define KS_LAUNCH_PCR     14                /* not resettable without a reset of the TPM */
-#define KS_LAUNCH_ENCLAVE "ketseal-enclave" /* events that every launch has */
-#define KS_LAUNCH_WORKER  "ketseal-worker"
-#define KS_EVENTS_MAX     64    /* events in one log */
-#define KS_EVENT_NAME_MAX 64    /* characters, [A-Za-z0-9._+-] */
-#define KS_EVENT_LOG_MAX  16384 /* bytes of JSON */
+#define KS_LAUNCH_PCR         14                /* not resettable without a reset of the TPM */
+#define KS_LAUNCH_ENCLAVE     "ketseal-enclave" /* events that every launch has */
+#define KS_LAUNCH_WORKER      "ketseal-worker"
+#define KS_LAUNCH_ADAPTER     "ketseal-adapter" /* of a site with adapters */
+#define KS_LAUNCH_ENVIRONMENT "environment-"    /* and an SDK's name: what it runs in */
+#define KS_EVENTS_MAX         64                /* events in one log */
+#define KS_EVENT_NAME_MAX     64                /* characters, [A-Za-z0-9._+-] */
+#define KS_EVENT_LOG_MAX      16384             /* bytes of JSON */
 
 struct ks_event {
     char name[KS_EVENT_NAME_MAX + 1];

@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* Shortest round-trip text of doubles. Uses the C library's correctly rounded conversions,
- * which read and write '.' because no program of ours ever calls setlocale: the locale stays
- * "C". */
+/* Texts of doubles: the shortest that round-trips, and back. Uses the C library's correctly
+ * rounded conversions, which read and write '.' because no program of ours ever calls
+ * setlocale: the locale stays "C". */
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -152,4 +152,65 @@ size_t ks_double_text(double value, char *target)
     }
     decimal = shortest(value);
     return sign_len + layout(&decimal, target + sign_len);
+}
+
+/* Decimal digits from AT on; false when there are none. */
+static bool skip_digits(struct ks_bytes text, size_t *at)
+{
+    const size_t start = *at;
+
+    while (*at < text.len && text.data[*at] >= '0' && text.data[*at] <= '9') {
+        (*at)++;
+    }
+    return *at > start;
+}
+
+static bool skip_any(struct ks_bytes text, size_t *at, const char *bytes)
+{
+    if (*at < text.len && text.data[*at] != '\0' && strchr(bytes, text.data[*at]) != NULL) {
+        (*at)++;
+        return true;
+    }
+    return false;
+}
+
+/* SIGN? (DIGITS ('.' DIGITS?)? | '.' DIGITS) (E SIGN? DIGITS)? */
+static bool is_decimal(struct ks_bytes text)
+{
+    size_t at = 0;
+    bool digits = false;
+
+    (void)skip_any(text, &at, "+-");
+    digits = skip_digits(text, &at);
+    if (skip_any(text, &at, ".")) {
+        digits = skip_digits(text, &at) || digits;
+    }
+    if (!digits) {
+        return false;
+    }
+    if (skip_any(text, &at, "eE")) {
+        (void)skip_any(text, &at, "+-");
+        if (!skip_digits(text, &at)) {
+            return false;
+        }
+    }
+    return at == text.len;
+}
+
+enum ks_err ks_text_double(struct ks_bytes text, double *out_value)
+{
+    enum ks_err err = KS_OK;
+    char copy[KS_DOUBLE_READ_MAX + 1];
+    double value = 0;
+
+    KS_CHECK(text.len <= KS_DOUBLE_READ_MAX, KS_ERR_LIMIT, "a number of over %d characters",
+             KS_DOUBLE_READ_MAX);
+    KS_CHECK(is_decimal(text), KS_ERR_FORMAT, "expected a number");
+    ks_copy(copy, text.data, text.len);
+    copy[text.len] = '\0';
+    value = strtod(copy, NULL);
+    KS_CHECK(isfinite(value), KS_ERR_FORMAT, "a number beyond the range of a double");
+    *out_value = value;
+out:
+    return err;
 }

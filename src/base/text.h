@@ -32,6 +32,12 @@ size_t ks_double_text(double value, char *target);
 #define KS_DOUBLE_DIGITS_MAX 17
 size_t ks_double_digits(double value, char target[KS_DOUBLE_DIGITS_MAX + 1], int *out_point);
 
+/* A finite decimal number, correctly rounded: an optional sign, digits with an optional point,
+ * an optional exponent; at most KS_DOUBLE_READ_MAX characters (KS_ERR_LIMIT), no white space,
+ * no hexadecimal, no "nan" (KS_ERR_FORMAT). */
+#define KS_DOUBLE_READ_MAX 400
+KS_MUST_CHECK enum ks_err ks_text_double(struct ks_bytes text, double *out_value);
+
 /* Copies TEXT for people's eyes and for JSON into TARGET of SIZE bytes (at least 1), with a
  * NUL: cut at the end of a character, and each byte of a control character (C0, DEL, C1) or of
  * no character at all as

@@ -5,13 +5,26 @@
 
 #include <string.h>
 
+#include "base/sys.h"
 #include "cli/device.h"
 #include "cli/verdict.h"
 #include "record/policy.h"
-#include "record/record.h"
 
 #define SHOWN_MAX         8 /* outcomes on a screen */
 #define OUTCOMES_TEXT_MAX (2 * KS_RESULT_BYTES_MAX)
+
+enum ks_err ks_cli_bundle_read(const char *path, struct ks_bundle **out_bundle)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf bytes;
+
+    ks_buf_init(&bytes, KS_BUNDLE_BYTES_MAX);
+    KS_TRY(ks_file_read(path, KS_BUNDLE_BYTES_MAX, &bytes));
+    KS_TRY(ks_fail_prefix(ks_bundle_parse(ks_buf_view(&bytes), out_bundle), "%s", path));
+out:
+    ks_buf_done(&bytes);
+    return err;
+}
 
 static bool to_stdout(const struct ks_cli *cli)
 {

@@ -99,7 +99,17 @@ extern const struct ks_command ks_commands[]; /* ends with a NULL noun */
 /* Usage of one command, or of all when COMMAND is NULL. */
 void ks_cli_help(FILE *stream, const struct ks_command *command);
 
+enum ks_err ks_command_anchor_check(struct ks_cli *cli);
+enum ks_err ks_command_anchor_deploy(struct ks_cli *cli);
+enum ks_err ks_command_anchor_keygen(struct ks_cli *cli);
+enum ks_err ks_command_anchor_pin(struct ks_cli *cli);
+enum ks_err ks_command_anchor_prepare(struct ks_cli *cli);
+enum ks_err ks_command_anchor_prove(struct ks_cli *cli);
+enum ks_err ks_command_anchor_send(struct ks_cli *cli);
+enum ks_err ks_command_anchor_sign(struct ks_cli *cli);
 enum ks_err ks_command_bench_trng(struct ks_cli *cli);
+enum ks_err ks_command_bundle_complete(struct ks_cli *cli);
+enum ks_err ks_command_bundle_show(struct ks_cli *cli);
 enum ks_err ks_command_ca_new(struct ks_cli *cli);
 enum ks_err ks_command_ca_issue(struct ks_cli *cli);
 enum ks_err ks_command_ca_revoke(struct ks_cli *cli);
@@ -109,6 +119,11 @@ enum ks_err ks_command_circuit_plan(struct ks_cli *cli);
 enum ks_err ks_command_circuit_show(struct ks_cli *cli);
 enum ks_err ks_command_circuit_simulate(struct ks_cli *cli);
 enum ks_err ks_command_circuit_sweep(struct ks_cli *cli);
+enum ks_err ks_command_compare(struct ks_cli *cli);
+enum ks_err ks_command_detect_evaluate(struct ks_cli *cli);
+enum ks_err ks_command_detect_explain(struct ks_cli *cli);
+enum ks_err ks_command_detect_score(struct ks_cli *cli);
+enum ks_err ks_command_detect_train(struct ks_cli *cli);
 enum ks_err ks_command_device_appraise(struct ks_cli *cli);
 enum ks_err ks_command_device_attest(struct ks_cli *cli);
 enum ks_err ks_command_device_enrol(struct ks_cli *cli);
@@ -128,8 +143,13 @@ enum ks_err ks_command_job_status(struct ks_cli *cli);
 enum ks_err ks_command_job_submit(struct ks_cli *cli);
 enum ks_err ks_command_job_wait(struct ks_cli *cli);
 enum ks_err ks_command_ledger_check(struct ks_cli *cli);
+enum ks_err ks_command_ledger_export(struct ks_cli *cli);
+enum ks_err ks_command_ledger_follow(struct ks_cli *cli);
+enum ks_err ks_command_ledger_fsck(struct ks_cli *cli);
 enum ks_err ks_command_ledger_head(struct ks_cli *cli);
 enum ks_err ks_command_ledger_prove(struct ks_cli *cli);
+enum ks_err ks_command_ledger_serve(struct ks_cli *cli);
+enum ks_err ks_command_ledger_vkeys(struct ks_cli *cli);
 enum ks_err ks_command_policy_make(struct ks_cli *cli);
 enum ks_err ks_command_qkd_simulate(struct ks_cli *cli);
 enum ks_err ks_command_record_hash(struct ks_cli *cli);
@@ -139,6 +159,9 @@ enum ks_err ks_command_record_verify(struct ks_cli *cli);
 enum ks_err ks_command_replay(struct ks_cli *cli);
 enum ks_err ks_command_run_job(struct ks_cli *cli);
 enum ks_err ks_command_site_certify(struct ks_cli *cli);
+enum ks_err ks_command_timestamp_check(struct ks_cli *cli);
+enum ks_err ks_command_timestamp_request(struct ks_cli *cli);
 enum ks_err ks_command_verify(struct ks_cli *cli);
+enum ks_err ks_command_witness_keygen(struct ks_cli *cli);
 
 #endif

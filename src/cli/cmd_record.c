@@ -11,20 +11,6 @@
 #include "record/old.h"
 #include "record/record.h"
 
-static enum ks_err read_bundle(const struct ks_cli *cli, struct ks_bundle **out_bundle)
-{
-    enum ks_err err = KS_OK;
-    struct ks_buf bytes;
-
-    ks_buf_init(&bytes, KS_BUNDLE_BYTES_MAX);
-    KS_TRY(ks_file_read(cli->operands[0], KS_BUNDLE_BYTES_MAX, &bytes));
-    KS_TRY(ks_fail_prefix(ks_bundle_parse(ks_buf_view(&bytes), out_bundle), "%s",
-                          cli->operands[0]));
-out:
-    ks_buf_done(&bytes);
-    return err;
-}
-
 static enum ks_err print_hash(const struct ks_cli *cli, const char *hash, const char *id)
 {
     enum ks_err err = KS_OK;
@@ -114,10 +100,30 @@ static void put_time_line(struct ks_buf *out, const char *name, uint64_t time_us
     put_line(out, name, ks_bytes_text(text));
 }
 
+/* Of another SDK: what ran, and in what. */
+static void put_sdk(const struct ks_core *core, struct ks_buf *out)
+{
+    const struct ks_sdk_run *run = &core->sdk_run;
+
+    ks_buf_put_format(out, "%-12s %s ", "sdk", ks_sdk_name(core->sdk));
+    ks_buf_put(out, run->version);
+    ks_buf_put_text(out, ", backend ");
+    ks_buf_put(out, run->backend);
+    ks_buf_put_text(out, " ");
+    ks_buf_put(out, run->backend_version);
+    ks_buf_put_text(out, "\n");
+    put_hex_line(out, "environment", KS_BYTES(run->environment));
+    put_hex_line(out, "transpiled", KS_BYTES(run->transpiled));
+}
+
 static void put_method(const struct ks_core *core, struct ks_buf *out)
 {
     const struct ks_simulate_facts *facts = &core->facts;
 
+    if (core->sdk != KS_SDK_KETSEAL) {
+        put_sdk(core, out);
+        return;
+    }
     ks_buf_put_format(out, "%-12s %s, numerics %llu", "method", ks_method_name(facts->method),
                       (unsigned long long)core->numerics);
     if (facts->method == KS_METHOD_SPARSE) {
@@ -147,7 +153,9 @@ static void put_core(const struct ks_core *core, struct ks_buf *out)
                       "run", core->qubits, core->clbits, (unsigned long long)core->shots,
                       (unsigned long long)core->seed, core->single ? "single" : "double");
     put_method(core, out);
-    put_line(out, "kernels", core->isa);
+    if (core->sdk == KS_SDK_KETSEAL) {
+        put_line(out, "kernels", core->isa);
+    }
     ks_buf_put_format(out, "%-12s %u\n", "threads", core->threads);
     put_time_line(out, "started", core->started_us);
     put_time_line(out, "finished", core->finished_us);
@@ -223,7 +231,7 @@ enum ks_err ks_command_record_show(struct ks_cli *cli)
     enum ks_err err = KS_OK;
     struct ks_bundle *bundle = NULL;
 
-    KS_TRY(read_bundle(cli, &bundle));
+    KS_TRY(ks_cli_bundle_read(cli->operands[0], &bundle));
     KS_TRY(cli->json ? show_json(bundle) : show_text(bundle));
 out:
     ks_bundle_free(bundle);

@@ -9,9 +9,8 @@
 
 #include "base/pool.h"
 #include "base/sys.h"
-#include "cli/simulate.h"
+#include "cli/recorded.h"
 #include "quantum/agree.h"
-#include "quantum/counts.h"
 #include "quantum/facts.h"
 #include "record/record.h"
 
@@ -36,34 +35,14 @@ struct replay {
     uint64_t seed; /* of the fresh sample */
 };
 
-static enum ks_err make_circuit(const struct ks_bundle *bundle, struct ks_circuit **out_circuit)
-{
-    const struct ks_job *job = &bundle->job;
-    char name[KS_WORKLOAD_NAME_MAX + 1] = {0};
-    const struct ks_job_spec spec = {
-        .version = 1,
-        .qasm = (const char *)job->source.data,
-        .qasm_len = job->source.len,
-        .template = job->template.len > 0 ? name : NULL,
-        .qubits = job->qubits,
-        .depth = job->depth,
-        .template_seed = job->template_seed,
-    };
-
-    ks_copy(name, job->template.data, job->template.len);
-    return ks_cli_circuit(&spec, "program", out_circuit);
-}
-
 /* What the record says of its run. */
 static enum ks_err fill_spec(struct replay *replay)
 {
     enum ks_err err = KS_OK;
     const struct ks_core *core = &replay->bundle->core;
     struct ks_simulate_spec *spec = &replay->spec;
-    struct ks_buf text;
-    struct ks_bytes view = {0};
+    bool noisy = false;
 
-    ks_buf_init(&text, KS_JOB_NOISE_MAX);
     spec->method = core->facts.method;
     spec->shots = core->shots;
     spec->seed = core->seed;
@@ -72,32 +51,9 @@ static enum ks_err fill_spec(struct replay *replay)
         spec->bond_max = core->bond_max;
         spec->cutoff = core->cutoff;
     }
-    if (core->noise != NULL) {
-        ks_json_canonical(core->noise, &text);
-        KS_TRY(ks_buf_check(&text));
-        view = ks_buf_view(&text);
-        KS_TRY(ks_fail_prefix(ks_noise_parse(&view, &replay->noise), "noise"));
-        spec->noise = &replay->noise;
-    }
+    KS_TRY(ks_cli_recorded_noise(core, &replay->noise, &noisy));
+    spec->noise = noisy ? &replay->noise : NULL;
 out:
-    ks_buf_done(&text);
-    return err;
-}
-
-/* The circuit that the record's program gives: KS_ERR_VERIFY when it is another than hashed. */
-static enum ks_err check_circuit(struct replay *replay)
-{
-    enum ks_err err = KS_OK;
-    struct ks_buf text;
-    uint8_t hash[32];
-
-    ks_buf_init(&text, KS_CIRCUIT_TEXT_MAX);
-    KS_TRY(make_circuit(replay->bundle, &replay->circuit));
-    KS_TRY(ks_cli_circuit_text(replay->circuit, &text, hash));
-    KS_CHECK(ks_bytes_equal(KS_BYTES(hash), KS_BYTES(replay->bundle->core.circuit_hash)),
-             KS_ERR_VERIFY, "the program gives another circuit than the record's circuit_hash");
-out:
-    ks_buf_done(&text);
     return err;
 }
 
@@ -121,47 +77,6 @@ out:
 }
 
 /* --- the statistical test ----------------------------------------------------------------- */
-
-static void read_outcome(struct ks_bytes text, uint64_t *bits)
-{
-    for (size_t bit = 0; bit < text.len; bit++) {
-        if (text.data[text.len - 1 - bit] == '1') {
-            bits[bit / 64] |= UINT64_C(1) << (bit % 64);
-        }
-    }
-}
-
-/* The counts of the record, once more as such. */
-static enum ks_err read_counts(const struct ks_core *core, struct ks_counts **out_counts)
-{
-    static const struct ks_json_limits limits = {.len_max = KS_RESULT_BYTES_MAX,
-                                                 .nodes_max = 1024 * 1024};
-    enum ks_err err = KS_OK;
-    struct ks_json_doc *doc = NULL;
-    struct ks_tally *tally = NULL;
-    uint64_t *bits = NULL;
-
-    KS_TRY(ks_json_parse(core->result, &limits, &doc));
-    KS_TRY(ks_tally_new(core->clbits, NULL, &tally));
-    bits = ks_calloc(ks_tally_words(tally), sizeof *bits);
-    KS_CHECK(bits != NULL, KS_ERR_NOMEM, "no memory for an outcome");
-    for (size_t i = 0; i < ks_json_count(ks_json_root(doc)); i++) {
-        uint64_t count = 0;
-
-        for (size_t w = 0; w < ks_tally_words(tally); w++) {
-            bits[w] = 0;
-        }
-        read_outcome(ks_json_key_at(ks_json_root(doc), i), bits);
-        KS_TRY(ks_json_u64(ks_json_at(ks_json_root(doc), i), KS_SHOTS_MAX, &count));
-        KS_TRY(ks_tally_add(tally, bits, count));
-    }
-    KS_TRY(ks_tally_finish(tally, out_counts));
-out:
-    ks_free(bits);
-    ks_tally_free(tally);
-    ks_json_doc_free(doc);
-    return err;
-}
 
 /* All probabilities can be had in one run. */
 static bool is_exact(const struct replay *replay)
@@ -222,7 +137,7 @@ static enum ks_err compare_statistics(struct replay *replay)
             (core->single ? SLACK_SINGLE : SLACK_DOUBLE) + sqrt(core->facts.discarded_weight),
     };
 
-    KS_TRY(read_counts(core, &counts));
+    KS_TRY(ks_cli_recorded_counts(core, &counts));
     replay->exact = is_exact(replay);
     err = replay->exact ? hold_exact(replay, counts, &agree)
                         : hold_sample(replay, counts, &agree);
@@ -363,7 +278,7 @@ enum ks_err ks_command_replay(struct ks_cli *cli)
 
     KS_TRY(ks_result_check(core->result, core->clbits, core->shots));
     KS_TRY(fill_spec(&replay));
-    KS_TRY(check_circuit(&replay));
+    KS_TRY(ks_cli_recorded_circuit(bundle, &replay.circuit));
     ks_cli_progress(cli, "replaying %llu shots on %u qubits by %s",
                     (unsigned long long)core->shots, core->qubits,
                     ks_method_name(core->facts.method));

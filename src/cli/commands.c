@@ -73,6 +73,13 @@
             "what happens to qubits and results: a YAML noise model", NULL, false              \
     }
 
+#define SDK_FLAG                                                                               \
+    {                                                                                          \
+        "sdk", KS_FLAG_TEXT, "NAME",                                                           \
+            "whose simulator: native, or what the site has besides: qiskit, cirq", "native",   \
+            false                                                                              \
+    }
+
 #define BUNDLE_FLAGS                                                                           \
     {"out", KS_FLAG_TEXT, "FILE", "where the bundle goes (-o FILE)", "-", false},              \
     {                                                                                          \
@@ -105,7 +112,7 @@
     }
 
 static const struct ks_flag run_flags[] = {
-    DEVICE_FLAGS, PROGRAM_FLAGS, SAMPLE_FLAGS,     METHOD_FLAGS,
+    DEVICE_FLAGS, PROGRAM_FLAGS, SAMPLE_FLAGS,     SDK_FLAG, METHOD_FLAGS,
     NOISE_FLAG,   BUNDLE_FLAGS,  IDEMPOTENCY_FLAG, END,
 };
 
@@ -114,6 +121,13 @@ static const struct ks_flag verify_flags[] = {
      true},
     {"explain", KS_FLAG_SWITCH, NULL,
      "each check: what it covers, what it stops, what it does not prove", NULL, false},
+    END,
+};
+
+static const struct ks_flag compare_flags[] = {
+    {"policy", KS_FLAG_MANY, "FILE",
+     "verify first: one policy for both, or one for each (repeatable)", NULL, false},
+    SIMULATION_FLAGS,
     END,
 };
 
@@ -296,7 +310,8 @@ static const struct ks_flag site_certify_flags[] = {
 };
 
 static const struct ks_flag job_submit_flags[] = {
-    DEVICE_FLAGS, PROGRAM_FLAGS, SAMPLE_FLAGS, METHOD_FLAGS, NOISE_FLAG, IDEMPOTENCY_FLAG, END,
+    DEVICE_FLAGS, PROGRAM_FLAGS, SAMPLE_FLAGS,     SDK_FLAG,
+    METHOD_FLAGS, NOISE_FLAG,    IDEMPOTENCY_FLAG, END,
 };
 
 static const struct ks_flag site_flags[] = {
@@ -315,6 +330,10 @@ static const struct ks_flag job_wait_flags[] = {
 static const struct ks_flag job_fetch_flags[] = {
     DEVICE_FLAGS,
     BUNDLE_FLAGS,
+    {"wait", KS_FLAG_TEXT, "STATE",
+     "with a checkpoint that is cosigned, anchored or timestamped, once there is one", NULL,
+     false},
+    {"timeout", KS_FLAG_NUMBER, "SECONDS", "of --wait: give up after this time", "3600", false},
     END,
 };
 
@@ -325,9 +344,78 @@ static const struct ks_flag job_list_flags[] = {
     END,
 };
 
+#define LEDGER_FLAGS                                                                           \
+    DEVICE_FLAGS,                                                                              \
+        {"from",  KS_FLAG_TEXT,                                                                \
+         "FILES", "static files instead of the site: a folder, or http://host[:port]/…",       \
+         NULL,    false},                                                                      \
+        {"site", KS_FLAG_TEXT,                                                                 \
+         "FILE", "the pinned site document; default: site.json of --device",                   \
+         NULL,   false},                                                                       \
+    {                                                                                          \
+        "timeout", KS_FLAG_NUMBER, "SECONDS",                                                  \
+            "give up on a static server's answer after this", "30", false                      \
+    }
+
+#define WITNESS_FLAGS                                                                          \
+    {"witnesses", KS_FLAG_TEXT,                                                                \
+     "FILE",      "keys of witnesses, a vkey in each line; demands that they cosigned",        \
+     NULL,        false},                                                                      \
+    {                                                                                          \
+        "witness-quorum", KS_FLAG_NUMBER, "N", "how many of them; default: all", NULL, false   \
+    }
+
+#define KEEP_FLAG                                                                              \
+    {                                                                                          \
+        "keep", KS_FLAG_TEXT, "DIR",                                                           \
+            "where the last head, and evidence, are kept; default: state of --device", NULL,   \
+            false                                                                              \
+    }
+
+static const struct ks_flag ledger_flags[] = {
+    LEDGER_FLAGS,
+    END,
+};
+
+static const struct ks_flag ledger_head_flags[] = {
+    LEDGER_FLAGS,
+    WITNESS_FLAGS,
+    END,
+};
+
 static const struct ks_flag ledger_prove_flags[] = {
-    DEVICE_FLAGS,
+    LEDGER_FLAGS,
     {"out", KS_FLAG_TEXT, "FILE", "keep the proof as a tlog-proof file (-o FILE)", NULL, false},
+    END,
+};
+
+static const struct ks_flag ledger_check_flags[] = {
+    LEDGER_FLAGS,
+    WITNESS_FLAGS,
+    KEEP_FLAG,
+    END,
+};
+
+static const struct ks_flag ledger_follow_flags[] = {
+    LEDGER_FLAGS,
+    KEEP_FLAG,
+    {"interval", KS_FLAG_NUMBER, "SECONDS", "time between two looks", "10", false},
+    {"once", KS_FLAG_SWITCH, NULL, "look once", NULL, false},
+    END,
+};
+
+static const struct ks_flag ledger_fsck_flags[] = {
+    {"state", KS_FLAG_TEXT, "DIR", "a site's state: its database is compared, too", NULL,
+     false},
+    {"site", KS_FLAG_TEXT, "FILE",
+     "the pinned site document; default: site.json of --state, or of --device", NULL, false},
+    {"device", KS_FLAG_TEXT, "DIR", "a device's directory, for its site.json", ".", false},
+    END,
+};
+
+static const struct ks_flag ledger_serve_flags[] = {
+    {"address", KS_FLAG_TEXT, "ADDRESS", "the address to listen on", "127.0.0.1", false},
+    {"port", KS_FLAG_NUMBER, "N", "the port; 0: any free one, and it is printed", "0", false},
     END,
 };
 
@@ -357,13 +445,72 @@ static const struct ks_flag ca_issue_flags[] = {
     END,
 };
 
+static const struct ks_flag ledger_vkeys_flags[] = {
+    {"site", KS_FLAG_TEXT, "FILE", "the site's document (site.json in its state directory)",
+     NULL, true},
+    END,
+};
+
+static const struct ks_flag witness_keygen_flags[] = {
+    {"name", KS_FLAG_TEXT, "NAME", "of the witness and of its keys: witness.example/w1", NULL,
+     true},
+    {"out", KS_FLAG_TEXT, "DIR", "where the two key files go, made if absent (-o DIR)", NULL,
+     true},
+    END,
+};
+
 static const struct ks_flag policy_make_flags[] = {
     {"root", KS_FLAG_TEXT, "FILE", "root certificate of the CA", NULL, true},
     {"site", KS_FLAG_TEXT, "FILE", "the site's document (site.json in its state directory)",
      NULL, true},
     {"crl", KS_FLAG_TEXT, "FILE", "revocation list", NULL, false},
+    {"anchor", KS_FLAG_TEXT, "FILE",
+     "demand an anchor: the pin of chain, contract, submitter and blocks", NULL, false},
+    {"timestamp-ca", KS_FLAG_TEXT, "FILE",
+     "demand a time stamp: roots and authorities of those who may give it, PEM", NULL, false},
+    {"timestamp-crl", KS_FLAG_TEXT, "FILE", "their revocation lists, PEM", NULL, false},
+    {"timestamp-policy", KS_FLAG_TEXT, "OID", "the policy that a time stamp must name", NULL,
+     false},
+    {"timestamp-within", KS_FLAG_NUMBER, "SECONDS",
+     "how long after its record a time stamp may be", NULL, false},
     SIMULATED_FLAG,
+    WITNESS_FLAGS,
     {"out", KS_FLAG_TEXT, "FILE", "where the policy goes (-o FILE)", "-", false},
+    END,
+};
+
+static const struct ks_flag bundle_complete_flags[] = {
+    {"policy", KS_FLAG_TEXT, "FILE", "what the new bundle is verified against", NULL, true},
+    {"checkpoint", KS_FLAG_TEXT, "FILE",
+     "the signed checkpoint that the bundle is to stand on; default: its own, or that of "
+     "--proof",
+     NULL, false},
+    {"proof", KS_FLAG_TEXT, "FILE",
+     "the record's path to that checkpoint (ketseal ledger prove --out)", NULL, false},
+    {"intent-proof", KS_FLAG_TEXT, "FILE", "the path of the record's intent, the same way",
+     NULL, false},
+    {"fetch", KS_FLAG_SWITCH, NULL, "ask the site for both paths", NULL, false},
+    DEVICE_FLAGS,
+    {"anchor", KS_FLAG_TEXT, "FILE", "an anchor of that checkpoint (ketseal anchor prove)",
+     NULL, false},
+    {"timestamp", KS_FLAG_TEXT, "FILE", "a time stamp authority's answer for that checkpoint",
+     NULL, false},
+    {"out", KS_FLAG_TEXT, "FILE", "where the bundle goes (-o FILE)", "-", false},
+    END,
+};
+
+static const struct ks_flag timestamp_request_flags[] = {
+    {"policy-oid", KS_FLAG_TEXT, "OID", "the policy that the authority is asked for", NULL,
+     false},
+    {"out", KS_FLAG_TEXT, "FILE", "where the request goes (-o FILE)", "-", false},
+    END,
+};
+
+static const struct ks_flag timestamp_check_flags[] = {
+    {"policy", KS_FLAG_TEXT, "FILE", "whose time stamps are believed (ketseal policy make)",
+     NULL, true},
+    {"answer", KS_FLAG_TEXT, "FILE", "the authority's answer, or its token", NULL, true},
+    {"request", KS_FLAG_TEXT, "FILE", "what was asked: the answer is to this", NULL, false},
     END,
 };
 
@@ -381,6 +528,112 @@ static const struct ks_flag record_make_flags[] = {
     {"private-key-b64", KS_FLAG_TEXT, "BASE64",
      "the same, for all who can see the arguments of processes", NULL, false},
     {"out", KS_FLAG_TEXT, "FILE", "where the record goes (-o FILE)", "-", false},
+    END,
+};
+
+#define NODE_FLAGS                                                                             \
+    {"rpc", KS_FLAG_TEXT, "URL", "a node of the chain: https://…, or http://127.0.0.1:port",   \
+     NULL,  false},                                                                            \
+        {"rpc-file", KS_FLAG_TEXT, "FILE", "that URL from a file, where it is a secret",       \
+         NULL,       false},                                                                   \
+        {"rpc-timeout", KS_FLAG_NUMBER, "SECONDS", "for each answer of it", "30", false},      \
+    {                                                                                          \
+        "rpc-ca", KS_FLAG_TEXT, "FILE",                                                        \
+            "certificate authorities to believe; default: the system's", NULL, false           \
+    }
+
+#define FEE_FLAGS                                                                              \
+    {                                                                                          \
+        "fee-max",      KS_FLAG_NUMBER, "WEI", "most to pay for a unit of gas",                \
+        "500000000000", false},                                                                \
+        {"tip-max",    KS_FLAG_NUMBER,                                                         \
+         "WEI",        "most of it as a tip; what is offered is the median of late blocks",    \
+         "5000000000", false},                                                                 \
+        {"gas", KS_FLAG_NUMBER, "N", "most gas; 0: a fifth more than the node estimates",      \
+         "0",   false},                                                                        \
+    {                                                                                          \
+        "replace", KS_FLAG_TEXT, "FILE", "a transaction that is stuck, to be outbid", NULL,    \
+            false                                                                              \
+    }
+
+#define PIN_FLAG                                                                               \
+    {                                                                                          \
+        "pin", KS_FLAG_TEXT, "FILE",                                                           \
+            "chain, contract and submitter that count (ketseal anchor pin)", NULL, true        \
+    }
+
+static const struct ks_flag anchor_keygen_flags[] = {
+    {"out", KS_FLAG_TEXT, "FILE", "where the key goes, of mode 0600; not over another", NULL,
+     true},
+    END,
+};
+
+static const struct ks_flag anchor_pin_flags[] = {
+    {"chain", KS_FLAG_NUMBER, "ID", "the chain's id", NULL, true},
+    {"contract", KS_FLAG_TEXT, "ADDRESS", "the anchoring contract, 0x…", NULL, true},
+    {"from", KS_FLAG_TEXT, "ADDRESS", "the account that anchors, 0x…", NULL, true},
+    {"code-hash", KS_FLAG_TEXT, "HASH",
+     "Keccak-256 of the contract's code, 0x…; default: of the contract that comes along", NULL,
+     false},
+    {"block", KS_FLAG_MANY, "NUMBER:HASH",
+     "a block known to be on the chain (repeatable, ascending)", NULL, false},
+    RESULT_FLAG,
+    END,
+};
+
+static const struct ks_flag anchor_deploy_flags[] = {
+    NODE_FLAGS,
+    {"chain", KS_FLAG_NUMBER, "ID", "the chain's id", NULL, true},
+    {"from", KS_FLAG_TEXT, "ADDRESS", "the account that pays, 0x…", NULL, true},
+    FEE_FLAGS,
+    RESULT_FLAG,
+    END,
+};
+
+static const struct ks_flag anchor_prepare_flags[] = {
+    DEVICE_FLAGS,
+    NODE_FLAGS,
+    PIN_FLAG,
+    {"site", KS_FLAG_TEXT, "FILE", "the site's document, whose keys have to have signed FILE",
+     NULL, false},
+    {"checkpoint-out", KS_FLAG_TEXT, "FILE",
+     "where the site's checkpoint goes, when no FILE is given", NULL, false},
+    FEE_FLAGS,
+    RESULT_FLAG,
+    END,
+};
+
+static const struct ks_flag anchor_sign_flags[] = {
+    {"key", KS_FLAG_TEXT, "FILE", "the account's key (ketseal anchor keygen)", NULL, false},
+    {"signer", KS_FLAG_TEXT, "PROGRAM",
+     "a program that keeps the key: hash on its standard input, signature on its output", NULL,
+     false},
+    RESULT_FLAG,
+    END,
+};
+
+static const struct ks_flag anchor_send_flags[] = {
+    NODE_FLAGS,
+    {"wait", KS_FLAG_NUMBER, "SECONDS", "for the block; 0: do not wait", "180", false},
+    {"confirmations", KS_FLAG_NUMBER, "N", "blocks it has to be deep", "1", false},
+    END,
+};
+
+static const struct ks_flag anchor_prove_flags[] = {
+    NODE_FLAGS,
+    PIN_FLAG,
+    {"block", KS_FLAG_TEXT, "NAME", "finalized, safe, latest, or a number", "finalized", false},
+    {"confirmations", KS_FLAG_NUMBER, "N",
+     "instead: the newest block that is so deep; 0: by --block", "0", false},
+    RESULT_FLAG,
+    END,
+};
+
+static const struct ks_flag anchor_check_flags[] = {
+    PIN_FLAG,
+    {"checkpoint", KS_FLAG_TEXT, "FILE", "the checkpoint that it is to be about", NULL, true},
+    {"canonical", KS_FLAG_SWITCH, NULL, "fail as well where the pin does not name the block",
+     NULL, false},
     END,
 };
 
@@ -442,12 +695,74 @@ static const struct ks_flag qkd_simulate_flags[] = {
     END,
 };
 
+#define COLUMN_FLAGS                                                                           \
+    {"ignore", KS_FLAG_MANY, "COLUMN", "a column that is no feature; may be repeated",         \
+     NULL,     false},                                                                         \
+        {"kind", KS_FLAG_TEXT, "COLUMN", "names what kind of anomaly a row is", NULL, false},  \
+        {"label", KS_FLAG_TEXT, "COLUMN", "1 for an anomaly, 0 for none; never a feature",     \
+         NULL,    false},                                                                      \
+    {                                                                                          \
+        "threads", KS_FLAG_NUMBER, "N", "threads to score with", "1", false                    \
+    }
+
+#define FOREST_FLAGS                                                                           \
+    {"trees", KS_FLAG_NUMBER, "N", "trees of the forest", "100", false},                       \
+        {"sample", KS_FLAG_NUMBER, "N", "rows that each tree grows from, 2 to 256",            \
+         "256",    false},                                                                     \
+        {"seed", KS_FLAG_NUMBER, "N", "seed of the forest", "1", false},                       \
+    {                                                                                          \
+        "contamination", KS_FLAG_TEXT, "SHARE",                                                \
+            "share of the rows that are called anomalies, 0 to 0.5", "0.01", false             \
+    }
+
+static const struct ks_flag detect_train_flags[] = {
+    {"out", KS_FLAG_TEXT, "FILE", "where the model goes", NULL, true},
+    FOREST_FLAGS,
+    COLUMN_FLAGS,
+    END,
+};
+
+static const struct ks_flag detect_score_flags[] = {
+    {"model", KS_FLAG_TEXT, "FILE", "the model", NULL, true},
+    {"out", KS_FLAG_TEXT, "FILE", "where the scores go; default: standard output", NULL, false},
+    COLUMN_FLAGS,
+    END,
+};
+
+static const struct ks_flag detect_explain_flags[] = {
+    {"model", KS_FLAG_TEXT, "FILE", "the model", NULL, true},
+    {"row", KS_FLAG_MANY, "N", "a row, from 1; may be repeated; default: all anomalies", NULL,
+     false},
+    {"reasons", KS_FLAG_NUMBER, "N", "how many features to name", "3", false},
+    COLUMN_FLAGS,
+    END,
+};
+
+static const struct ks_flag detect_evaluate_flags[] = {
+    {"label", KS_FLAG_TEXT, "COLUMN", "1 for an anomaly, 0 for none; never a feature", NULL,
+     true},
+    {"model", KS_FLAG_TEXT, "FILE", "a model; default: one is grown from the rows, unlabelled",
+     NULL, false},
+    {"bootstrap", KS_FLAG_NUMBER, "N", "draws behind the intervals of 95 %, 40 to 10000", "200",
+     false},
+    FOREST_FLAGS,
+    {"ignore", KS_FLAG_MANY, "COLUMN", "a column that is no feature; may be repeated", NULL,
+     false},
+    {"kind", KS_FLAG_TEXT, "COLUMN", "names what kind of anomaly a row is", NULL, false},
+    {"threads", KS_FLAG_NUMBER, "N", "threads to score with", "1", false},
+    END,
+};
+
 const struct ks_command ks_commands[] = {
     {"run", NULL, "[FILE]", 0, 1,
      "Runs an OpenQASM program or a template at a site and keeps the sealed bundle.", run_flags,
      ks_command_run_job},
     {"verify", NULL, "BUNDLE", 1, 1, "Verifies a bundle offline.", verify_flags,
      ks_command_verify},
+    {"compare", NULL, "BUNDLE BUNDLE", 2, 2,
+     "Whether the counts of two bundles of one circuit may come from one distribution, whoever "
+     "ran it.",
+     compare_flags, ks_command_compare},
     {"replay", NULL, "BUNDLE", 1, 1,
      "Runs the job of a bundle again and compares bit for bit; where numerics differ, "
      "statistically.",
@@ -504,18 +819,31 @@ const struct ks_command ks_commands[] = {
     {"job", "wait", "ID", 1, 1, "Waits for the end of a job and keeps its bundle.",
      job_wait_flags, ks_command_job_wait},
     {"job", "fetch", "ID", 1, 1,
-     "Keeps the bundle of a job that is done, with the newest checkpoint.", job_fetch_flags,
+     "Keeps the bundle of a job that is done, under the newest checkpoint.", job_fetch_flags,
      ks_command_job_fetch},
     {"job", "cancel", "ID", 1, 1, "Ends a job that still runs.", site_flags,
      ks_command_job_cancel},
     {"job", "list", "", 0, 0, "Lists the jobs of this device.", job_list_flags,
      ks_command_job_list},
     {"ledger", "head", "", 0, 0, "Prints the newest checkpoint, its signatures checked.",
-     site_flags, ks_command_ledger_head},
+     ledger_head_flags, ks_command_ledger_head},
     {"ledger", "prove", "INDEX", 1, 1, "Prints an entry, its place in the ledger proved.",
      ledger_prove_flags, ks_command_ledger_prove},
     {"ledger", "check", "", 0, 0, "Proves that the ledger only grew since the last check.",
-     site_flags, ks_command_ledger_check},
+     ledger_check_flags, ks_command_ledger_check},
+    {"ledger", "follow", "", 0, 0,
+     "Watches a ledger: proves that it only grows, hashes each new entry, shouts on a fork.",
+     ledger_follow_flags, ks_command_ledger_follow},
+    {"ledger", "export", "DIR", 1, 1,
+     "Fetches a whole ledger into static files, each checked; goes on where it ended.",
+     ledger_flags, ks_command_ledger_export},
+    {"ledger", "fsck", "[DIR]", 0, 1,
+     "Checks static files from each entry to the signed root; names the first damaged one.",
+     ledger_fsck_flags, ks_command_ledger_fsck},
+    {"ledger", "serve", "DIR", 1, 1, "Serves static files of a ledger over plain HTTP.",
+     ledger_serve_flags, ks_command_ledger_serve},
+    {"ledger", "vkeys", "", 0, 0, "Prints the keys of a site's ledger, for its witnesses.",
+     ledger_vkeys_flags, ks_command_ledger_vkeys},
     {"site", "certify", "", 0, 0,
      "Challenges a site's TPM and certifies the site and its issuing key.", site_certify_flags,
      ks_command_site_certify},
@@ -532,6 +860,36 @@ const struct ks_command ks_commands[] = {
     {"record", "make", "", 0, 0,
      "Runs clifford_t_sampling here and writes a record of an old schema.", record_make_flags,
      ks_command_record_make},
+    {"anchor", "keygen", "", 0, 0, "Makes the key of an account that anchors.",
+     anchor_keygen_flags, ks_command_anchor_keygen},
+    {"anchor", "pin", "", 0, 0, "Writes down which chain, contract and submitter count.",
+     anchor_pin_flags, ks_command_anchor_pin},
+    {"anchor", "deploy", "", 0, 0, "Prepares the transaction that creates the contract.",
+     anchor_deploy_flags, ks_command_anchor_deploy},
+    {"anchor", "prepare", "[FILE]", 0, 1,
+     "Prepares the transaction that anchors a checkpoint: of a file, or the site's newest.",
+     anchor_prepare_flags, ks_command_anchor_prepare},
+    {"anchor", "sign", "TX", 1, 1, "Signs a prepared transaction; needs no network.",
+     anchor_sign_flags, ks_command_anchor_sign},
+    {"anchor", "send", "TX", 1, 1,
+     "Sends a signed transaction and waits for its block; again does no harm.",
+     anchor_send_flags, ks_command_anchor_send},
+    {"anchor", "prove", "CHECKPOINT", 1, 1,
+     "Keeps what a node can show of an anchored checkpoint, checked, as evidence.",
+     anchor_prove_flags, ks_command_anchor_prove},
+    {"anchor", "check", "EVIDENCE", 1, 1, "Checks the evidence of an anchor offline.",
+     anchor_check_flags, ks_command_anchor_check},
+    {"bundle", "show", "BUNDLE", 1, 1, "Prints what is inside a bundle and how large it is.",
+     NULL, ks_command_bundle_show},
+    {"bundle", "complete", "BUNDLE", 1, 1,
+     "Puts a bundle on another checkpoint of its ledger, with an anchor or a time stamp of it.",
+     bundle_complete_flags, ks_command_bundle_complete},
+    {"timestamp", "request", "FILE", 1, 1,
+     "Asks for a time stamp (RFC 3161) of the checkpoint in a bundle or a note.",
+     timestamp_request_flags, ks_command_timestamp_request},
+    {"timestamp", "check", "FILE", 1, 1,
+     "Verifies a time stamp of the checkpoint in a bundle or a note, offline.",
+     timestamp_check_flags, ks_command_timestamp_check},
     {"circuit", "check", "FILE…", 1, KS_CLI_OPERANDS_MAX,
      "Parses OpenQASM programs: size, depth and the memory that each needs.",
      circuit_check_flags, ks_command_circuit_check},
@@ -546,10 +904,23 @@ const struct ks_command ks_commands[] = {
     {"circuit", "sweep", "[FILE]", 0, 1,
      "Samples a program or a template with many sets of angles, planned once.",
      circuit_sweep_flags, ks_command_circuit_sweep},
+    {"witness", "keygen", "", 0, 0,
+     "Makes the keys of a witness, Ed25519 and ML-DSA-44, and prints what they verify with.",
+     witness_keygen_flags, ks_command_witness_keygen},
     {"qkd", "simulate", "", 0, 0,
      "Distils keys from a simulated link: error rates, lengths, bits a second, an "
      "eavesdropper.",
      qkd_simulate_flags, ks_command_qkd_simulate},
+    {"detect", "train", "FILE", 1, 1, "Grows an isolation forest from the rows of a CSV file.",
+     detect_train_flags, ks_command_detect_train},
+    {"detect", "score", "FILE", 1, 1,
+     "Scores the rows of a CSV file by a model; each anomaly with its first reason.",
+     detect_score_flags, ks_command_detect_score},
+    {"detect", "explain", "FILE", 1, 1, "Says which features make rows strange, and how much.",
+     detect_explain_flags, ks_command_detect_explain},
+    {"detect", "evaluate", "FILE", 1, 1,
+     "Measures how well anomalies are told from the rest, where labels say which they are.",
+     detect_evaluate_flags, ks_command_detect_evaluate},
     {"bench", "trng", "", 0, 0,
      "Measures the TPM's random numbers against the kernel's: speed, estimates, health.",
      bench_trng_flags, ks_command_bench_trng},

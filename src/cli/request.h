@@ -6,6 +6,10 @@
 #define KS_CLI_REQUEST_H
 
 #include "cli/exact.h"
+#include "record/job.h"
+
+/* "native", or the name of another SDK. KS_ERR_USAGE for what is none. */
+KS_MUST_CHECK enum ks_err ks_cli_sdk(const char *name, enum ks_sdk *out_sdk);
 
 /* A job, and what it borrows from. */
 struct ks_cli_request {

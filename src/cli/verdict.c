@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/sys.h"
+#include "base/text.h"
 #include "record/policy.h"
 #include "record/record.h"
 
@@ -17,6 +18,22 @@ static void print_json(FILE *stream, const struct ks_verdict *verdict, enum ks_e
     ks_verdict_print(verdict, outcome, &out);
     (void)fprintf(stream, "%.*s\n", (int)out.len, (const char *)out.data);
     ks_buf_done(&out);
+}
+
+/* ", anchored in block 12 of TIME, stamped at TIME", as far as that was checked. */
+static void print_attached(FILE *stream, const struct ks_verdict *verdict)
+{
+    char text[KS_TIME_TEXT_LEN + 1];
+
+    if (verdict->anchored_us > 0) {
+        ks_time_text(verdict->anchored_us, text);
+        (void)fprintf(stream, ", anchor in block %llu of %s",
+                      (unsigned long long)verdict->anchored_block, text);
+    }
+    if (verdict->stamped_us > 0) {
+        ks_time_text(verdict->stamped_us, text);
+        (void)fprintf(stream, ", time stamp of %s", text);
+    }
 }
 
 static void print_explained(FILE *stream, const struct ks_verdict *verdict)
@@ -48,10 +65,12 @@ static void print_verdict(FILE *stream, const struct ks_verdict *verdict, enum k
     if (outcome == KS_OK) {
         (void)fprintf(stream,
                       "verified: record %s of device %s, by %s, ledger %s index %llu of %llu; "
-                      "Ed25519 and ML-DSA-65 signatures, TPM quote, request, inclusion\n",
+                      "Ed25519 and ML-DSA-65 signatures, TPM quote, request, inclusion",
                       verdict->record_id, verdict->device, verdict->method, verdict->origin,
                       (unsigned long long)verdict->ledger_index,
                       (unsigned long long)verdict->ledger_size);
+        print_attached(stream, verdict);
+        (void)fputc('\n', stream);
     }
 }
 

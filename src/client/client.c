@@ -508,7 +508,7 @@ static enum ks_err write_job(const struct ks_job_spec *spec, struct ks_buf *out)
     enum ks_err err = KS_OK;
     struct ks_json_doc *noise = NULL;
     struct ks_job job = {
-        .schema = KS_JOB_SCHEMA_MAX,
+        .schema = 2,
         .source = ks_bytes_of(spec->qasm, spec->qasm == NULL ? 0 : spec->qasm_len),
         .template =
             spec->template == NULL ? (struct ks_bytes){0} : ks_bytes_text(spec->template),
@@ -524,6 +524,17 @@ static enum ks_err write_job(const struct ks_job_spec *spec, struct ks_buf *out)
     };
 
     KS_CHECK(ks_utf8_valid(job.source), KS_ERR_FORMAT, "the program is not UTF-8 text");
+    if (spec->sdk != NULL) {
+        KS_TRY(ks_fail_prefix(ks_sdk_find(ks_bytes_text(spec->sdk), &job.sdk), "SDK '%s'",
+                              spec->sdk));
+    }
+    if (job.sdk != KS_SDK_KETSEAL) {
+        KS_CHECK(spec->method == NULL && spec->bond_max == 0 && spec->noise == NULL,
+                 KS_ERR_USAGE, "method, bonds and noise are ketseal's own, not those of '%s'",
+                 spec->sdk);
+        job.schema = 3;
+        job.method_said = false;
+    }
     if (spec->method != NULL) {
         KS_TRY(ks_fail_prefix(ks_job_method_find(ks_bytes_text(spec->method), &job.method),
                               "method '%s'", spec->method));

@@ -148,6 +148,23 @@ static enum ks_err post(struct ks_operator *op, const char *target, struct ks_by
     return ks_session_call(op->session, &call, out);
 }
 
+enum ks_err ks_operator_attach(struct ks_operator *op, const struct ks_attachment *attachment,
+                               struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf body;
+    struct ks_session_call call = {.method = "POST", .target = "/v1/ledger/attachments"};
+
+    ks_buf_init(&body, KS_ATTACHMENT_BYTES_MAX);
+    ks_attachment_write(attachment, &body);
+    KS_TRY(ks_buf_check(&body));
+    call.body = ks_buf_view(&body);
+    KS_TRY(ks_session_call(op->session, &call, out));
+out:
+    ks_buf_done(&body);
+    return err;
+}
+
 /* The name of the ledger of the site that we are connected to. */
 static enum ks_err fetch_origin(struct ks_operator *op, char target[KS_ORIGIN_MAX + 1])
 {

@@ -6,6 +6,7 @@
 #ifndef KS_CLIENT_OPERATOR_H
 #define KS_CLIENT_OPERATOR_H
 
+#include "record/attachment.h"
 #include "record/certify.h"
 #include "tpm/tpm.h"
 
@@ -40,6 +41,14 @@ KS_MUST_CHECK enum ks_err ks_operator_get(struct ks_operator *op, const char *ta
 KS_MUST_CHECK enum ks_err ks_operator_order(struct ks_operator *op, enum ks_order_verb verb,
                                             const char *device, const char *reason,
                                             struct ks_buf *out);
+
+/* Has the site keep ATTACHMENT (what was anchored or time-stamped of a checkpoint of its own)
+ * and serve it with its bundles from now on: POST /v1/ledger/attachments. Appends the site's
+ * answer, "ketseal.attached/1". KS_ERR_VERIFY when it is not about a checkpoint of that site;
+ * KS_ERR_CONFLICT when the site has another anchor or time stamp for it. */
+KS_MUST_CHECK enum ks_err ks_operator_attach(struct ks_operator *op,
+                                             const struct ks_attachment *attachment,
+                                             struct ks_buf *out);
 
 /* Who certifies a site, and what it must show. */
 struct ks_operator_certify {

@@ -4,9 +4,12 @@
 #include "crypto/cert_parts.h"
 
 #include <openssl/asn1.h>
+#include <openssl/bio.h>
 #include <openssl/objects.h>
 #include <string.h>
 #include <time.h>
+
+#include "base/text.h"
 
 bool ks_cert_subject_valid(struct ks_bytes text)
 {
@@ -193,5 +196,23 @@ enum ks_err ks_x509_check_canonical(const X509_EXTENSION *extension, void *value
              KS_ERR_FORMAT, "extension %s: not in canonical form", OBJ_nid2sn(nid));
 out:
     X509_EXTENSION_free(again);
+    return err;
+}
+
+enum ks_err ks_x509_name_shown(const X509_NAME *name, char *target, size_t size)
+{
+    enum ks_err err = KS_OK;
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *text = NULL;
+    long len;
+
+    if (bio == NULL ||
+        X509_NAME_print_ex(bio, name, 0, XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB) < 0) {
+        KS_TRY(ks_fail_libcrypto(KS_ERR_FORMAT, "name"));
+    }
+    len = BIO_get_mem_data(bio, &text);
+    ks_text_shown(ks_bytes_of(text, len > 0 ? (size_t)len : 0), target, size);
+out:
+    BIO_free(bio);
     return err;
 }

@@ -73,6 +73,9 @@ KS_MUST_CHECK enum ks_err ks_x509_from_der(struct ks_bytes der, X509 **out_x509)
 /* The one common name of NAME, with nothing else in it, as text: KS_ERR_FORMAT otherwise. */
 KS_MUST_CHECK enum ks_err ks_x509_name_text(const X509_NAME *name, const char *which,
                                             char target[KS_CERT_SUBJECT_MAX + 1]);
+/* NAME as "CN=…, O=…" in SIZE bytes, each character that a terminal could take for a command as
+ * '?'. */
+KS_MUST_CHECK enum ks_err ks_x509_name_shown(const X509_NAME *name, char *target, size_t size);
 /* A name of one common name; the caller frees. */
 KS_MUST_CHECK enum ks_err ks_x509_name_new(const char *text, int string_type,
                                            X509_NAME **out_name);

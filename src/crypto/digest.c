@@ -14,6 +14,7 @@
  * afterwards. */
 static pthread_once_t fetch_once = PTHREAD_ONCE_INIT;
 static EVP_MD *sha256;
+static EVP_MD *keccak256;
 static EVP_MAC *hmac;
 
 struct ks_sha256 {
@@ -23,8 +24,9 @@ struct ks_sha256 {
 static void fetch(void)
 {
     sha256 = EVP_MD_fetch(NULL, "SHA2-256", NULL);
+    keccak256 = EVP_MD_fetch(NULL, "KECCAK-256", NULL);
     hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    KS_ASSERT(sha256 != NULL && hmac != NULL);
+    KS_ASSERT(sha256 != NULL && keccak256 != NULL && hmac != NULL);
 }
 
 static const EVP_MD *sha256_md(void)
@@ -87,6 +89,13 @@ void ks_sha256_free(struct ks_sha256 *hash)
         EVP_MD_CTX_free(hash->context);
         ks_free(hash);
     }
+}
+
+void ks_keccak256(struct ks_bytes data, uint8_t out_digest[KS_KECCAK256_LEN])
+{
+    (void)sha256_md();
+    KS_ASSERT(EVP_Digest(ks_bytes_pointer(data), data.len, out_digest, NULL, keccak256, NULL) ==
+              1);
 }
 
 void ks_hmac_sha256(struct ks_bytes key, struct ks_bytes data,

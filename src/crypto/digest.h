@@ -1,10 +1,10 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* digest.h: SHA-256, HMAC-SHA256 and HKDF-SHA256. Hides libcrypto's objects and its failures:
- * the functions that return void cannot fail on valid arguments, and abort when libcrypto is
- * broken or out of memory. Every function may be called from any thread; one streaming object
- * belongs to one thread. */
+/* digest.h: SHA-256, HMAC-SHA256, HKDF-SHA256 and Keccak-256. Hides libcrypto's objects and its
+ * failures: the functions that return void cannot fail on valid arguments, and abort when
+ * libcrypto is broken or out of memory. Every function may be called from any thread; one
+ * streaming object belongs to one thread. */
 #ifndef KS_CRYPTO_DIGEST_H
 #define KS_CRYPTO_DIGEST_H
 
@@ -12,6 +12,7 @@
 
 #define KS_SHA256_LEN          32
 #define KS_HMAC_SHA256_LEN     32
+#define KS_KECCAK256_LEN       32
 #define KS_HKDF_SHA256_LEN_MAX (255 * 32) /* RFC 5869 §2.3 */
 
 /* FIPS 180-4 SHA-256 of DATA. */
@@ -26,6 +27,9 @@ KS_MUST_CHECK enum ks_err ks_sha256_new(struct ks_sha256 **out_hash);
 void ks_sha256_update(struct ks_sha256 *hash, struct ks_bytes data);
 void ks_sha256_final(struct ks_sha256 *hash, uint8_t out_digest[KS_SHA256_LEN]);
 void ks_sha256_free(struct ks_sha256 *hash); /* NULL is fine */
+
+/* Keccak-256 as the EVM has it: the padding from before FIPS 202, so not SHA3-256. */
+void ks_keccak256(struct ks_bytes data, uint8_t out_digest[KS_KECCAK256_LEN]);
 
 /* FIPS 198-1 HMAC with SHA-256; KEY of any length. Compare tags with ks_ct_equal only. */
 void ks_hmac_sha256(struct ks_bytes key, struct ks_bytes data,

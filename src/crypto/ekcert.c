@@ -116,25 +116,6 @@ static void read_key(struct ks_ek_cert *cert)
 
 /* --- names and extensions ----------------------------------------------------------------- */
 
-/* NAME as "CN=…, O=…", each character that a terminal could take for a command as '?'. */
-static enum ks_err show_name(const X509_NAME *name, char target[KS_EK_NAME_TEXT_MAX])
-{
-    enum ks_err err = KS_OK;
-    BIO *bio = BIO_new(BIO_s_mem());
-    char *text = NULL;
-    long len;
-
-    if (bio == NULL ||
-        X509_NAME_print_ex(bio, name, 0, XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB) < 0) {
-        KS_TRY(ks_fail_libcrypto(KS_ERR_FORMAT, "name"));
-    }
-    len = BIO_get_mem_data(bio, &text);
-    ks_text_shown(ks_bytes_of(text, len > 0 ? (size_t)len : 0), target, KS_EK_NAME_TEXT_MAX);
-out:
-    BIO_free(bio);
-    return err;
-}
-
 /* One attribute of the directory name: 1 to KS_EK_TEXT_MAX printable ASCII characters, once. */
 static enum ks_err read_attribute(const X509_NAME_ENTRY *entry, const char *what,
                                   char target[KS_EK_TEXT_MAX + 1])
@@ -235,8 +216,10 @@ static enum ks_err read_fields(struct ks_ek_cert *cert)
     (void)X509_check_purpose(cert->x509, -1, 0);
     KS_CHECK((X509_get_extension_flags(cert->x509) & EXFLAG_INVALID) == 0, KS_ERR_FORMAT,
              "an extension does not parse");
-    KS_TRY(show_name(X509_get_subject_name(cert->x509), cert->subject));
-    KS_TRY(show_name(X509_get_issuer_name(cert->x509), cert->issuer));
+    KS_TRY(ks_x509_name_shown(X509_get_subject_name(cert->x509), cert->subject,
+                              sizeof(cert->subject)));
+    KS_TRY(ks_x509_name_shown(X509_get_issuer_name(cert->x509), cert->issuer,
+                              sizeof(cert->issuer)));
     KS_TRY(ks_x509_time(X509_get0_notBefore(cert->x509), "not before", &cert->not_before_s));
     KS_TRY(ks_x509_time(X509_get0_notAfter(cert->x509), "not after", &cert->not_after_s));
     KS_TRY(read_alternative_names(cert));
@@ -380,26 +363,15 @@ out:
 static enum ks_err add_block(struct ks_ek_certs *certs, BIO *bio, bool *out_more)
 {
     enum ks_err err = KS_OK;
-    char *name = NULL;
-    char *header = NULL;
-    unsigned char *data = NULL;
-    long len = 0;
+    struct ks_buf der;
 
-    *out_more = PEM_read_bio(bio, &name, &header, &data, &len) == 1;
-    if (!*out_more) {
-        if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
-            KS_TRY(ks_fail_libcrypto(KS_ERR_FORMAT, "PEM"));
-        }
-        ks_libcrypto_forget();
-        goto out;
+    ks_buf_init(&der, KS_EK_PEM_MAX);
+    KS_TRY(ks_pem_next(bio, KS_PEM_CERT, &der, out_more));
+    if (*out_more) {
+        KS_TRY(ks_ek_certs_add_der(certs, ks_buf_view(&der)));
     }
-    KS_CHECK(strcmp(name, KS_PEM_CERT) == 0 && header[0] == '\0', KS_ERR_FORMAT,
-             "not a plain \"" KS_PEM_CERT "\" block");
-    KS_TRY(ks_ek_certs_add_der(certs, ks_bytes_of(data, (size_t)len)));
 out:
-    OPENSSL_free(name);
-    OPENSSL_free(header);
-    OPENSSL_free(data);
+    ks_buf_done(&der);
     return err;
 }
 

@@ -6,6 +6,7 @@
 #ifndef KS_CRYPTO_INTERNAL_H
 #define KS_CRYPTO_INTERNAL_H
 
+#include <openssl/bio.h>
 #include <openssl/evp.h>
 
 #include "base/buf.h"
@@ -31,6 +32,12 @@ const uint8_t *ks_bytes_pointer(struct ks_bytes bytes);
 void ks_pem_put(struct ks_buf *out, const char *label, struct ks_bytes der);
 KS_MUST_CHECK enum ks_err ks_pem_parse(struct ks_bytes text, const char *label,
                                        struct ks_buf *out_der);
+
+/* The DER of the next block of BIO, appended; lines between blocks are passed over, as makers
+ * and tools write some. *OUT_MORE is false, and nothing appended, when there is no more.
+ * KS_ERR_FORMAT for a block of another LABEL or with a header. */
+KS_MUST_CHECK enum ks_err ks_pem_next(BIO *bio, const char *label, struct ks_buf *out_der,
+                                      bool *out_more);
 
 /* Borrowed; read only. */
 EVP_PKEY *ks_sign_key_evp(const struct ks_sign_key *key);

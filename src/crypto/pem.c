@@ -1,6 +1,10 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <string.h>
+
 #include "base/text.h"
 #include "crypto/internal.h"
 
@@ -64,5 +68,32 @@ enum ks_err ks_pem_parse(struct ks_bytes text, const char *label, struct ks_buf 
              "PEM line %zu is not '-----END %s-----'", number, label);
     KS_TRY(ks_read_end(&reader));
 out:
+    return err;
+}
+
+enum ks_err ks_pem_next(BIO *bio, const char *label, struct ks_buf *out_der, bool *out_more)
+{
+    enum ks_err err = KS_OK;
+    char *name = NULL;
+    char *header = NULL;
+    unsigned char *data = NULL;
+    long len = 0;
+
+    *out_more = PEM_read_bio(bio, &name, &header, &data, &len) == 1;
+    if (!*out_more) {
+        if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
+            KS_TRY(ks_fail_libcrypto(KS_ERR_FORMAT, "PEM"));
+        }
+        ks_libcrypto_forget();
+        goto out;
+    }
+    KS_CHECK(strcmp(name, label) == 0 && header[0] == '\0', KS_ERR_FORMAT,
+             "not a plain \"%s\" block", label);
+    ks_buf_put(out_der, ks_bytes_of(data, (size_t)len));
+    KS_TRY(ks_buf_check(out_der));
+out:
+    OPENSSL_free(name);
+    OPENSSL_free(header);
+    OPENSSL_free(data);
     return err;
 }

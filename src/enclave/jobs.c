@@ -5,6 +5,8 @@
  * quote covers all that finished since the last, then both keys sign. While the TPM works, more
  * jobs finish: the batch grows by itself under load, and is one record without it. */
 
+#include <stdio.h>
+
 #include "crypto/digest.h"
 #include "enclave/monitor.h"
 #include "enclave/work.h"
@@ -28,6 +30,7 @@ enum ks_err ks_monitor_job_new(struct ks_monitor *monitor, struct ks_monitor_job
             ks_buf_init(&job->result, KS_RESULT_BYTES_MAX);
             ks_buf_init(&job->kernels, KS_WORK_NAME_MAX);
             ks_buf_init(&job->reason, KS_METHOD_WHY_MAX);
+            ks_buf_init(&job->sdk_texts, (size_t)3 * KS_WORK_NAME_MAX);
             ks_buf_init(&job->core_bytes, KS_RECORD_BYTES_MAX);
             ks_buf_init(&job->start_attest, KS_ATTEST_MAX);
             ks_buf_init(&job->start_signature, KS_TPM_SIGNATURE_MAX);
@@ -49,6 +52,7 @@ void ks_monitor_job_free(struct ks_monitor *monitor, struct ks_monitor_job *job)
     ks_buf_done(&job->result);
     ks_buf_done(&job->kernels);
     ks_buf_done(&job->reason);
+    ks_buf_done(&job->sdk_texts);
     ks_buf_done(&job->core_bytes);
     ks_buf_done(&job->start_attest);
     ks_buf_done(&job->start_signature);
@@ -152,20 +156,30 @@ out:
 
 /* --- workers ------------------------------------------------------------------------------ */
 
-enum ks_err ks_monitor_worker_add(struct ks_monitor *monitor, int fd, uint32_t pid)
+enum ks_err ks_monitor_worker_add(struct ks_monitor *monitor, int fd, struct ks_bytes payload)
 {
-    for (size_t i = 0; i < KS_MONITOR_WORKERS_MAX; i++) {
-        struct ks_monitor_worker *worker = &monitor->workers[i];
+    enum ks_err err = KS_OK;
+    struct ks_reader reader = ks_reader_of(payload, "launcher");
+    struct ks_monitor_worker *worker = NULL;
+    uint32_t pid = 0;
+    uint8_t sdk = 0;
 
-        if (worker->channel.fd < 0) {
-            ks_channel_init(&worker->channel, fd, "worker");
-            worker->pid = pid;
-            worker->job = NULL;
-            return KS_OK;
-        }
+    KS_TRY(ks_read_u32(&reader, &pid));
+    KS_TRY(ks_read_u8(&reader, &sdk));
+    KS_TRY(ks_read_end(&reader));
+    KS_CHECK(sdk < KS_SDK_COUNT, KS_ERR_FORMAT, "launcher: a worker for SDK %u", sdk);
+    for (size_t i = 0; i < KS_MONITOR_WORKERS_MAX && worker == NULL; i++) {
+        worker = monitor->workers[i].channel.fd < 0 ? &monitor->workers[i] : NULL;
     }
+    KS_CHECK(worker != NULL, KS_ERR_INTERNAL, "more workers than the launcher may start");
+    ks_channel_init(&worker->channel, fd, "worker");
+    fd = -1; /* transferred */
+    worker->pid = pid;
+    worker->sdk = (enum ks_sdk)sdk;
+    worker->job = NULL;
+out:
     ks_fd_close(&fd);
-    return ks_fail(KS_ERR_INTERNAL, "more workers than the launcher may start");
+    return err;
 }
 
 /* One worker, one job: it is ended, whether it wants to end or not, since one that only closed
@@ -222,14 +236,15 @@ out:
     return err;
 }
 
-static struct ks_monitor_job *next_queued(struct ks_monitor *monitor)
+static struct ks_monitor_job *next_queued(struct ks_monitor *monitor, enum ks_sdk sdk)
 {
     struct ks_monitor_job *next = NULL;
 
     for (size_t i = 0; i < monitor->jobs_used; i++) {
         struct ks_monitor_job *job = &monitor->jobs[i];
 
-        if (job->state == KS_MJOB_QUEUED && (next == NULL || job->order < next->order)) {
+        if (job->state == KS_MJOB_QUEUED && job->body.job.sdk == sdk &&
+            (next == NULL || job->order < next->order)) {
             next = job;
         }
     }
@@ -252,7 +267,7 @@ enum ks_err ks_monitor_dispatch(struct ks_monitor *monitor)
             kill_worker(monitor, worker);
             job->deadline_us = UINT64_MAX; /* once */
         }
-        if (job == NULL && (job = next_queued(monitor)) != NULL) {
+        if (job == NULL && (job = next_queued(monitor, worker->sdk)) != NULL) {
             /* One that died while it waited shows here; its job goes to the next. */
             err = send_job(monitor, worker, job);
             if (err == KS_ERR_IO) {
@@ -321,6 +336,54 @@ static void fill_request(const struct ks_monitor *monitor, struct ks_monitor_job
     ks_copy(core->record_id, job->id, sizeof core->record_id);
 }
 
+/* TEXT, at the end of what is kept for JOB. */
+static struct ks_bytes keep_text(struct ks_monitor_job *job, struct ks_bytes text)
+{
+    const size_t begin = job->sdk_texts.len;
+
+    ks_buf_put(&job->sdk_texts, text);
+    return ks_bytes_of(job->sdk_texts.data + begin, job->sdk_texts.len - begin);
+}
+
+const uint8_t *ks_monitor_environment(const struct ks_monitor *monitor, enum ks_sdk sdk)
+{
+    char event[KS_EVENT_NAME_MAX + 1];
+
+    (void)snprintf(event, sizeof event, KS_LAUNCH_ENVIRONMENT "%s", ks_sdk_name(sdk));
+    return ks_event_log_find(&monitor->site.event_log, event);
+}
+
+/* What is said of another SDK, and what was measured of it. */
+static enum ks_err fill_sdk(const struct ks_monitor *monitor, struct ks_monitor_job *job,
+                            const struct ks_work_result *result)
+{
+    enum ks_err err = KS_OK;
+    struct ks_core *core = &job->core;
+    struct ks_sdk_run *run = &core->sdk_run;
+    const uint8_t *environment = NULL;
+    const uint8_t *adapter = NULL;
+
+    core->sdk = job->body.job.sdk;
+    if (core->sdk == KS_SDK_KETSEAL) {
+        return KS_OK;
+    }
+    environment = ks_monitor_environment(monitor, core->sdk);
+    adapter = ks_event_log_find(&monitor->site.event_log, KS_LAUNCH_ADAPTER);
+    KS_CHECK(environment != NULL && adapter != NULL, KS_ERR_INTERNAL,
+             "an adapter that was not launched has answered");
+    /* All three at once: a view dies with the next put. */
+    KS_CHECK(ks_buf_reserve(&job->sdk_texts, (size_t)3 * KS_WORK_NAME_MAX) != NULL,
+             KS_ERR_NOMEM, "versions");
+    run->version = keep_text(job, result->sdk_version);
+    run->backend = keep_text(job, result->backend);
+    run->backend_version = keep_text(job, result->backend_version);
+    ks_copy(run->environment, environment, sizeof run->environment);
+    ks_copy(run->transpiled, result->transpiled, sizeof run->transpiled);
+    ks_copy(core->build, adapter, sizeof core->build);
+out:
+    return err;
+}
+
 /* Makes the core of what the worker answered. Its counts are canonical JSON or are refused: the
  * worker is as untrusted as the program that it ran. */
 static enum ks_err make_core(struct ks_monitor *monitor, struct ks_monitor_job *job,
@@ -333,8 +396,8 @@ static enum ks_err make_core(struct ks_monitor *monitor, struct ks_monitor_job *
 
     KS_TRY(ks_fail_prefix(ks_result_check(result->counts, result->clbits, asked->shots),
                           "worker"));
-    KS_CHECK(ks_text_is_name(result->kernels, KS_WORK_NAME_MAX), KS_ERR_FORMAT,
-             "worker: the name of its kernels is none");
+    KS_CHECK(asked->sdk != KS_SDK_KETSEAL || ks_text_is_name(result->kernels, KS_WORK_NAME_MAX),
+             KS_ERR_FORMAT, "worker: the name of its kernels is none");
     ks_buf_put(&job->result, result->counts);
     ks_buf_put(&job->kernels, result->kernels);
     ks_buf_put(&job->reason, result->reason);
@@ -365,10 +428,11 @@ static enum ks_err make_core(struct ks_monitor *monitor, struct ks_monitor_job *
         .finished_us = ks_clock_us(),
     };
     core->created_us = core->finished_us;
+    ks_copy(core->build, monitor->worker_digest, sizeof core->build);
+    KS_TRY(fill_sdk(monitor, job, result));
     KS_TRY(ks_fail_prefix(ks_core_method_check(core, asked), "worker"));
     ks_sha256(result->circuit, core->circuit_hash);
     KS_TRY(digest_program(asked, core->source_digest));
-    ks_copy(core->build, monitor->worker_digest, sizeof core->build);
     fill_request(monitor, job);
     ks_core_write(core, &job->core_bytes);
     KS_TRY(ks_buf_check(&job->core_bytes));

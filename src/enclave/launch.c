@@ -31,13 +31,17 @@
 
 /* --- children ----------------------------------------------------------------------------- */
 
+struct worker {
+    pid_t pid; /* 0: free slot */
+    enum ks_sdk sdk;
+};
+
 struct launcher {
     const struct ks_launch_spec *spec;
     struct ks_event_log log;
     bool simulated_tpm;
     uint8_t worker_digest[32];
-    int enclave_program; /* sealed */
-    int worker_program;  /* sealed */
+    struct ks_measured programs;
     int tpm;
     int state;   /* the enclave's directory */
     int signals; /* signalfd */
@@ -45,7 +49,7 @@ struct launcher {
     pid_t swtpm_pid;
     pid_t enclave_pid;
     pid_t daemon_pid;
-    pid_t workers[KS_LAUNCH_WORKERS_MAX]; /* 0: free slot */
+    struct worker workers[KS_LAUNCH_WORKERS_MAX];
     bool stopping;
 };
 
@@ -112,36 +116,76 @@ static enum ks_err make_pair(int out_ends[2])
     return KS_OK;
 }
 
-static enum ks_err spawn_worker(struct launcher *launcher)
+/* ketseal-worker on the socket FD. */
+static enum ks_err spawn_own(struct launcher *launcher, int fd, pid_t *out_pid)
 {
-    enum ks_err err = KS_OK;
     const struct ks_launch_spec *spec = launcher->spec;
-    int ends[2] = {-1, -1};
     char threads[24];
     char memory[24];
     char seconds[24];
     static char name[] = "ketseal-worker";
     char *argv[] = {name, threads, memory, seconds, NULL};
-    uint8_t pid_bytes[4];
-    struct ks_buf payload = {
-        .data = pid_bytes, .cap = sizeof pid_bytes, .max = sizeof pid_bytes};
-    pid_t pid = -1;
-    size_t slot = 0;
 
-    while (slot < KS_LAUNCH_WORKERS_MAX && launcher->workers[slot] != 0) {
-        slot++;
-    }
-    KS_ASSERT(slot < KS_LAUNCH_WORKERS_MAX);
     (void)snprintf(threads, sizeof threads, "%u", spec->worker_threads);
     /* Two states at most: a trajectory keeps one copy at a split. */
     (void)snprintf(memory, sizeof memory, "%llu",
                    (unsigned long long)(2 * spec->state_memory_max + WORKER_OVERHEAD));
     (void)snprintf(seconds, sizeof seconds, "%llu",
                    (unsigned long long)(spec->job_seconds_max * spec->worker_threads));
+    return spawn(NULL, launcher->programs.worker, &fd, 1, argv, out_pid);
+}
+
+/* execve takes char *const *, and promises not to write. */
+static char *const *as_argv(const char *const *argv)
+{
+    union {
+        const char *const *in;
+        char *const *out;
+    } cast = {.in = argv};
+
+    return cast.out;
+}
+
+/* ketseal-adapter for SDK on the socket FD. */
+static enum ks_err spawn_adapter(struct launcher *launcher, enum ks_sdk sdk, int fd,
+                                 pid_t *out_pid)
+{
+    const struct ks_launch_spec *spec = launcher->spec;
+    const struct ks_adapter_spec adapter = {
+        .sdk = ks_sdk_name(sdk),
+        .environment = spec->programs.sdks[sdk].environment,
+        .memory_max = spec->adapters.memory_max,
+        .seconds_max = spec->job_seconds_max,
+    };
+    const int fds[] = {
+        [KS_ADAPTER_SOCKET_FD - 3] = fd,
+        [KS_ADAPTER_SCRIPT_FD - 3] = launcher->programs.scripts[sdk],
+    };
+    struct ks_adapter_arguments arguments;
+
+    ks_adapter_arguments(&adapter, &arguments);
+    return spawn(NULL, launcher->programs.adapter, fds, 2, as_argv(arguments.argv), out_pid);
+}
+
+static enum ks_err spawn_worker(struct launcher *launcher, enum ks_sdk sdk)
+{
+    enum ks_err err = KS_OK;
+    int ends[2] = {-1, -1};
+    uint8_t bytes[5];
+    struct ks_buf payload = {.data = bytes, .cap = sizeof bytes, .max = sizeof bytes};
+    pid_t pid = -1;
+    size_t slot = 0;
+
+    while (slot < KS_LAUNCH_WORKERS_MAX && launcher->workers[slot].pid != 0) {
+        slot++;
+    }
+    KS_ASSERT(slot < KS_LAUNCH_WORKERS_MAX);
     KS_TRY(make_pair(ends));
-    KS_TRY(spawn(NULL, launcher->worker_program, &ends[1], 1, argv, &pid));
-    launcher->workers[slot] = pid;
+    KS_TRY(sdk == KS_SDK_KETSEAL ? spawn_own(launcher, ends[1], &pid)
+                                 : spawn_adapter(launcher, sdk, ends[1], &pid));
+    launcher->workers[slot] = (struct worker){pid, sdk};
     ks_buf_put_u32(&payload, (uint32_t)pid);
+    ks_buf_put_u8(&payload, (uint8_t)sdk);
     err = ks_channel_send_fd(&launcher->enclave, KS_FRAME_WORKER, 0, ks_buf_view(&payload),
                              ends[0]);
     if (err == KS_ERR_IO) { /* the enclave has gone: SIGCHLD tells why */
@@ -179,8 +223,7 @@ static enum ks_err measure(struct launcher *launcher)
     struct ks_tpm *tpm = NULL;
     int copy = -1;
 
-    KS_TRY(ks_measure_launch(spec->enclave_program, spec->worker_program, &launcher->log,
-                             &launcher->enclave_program, &launcher->worker_program));
+    KS_TRY(ks_measure_launch(&spec->programs, &launcher->log, &launcher->programs));
     ks_copy(launcher->worker_digest, ks_event_log_find(&launcher->log, KS_LAUNCH_WORKER),
             sizeof launcher->worker_digest);
     copy = fcntl(launcher->tpm, F_DUPFD_CLOEXEC, 3);
@@ -256,6 +299,14 @@ out:
     return err;
 }
 
+static unsigned workers_of(const struct ks_launch_spec *spec, enum ks_sdk sdk)
+{
+    if (sdk == KS_SDK_KETSEAL) {
+        return spec->workers;
+    }
+    return spec->programs.sdks[sdk].script == NULL ? 0 : spec->adapters.count;
+}
+
 static enum ks_err start_enclave(struct launcher *launcher, int daemon_end)
 {
     enum ks_err err = KS_OK;
@@ -271,7 +322,7 @@ static enum ks_err start_enclave(struct launcher *launcher, int daemon_end)
             [KS_ENCLAVE_TPM_FD - 3] = launcher->tpm,
             [KS_ENCLAVE_STATE_FD - 3] = launcher->state,
         };
-        KS_TRY(spawn(NULL, launcher->enclave_program, fds, 4, argv, &launcher->enclave_pid));
+        KS_TRY(spawn(NULL, launcher->programs.enclave, fds, 4, argv, &launcher->enclave_pid));
     }
     ks_channel_init(&launcher->enclave, ends[0], "enclave");
     ends[0] = -1; /* transferred */
@@ -279,24 +330,15 @@ static enum ks_err start_enclave(struct launcher *launcher, int daemon_end)
     ks_fd_close(&launcher->tpm);
     ks_fd_close(&launcher->state);
     KS_TRY(send_config(launcher));
-    for (unsigned i = 0; i < launcher->spec->workers; i++) {
-        KS_TRY(spawn_worker(launcher));
+    for (unsigned sdk = 0; sdk < KS_SDK_COUNT; sdk++) {
+        for (unsigned i = 0; i < workers_of(launcher->spec, (enum ks_sdk)sdk); i++) {
+            KS_TRY(spawn_worker(launcher, (enum ks_sdk)sdk));
+        }
     }
 out:
     ks_fd_close(&ends[0]);
     ks_fd_close(&ends[1]);
     return err;
-}
-
-/* execve takes char *const *, and promises not to write. */
-static char *const *as_argv(const char *const *argv)
-{
-    union {
-        const char *const *in;
-        char *const *out;
-    } cast = {.in = argv};
-
-    return cast.out;
 }
 
 static enum ks_err start(struct launcher *launcher)
@@ -320,11 +362,12 @@ out:
 
 /* --- supervision -------------------------------------------------------------------------- */
 
-static bool forget_worker(struct launcher *launcher, pid_t pid)
+static bool forget_worker(struct launcher *launcher, pid_t pid, enum ks_sdk *out_sdk)
 {
     for (size_t i = 0; i < KS_LAUNCH_WORKERS_MAX; i++) {
-        if (launcher->workers[i] == pid) {
-            launcher->workers[i] = 0;
+        if (launcher->workers[i].pid == pid) {
+            launcher->workers[i].pid = 0;
+            *out_sdk = launcher->workers[i].sdk;
             return true;
         }
     }
@@ -404,11 +447,12 @@ static enum ks_err reap(struct launcher *launcher, bool *out_done)
     enum ks_err err = KS_OK;
     int status = 0;
     pid_t pid = 0;
+    enum ks_sdk sdk = KS_SDK_KETSEAL;
 
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (forget_worker(launcher, pid)) {
+        if (forget_worker(launcher, pid, &sdk)) {
             if (!launcher->stopping && launcher->enclave_pid > 0 && launcher->enclave.fd >= 0) {
-                KS_TRY(spawn_worker(launcher));
+                KS_TRY(spawn_worker(launcher, sdk));
             }
         } else if (pid == launcher->daemon_pid) {
             KS_TRY(end_daemon(launcher, status, out_done));
@@ -449,7 +493,7 @@ static enum ks_err serve_enclave(struct launcher *launcher)
         KS_TRY(ks_read_u32(&reader, &pid));
         KS_TRY(ks_read_end(&reader));
         for (size_t i = 0; i < KS_LAUNCH_WORKERS_MAX; i++) {
-            if (pid != 0 && launcher->workers[i] == (pid_t)pid) {
+            if (pid != 0 && launcher->workers[i].pid == (pid_t)pid) {
                 (void)kill((pid_t)pid, SIGKILL); /* reaped, and replaced, by SIGCHLD */
             }
         }
@@ -531,7 +575,7 @@ static void stop_all(struct launcher *launcher)
     end_child(&launcher->daemon_pid, SIGKILL);
     end_child(&launcher->enclave_pid, SIGKILL);
     for (size_t i = 0; i < KS_LAUNCH_WORKERS_MAX; i++) {
-        end_child(&launcher->workers[i], SIGKILL);
+        end_child(&launcher->workers[i].pid, SIGKILL);
     }
     ks_channel_done(&launcher->enclave);
     ks_fd_close(&launcher->tpm);
@@ -539,8 +583,7 @@ static void stop_all(struct launcher *launcher)
         ks_tpm_stop_swtpm(launcher->swtpm_pid);
         launcher->swtpm_pid = 0;
     }
-    ks_fd_close(&launcher->enclave_program);
-    ks_fd_close(&launcher->worker_program);
+    ks_measured_close(&launcher->programs);
     ks_fd_close(&launcher->state);
     ks_fd_close(&launcher->signals);
 }
@@ -550,16 +593,20 @@ enum ks_err ks_launch(const struct ks_launch_spec *spec)
     enum ks_err err = KS_OK;
     struct launcher *launcher = ks_calloc(1, sizeof *launcher);
     sigset_t set;
+    unsigned workers = 0;
 
     if (launcher == NULL) {
         return ks_fail(KS_ERR_NOMEM, "launcher");
     }
     launcher->spec = spec;
-    launcher->enclave_program = launcher->worker_program = launcher->tpm = launcher->state =
-        launcher->signals = -1;
+    launcher->tpm = launcher->state = launcher->signals = -1;
+    ks_measured_init(&launcher->programs);
     ks_channel_init(&launcher->enclave, -1, "enclave");
-    KS_CHECK(spec->workers >= 1 && spec->workers <= KS_LAUNCH_WORKERS_MAX, KS_ERR_LIMIT,
-             "workers: 1 to %d", KS_LAUNCH_WORKERS_MAX);
+    for (unsigned sdk = 0; sdk < KS_SDK_COUNT; sdk++) {
+        workers += workers_of(spec, (enum ks_sdk)sdk);
+    }
+    KS_CHECK(spec->workers >= 1 && workers <= KS_LAUNCH_WORKERS_MAX, KS_ERR_LIMIT,
+             "workers: 1 to %d, with the adapters", KS_LAUNCH_WORKERS_MAX);
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGCHLD);
     (void)sigaddset(&set, SIGTERM);

@@ -10,6 +10,7 @@
 #define KS_ENCLAVE_LAUNCH_H
 
 #include "base/buf.h"
+#include "enclave/measure.h"
 #include "record/record.h"
 
 #define KS_LAUNCH_WORKERS_MAX 256
@@ -63,11 +64,18 @@ struct ks_key_rules {
 #define KS_KEYS_LIFE_MAX      86400 /* seconds */
 #define KS_KEYS_STOCK_MAX     4096
 
+/* What runs jobs of other SDKs. */
+struct ks_adapter_rules {
+    unsigned count;      /* of each SDK that there is: waiting or working at once */
+    uint64_t memory_max; /* bytes of an interpreter's address space */
+};
+#define KS_ADAPTERS_MAX 64
+
 struct ks_launch_spec {
-    uint32_t version;               /* 1 */
-    const char *enclave_program;    /* path of ketseal-enclave */
-    const char *worker_program;     /* path of ketseal-worker, a static executable */
-    const char *daemon_program;     /* path of ketseald */
+    uint32_t version; /* 1 */
+    struct ks_measure_spec
+        programs;               /* ketseal-enclave, ketseal-worker, …; ADAPTER may be NULL */
+    const char *daemon_program; /* path of ketseald */
     const char *const *daemon_argv; /* NULL-terminated, from argv[0] on */
     const char *state_dir;  /* holds enclave/ and, with the simulated TPM, tpm/; created 0700 */
     const char *tpm_device; /* "/dev/tpmrm0", or NULL: start swtpm */
@@ -78,6 +86,7 @@ struct ks_launch_spec {
     unsigned worker_threads;
     uint64_t state_memory_max; /* bytes of one state vector */
     uint64_t job_seconds_max;  /* of processor time per worker thread */
+    struct ks_adapter_rules adapters;
     struct ks_device_rules devices;
     struct ks_enclave_rules rules;
     struct ks_key_rules keys;

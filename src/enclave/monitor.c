@@ -333,8 +333,6 @@ static enum ks_err read_launcher(struct ks_monitor *monitor)
 {
     enum ks_err err = KS_OK;
     struct ks_frame frame = {0};
-    struct ks_reader reader;
-    uint32_t pid = 0;
     bool found = false;
     int fd = -1;
 
@@ -345,11 +343,8 @@ static enum ks_err read_launcher(struct ks_monitor *monitor)
     KS_TRY(ks_channel_next(&monitor->launcher, &frame, &found));
     KS_CHECK(found && frame.type == KS_FRAME_WORKER, KS_ERR_FORMAT,
              "launcher: a descriptor without frame");
-    reader = ks_reader_of(frame.payload, "launcher");
-    KS_TRY(ks_read_u32(&reader, &pid));
-    KS_TRY(ks_read_end(&reader));
     KS_TRY(set_nonblocking(fd));
-    err = ks_monitor_worker_add(monitor, fd, pid);
+    err = ks_monitor_worker_add(monitor, fd, frame.payload);
     fd = -1; /* transferred */
 out:
     ks_fd_close(&fd);

@@ -59,7 +59,8 @@ struct ks_monitor_job {
     struct ks_buf parameters;
     struct ks_buf result;
     struct ks_buf kernels;
-    struct ks_buf reason; /* for the method */
+    struct ks_buf reason;    /* for the method */
+    struct ks_buf sdk_texts; /* versions and backend of another SDK */
     struct ks_buf core_bytes;
     uint8_t leaf[32];           /* Merkle leaf of H */
     struct ks_buf start_attest; /* the latest quote when the job was admitted */
@@ -71,6 +72,7 @@ struct ks_monitor_job {
 struct ks_monitor_worker {
     struct ks_channel channel; /* fd -1: free slot */
     uint32_t pid;
+    enum ks_sdk sdk;            /* whose jobs it runs */
     struct ks_monitor_job *job; /* NULL: waiting for one */
 };
 
@@ -251,9 +253,11 @@ KS_MUST_CHECK enum ks_err ks_monitor_job_new(struct ks_monitor *monitor,
 void ks_monitor_job_free(struct ks_monitor *monitor, struct ks_monitor_job *job);
 struct ks_monitor_job *ks_monitor_job_find(struct ks_monitor *monitor, struct ks_bytes id);
 
-/* Takes over FD, a fresh worker's socket. */
+/* Takes over FD, a fresh worker's socket: of PAYLOAD, a WORKER frame. */
 KS_MUST_CHECK enum ks_err ks_monitor_worker_add(struct ks_monitor *monitor, int fd,
-                                                uint32_t pid);
+                                                struct ks_bytes payload);
+/* The hash of SDK's environment, borrowed; NULL: this site does not have that SDK. */
+const uint8_t *ks_monitor_environment(const struct ks_monitor *monitor, enum ks_sdk sdk);
 /* Reads what worker SLOT has sent; ends it. */
 KS_MUST_CHECK enum ks_err ks_monitor_worker_readable(struct ks_monitor *monitor, size_t slot);
 /* Gives queued jobs to waiting workers, and ends those over their time. */

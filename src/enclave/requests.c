@@ -241,6 +241,10 @@ static enum ks_err fill_job(struct ks_monitor *monitor, const struct request *re
     ks_copy(job->device, device->name, sizeof job->device);
     ks_copy(job->channel, request->channel, sizeof job->channel);
     ks_sha256(ks_buf_view(&job->body.submission_bytes), job->submission_hash);
+    KS_CHECK(job->body.job.sdk == KS_SDK_KETSEAL ||
+                 ks_monitor_environment(monitor, job->body.job.sdk) != NULL,
+             KS_ERR_UNAVAILABLE, "this site does not have the SDK '%s'",
+             ks_sdk_name(job->body.job.sdk));
     job->before = *ks_head_log_last(monitor->heads);
     ks_buf_put(&job->start_attest, ks_buf_view(&monitor->last_attest));
     ks_buf_put(&job->start_signature, ks_buf_view(&monitor->last_signature));

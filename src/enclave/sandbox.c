@@ -74,6 +74,106 @@ static const struct rule worker_rules[] = {
     {SCMP_SYS(sendto), 0, WORD, KS_WORKER_SOCKET_FD, "its one socket"},
 };
 
+static const struct rule adapter_rules[] = {
+    COMPUTE_RULES,
+    {SCMP_SYS(recvmsg), 0, WORD, KS_WORKER_SOCKET_FD, "its one socket"},
+    {SCMP_SYS(sendto), 0, WORD, KS_WORKER_SOCKET_FD, "its one socket"},
+    {SCMP_SYS(write), 0, WORD, KS_ADAPTER_INPUT_FD, "the interpreter's input"},
+    {SCMP_SYS(read), 0, WORD, KS_ADAPTER_OUTPUT_FD, "the interpreter's output"},
+    {SCMP_SYS(read), 0, WORD, KS_ADAPTER_ERRORS_FD, "the interpreter's complaints"},
+    {SCMP_SYS(poll), 0, 0, 0, "waiting"},
+    {SCMP_SYS(ppoll), 0, 0, 0, "waiting"},
+    {SCMP_SYS(clock_nanosleep), 0, 0, 0, "waiting"},
+    {SCMP_SYS(wait4), 0, 0, 0, "the interpreter's end"},
+};
+
+/* What CPython, NumPy and the SDKs ask for; Landlock says which files. An interpreter that is
+ * taken over may compute and read its own environment, which is what a circuit may do anyway.
+ */
+static const struct rule interpreter_rules[] = {
+    {SCMP_SYS(execve), 0, 0, 0, "the interpreter itself, once; Landlock says what"},
+    {SCMP_SYS(mmap), 0, 0, 0, "memory, and shared libraries"},
+    {SCMP_SYS(mprotect), 0, 0, 0, "memory, and shared libraries"},
+    {SCMP_SYS(brk), 0, 0, 0, "memory"},
+    {SCMP_SYS(munmap), 0, 0, 0, "memory"},
+    {SCMP_SYS(mremap), 0, 0, 0, "memory"},
+    {SCMP_SYS(madvise), 0, 0, 0, "memory"},
+    {SCMP_SYS(futex), 0, 0, 0, "threads"},
+    {SCMP_SYS(sched_yield), 0, 0, 0, "threads"},
+    {SCMP_SYS(clone), 0, CLONE_THREAD, CLONE_THREAD, "threads, not processes"},
+    {SCMP_SYS(set_robust_list), 0, 0, 0, "threads"},
+    {SCMP_SYS(set_tid_address), 0, 0, 0, "threads"},
+    {SCMP_SYS(rseq), 0, 0, 0, "threads"},
+    {SCMP_SYS(membarrier), 0, 0, 0, "threads"},
+    {SCMP_SYS(getcpu), 0, 0, 0, "threads"},
+    {SCMP_SYS(sched_getaffinity), 0, 0, 0, "threads"},
+    {SCMP_SYS(arch_prctl), 0, 0, 0, "the dynamic linker"},
+    {SCMP_SYS(prctl), 0, WORD, PR_SET_NAME, "names of threads"},
+    {SCMP_SYS(sigaltstack), 0, 0, 0, "threads"},
+    {SCMP_SYS(rt_sigaction), 0, 0, 0, "signals to itself"},
+    {SCMP_SYS(rt_sigprocmask), 0, 0, 0, "signals to itself"},
+    {SCMP_SYS(rt_sigreturn), 0, 0, 0, "signals to itself"},
+    {SCMP_SYS(restart_syscall), 0, 0, 0, "after a stop"},
+    {SCMP_SYS(openat), 0, 0, 0, "its environment"},
+    {SCMP_SYS(open), 0, 0, 0, "its environment"},
+    {SCMP_SYS(close), 0, 0, 0, "descriptors"},
+    {SCMP_SYS(read), 0, 0, 0, "its environment, the request"},
+    {SCMP_SYS(readv), 0, 0, 0, "its environment"},
+    {SCMP_SYS(pread64), 0, 0, 0, "its environment"},
+    {SCMP_SYS(write), 0, 0, 0, "the answer"},
+    {SCMP_SYS(writev), 0, 0, 0, "the answer"},
+    {SCMP_SYS(lseek), 0, 0, 0, "its environment"},
+    {SCMP_SYS(fstat), 0, 0, 0, "its environment"},
+    {SCMP_SYS(newfstatat), 0, 0, 0, "its environment"},
+    {SCMP_SYS(statx), 0, 0, 0, "its environment"},
+    {SCMP_SYS(stat), 0, 0, 0, "its environment"},
+    {SCMP_SYS(lstat), 0, 0, 0, "its environment"},
+    {SCMP_SYS(access), 0, 0, 0, "its environment"},
+    {SCMP_SYS(faccessat), 0, 0, 0, "its environment"},
+    {SCMP_SYS(faccessat2), 0, 0, 0, "its environment"},
+    {SCMP_SYS(readlink), 0, 0, 0, "its environment"},
+    {SCMP_SYS(readlinkat), 0, 0, 0, "its environment"},
+    {SCMP_SYS(getdents64), 0, 0, 0, "its environment"},
+    {SCMP_SYS(getcwd), 0, 0, 0, "its environment"},
+    {SCMP_SYS(dup), 0, 0, 0, "descriptors"},
+    {SCMP_SYS(dup2), 0, 0, 0, "descriptors"},
+    {SCMP_SYS(dup3), 0, 0, 0, "descriptors"},
+    {SCMP_SYS(fcntl), 1, WORD, F_GETFD, "flags"},
+    {SCMP_SYS(fcntl), 1, WORD, F_SETFD, "flags"},
+    {SCMP_SYS(fcntl), 1, WORD, F_GETFL, "flags"},
+    {SCMP_SYS(fcntl), 1, WORD, F_SETFL, "flags"},
+    {SCMP_SYS(fcntl), 1, WORD, F_DUPFD_CLOEXEC, "copies of own descriptors"},
+    {SCMP_SYS(ioctl), 1, WORD, 0x5401, "TCGETS: whether it is a terminal"},
+    {SCMP_SYS(ioctl), 1, WORD, 0x5451, "FIOCLEX"},
+    {SCMP_SYS(epoll_create1), 0, 0, 0, "imports of asyncio"},
+    {SCMP_SYS(poll), 0, 0, 0, "waiting"},
+    {SCMP_SYS(ppoll), 0, 0, 0, "waiting"},
+    {SCMP_SYS(clock_gettime), 0, 0, 0, "clocks"},
+    {SCMP_SYS(clock_getres), 0, 0, 0, "clocks"},
+    {SCMP_SYS(clock_nanosleep), 0, 0, 0, "waiting"},
+    {SCMP_SYS(getrandom), 0, 0, 0, "hashes of dictionaries"},
+    {SCMP_SYS(getpid), 0, 0, 0, "libraries"},
+    {SCMP_SYS(gettid), 0, 0, 0, "libraries"},
+    {SCMP_SYS(getuid), 0, 0, 0, "libraries"},
+    {SCMP_SYS(geteuid), 0, 0, 0, "libraries"},
+    {SCMP_SYS(getgid), 0, 0, 0, "libraries"},
+    {SCMP_SYS(getegid), 0, 0, 0, "libraries"},
+    {SCMP_SYS(uname), 0, 0, 0, "libraries"},
+    {SCMP_SYS(sysinfo), 0, 0, 0, "memory size"},
+    {SCMP_SYS(getrusage), 0, 0, 0, "own times"},
+    {SCMP_SYS(prlimit64), 2, UINT64_MAX, 0, "own limits, to read them"},
+    {SCMP_SYS(exit), 0, 0, 0, "end of a thread"},
+    {SCMP_SYS(exit_group), 0, 0, 0, "end"},
+};
+
+/* Tried by libraries that live without them: folders for what they would keep, places for
+ * memory. They get EACCES. */
+static const int interpreter_refused[] = {
+    SCMP_SYS(mkdir),  SCMP_SYS(mkdirat), SCMP_SYS(unlink),        SCMP_SYS(unlinkat),
+    SCMP_SYS(mbind),  SCMP_SYS(rename),  SCMP_SYS(set_mempolicy), SCMP_SYS(get_mempolicy),
+    SCMP_SYS(socket), SCMP_SYS(statfs),  SCMP_SYS(fstatfs),       SCMP_SYS(sched_setaffinity),
+};
+
 #define FILE_RULES                                                                             \
     {SCMP_SYS(openat), 0, 0, 0, "own state; Landlock says where"},                             \
         {SCMP_SYS(close), 0, 0, 0, "descriptors"}, {SCMP_SYS(lseek), 0, 0, 0, "own files"},    \
@@ -150,6 +250,9 @@ static const struct rule daemon_rules[] = {
     {SCMP_SYS(rt_sigaction), 0, 0, 0, "stop signals"},
     {SCMP_SYS(sigaltstack), 0, 0, 0, "threads"},
     {SCMP_SYS(getdents64), 0, 0, 0, "own directories"},
+    {SCMP_SYS(mkdirat), 0, 0, 0, "folders of the ledger's tiles; Landlock says where"},
+    {SCMP_SYS(fadvise64), 0, 0, 0, "tiles are read back from the device"},
+    {SCMP_SYS(sync_file_range), 0, 0, 0, "tiles are written together"},
     {SCMP_SYS(access), 0, 0, 0, "SQLite"},
     {SCMP_SYS(faccessat), 0, 0, 0, "SQLite"},
     {SCMP_SYS(faccessat2), 0, 0, 0, "SQLite"},
@@ -195,6 +298,8 @@ static int add_connect(scmp_filter_ctx filter)
 struct extra {
     const struct rule *rule; /* may be NULL */
     bool connect;
+    const int *refused; /* calls that get EACCES */
+    size_t refused_count;
 };
 
 /* For all threads, those that run already included. */
@@ -214,6 +319,9 @@ static enum ks_err load_rules(const struct rule *rules, size_t count, struct ext
     }
     if (result == 0 && extra.connect) {
         result = add_connect(filter);
+    }
+    for (size_t i = 0; i < extra.refused_count && result == 0; i++) {
+        result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), extra.refused[i], 0);
     }
     /* glibc falls back to clone when clone3 is unknown. */
     if (result == 0) {
@@ -235,29 +343,71 @@ static long landlock_create(const struct landlock_attr *attr, size_t size, uint3
     return syscall(SYS_landlock_create_ruleset, attr, size, flags);
 }
 
-static enum ks_err allow_directories(int ruleset, const int *dir_fds, size_t count,
-                                     uint64_t files)
+/* What is left of the file system. */
+struct reach {
+    const int *dir_fds; /* below these everything but execution */
+    size_t dir_count;
+    const int *read_fds; /* these folders, and what is below them, to read */
+    size_t read_count;
+    const int *program_fds; /* these files, to read and to execute */
+    size_t program_count;
+    const int *sink_fds; /* these files, to read and to write */
+    size_t sink_count;
+    const uint16_t *ports; /* TCP connections go to these */
+    size_t port_count;
+};
+
+static enum ks_err allow(int ruleset, const int *fds, size_t count, uint64_t access)
 {
     enum ks_err err = KS_OK;
 
     for (size_t i = 0; i < count; i++) {
         struct landlock_path_beneath_attr beneath = {
-            .allowed_access = files & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE,
-            .parent_fd = dir_fds[i],
+            .allowed_access = access,
+            .parent_fd = fds[i],
         };
 
         KS_CHECK(syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath,
                          0) == 0,
-                 KS_ERR_UNAVAILABLE, "Landlock: rule for directory %zu: %s", i,
-                 strerror(errno));
+                 KS_ERR_UNAVAILABLE, "Landlock: rule for path %zu: %s", i, strerror(errno));
     }
 out:
     return err;
 }
 
-/* Takes away every file but those below DIR_FDS, TCP but connections to CONNECT_PORT (0: none),
- * and signals to others, as far as the kernel can. */
-static enum ks_err restrict_reach(const int *dir_fds, size_t count, uint16_t connect_port)
+static enum ks_err allow_ports(int ruleset, const uint16_t *ports, size_t count)
+{
+    enum ks_err err = KS_OK;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct landlock_port port = {LANDLOCK_CONNECT, ports[i]};
+
+        KS_CHECK(syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_NET_PORT, &port, 0) == 0,
+                 KS_ERR_UNAVAILABLE, "Landlock: rule for a port: %s", strerror(errno));
+    }
+out:
+    return err;
+}
+
+static enum ks_err allow_reach(int ruleset, const struct reach *reach, uint64_t files)
+{
+    enum ks_err err = KS_OK;
+
+    KS_TRY(allow(ruleset, reach->dir_fds, reach->dir_count,
+                 files & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE));
+    KS_TRY(allow(ruleset, reach->read_fds, reach->read_count,
+                 LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR));
+    KS_TRY(allow(ruleset, reach->program_fds, reach->program_count,
+                 LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_EXECUTE));
+    KS_TRY(allow(ruleset, reach->sink_fds, reach->sink_count,
+                 LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE));
+out:
+    return err;
+}
+
+/* Takes away every file but those of REACH, TCP but connections to its ports, and signals to
+ * others, as far as the kernel can. */
+static enum ks_err restrict_reach(const struct reach *reach)
 {
     enum ks_err err = KS_OK;
     long abi = landlock_create(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -288,12 +438,9 @@ static enum ks_err restrict_reach(const int *dir_fds, size_t count, uint16_t con
     attr.handled_access_fs = files;
     ruleset = (int)landlock_create(&attr, size, 0);
     KS_CHECK(ruleset >= 0, KS_ERR_UNAVAILABLE, "Landlock: %s", strerror(errno));
-    KS_TRY(allow_directories(ruleset, dir_fds, count, files));
-    if (connect_port != 0 && attr.handled_access_net != 0) {
-        const struct landlock_port port = {LANDLOCK_CONNECT, connect_port};
-
-        KS_CHECK(syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_NET_PORT, &port, 0) == 0,
-                 KS_ERR_UNAVAILABLE, "Landlock: rule for a port: %s", strerror(errno));
+    KS_TRY(allow_reach(ruleset, reach, files));
+    if (attr.handled_access_net != 0) {
+        KS_TRY(allow_ports(ruleset, reach->ports, reach->port_count));
     }
     KS_CHECK(syscall(SYS_landlock_restrict_self, ruleset, 0) == 0, KS_ERR_UNAVAILABLE,
              "Landlock: %s", strerror(errno));
@@ -346,11 +493,101 @@ enum ks_err ks_sandbox_worker(uint64_t memory_max, uint64_t cpu_s)
     KS_TRY(limit(RLIMIT_CPU, "processor time", cpu_s));
     KS_TRY(limit(RLIMIT_FSIZE, "file size", 0));
     KS_TRY(limit(RLIMIT_CORE, "core dumps", 0));
-    KS_TRY(restrict_reach(NULL, 0, 0));
+    KS_TRY(restrict_reach(&(struct reach){0}));
     KS_TRY(limit(RLIMIT_NOFILE, "descriptors", 0));
     KS_TRY(limit(RLIMIT_NPROC, "processes", 0));
     KS_TRY(load_rules(worker_rules, sizeof worker_rules / sizeof worker_rules[0],
                       (struct extra){0}));
+out:
+    return err;
+}
+
+#define ADAPTER_POLLED     3 /* poll(2) takes no more than may be open; below 3 all are */
+#define ADAPTER_MEMORY_MAX (UINT64_C(4) << 30) /* a circuit, its text, an answer */
+
+enum ks_err ks_sandbox_adapter(pid_t child, uint64_t cpu_s)
+{
+    enum ks_err err = KS_OK;
+    const struct rule own_child = {SCMP_SYS(kill), 0, WORD, (uint64_t)child,
+                                   "the end of the interpreter"};
+
+    KS_TRY(be_alone());
+    KS_TRY(no_new_privileges());
+    KS_TRY(limit(RLIMIT_AS, "memory", ADAPTER_MEMORY_MAX));
+    KS_TRY(limit(RLIMIT_CPU, "processor time", cpu_s));
+    KS_TRY(limit(RLIMIT_FSIZE, "file size", 0));
+    KS_TRY(limit(RLIMIT_CORE, "core dumps", 0));
+    KS_TRY(restrict_reach(&(struct reach){0}));
+    KS_TRY(limit(RLIMIT_NOFILE, "descriptors", ADAPTER_POLLED));
+    KS_TRY(limit(RLIMIT_NPROC, "processes", 0));
+    KS_TRY(load_rules(adapter_rules, sizeof adapter_rules / sizeof adapter_rules[0],
+                      (struct extra){.rule = &own_child}));
+out:
+    return err;
+}
+
+/* Where the system keeps shared libraries, and its linker; how much memory there is, which Aer
+ * insists on. What is not there is passed over. */
+static const char *const library_paths[] = {"/lib", "/lib64", "/usr/lib", "/usr/lib64"};
+static const char *const linker_paths[] = {"/lib64/ld-linux-x86-64.so.2",
+                                           "/lib/ld-linux-aarch64.so.1", "/etc/ld.so.cache",
+                                           "/proc/meminfo"};
+#define PATHS_MAX         16
+#define INTERPRETER_FILES 256 /* open at once */
+
+/* Appends PATH's descriptor; an empty path, or one that is absent where that is ALLOWED, none.
+ */
+static enum ks_err open_path(const char *path, bool allowed, int *fds, size_t *count)
+{
+    int fd = -1;
+
+    if (path == NULL || path[0] == '\0') {
+        return KS_OK;
+    }
+    fd = open(path, O_PATH | O_CLOEXEC);
+    if (fd < 0 && (!allowed || errno != ENOENT)) {
+        return ks_fail(KS_ERR_IO, "%s: %s", path, strerror(errno));
+    }
+    if (fd >= 0) {
+        KS_ASSERT(*count < PATHS_MAX);
+        fds[(*count)++] = fd;
+    }
+    return KS_OK;
+}
+
+#define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
+
+enum ks_err ks_sandbox_interpreter(const struct ks_sandbox_files *files, uint64_t memory_max,
+                                   uint64_t cpu_s)
+{
+    enum ks_err err = KS_OK;
+    int folders[PATHS_MAX]; /* close when the program is executed */
+    int programs[PATHS_MAX];
+    int sinks[PATHS_MAX];
+    struct reach reach = {.read_fds = folders, .program_fds = programs, .sink_fds = sinks};
+
+    for (size_t i = 0; i < COUNT_OF(files->folders); i++) {
+        KS_TRY(open_path(files->folders[i], false, folders, &reach.read_count));
+    }
+    for (size_t i = 0; i < COUNT_OF(library_paths); i++) {
+        KS_TRY(open_path(library_paths[i], true, folders, &reach.read_count));
+    }
+    KS_TRY(open_path(files->program, false, programs, &reach.program_count));
+    KS_TRY(open_path("/dev/null", false, sinks, &reach.sink_count));
+    KS_TRY(open_path(files->runtime, false, programs, &reach.program_count));
+    for (size_t i = 0; i < COUNT_OF(linker_paths); i++) {
+        KS_TRY(open_path(linker_paths[i], true, programs, &reach.program_count));
+    }
+    KS_TRY(no_new_privileges());
+    KS_TRY(limit(RLIMIT_AS, "memory", memory_max));
+    KS_TRY(limit(RLIMIT_CPU, "processor time", cpu_s));
+    KS_TRY(limit(RLIMIT_FSIZE, "file size", 0));
+    KS_TRY(limit(RLIMIT_CORE, "core dumps", 0));
+    KS_TRY(limit(RLIMIT_NOFILE, "descriptors", INTERPRETER_FILES));
+    KS_TRY(restrict_reach(&reach));
+    KS_TRY(load_rules(interpreter_rules, COUNT_OF(interpreter_rules),
+                      (struct extra){.refused = interpreter_refused,
+                                     .refused_count = COUNT_OF(interpreter_refused)}));
 out:
     return err;
 }
@@ -362,14 +599,15 @@ enum ks_err ks_sandbox_enclave(int state_fd)
     KS_TRY(be_alone());
     KS_TRY(no_new_privileges());
     KS_TRY(limit(RLIMIT_CORE, "core dumps", 0));
-    KS_TRY(restrict_reach(&state_fd, 1, 0));
+    KS_TRY(restrict_reach(&(struct reach){.dir_fds = &state_fd, .dir_count = 1}));
     KS_TRY(load_rules(enclave_rules, sizeof enclave_rules / sizeof enclave_rules[0],
                       (struct extra){0}));
 out:
     return err;
 }
 
-enum ks_err ks_sandbox_daemon(const int *dir_fds, size_t count, uint16_t connect_port)
+enum ks_err ks_sandbox_daemon(const int *dir_fds, size_t count, const uint16_t *ports,
+                              size_t port_count)
 {
     enum ks_err err = KS_OK;
     const struct rule own_threads = {SCMP_SYS(tgkill), 0, WORD, (uint64_t)getpid(),
@@ -378,9 +616,10 @@ enum ks_err ks_sandbox_daemon(const int *dir_fds, size_t count, uint16_t connect
     KS_TRY(be_alone());
     KS_TRY(no_new_privileges());
     KS_TRY(limit(RLIMIT_CORE, "core dumps", 0));
-    KS_TRY(restrict_reach(dir_fds, count, connect_port));
+    KS_TRY(restrict_reach(&(struct reach){
+        .dir_fds = dir_fds, .dir_count = count, .ports = ports, .port_count = port_count}));
     KS_TRY(load_rules(daemon_rules, sizeof daemon_rules / sizeof daemon_rules[0],
-                      (struct extra){&own_threads, connect_port != 0}));
+                      (struct extra){.rule = &own_threads, .connect = port_count > 0}));
 out:
     return err;
 }

@@ -8,23 +8,44 @@
 #ifndef KS_ENCLAVE_SANDBOX_H
 #define KS_ENCLAVE_SANDBOX_H
 
+#include <sys/types.h>
+
 #include "base/mem.h"
 
-#define KS_WORKER_SOCKET_FD 3
+#define KS_WORKER_SOCKET_FD  3
+#define KS_ADAPTER_INPUT_FD  5 /* of ketseal-adapter: to the interpreter, and from it */
+#define KS_ADAPTER_OUTPUT_FD 6
+#define KS_ADAPTER_ERRORS_FD 7
 
 /* The worker: read and write its one socket, compute, end. No file, no network, no key. Call
  * after the threads are started and before the job is read. MEMORY_MAX bounds its address
  * space, CPU_S its time. */
 KS_MUST_CHECK enum ks_err ks_sandbox_worker(uint64_t memory_max, uint64_t cpu_s);
 
+/* ketseal-adapter, once the interpreter runs: its socket, the three pipes to that, its end. No
+ * file, no network, no key; it parses what a worker parses. CHILD is the one process that it
+ * may end. */
+KS_MUST_CHECK enum ks_err ks_sandbox_adapter(pid_t child, uint64_t cpu_s);
+
+/* An interpreter of Python, before it is executed: threads, reading below the files named, and
+ * nothing of the network; what libraries ask for in vain gets an error, all else kills. Empty
+ * paths are passed over. The system's shared libraries can be read besides. */
+struct ks_sandbox_files {
+    const char *program; /* the only one that can be executed, beside the dynamic linker */
+    const char *runtime; /* a file */
+    const char *folders[3];
+};
+KS_MUST_CHECK enum ks_err ks_sandbox_interpreter(const struct ks_sandbox_files *files,
+                                                 uint64_t memory_max, uint64_t cpu_s);
+
 /* The enclave: its sockets, the TPM's descriptor, files below STATE_FD; no exec, no network. */
 KS_MUST_CHECK enum ks_err ks_sandbox_enclave(int state_fd);
 
 /* ketseald: listening sockets that are already bound, threads, files below the COUNT
- * directories DIR_FDS; no exec, no ptrace, nobody else's files. CONNECT_PORT 0: no outgoing
- * connection; else TCP connections, to that port alone where the kernel can tell (Landlock ABI
- * 4): the port of the site's key manager. */
+ * directories DIR_FDS; no exec, no ptrace, nobody else's files. PORT_COUNT 0: no outgoing
+ * connection; else TCP connections, to PORTS alone where the kernel can tell (Landlock ABI 4):
+ * those of the site's key manager and of its witnesses. */
 KS_MUST_CHECK enum ks_err ks_sandbox_daemon(const int *dir_fds, size_t count,
-                                            uint16_t connect_port);
+                                            const uint16_t *ports, size_t port_count);
 
 #endif

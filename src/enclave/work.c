@@ -112,6 +112,10 @@ void ks_work_result_put(const struct ks_work_result *result, struct ks_buf *out)
     put_double(out, result->cutoff);
     ks_buf_put_u64(out, result->parse_us);
     ks_buf_put_u64(out, result->simulate_us);
+    ks_buf_put_lp16(out, result->sdk_version);
+    ks_buf_put_lp16(out, result->backend);
+    ks_buf_put_lp16(out, result->backend_version);
+    ks_buf_put(out, KS_BYTES(result->transpiled));
 }
 
 enum ks_err ks_work_result_read(struct ks_reader *reader, struct ks_work_result *out_result)
@@ -137,6 +141,10 @@ enum ks_err ks_work_result_read(struct ks_reader *reader, struct ks_work_result 
     KS_TRY(read_double(reader, &result.cutoff));
     KS_TRY(ks_read_u64(reader, &result.parse_us));
     KS_TRY(ks_read_u64(reader, &result.simulate_us));
+    KS_TRY(ks_read_lp16(reader, KS_WORK_NAME_MAX, &result.sdk_version));
+    KS_TRY(ks_read_lp16(reader, KS_WORK_NAME_MAX, &result.backend));
+    KS_TRY(ks_read_lp16(reader, KS_WORK_NAME_MAX, &result.backend_version));
+    KS_TRY(ks_read_copy(reader, result.transpiled, sizeof result.transpiled));
     KS_TRY(ks_read_end(reader));
     *out_result = result;
 out:

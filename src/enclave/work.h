@@ -35,6 +35,10 @@ void ks_work_job_put(const struct ks_work_job *job, struct ks_buf *out);
 KS_MUST_CHECK enum ks_err ks_work_job_read(struct ks_bytes payload,
                                            struct ks_work_job *out_job);
 
+/* The circuit of its program. In a file of its own: only what runs a job links the parser. */
+KS_MUST_CHECK enum ks_err ks_work_circuit(const struct ks_work_job *job,
+                                          struct ks_circuit **out_circuit);
+
 struct ks_work_result {
     struct ks_bytes counts;  /* canonical JSON object: outcome -> count */
     struct ks_bytes circuit; /* canonical OpenQASM: its SHA-256 is the circuit_hash */
@@ -51,6 +55,11 @@ struct ks_work_result {
     double cutoff;                  /* MPS, as it was used */
     uint64_t parse_us;
     uint64_t simulate_us;
+    /* Of ketseal-adapter; else empty and zero. */
+    struct ks_bytes sdk_version;
+    struct ks_bytes backend;
+    struct ks_bytes backend_version;
+    uint8_t transpiled[32]; /* SHA-256 of what the SDK made of the circuit */
 };
 /* The payload after the answer's code. */
 void ks_work_result_put(const struct ks_work_result *result, struct ks_buf *out);

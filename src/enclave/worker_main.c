@@ -23,28 +23,6 @@ static enum ks_err read_number(const char *text, uint64_t max, uint64_t *out_val
     return ks_text_u64(ks_bytes_text(text), max, out_value);
 }
 
-static enum ks_err make_circuit(const struct ks_work_job *job, struct ks_circuit **out_circuit)
-{
-    enum ks_err err = KS_OK;
-    char name[KS_WORK_NAME_MAX + 1] = {0};
-    struct ks_template_spec spec = {
-        .version = 1,
-        .name = name,
-        .qubits = job->qubits,
-        .depth = job->depth,
-        .seed = job->template_seed,
-    };
-
-    if (job->template.len == 0) {
-        KS_TRY(ks_circuit_parse(&job->source, "program", NULL, out_circuit));
-    } else {
-        ks_copy(name, job->template.data, job->template.len);
-        KS_TRY(ks_circuit_template(&spec, NULL, out_circuit));
-    }
-out:
-    return err;
-}
-
 /* Outcomes come in ascending order, so the object is canonical. */
 static void put_counts(const struct ks_counts *counts, struct ks_buf *out)
 {
@@ -119,7 +97,7 @@ static enum ks_err run(const struct ks_work_job *job, struct ks_pool *pool,
     uint64_t begin_us = ks_clock_monotonic_us();
     uint64_t parsed_us = 0;
 
-    KS_TRY(make_circuit(job, &circuit));
+    KS_TRY(ks_work_circuit(job, &circuit));
     ks_circuit_print(circuit, &answer->circuit);
     KS_TRY(ks_fail_prefix(ks_buf_check(&answer->circuit), "the canonical circuit"));
     parsed_us = ks_clock_monotonic_us();

@@ -374,6 +374,25 @@ out:
     return err;
 }
 
+enum ks_err ks_ledger_tile(struct ks_ledger *ledger, unsigned level, uint64_t index,
+                           unsigned width, uint8_t *out_hashes)
+{
+    enum ks_err err = KS_OK;
+    struct tile *tile = NULL;
+
+    KS_ASSERT(level < KS_TILE_LEVELS && width >= 1 && width <= KS_TILE_WIDTH);
+    KS_CHECK(index < edge_index(ledger->head.size, level) ||
+                 (index == edge_index(ledger->head.size, level) &&
+                  width <= edge_width(ledger->head.size, level)),
+             KS_ERR_NOT_FOUND,
+             "a ledger of %" PRIu64 " entries has no tile %u/%" PRIu64 " of width %u",
+             ledger->head.size, level, index, width);
+    KS_TRY(tile_get(ledger, level, index, &tile));
+    ks_copy(out_hashes, tile_hashes(tile), (size_t)width * KS_MERKLE_LEN);
+out:
+    return err;
+}
+
 enum ks_err ks_ledger_prove_inclusion(struct ks_ledger *ledger, uint64_t index, uint64_t size,
                                       struct ks_merkle_proof *out_proof)
 {

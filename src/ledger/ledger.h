@@ -67,6 +67,10 @@ const struct ks_head *ks_ledger_head(const struct ks_ledger *ledger);
  * the functions of merkle.h; KS_ERR_VERIFY when a stored tile is not the tree's. */
 KS_MUST_CHECK enum ks_err ks_ledger_root(struct ks_ledger *ledger, uint64_t size,
                                          uint8_t out_root[KS_MERKLE_LEN]);
+/* The first WIDTH hashes of a tile, as the root vouches for them. KS_ERR_NOT_FOUND where the
+ * tile is not that wide; KS_ERR_VERIFY when the stored one is not the tree's. */
+KS_MUST_CHECK enum ks_err ks_ledger_tile(struct ks_ledger *ledger, unsigned level,
+                                         uint64_t index, unsigned width, uint8_t *out_hashes);
 KS_MUST_CHECK enum ks_err ks_ledger_prove_inclusion(struct ks_ledger *ledger, uint64_t index,
                                                     uint64_t size,
                                                     struct ks_merkle_proof *out_proof);

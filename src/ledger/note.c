@@ -324,8 +324,13 @@ void ks_note_print(const struct ks_note *note, struct ks_buf *out)
     ks_buf_put(out, note->text);
     ks_buf_put_text(out, "\n");
     for (size_t i = 0; i < note->count; i++) {
-        put_line(note->lines[i].name, note->lines[i].key_id, note->lines[i].signature, out);
+        ks_note_print_line(&note->lines[i], out);
     }
+}
+
+void ks_note_print_line(const struct ks_note_line *line, struct ks_buf *out)
+{
+    put_line(line->name, line->key_id, line->signature, out);
 }
 
 /* --- what a key signs --------------------------------------------------------------------- */

@@ -75,6 +75,8 @@ KS_MUST_CHECK enum ks_err ks_note_parse(struct ks_bytes bytes, struct ks_note *o
 void ks_note_done(struct ks_note *note); /* NULL and zeroed are fine */
 /* Appends the note again: the bytes it was parsed from. */
 void ks_note_print(const struct ks_note *note, struct ks_buf *out);
+/* Appends one of its signature lines, with the newline. */
+void ks_note_print_line(const struct ks_note_line *line, struct ks_buf *out);
 
 /* Who is believed. */
 struct ks_note_trust {

@@ -8,7 +8,9 @@
 #include <curl/curl.h>
 #include <dlfcn.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <time.h>
 
 #include "base/mem.h"
 
@@ -67,6 +69,28 @@ enum ks_err ks_curl_load(void)
 {
     (void)pthread_once(&once, load); /* fails on a bad argument only */
     return why[0] == '\0' ? KS_OK : ks_fail(KS_ERR_UNAVAILABLE, "libcurl: %s", why);
+}
+
+/* A connection that breaks while it is written to raises SIGPIPE, which libcurl is told to
+ * leave alone, since its way of ignoring it is the whole process's. This is one thread's. */
+CURLcode ks_curl_perform(CURL *curl)
+{
+    const struct timespec now = {0};
+    sigset_t pipe_only;
+    sigset_t before;
+    sigset_t pending;
+    CURLcode code;
+
+    (void)sigemptyset(&pipe_only);
+    (void)sigaddset(&pipe_only, SIGPIPE);
+    (void)pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
+    code = curl_easy_perform(curl);
+    if (sigismember(&before, SIGPIPE) == 0 && sigpending(&pending) == 0 &&
+        sigismember(&pending, SIGPIPE) == 1) {
+        (void)sigtimedwait(&pipe_only, NULL, &now);
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return code;
 }
 
 /* --- in their place ----------------------------------------------------------------------- */

@@ -8,10 +8,8 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/sslerr.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "base/sys.h"
 #include "net/curl_late.h"
@@ -368,28 +366,6 @@ out:
     return err;
 }
 
-/* A connection that breaks while it is written to raises SIGPIPE, which libcurl is told to
- * leave alone, since its way of ignoring it is the whole process's. This is one thread's. */
-static CURLcode perform(CURL *curl)
-{
-    const struct timespec now = {0};
-    sigset_t pipe_only;
-    sigset_t before;
-    sigset_t pending;
-    CURLcode code;
-
-    (void)sigemptyset(&pipe_only);
-    (void)sigaddset(&pipe_only, SIGPIPE);
-    (void)pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
-    code = curl_easy_perform(curl);
-    if (sigismember(&before, SIGPIPE) == 0 && sigpending(&pending) == 0 &&
-        sigismember(&pending, SIGPIPE) == 1) {
-        (void)sigtimedwait(&pipe_only, NULL, &now);
-    }
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return code;
-}
-
 /* The request went out and the connection broke: that libcurl, which tries once more, could not
  * connect again is not the reason. */
 static bool was_lost(const struct exchange *exchange, CURLcode code)
@@ -478,7 +454,7 @@ enum ks_err ks_http_client_call(struct ks_http_client *client, const struct ks_h
     client->exchange = &exchange;
     KS_TRY(set_request(&exchange, url, sizeof url));
     KS_TRY(put_plain_fields(&exchange));
-    KS_TRY(outcome(&exchange, perform(client->curl)));
+    KS_TRY(outcome(&exchange, ks_curl_perform(client->curl)));
     KS_TRY(read_answer(&exchange, out_answer));
 out:
     client->exchange = NULL;

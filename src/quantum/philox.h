@@ -1,17 +1,12 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* philox.h: the random numbers of sampling: a function of a key and a counter, so that each
- * draw of each shot has its own number whatever thread asks for it and in whatever order. Pure;
- * any thread. */
+/* philox.h: the random numbers of sampling, those of base/philox.h: each draw of each shot has
+ * its own number. Pure; any thread. */
 #ifndef KS_QUANTUM_PHILOX_H
 #define KS_QUANTUM_PHILOX_H
 
 #include <stdint.h>
-
-/* Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3, SC
- * 2011). */
-void ks_philox(const uint32_t key[2], const uint32_t counter[4], uint32_t out_words[4]);
 
 /* What a draw decides; part of the counter, so the values are part of KS_NUMERICS. */
 enum ks_draw { KS_DRAW_SPLIT = 1, KS_DRAW_SAMPLE = 2, KS_DRAW_FLIP = 3, KS_DRAW_NOISE = 4 };

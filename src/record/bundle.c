@@ -2,7 +2,11 @@
  * SPDX-License-Identifier: Apache-2.0 */
 
 #include "crypto/digest.h"
+#include "ledger/note.h"
 #include "record/record.h"
+
+#define VERSION_1 "ketseal.bundle/1"
+#define VERSION_2 "ketseal.bundle/2"
 
 /* A result of one-shot outcomes has as many members as outcomes; everything else is small. */
 static const struct ks_json_limits bundle_limits = {
@@ -21,24 +25,59 @@ static void put_path(struct ks_json_writer *writer, const char *name,
     ks_json_put_end(writer);
 }
 
-void ks_bundle_write(struct ks_bytes record, const struct ks_inclusion *inclusion,
-                     struct ks_buf *out)
+static void put_ledger(struct ks_json_writer *writer, const struct ks_inclusion *inclusion)
+{
+    ks_json_put_key(writer, "ledger");
+    ks_json_put_object(writer);
+    ks_json_member_string(writer, "checkpoint", inclusion->checkpoint);
+    ks_json_member_u64(writer, "index", inclusion->index);
+    put_path(writer, "intent_path", &inclusion->intent_path);
+    put_path(writer, "path", &inclusion->path);
+    ks_json_put_end(writer);
+}
+
+void ks_bundle_write(const struct ks_bundle_parts *parts, struct ks_buf *out)
 {
     struct ks_json_writer writer = ks_json_writer_of(out);
+    bool attached = parts->anchor.len > 0 || parts->timestamp.len > 0;
 
     ks_json_put_object(&writer);
-    ks_json_member_text(&writer, "bundle", "ketseal.bundle/1");
-    ks_json_put_key(&writer, "ledger");
-    ks_json_put_object(&writer);
-    ks_json_member_string(&writer, "checkpoint", inclusion->checkpoint);
-    ks_json_member_u64(&writer, "index", inclusion->index);
-    put_path(&writer, "intent_path", &inclusion->intent_path);
-    put_path(&writer, "path", &inclusion->path);
-    ks_json_put_end(&writer);
+    if (parts->anchor.len > 0) {
+        ks_json_put_key(&writer, "anchor");
+        ks_json_put_canonical(&writer, parts->anchor);
+    }
+    ks_json_member_text(&writer, "bundle", attached ? VERSION_2 : VERSION_1);
+    put_ledger(&writer, parts->inclusion);
     ks_json_put_key(&writer, "record");
-    ks_json_put_canonical(&writer, record);
+    ks_json_put_canonical(&writer, parts->record);
+    if (parts->timestamp.len > 0) {
+        ks_json_put_key(&writer, "timestamp");
+        ks_json_put_base64(&writer, parts->timestamp);
+    }
     ks_json_put_end(&writer);
     ks_buf_put_text(out, "\n");
+}
+
+struct ks_bundle_parts ks_bundle_parts_of(const struct ks_bundle *bundle)
+{
+    return (struct ks_bundle_parts){
+        .record = ks_buf_view(&bundle->record),
+        .inclusion = &bundle->inclusion,
+        .anchor = ks_buf_view(&bundle->anchor_bytes),
+        .timestamp = ks_buf_view(&bundle->timestamp),
+    };
+}
+
+enum ks_err ks_inclusion_digest(const struct ks_inclusion *inclusion, uint8_t out_digest[32])
+{
+    enum ks_err err = KS_OK;
+    struct ks_note note = {0};
+
+    KS_TRY(ks_note_parse(inclusion->checkpoint, &note));
+    ks_sha256(note.text, out_digest);
+out:
+    ks_note_done(&note);
+    return ks_fail_prefix(err, "checkpoint");
 }
 
 /* An array of 32-byte digests in hexadecimal. */
@@ -195,6 +234,46 @@ out:
     return err;
 }
 
+/* Of version 2: at least one of them is there. */
+static enum ks_err parse_attached(const struct ks_json *root, struct ks_bundle *bundle)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_json *anchor = ks_json_find(root, "anchor");
+    bool stamped = ks_json_find(root, "timestamp") != NULL;
+
+    KS_CHECK(anchor != NULL || stamped, KS_ERR_FORMAT,
+             "version 2 without an anchor or a time stamp");
+    if (anchor != NULL) {
+        KS_TRY(ks_fail_prefix(ks_anchor_read(anchor, &bundle->anchor), "'anchor'"));
+        ks_anchor_write(bundle->anchor, &bundle->anchor_bytes);
+        KS_TRY(ks_buf_check(&bundle->anchor_bytes));
+    }
+    if (stamped) {
+        KS_TRY(ks_json_get_base64(root, "timestamp", &bundle->timestamp));
+        KS_TRY(ks_fail_prefix(
+            ks_timestamp_read(ks_buf_view(&bundle->timestamp), &bundle->stamp), "'timestamp'"));
+    }
+out:
+    return err;
+}
+
+static enum ks_err parse_version(const struct ks_json *root, struct ks_bundle *bundle)
+{
+    static const char *const names_1[] = {"bundle", "ledger", "record", NULL};
+    static const char *const names_2[] = {"anchor", "bundle",    "ledger",
+                                          "record", "timestamp", NULL};
+    enum ks_err err = KS_OK;
+    struct ks_bytes text = {0};
+
+    KS_TRY(ks_json_get_string(root, "bundle", &text));
+    KS_CHECK(ks_bytes_is(text, VERSION_1) || ks_bytes_is(text, VERSION_2), KS_ERR_FORMAT,
+             "'bundle': expected " VERSION_1 " or " VERSION_2);
+    bundle->version = ks_bytes_is(text, VERSION_1) ? 1 : 2;
+    KS_TRY(ks_json_only(root, bundle->version == 1 ? names_1 : names_2));
+out:
+    return err;
+}
+
 static enum ks_err bundle_new(struct ks_bundle **out_bundle)
 {
     struct ks_bundle *bundle = ks_calloc(1, sizeof *bundle);
@@ -215,6 +294,8 @@ static enum ks_err bundle_new(struct ks_bundle **out_bundle)
     ks_buf_init(&bundle->start_signature, KS_TPM_SIGNATURE_MAX);
     ks_buf_init(&bundle->ed25519, KS_SIG_LEN_MAX);
     ks_buf_init(&bundle->mldsa65, KS_SIG_LEN_MAX);
+    ks_buf_init(&bundle->anchor_bytes, KS_ANCHOR_LEN_MAX);
+    ks_buf_init(&bundle->timestamp, KS_TIMESTAMP_TOKEN_MAX);
     *out_bundle = bundle;
     return KS_OK;
 }
@@ -238,17 +319,18 @@ void ks_bundle_free(struct ks_bundle *bundle)
     ks_buf_done(&bundle->start_signature);
     ks_buf_done(&bundle->ed25519);
     ks_buf_done(&bundle->mldsa65);
+    ks_anchor_free(bundle->anchor);
+    ks_buf_done(&bundle->anchor_bytes);
+    ks_buf_done(&bundle->timestamp);
     ks_free(bundle);
 }
 
 enum ks_err ks_bundle_parse(struct ks_bytes bytes, struct ks_bundle **out_bundle)
 {
-    static const char *const names[] = {"bundle", "ledger", "record", NULL};
     enum ks_err err = KS_OK;
     struct ks_bundle *bundle = NULL;
     const struct ks_json *root = NULL;
     const struct ks_json *record = NULL;
-    struct ks_bytes text = {0};
 
     KS_CHECK(bytes.len > 0 && bytes.data[bytes.len - 1] == '\n', KS_ERR_FORMAT,
              "bundle: does not end with a newline");
@@ -256,13 +338,13 @@ enum ks_err ks_bundle_parse(struct ks_bytes bytes, struct ks_bundle **out_bundle
     KS_TRY(ks_json_parse_canonical(ks_bytes_of(bytes.data, bytes.len - 1), &bundle_limits,
                                    &bundle->doc));
     root = ks_json_root(bundle->doc);
-    KS_TRY(ks_json_get_string(root, "bundle", &text));
-    KS_CHECK(ks_bytes_is(text, "ketseal.bundle/1"), KS_ERR_FORMAT,
-             "'bundle': expected ketseal.bundle/1");
-    KS_TRY(ks_json_only(root, names));
+    KS_TRY(parse_version(root, bundle));
     KS_TRY(parse_ledger(root, &bundle->inclusion));
     KS_TRY(ks_json_get(root, "record", KS_JSON_OBJECT, &record));
     KS_TRY(parse_record(record, bundle));
+    if (bundle->version > 1) {
+        KS_TRY(parse_attached(root, bundle));
+    }
     *out_bundle = bundle;
     bundle = NULL; /* transferred */
 out:

@@ -71,6 +71,43 @@ enum ks_err ks_job_method_find(struct ks_bytes name, enum ks_method *out_method)
     return ks_fail(KS_ERR_FORMAT, "no method that there is");
 }
 
+static const char *const sdk_names[KS_SDK_COUNT] = {
+#define SDK_NAME(name, text) [KS_SDK_##name] = (text),
+    KS_SDK_LIST(SDK_NAME)
+#undef SDK_NAME
+};
+
+const char *ks_sdk_name(enum ks_sdk sdk)
+{
+    KS_ASSERT((unsigned)sdk < KS_SDK_COUNT);
+    return sdk_names[sdk];
+}
+
+enum ks_err ks_sdk_find(struct ks_bytes name, enum ks_sdk *out_sdk)
+{
+    for (unsigned i = 0; i < KS_SDK_COUNT; i++) {
+        if (ks_bytes_is(name, sdk_names[i])) {
+            *out_sdk = (enum ks_sdk)i;
+            return KS_OK;
+        }
+    }
+    return ks_fail(KS_ERR_FORMAT, "expected ketseal, qiskit or cirq");
+}
+
+/* What only schema 3 has. */
+static enum ks_err parse_sdk(const struct ks_json *value, struct ks_job *job)
+{
+    enum ks_err err = KS_OK;
+    struct ks_bytes text = {0};
+
+    KS_TRY(ks_json_get_string(value, "sdk", &text));
+    KS_TRY(ks_fail_prefix(ks_sdk_find(text, &job->sdk), "'sdk'"));
+    KS_CHECK(job->sdk != KS_SDK_KETSEAL, KS_ERR_FORMAT,
+             "'sdk': a job for ketseal itself is of ketseal.job/2");
+out:
+    return err;
+}
+
 /* What only schema 2 has. */
 static enum ks_err parse_method(const struct ks_json *value, struct ks_job *job)
 {
@@ -116,6 +153,15 @@ out:
     return err;
 }
 
+static const char *schema_name(unsigned schema)
+{
+    static const char *const names[KS_JOB_SCHEMA_MAX] = {"ketseal.job/1", "ketseal.job/2",
+                                                         "ketseal.job/3"};
+
+    KS_ASSERT(schema >= 1 && schema <= KS_JOB_SCHEMA_MAX);
+    return names[schema - 1];
+}
+
 static enum ks_err parse_schema(const struct ks_json *value, struct ks_job *job)
 {
     static const char *const names_1[] = {"kind", "precision", "program", "schema",
@@ -123,19 +169,26 @@ static enum ks_err parse_schema(const struct ks_json *value, struct ks_job *job)
     static const char *const names_2[] = {"bond_max", "cutoff",    "kind",    "method",
                                           "noise",    "precision", "program", "schema",
                                           "seed",     "shots",     NULL};
+    static const char *const names_3[] = {"kind", "precision", "program", "schema",
+                                          "sdk",  "seed",      "shots",   NULL};
+    static const char *const *const names[KS_JOB_SCHEMA_MAX] = {names_1, names_2, names_3};
     enum ks_err err = KS_OK;
     struct ks_bytes text = {0};
 
     KS_TRY(ks_json_get_string(value, "schema", &text));
-    KS_CHECK(ks_bytes_is(text, "ketseal.job/1") || ks_bytes_is(text, "ketseal.job/2"),
-             KS_ERR_FORMAT, "'schema': expected ketseal.job/1 or ketseal.job/2");
-    job->schema = ks_bytes_is(text, "ketseal.job/1") ? 1 : 2;
+    for (unsigned schema = 1; schema <= KS_JOB_SCHEMA_MAX; schema++) {
+        job->schema = ks_bytes_is(text, schema_name(schema)) ? schema : job->schema;
+    }
+    KS_CHECK(job->schema > 0, KS_ERR_FORMAT, "'schema': expected ketseal.job/1 to '%s'",
+             schema_name(KS_JOB_SCHEMA_MAX));
     job->cutoff = KS_CUTOFF_UNSAID;
-    KS_TRY(ks_json_only(value, job->schema == 1 ? names_1 : names_2));
+    KS_TRY(ks_json_only(value, names[job->schema - 1]));
     if (job->schema == 1) {
         job->method = KS_METHOD_STATEVECTOR;
-    } else {
+    } else if (job->schema == 2) {
         KS_TRY(parse_method(value, job));
+    } else {
+        KS_TRY(parse_sdk(value, job));
     }
 out:
     return err;
@@ -214,7 +267,8 @@ void ks_job_write(const struct ks_job *job, struct ks_buf *out)
 {
     struct ks_json_writer writer = ks_json_writer_of(out);
 
-    KS_ASSERT(job->schema == 2 || (job->schema == 1 && job->method == KS_METHOD_STATEVECTOR));
+    KS_ASSERT(job->schema != 1 || job->method == KS_METHOD_STATEVECTOR);
+    KS_ASSERT((job->schema == 3) == (job->sdk != KS_SDK_KETSEAL));
     ks_json_put_object(&writer);
     if (job->bond_max > 0) {
         ks_json_member_u64(&writer, "bond_max", job->bond_max);
@@ -234,8 +288,10 @@ void ks_job_write(const struct ks_job *job, struct ks_buf *out)
     ks_json_member_text(&writer, "precision", job->single ? "single" : "double");
     ks_json_put_key(&writer, "program");
     put_program(job, &writer);
-    ks_json_member_text(&writer, "schema",
-                        job->schema == 1 ? "ketseal.job/1" : "ketseal.job/2");
+    ks_json_member_text(&writer, "schema", schema_name(job->schema));
+    if (job->sdk != KS_SDK_KETSEAL) {
+        ks_json_member_text(&writer, "sdk", ks_sdk_name(job->sdk));
+    }
     ks_json_member_u64(&writer, "seed", job->seed);
     ks_json_member_u64(&writer, "shots", job->shots);
     ks_json_put_end(&writer);

@@ -26,10 +26,26 @@
 
 /* --- job ---------------------------------------------------------------------------------- */
 
-/* "ketseal.job/1" is run by the state vector, without noise; "ketseal.job/2" says how. */
-#define KS_JOB_SCHEMA_MAX 2
+/* "ketseal.job/1" is run by the state vector, without noise; "ketseal.job/2" says how;
+ * "ketseal.job/3" names another SDK than ours. */
+#define KS_JOB_SCHEMA_MAX 3
 #define KS_CUTOFF_UNSAID  (-1.0)
 #define KS_JOB_NOISE_MAX  4096 /* bytes of the canonical model */
+
+/* Whose simulator runs a job, and its name in jobs and records. */
+#define KS_SDK_LIST(X)                                                                         \
+    X(KETSEAL, "ketseal") /* ours: a worker */                                                 \
+    X(QISKIT, "qiskit")   /* the others: ketseal-adapter */                                    \
+    X(CIRQ, "cirq")
+enum ks_sdk {
+#define KS_SDK_ENUM(name, text) KS_SDK_##name,
+    KS_SDK_LIST(KS_SDK_ENUM)
+#undef KS_SDK_ENUM
+        KS_SDK_COUNT
+};
+const char *ks_sdk_name(enum ks_sdk sdk);
+/* KS_ERR_FORMAT naming those that there are. */
+KS_MUST_CHECK enum ks_err ks_sdk_find(struct ks_bytes name, enum ks_sdk *out_sdk);
 
 struct ks_job {
     unsigned schema;          /* 1 to KS_JOB_SCHEMA_MAX */
@@ -47,6 +63,7 @@ struct ks_job {
     uint32_t bond_max;     /* AUTO, MPS: 0 where unsaid */
     double cutoff;         /* AUTO, MPS: KS_CUTOFF_UNSAID, or from 0 to below 1 */
     const struct ks_json *noise; /* AUTO, STATEVECTOR: an object; NULL for none */
+    enum ks_sdk sdk;             /* schema 3: not KETSEAL, and all of the above is unsaid */
 };
 
 /* Names of methods without the simulator: "mps" and back. KS_ERR_FORMAT for what is none. */

@@ -72,12 +72,35 @@ static const char *backend_name(unsigned schema)
     return schema < 3 ? "ketseal-statevector" : "ketseal";
 }
 
-static void put_execution(const struct ks_core *core, struct ks_json_writer *writer)
+bool ks_sdk_text_valid(struct ks_bytes text)
 {
-    uint8_t digest[KS_SHA256_LEN];
+    for (size_t i = 0; i < text.len; i++) {
+        const struct ks_bytes one = ks_bytes_of(text.data + i, 1);
 
-    ks_sha256(core->result, digest);
-    ks_json_put_object(writer);
+        if (!ks_text_is_name(one, 1) && text.data[i] != '.' && text.data[i] != '+') {
+            return false;
+        }
+    }
+    return text.len >= 1 && text.len <= KS_SDK_TEXT_MAX;
+}
+
+/* Of another SDK: its simulator has no numerics of ours, and the interpreter's sandbox is not
+ * the worker's. */
+static void put_sdk_execution(const struct ks_core *core, struct ks_json_writer *writer)
+{
+    const struct ks_sdk_run *run = &core->sdk_run;
+
+    ks_json_member_string(writer, "backend", run->backend);
+    ks_json_member_string(writer, "backend_version", run->backend_version);
+    ks_json_member_hex(writer, "build", KS_BYTES(core->build));
+    ks_json_member_hex(writer, "environment", KS_BYTES(run->environment));
+    put_time(writer, "finished_at", core->finished_us);
+    ks_json_member_text(writer, "isolation", "interpreter");
+    ks_json_member_text(writer, "precision", core->single ? "single" : "double");
+}
+
+static void put_own_execution(const struct ks_core *core, struct ks_json_writer *writer)
+{
     ks_json_member_text(writer, "backend", backend_name(core->schema));
     ks_json_member_hex(writer, "build", KS_BYTES(core->build));
     put_time(writer, "finished_at", core->finished_us);
@@ -89,11 +112,28 @@ static void put_execution(const struct ks_core *core, struct ks_json_writer *wri
     }
     ks_json_member_u64(writer, "numerics", core->numerics);
     ks_json_member_text(writer, "precision", core->single ? "single" : "double");
+}
+
+static void put_execution(const struct ks_core *core, struct ks_json_writer *writer)
+{
+    uint8_t digest[KS_SHA256_LEN];
+
+    ks_sha256(core->result, digest);
+    KS_ASSERT(core->sdk == KS_SDK_KETSEAL || core->schema >= 4);
+    ks_json_put_object(writer);
+    if (core->sdk == KS_SDK_KETSEAL) {
+        put_own_execution(core, writer);
+    } else {
+        put_sdk_execution(core, writer);
+    }
     ks_json_member_hex(writer, "result_digest", KS_BYTES(digest));
     ks_json_put_key(writer, "result_summary");
     ks_json_put_canonical(writer, core->result);
     put_time(writer, "started_at", core->started_us);
     ks_json_member_u64(writer, "threads", core->threads);
+    if (core->sdk != KS_SDK_KETSEAL) {
+        ks_json_member_hex(writer, "transpiled", KS_BYTES(core->sdk_run.transpiled));
+    }
     ks_json_put_end(writer);
 }
 
@@ -128,7 +168,10 @@ static void put_workload(const struct ks_core *core, struct ks_json_writer *writ
     ks_json_put_key(writer, "parameters");
     ks_json_put_canonical(writer, core->parameters);
     ks_json_member_u64(writer, "qubits", core->qubits);
-    ks_json_member_text(writer, "sdk", "ketseal");
+    ks_json_member_text(writer, "sdk", ks_sdk_name(core->sdk));
+    if (core->sdk != KS_SDK_KETSEAL) {
+        ks_json_member_string(writer, "sdk_version", core->sdk_run.version);
+    }
     ks_json_member_u64(writer, "seed", core->seed);
     ks_json_member_text(writer, "seed_provenance", "client");
     ks_json_member_u64(writer, "shots", core->shots);
@@ -139,7 +182,7 @@ static void put_workload(const struct ks_core *core, struct ks_json_writer *writ
 static const char *schema_name(unsigned schema)
 {
     static const char *const names[KS_RECORD_SCHEMA_MAX] = {"ketseal-1", "ketseal-2",
-                                                            "ketseal-3"};
+                                                            "ketseal-3", "ketseal-4"};
 
     KS_ASSERT(schema >= 1 && schema <= KS_RECORD_SCHEMA_MAX);
     return names[schema - 1];
@@ -283,8 +326,41 @@ out:
     return ks_fail_prefix(err, "method");
 }
 
-static enum ks_err parse_execution(const struct ks_json *root, struct ks_buf *result,
-                                   struct ks_core *core)
+static enum ks_err get_sdk_text(const struct ks_json *object, const char *name,
+                                struct ks_bytes *out_text)
+{
+    enum ks_err err = KS_OK;
+    struct ks_bytes text = {0};
+
+    KS_TRY(ks_json_get_string(object, name, &text));
+    KS_CHECK(ks_sdk_text_valid(text), KS_ERR_FORMAT, "'%s': 1 to %d of A-Z a-z 0-9 . _ + -",
+             name, KS_SDK_TEXT_MAX);
+    *out_text = text;
+out:
+    return err;
+}
+
+static enum ks_err parse_sdk_execution(const struct ks_json *value, struct ks_core *core)
+{
+    static const char *const names[] = {"backend",     "backend_version", "build",
+                                        "environment", "finished_at",     "isolation",
+                                        "precision",   "result_digest",   "started_at",
+                                        "threads",     "result_summary",  "transpiled",
+                                        NULL};
+    enum ks_err err = KS_OK;
+    struct ks_sdk_run *run = &core->sdk_run;
+
+    KS_TRY(ks_json_only(value, names));
+    KS_TRY(get_sdk_text(value, "backend", &run->backend));
+    KS_TRY(get_sdk_text(value, "backend_version", &run->backend_version));
+    KS_TRY(ks_json_get_hex(value, "environment", run->environment, sizeof run->environment));
+    KS_TRY(expect_text(value, "isolation", "interpreter"));
+    KS_TRY(ks_json_get_hex(value, "transpiled", run->transpiled, sizeof run->transpiled));
+out:
+    return err;
+}
+
+static enum ks_err parse_own_execution(const struct ks_json *value, struct ks_core *core)
 {
     static const char *const names_1[] = {
         "backend",   "build",         "finished_at",    "isa",        "isolation", "numerics",
@@ -294,24 +370,35 @@ static enum ks_err parse_execution(const struct ks_json *root, struct ks_buf *re
         "method",     "numerics", "precision",   "result_digest", "result_summary",
         "started_at", "threads",  NULL};
     enum ks_err err = KS_OK;
+
+    KS_TRY(ks_json_only(value, core->schema < 3 ? names_1 : names_3));
+    KS_TRY(expect_text(value, "backend", backend_name(core->schema)));
+    if (core->schema >= 3) {
+        KS_TRY(parse_method(value, core));
+    }
+    KS_TRY(ks_json_get_string(value, "isa", &core->isa));
+    KS_TRY(expect_text(value, "isolation", "process"));
+    KS_TRY(ks_json_get_u64(value, "numerics", KS_JSON_INTEGER_MAX, &core->numerics));
+out:
+    return err;
+}
+
+static enum ks_err parse_execution(const struct ks_json *root, struct ks_buf *result,
+                                   struct ks_core *core)
+{
+    enum ks_err err = KS_OK;
     const struct ks_json *value = NULL;
     const struct ks_json *summary = NULL;
     uint8_t stated[KS_SHA256_LEN];
     uint8_t digest[KS_SHA256_LEN];
     uint32_t threads = 0;
 
-    KS_TRY(ks_json_get(root, "execution", KS_JSON_OBJECT, &value));
-    KS_TRY(ks_json_only(value, core->schema < 3 ? names_1 : names_3));
-    KS_TRY(expect_text(value, "backend", backend_name(core->schema)));
     core->facts.method = KS_METHOD_STATEVECTOR;
-    if (core->schema >= 3) {
-        KS_TRY(parse_method(value, core));
-    }
+    KS_TRY(ks_json_get(root, "execution", KS_JSON_OBJECT, &value));
+    KS_TRY(core->sdk == KS_SDK_KETSEAL ? parse_own_execution(value, core)
+                                       : parse_sdk_execution(value, core));
     KS_TRY(ks_json_get_hex(value, "build", core->build, sizeof core->build));
     KS_TRY(get_time(value, "finished_at", &core->finished_us));
-    KS_TRY(ks_json_get_string(value, "isa", &core->isa));
-    KS_TRY(expect_text(value, "isolation", "process"));
-    KS_TRY(ks_json_get_u64(value, "numerics", KS_JSON_INTEGER_MAX, &core->numerics));
     KS_TRY(get_choice(value, "precision", "single", "double", &core->single));
     KS_TRY(get_time(value, "started_at", &core->started_us));
     KS_TRY(get_unsigned(value, "threads", &threads));
@@ -400,6 +487,19 @@ out:
     return ks_fail_prefix(err, "request");
 }
 
+static enum ks_err parse_sdk(const struct ks_json *workload, struct ks_core *core)
+{
+    enum ks_err err = KS_OK;
+    struct ks_bytes text = {0};
+
+    KS_TRY(ks_json_get_string(workload, "sdk", &text));
+    KS_TRY(ks_fail_prefix(ks_sdk_find(text, &core->sdk), "'sdk'"));
+    KS_CHECK(core->schema >= 4 || core->sdk == KS_SDK_KETSEAL, KS_ERR_FORMAT,
+             "'sdk': expected 'ketseal'");
+out:
+    return err;
+}
+
 static enum ks_err parse_workload(const struct ks_json *root, struct ks_buf *parameters,
                                   struct ks_core *core)
 {
@@ -410,12 +510,22 @@ static enum ks_err parse_workload(const struct ks_json *root, struct ks_buf *par
         "bit_order",  "circuit_hash",  "clbits", "name", "noise",
         "parameters", "qubits",        "sdk",    "seed", "seed_provenance",
         "shots",      "source_digest", NULL};
+    static const char *const names_sdk[] = {
+        "bit_order", "circuit_hash",  "clbits",      "name", "parameters",
+        "qubits",    "sdk",           "sdk_version", "seed", "seed_provenance",
+        "shots",     "source_digest", NULL};
     enum ks_err err = KS_OK;
     const struct ks_json *value = NULL;
     const struct ks_json *member = NULL;
 
     KS_TRY(ks_json_get(root, "workload", KS_JSON_OBJECT, &value));
-    KS_TRY(ks_json_only(value, core->schema < 3 ? names_1 : names_3));
+    KS_TRY(parse_sdk(value, core));
+    KS_TRY(ks_json_only(value, core->sdk != KS_SDK_KETSEAL ? names_sdk
+                               : core->schema < 3          ? names_1
+                                                           : names_3));
+    if (core->sdk != KS_SDK_KETSEAL) {
+        KS_TRY(get_sdk_text(value, "sdk_version", &core->sdk_run.version));
+    }
     KS_TRY(expect_text(value, "bit_order", "clbit 0 rightmost"));
     if (ks_json_find(value, "noise") != NULL) {
         KS_TRY(ks_json_get(value, "noise", KS_JSON_OBJECT, &core->noise));
@@ -429,7 +539,6 @@ static enum ks_err parse_workload(const struct ks_json *root, struct ks_buf *par
     KS_TRY(ks_buf_check(parameters));
     core->parameters = ks_buf_view(parameters);
     KS_TRY(get_unsigned(value, "qubits", &core->qubits));
-    KS_TRY(expect_text(value, "sdk", "ketseal"));
     KS_TRY(ks_json_get_u64(value, "seed", KS_JSON_INTEGER_MAX, &core->seed));
     KS_TRY(expect_text(value, "seed_provenance", "client"));
     KS_TRY(ks_json_get_u64(value, "shots", KS_SHOTS_MAX, &core->shots));
@@ -464,10 +573,10 @@ enum ks_err ks_core_parse(const struct ks_json *value, struct ks_buf *parameters
     KS_TRY(ks_json_get_string(record, "record_id", &text));
     KS_CHECK(ks_text_is_uuid(text), KS_ERR_FORMAT, "'record_id': not a UUID");
     ks_copy(core.record_id, text.data, text.len);
+    KS_TRY(parse_workload(value, parameters, &core)); /* the SDK says what the execution has */
     KS_TRY(parse_execution(value, result, &core));
     KS_TRY(parse_ledger_platform(value, &core));
     KS_TRY(parse_request(value, &core));
-    KS_TRY(parse_workload(value, parameters, &core));
     *out_core = core;
 out:
     return ks_fail_prefix(err, "core");
@@ -497,7 +606,7 @@ out:
     return err;
 }
 
-enum ks_err ks_core_method_check(const struct ks_core *core, const struct ks_job *job)
+static enum ks_err check_own_run(const struct ks_core *core, const struct ks_job *job)
 {
     enum ks_err err = KS_OK;
     const struct ks_simulate_facts *facts = &core->facts;
@@ -524,6 +633,32 @@ enum ks_err ks_core_method_check(const struct ks_core *core, const struct ks_job
     KS_CHECK(core->noise == NULL || facts->method == KS_METHOD_STATEVECTOR, KS_ERR_VERIFY,
              "noise takes the state vector");
     KS_TRY(check_same_noise(core->noise, job->noise));
+out:
+    return err;
+}
+
+/* Of another SDK: what is said of it has the form that a record can hold. */
+static enum ks_err check_sdk_run(const struct ks_core *core)
+{
+    const struct ks_sdk_run *run = &core->sdk_run;
+
+    if (!ks_sdk_text_valid(run->version) || !ks_sdk_text_valid(run->backend) ||
+        !ks_sdk_text_valid(run->backend_version)) {
+        return ks_fail(KS_ERR_VERIFY, "a version or the backend's name is none");
+    }
+    if (core->noise != NULL) {
+        return ks_fail(KS_ERR_VERIFY, "another SDK runs without noise");
+    }
+    return KS_OK;
+}
+
+enum ks_err ks_core_method_check(const struct ks_core *core, const struct ks_job *job)
+{
+    enum ks_err err = KS_OK;
+
+    KS_CHECK(core->sdk == job->sdk, KS_ERR_VERIFY, "the job asks for the SDK '%s', '%s' ran it",
+             ks_sdk_name(job->sdk), ks_sdk_name(core->sdk));
+    KS_TRY(core->sdk == KS_SDK_KETSEAL ? check_own_run(core, job) : check_sdk_run(core));
 out:
     return err;
 }

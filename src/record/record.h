@@ -7,7 +7,9 @@
 #ifndef KS_RECORD_RECORD_H
 #define KS_RECORD_RECORD_H
 
+#include "chain/anchor.h"
 #include "crypto/cert.h"
+#include "crypto/timestamp.h"
 #include "ledger/merkle.h"
 #include "record/job.h"
 #include "record/site.h"
@@ -17,10 +19,11 @@
 #define KS_RESULT_BYTES_MAX (8 * 1024 * 1024) /* the canonical result_summary */
 #define KS_ENTRY_BYTES_MAX  1024
 
-/* Schemas "ketseal-1" to "ketseal-3": the second has a start quote, the third the method, the
- * noise and what keys the site asks for. */
-#define KS_RECORD_SCHEMA_MAX 3
+/* Schemas "ketseal-1" to "ketseal-4": the second has a start quote, the third the method, the
+ * noise and what keys the site asks for, the fourth what other SDKs ran. */
+#define KS_RECORD_SCHEMA_MAX 4
 #define KS_CONTEXT_RECORD    "ketseal/record/1"
+#define KS_SDK_TEXT_MAX      64 /* bytes of a backend's name, of a version */
 
 /* Where the one-time key of a request came from. */
 #define KS_KEY_SOURCE_LIST(X)                                                                  \
@@ -38,6 +41,15 @@ const char *ks_key_source_name(enum ks_key_source source);
 KS_MUST_CHECK enum ks_err ks_key_source_parse(struct ks_bytes text,
                                               enum ks_key_source *out_source);
 
+/* What ran a job of another SDK than ours. Texts are of [A-Za-z0-9._+-]. */
+struct ks_sdk_run {
+    struct ks_bytes version;
+    struct ks_bytes backend; /* "qiskit-aer" */
+    struct ks_bytes backend_version;
+    uint8_t environment[32]; /* hash of its environment, docs/formats/adapter.md */
+    uint8_t transpiled[32];  /* SHA-256 of what the SDK made of the circuit, by its own word */
+};
+
 /* Everything that exists before H. Views borrow. */
 struct ks_core {
     unsigned schema; /* 1 to KS_RECORD_SCHEMA_MAX */
@@ -52,6 +64,8 @@ struct ks_core {
     uint64_t shots;
     bool single;
     const struct ks_json *noise; /* the job's; NULL for none */
+    enum ks_sdk sdk;             /* of schemas 1 to 3: KETSEAL */
+    struct ks_sdk_run sdk_run;   /* of another SDK; then none of isa, numerics, facts */
     /* execution */
     uint8_t build[32]; /* SHA-256 of the worker that ran it */
     struct ks_bytes isa;
@@ -94,10 +108,13 @@ void ks_core_write(const struct ks_core *core, struct ks_buf *out);
 KS_MUST_CHECK enum ks_err ks_core_parse(const struct ks_json *value, struct ks_buf *parameters,
                                         struct ks_buf *result, struct ks_core *out_core);
 
-/* The method that CORE names is one that JOB allows, its settings and noise are the job's, and
- * its facts are such as that method has. KS_ERR_VERIFY says what does not fit. */
+/* The method, or the SDK, that CORE names is one that JOB allows, its settings and noise are
+ * the job's, and its facts are such as that method has. KS_ERR_VERIFY says what does not fit.
+ */
 KS_MUST_CHECK enum ks_err ks_core_method_check(const struct ks_core *core,
                                                const struct ks_job *job);
+/* Whether TEXT is a version or a backend's name: 1 to KS_SDK_TEXT_MAX of [A-Za-z0-9._+-]. */
+bool ks_sdk_text_valid(struct ks_bytes text);
 
 /* RESULT, a result_summary, is a canonical JSON object whose members are bit strings of CLBITS
  * characters with counts of at least 1 that add up to SHOTS. KS_ERR_FORMAT, KS_ERR_LIMIT;
@@ -161,12 +178,26 @@ struct ks_inclusion {
     struct ks_merkle_proof path;
     struct ks_merkle_proof intent_path; /* of the intent's entry, whose index the core holds */
 };
-/* RECORD is canonical; the result ends with one newline. */
-void ks_bundle_write(struct ks_bytes record, const struct ks_inclusion *inclusion,
-                     struct ks_buf *out);
+/* What a bundle is made of. ANCHOR and TIMESTAMP are of the body of the inclusion's checkpoint.
+ */
+struct ks_bundle_parts {
+    struct ks_bytes record; /* canonical JSON */
+    const struct ks_inclusion *inclusion;
+    struct ks_bytes anchor;    /* canonical JSON; empty: none */
+    struct ks_bytes timestamp; /* DER, an RFC 3161 token; empty: none */
+};
+/* Version 1 without anchor and timestamp, byte for byte as ever; else version 2. The result
+ * ends with one newline. */
+void ks_bundle_write(const struct ks_bundle_parts *parts, struct ks_buf *out);
+
+/* SHA-256 of the body of the inclusion's checkpoint: what anchor and time stamp are of.
+ * KS_ERR_FORMAT, KS_ERR_LIMIT. */
+KS_MUST_CHECK enum ks_err ks_inclusion_digest(const struct ks_inclusion *inclusion,
+                                              uint8_t out_digest[32]);
 
 /* A parsed bundle; owns everything that the views point into. */
 struct ks_bundle {
+    unsigned version; /* 1, or 2 with anchor or time stamp */
     struct ks_json_doc *doc;
     struct ks_core core;
     struct ks_job job;
@@ -191,11 +222,17 @@ struct ks_bundle {
     struct ks_buf start_signature;
     struct ks_buf ed25519;
     struct ks_buf mldsa65;
+    struct ks_anchor *anchor; /* NULL: none */
+    struct ks_buf anchor_bytes;
+    struct ks_buf timestamp; /* DER; empty: none */
+    struct ks_timestamp stamp;
 };
 /* BYTES must be exactly what ks_bundle_write gives for some record. KS_ERR_FORMAT,
  * KS_ERR_LIMIT; KS_ERR_VERIFY when a digest inside does not fit what it names. Checks no
  * signature. */
 KS_MUST_CHECK enum ks_err ks_bundle_parse(struct ks_bytes bytes, struct ks_bundle **out_bundle);
 void ks_bundle_free(struct ks_bundle *bundle); /* NULL is fine */
+/* What BUNDLE is made of, borrowed: written again it has the same bytes. */
+struct ks_bundle_parts ks_bundle_parts_of(const struct ks_bundle *bundle);
 
 #endif

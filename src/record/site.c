@@ -287,19 +287,31 @@ out:
 
 /* --- checkpoints -------------------------------------------------------------------------- */
 
+enum ks_err ks_site_ledger_keys(const struct ks_site *site, struct ks_note_key *out_keys[2])
+{
+    enum ks_err err = KS_OK;
+    struct ks_bytes origin = ks_bytes_text(site->origin);
+    struct ks_note_key *ed25519 = NULL;
+
+    KS_TRY(ks_note_key_new(origin, KS_NOTE_ED25519, KS_BYTES(site->note_ed25519), &ed25519));
+    KS_TRY(ks_note_key_new(origin, KS_NOTE_COSIGNED_MLDSA44, KS_BYTES(site->note_mldsa44),
+                           &out_keys[1]));
+    out_keys[0] = ed25519;
+    ed25519 = NULL; /* transferred */
+out:
+    ks_note_key_free(ed25519);
+    return err;
+}
+
 enum ks_err ks_site_checkpoint_open(const struct ks_site *site, struct ks_bytes note,
                                     struct ks_checkpoint_opened *out_opened)
 {
     enum ks_err err = KS_OK;
-    struct ks_bytes origin = ks_bytes_text(site->origin);
     struct ks_note_key *keys[2] = {NULL, NULL};
-    struct ks_note_trust trust = {
-        .keys = (const struct ks_note_key *const *)keys, .count = 2, .exact = true};
+    struct ks_note_trust trust = {.keys = (const struct ks_note_key *const *)keys, .count = 2};
 
-    KS_TRY(ks_note_key_new(origin, KS_NOTE_ED25519, KS_BYTES(site->note_ed25519), &keys[0]));
-    KS_TRY(ks_note_key_new(origin, KS_NOTE_COSIGNED_MLDSA44, KS_BYTES(site->note_mldsa44),
-                           &keys[1]));
-    KS_TRY(ks_checkpoint_open(note, origin, &trust, out_opened));
+    KS_TRY(ks_site_ledger_keys(site, keys));
+    KS_TRY(ks_checkpoint_open(note, ks_bytes_text(site->origin), &trust, out_opened));
 out:
     ks_note_key_free(keys[0]);
     ks_note_key_free(keys[1]);

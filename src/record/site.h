@@ -68,9 +68,13 @@ KS_MUST_CHECK enum ks_err ks_site_check_certificate(const struct ks_site *site,
                                                     const struct ks_cert *root,
                                                     uint64_t time_us);
 
-/* Opens NOTE as a checkpoint of this site's ledger: both pinned keys must have signed it, and
- * no line of anybody else may be there, since nothing would bind its bytes. Errors as
- * ks_checkpoint_open. The origin borrows from NOTE. */
+/* The keys of its ledger, Ed25519 and ML-DSA-44, under its name: the caller's to free. */
+KS_MUST_CHECK enum ks_err ks_site_ledger_keys(const struct ks_site *site,
+                                              struct ks_note_key *out_keys[2]);
+/* Opens NOTE as a checkpoint of this site's ledger: both pinned keys must have signed it. Lines
+ * by others, witnesses of theirs, are passed over: nothing here binds their bytes
+ * (record/witnesses.h judges those that are known). Errors as ks_checkpoint_open. The origin
+ * borrows from NOTE. */
 KS_MUST_CHECK enum ks_err ks_site_checkpoint_open(const struct ks_site *site,
                                                   struct ks_bytes note,
                                                   struct ks_checkpoint_opened *out_opened);

@@ -4,6 +4,7 @@
 /* A verdict as a document. */
 
 #include "base/json.h"
+#include "base/text.h"
 #include "ketseal/verify.h"
 
 enum ks_err ks_verdict_new(struct ks_verdict **out_verdict)
@@ -82,12 +83,24 @@ static void put_checks(struct ks_json_writer *writer, const struct ks_verdict *v
     ks_json_put_end(writer);
 }
 
+static void put_time(struct ks_json_writer *writer, const char *name, uint64_t time_us)
+{
+    char text[KS_TIME_TEXT_LEN + 1];
+
+    ks_time_text(time_us, text);
+    ks_json_member_text(writer, name, text);
+}
+
 void ks_verdict_print(const struct ks_verdict *verdict, enum ks_err outcome, struct ks_buf *out)
 {
     struct ks_json_writer writer = ks_json_writer_of(out);
     unsigned failed = first_failure(verdict);
 
     ks_json_put_object(&writer);
+    if (verdict->anchored_us > 0) {
+        put_time(&writer, "anchored_at", verdict->anchored_us);
+        ks_json_member_u64(&writer, "anchored_block", verdict->anchored_block);
+    }
     ks_json_put_key(&writer, "checks");
     put_checks(&writer, verdict);
     ks_json_member_text(&writer, "device", verdict->device);
@@ -101,6 +114,9 @@ void ks_verdict_print(const struct ks_verdict *verdict, enum ks_err outcome, str
     ks_json_member_text(&writer, "origin", verdict->origin);
     ks_json_member_text(&writer, "record_id", verdict->record_id);
     ks_json_member_text(&writer, "schema", "ketseal.verify/1");
+    if (verdict->stamped_us > 0) {
+        put_time(&writer, "stamped_at", verdict->stamped_us);
+    }
     ks_json_member_bool(&writer, "verified", outcome == KS_OK);
     ks_json_put_end(&writer);
 }

@@ -104,10 +104,27 @@ static const struct check_info infos[KS_VERDICT_CHECKS] = {
          "when the intent was logged, beyond its order"},
     [KS_VERDICT_LEDGER_WITNESS] = {"ledger.witness", "cosignatures of independent witnesses",
                                    "a split view of the ledger",
-                                   "anything, in this version: it does not run"},
-    [KS_VERDICT_ANCHOR] = {"anchor", "the checkpoint's anchor on a public chain",
-                           "a ledger rewritten later",
-                           "anything, in this version: it does not run"},
+                                   "anything, where the quorum and the site work together"},
+    [KS_VERDICT_ANCHOR_PROOF] =
+        {"anchor.proof",
+         "the checkpoint's digest in the pinned contract, under the pinned submitter, by its "
+         "path "
+         "to the block's state root; chain id, code, header",
+         "a ledger rewritten later, an anchor in another contract, chain or name",
+         "that the block is on the chain people call by that number: anchor.canonical does"},
+    [KS_VERDICT_ANCHOR_CANONICAL] =
+        {"anchor.canonical",
+         "the anchor's block, by the hash that the policy pins for its number",
+         "a block that its submitter made up, or that a reorganisation threw away",
+         "that whoever pinned the hash looked well"},
+    [KS_VERDICT_TIMESTAMP] =
+        {"timestamp",
+         "an RFC 3161 time stamp over the checkpoint, under the policy's authorities, at the "
+         "time "
+         "that it states",
+         "a record backdated by a site that stamps late, a ledger rewritten later",
+         "the record's own times, which stay the site's claim; anything once the authority's "
+         "classical key is broken"},
     [KS_VERDICT_REPLAY] = {"replay", "the job, run again and compared bit for bit",
                            "invented counts", "anything here: `ketseal replay` runs it"},
 };
@@ -142,6 +159,9 @@ struct context {
     bool quote_parsed;
     struct ks_head head; /* of the checkpoint, once its signatures are good */
     bool head_known;
+    uint8_t body_digest[KS_SHA256_LEN]; /* of the checkpoint's body, with the head */
+    bool anchor_proved;
+    bool stamp_good;
 };
 
 static enum ks_err check_signature(enum ks_sig_alg alg, struct ks_bytes public_key,
@@ -351,16 +371,32 @@ out:
     return err;
 }
 
-/* The core's build is the worker that was launched. */
+static bool launched(const struct ks_event_log *log, const char *name, const uint8_t digest[32])
+{
+    const uint8_t *event = ks_event_log_find(log, name);
+
+    return event != NULL && ks_bytes_equal(ks_bytes_of(event, 32), ks_bytes_of(digest, 32));
+}
+
+/* The core's build is the worker that was launched, or the adapter, and its SDK's environment
+ * the one that was measured. */
 static enum ks_err check_build(const struct ks_core *core, const struct ks_event_log *log)
 {
-    const uint8_t *worker = ks_event_log_find(log, KS_LAUNCH_WORKER);
+    enum ks_err err = KS_OK;
+    char event[KS_EVENT_NAME_MAX + 1];
 
-    if (worker == NULL ||
-        !ks_bytes_equal(ks_bytes_of(worker, sizeof core->build), KS_BYTES(core->build))) {
-        return ks_fail(KS_ERR_VERIFY, "the core's build is not the worker that was launched");
+    if (core->sdk == KS_SDK_KETSEAL) {
+        KS_CHECK(launched(log, KS_LAUNCH_WORKER, core->build), KS_ERR_VERIFY,
+                 "the core's build is not the worker that was launched");
+    } else {
+        (void)snprintf(event, sizeof event, KS_LAUNCH_ENVIRONMENT "%s", ks_sdk_name(core->sdk));
+        KS_CHECK(launched(log, KS_LAUNCH_ADAPTER, core->build), KS_ERR_VERIFY,
+                 "the core's build is not the adapter that was launched");
+        KS_CHECK(launched(log, event, core->sdk_run.environment), KS_ERR_VERIFY,
+                 "the core's environment is not the one that was measured");
     }
-    return KS_OK;
+out:
+    return err;
 }
 
 /* Names the first event that differs, for people. */
@@ -455,6 +491,7 @@ static enum ks_err check_checkpoint(struct context *context)
 
     KS_TRY(ks_site_checkpoint_open(&context->policy->site,
                                    context->bundle->inclusion.checkpoint, &opened));
+    KS_TRY(ks_inclusion_digest(&context->bundle->inclusion, context->body_digest));
     context->head.size = opened.checkpoint.size;
     ks_copy(context->head.root, opened.checkpoint.root, sizeof context->head.root);
     context->head_known = true;
@@ -511,6 +548,90 @@ out:
     return err;
 }
 
+static enum ks_err check_anchor_proof(struct context *context)
+{
+    enum ks_err err = KS_OK;
+
+    KS_CHECK(context->bundle->anchor != NULL, KS_ERR_UNAVAILABLE, "the bundle has no anchor");
+    KS_CHECK(context->policy->anchor_pinned, KS_ERR_UNAVAILABLE,
+             "the policy pins no chain and no contract");
+    KS_CHECK(context->head_known, KS_ERR_VERIFY,
+             "there is no good checkpoint to check it against");
+    KS_TRY(ks_anchor_check_proof(context->bundle->anchor, &context->policy->anchor,
+                                 context->body_digest));
+    context->anchor_proved = true;
+out:
+    return err;
+}
+
+static enum ks_err check_anchor_canonical(struct context *context)
+{
+    enum ks_err err = KS_OK;
+    bool decided = false;
+
+    KS_CHECK(context->anchor_proved, KS_ERR_UNAVAILABLE,
+             "anchor.proof did not pass: there is no block to look for");
+    KS_TRY(
+        ks_anchor_check_canonical(context->bundle->anchor, &context->policy->anchor, &decided));
+    KS_CHECK(decided, KS_ERR_UNAVAILABLE, "the policy names no hash for block %llu",
+             (unsigned long long)context->bundle->anchor->block_number);
+out:
+    return err;
+}
+
+static enum ks_err check_timestamp(struct context *context)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_policy_stamps *stamps = &context->policy->stamps;
+    uint64_t created_us = context->bundle->core.created_us;
+    struct ks_timestamp stamp;
+
+    KS_CHECK(context->bundle->timestamp.len > 0, KS_ERR_UNAVAILABLE,
+             "the bundle has no time stamp");
+    KS_CHECK(stamps->trust != NULL, KS_ERR_UNAVAILABLE,
+             "the policy names no time stamp authorities");
+    KS_CHECK(context->head_known, KS_ERR_VERIFY,
+             "there is no good checkpoint to check it against");
+    KS_TRY(ks_timestamp_verify(ks_buf_view(&context->bundle->timestamp), context->body_digest,
+                               stamps->trust, &stamp));
+    /* What exists at a time was made before it, but for what the two clocks differ by. */
+    KS_CHECK(stamp.time_us + stamp.accuracy_us + KS_STAMP_SKEW_US >= created_us, KS_ERR_VERIFY,
+             "the record says that it was made after its time stamp");
+    KS_CHECK(!stamps->limited || stamp.time_us <= created_us ||
+                 stamp.time_us - created_us <= stamps->within_s * 1000000,
+             KS_ERR_VERIFY,
+             "stamped %llu seconds after the record says it was made, where the policy allows "
+             "%llu",
+             (unsigned long long)((stamp.time_us - created_us) / 1000000),
+             (unsigned long long)stamps->within_s);
+    context->stamp_good = true;
+out:
+    return err;
+}
+
+/* Keys that the policy does not know may have cosigned too: an older policy takes a record that
+ * newer witnesses saw. */
+static enum ks_err check_witnesses(struct context *context)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_witnesses *witnesses = &context->policy->witnesses;
+    struct ks_witnesses_said said;
+
+    KS_CHECK(context->head_known, witnesses->count > 0 ? KS_ERR_VERIFY : KS_ERR_UNAVAILABLE,
+             "there is no good checkpoint that they could have cosigned");
+    KS_TRY(ks_witnesses_judge(witnesses, ks_bytes_text(context->policy->site.origin),
+                              context->bundle->inclusion.checkpoint, &said));
+    KS_CHECK(witnesses->count > 0, KS_ERR_UNAVAILABLE,
+             "the policy knows no witnesses; lines by unknown keys: %zu", said.unknown);
+    KS_CHECK(said.names >= witnesses->quorum, KS_ERR_UNAVAILABLE,
+             "%zu of the policy's %zu witnesses have cosigned, it wants %llu; lines by unknown "
+             "keys: %zu",
+             said.names, ks_witnesses_names(witnesses), (unsigned long long)witnesses->quorum,
+             said.unknown);
+out:
+    return err;
+}
+
 /* KS_OK passes, "false" and "malformed" fail; anything else could not be told. Hands on what
  * should stop the verification itself. */
 static enum ks_err settle(struct ks_verdict_item *item, enum ks_err err)
@@ -537,6 +658,7 @@ static void set_reason(struct ks_verdict *verdict, enum ks_verdict_check check,
 static void describe_method(const struct ks_core *core, struct ks_verdict *verdict)
 {
     const struct ks_simulate_facts *facts = &core->facts;
+    const struct ks_sdk_run *run = &core->sdk_run;
     char truncation[80] = "";
 
     if (facts->method == KS_METHOD_SPARSE) {
@@ -546,9 +668,17 @@ static void describe_method(const struct ks_core *core, struct ks_verdict *verdi
         (void)snprintf(truncation, sizeof truncation, " (bond %u of %u, discarded %.1e)",
                        facts->bond, core->bond_max, facts->discarded_weight);
     }
-    (void)snprintf(verdict->method, sizeof verdict->method, "%s%s%s",
-                   ks_job_method_name(facts->method), truncation,
-                   core->noise != NULL ? " under noise" : "");
+    if (core->sdk == KS_SDK_KETSEAL) {
+        (void)snprintf(verdict->method, sizeof verdict->method, "%s%s%s",
+                       ks_job_method_name(facts->method), truncation,
+                       core->noise != NULL ? " under noise" : "");
+    } else {
+        (void)snprintf(verdict->method, sizeof verdict->method, "%s %.*s (%.*s %.*s)",
+                       ks_sdk_name(core->sdk), (int)run->version.len,
+                       (const char *)run->version.data, (int)run->backend.len,
+                       (const char *)run->backend.data, (int)run->backend_version.len,
+                       (const char *)run->backend_version.data);
+    }
     (void)snprintf(verdict->key_source, sizeof verdict->key_source, "%s",
                    ks_key_source_name(core->key_source));
 }
@@ -567,6 +697,11 @@ static void describe(const struct ks_bundle *bundle, const struct context *conte
     verdict->ledger_index = bundle->inclusion.index;
     verdict->ledger_size = context->head_known ? context->head.size : 0;
     ks_copy(verdict->record_hash, bundle->core_hash, sizeof verdict->record_hash);
+    if (context->anchor_proved) {
+        verdict->anchored_block = bundle->anchor->block_number;
+        verdict->anchored_us = bundle->anchor->block_time_s * 1000000;
+    }
+    verdict->stamped_us = context->stamp_good ? bundle->stamp.time_us : 0;
 }
 
 static enum ks_err run_checks(struct context *context, struct ks_verdict *verdict)
@@ -590,6 +725,10 @@ static enum ks_err run_checks(struct context *context, struct ks_verdict *verdic
         {KS_VERDICT_LEDGER_CHECKPOINT, check_checkpoint},
         {KS_VERDICT_LEDGER_INCLUSION, check_inclusion},
         {KS_VERDICT_LEDGER_INTENT, check_intent},
+        {KS_VERDICT_LEDGER_WITNESS, check_witnesses},
+        {KS_VERDICT_ANCHOR_PROOF, check_anchor_proof},
+        {KS_VERDICT_ANCHOR_CANONICAL, check_anchor_canonical},
+        {KS_VERDICT_TIMESTAMP, check_timestamp},
     };
     enum ks_err err = KS_OK;
 
@@ -631,8 +770,6 @@ enum ks_err ks_bundle_verify(const struct ks_bytes *bytes, const struct ks_polic
     }
     set_reason(out_verdict, KS_VERDICT_PLATFORM_REPORT,
                "the backend 'process' is no hardware enclave and has no report");
-    set_reason(out_verdict, KS_VERDICT_LEDGER_WITNESS, "this version has no witnesses");
-    set_reason(out_verdict, KS_VERDICT_ANCHOR, "this version has no anchors");
     set_reason(out_verdict, KS_VERDICT_REPLAY, "run `ketseal replay`");
     KS_TRY(settle(&out_verdict->checks[KS_VERDICT_FORMAT], ks_bundle_parse(*bytes, &bundle)));
     if (bundle != NULL) {

@@ -1,9 +1,10 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* The REST interface (docs/openapi.yaml). One table; a path segment in braces matches anything
- * and is handed to the handler. Whoever gets here has shown a certificate of ours in TLS, or
- * came by the enrolment listener, where nobody has one; the table says who may ask what. */
+/* The REST interface (docs/openapi.yaml). One table; a path segment in braces, or with a plus
+ * the rest of the path, matches anything and is handed to the handler. Whoever gets here has
+ * shown a certificate of ours in TLS, or came by the enrolment listener, where nobody has one;
+ * the table says who may ask what. */
 
 #include <stdio.h>
 #include <string.h>
@@ -47,17 +48,22 @@ static const struct route routes[] = {
     {"GET", "/v1/ledger/entries/{}", DEVICE | OPERATOR, ks_api_ledger_entry},
     {"GET", "/v1/ledger/inclusion", DEVICE | OPERATOR, ks_api_ledger_inclusion},
     {"GET", "/v1/ledger/consistency", DEVICE | OPERATOR, ks_api_ledger_consistency},
+    {"GET", "/ledger/{+}", DEVICE | OPERATOR, ks_api_ledger_file},
+    {"POST", "/v1/ledger/attachments", OPERATOR, ks_api_attach},
     {"GET", "/healthz", DEVICE | OPERATOR | UNKNOWN, ks_api_health},
     {"GET", "/readyz", DEVICE | OPERATOR | UNKNOWN, ks_api_ready},
 };
 
-/* PATTERN's one "{}" stands for a segment of 1 to 255 bytes without '/'. */
+/* PATTERN's one "{}" stands for a segment of 1 to 255 bytes without '/'; "{+}" for the rest, of
+ * as many bytes, with any. */
 static bool matches(const char *pattern, struct ks_bytes path, struct ks_bytes *out_segment)
 {
-    const char *brace = strstr(pattern, "{}");
+    const char *brace = strchr(pattern, '{');
+    const bool rest = brace != NULL && brace[1] == '+';
     size_t before = brace == NULL ? strlen(pattern) : (size_t)(brace - pattern);
     struct ks_bytes head = ks_bytes_of(pattern, before);
-    struct ks_bytes tail = brace == NULL ? (struct ks_bytes){0} : ks_bytes_text(brace + 2);
+    struct ks_bytes tail =
+        brace == NULL || rest ? (struct ks_bytes){0} : ks_bytes_text(brace + 2);
     struct ks_bytes segment = {0};
 
     if (brace == NULL) {
@@ -69,7 +75,7 @@ static bool matches(const char *pattern, struct ks_bytes path, struct ks_bytes *
         return false;
     }
     segment = ks_bytes_of(path.data + head.len, path.len - head.len - tail.len);
-    if (segment.len > 255 || memchr(segment.data, '/', segment.len) != NULL) {
+    if (segment.len > 255 || (!rest && memchr(segment.data, '/', segment.len) != NULL)) {
         return false;
     }
     *out_segment = segment;

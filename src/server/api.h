@@ -35,6 +35,9 @@ void ks_api_ledger_inclusion(struct ks_site_server *, struct ks_http_request *,
                              struct ks_bytes segment);
 void ks_api_ledger_consistency(struct ks_site_server *, struct ks_http_request *,
                                struct ks_bytes segment);
+void ks_api_ledger_file(struct ks_site_server *, struct ks_http_request *,
+                        struct ks_bytes segment);
+void ks_api_attach(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
 void ks_api_enrol(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
 void ks_api_enrol_finish(struct ks_site_server *, struct ks_http_request *,
                          struct ks_bytes segment);

@@ -13,6 +13,9 @@
 #define PAGE_DEFAULT 50
 #define PAGE_MAX     200
 
+#define WITNESSED_WAIT_S                                                                       \
+    20 /* that a bundle waits at most for its checkpoint before "not yet" */
+
 /* --- documents ---------------------------------------------------------------------------- */
 
 static void put_time(struct ks_json_writer *writer, const char *name, uint64_t time_us)
@@ -66,17 +69,19 @@ static void reply_job(struct ks_http_request *request, int status,
     ks_buf_done(&body);
 }
 
-/* The bundle of a job that is done, with the newest checkpoint. */
+/* The bundle of a job that is done, with the newest checkpoint, or with that of UNDER. */
 static void reply_bundle(struct ks_site_server *server, struct ks_http_request *request,
-                         const struct ks_store_job *job, struct ks_bytes record)
+                         const struct ks_store_job *job, struct ks_bytes record,
+                         const struct ks_witnessed *under)
 {
     enum ks_err err = KS_OK;
     struct ks_inclusion inclusion;
     struct ks_buf bundle;
 
     ks_buf_init(&bundle, KS_BUNDLE_BYTES_MAX);
-    KS_TRY(ks_site_inclusion(server, job->result_index, job->intent_index, &inclusion));
-    ks_bundle_write(record, &inclusion, &bundle);
+    KS_TRY(ks_site_inclusion(server, job->result_index, job->intent_index, under, &inclusion));
+    ks_bundle_write(&(const struct ks_bundle_parts){.record = record, .inclusion = &inclusion},
+                    &bundle);
 out:
     ks_reply_buffer(request, err, &bundle);
     ks_buf_done(&bundle);
@@ -93,7 +98,7 @@ void ks_api_job_ended(struct ks_site_server *server, struct ks_task *task)
         return;
     }
     if (task->failure == KS_OK) {
-        reply_bundle(server, task->request, &task->job, ks_buf_view(&task->record));
+        reply_bundle(server, task->request, &task->job, ks_buf_view(&task->record), NULL);
     } else {
         ks_http_reply_error(task->request, task->failure, task->job.detail);
     }
@@ -206,7 +211,7 @@ static void step_repeated(struct ks_site_server *server, struct ks_task *task, e
              "job %s with this Idempotency-Key is under way; ask again later", job.id);
     if (task->wait && job.state == KS_JOB_DONE) {
         KS_TRY(ks_store_record(server->reader, job.id, &record));
-        reply_bundle(server, task->request, &job, ks_buf_view(&record));
+        reply_bundle(server, task->request, &job, ks_buf_view(&record), NULL);
     } else if (task->wait) {
         KS_TRY(ks_fail(job.error, "%s", job.detail));
     } else {
@@ -328,22 +333,71 @@ void ks_api_job_status(struct ks_site_server *server, struct ks_http_request *re
     }
 }
 
+void ks_api_job_witnessed(struct ks_site_server *server, struct ks_task *task)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf record;
+
+    ks_buf_init(&record, KS_RECORD_BYTES_MAX);
+    KS_TRY(ks_store_record(server->reader, task->job.id, &record));
+    reply_bundle(server, task->request, &task->job, ks_buf_view(&record),
+                 &server->witnessed[task->wanted]);
+out:
+    if (err != KS_OK) {
+        ks_reply_failure(task->request, err);
+    }
+    task->request = NULL;
+    ks_buf_done(&record);
+}
+
+/* Answered as soon as the state is reached: at once, or by a task. */
+static enum ks_err wait_witnessed(struct ks_site_server *server,
+                                  struct ks_http_request *request,
+                                  const struct ks_store_job *job,
+                                  enum ks_witnessed_state wanted)
+{
+    enum ks_err err = KS_OK;
+    uint64_t seconds = 0;
+    struct ks_task *task = NULL;
+
+    KS_TRY(ks_api_query_u64(request, "seconds", WITNESSED_WAIT_S, WITNESSED_WAIT_S, &seconds));
+    task = ks_task_new(server, request);
+    if (task != NULL) {
+        task->job = *job;
+        task->job.idempotency[0] = '\0'; /* not the one that makes the job */
+        task->wanted = wanted;
+        task->until_us = ks_clock_monotonic_us() + seconds * 1000000;
+        task->state = KS_TASK_WITNESSED;
+    }
+out:
+    return err;
+}
+
 void ks_api_job_bundle(struct ks_site_server *server, struct ks_http_request *request,
                        struct ks_bytes segment)
 {
     enum ks_err err = KS_OK;
     struct ks_store_job job;
     struct ks_buf record;
+    const struct ks_bytes wait = ks_api_query(request, "wait");
+    enum ks_witnessed_state wanted = KS_WITNESSED_COSIGNED;
 
     ks_buf_init(&record, KS_RECORD_BYTES_MAX);
+    if (wait.data != NULL) {
+        KS_TRY(ks_fail_prefix(ks_witnessed_state_parse(wait, &wanted), "query 'wait'"));
+    }
     KS_TRY(find_job(server, request, segment, &job));
     KS_CHECK(job.state != KS_JOB_ACCEPTED, KS_ERR_NOT_FOUND, "job %s has not ended yet",
              job.id);
     if (job.state != KS_JOB_DONE) {
         KS_TRY(ks_fail(job.error, "%s", job.detail));
     }
+    if (wait.data != NULL) {
+        KS_TRY(wait_witnessed(server, request, &job, wanted));
+        return;
+    }
     KS_TRY(ks_store_record(server->reader, job.id, &record));
-    reply_bundle(server, request, &job, ks_buf_view(&record));
+    reply_bundle(server, request, &job, ks_buf_view(&record), NULL);
 out:
     if (err != KS_OK) {
         ks_reply_failure(request, err);

@@ -95,15 +95,25 @@ out:
 
 /* --- ledger ------------------------------------------------------------------------------- */
 
+/* GET /v1/ledger/checkpoint?state=S; without a state the newest that was signed. */
 void ks_api_ledger_checkpoint(struct ks_site_server *server, struct ks_http_request *request,
                               struct ks_bytes segment)
 {
+    enum ks_err err = KS_OK;
+    const struct ks_bytes text = ks_api_query(request, "state");
+    const struct ks_buf *note = &server->checkpoint;
+    enum ks_witnessed_state state = KS_WITNESSED_COSIGNED;
+
     (void)segment;
-    if (server->checkpoint.len == 0) {
-        ks_http_reply_error(request, KS_ERR_NOT_FOUND, "the ledger has no checkpoint yet");
-    } else {
-        ks_reply_text(request, 200, ks_buf_view(&server->checkpoint));
+    if (text.data != NULL) {
+        KS_TRY(ks_fail_prefix(ks_witnessed_state_parse(text, &state), "query 'state'"));
+        note = &server->witnessed[state].note;
     }
+    KS_CHECK(note->len > 0, KS_ERR_NOT_FOUND, "the ledger has no such checkpoint yet");
+    ks_reply_text(request, 200, ks_buf_view(note));
+    return;
+out:
+    ks_reply_failure(request, err);
 }
 
 void ks_api_ledger_entry(struct ks_site_server *server, struct ks_http_request *request,
@@ -119,6 +129,40 @@ void ks_api_ledger_entry(struct ks_site_server *server, struct ks_http_request *
 out:
     ks_reply_buffer(request, err, &entry);
     ks_buf_done(&entry);
+}
+
+/* GET /ledger/checkpoint, /ledger/tile/0/x001/067, …: the static tree (docs/formats/ledger.md).
+ * What it holds is as good in any cache, but for the checkpoint, which changes; a partial file
+ * never changes either, but is not worth keeping for long. */
+void ks_api_ledger_file(struct ks_site_server *server, struct ks_http_request *request,
+                        struct ks_bytes segment)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_tree_source source = ks_tree_source_of(server->publisher.tree);
+    struct ks_http_field cache = {.name = KS_LITERAL("Cache-Control")};
+    struct ks_http_response response = {.status = 200, .fields = &cache, .field_count = 1};
+    struct ks_tree_name name = {0};
+    struct ks_buf file;
+
+    ks_buf_init(&file, KS_TREE_FILE_MAX);
+    if (ks_bytes_is(segment, KS_TREE_CHECKPOINT)) {
+        KS_TRY(ks_tree_read_checkpoint(server->publisher.tree, &file));
+    } else {
+        KS_CHECK(ks_tree_path_parse(segment, &name) == KS_OK, KS_ERR_NOT_FOUND,
+                 "the ledger has no such file");
+        KS_TRY(source.read(source.context, &name, &file));
+    }
+    response.content_type = ks_tree_content_type(name.width);
+    cache.value = ks_bytes_text(ks_tree_cache_control(name.width));
+    response.body = ks_buf_view(&file);
+    ks_http_reply(request, &response);
+out:
+    if (err == KS_ERR_NOT_FOUND) { /* not with the name of a folder of the site */
+        ks_http_reply_error(request, err, "the ledger has no such file");
+    } else if (err != KS_OK) {
+        ks_reply_failure(request, err);
+    }
+    ks_buf_done(&file);
 }
 
 static void put_proof(struct ks_json_writer *writer, const struct ks_merkle_proof *proof)

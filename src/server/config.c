@@ -41,6 +41,18 @@ static const cyaml_schema_field_t workers_fields[] = {
     CYAML_FIELD_END,
 };
 
+#define ADAPTERS_PATH(name)                                                                    \
+    CYAML_FIELD_STRING_PTR(#name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,                    \
+                           struct ks_config_adapters, name, 1, 3000)
+
+static const cyaml_schema_field_t adapters_fields[] = {
+    ADAPTERS_PATH(qiskit),
+    ADAPTERS_PATH(cirq),
+    CYAML_FIELD_UINT("count", CYAML_FLAG_OPTIONAL, struct ks_config_adapters, count),
+    CYAML_FIELD_UINT("memory_mib", CYAML_FLAG_OPTIONAL, struct ks_config_adapters, memory_mib),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t http_fields[] = {
     CYAML_FIELD_UINT("loops", CYAML_FLAG_OPTIONAL, struct ks_config_http, loops),
     CYAML_FIELD_UINT("connections", CYAML_FLAG_OPTIONAL, struct ks_config_http, connections),
@@ -119,6 +131,32 @@ static const cyaml_schema_field_t keys_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_value_t vkey_schema = {
+    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 1, KS_NOTE_VKEY_MAX),
+};
+
+static const cyaml_schema_field_t witness_server_fields[] = {
+    CYAML_FIELD_STRING_PTR("url", CYAML_FLAG_POINTER, struct ks_config_witness_server, url, 1,
+                           511),
+    CYAML_FIELD_SEQUENCE("keys", CYAML_FLAG_POINTER, struct ks_config_witness_server, keys,
+                         &vkey_schema, 1, KS_CONFIG_WITNESS_KEYS_MAX),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t witness_server_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct ks_config_witness_server,
+                        witness_server_fields),
+};
+
+static const cyaml_schema_field_t witness_fields[] = {
+    CYAML_FIELD_UINT("quorum", CYAML_FLAG_DEFAULT, struct ks_config_witness, quorum),
+    CYAML_FIELD_UINT("interval_ms", CYAML_FLAG_OPTIONAL, struct ks_config_witness, interval_ms),
+    CYAML_FIELD_UINT("timeout_ms", CYAML_FLAG_OPTIONAL, struct ks_config_witness, timeout_ms),
+    CYAML_FIELD_SEQUENCE("servers", CYAML_FLAG_POINTER, struct ks_config_witness, servers,
+                         &witness_server_schema, 1, KS_CONFIG_WITNESSES_MAX),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t config_fields[] = {
     CYAML_FIELD_MAPPING("site", CYAML_FLAG_DEFAULT, struct ks_config, site, site_fields),
     CYAML_FIELD_MAPPING("tls", CYAML_FLAG_DEFAULT, struct ks_config, tls, tls_fields),
@@ -130,11 +168,15 @@ static const cyaml_schema_field_t config_fields[] = {
                            tpm, 1, 255),
     CYAML_FIELD_MAPPING("workers", CYAML_FLAG_OPTIONAL, struct ks_config, workers,
                         workers_fields),
+    CYAML_FIELD_MAPPING("adapters", CYAML_FLAG_OPTIONAL, struct ks_config, adapters,
+                        adapters_fields),
     CYAML_FIELD_MAPPING("http", CYAML_FLAG_OPTIONAL, struct ks_config, http, http_fields),
     CYAML_FIELD_MAPPING("enclave", CYAML_FLAG_OPTIONAL, struct ks_config, enclave,
                         enclave_fields),
     CYAML_FIELD_MAPPING("quote", CYAML_FLAG_OPTIONAL, struct ks_config, quote, quote_fields),
     CYAML_FIELD_MAPPING("keys", CYAML_FLAG_OPTIONAL, struct ks_config, keys, keys_fields),
+    CYAML_FIELD_MAPPING("witness", CYAML_FLAG_OPTIONAL, struct ks_config, witness,
+                        witness_fields),
     CYAML_FIELD_END,
 };
 
@@ -298,6 +340,108 @@ out:
     return err;
 }
 
+enum ks_err ks_config_witness_place(const struct ks_config *config, unsigned index,
+                                    struct ks_config_place *out_place)
+{
+    static const char scheme[] = "http://";
+    enum ks_err err = KS_OK;
+    const char *url = config->witness.servers[index].url;
+    struct ks_config_place place = {.prefix = ""};
+    char authority[80];
+
+    KS_ASSERT(index < config->witness.servers_count);
+    KS_CHECK(strncmp(url, scheme, sizeof scheme - 1) == 0, KS_ERR_FORMAT,
+             "'%s' is not http://host:port/prefix; for https see docs/formats/witness.md", url);
+    place.authority = url + sizeof scheme - 1;
+    place.authority_len = strcspn(place.authority, "/");
+    KS_CHECK(place.authority_len < sizeof authority, KS_ERR_FORMAT,
+             "'%s': the host is too long", url);
+    ks_copy(authority, place.authority, place.authority_len);
+    authority[place.authority_len] = '\0';
+    KS_TRY(ks_config_listen(url, authority, place.host, &place.port));
+    KS_CHECK(place.port != 0, KS_ERR_FORMAT, "'%s': port 1 to 65535", url);
+    place.prefix = place.authority + place.authority_len;
+    for (const char *at = place.prefix; *at != '\0'; at++) {
+        KS_CHECK(*at > ' ' && *at < 0x7f && *at != '?' && *at != '#', KS_ERR_FORMAT,
+                 "'%s': the path is no prefix", url);
+    }
+    KS_CHECK(place.prefix[0] == '\0' || place.prefix[strlen(place.prefix) - 1] != '/',
+             KS_ERR_FORMAT, "'%s': a prefix does not end in '/'", url);
+    *out_place = place;
+out:
+    return err;
+}
+
+const char *ks_config_environment(const struct ks_config *config, enum ks_sdk sdk)
+{
+    return sdk == KS_SDK_QISKIT ? config->adapters.qiskit
+           : sdk == KS_SDK_CIRQ ? config->adapters.cirq
+                                : NULL;
+}
+
+static enum ks_err complete_adapters(const char *path, struct ks_config *config)
+{
+    enum ks_err err = KS_OK;
+    struct ks_config_adapters *adapters = &config->adapters;
+
+    KS_TRY(ks_config_resolve(path, &adapters->qiskit));
+    KS_TRY(ks_config_resolve(path, &adapters->cirq));
+    adapters->count = adapters->count == 0 ? 1 : adapters->count;
+    adapters->memory_mib = adapters->memory_mib == 0 ? 8192 : adapters->memory_mib;
+    KS_CHECK(adapters->count <= KS_ADAPTERS_MAX, KS_ERR_LIMIT, "adapters.count: 1 to %d",
+             KS_ADAPTERS_MAX);
+    KS_CHECK((adapters->qiskit == NULL && adapters->cirq == NULL) ||
+                 config->workers.seconds <= KS_ADAPTER_SECONDS_MAX,
+             KS_ERR_LIMIT, "workers.seconds: with adapters 1 to %d", KS_ADAPTER_SECONDS_MAX);
+out:
+    return err;
+}
+
+enum ks_err ks_config_witnesses(const struct ks_config *config,
+                                struct ks_witnesses *out_witnesses)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_config_witness *witness = &config->witness;
+
+    *out_witnesses = (struct ks_witnesses){.quorum = witness->quorum};
+    for (unsigned i = 0; i < witness->servers_count; i++) {
+        for (unsigned k = 0; k < witness->servers[i].keys_count; k++) {
+            err = ks_witnesses_add(out_witnesses, ks_bytes_text(witness->servers[i].keys[k]));
+            KS_TRY(ks_fail_prefix(err, "witness.servers: %s", witness->servers[i].url));
+        }
+    }
+    KS_TRY(ks_fail_prefix(ks_witnesses_check(out_witnesses, ks_bytes_text(config->site.origin)),
+                          "witness"));
+out:
+    return err;
+}
+
+static enum ks_err complete_witness(struct ks_config *config)
+{
+    enum ks_err err = KS_OK;
+    struct ks_config_witness *witness = &config->witness;
+    struct ks_witnesses witnesses = {0};
+
+    if (witness->servers_count == 0) {
+        return KS_OK;
+    }
+    witness->interval_ms = witness->interval_ms == 0 ? 1000 : witness->interval_ms;
+    witness->timeout_ms = witness->timeout_ms == 0 ? 5000 : witness->timeout_ms;
+    KS_CHECK(witness->interval_ms <= KS_CONFIG_WITNESS_MS_MAX &&
+                 witness->timeout_ms <= KS_CONFIG_WITNESS_MS_MAX,
+             KS_ERR_LIMIT, "witness.interval_ms, timeout_ms: 1 to %d",
+             KS_CONFIG_WITNESS_MS_MAX);
+    for (unsigned i = 0; i < witness->servers_count; i++) {
+        struct ks_config_place place;
+
+        KS_TRY(ks_fail_prefix(ks_config_witness_place(config, i, &place), "witness.servers"));
+    }
+    KS_TRY(ks_config_witnesses(config, &witnesses));
+out:
+    ks_witnesses_done(&witnesses);
+    return err;
+}
+
 static enum ks_err complete(const char *path, struct ks_config *config)
 {
     enum ks_err err = KS_OK;
@@ -327,7 +471,9 @@ static enum ks_err complete(const char *path, struct ks_config *config)
         KS_TRY(ks_config_listen("enrolment.listen", config->enrolment.listen, address, &port));
     }
     KS_TRY(complete_devices(path, config));
+    KS_TRY(complete_adapters(path, config));
     KS_TRY(complete_keys(path, config));
+    KS_TRY(complete_witness(config));
 out:
     return err;
 }

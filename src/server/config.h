@@ -9,8 +9,14 @@
 
 #include "base/buf.h"
 #include "record/record.h"
+#include "record/witnesses.h"
 
 #define KS_CONFIG_BYTES_MAX 65536
+
+/* Each may have two keys: their lines and the ledger's two are what a note may have. */
+#define KS_CONFIG_WITNESSES_MAX    7
+#define KS_CONFIG_WITNESS_KEYS_MAX 2
+#define KS_CONFIG_WITNESS_MS_MAX   3600000
 
 struct ks_config_site {
     char *origin; /* name of the ledger: "lab.example/ketseal" */
@@ -29,6 +35,13 @@ struct ks_config_workers {
     unsigned threads;    /* each; default 1 */
     unsigned memory_mib; /* of one state vector; default 1024 */
     unsigned seconds;    /* of processor time; default 300 */
+};
+/* Other SDKs than ours; each NULL: it is not there. */
+struct ks_config_adapters {
+    char *qiskit; /* environments, docs/adapters.md */
+    char *cirq;
+    unsigned count;      /* of each, at once; default 1 */
+    unsigned memory_mib; /* of an interpreter's address space; default 8192 */
 };
 struct ks_config_http {
     unsigned loops;       /* default 1 */
@@ -81,6 +94,21 @@ struct ks_config_keys {
     struct ks_config_kme kme;
 };
 
+/* A witness of the ledger's checkpoints. */
+struct ks_config_witness_server {
+    char *url;   /* "http://host:port/prefix" */
+    char **keys; /* its vkeys */
+    unsigned keys_count;
+};
+/* Who cosigns checkpoints (docs/formats/witness.md). */
+struct ks_config_witness {
+    unsigned quorum;      /* 0: there are no witnesses */
+    unsigned interval_ms; /* between two checkpoints that are sent; default 1000 */
+    unsigned timeout_ms;  /* of one witness; default 5000 */
+    struct ks_config_witness_server *servers;
+    unsigned servers_count;
+};
+
 struct ks_config {
     struct ks_config_site site;
     struct ks_config_tls tls;
@@ -88,10 +116,12 @@ struct ks_config {
     struct ks_config_devices devices;
     char *tpm; /* "swtpm" or a device such as "/dev/tpmrm0"; default swtpm */
     struct ks_config_workers workers;
+    struct ks_config_adapters adapters;
     struct ks_config_http http;
     struct ks_config_enclave enclave;
     struct ks_config_quote quote;
     struct ks_config_keys keys;
+    struct ks_config_witness witness;
 };
 /* The mask of enclave.seal_pcrs. */
 uint32_t ks_config_seal_pcrs(const struct ks_config *config);
@@ -101,6 +131,8 @@ KS_MUST_CHECK enum ks_err ks_config_load(const char *path, struct ks_config **ou
 void ks_config_free(struct ks_config *config); /* NULL is fine */
 /* Whether devices without enrolment may take part. */
 bool ks_config_accepts_issued(const struct ks_config *config);
+/* Where SDK runs; NULL: not here. Borrowed. */
+const char *ks_config_environment(const struct ks_config *config, enum ks_sdk sdk);
 /* keys.source. */
 enum ks_key_source ks_config_key_source(const struct ks_config *config);
 /* Host and port of keys.kme.url, and the two together as the URL has them. Without one: empty,
@@ -112,5 +144,21 @@ struct ks_config_authority {
 };
 KS_MUST_CHECK enum ks_err ks_config_kme_authority(const struct ks_config *config,
                                                   struct ks_config_authority *out_authority);
+
+/* Where the witness INDEX (asserted) is: its URL taken apart. */
+struct ks_config_place {
+    char host[64];
+    uint16_t port;
+    const char *authority; /* borrowed: what stands in Host, with AUTHORITY_LEN bytes */
+    size_t authority_len;
+    const char *prefix; /* borrowed: "" or "/…" */
+};
+KS_MUST_CHECK enum ks_err ks_config_witness_place(const struct ks_config *config,
+                                                  unsigned index,
+                                                  struct ks_config_place *out_place);
+/* Its keys and those of all others, with the quorum. OUT_WITNESSES is given to
+ * ks_witnesses_done after a failure too. */
+KS_MUST_CHECK enum ks_err ks_config_witnesses(const struct ks_config *config,
+                                              struct ks_witnesses *out_witnesses);
 
 #endif

@@ -69,6 +69,8 @@ struct site {
     struct ks_buf kme_key;
     char enclave[KS_PATH_MAX];
     char worker[KS_PATH_MAX];
+    char adapter[KS_PATH_MAX];
+    char scripts[KS_SDK_COUNT][KS_PATH_MAX];
     char daemon[KS_PATH_MAX];
     const char *argv[3];
     struct ks_launch_spec spec;
@@ -190,6 +192,36 @@ out:
     return err;
 }
 
+/* The programs of a launch; the adapters' where there is an environment for them. */
+static enum ks_err read_programs(const struct options *options, struct site *site)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_config *config = site->config;
+    struct ks_measure_spec *programs = &site->spec.programs;
+    char name[64];
+
+    KS_TRY(ks_path_join(options->libexec, "ketseal-enclave", site->enclave));
+    KS_TRY(ks_path_join(options->libexec, "ketseal-worker", site->worker));
+    KS_TRY(ks_path_join(options->libexec, "ketseal-adapter", site->adapter));
+    programs->enclave = site->enclave;
+    programs->worker = site->worker;
+    for (unsigned i = 0; i < KS_SDK_COUNT; i++) {
+        const char *environment = ks_config_environment(config, (enum ks_sdk)i);
+
+        if (environment != NULL) {
+            (void)snprintf(name, sizeof name, "adapters/%s.py", ks_sdk_name((enum ks_sdk)i));
+            KS_TRY(ks_path_join(options->libexec, name, site->scripts[i]));
+            programs->sdks[i].script = site->scripts[i];
+            programs->sdks[i].environment = environment;
+            programs->adapter = site->adapter;
+        }
+    }
+    site->spec.adapters.count = config->adapters.count;
+    site->spec.adapters.memory_max = (uint64_t)config->adapters.memory_mib << 20;
+out:
+    return err;
+}
+
 static enum ks_err read_site(const struct options *options, struct site *site)
 {
     enum ks_err err = KS_OK;
@@ -201,13 +233,10 @@ static enum ks_err read_site(const struct options *options, struct site *site)
     KS_TRY(read_optional(config->tls.root, PEM_MAX, &site->root, &spec->root_pem));
     KS_TRY(read_optional(config->tls.crl, PEM_MAX, &site->crl, &spec->crl_pem));
     KS_TRY(read_rules(options, site));
-    KS_TRY(ks_path_join(options->libexec, "ketseal-enclave", site->enclave));
-    KS_TRY(ks_path_join(options->libexec, "ketseal-worker", site->worker));
+    KS_TRY(read_programs(options, site));
     KS_TRY(ks_path_join(options->libexec, "ketseald", site->daemon));
     site->argv[0] = "ketseald";
     site->argv[1] = options->config;
-    spec->enclave_program = site->enclave;
-    spec->worker_program = site->worker;
     spec->daemon_program = site->daemon;
     spec->daemon_argv = site->argv;
     spec->state_dir = config->site.state;
@@ -249,12 +278,11 @@ static enum ks_err update(const struct options *options, const struct site *site
     uint8_t values[KS_PCR_COUNT][KS_PCR_DIGEST_LEN];
     const struct ks_pcr_state pcrs = {spec->rules.seal_pcrs,
                                       (const uint8_t(*)[KS_PCR_DIGEST_LEN])values};
-    int enclave = -1;
-    int worker = -1;
+    struct ks_measured measured;
 
+    ks_measured_init(&measured);
     KS_CHECK(log != NULL, KS_ERR_NOMEM, "event log");
-    KS_TRY(
-        ks_measure_launch(spec->enclave_program, spec->worker_program, log, &enclave, &worker));
+    KS_TRY(ks_measure_launch(&spec->programs, log, &measured));
     KS_TRY(ks_update_foresee(spec->state_dir, spec->tpm_device, pcrs.mask, log, values));
     if (options->update_message != NULL) {
         KS_TRY(ks_update_message(&pcrs, KS_LITERAL(KS_VAULT_PURPOSE), options->update_message));
@@ -263,8 +291,7 @@ static enum ks_err update(const struct options *options, const struct site *site
         KS_TRY(authorise(options, site, &pcrs));
     }
 out:
-    ks_fd_close(&enclave);
-    ks_fd_close(&worker);
+    ks_measured_close(&measured);
     ks_free(log);
     return err;
 }

@@ -4,10 +4,6 @@
 #include "server/relay.h"
 
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -27,23 +23,7 @@ void ks_relay_done(struct ks_relay *relay)
 
 enum ks_err ks_relay_find(struct ks_relay *relay, const char *host, uint16_t port)
 {
-    enum ks_err err = KS_OK;
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    struct addrinfo *found = NULL;
-    char service[8];
-    int result = 0;
-
-    (void)snprintf(service, sizeof service, "%u", (unsigned)port);
-    result = getaddrinfo(host, service, &hints, &found);
-    KS_CHECK(result == 0, KS_ERR_IO, "key manager '%s': %s", host, gai_strerror(result));
-    KS_ASSERT(found->ai_addrlen <= sizeof relay->address);
-    ks_copy(&relay->address, found->ai_addr, found->ai_addrlen);
-    relay->address_len = found->ai_addrlen;
-out:
-    if (found != NULL) {
-        freeaddrinfo(found);
-    }
-    return err;
+    return ks_address_find("key manager", host, port, &relay->address);
 }
 
 /* The connection is over, and the enclave is told why. */
@@ -59,25 +39,16 @@ static void end(struct ks_relay *relay, struct ks_buf *enclave, const char *reas
 
 static void begin(struct ks_relay *relay, uint32_t id, struct ks_buf *enclave)
 {
-    const int on = 1;
-
     ks_fd_close(&relay->fd);
     ks_buf_clear(&relay->out);
     relay->id = id;
     relay->connected = false;
-    if (relay->address_len == 0) {
+    if (relay->address.len == 0) {
         end(relay, enclave, "no address of a key manager is configured");
         return;
     }
-    relay->fd = socket(relay->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    relay->fd = ks_address_dial(&relay->address);
     if (relay->fd < 0) {
-        end(relay, enclave, strerror(errno));
-        return;
-    }
-    /* Without it small requests wait for an acknowledgement; its failure costs time alone. */
-    (void)setsockopt(relay->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (connect(relay->fd, (const struct sockaddr *)&relay->address, relay->address_len) != 0 &&
-        errno != EINPROGRESS) {
         end(relay, enclave, strerror(errno));
     }
 }
@@ -164,15 +135,14 @@ static void receive(struct ks_relay *relay, struct ks_buf *enclave)
 
 void ks_relay_turn(struct ks_relay *relay, short revents, struct ks_buf *enclave)
 {
-    int failure = 0;
-    socklen_t len = sizeof failure;
-
     if (relay->fd < 0 || revents == 0) {
         return;
     }
     if (!relay->connected) {
-        if (getsockopt(relay->fd, SOL_SOCKET, SO_ERROR, &failure, &len) != 0 || failure != 0) {
-            end(relay, enclave, strerror(failure == 0 ? errno : failure));
+        const int failure = ks_dial_failure(relay->fd);
+
+        if (failure != 0) {
+            end(relay, enclave, strerror(failure));
             return;
         }
         relay->connected = (revents & POLLOUT) != 0;

@@ -8,17 +8,16 @@
 #define KS_SERVER_RELAY_H
 
 #include <poll.h>
-#include <sys/socket.h>
 
 #include "enclave/frame.h"
+#include "server/dial.h"
 
 #define KS_RELAY_PENDING_MAX 262144 /* bytes that wait for the manager */
 
 struct ks_relay {
-    struct sockaddr_storage address;
-    socklen_t address_len; /* 0: there is no manager */
-    int fd;                /* -1: no connection */
-    uint32_t id;           /* of the connection */
+    struct ks_address address; /* of length 0: there is no manager */
+    int fd;                    /* -1: no connection */
+    uint32_t id;               /* of the connection */
     bool connected;
     struct ks_buf out;
 };

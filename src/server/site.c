@@ -13,10 +13,12 @@
 
 #include "base/log.h"
 #include "base/sys.h"
-#include "server/tiles.h"
+#include "ledger/tiles.h"
 
 #define COMMIT_MAX 512 /* jobs in one transaction */
 #define STOPPING   "the site is stopping"
+
+#define WITNESSED_TICK_MS 500 /* how late the end of a wait for a checkpoint is noticed */
 
 /* --- tasks -------------------------------------------------------------------------------- */
 
@@ -296,15 +298,17 @@ out:
 /* --- checkpoints -------------------------------------------------------------------------- */
 
 enum ks_err ks_site_inclusion(struct ks_site_server *server, uint64_t index,
-                              uint64_t intent_index, struct ks_inclusion *out_inclusion)
+                              uint64_t intent_index, const struct ks_witnessed *under,
+                              struct ks_inclusion *out_inclusion)
 {
     enum ks_err err = KS_OK;
-    struct ks_inclusion inclusion = {.checkpoint = ks_buf_view(&server->checkpoint),
-                                     .index = index};
-    uint64_t size = server->signed_head.size;
+    struct ks_inclusion inclusion = {
+        .checkpoint = ks_buf_view(under == NULL ? &server->checkpoint : &under->note),
+        .index = index};
+    uint64_t size = under == NULL ? server->signed_head.size : under->head.size;
 
-    KS_CHECK(index < size && intent_index < size && server->checkpoint.len > 0,
-             KS_ERR_NOT_FOUND, "no checkpoint covers the record yet");
+    KS_CHECK(index < size && intent_index < size && inclusion.checkpoint.len > 0,
+             KS_ERR_NOT_FOUND, "no such checkpoint covers the record yet");
     KS_TRY(ks_ledger_prove_inclusion(server->ledger, index, size, &inclusion.path));
     KS_TRY(
         ks_ledger_prove_inclusion(server->ledger, intent_index, size, &inclusion.intent_path));
@@ -362,6 +366,8 @@ static enum ks_err take_checkpoint(struct ks_site_server *server, struct ks_read
             ks_task_free(server, task);
         }
     }
+    /* After the answers, which carry it: nobody has to wait for the file. */
+    KS_TRY(ks_publish_checkpoint(&server->publisher, ks_buf_view(&server->checkpoint)));
 out:
     return err;
 }
@@ -393,6 +399,7 @@ static enum ks_err ask_checkpoint(struct ks_site_server *server)
     if (head->size == server->signed_head.size && server->checkpoint.len > 0) {
         return KS_OK;
     }
+    KS_TRY(ks_publish_grow(&server->publisher, server->ledger));
     if (server->signed_head.size > 0) {
         KS_TRY(ks_ledger_prove_consistency(server->ledger, server->signed_head.size, head->size,
                                            &proof));
@@ -407,6 +414,75 @@ static enum ks_err ask_checkpoint(struct ks_site_server *server)
     server->checkpoint_asked = true;
 out:
     return err;
+}
+
+/* --- what others say of checkpoints ------------------------------------------------------- */
+
+/* Stores what the witnesses have cosigned, and sends them what is newer. */
+static enum ks_err collect(struct ks_site_server *server, const struct pollfd *fds,
+                           size_t count)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf note;
+    struct ks_head head;
+
+    if (server->cosigners == NULL) {
+        return KS_OK;
+    }
+    ks_buf_init(&note, KS_STORE_COSIGNED_MAX);
+    ks_cosigners_turn(server->cosigners, fds, count, server->ledger);
+    if (ks_cosigners_take(server->cosigners, &note, &head)) {
+        KS_TRY(ks_witnessed_cosigned(server, ks_buf_view(&note), &head));
+    }
+    if (!server->checkpoint_asked && server->checkpoint.len > 0) {
+        ks_cosigners_offer(server->cosigners, ks_buf_view(&server->checkpoint),
+                           &server->signed_head, server->ledger);
+    }
+out:
+    ks_buf_done(&note);
+    return err;
+}
+
+static bool stops(const struct ks_site_server *server)
+{
+    return __atomic_load_n(&server->stopping, __ATOMIC_SEQ_CST);
+}
+
+/* Answers the bundles whose checkpoint is there by now, or for which it was waited enough. */
+static void answer_witnessed(struct ks_site_server *server)
+{
+    const uint64_t now_us = ks_clock_monotonic_us();
+
+    for (size_t i = 0; i < server->tasks_used; i++) {
+        struct ks_task *task = &server->tasks[i];
+
+        if (task->state != KS_TASK_WITNESSED) {
+            continue;
+        }
+        if (task->job.result_index < server->witnessed[task->wanted].head.size) {
+            ks_api_job_witnessed(server, task);
+            ks_task_free(server, task);
+        } else if (stops(server)) {
+            ks_task_fail(server, task, ks_fail(KS_ERR_UNAVAILABLE, STOPPING));
+        } else if (now_us >= task->until_us || ks_http_request_gone(task->request)) {
+            ks_task_fail(server, task,
+                         ks_fail(KS_ERR_NOT_FOUND, "no %s checkpoint covers the record yet",
+                                 ks_witnessed_state_name(task->wanted)));
+        }
+    }
+}
+
+/* How long poll may sleep, in milliseconds; -1: until something comes. */
+static int wait_ms(const struct ks_site_server *server)
+{
+    int ms = server->cosigners == NULL ? -1 : ks_cosigners_wait_ms(server->cosigners);
+
+    for (size_t i = 0; i < server->tasks_used; i++) {
+        if (server->tasks[i].state == KS_TASK_WITNESSED && (ms < 0 || ms > WITNESSED_TICK_MS)) {
+            ms = WITNESSED_TICK_MS;
+        }
+    }
+    return ms;
 }
 
 /* --- the enclave's answers ---------------------------------------------------------------- */
@@ -525,7 +601,7 @@ void ks_site_server_stop(struct ks_site_server *server)
 
 static bool finished(const struct ks_site_server *server)
 {
-    if (!__atomic_load_n(&server->stopping, __ATOMIC_SEQ_CST)) {
+    if (!stops(server)) {
         return false;
     }
     for (size_t i = 0; i < server->tasks_used; i++) {
@@ -536,21 +612,27 @@ static bool finished(const struct ks_site_server *server)
     return true;
 }
 
+#define OWN_FDS 3 /* beside those of the witnesses */
+
 static enum ks_err turn(struct ks_site_server *server)
 {
     enum ks_err err = KS_OK;
     struct ks_http_request *request = NULL;
     uint64_t count = 0;
-    struct pollfd fds[] = {
+    struct pollfd fds[OWN_FDS + KS_CONFIG_WITNESSES_MAX] = {
         {.fd = server->wake, .events = POLLIN},
         {.fd = server->enclave.fd, .events = POLLIN},
         ks_relay_pollfd(&server->relay),
     };
+    size_t witnesses = 0;
 
     if (server->enclave.out.len > 0) {
         fds[1].events |= POLLOUT;
     }
-    KS_CHECK(poll(fds, sizeof fds / sizeof fds[0], -1) >= 0 || errno == EINTR, KS_ERR_IO,
+    if (server->cosigners != NULL) {
+        witnesses = ks_cosigners_pollfds(server->cosigners, &fds[OWN_FDS]);
+    }
+    KS_CHECK(poll(fds, OWN_FDS + witnesses, wait_ms(server)) >= 0 || errno == EINTR, KS_ERR_IO,
              "poll: %s", strerror(errno));
     if ((fds[0].revents & POLLIN) != 0) {
         (void)!read(server->wake, &count, sizeof count);
@@ -566,6 +648,8 @@ static enum ks_err turn(struct ks_site_server *server)
     }
     KS_TRY(commit(server));
     KS_TRY(ask_checkpoint(server));
+    KS_TRY(collect(server, &fds[OWN_FDS], witnesses));
+    answer_witnessed(server);
     KS_TRY(ks_channel_flush(&server->enclave));
 out:
     return err;
@@ -748,9 +832,32 @@ static enum ks_err load_checkpoint(struct ks_site_server *server)
         /* It was signed, and lost before it was stored. */
         ks_buf_clear(&server->checkpoint);
     }
+    if (server->checkpoint.len > 0) {
+        KS_TRY(ks_publish_checkpoint(&server->publisher, ks_buf_view(&server->checkpoint)));
+    }
     /* What a crash left without a checkpoint gets it now: its owners may ask for their bundles.
      */
     server->checkpoint_wanted = ks_ledger_head(server->ledger)->size > 0;
+out:
+    return err;
+}
+
+/* The files of the ledger as the entries have them: they are derived, so what is damaged is
+ * written anew, and said. */
+static enum ks_err catch_up(struct ks_site_server *server)
+{
+    enum ks_err err = KS_OK;
+    struct ks_tree_grown grown = {0};
+
+    KS_TRY(ks_publish_catch_up(&server->publisher, server->ledger, &grown));
+    if (grown.damaged > 0) {
+        struct ks_log_line line;
+
+        ks_log_begin(&line, KS_LOG_WARN, "ledger.mended");
+        ks_log_u64(&line, "files", grown.damaged);
+        ks_log_text(&line, "first", grown.first);
+        ks_log_end(&line);
+    }
 out:
     return err;
 }
@@ -782,6 +889,9 @@ enum ks_err ks_site_server_open(const char *state_dir, int enclave_fd,
     ks_buf_init(&server->site_document, KS_SITE_BYTES_MAX);
     ks_buf_init(&server->issuer_pem, KS_CERT_PEM_MAX);
     ks_buf_init(&server->checkpoint, KS_NOTE_LEN_MAX);
+    for (size_t i = 0; i < KS_WITNESSED_STATES; i++) {
+        ks_witnessed_init(&server->witnessed[i]);
+    }
     (void)pthread_mutex_init(&server->lock, NULL); /* cannot fail with default attributes */
     (void)snprintf(directory, sizeof directory, "%s/store", state_dir);
     server->tasks = ks_calloc(KS_SITE_PENDING_MAX, sizeof *server->tasks);
@@ -794,7 +904,10 @@ enum ks_err ks_site_server_open(const char *state_dir, int enclave_fd,
     KS_TRY(ks_store_reader_new(&options, &server->reader));
     KS_TRY(rebuild_ledger(server));
     KS_TRY(end_interrupted(server));
+    KS_TRY(ks_publish_open(state_dir, server->reader, &server->publisher));
+    KS_TRY(catch_up(server));
     KS_TRY(load_checkpoint(server));
+    KS_TRY(ks_witnessed_load(server));
     KS_TRY(nonblocking(server->enclave.fd));
     *out_server = server;
     server = NULL; /* transferred */
@@ -812,6 +925,7 @@ void ks_site_server_close(struct ks_site_server *server)
         ks_task_fail(server, &server->tasks[server->tasks_used - 1],
                      ks_fail(KS_ERR_UNAVAILABLE, STOPPING));
     }
+    ks_publish_close(&server->publisher);
     ks_ledger_close(server->ledger);
     ks_tiles_memory_free(&server->tiles);
     ks_store_reader_free(server->reader);
@@ -821,6 +935,10 @@ void ks_site_server_close(struct ks_site_server *server)
     ks_buf_done(&server->site_document);
     ks_buf_done(&server->issuer_pem);
     ks_buf_done(&server->checkpoint);
+    for (size_t i = 0; i < KS_WITNESSED_STATES; i++) {
+        ks_witnessed_done(&server->witnessed[i]);
+    }
+    ks_cosigners_free(server->cosigners);
     ks_fd_close(&server->wake);
     ks_free(server->tasks);
     ks_free((void *)server->queue);

@@ -20,7 +20,10 @@
 #include "ledger/note.h"
 #include "net/http_server.h"
 #include "record/record.h"
+#include "server/cosigners.h"
+#include "server/publish.h"
 #include "server/relay.h"
+#include "server/witnessed.h"
 #include "store/store.h"
 
 #define KS_SITE_PENDING_MAX 4096 /* requests that wait for the enclave or the disk */
@@ -41,6 +44,7 @@ enum ks_task_state {
     KS_TASK_RESULT,     /* record or abort entry waits for the next commit */
     KS_TASK_CHECKPOINT, /* durable; waits for a checkpoint that covers it */
     KS_TASK_ENTRY,      /* an entry of no job waits for the next commit; RECORD is the answer */
+    KS_TASK_WITNESSED,  /* a bundle that waits for a checkpoint of WANTED that covers it */
 };
 
 /* One request, or one job that goes on after its request was answered. */
@@ -50,6 +54,8 @@ struct ks_task {
     ks_task_step step;
     struct ks_http_request *request; /* NULL once it was answered */
     bool wait;                       /* answer with the bundle, not with the job's state */
+    enum ks_witnessed_state wanted;  /* of the bundle */
+    uint64_t until_us;               /* monotonic: how long it is waited for */
     struct ks_store_job job;
     enum ks_key_source key_source; /* of the key that the job was signed with */
     enum ks_key_source key_policy; /* and what the site asks for */
@@ -74,13 +80,15 @@ typedef enum ks_err (*ks_issuer_changed)(void *context, struct ks_bytes issuer_p
 
 struct ks_site_server {
     struct ks_channel enclave;
-    struct ks_relay relay; /* to the enclave's key manager */
+    struct ks_relay relay;          /* to the enclave's key manager */
+    struct ks_cosigners *cosigners; /* NULL: there are no witnesses */
     ks_issuer_changed issuer_changed;
     void *issuer_context;
     struct ks_store *store;
     struct ks_store_reader *reader;
     struct ks_ledger *ledger;
     struct ks_tile_store tiles; /* in memory: derived, rebuilt at start */
+    struct ks_publisher publisher;
     struct ks_buf site_document;
     struct ks_buf issuer_pem; /* of the site document; empty: none */
     char origin[256];
@@ -91,8 +99,9 @@ struct ks_site_server {
     bool checkpoint_unsaved;
     bool checkpoint_wanted; /* though nobody waits for it: entries without one after a crash or
                                failure */
-    struct ks_task *tasks;  /* KS_SITE_PENDING_MAX */
-    size_t tasks_used;      /* all at and above are free */
+    struct ks_witnessed witnessed[KS_WITNESSED_STATES];
+    struct ks_task *tasks; /* KS_SITE_PENDING_MAX */
+    size_t tasks_used;     /* all at and above are free */
     uint32_t next_id;
     bool stopping;
 
@@ -123,6 +132,8 @@ void ks_api_route(struct ks_site_server *server, struct ks_http_request *request
 void ks_api_job_ended(struct ks_site_server *server, struct ks_task *task);
 /* 202 and the state of the job. */
 void ks_api_job_accepted(struct ks_task *task);
+/* The bundle of the task's job under the newest checkpoint of the state that it wants. */
+void ks_api_job_witnessed(struct ks_site_server *server, struct ks_task *task);
 
 /* A task for REQUEST; NULL after answering 503 when too many wait. */
 struct ks_task *ks_task_new(struct ks_site_server *server, struct ks_http_request *request);
@@ -145,9 +156,11 @@ void ks_task_answer_entry(struct ks_site_server *server, struct ks_task *task);
 KS_MUST_CHECK enum ks_err ks_site_server_take_document(struct ks_site_server *server,
                                                        struct ks_bytes document);
 
-/* Inclusion of the record entry at INDEX and of its intent in the newest signed tree. */
+/* Inclusion of the record entry at INDEX and of its intent in the tree of UNDER; NULL: in the
+ * newest signed tree. Borrows the note. */
 KS_MUST_CHECK enum ks_err ks_site_inclusion(struct ks_site_server *server, uint64_t index,
                                             uint64_t intent_index,
+                                            const struct ks_witnessed *under,
                                             struct ks_inclusion *out_inclusion);
 
 void ks_reply_json(struct ks_http_request *request, int status, struct ks_bytes body);

@@ -30,6 +30,10 @@ static const char *const rules[] = {
     " WHERE result_index <= intent_index LIMIT 1",
     "SELECT 'checkpoint of ' || size, 'past the ledger' FROM checkpoints"
     " WHERE size > (SELECT ifnull(max(position) + 1, 0) FROM entries) LIMIT 1",
+    "SELECT 'cosigned checkpoint of ' || size, 'past the ledger' FROM cosigned"
+    " WHERE size > (SELECT ifnull(max(position) + 1, 0) FROM entries) LIMIT 1",
+    "SELECT 'attachment to the checkpoint of ' || size, 'past the ledger' FROM attachments"
+    " WHERE size > (SELECT ifnull(max(position) + 1, 0) FROM entries) LIMIT 1",
 };
 
 #define WHAT_LEN 512

@@ -57,11 +57,25 @@ static const char schema[] =
 _Static_assert(KS_DB_APPLICATION_ID == 1801811059 && KS_DB_SCHEMA == 1,
                "as in the schema's text");
 
+/* What others said of checkpoints since: a version without them goes on working on the file. */
+static const char additions[] = "CREATE TABLE IF NOT EXISTS cosigned ("
+                                "  size INTEGER PRIMARY KEY CHECK (size >= 0),"
+                                "  note BLOB NOT NULL CHECK (length(note) >= 1)"
+                                ") STRICT;"
+                                "CREATE TABLE IF NOT EXISTS attachments ("
+                                "  size INTEGER PRIMARY KEY CHECK (size >= 1),"
+                                "  note BLOB NOT NULL CHECK (length(note) >= 1),"
+                                "  anchor BLOB NOT NULL,"
+                                "  timestamp BLOB NOT NULL,"
+                                "  CHECK (length(anchor) + length(timestamp) >= 1)"
+                                ") STRICT;";
+
 const struct ks_db_kind ks_db_store = {
     .file_name = KS_DB_FILE_NAME,
     .application_id = KS_DB_APPLICATION_ID,
     .schema_version = KS_DB_SCHEMA,
     .schema = schema,
+    .additions = additions,
     .settings = "",
 };
 
@@ -296,6 +310,7 @@ enum ks_err ks_db_open(const struct ks_store_options *options, const struct ks_d
         if (fresh) {
             KS_TRY(ks_db_exec(out_db, kind->schema, "create the schema"));
         }
+        KS_TRY(ks_db_exec(out_db, kind->additions, "create what is missing"));
         KS_TRY(start_wal_over(out_db));
     }
 out:

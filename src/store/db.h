@@ -25,6 +25,8 @@ struct ks_db_kind {
     int64_t application_id;
     int64_t schema_version; /* user_version; a newer one is refused */
     const char *schema;     /* creates all of it, the two numbers included, in a transaction */
+    const char *additions;  /* tables of later versions, created where they are missing; those
+                               before neither read nor write them: no new schema; may be empty */
     const char *settings;   /* statements for each connection; may be empty */
 };
 extern const struct ks_db_kind ks_db_store; /* a site's (store.h) */

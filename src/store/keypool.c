@@ -45,6 +45,7 @@ static const struct ks_db_kind kind = {
     .application_id = APPLICATION_ID,
     .schema_version = 1,
     .schema = schema,
+    .additions = "",
     .settings = "PRAGMA secure_delete = ON;",
 };
 

@@ -10,6 +10,8 @@
     "SELECT id, device, ifnull(idempotency, ''), state, job_digest, created_us, finished_us,"  \
     " intent_index, ifnull(result_index, 0), error, detail FROM jobs "
 
+#define ATTACHMENT_COLUMNS "SELECT size, note, anchor, timestamp FROM attachments "
+
 static const char *const statement_sql[KS_STORE_STATEMENTS] = {
     [KS_STORE_SIZE] = "SELECT ifnull(max(position) + 1, 0) FROM entries",
     [KS_STORE_ENTRIES] = "SELECT position, entry, leaf FROM entries WHERE position >= ?1"
@@ -23,6 +25,12 @@ static const char *const statement_sql[KS_STORE_STATEMENTS] = {
     [KS_STORE_JOBS_OPEN] = JOB_COLUMNS "WHERE state = 1 ORDER BY created_us, id LIMIT ?1",
     [KS_STORE_RECORD] = "SELECT record FROM records WHERE job = ?1",
     [KS_STORE_CHECKPOINT] = "SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1",
+    [KS_STORE_COSIGNED] = "SELECT size, note FROM cosigned ORDER BY size DESC LIMIT 1",
+    [KS_STORE_ATTACHMENT] = ATTACHMENT_COLUMNS "WHERE size = ?1",
+    [KS_STORE_ANCHORED] = ATTACHMENT_COLUMNS "WHERE length(anchor) > 0"
+                                             " ORDER BY size DESC LIMIT 1",
+    [KS_STORE_TIMESTAMPED] = ATTACHMENT_COLUMNS "WHERE length(timestamp) > 0"
+                                                " ORDER BY size DESC LIMIT 1",
 };
 
 enum ks_err ks_store_reader_new(const struct ks_store_options *options,
@@ -267,21 +275,78 @@ out:
     return err;
 }
 
-enum ks_err ks_store_checkpoint(struct ks_store_reader *reader, uint64_t *out_size,
-                                struct ks_buf *out_note)
+/* The note that STATEMENT gives with its size. */
+static enum ks_err read_note(struct ks_store_reader *reader, enum ks_store_statement which,
+                             const char *what, size_t note_max, uint64_t *out_size,
+                             struct ks_buf *out_note)
 {
     enum ks_err err = KS_OK;
     uint64_t size = 0;
     struct ks_bytes note = {0};
-    sqlite3_stmt *statement = reader->statements[KS_STORE_CHECKPOINT];
+    sqlite3_stmt *statement = reader->statements[which];
 
-    KS_TRY(one_row(reader, statement, "checkpoint", "of any size"));
+    KS_TRY(one_row(reader, statement, what, "of any size"));
     KS_TRY(ks_db_u64(&reader->db, statement, 0, &size));
-    KS_TRY(ks_db_bytes(&reader->db, statement, 1, KS_STORE_NOTE_MAX, &note));
+    KS_TRY(ks_db_bytes(&reader->db, statement, 1, note_max, &note));
     ks_buf_put(out_note, note);
     KS_TRY(ks_buf_check(out_note));
     *out_size = size;
 out:
     ks_db_done(statement);
     return err;
+}
+
+enum ks_err ks_store_checkpoint(struct ks_store_reader *reader, uint64_t *out_size,
+                                struct ks_buf *out_note)
+{
+    return read_note(reader, KS_STORE_CHECKPOINT, "checkpoint", KS_STORE_NOTE_MAX, out_size,
+                     out_note);
+}
+
+enum ks_err ks_store_cosigned(struct ks_store_reader *reader, uint64_t *out_size,
+                              struct ks_buf *out_note)
+{
+    return read_note(reader, KS_STORE_COSIGNED, "cosigned checkpoint", KS_STORE_COSIGNED_MAX,
+                     out_size, out_note);
+}
+
+/* The row of a bound statement. */
+static enum ks_err read_attachment(struct ks_store_reader *reader,
+                                   enum ks_store_statement which,
+                                   struct ks_store_attached *attached)
+{
+    enum ks_err err = KS_OK;
+    sqlite3_stmt *statement = reader->statements[which];
+    struct ks_buf *const targets[] = {&attached->note, &attached->anchor, &attached->timestamp};
+    struct ks_bytes bytes = {0};
+
+    KS_TRY(one_row(reader, statement, "attachment", "of that kind"));
+    KS_TRY(ks_db_u64(&reader->db, statement, 0, &attached->size));
+    for (int i = 0; i < 3; i++) {
+        KS_TRY(ks_db_bytes(&reader->db, statement, i + 1, KS_STORE_ATTACHED_MAX, &bytes));
+        ks_buf_put(targets[i], bytes);
+        KS_TRY(ks_buf_check(targets[i]));
+    }
+out:
+    ks_db_done(statement);
+    return err;
+}
+
+enum ks_err ks_store_attachment(struct ks_store_reader *reader, uint64_t size,
+                                struct ks_store_attached *attached)
+{
+    ks_db_bind_u64(reader->statements[KS_STORE_ATTACHMENT], 1, size);
+    return read_attachment(reader, KS_STORE_ATTACHMENT, attached);
+}
+
+enum ks_err ks_store_anchored(struct ks_store_reader *reader,
+                              struct ks_store_attached *attached)
+{
+    return read_attachment(reader, KS_STORE_ANCHORED, attached);
+}
+
+enum ks_err ks_store_timestamped(struct ks_store_reader *reader,
+                                 struct ks_store_attached *attached)
+{
+    return read_attachment(reader, KS_STORE_TIMESTAMPED, attached);
 }

@@ -19,6 +19,10 @@ enum statement {
     RECORD_INSERT,
     CHECKPOINT_GET,
     CHECKPOINT_PUT,
+    COSIGNED_SIZE,
+    COSIGNED_DROP,
+    COSIGNED_PUT,
+    ATTACHMENT_PUT,
     STATEMENTS,
 };
 
@@ -36,6 +40,11 @@ static const char *const statement_sql[STATEMENTS] = {
     [RECORD_INSERT] = "INSERT INTO records (job, record) VALUES (?1, ?2)",
     [CHECKPOINT_GET] = "SELECT note FROM checkpoints WHERE size = ?1",
     [CHECKPOINT_PUT] = "INSERT INTO checkpoints (size, note) VALUES (?1, ?2)",
+    [COSIGNED_SIZE] = "SELECT ifnull(max(size), 0) FROM cosigned",
+    [COSIGNED_DROP] = "DELETE FROM cosigned",
+    [COSIGNED_PUT] = "INSERT INTO cosigned (size, note) VALUES (?1, ?2)",
+    [ATTACHMENT_PUT] = "INSERT OR REPLACE INTO attachments (size, note, anchor, timestamp)"
+                       " VALUES (?1, ?2, ?3, ?4)",
 };
 
 enum phase {
@@ -241,6 +250,68 @@ enum ks_err ks_store_checkpoint_put(struct ks_store *store, uint64_t size, struc
     }
 out:
     ks_db_done(get);
+    return err;
+}
+
+static enum ks_err check_head(const struct ks_store *store, uint64_t size, struct ks_bytes note)
+{
+    enum ks_err err = KS_OK;
+
+    KS_TRY(check_open(store));
+    KS_CHECK(note.len > 0 && note.len <= KS_STORE_COSIGNED_MAX, KS_ERR_LIMIT,
+             "checkpoint of %zu bytes, limit 1 to %d", note.len, KS_STORE_COSIGNED_MAX);
+    KS_CHECK(size <= store->size_pending, KS_ERR_CONFLICT,
+             "checkpoint of %llu entries, the ledger has %llu", (unsigned long long)size,
+             (unsigned long long)store->size_pending);
+out:
+    return err;
+}
+
+enum ks_err ks_store_cosigned_put(struct ks_store *store, uint64_t size, struct ks_bytes note)
+{
+    enum ks_err err = KS_OK;
+    sqlite3_stmt *get = store->statements[COSIGNED_SIZE];
+    sqlite3_stmt *put = store->statements[COSIGNED_PUT];
+    uint64_t there = 0;
+    bool row = false;
+
+    KS_TRY(check_head(store, size, note));
+    KS_TRY(give_up(store, ks_db_step(&store->db, get, "look for what was cosigned", &row)));
+    KS_CHECK(row, KS_ERR_VERIFY, "%s: no answer of the cosigned size", store->db.path);
+    KS_TRY(ks_db_u64(&store->db, get, 0, &there));
+    KS_CHECK(size >= there, KS_ERR_CONFLICT,
+             "a checkpoint of %llu entries was cosigned already", (unsigned long long)there);
+    KS_TRY(give_up(store, ks_db_run(&store->db, store->statements[COSIGNED_DROP],
+                                    "replace the cosigned checkpoint")));
+    ks_db_bind_u64(put, 1, size);
+    ks_db_bind_bytes(put, 2, note);
+    KS_TRY(give_up(store, ks_db_run(&store->db, put, "keep the cosigned checkpoint")));
+out:
+    ks_db_done(get);
+    return err;
+}
+
+enum ks_err ks_store_attachment_put(struct ks_store *store, uint64_t size,
+                                    const struct ks_store_attachment *attachment)
+{
+    enum ks_err err = KS_OK;
+    sqlite3_stmt *put = store->statements[ATTACHMENT_PUT];
+
+    KS_TRY(check_head(store, size, attachment->note));
+    KS_CHECK(size >= 1, KS_ERR_USAGE, "an attachment to the empty ledger");
+    KS_CHECK(attachment->anchor.len <= KS_STORE_ATTACHED_MAX &&
+                 attachment->timestamp.len <= KS_STORE_ATTACHED_MAX &&
+                 attachment->anchor.len + attachment->timestamp.len > 0,
+             KS_ERR_LIMIT, "an anchor and a time stamp of 0 to %d bytes, one of them not empty",
+             KS_STORE_ATTACHED_MAX);
+    ks_db_bind_u64(put, 1, size);
+    ks_db_bind_bytes(put, 2, attachment->note);
+    /* An empty view may be NULL, which SQLite would take for no value. */
+    ks_db_bind_bytes(put, 3, attachment->anchor.len > 0 ? attachment->anchor : KS_LITERAL(""));
+    ks_db_bind_bytes(put, 4,
+                     attachment->timestamp.len > 0 ? attachment->timestamp : KS_LITERAL(""));
+    KS_TRY(give_up(store, ks_db_run(&store->db, put, "keep an attachment")));
+out:
     return err;
 }
 

@@ -20,6 +20,8 @@
 #define KS_STORE_DETAIL_MAX      512
 #define KS_STORE_NOTE_MAX        65536 /* bytes of a checkpoint note */
 #define KS_STORE_PAGE_MAX        1000
+#define KS_STORE_COSIGNED_MAX    131072 /* bytes of a note with cosignatures */
+#define KS_STORE_ATTACHED_MAX    131072 /* bytes of an anchor, of a time stamp */
 
 struct ks_store;
 struct ks_store_reader;
@@ -88,6 +90,20 @@ KS_MUST_CHECK enum ks_err ks_store_job_end(struct ks_store *store, const char *i
  * size with other bytes. */
 KS_MUST_CHECK enum ks_err ks_store_checkpoint_put(struct ks_store *store, uint64_t size,
                                                   struct ks_bytes note);
+/* The newest cosigned checkpoint: NOTE at SIZE replaces what was there. KS_ERR_CONFLICT when
+ * that was larger. */
+KS_MUST_CHECK enum ks_err ks_store_cosigned_put(struct ks_store *store, uint64_t size,
+                                                struct ks_bytes note);
+/* What was attached to a checkpoint. */
+struct ks_store_attachment {
+    struct ks_bytes note;
+    struct ks_bytes anchor;    /* empty: none */
+    struct ks_bytes timestamp; /* empty: none */
+};
+/* Keeps ATTACHMENT for the checkpoint of SIZE entries, in place of what is there: the caller
+ * has merged them. */
+KS_MUST_CHECK enum ks_err ks_store_attachment_put(struct ks_store *store, uint64_t size,
+                                                  const struct ks_store_attachment *attachment);
 /* Durable when this returns KS_OK; on an error the transaction is rolled back. */
 KS_MUST_CHECK enum ks_err ks_store_commit(struct ks_store *store);
 void ks_store_rollback(struct ks_store *store); /* without a transaction: nothing */
@@ -126,6 +142,24 @@ KS_MUST_CHECK enum ks_err ks_store_record(struct ks_store_reader *reader, const 
 /* The newest checkpoint; KS_ERR_NOT_FOUND before the first. */
 KS_MUST_CHECK enum ks_err ks_store_checkpoint(struct ks_store_reader *reader,
                                               uint64_t *out_size, struct ks_buf *out_note);
+/* The newest cosigned one; KS_ERR_NOT_FOUND before the first. */
+KS_MUST_CHECK enum ks_err ks_store_cosigned(struct ks_store_reader *reader, uint64_t *out_size,
+                                            struct ks_buf *out_note);
+/* Buffers for an attachment that is read. */
+struct ks_store_attached {
+    uint64_t size;
+    struct ks_buf note;
+    struct ks_buf anchor;
+    struct ks_buf timestamp;
+};
+/* The one of SIZE entries, the newest with an anchor, the newest with a time stamp. Appends to
+ * the buffers of ATTACHED. KS_ERR_NOT_FOUND without one. */
+KS_MUST_CHECK enum ks_err ks_store_attachment(struct ks_store_reader *reader, uint64_t size,
+                                              struct ks_store_attached *attached);
+KS_MUST_CHECK enum ks_err ks_store_anchored(struct ks_store_reader *reader,
+                                            struct ks_store_attached *attached);
+KS_MUST_CHECK enum ks_err ks_store_timestamped(struct ks_store_reader *reader,
+                                               struct ks_store_attached *attached);
 /* SQLite's own integrity check and ours: entries gapless, leaf hashes 32 bytes, each DONE job
  * has its record, each job's indices are below the size. KS_ERR_VERIFY names the first thing
  * that is wrong. */

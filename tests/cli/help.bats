@@ -107,7 +107,7 @@ complete_words() {
 }
 
 @test "completion: nouns, verbs, flags" {
-    same nouns "$(complete_words c)" "ca circuit"
+    same nouns "$(complete_words c)" "compare ca circuit"
     same verbs "$(complete_words circuit s)" "show simulate sweep"
     same flags "$(complete_words circuit simulate --sh)" "--shots="
     same "flags after a flag" "$(complete_words --json job wait --t)" "--timeout="

@@ -56,6 +56,75 @@ forge() { # a count more, in a well-formed bundle
     [ "$(jq -r '.checks[.failed].state' <<<"$output")" = fail ]
 }
 
+@test "verify, bundle show: a bundle with an anchor and a time stamp" {
+    local anchored=$KS_SOURCE_ROOT/tests/vectors/bundle/anchored
+    ks verify --explain --policy="$anchored/lab.policy" "$anchored/bell.bundle"
+    same status "$status" 0
+    for check in anchor.proof anchor.canonical timestamp; do
+        same "$check" "$(grep -c "^pass     $check$" <<<"$output")" 1
+    done
+    run --separate-stderr "$KETSEAL_VERIFY" --json "$anchored/lab.policy" "$anchored/bell.bundle"
+    same status "$status" 0
+    is_json ketseal.verify/1
+    # its policy demands what a bundle of version 1 has not
+    ks verify --policy="$anchored/lab.policy" "$KS_SOURCE_ROOT/tests/vectors/bundle/4/bell.bundle"
+    fails 1 "anchor.proof: required by the policy, but not run: the bundle has no anchor"
+    ks --json bundle show "$anchored/bell.bundle"
+    same status "$status" 0
+    is_json ketseal.bundle-show/1
+    same version "$(jq .version <<<"$output")" 2
+    same chain "$(jq .anchor.chain_id <<<"$output")" 31337
+    same signer "$(jq -r .timestamp.signer <<<"$output")" "CN = stamper"
+    same bytes "$(jq .bytes <<<"$output")" "$(stat -c %s "$anchored/bell.bundle")"
+    ks bundle show "$KS_SOURCE_ROOT/tests/vectors/bundle/4/bell.bundle"
+    same status "$status" 0
+    same "lines of version 1" "$(wc -l <<<"$output")" 4
+}
+
+@test "bundle complete: on the checkpoint of a proof, and nothing false" {
+    local here=$KS_SOURCE_ROOT/tests/vectors/bundle/4 anchored=$KS_SOURCE_ROOT/tests/vectors/bundle/anchored
+    # nothing new: the same bytes, from both versions
+    ks -q bundle complete --policy="$here/lab.policy" --out=same.bundle "$here/bell.bundle"
+    says 0 "" ""
+    cmp same.bundle "$here/bell.bundle"
+    ks -q bundle complete --policy="$anchored/lab.policy" --out=same.bundle "$anchored/bell.bundle"
+    says 0 "" ""
+    cmp same.bundle "$anchored/bell.bundle"
+    # proofs as `ledger prove` writes them
+    for which in path:index:proof intent_path:intent:intent; do
+        IFS=: read -r path index name <<<"$which"
+        {
+            echo c2sp.org/tlog-proof@v1
+            if [ "$index" = index ]; then
+                echo "index $(jq .ledger.index "$here/bell.bundle")"
+            else
+                echo "index $(jq .record.core.ledger.intent "$here/bell.bundle")"
+            fi
+            jq -r ".ledger.${path}[]" "$here/bell.bundle" | while read -r hash; do xxd -r -p <<<"$hash" | base64; done
+            echo
+            jq -rj .ledger.checkpoint "$here/bell.bundle"
+        } >"$name"
+    done
+    ks -q bundle complete --policy="$here/lab.policy" --proof=proof --intent-proof=intent --out=same.bundle "$here/bell.bundle"
+    says 0 "" ""
+    cmp same.bundle "$here/bell.bundle"
+    ks bundle complete --policy="$here/lab.policy" --proof=intent --intent-proof=proof "$here/bell.bundle"
+    same status "$status" 1
+    [[ $stderr == *"is of entry "* ]]
+    ks bundle complete --policy="$here/lab.policy" --proof=proof "$here/bell.bundle"
+    fails 2 "--proof and --intent-proof go together"
+    jq -rj .ledger.checkpoint "$here/wide.bundle" >other.note
+    ks bundle complete --policy="$here/lab.policy" --checkpoint=other.note "$here/bell.bundle"
+    fails 2 "other.note is of another tree than the bundle's: it takes --proof and --intent-proof, or --fetch"
+    ks bundle complete --policy="$here/lab.policy" --checkpoint=other.note --proof=proof --intent-proof=intent "$here/bell.bundle"
+    fails 1 "proof leads to another checkpoint"
+    # more is demanded than there is: said, and kept
+    ks bundle complete --policy="$anchored/lab.policy" --out=early.bundle "$here/bell.bundle"
+    says 0 "" "not complete yet: anchor.proof: required by the policy, but not run: the bundle has no anchor"
+    cmp early.bundle "$here/bell.bundle"
+    holds early.bundle intent other.note proof same.bundle
+}
+
 @test "verify: a site that its root has certified" {
     local certified=$KS_SOURCE_ROOT/tests/vectors/bundle/3
     ks verify --policy="$certified/lab.policy" --explain "$certified/bell.bundle"

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define FILE_LEN_MAX ((size_t)1 << 28)
-#define NAMES_MAX    16
+#define NAMES_MAX    64
 #define NAME_LEN_MAX 128
 #define FILES_MAX    64
 #define CHANGES_MAX  64 /* of the directory, unsynced; more are written by themselves */

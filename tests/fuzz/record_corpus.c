@@ -5,6 +5,7 @@
  * enclave's state below FOLDER (tests/fuzz/corpus) from the fixture; by hand. */
 #include <stdio.h>
 
+#include "attach_fixture.h"
 #include "base/sys.h"
 #include "enclave/frame.h"
 #include "enclave/launch.h"
@@ -339,6 +340,67 @@ static void seed_certification(const struct enrol_fixture *enrol, const struct f
     ks_buf_done(&text);
 }
 
+/* --- what others say of a checkpoint ------------------------------------------------------ */
+
+static struct stamp_authority authority;
+static struct ks_anchor_pin pin;
+static struct ks_policy_stamps stamps;
+
+static void attached(struct fixture *fixture, enum fixture_step step)
+{
+    const struct anchor_place place = {
+        .chain_id = 31337, .number = 12, .time_s = FIXTURE_NOW_S + 40};
+    uint8_t digest[32];
+
+    if (step == FIXTURE_INCLUSION) {
+        fixture->inclusion.checkpoint = ks_buf_view(&fixture->note);
+        OK(ks_inclusion_digest(&fixture->inclusion, digest));
+        anchor_make(&place, digest, &fixture->anchor);
+        stamp_make(&authority, digest, FIXTURE_NOW_S + 40, &fixture->timestamp);
+        pin = anchor_pin(&place, ks_buf_view(&fixture->anchor));
+        fixture->policy_anchor = &pin;
+        fixture->policy_stamps = &stamps;
+    }
+}
+
+static void seed_attached(const struct fixture_keys *keys)
+{
+    struct fixture fixture;
+    struct stamp_spec spec = {.signer = &authority.signer, .time_s = FIXTURE_NOW_S};
+    struct ks_timestamp_trust_spec trust = {.policy = KS_LITERAL(STAMP_POLICY)};
+    struct ks_buf pem;
+    struct ks_buf crl;
+    const uint8_t digest[32] = {7};
+
+    ks_buf_init(&pem, KS_TIMESTAMP_PEM_MAX);
+    ks_buf_init(&crl, KS_TIMESTAMP_PEM_MAX);
+    stamp_authority_make(&authority);
+    stamp_party_pem(&authority.root, &pem);
+    stamp_crl_pem(&authority.root, NULL, FIXTURE_END_S, &crl);
+    trust.certificates = ks_buf_view(&pem);
+    trust.crls = ks_buf_view(&crl);
+    OK(ks_timestamp_trust_new(&trust, &stamps.trust));
+    stamps.limited = true;
+    stamps.within_s = 60;
+    fixture_make(&fixture, keys, attached);
+    seed("bundle/attached", ks_buf_view(&fixture.bundle));
+    seed("policy/attached", ks_buf_view(&fixture.policy));
+    seed("timestamp/token", ks_buf_view(&fixture.timestamp));
+    fixture_free(&fixture);
+    ks_buf_clear(&pem);
+    ks_buf_clear(&crl);
+    stamp_request(digest, &pem);
+    spec.request = ks_buf_view(&pem);
+    seed("timestamp/request", spec.request);
+    stamp_answer(&spec, &crl);
+    seed("timestamp/answer", ks_buf_view(&crl));
+    ks_anchor_pin_done(&pin);
+    ks_timestamp_trust_free(stamps.trust);
+    stamp_authority_free(&authority);
+    ks_buf_done(&pem);
+    ks_buf_done(&crl);
+}
+
 /* The file, and its records without their tags. */
 static void seed_registry(void)
 {
@@ -405,6 +467,7 @@ int main(int argc, char **argv)
     seed_bundle(&fixture, "mps");
     fixture_free(&fixture);
     ks_json_doc_free(noise);
+    seed_attached(&keys);
     seed_keys(&keys);
     seed_announce(&keys);
     seed_state();

@@ -32,7 +32,7 @@ sealed() {
     "$ketseal" -q replay "$name.bundle" >said || site_fail "$name: is not replayed"
     grep -q "bit for bit" said || site_fail "$name: replayed as $(cat said)"
     jq .record.core "$name.bundle" >core.json
-    holds '.schema_version == "ketseal-3"'
+    holds '.schema_version == "ketseal-4"'
     holds ".execution.method.name == \"$method\""
     holds '.request | .key_policy == "kem" and .key_source == "kem"'
 }

@@ -11,6 +11,7 @@ fresh site gives, each a file with the name of its operation.
 """
 
 import copy
+import hashlib
 import json
 import os
 import pathlib
@@ -122,7 +123,7 @@ class Site:
         need(done.returncode == 0, f"{command}: {done.stderr.decode()}")
         status, _, kind = done.stdout.split(b"\n", 1)[0].decode().partition(" ")
         self.calls += 1
-        return int(status), kind, done.stdout.split(b"\n", 1)[1].decode()
+        return int(status), kind, done.stdout.split(b"\n", 1)[1].decode("utf-8", "replace")
 
     def check(self, name, status, kind, body):
         """That the document foresees this answer of operation NAME."""
@@ -153,6 +154,7 @@ def check_routes(document, path):
     table = re.search(r"struct route routes\[\] = {(.*?)\n};", source, re.S)
     need(table, f"{path}: no table of routes")
     found = re.findall(r'{"([A-Z]+)",\s*"([^"]+)",\s*([A-Z |]+),\s*ks_api_\w+}', table.group(1))
+    found = [(method, url.replace("{+}", "{}"), peers) for method, url, peers in found]
     routes = {(method, url, frozenset(peers.split(" | "))) for method, url, peers in found}
     need(len(routes) == table.group(1).count("ks_api_"), f"{path}: a route that this test does not read")
     documented = {
@@ -258,6 +260,8 @@ def try_the_rest(site, done, failed):
     site.call("attest", 400, query="?nonce=0f")
     site.call("attest", 400)
     site.call("getCheckpoint", 200)
+    site.call("getCheckpoint", 400, query="?state=believed")
+    site.call("getCheckpoint", 404, query="?state=cosigned")  # there are no witnesses
     for index in (done["intent"], done["index"], failed["index"]):
         site.call("getEntry", 200, index=index)
     site.call("getEntry", 400, index="x")
@@ -270,8 +274,28 @@ def try_the_rest(site, done, failed):
     site.call("proveConsistency", 200, query="?old=1")
     site.call("proveConsistency", 400, query="?old=0")
     site.call("proveConsistency", 404, query="?old=1&size=1000000")
+    site.call("getLedgerFile", 200, file="checkpoint")
+    size = json.loads(site.raw("GET", "/v1/ledger/inclusion?index=0")[2])["size"]
+    for folder in ("0", "entries"):
+        site.call("getLedgerFile", 200, file=f"tile/{folder}/000.p/{size}")
+    for file in ("tile", "tile/0/000", "tile/0/000.p/256", "tile/0/0", "store/ketseal.db", "tile/0/../../checkpoint"):
+        site.call("getLedgerFile", 404, file=file)
     site.call("health", 200)
     site.call("ready", 200)
+
+
+def try_attachments(site, operator):
+    status, _, note = site.raw("GET", "/v1/ledger/checkpoint")
+    need(status == 200, f"the checkpoint: {status}")
+    digest = hashlib.sha256(note[: note.rindex("\n\n") + 1].encode()).hexdigest()
+    anchor = {"digest": digest, "schema": "ketseal.anchor/1"}
+    document = {"anchor": anchor, "checkpoint": note, "schema": "ketseal.attachment/1"}
+    operator.call("attachToCheckpoint", 200, "--body=" + write("anchor.json", document))
+    document["anchor"] = dict(anchor, block=1)
+    operator.call("attachToCheckpoint", 409, "--body=" + write("again.json", document))
+    operator.call("attachToCheckpoint", 400, "--body=broken.json")
+    operator.call("attachToCheckpoint", 413, "--body=" + write("long.json", '"' + "x" * 600000 + '"'))
+    site.call("getCheckpoint", 200, query="?state=anchored")
 
 
 def check_trace(document, path):
@@ -422,6 +446,7 @@ def main():
         subprocess.run(command, check=True, timeout=60)  # leaves a batch of one-time keys
     done, failed = try_jobs(site, other)
     try_the_rest(site, done, failed)
+    try_attachments(site, operator)
     try_requests(document, site)
     try_other_methods(document, site, routes)
     try_devices(site, operator, sites["UNKNOWN"], bodies)

@@ -92,8 +92,12 @@ site_begin() {
     site_issue=$site_build/tests/integration/site_issue
     cd "$site_work" || exit 1
     mkdir libexec
-    for program in enclave/ketseal-enclave enclave/ketseal-worker server/ketseald; do
+    for program in enclave/ketseal-enclave enclave/ketseal-worker enclave/ketseal-adapter server/ketseald; do
         ln -s "$site_build/src/$program" libexec/
+    done
+    mkdir libexec/adapters
+    for program in qiskit.py cirq.py; do
+        ln -s "$site_build/src/enclave/$program" libexec/adapters/
     done
     : >site.log
     "$ketseal" -q ca new --out ca >/dev/null

@@ -755,10 +755,11 @@ static enum ks_err close_doors(enum profile profile)
         KS_TRY(ks_sandbox_enclave(given.own_fd));
         break;
     case RELAY:
-        KS_TRY(ks_sandbox_daemon(&given.own_fd, 1, ntohs(given.peer_address.sin_port)));
+        KS_TRY(ks_sandbox_daemon(&given.own_fd, 1,
+                                 &(uint16_t){ntohs(given.peer_address.sin_port)}, 1));
         break;
     default:
-        KS_TRY(ks_sandbox_daemon(&given.own_fd, 1, 0));
+        KS_TRY(ks_sandbox_daemon(&given.own_fd, 1, NULL, 0));
         break;
     }
 out:

@@ -587,8 +587,11 @@ static void make_policy(struct fixture *fixture)
         ks_crl_to_pem(fixture->policy_crl, &crl);
     }
     OK(ks_buf_check(&crl));
-    ks_policy_write(fixture->policy_root, ks_buf_view(&crl), &fixture->site,
-                    fixture->accept_simulated, &fixture->policy);
+    ks_policy_write(&(struct ks_policy_spec){.root = fixture->policy_root,
+                                             .crl_pem = ks_buf_view(&crl),
+                                             .site = &fixture->site,
+                                             .accept_simulated_tpm = fixture->accept_simulated},
+                    &fixture->policy);
     OK(ks_buf_check(&fixture->policy));
     ks_buf_done(&crl);
 }
@@ -601,7 +604,8 @@ static struct ks_buf *buffer(struct fixture *fixture, size_t index)
         &fixture->core_bytes,     &fixture->attest,           &fixture->quote_signature,
         &fixture->evidence_bytes, &fixture->record,           &fixture->entry,
         &fixture->note,           &fixture->bundle,           &fixture->policy,
-        &fixture->start_attest,   &fixture->start_signature,
+        &fixture->start_attest,   &fixture->start_signature,  &fixture->anchor,
+        &fixture->timestamp,
     };
     const size_t count = sizeof all / sizeof all[0];
 
@@ -648,7 +652,12 @@ void fixture_make(struct fixture *fixture, const struct fixture_keys *keys,
                       fixture->record_mldsa65, &fixture->record, &fixture->entry));
     change(fixture, FIXTURE_SEALED);
     make_ledger(fixture, change);
-    ks_bundle_write(ks_buf_view(&fixture->record), &fixture->inclusion, &fixture->bundle);
+    ks_bundle_write(
+        &(const struct ks_bundle_parts){.record = ks_buf_view(&fixture->record),
+                                        .inclusion = &fixture->inclusion,
+                                        .anchor = ks_buf_view(&fixture->anchor),
+                                        .timestamp = ks_buf_view(&fixture->timestamp)},
+        &fixture->bundle);
     OK(ks_buf_check(&fixture->bundle));
     make_policy(fixture);
     change(fixture, FIXTURE_BUNDLE);

@@ -102,6 +102,8 @@ struct fixture {
     const struct ks_cert *policy_root;
     const struct ks_crl *policy_crl;
     bool accept_simulated;
+    const struct ks_anchor_pin *policy_anchor;    /* NULL: none */
+    const struct ks_policy_stamps *policy_stamps; /* NULL: none */
     struct ks_site site;
     /* the record */
     struct ks_job job;
@@ -136,6 +138,8 @@ struct fixture {
     struct ks_checkpoint checkpoint;
     struct ks_buf note;
     struct ks_inclusion inclusion;
+    struct ks_buf anchor;    /* canonical; empty: none */
+    struct ks_buf timestamp; /* a token; empty: none */
     struct ks_buf bundle;
     struct ks_buf policy;
 };

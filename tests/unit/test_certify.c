@@ -653,7 +653,11 @@ static void test_policy_again(void **state)
     fixture_make(&fixture, &keys, certified_site);
     policy = fixture_policy(&fixture);
     ks_crl_to_pem(policy->crl, &crl);
-    ks_policy_write(policy->root, ks_buf_view(&crl), &policy->site, true, &again);
+    ks_policy_write(&(struct ks_policy_spec){.root = policy->root,
+                                             .crl_pem = ks_buf_view(&crl),
+                                             .site = &policy->site,
+                                             .accept_simulated_tpm = true},
+                    &again);
     expect_bytes(ks_buf_view(&again), ks_buf_view(&fixture.policy));
     ks_policy_free(policy);
     fixture_free(&fixture);

@@ -223,6 +223,9 @@ static const struct {
      "sparse (40 amplitudes, discarded 0.0e+00)"},
     {"bundle/4", "line.bundle", 3, KS_METHOD_MPS, "mps (bond 2 of 256, discarded 0.0e+00)"},
     {"bundle/4", "named.bundle", 3, KS_METHOD_STABILIZER, "stabilizer"},
+    {"bundle/5", "native.bundle", 4, KS_METHOD_STATEVECTOR, "statevector"},
+    {"bundle/5", "qiskit.bundle", 4, KS_METHOD_STATEVECTOR, "qiskit 2.6.2 (qiskit-aer 0.18.2)"},
+    {"bundle/5", "cirq.bundle", 4, KS_METHOD_STATEVECTOR, "cirq 1.7.0 (cirq-simulator 1.7.0)"},
 };
 
 /* The core is written again as the bytes that were signed. */
@@ -286,7 +289,8 @@ static const struct {
     {"\"precision\"", "\"noise\":{},\"precision\"", KS_ERR_FORMAT, "'noise': it takes"},
     {"\"precision\"", "\"noise\":[],\"precision\"", KS_ERR_FORMAT, "'noise'"},
     {"ketseal.job/2", "ketseal.job/1", KS_ERR_FORMAT, "'bond_max'"},
-    {"ketseal.job/2", "ketseal.job/3", KS_ERR_FORMAT, "'schema'"},
+    {"ketseal.job/2", "ketseal.job/3", KS_ERR_FORMAT, "'bond_max'"},
+    {"ketseal.job/2", "ketseal.job/4", KS_ERR_FORMAT, "'schema'"},
 };
 
 static enum ks_err read_job(const struct ks_buf *text)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/philox.h"
 #include "expect.h"
 #include "oracle/dense.h"
 #include "oracle/random_circuit.h"

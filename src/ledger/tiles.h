@@ -1,10 +1,10 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* tiles.h: the tiles of a ledger in memory: derived from the store's entries, made anew at each
+/* tiles.h: the tiles of a ledger in memory, for whoever derives them from entries anew at each
  * start. 64 bytes an entry. One thread. */
-#ifndef KS_SERVER_TILES_H
-#define KS_SERVER_TILES_H
+#ifndef KS_LEDGER_TILES_H
+#define KS_LEDGER_TILES_H
 
 #include "ledger/ledger.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-#include "server/tiles.h"
+#include "ledger/tiles.h"
 
 struct level {
     uint8_t *hashes; /* (count, KS_MERKLE_LEN): the tiles one after the other */

@@ -1,0 +1,134 @@
+#!/bin/sh
+# SPDX-FileCopyrightText: The ketseal authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# A site's ledger as static files: what the site publishes is what an export holds, checked from the entries
+# to the root and served again; a monitor sees it grow; bits that flip in files and database are found, before
+# a checkpoint is signed and at a start.
+#
+#   ledger.sh BUILD
+set -eu
+# shellcheck source-path=SCRIPTDIR source=site.sh
+. "$(dirname "$0")/site.sh"
+site_begin "$1"
+site_device edge-1
+site_start
+served=
+stop_served() {
+    [ -z "$served" ] || kill "$served" 2>/dev/null || true
+}
+site_at_end=stop_served
+
+jobs() { # COUNT
+    jobs_left=$1
+    while [ "$jobs_left" -gt 0 ]; do
+        "$ketseal" -q run --device edge-1 --template bell --shots 10 --seed 1 --policy lab.policy \
+            --out job.bundle >/dev/null 2>said || site_fail "a job: $(cat said)"
+        jobs_left=$((jobs_left - 1))
+    done
+}
+flip() { # FILE BYTE
+    python3 - "$1" "$2" <<'PY'
+import sys
+with open(sys.argv[1], 'r+b') as file:
+    file.seek(int(sys.argv[2]))
+    byte = file.read(1)
+    file.seek(int(sys.argv[2]))
+    file.write(bytes([byte[0] ^ 1]))
+PY
+}
+
+# --- published, exported, checked, served -------------------------------------------------------------------
+jobs 3
+"$ketseal" ledger export --device edge-1 out >said
+grep -q '^test.example/ketseal: 6 entries, 2 files written$' said || site_fail "export: $(cat said)"
+for file in checkpoint tile/0/000.p/6 tile/entries/000.p/6; do
+    cmp "state/ledger/$file" "out/$file" || site_fail "$file is not what was published"
+done
+"$ketseal" ledger fsck --device edge-1 out >said
+"$ketseal" ledger fsck --state state >said
+grep -q 'whole from the entries to the signed root' said || site_fail "fsck: $(cat said)"
+"$ketseal" ledger serve out >address &
+served=$!
+tries=0
+until [ -s address ]; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 200 ] || site_fail "ledger serve does not start"
+    sleep 0.05
+done
+address=$(cat address)
+"$ketseal" ledger export --site edge-1/site.json --from "$address" again >said
+diff -r out again || site_fail "an export of an export differs"
+if command -v curl >/dev/null; then
+    curl -sSi "${address}tile/0/000.p/6" | tr -d '\r' >said
+    grep -qi '^cache-control: public, max-age=3600$' said || site_fail "a partial tile: $(head -n 5 said)"
+    grep -qi '^content-type: application/octet-stream$' said || site_fail "the type of a tile"
+    curl -sSi "${address}checkpoint" | tr -d '\r' >said
+    grep -qi '^cache-control: public, max-age=2$' said || site_fail "the checkpoint: $(head -n 5 said)"
+    grep -qi '^content-type: text/plain; charset=utf-8$' said || site_fail "the type of the checkpoint"
+    for path in '' tile tile/0/000 tile/0/000.p/5 site.json ../edge-1/device.key; do
+        [ "$(curl -sS --path-as-is -o /dev/null -w '%{http_code}' "$address$path")" = 404 ] || site_fail "/$path is served"
+    done
+    [ "$(curl -sS -X DELETE -o /dev/null -w '%{http_code}' "${address}tile/0/000.p/6")" = 405 ] || site_fail "DELETE"
+fi
+"$ketseal" ledger head --site edge-1/site.json --from "$address" >said
+"$ketseal" ledger prove --site edge-1/site.json --from out --out entry.proof 5 >said
+grep -q '^entry 5 of 6: {"counter":3,' said || site_fail "prove: $(cat said)"
+"$ketseal" ledger prove --device edge-1 5 >other
+cmp said other || site_fail "the site and its files prove another entry"
+
+# --- followed -----------------------------------------------------------------------------------------------
+follow() {
+    "$ketseal" --json ledger follow --once --keep watch "$@" >said
+}
+follow --device edge-1
+grep -q '"entries":6,"event":"first"' said || site_fail "follow: $(cat said)"
+follow --device edge-1
+grep -q '"entries":0,"event":"same"' said || site_fail "follow: $(cat said)"
+jobs 2
+follow --device edge-1
+grep -q '"entries":4,"event":"grown","old_size":6' said || site_fail "follow: $(cat said)"
+# The export is older than what the monitor has seen: it must not pass.
+site_refused 1 'it had 10 entries and now shows 6' "$ketseal" ledger follow --once --keep watch --site edge-1/site.json --from out
+[ -s watch/ledger-fork ] || site_fail "no evidence is kept"
+"$ketseal" ledger export --device edge-1 out >said
+grep -q ': 10 entries, 2 files written$' said || site_fail "an export does not go on: $(cat said)"
+[ -e out/tile/0/000.p/6 ] || site_fail "a partial tile went before the full one is there"
+kill "$served"
+wait "$served" || site_fail "ledger serve ends with $?"
+served=
+
+# --- one bit, at a start ------------------------------------------------------------------------------------
+flip out/tile/entries/000.p/10 700
+site_refused 1 'tile/entries/000.p/10: damaged' "$ketseal" ledger fsck --device edge-1 out
+site_stop
+flip state/ledger/tile/entries/000.p/10 700
+flip state/ledger/tile/0/000.p/10 9
+site_refused 1 'tile/' "$ketseal" ledger fsck --state state
+site_start
+grep -q 'event=ledger.mended files=2 first=tile/entries/000.p/10' site.log || site_fail "damaged files are not mended"
+"$ketseal" ledger fsck --state state >said
+
+# --- one bit of the database, before a checkpoint is signed ---------------------------------------------------
+python3 - <<'PY'
+import sqlite3
+database = sqlite3.connect('state/store/ketseal.db')
+(entry,) = database.execute('SELECT entry FROM entries WHERE position = 2').fetchone()
+database.execute('UPDATE entries SET entry = ? WHERE position = 2', (entry[:40] + bytes([entry[40] ^ 1]) + entry[41:],))
+database.commit()
+PY
+rc=0
+"$ketseal" -q run --device edge-1 --template bell --shots 10 --seed 1 --policy lab.policy --out bad.bundle \
+    >/dev/null 2>said || rc=$?
+[ "$rc" -ne 0 ] && [ ! -e bad.bundle ] || site_fail "a damaged ledger was signed"
+site_wait
+grep 'level=error' site.log | grep -q 'before it is signed.*tile/entries/000.p/1[12]: entry 2 is not the one that was signed' ||
+    site_fail "the log does not name the entry"
+cmp state/ledger/checkpoint out/checkpoint || site_fail "another checkpoint was published"
+site_refused 1 'the database: ledger entry 2 is damaged' "$ketseal" ledger fsck --state state
+site_launch
+site_wait
+[ "$site_ended" -ne 0 ] || site_fail "the site starts over a damaged database"
+grep -q 'ledger entry 2 is damaged: its leaf hash does not fit' site.log || site_fail "the start does not name it"
+site_pid=
+echo "$site_name: exported, checked, served, followed; damaged files and database found"
