@@ -38,14 +38,14 @@ libraries_of() { # PROGRAM...
 }
 
 lay_out() {
-    local name lib=$stage/root/usr/local/lib
+    local name lib=$stage/image/usr/local/lib
     rm -rf "$stage"
-    mkdir -p "$stage/root"
-    DESTDIR=$stage/root meson install --quiet --no-rebuild -C "$build" || die "the build is not complete"
+    mkdir -p "$stage/image"
+    DESTDIR=$stage/image meson install --quiet --no-rebuild -C "$build" || die "the build is not complete"
     mkdir -p "$lib/ketseal"
     # Sites and devices need neither headers nor MPI, which would bring forty packages along.
-    rm -rf "$stage/root/usr/local/bin/ketseal-mpi" "$stage/root/usr/local/include" "$stage/root/usr/local/share" "$lib/pkgconfig"
-    install -m 0755 "$root/deploy/record.sh" "$stage/root/usr/local/bin/ketseal-record"
+    rm -rf "$stage/image/usr/local/bin/ketseal-mpi" "$stage/image/usr/local/include" "$stage/image/usr/local/share" "$lib/pkgconfig"
+    install -m 0755 "$root/deploy/record.sh" "$stage/image/usr/local/bin/ketseal-record"
     install -m 0755 "$root/deploy/setup.sh" "$lib/ketseal/"
     for name in $(libraries_of "$build/src/cli/ketseal" | grep -E '/lib(ssl|crypto)\.so'); do # a private one
         [ -n "$(owners_of "$name")" ] || install -m 0644 "$name" "$lib/"
@@ -53,7 +53,7 @@ lay_out() {
     # libcurl is loaded when it is needed; sites of the services have swtpm for a TPM.
     {
         local -a library
-        mapfile -t library < <(libraries_of "$stage"/root/usr/local/bin/* "$stage"/root/usr/local/libexec/ketseal/ketseal*)
+        mapfile -t library < <(libraries_of "$stage"/image/usr/local/bin/* "$stage"/image/usr/local/libexec/ketseal/ketseal*)
         owners_of "${library[@]}" "$(ldconfig -p | sed -n 's/.*libcurl\.so\.4 .*=> //p' | head -n 1)"
         printf 'swtpm\nswtpm-tools\n'
     } | sort -u >"$lib/ketseal/packages"
@@ -73,12 +73,12 @@ engineless() { # buildah's ARGUMENTS...
 
 make_base() {
     local stamp container
-    stamp=$(cat "$stage/root/usr/local/lib/ketseal"/packages* <(echo "$suite") | sha256sum)
+    stamp=$(cat "$stage/image/usr/local/lib/ketseal"/packages* <(echo "$suite") | sha256sum)
     if [ "$(cat "$work/base.stamp" 2>/dev/null)" = "$stamp" ] && engineless inspect --type image localhost/ketseal-base >/dev/null 2>&1; then
         return 0
     fi
     say "a base of $suite, by mmdebstrap"
-    nice mmdebstrap --quiet --variant=minbase --include="$(sort -u "$stage/root/usr/local/lib/ketseal"/packages* | paste -sd,)" \
+    nice mmdebstrap --quiet --variant=minbase --include="$(sort -u "$stage/image/usr/local/lib/ketseal"/packages* | paste -sd,)" \
         "$suite" "$work/base.tar" || die "mmdebstrap failed"
     container=$(engineless from scratch)
     engineless add --quiet "$container" "$work/base.tar" >/dev/null

@@ -157,7 +157,7 @@ def lib() -> Any:
 
 
 def text(pointer: Any) -> str:
-    return ffi.string(pointer).decode("utf-8", "replace")
+    return str(ffi.string(pointer).decode("utf-8", "replace"))
 
 
 def raised(code: int) -> KetsealError:
