@@ -235,6 +235,16 @@ static void put_stage(struct form *form, struct ks_group *group, uint32_t index,
     form->schedule->unscaled++;
 }
 
+static bool stages_straight(const struct ks_group *group)
+{
+    bool straight = group->stage_count >= KS_MEMBERS_LOG;
+
+    for (unsigned d = 0; straight && d < KS_MEMBERS_LOG; d++) {
+        straight = group->stages[d].plain && group->stages[d].dimension == d;
+    }
+    return straight;
+}
+
 /* How MASK reads off the group: *OUT_READING, a parity of the variant's choices included. */
 static void read_mask(const struct form *form, const struct ks_group *group, uint64_t pivots,
                       uint64_t mask, struct basis *basis, struct ks_reading *out_reading)
@@ -360,6 +370,7 @@ static enum ks_err emit_group(struct form *form, bool last)
         put_stage(form, group, form->rotations[i], pivots);
         form->schedule->rotated = true;
     }
+    group->straight = stages_straight(group);
     drop_done(form);
     if (form->phase_count > 0 || scale_due(form, last && form->live == 0)) {
         const size_t width = group->table_kind == 2 ? (size_t)1 << form->lanes : 1;

@@ -28,19 +28,40 @@ struct ks_view {
 };
 
 /* 2^log amplitudes, the log of the group at hand. OUTSIDE: the bits that the other slots have
- * in all of them. */
+ * in all of them. FOLDED: vector V lies where ks_tile_fold(V) says, else at V. */
 struct ks_tile {
     void *re;
     void *im;
+    bool folded;
     unsigned log_last; /* of the pass: OUTSIDE begins there in the parities */
     uint64_t outside;
 };
 
+/* Vectors whose numbers differ by powers of two would share a set of the first-level cache, and
+ * loads would wait for stores to other pages: the numbers' bits from 6 on are added to those
+ * below, in reverse. Linear: the fold of a sum is the sum of the folds. */
+static inline size_t ks_tile_fold(size_t vector)
+{
+    size_t low = 0;
+
+    for (unsigned bit = 0; bit < 6; bit++) {
+        low |= (vector >> (11 - bit) & 1) << bit;
+    }
+    return vector ^ low ^ (vector >> 12 & 1) * 9;
+}
+
 struct ks_kernels {
     const char *name;
     enum ks_precision precision;
-    /* target[i] = source[index[i]] for COUNT numbers. */
-    void (*gather)(const void *source, const uint32_t *index, size_t count, void *target);
+    /* Amplitudes [first, first + count) of a folded tile, one part of them, from SOURCE and to
+     * TARGET; COUNT is a power of two that divides FIRST. PAST: around the caches, for a state
+     * that does not fit into them; `drain` ends that. */
+    void (*load)(const void *source, size_t first, size_t count, void *tile);
+    void (*store)(const void *tile, size_t first, size_t count, void *target, bool past);
+    void (*drain)(void);
+    /* target[i] = source[first ^ index[i]] for COUNT numbers. */
+    void (*gather)(const void *source, size_t first, const uint32_t *index, size_t count,
+                   void *target);
     /* Makes the plan's ENTRIES: tables and factors of its groups, from its steps. ROWS has room
      * for plan->row_max numbers. */
     void (*fill)(const struct ks_plan *plan, double *rows, void *entries);

@@ -130,6 +130,7 @@ struct ks_group {
     uint8_t choices; /* the first of the parities choose the variant of the table */
     uint8_t parity_count;
     uint8_t stage_count;
+    bool straight;      /* the first KS_MEMBERS_LOG are plain, along the dimensions in turn */
     uint8_t table_kind; /* 0: none, 1: one factor for each member, 2: for each lane of each */
     uint32_t members[KS_MEMBERS];
     uint64_t parities[KS_PARITIES_MAX]; /* masks over the vector's index; beyond the tile's bits

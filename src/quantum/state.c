@@ -12,6 +12,8 @@
 #define GAP           1088
 #define PARTS         64
 #define MOVED_RUN_LOG 9
+/* A state of so many bytes is written around the caches where it has not been read before. */
+#define PAST_MIN ((uint64_t)32 << 20)
 
 _Static_assert(GAP % ALIGNMENT == 0, "both arrays are aligned");
 
@@ -152,6 +154,7 @@ struct pass_run {
     const struct ks_plan *plan;
     const struct ks_pass *pass;
     const struct ks_outside *outside; /* NULL: the number of a tile is what is outside */
+    bool past;                        /* the caches, when tiles are stored */
     size_t slices;
 };
 
@@ -177,7 +180,8 @@ static void do_groups(const struct pass_run *run, const struct ks_tile *tile)
 static void load_tile(const struct pass_run *run, size_t origin, const struct ks_tile *tile)
 {
     const struct ks_pass *pass = run->pass;
-    const size_t size = real_size(run->state->kernels->precision);
+    const struct ks_kernels *kernels = run->state->kernels;
+    const size_t size = real_size(kernels->precision);
     const size_t count = ks_places_run(pass->sources, pass->tile_before);
 
     if ((size_t)1 << pass->tile_before < KS_AMPS_MIN) { /* zeros behind, as in a state */
@@ -187,10 +191,8 @@ static void load_tile(const struct pass_run *run, size_t origin, const struct ks
     for (size_t i = 0; i < (size_t)1 << pass->tile_before; i += count) {
         const size_t from = origin | ks_places_index(i, pass->sources);
 
-        ks_copy((char *)tile->re + i * size, (const char *)run->state->re + from * size,
-                count * size);
-        ks_copy((char *)tile->im + i * size, (const char *)run->state->im + from * size,
-                count * size);
+        kernels->load((const char *)run->state->re + from * size, i, count, tile->re);
+        kernels->load((const char *)run->state->im + from * size, i, count, tile->im);
     }
 }
 
@@ -203,7 +205,13 @@ struct moved {
     uint32_t low[1 << MOVED_RUN_LOG]; /* where the amplitudes of a run come from */
 };
 
-static void moved_init(struct moved *moved, const struct ks_pass *pass)
+/* Where amplitude INDEX of a folded tile lies. */
+static size_t folded(size_t index, unsigned lanes)
+{
+    return ks_tile_fold(index >> lanes) << lanes | (index & (((size_t)1 << lanes) - 1));
+}
+
+static void moved_init(struct moved *moved, const struct ks_pass *pass, unsigned lanes)
 {
     unsigned count = 0;
 
@@ -221,7 +229,7 @@ static void moved_init(struct moved *moved, const struct ks_pass *pass)
         moved->run_log++;
     }
     for (size_t i = 0; i < (size_t)1 << moved->run_log; i++) {
-        moved->low[i] = (uint32_t)ks_places_index(i, moved->bits);
+        moved->low[i] = (uint32_t)folded(ks_places_index(i, moved->bits), lanes);
     }
 }
 
@@ -229,33 +237,34 @@ static void store_moved(const struct pass_run *run, const struct moved *moved, s
                         const struct ks_tile *tile)
 {
     const struct ks_kernels *kernels = run->state->kernels;
+    const unsigned lanes = KS_LANES_LOG(kernels->precision);
     const size_t count = (size_t)1 << moved->run_log;
     const size_t size = real_size(kernels->precision);
 
     for (size_t i = 0; i < (size_t)1 << run->pass->tile_after; i += count) {
         const size_t to = origin | ks_places_index(i, moved->places);
-        const size_t from = ks_places_index(i, moved->bits);
+        const size_t from = folded(ks_places_index(i, moved->bits), lanes);
 
-        kernels->gather((const char *)tile->re + from * size, moved->low, count,
-                        (char *)run->state->re + to * size);
-        kernels->gather((const char *)tile->im + from * size, moved->low, count,
-                        (char *)run->state->im + to * size);
+        kernels->gather(tile->re, from, moved->low, count, (char *)run->state->re + to * size);
+        kernels->gather(tile->im, from, moved->low, count, (char *)run->state->im + to * size);
     }
 }
 
 static void store_tile(const struct pass_run *run, size_t origin, const struct ks_tile *tile)
 {
     const struct ks_pass *pass = run->pass;
-    const size_t size = real_size(run->state->kernels->precision);
-    const size_t count = ks_places_run(pass->targets, pass->tile_before);
+    const struct ks_kernels *kernels = run->state->kernels;
+    const size_t size = real_size(kernels->precision);
+    const size_t count = ks_places_run(pass->targets, pass->tile_after);
 
     for (size_t i = 0; i < (size_t)1 << pass->tile_after; i += count) {
         const size_t to = origin | ks_places_index(i, pass->targets);
 
-        ks_copy((char *)run->state->re + to * size, (const char *)tile->re + i * size,
-                count * size);
-        ks_copy((char *)run->state->im + to * size, (const char *)tile->im + i * size,
-                count * size);
+        kernels->store(tile->re, i, count, (char *)run->state->re + to * size, run->past);
+        kernels->store(tile->im, i, count, (char *)run->state->im + to * size, run->past);
+    }
+    if (run->past) {
+        kernels->drain();
     }
 }
 
@@ -268,6 +277,7 @@ static struct ks_tile tile_of(const struct ks_state *state, size_t slice, unsign
         ((uintptr_t)state->tiles + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1);
 
     return (struct ks_tile){
+        .folded = true,
         .re = (char *)start + 2 * slice * part,
         .im = (char *)start + (2 * slice + 1) * part,
     };
@@ -293,7 +303,7 @@ static void tiles_task(void *context, size_t slice)
 
     tile.log_last = pass->tile_after;
     if (pass->moves) {
-        moved_init(&moved, pass);
+        moved_init(&moved, pass, KS_LANES_LOG(run->state->kernels->precision));
     }
     for (size_t i = tiles * slice / run->slices;
          i < end && !ks_pool_cancelled(run->state->pool); i++) {
@@ -339,6 +349,8 @@ static void run_tiles(struct pass_run *run)
         run_whole(run);
         return;
     }
+    run->past = pass->slots_after > pass->slots_before &&
+                ks_state_bytes(pass->slots_after, run->state->kernels->precision) >= PAST_MIN;
     run->slices = threads < tiles ? threads : tiles;
     ks_pool_run(run->state->pool, tiles_task, run, run->slices);
 }
