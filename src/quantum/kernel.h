@@ -27,28 +27,13 @@ struct ks_view {
     size_t count;
 };
 
-/* 2^log amplitudes, the log of the group at hand. OUTSIDE: the bits that the other slots have
- * in all of them. FOLDED: vector V lies where ks_tile_fold(V) says, else at V. */
+/* 2^log amplitudes, the log of the group at hand. FOLDED: vector V lies where ks_tile_fold(V)
+ * says, else at V. */
 struct ks_tile {
     void *re;
     void *im;
     bool folded;
-    unsigned log_last; /* of the pass: OUTSIDE begins there in the parities */
-    uint64_t outside;
 };
-
-/* Vectors whose numbers differ by powers of two would share a set of the first-level cache, and
- * loads would wait for stores to other pages: the numbers' bits from 6 on are added to those
- * below, in reverse. Linear: the fold of a sum is the sum of the folds. */
-static inline size_t ks_tile_fold(size_t vector)
-{
-    size_t low = 0;
-
-    for (unsigned bit = 0; bit < 6; bit++) {
-        low |= (vector >> (11 - bit) & 1) << bit;
-    }
-    return vector ^ low ^ (vector >> 12 & 1) * 9;
-}
 
 struct ks_kernels {
     const char *name;
@@ -65,10 +50,10 @@ struct ks_kernels {
     /* Makes the plan's ENTRIES: tables and factors of its groups, from its steps. ROWS has room
      * for plan->row_max numbers. */
     void (*fill)(const struct ks_plan *plan, double *rows, void *entries);
-    /* Does GROUP to the bases [first, end) of a tile; it has 2^(log - lanes - KS_MEMBERS_LOG).
-     */
+    /* Does GROUP to the bases [first, end) of a tile; it has 2^(inner + outer). PARITIES: of
+     * what is outside of the tile, by ks_group_parities. */
     void (*group)(const struct ks_group *group, const void *entries, const struct ks_tile *tile,
-                  size_t first, size_t end);
+                  uint32_t parities, size_t first, size_t end);
     /* Grows a small tile by a slot. */
     void (*small)(const struct ks_group *group, const void *entries,
                   const struct ks_tile *tile);

@@ -9,9 +9,11 @@
 
 #define ALIGNMENT 64
 /* Between the two arrays, so that equal indices do not fall into the same cache set. */
-#define GAP           1088
-#define PARTS         64
-#define MOVED_RUN_LOG 9
+#define GAP 1088
+/* Tiles begin where a huge page may. */
+#define TILES_ALIGNMENT ((size_t)2 << 20)
+#define PARTS           64
+#define MOVED_RUN_LOG   9
 /* A state of so many bytes is written around the caches where it has not been read before. */
 #define PAST_MIN ((uint64_t)32 << 20)
 
@@ -158,20 +160,37 @@ struct pass_run {
     size_t slices;
 };
 
-static void do_groups(const struct pass_run *run, const struct ks_tile *tile)
+/* Does a chain of groups, all of them to a block before the next. */
+static void do_chain(const struct pass_run *run, const struct ks_group *groups,
+                     const struct ks_tile *tile, uint64_t outside)
 {
     const struct ks_kernels *kernels = run->state->kernels;
-    const unsigned lanes = KS_LANES_LOG(kernels->precision);
+    const unsigned shift = run->pass->tile_after - KS_LANES_LOG(kernels->precision);
+    uint32_t parities[UINT8_MAX];
 
-    for (size_t i = 0; i < run->pass->group_count && !ks_pool_cancelled(run->state->pool);
-         i++) {
-        const struct ks_group *group = &run->plan->groups[run->pass->first_group + i];
+    for (unsigned i = 0; i < groups->chain; i++) {
+        parities[i] = outside == 0 ? 0 : ks_group_parities(&groups[i], outside << shift);
+    }
+    for (size_t block = 0; block < (size_t)1 << groups->outer; block++) {
+        for (unsigned i = 0; i < groups->chain; i++) {
+            const struct ks_group *group = &groups[i];
 
+            kernels->group(group, run->state->entries, tile, parities[i], block << group->inner,
+                           (block + 1) << group->inner);
+        }
+    }
+}
+
+static void do_groups(const struct pass_run *run, const struct ks_tile *tile, uint64_t outside)
+{
+    const struct ks_group *group = &run->plan->groups[run->pass->first_group];
+    const struct ks_group *end = group + run->pass->group_count;
+
+    for (; group < end && !ks_pool_cancelled(run->state->pool); group += group->chain) {
         if (group->small) {
-            kernels->small(group, run->state->entries, tile);
+            run->state->kernels->small(group, run->state->entries, tile);
         } else {
-            kernels->group(group, run->state->entries, tile, 0,
-                           (size_t)1 << (group->log - lanes - KS_MEMBERS_LOG));
+            do_chain(run, group, tile, outside);
         }
     }
 }
@@ -274,7 +293,7 @@ static struct ks_tile tile_of(const struct ks_state *state, size_t slice, unsign
     const size_t size = real_size(state->kernels->precision);
     const size_t part = (size << log) + GAP;
     const uintptr_t start =
-        ((uintptr_t)state->tiles + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1);
+        ((uintptr_t)state->tiles + TILES_ALIGNMENT - 1) & ~(uintptr_t)(TILES_ALIGNMENT - 1);
 
     return (struct ks_tile){
         .folded = true,
@@ -301,7 +320,6 @@ static void tiles_task(void *context, size_t slice)
 
     struct moved moved;
 
-    tile.log_last = pass->tile_after;
     if (pass->moves) {
         moved_init(&moved, pass, KS_LANES_LOG(run->state->kernels->precision));
     }
@@ -309,9 +327,8 @@ static void tiles_task(void *context, size_t slice)
          i < end && !ks_pool_cancelled(run->state->pool); i++) {
         const size_t origin = ks_places_index(i, pass->sources + pass->tile_after);
 
-        tile.outside = outside_of(run, i);
         load_tile(run, origin, &tile);
-        do_groups(run, &tile);
+        do_groups(run, &tile, outside_of(run, i));
         if (pass->moves) {
             store_moved(run, &moved, origin, &tile);
         } else {
@@ -332,11 +349,9 @@ static void run_whole(struct pass_run *run)
     const struct ks_tile tile = {
         .re = run->state->re,
         .im = run->state->im,
-        .log_last = run->pass->tile_after,
-        .outside = outside_of(run, 0),
     };
 
-    do_groups(run, &tile);
+    do_groups(run, &tile, outside_of(run, 0));
 }
 
 static void run_tiles(struct pass_run *run)
@@ -424,7 +439,9 @@ static enum ks_err run_room(struct ks_state *state, const struct ks_plan *plan)
                           (state->team != NULL || !is_whole(&plan->passes[i])));
     }
     if (tiles && state->tiles == NULL) {
-        state->tiles = ks_calloc_huge(2 * threads, (size << tile) + GAP + ALIGNMENT);
+        state->tiles =
+            ks_calloc_huge(1, ((2 * threads * ((size << tile) + GAP) / TILES_ALIGNMENT) + 2) *
+                                  TILES_ALIGNMENT);
         if (state->tiles == NULL) {
             return ks_fail(KS_ERR_NOMEM, "no memory for the tiles of %zu threads", threads);
         }
