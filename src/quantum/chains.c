@@ -100,7 +100,7 @@ static void set_members(struct ks_group *group)
     }
     for (unsigned fresh = 2; fresh-- > 0;) {
         for (uint8_t k = 0; k < KS_MEMBERS; k++) {
-            if ((group->fresh >> k & 1u) == fresh) {
+            if (((unsigned)group->fresh >> k & 1) == fresh) {
                 group->order[count++] = k;
             }
         }
