@@ -181,7 +181,7 @@ struct ks_pass {
 struct ks_plan {
     /* To be set by the owner after ks_plan_init; a state of another precision cannot run it. */
     enum ks_precision precision;
-    uint32_t tile; /* slots of a tile; 0, what KS_NUMERICS stands for: KS_TILE_LOG. Fewer (9 or
+    uint32_t tile; /* slots of a tile; 0, what KS_NUMERICS stands for: KS_TILE_LOG. Fewer (10 or
                       more) let tests have many passes in a small state */
 
     struct ks_step *steps;
