@@ -429,10 +429,25 @@ out:
     return err;
 }
 
+/* Whether the head's root vouches for the file of a tile. */
+static bool is_vouched_for(struct rebuilding *rebuilding, const struct ks_tree_name *name)
+{
+    struct ks_ledger *ledger = NULL;
+    uint8_t hashes[KS_TILE_WIDTH * KS_MERKLE_LEN];
+    enum ks_err err = ks_ledger_open(&rebuilding->files, rebuilding->check->head, &ledger);
+
+    if (err == KS_OK) {
+        err = ks_ledger_tile(ledger, name->level, name->index, name->width, hashes);
+    }
+    ks_ledger_close(ledger);
+    return err == KS_OK;
+}
+
 /* Says which file it is. With the right root the entries are right, and a tile that differs
- * from them is wrong. Otherwise an entry is wrong, and the first tile that differs shows where;
- * it is the upper tiles that show it when a bundle and its tile were changed together. */
-static enum ks_err judge(const struct rebuilding *rebuilding)
+ * from them is wrong. Otherwise an entry is wrong, and the first tile that differs shows where,
+ * if the root vouches for it: else that tile is wrong as well. It is the upper tiles that show
+ * it when a bundle and its tile were changed together. */
+static enum ks_err judge(struct rebuilding *rebuilding)
 {
     const struct ks_head *head = rebuilding->check->head;
     const bool right_root = ks_bytes_equal(KS_BYTES(ks_ledger_head(rebuilding->ledger)->root),
@@ -447,7 +462,7 @@ static enum ks_err judge(const struct rebuilding *rebuilding)
                                     " entries and tiles agree, but not with the signed root",
                                     head->size);
     }
-    if (right_root) {
+    if (right_root || (rebuilding->lower && !is_vouched_for(rebuilding, &name))) {
         ks_tree_path(&name, path);
         return ks_fail(KS_ERR_VERIFY, "%s: damaged: it is not the tile of the entries", path);
     }

@@ -110,6 +110,48 @@ site_refused 1 'it had 10 entries and now shows 6' "$ketseal" ledger follow --on
 "$ketseal" ledger export --device edge-1 out >said
 grep -q ': 10 entries, 2 files written$' said || site_fail "an export does not go on: $(cat said)"
 [ -e out/tile/0/000.p/6 ] || site_fail "a partial tile went before the full one is there"
+# --- a site that lies ----------------------------------------------------------------------------------------
+lies() { # STATUS TEXT AT FROM TO COMMAND…: what a client says when an answer of the site is another
+    lie_status=$1 lie_text=$2 lie_at=$3 lie_from=$4 lie_to=$5
+    shift 5
+    site_refused "$lie_status" "$lie_text" env LIE_AT="$lie_at" LIE_FROM="$lie_from" LIE_TO="$lie_to" \
+        "$site_build/tests/integration/ledger_liar" ledger "$@" --device edge-1
+}
+cuts() { # STATUS TEXT AT LEN COMMAND…: or is cut
+    lie_status=$1 lie_text=$2 lie_at=$3 lie_len=$4
+    shift 4
+    site_refused "$lie_status" "$lie_text" env LIE_AT="$lie_at" LIE_LEN="$lie_len" \
+        "$site_build/tests/integration/ledger_liar" ledger "$@" --device edge-1
+}
+zeros=$(printf '%064d' 0)
+many=$(i=0; while [ $i -lt 60 ]; do printf '"%s",' "$zeros"; i=$((i + 1)); done)
+at=/v1/ledger/inclusion
+lies 1 'entry 5: ' $at '"path":[' "\"path\":[\"$zeros\"," prove 5
+lies 3 "the site's proof: 'path': over 54 hashes" $at '"path":[' "\"path\":[$many" prove 5
+lies 3 "the site's proof: 'schema'" $at 'ketseal.inclusion/1' 'ketseal.consistency/1' prove 5
+lies 3 "the site's proof: " $at '"path":["' '"path":["g' prove 5
+lies 3 "the site's proof: " $at '"path":[' '"path":{' prove 5
+cuts 3 "the site's proof: " $at 20 prove 5
+lies 1 'entry 5: ' /v1/ledger/entries/ '"counter":3' '"counter":4' prove 5
+cp watch/ledger-head edge-1/state/ledger-head
+jobs 1
+at=/v1/ledger/consistency
+lies 1 'FORK' $at '"path":[' "\"path\":[\"$zeros\"," check
+lies 3 "the site's proof: 'path': over 54 hashes" $at '"path":[' "\"path\":[$many" check
+cuts 3 "the site's proof: " $at 20 check
+at=/v1/ledger/checkpoint
+lies 3 'checkpoint' $at 'test.example/ketseal' 'test.example/ket seal' head
+lies 1 "of the ledger 'test.example/another', not 'test.example/ketseal'" $at 'test.example/ketseal' 'test.example/another' head
+lies 1 "the site's checkpoint" $at '12' '13' head
+cuts 3 "the site's checkpoint: note" $at 100 head
+at=/ledger/tile/entries
+lies 1 'tile/entries/000.p/12: entry 1[01] is not the ledger' $at '"counter":6' '"counter":7' export lied
+cuts 3 'tile/entries/000.p/12: entry' $at 1000 export lied
+cuts 3 'tile/0/000.p/12: 383 bytes, not 384' /ledger/tile/0 383 export lied
+lies 1 'damaged .*tile/entries/000.p/12' $at '"counter":6' '"counter":7' follow --once --keep watch
+[ ! -e lied/checkpoint ] || site_fail "a lie was exported"
+rm -f edge-1/state/ledger-head edge-1/state/ledger-fork
+
 kill "$served"
 wait "$served" || site_fail "ledger serve ends with $?"
 served=
@@ -118,14 +160,15 @@ served=
 flip out/tile/entries/000.p/10 700
 site_refused 1 'tile/entries/000.p/10: damaged' "$ketseal" ledger fsck --device edge-1 out
 site_stop
-flip state/ledger/tile/entries/000.p/10 700
-flip state/ledger/tile/0/000.p/10 9
+flip state/ledger/tile/entries/000.p/12 700
+flip state/ledger/tile/0/000.p/12 9
 site_refused 1 'tile/' "$ketseal" ledger fsck --state state
 site_start
-grep -q 'event=ledger.mended files=2 first=tile/entries/000.p/10' site.log || site_fail "damaged files are not mended"
+grep -q 'event=ledger.mended files=2 first=tile/entries/000.p/12' site.log || site_fail "damaged files are not mended"
 "$ketseal" ledger fsck --state state >said
 
 # --- one bit of the database, before a checkpoint is signed ---------------------------------------------------
+cp state/ledger/checkpoint before
 python3 - <<'PY'
 import sqlite3
 database = sqlite3.connect('state/store/ketseal.db')
@@ -140,13 +183,13 @@ if [ "$rc" -eq 0 ] || [ -e bad.bundle ]; then
     site_fail "a damaged ledger was signed"
 fi
 site_wait
-grep 'level=error' site.log | grep -q 'before it is signed.*tile/entries/000.p/1[12]: entry 2 is not the one that was signed' ||
+grep 'level=error' site.log | grep -q 'before it is signed.*tile/entries/000.p/1[34]: entry 2 is not the one that was signed' ||
     site_fail "the log does not name the entry"
-cmp state/ledger/checkpoint out/checkpoint || site_fail "another checkpoint was published"
+cmp state/ledger/checkpoint before || site_fail "another checkpoint was published"
 site_refused 1 'the database: ledger entry 2 is damaged' "$ketseal" ledger fsck --state state
 site_launch
 site_wait
 [ "$site_ended" -ne 0 ] || site_fail "the site starts over a damaged database"
 grep -q 'ledger entry 2 is damaged: its leaf hash does not fit' site.log || site_fail "the start does not name it"
 site_pid=
-echo "$site_name: exported, checked, served, followed; damaged files and database found"
+echo "$site_name: exported, checked, served, followed; $site_refusals lies and damages refused"

@@ -10,8 +10,8 @@
 set -eu
 template=$1/tests/fuzz/corpus/site/source
 server_program=$1/tests/integration/ledger_server.py
-ketseal=$2
-make_tree=$3
+ketseal=$(realpath "$2")
+make_tree=$(realpath "$3")
 work=$(mktemp -d "${TMPDIR:-/tmp}/ketseal-test.XXXXXX")
 server=
 cleanup() {

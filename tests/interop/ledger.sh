@@ -12,9 +12,9 @@ if [ -z "${LEDGER_GO:-}" ]; then
     echo 'ledger: SKIPPED: LEDGER_GO, the go command with which to build the programs of others, is not set'
     exit 77
 fi
-source=$1
-ketseal=$2
-make_tree=$3
+source=$(realpath "$1")
+ketseal=$(realpath "$2")
+make_tree=$(realpath "$3")
 work=$(mktemp -d "${TMPDIR:-/tmp}/ketseal-test.XXXXXX")
 server=
 cleanup() {

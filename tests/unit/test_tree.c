@@ -348,6 +348,16 @@ static void one_bit_is_found_and_named(void **state)
         }
     }
     assert_int_equal(fsck(fixture, 0), KS_OK);
+    /* Two files: the first of them, whichever kind. */
+    flip(fixture, "tile/0/000", 70);
+    flip(fixture, "tile/entries/001", 900);
+    expect_failure(fsck(fixture, 0), KS_ERR_VERIFY, "tile/0/000: damaged");
+    flip(fixture, "tile/0/000", 70);
+    flip(fixture, "tile/0/001", 70);
+    expect_failure(fsck(fixture, 0), KS_ERR_VERIFY, "tile/0/001: damaged");
+    flip(fixture, "tile/0/001", 70);
+    flip(fixture, "tile/entries/000", 900);
+    expect_failure(fsck(fixture, 0), KS_ERR_VERIFY, "tile/entries/000: damaged");
 }
 
 /* What is checked again before a new head is signed: all since the old one, and its edge. */
