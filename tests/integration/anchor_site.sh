@@ -24,6 +24,7 @@ node="--rpc=$chain_url"
 url=$(cat edge-1/url)
 
 "$ketseal" -q run --device edge-1 --template bell --shots 100 --seed 1 --out sealed.bundle
+job=$("$ketseal" --json job list --device edge-1 | jq -r '.jobs[0].id')
 account=$(anchor keygen --out=key)
 chain_rich "$account"
 anchor deploy "$node" --chain=31337 --from="$account" --out=tx
@@ -60,10 +61,13 @@ pin --block="$block" --out=pin.block
     --out=anchored.policy
 "$ketseal" -q bundle complete --policy=anchored.policy --device=edge-1 --fetch --checkpoint=checkpoint --anchor=evidence \
     --out=anchored.bundle sealed.bundle
+"$ketseal" -q job fetch --device=edge-1 --wait=anchored --timeout=60 --policy=anchored.policy --out=fetched.bundle "$job"
 site_stop
-"$ketseal" --json verify --policy=anchored.policy anchored.bundle >verdict || { cat verdict; site_fail "not verified"; }
-for check in anchor.proof anchor.canonical; do
-    [ "$(jq -r ".checks.\"$check\".state" verdict)" = pass ] || { cat verdict; site_fail "$check did not pass"; }
+for bundle in anchored fetched; do
+    "$ketseal" --json verify --policy=anchored.policy $bundle.bundle >verdict || { cat verdict; site_fail "not verified"; }
+    for check in anchor.proof anchor.canonical; do
+        [ "$(jq -r ".checks.\"$check\".state" verdict)" = pass ] || { cat verdict; site_fail "$check did not pass"; }
+    done
 done
 "$ketseal" verify --policy=plain.policy anchored.bundle >/dev/null
 "$ketseal" verify --policy=plain.policy sealed.bundle >/dev/null
