@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* ketseal-verify: the verifier alone, static: base, crypto, ledger, attest, chain and record, nothing
- * else.
+/* ketseal-verify: the verifier alone, static: base, crypto, ledger, attest, chain and record,
+ * nothing else.
  *
  *   ketseal-verify [--json] [--explain] POLICY BUNDLE      exit code 0 yes, 1 no, others: could
  * not tell
