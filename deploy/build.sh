@@ -24,26 +24,39 @@ die() { say "$*"; exit 4; }
 suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 [ -n "$suite" ] || die "this machine's release has no code name"
 
-# Packages that own the shared libraries of PROGRAM..., but a private OpenSSL.
-packages_of() { # PROGRAM...
-    local library
-    ldd "$@" | sed -n 's/.*=> \(\/[^ ]*\) .*/\1/p' | sort -u | while read -r library; do
-        dpkg-query -S "$(readlink -f "$library")" 2>/dev/null || dpkg-query -S "/usr$(readlink -f "$library")" 2>/dev/null || true
+# The packages that own FILE..., but for a private OpenSSL.
+owners_of() { # FILE...
+    local file
+    for file in "$@"; do # what lies in /usr may be listed without
+        dpkg-query -S "$(readlink -f "$file")" 2>/dev/null || dpkg-query -S "$file" 2>/dev/null || true
     done | cut -d: -f1 | sort -u
 }
 
+# The shared libraries of PROGRAM....
+libraries_of() { # PROGRAM...
+    { ldd "$@" 2>/dev/null || true; } | sed -n 's/.*=> \(\/[^ ]*\) .*/\1/p' | sort -u
+}
+
 lay_out() {
-    local library lib=$stage/root/usr/local/lib
+    local name lib=$stage/image/usr/local/lib
     rm -rf "$stage"
-    mkdir -p "$stage/root/usr/local/bin" "$lib/ketseal"
-    install -m 0755 "$build/src/cli/ketseal" "$build/src/cli/ketseal-verify" "$stage/root/usr/local/bin/"
-    install -m 0755 "$root/deploy/record.sh" "$stage/root/usr/local/bin/ketseal-record"
+    mkdir -p "$stage/image"
+    DESTDIR=$stage/image meson install --quiet --no-rebuild -C "$build" || die "the build is not complete"
+    mkdir -p "$lib/ketseal"
+    # Sites and devices need neither headers nor MPI, which would bring forty packages along.
+    rm -rf "$stage/image/usr/local/bin/ketseal-mpi" "$stage/image/usr/local/include" "$stage/image/usr/local/share" "$lib/pkgconfig"
+    install -m 0755 "$root/deploy/record.sh" "$stage/image/usr/local/bin/ketseal-record"
     install -m 0755 "$root/deploy/setup.sh" "$lib/ketseal/"
-    for library in libssl.so.3 libcrypto.so.3; do # a private one lies beside the programs
-        library=$(ldd "$build/src/cli/ketseal" | sed -n "s/.*$library => \([^ ]*\) .*/\1/p")
-        dpkg-query -S "$(readlink -f "$library")" >/dev/null 2>&1 || install -m 0644 "$library" "$lib/"
+    for name in $(libraries_of "$build/src/cli/ketseal" | grep -E '/lib(ssl|crypto)\.so'); do # a private one
+        [ -n "$(owners_of "$name")" ] || install -m 0644 "$name" "$lib/"
     done
-    packages_of "$build/src/cli/ketseal" >"$lib/ketseal/packages"
+    # libcurl is loaded when it is needed; sites of the services have swtpm for a TPM.
+    {
+        local -a library
+        mapfile -t library < <(libraries_of "$stage"/image/usr/local/bin/* "$stage"/image/usr/local/libexec/ketseal/ketseal*)
+        owners_of "${library[@]}" "$(ldconfig -p | sed -n 's/.*libcurl\.so\.4 .*=> //p' | head -n 1)"
+        printf 'swtpm\nswtpm-tools\n'
+    } | sort -u >"$lib/ketseal/packages"
     printf 'python3\npython3-venv\n' >"$lib/ketseal/packages.sdk"
     install -m 0644 "$root"/deploy/Containerfile* "$stage/"
     if [ -e "$root/tools/adapters.sh" ] && [ "${SKIP_SDK:-0}" != 1 ]; then
@@ -60,12 +73,12 @@ engineless() { # buildah's ARGUMENTS...
 
 make_base() {
     local stamp container
-    stamp=$(cat "$stage/root/usr/local/lib/ketseal"/packages* <(echo "$suite") | sha256sum)
+    stamp=$(cat "$stage/image/usr/local/lib/ketseal"/packages* <(echo "$suite") | sha256sum)
     if [ "$(cat "$work/base.stamp" 2>/dev/null)" = "$stamp" ] && engineless inspect --type image localhost/ketseal-base >/dev/null 2>&1; then
         return 0
     fi
     say "a base of $suite, by mmdebstrap"
-    nice mmdebstrap --quiet --variant=minbase --include="$(sort -u "$stage/root/usr/local/lib/ketseal"/packages* | paste -sd,)" \
+    nice mmdebstrap --quiet --variant=minbase --include="$(sort -u "$stage/image/usr/local/lib/ketseal"/packages* | paste -sd,)" \
         "$suite" "$work/base.tar" || die "mmdebstrap failed"
     container=$(engineless from scratch)
     engineless add --quiet "$container" "$work/base.tar" >/dev/null

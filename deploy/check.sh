@@ -63,7 +63,11 @@ run_in() { # ROOT COMMAND…
         mount -t tmpfs -o nosuid,nodev tmpfs "$root/tmp"
         mount -t proc proc "$root/proc"
         mount --bind "$records" "$root/records"
-        mount --bind /dev/null "$root/dev/null"
+        for device in null zero full random urandom; do
+            mount --bind "/dev/$device" "$root/dev/$device"
+        done
+        mount -t tmpfs -o nosuid,nodev,noexec tmpfs "$root/dev/shm"
+        ip link set lo up
         mount -o remount,bind,ro "$root"
         exec env -i "PATH=$path" "KETSEAL_ADAPTERS=/opt/ketseal/adapters" chroot "$root" setpriv --reuid 65532 --regid 65532 --clear-groups \
             --bounding-set=-all --inh-caps=-all --no-new-privs "$@"
@@ -79,7 +83,7 @@ confined() { # ROOT
 }
 
 check_service() { # SERVICE
-    local image record=$records/$1.json mount
+    local image bundle=$records/$1.bundle mount
     local -a command
     as_we_run "$1" || { fail "service $1" "it asks for other rights than it is run with here"; return; }
     image=$(declared "$1" image)
@@ -87,14 +91,14 @@ check_service() { # SERVICE
     engineless inspect --type image "$image" >/dev/null 2>&1 || { skip "service $1" "no image $image here"; return; }
     mounted=$(engineless from "$image")
     mount=$(engineless mount "$mounted")
-    mkdir -p "$mount/records" "$mount/proc" "$mount/dev" "$mount/tmp"
-    : >>"$mount/dev/null"
+    mkdir -p "$mount/records" "$mount/proc" "$mount/dev/shm" "$mount/tmp"
+    touch "$mount"/dev/{null,zero,full,random,urandom}
     if ! confined "$mount"; then
         fail "service $1" "it is not confined as compose.yaml says"
     elif ! run_in "$mount" "${command[@]}" >"$work/$1.out" 2>&1; then
         fail "service $1" "$(tail -n 3 "$work/$1.out")"
-    elif ! "$build/src/cli/ketseal" record verify "$record" >/dev/null ||
-        [ "$("$build/src/cli/ketseal" record hash "$record")" != "$(tail -n 1 "$work/$1.out")" ]; then
+    elif ! "$build/src/cli/ketseal" verify --policy "$records/$1.policy" "$bundle" >/dev/null ||
+        [ "$("$build/src/cli/ketseal" record hash "$bundle")" != "$(tail -n 1 "$work/$1.out")" ]; then
         fail "service $1" "its record does not verify here, or has another hash"
     else
         pass "service $1"
@@ -117,7 +121,7 @@ fi
 python3 -c 'import json, sys, yaml; json.dump(yaml.safe_load(open(sys.argv[1])), open(sys.argv[2], "w"))' \
     "$file" "$work/compose.json" || { skip services "python3-yaml is absent"; exit; }
 services=$(python3 -c 'import json, sys; print(*json.load(open(sys.argv[1]))["services"])' "$work/compose.json")
-for tool in buildah mmdebstrap unshare setpriv; do
+for tool in buildah mmdebstrap unshare setpriv ip; do
     command -v "$tool" >/dev/null || { skip "services $services" "$tool is absent"; exit; }
 done
 [ "$(id -u)" -eq 0 ] || { skip "services $services" "not root"; exit; }

@@ -23,7 +23,7 @@ static enum ks_err submit(const struct ks_device_spec *device, const struct ks_j
     struct ks_client *client = NULL;
     struct ks_buf *document = NULL;
     struct ks_bytes view;
-    struct ks_job_state state;
+    struct ks_job_status state;
     struct ks_wait_spec wait = {.version = 1, .timeout_ms = 60000};
     enum ks_err err = ks_buf_new(PROGRAM_MAX, &document);
 
@@ -35,7 +35,7 @@ static enum ks_err submit(const struct ks_device_spec *device, const struct ks_j
     }
     if (err == KS_OK) {
         view = ks_buf_view(document);
-        err = ks_job_state_read(&view, &state);
+        err = ks_job_status_read(&view, &state);
     }
     if (err == KS_OK) {
         wait.id = state.id;

@@ -93,7 +93,7 @@ struct ks_job_spec {
  * does that. */
 KS_MUST_CHECK enum ks_err ks_client_run(struct ks_client *client, const struct ks_job_spec *job,
                                         struct ks_buf *out_bundle);
-/* Submits: appends the job's state (JSON, "ketseal.job-state/1", for ks_job_state_read). */
+/* Submits: appends the job's state (JSON, "ketseal.job-state/1", for ks_job_status_read). */
 KS_MUST_CHECK enum ks_err ks_client_submit(struct ks_client *client,
                                            const struct ks_job_spec *job,
                                            struct ks_buf *out_state);
@@ -116,7 +116,7 @@ enum ks_job_phase {
 };
 const char *ks_job_phase_name(enum ks_job_phase phase);
 
-struct ks_job_state {
+struct ks_job_status {
     enum ks_job_phase phase;
     enum ks_err error;   /* FAILED: what with; else KS_OK */
     char id[40];         /* a UUID */
@@ -124,12 +124,12 @@ struct ks_job_state {
     char detail[512];    /* FAILED: the site's sentence, fit for a terminal; else empty */
 };
 /* Reads a site's "ketseal.job-state/1". */
-KS_MUST_CHECK enum ks_err ks_job_state_read(const struct ks_bytes *document,
-                                            struct ks_job_state *out_state);
+KS_MUST_CHECK enum ks_err ks_job_status_read(const struct ks_bytes *document,
+                                             struct ks_job_status *out_state);
 
 /* Asks the site how the job ID stands. */
 KS_MUST_CHECK enum ks_err ks_client_status(struct ks_client *client, const char *id,
-                                           struct ks_job_state *out_state);
+                                           struct ks_job_status *out_state);
 
 struct ks_wait_spec {
     uint32_t version; /* 1 */
@@ -144,12 +144,19 @@ struct ks_wait_spec {
  * no error. At first every 50 ms, then ever less often, at last every 5 s. */
 KS_MUST_CHECK enum ks_err ks_client_wait(struct ks_client *client,
                                          const struct ks_wait_spec *wait,
-                                         struct ks_job_state *out_state);
+                                         struct ks_job_status *out_state);
 /* Appends the bundle of a job that is done, waiting up to 10 s for the checkpoint over its
  * record. KS_ERR_NOT_FOUND while the job runs; one that failed answers with its own error. The
  * bundle is not verified here. */
 KS_MUST_CHECK enum ks_err ks_client_bundle(struct ks_client *client, const char *id,
                                            struct ks_buf *out_bundle);
+/* The same under the site's newest checkpoint that is STATE: "cosigned", "anchored" or
+ * "timestamped". The site holds the request until it is, at most SECONDS and at most
+ * KS_SITE_WAIT_S; KS_ERR_NOT_FOUND: not yet. */
+#define KS_SITE_WAIT_S 20
+KS_MUST_CHECK enum ks_err ks_client_bundle_in(struct ks_client *client, const char *id,
+                                              const char *state, uint32_t seconds,
+                                              struct ks_buf *out_bundle);
 /* The most bytes of a bundle: for ks_buf_new. */
 #define KS_BUNDLE_LEN_MAX (48 * 1024 * 1024)
 

@@ -160,6 +160,21 @@ def test_cancel_and_waiting(client):
         job.cancel()
 
 
+def test_states_of_the_checkpoint(client):
+    """This site has no witness: nothing is ever cosigned."""
+    job = client.submit(BELL, shots=3)
+    job.wait()
+    with pytest.raises((TimeoutError, ketseal.KetsealError)):
+        job.bundle_in("cosigned", timeout=1)
+    with pytest.raises(ketseal.UsageError, match="cosigned, anchored or timestamped"):
+        job.bundle_in("notarised")
+
+
+def test_another_sdk_is_refused_where_the_site_has_none(client):
+    with pytest.raises(ketseal.KetsealError, match="qiskit"):
+        client.run(BELL, shots=3, sdk="qiskit", timeout=60)
+
+
 def test_one_idempotency_key_is_one_job(client):
     ids = {client.submit(BELL, shots=3, seed=3, idempotency="one-only").id for _ in range(2)}
     assert len(ids) == 1

@@ -18,13 +18,11 @@
 #define LIST_BYTES_MAX   (4 * 1024 * 1024)
 #define LIST_LIMIT_MAX   200
 #define WAIT_SECONDS_MAX (7 * 86400)
-#define POLL_MS          50
-#define SITE_WAIT_S      20 /* as docs/openapi.yaml has it */
 
 /* --- the site's documents
  * ---------------------------------------------------------------------------- */
 
-static void print_state(const struct ks_job_state *state)
+static void print_state(const struct ks_job_status *state)
 {
     ks_cli_print("%s %s %s%s%s\n", state->id, state->created_at,
                  ks_job_phase_name(state->phase), state->detail[0] == '\0' ? "" : ": ",
@@ -51,10 +49,10 @@ static enum ks_err show_state(const struct ks_cli *cli, const struct ks_buf *bod
                                                  .nodes_max = 256};
     enum ks_err err = KS_OK;
     struct ks_json_doc *doc = NULL;
-    struct ks_job_state state;
+    struct ks_job_status state;
 
     KS_TRY(ks_json_parse(ks_buf_view(body), &limits, &doc));
-    KS_TRY(ks_job_state_take(ks_json_root(doc), &state));
+    KS_TRY(ks_job_status_take(ks_json_root(doc), &state));
     if (cli->json) {
         KS_TRY(print_canonical(ks_json_root(doc), KS_JOB_STATE_BYTES_MAX));
     } else {
@@ -137,16 +135,23 @@ out:
 /* --- wait, fetch
  * ------------------------------------------------------------------------------------- */
 
-/* The bundle at REST of the job's path, verified and kept. */
-static enum ks_err fetch(const struct ks_cli *cli, struct ks_client *client, const char *rest)
+/* The bundle, under a checkpoint that is STATE (NULL: any; the site waits for SECONDS),
+ * verified and kept. */
+static enum ks_err fetch(const struct ks_cli *cli, struct ks_client *client, const char *state,
+                         uint64_t seconds)
 {
     enum ks_err err = KS_OK;
+    const char *id = cli->operands[0];
     struct ks_buf bytes;
-    char target[KS_JOB_TARGET_MAX];
 
     ks_buf_init(&bytes, KS_BUNDLE_BYTES_MAX);
-    KS_TRY(ks_job_target(cli->operands[0], rest, target));
-    KS_TRY(ks_client_get(client, target, &bytes)); /* a failed job answers with its own error */
+    if (state == NULL) {
+        KS_TRY(ks_client_bundle(client, id, &bytes));
+    } else {
+        KS_TRY(ks_client_bundle_in(
+            client, id, state, (uint32_t)(seconds < KS_SITE_WAIT_S ? seconds : KS_SITE_WAIT_S),
+            &bytes));
+    }
     KS_TRY(ks_cli_bundle_keep(cli, &bytes, NULL));
 out:
     ks_buf_done(&bytes);
@@ -157,7 +162,7 @@ static enum ks_err wait_end(const struct ks_cli *cli, struct ks_client *client,
                             uint64_t seconds)
 {
     enum ks_err err = KS_OK;
-    struct ks_job_state state;
+    struct ks_job_status state;
     struct ks_wait_spec wait = {.version = 1, .id = cli->operands[0]};
 
     wait.timeout_ms = seconds > 0 ? 1000 : 0;
@@ -186,45 +191,33 @@ enum ks_err ks_command_job_wait(struct ks_cli *cli)
     KS_TRY(ks_cli_bundle_room(cli));
     KS_TRY(ks_cli_client(cli, &client));
     KS_TRY(wait_end(cli, client, seconds));
-    KS_TRY(fetch(cli, client, "/bundle"));
+    KS_TRY(fetch(cli, client, NULL, 0));
 out:
     ks_client_close(client);
     return err;
 }
 
-static void pause_ms(uint64_t ms)
-{
-    struct timespec left = {.tv_sec = (time_t)(ms / 1000),
-                            .tv_nsec = (long)(ms % 1000) * 1000000};
-
-    (void)nanosleep(&left, NULL); /* a signal shortens one pause, which harms nothing */
-}
-
-/* The site holds each request until the bundle is there, but no longer than SITE_WAIT_S, and
- * then says "not yet": asked again until SECONDS are over. */
+/* The site holds each request until the bundle is there, but no longer than KS_SITE_WAIT_S,
+ * and then says "not yet": asked again until SECONDS are over. */
 static enum ks_err fetch_witnessed(const struct ks_cli *cli, struct ks_client *client,
                                    const char *state, uint64_t seconds)
 {
     enum ks_err err = KS_OK;
+    static const struct timespec between = {.tv_nsec = 50000000};
     const uint64_t begin_us = ks_clock_monotonic_us();
     uint64_t waited_s = 0;
-    char rest[96];
 
     KS_TRY(wait_end(cli, client, seconds));
     ks_cli_progress(cli, "job %s: waiting until it is %s", cli->operands[0], state);
     do {
-        const uint64_t left_s = seconds - waited_s;
-
-        (void)snprintf(rest, sizeof rest, "/bundle?wait=%s&seconds=%llu", state,
-                       (unsigned long long)(left_s < SITE_WAIT_S ? left_s : SITE_WAIT_S));
-        err = fetch(cli, client, rest);
+        err = fetch(cli, client, state, seconds - waited_s);
         if (err != KS_ERR_NOT_FOUND) {
             goto out;
         }
         waited_s = (ks_clock_monotonic_us() - begin_us) / 1000000;
         ks_cli_progress(cli, "job %s: not %s yet, after %llu s", cli->operands[0], state,
                         (unsigned long long)waited_s);
-        pause_ms(POLL_MS);
+        (void)nanosleep(&between, NULL);
     } while (waited_s < seconds);
     err = ks_fail(KS_ERR_UNAVAILABLE, "job %s is not %s within %llu s", cli->operands[0], state,
                   (unsigned long long)seconds);
@@ -248,7 +241,7 @@ enum ks_err ks_command_job_fetch(struct ks_cli *cli)
     KS_TRY(ks_cli_bundle_room(cli));
     KS_TRY(ks_cli_client(cli, &client));
     if (state == NULL) {
-        KS_TRY(fetch(cli, client, "/bundle"));
+        KS_TRY(fetch(cli, client, NULL, 0));
     } else {
         KS_TRY(fetch_witnessed(cli, client, state, seconds));
     }
@@ -269,9 +262,9 @@ static enum ks_err print_list(const struct ks_cli *cli, const struct ks_json *ro
 
     KS_TRY(ks_json_get(root, "jobs", KS_JSON_ARRAY, &jobs));
     for (size_t i = 0; i < ks_json_count(jobs); i++) {
-        struct ks_job_state state;
+        struct ks_job_status state;
 
-        KS_TRY(ks_job_state_take(ks_json_at(jobs, i), &state));
+        KS_TRY(ks_job_status_take(ks_json_at(jobs, i), &state));
         if (!cli->json) {
             print_state(&state);
         }

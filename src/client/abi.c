@@ -17,7 +17,7 @@
     X(ks_client_spec)                                                                          \
     X(ks_device_spec)                                                                          \
     X(ks_job_spec)                                                                             \
-    X(ks_job_state)                                                                            \
+    X(ks_job_status)                                                                           \
     X(ks_method_choice)                                                                        \
     X(ks_noise)                                                                                \
     X(ks_noise_rates)                                                                          \

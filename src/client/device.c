@@ -117,6 +117,7 @@ enum ks_err ks_device_policy(const struct ks_device_spec *device, struct ks_poli
     enum ks_err err = KS_OK;
     struct ks_cert *root = NULL;
     struct ks_site *site = ks_calloc(1, sizeof *site);
+    struct ks_policy_spec spec = {.site = site};
     struct ks_bytes document = {0};
     struct ks_buf bytes;
     struct ks_buf policy;
@@ -134,10 +135,9 @@ enum ks_err ks_device_policy(const struct ks_device_spec *device, struct ks_poli
     KS_TRY(find_site(device, path));
     KS_TRY(ks_file_read(path, KS_SITE_BYTES_MAX, &bytes));
     KS_TRY(ks_fail_prefix(ks_site_read(ks_buf_view(&bytes), site), "%s", path));
-    ks_policy_write(&(const struct ks_policy_spec){.root = root,
-                                                   .site = site,
-                                                   .accept_simulated_tpm = site->simulated_tpm},
-                    &policy);
+    spec.root = root;
+    spec.accept_simulated_tpm = site->simulated_tpm;
+    ks_policy_write(&spec, &policy);
     KS_TRY(ks_buf_check(&policy));
     document = ks_buf_view(&policy);
     KS_TRY(ks_policy_read(&document, out_policy));

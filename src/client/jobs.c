@@ -4,6 +4,7 @@
 #include "client/jobs.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/sys.h"
@@ -16,8 +17,8 @@
 #define CHECKPOINT_MS 10000 /* most that the bundle of a job that is done is waited for */
 
 _Static_assert(KS_BUNDLE_LEN_MAX == KS_BUNDLE_BYTES_MAX, "what the installed header says");
-_Static_assert(sizeof((struct ks_job_state *)0)->id > KS_UUID_TEXT_LEN, "a UUID and its NUL");
-_Static_assert(sizeof((struct ks_job_state *)0)->created_at > KS_TIME_TEXT_LEN, "a time");
+_Static_assert(sizeof((struct ks_job_status *)0)->id > KS_UUID_TEXT_LEN, "a UUID and its NUL");
+_Static_assert(sizeof((struct ks_job_status *)0)->created_at > KS_TIME_TEXT_LEN, "a time");
 
 /* --- states ------------------------------------------------------------------------------- */
 
@@ -54,10 +55,10 @@ static enum ks_err error_named(struct ks_bytes name)
     return KS_ERR_INTERNAL;
 }
 
-enum ks_err ks_job_state_take(const struct ks_json *value, struct ks_job_state *out_state)
+enum ks_err ks_job_status_take(const struct ks_json *value, struct ks_job_status *out_state)
 {
     enum ks_err err = KS_OK;
-    struct ks_job_state state = {0};
+    struct ks_job_status state = {0};
     struct ks_bytes text = {0};
 
     KS_TRY(ks_json_get_string(value, "schema", &text));
@@ -82,7 +83,7 @@ out:
     return err;
 }
 
-enum ks_err ks_job_state_read(const struct ks_bytes *document, struct ks_job_state *out_state)
+enum ks_err ks_job_status_read(const struct ks_bytes *document, struct ks_job_status *out_state)
 {
     static const struct ks_json_limits limits = {.len_max = KS_JOB_STATE_BYTES_MAX,
                                                  .nodes_max = 256};
@@ -90,7 +91,7 @@ enum ks_err ks_job_state_read(const struct ks_bytes *document, struct ks_job_sta
     struct ks_json_doc *doc = NULL;
 
     KS_TRY(ks_json_parse(*document, &limits, &doc));
-    KS_TRY(ks_job_state_take(ks_json_root(doc), out_state));
+    KS_TRY(ks_job_status_take(ks_json_root(doc), out_state));
 out:
     ks_json_doc_free(doc);
     return ks_fail_prefix(err, "the site's answer");
@@ -108,7 +109,7 @@ enum ks_err ks_job_target(const char *id, const char *suffix, char target[KS_JOB
 }
 
 enum ks_err ks_client_status(struct ks_client *client, const char *id,
-                             struct ks_job_state *out_state)
+                             struct ks_job_status *out_state)
 {
     enum ks_err err = KS_OK;
     struct ks_buf body;
@@ -119,7 +120,7 @@ enum ks_err ks_client_status(struct ks_client *client, const char *id,
     KS_TRY(ks_job_target(id, "", target));
     KS_TRY(ks_client_get(client, target, &body));
     view = ks_buf_view(&body);
-    KS_TRY(ks_job_state_read(&view, out_state));
+    KS_TRY(ks_job_status_read(&view, out_state));
 out:
     ks_buf_done(&body);
     return err;
@@ -139,7 +140,7 @@ enum ks_err ks_client_bundle(struct ks_client *client, const char *id,
 {
     enum ks_err err = KS_OK;
     uint64_t begin_us = ks_clock_monotonic_us();
-    struct ks_job_state state;
+    struct ks_job_status state;
     char target[KS_JOB_TARGET_MAX];
 
     KS_TRY(ks_job_target(id, "/bundle", target));
@@ -152,6 +153,28 @@ enum ks_err ks_client_bundle(struct ks_client *client, const char *id,
         pause_ms(POLL_FIRST_MS);
         err = ks_client_get(client, target, out_bundle);
     }
+out:
+    return err;
+}
+
+enum ks_err ks_client_bundle_in(struct ks_client *client, const char *id, const char *state,
+                                uint32_t seconds, struct ks_buf *out_bundle)
+{
+    static const char *const states[] = {"cosigned", "anchored", "timestamped"};
+    enum ks_err err = KS_OK;
+    size_t i = 0;
+    char suffix[64];
+    char target[KS_JOB_TARGET_MAX];
+
+    while (i < sizeof states / sizeof states[0] && strcmp(state, states[i]) != 0) {
+        i++;
+    }
+    KS_CHECK(i < sizeof states / sizeof states[0], KS_ERR_USAGE,
+             "'%s': cosigned, anchored or timestamped", state);
+    (void)snprintf(suffix, sizeof suffix, "/bundle?wait=%s&seconds=%u", states[i],
+                   (unsigned)(seconds < KS_SITE_WAIT_S ? seconds : KS_SITE_WAIT_S));
+    KS_TRY(ks_job_target(id, suffix, target));
+    KS_TRY(ks_client_get(client, target, out_bundle));
 out:
     return err;
 }
@@ -176,12 +199,12 @@ static bool pause_or_end(const struct ks_wait_spec *wait, uint64_t ms)
 }
 
 enum ks_err ks_client_wait(struct ks_client *client, const struct ks_wait_spec *wait,
-                           struct ks_job_state *out_state)
+                           struct ks_job_status *out_state)
 {
     enum ks_err err = KS_OK;
     uint64_t begin_us = ks_clock_monotonic_us();
     uint64_t pause = POLL_FIRST_MS;
-    struct ks_job_state state = {0};
+    struct ks_job_status state = {0};
 
     KS_CHECK(wait->version == 1, KS_ERR_USAGE, "wait: version %u", (unsigned)wait->version);
     KS_TRY(ks_client_status(client, wait->id, &state));

@@ -10,9 +10,9 @@
 
 #define KS_JOB_STATE_BYTES_MAX 65536
 
-/* As ks_job_state_read. */
-KS_MUST_CHECK enum ks_err ks_job_state_take(const struct ks_json *value,
-                                            struct ks_job_state *out_state);
+/* As ks_job_status_read. */
+KS_MUST_CHECK enum ks_err ks_job_status_take(const struct ks_json *value,
+                                             struct ks_job_status *out_state);
 /* "/v1/jobs/ID" and SUFFIX; KS_ERR_USAGE when ID is none. */
 #define KS_JOB_TARGET_MAX 128
 KS_MUST_CHECK enum ks_err ks_job_target(const char *id, const char *suffix,

@@ -25,6 +25,7 @@
 #define CIPHERTEXT_MAX ((size_t)64 << 20)
 #define FRAMING_MAX    ((size_t)1 << 20) /* what chunks may add to a body */
 #define FIELDS_MAX     32
+#define POLL_MS_MAX    60000
 #define HOST_LEN_MAX   253
 #define PORT_LEN_MAX   5
 #define GONE           "%s: " KS_HTTP_LOST
@@ -135,30 +136,28 @@ out:
     return err;
 }
 
-/* --- bytes ---------------------------------------------------------------------------------
- */
+/* --- bytes -------------------------------------------------------------------------------- */
 
-/* Until FD is ready for EVENTS. */
+/* Until the socket is ready for EVENTS. */
 static enum ks_err wait_for(const struct ks_http_client *client, short events,
                             uint64_t deadline_us)
 {
     struct pollfd entry = {.fd = client->fd, .events = events};
+    int ready = 0;
 
-    for (;;) {
+    while (ready <= 0) {
         uint64_t now_us = ks_clock_monotonic_us();
-        int ready = 0;
+        uint64_t left_ms = now_us < deadline_us ? (deadline_us - now_us) / 1000 + 1 : 0;
 
-        if (now_us >= deadline_us) {
-            return ks_fail(KS_ERR_IO, "%s: Timeout was reached", client->authority);
+        if (left_ms == 0) {
+            return ks_fail(KS_ERR_IO, "%s: no answer in time", client->authority);
         }
-        ready = poll(&entry, 1, (int)((deadline_us - now_us) / 1000 % 1000000 + 1));
-        if (ready > 0) {
-            return KS_OK;
-        }
+        ready = poll(&entry, 1, (int)(left_ms < POLL_MS_MAX ? left_ms : POLL_MS_MAX));
         if (ready < 0 && errno != EINTR) {
             return ks_fail(KS_ERR_IO, "%s: poll: %s", client->authority, strerror(errno));
         }
     }
+    return KS_OK;
 }
 
 /* One address of the site's: a socket that is connected to it. */

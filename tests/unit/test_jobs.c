@@ -23,11 +23,11 @@
 #define HEAD "{\"created_at\":\"" TIME "\","
 #define REST "\"id\":\"" ID "\",\"schema\":\"ketseal.job-state/1\",\"state\":"
 
-static enum ks_err read_text(const char *text, struct ks_job_state *out_state)
+static enum ks_err read_text(const char *text, struct ks_job_status *out_state)
 {
     const struct ks_bytes view = ks_bytes_text(text);
 
-    return ks_job_state_read(&view, out_state);
+    return ks_job_status_read(&view, out_state);
 }
 
 static void test_states(void **state)
@@ -36,7 +36,7 @@ static void test_states(void **state)
 
     (void)state;
     for (unsigned i = 0; i < KS_JOB_PHASES; i++) {
-        struct ks_job_state job;
+        struct ks_job_status job;
         char text[512];
 
         assert_string_equal(ks_job_phase_name((enum ks_job_phase)i), words[i]);
@@ -58,7 +58,7 @@ static void test_states(void **state)
 
 static void test_unknown_error_is_a_failure(void **state)
 {
-    struct ks_job_state job;
+    struct ks_job_status job;
 
     (void)state;
     assert_int_equal(read_text(HEAD "\"detail\":\"x\",\"error\":\"FROM_TOMORROW\"," REST
@@ -84,7 +84,7 @@ static void test_refused(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        struct ks_job_state job = {.detail = "as it was"};
+        struct ks_job_status job = {.detail = "as it was"};
 
         assert_int_equal(read_text(texts[i], &job), KS_ERR_FORMAT);
         assert_string_equal(job.detail, "as it was");

@@ -80,15 +80,17 @@ void ks_client_close(struct ks_client *client);
 struct ks_job_spec {
     uint32_t version; const char *qasm; size_t qasm_len; const char *template; uint32_t qubits, depth;
     uint64_t template_seed, shots, seed; bool single_precision; const char *method; uint32_t bond_max;
-    double cutoff; const struct ks_bytes *noise; const char *name, *idempotency;
+    double cutoff; const struct ks_bytes *noise; const char *sdk, *name, *idempotency;
 };
 int ks_client_submit(struct ks_client *client, const struct ks_job_spec *job, struct ks_buf *out_state);
 int ks_client_cancel(struct ks_client *client, const char *id);
-struct ks_job_state { int phase; int error; char id[40]; char created_at[32]; char detail[512]; };
+struct ks_job_status { int phase; int error; char id[40]; char created_at[32]; char detail[512]; };
 const char *ks_job_phase_name(int phase);
-int ks_job_state_read(const struct ks_bytes *document, struct ks_job_state *out_state);
-int ks_client_status(struct ks_client *client, const char *id, struct ks_job_state *out_state);
+int ks_job_status_read(const struct ks_bytes *document, struct ks_job_status *out_state);
+int ks_client_status(struct ks_client *client, const char *id, struct ks_job_status *out_state);
 int ks_client_bundle(struct ks_client *client, const char *id, struct ks_buf *out_bundle);
+int ks_client_bundle_in(struct ks_client *client, const char *id, const char *state, uint32_t seconds,
+                        struct ks_buf *out_bundle);
 const char *ks_client_notice(const struct ks_client *client);
 const char *ks_client_device(const struct ks_client *client);
 
@@ -101,7 +103,7 @@ void ks_verdict_print(const struct ks_verdict *verdict, int outcome, struct ks_b
 """
 
 # Structs that we fill or read; ks_abi_check knows their sizes.
-STRUCTS = ("ks_bytes", "ks_circuit_limits", "ks_device_spec", "ks_job_spec", "ks_job_state", "ks_noise",
+STRUCTS = ("ks_bytes", "ks_circuit_limits", "ks_device_spec", "ks_job_spec", "ks_job_status", "ks_noise",
            "ks_noise_rates", "ks_simulate_spec", "ks_template_spec")
 
 NAME = "libketseal.so.0"
@@ -155,7 +157,7 @@ def lib() -> Any:
 
 
 def text(pointer: Any) -> str:
-    return ffi.string(pointer).decode("utf-8", "replace")
+    return str(ffi.string(pointer).decode("utf-8", "replace"))
 
 
 def raised(code: int) -> KetsealError:

@@ -14,11 +14,12 @@ from typing import Any, Callable, Mapping, Optional, Union
 
 from . import _native
 from .circuit import DEFAULT_CUTOFF, Circuit, Noise, Template, canonical_noise, seed_checked, single
-from .errors import error_of
+from .errors import NotFoundError, error_of
 from .verify import Bundle, PathLike, Policy, Verdict, verify
 
 POLL_FIRST_S = 0.05
 POLL_LAST_S = 5.0
+SITE_WAIT_S = 2  # of one request: other threads wait for it
 
 
 @dataclass(frozen=True)
@@ -138,9 +139,11 @@ class Client:
     def submit(self, program: Union[str, Circuit, Template], *, shots: int = 1024, seed: Optional[int] = None,
                precision: str = "double", method: Optional[str] = None, bond: int = 0,
                cutoff: float = DEFAULT_CUTOFF, noise: Optional[Noise] = None,
-               name: Optional[str] = None, idempotency: Optional[str] = None) -> "Job":
+               sdk: Optional[str] = None, name: Optional[str] = None,
+               idempotency: Optional[str] = None) -> "Job":
         """Submits PROGRAM: OpenQASM text, a circuit or a template. Without SEED one is drawn; the record
-        states it. METHOD, BOND, CUTOFF and NOISE are those of docs/formats/job.md. NAME stands in front
+        states it. METHOD, BOND, CUTOFF and NOISE are those of docs/formats/job.md; SDK "qiskit" or "cirq" has
+        the site run it by that (docs/adapters.md), and takes none of these. NAME stands in front
         of errors in the program; one IDEMPOTENCY key makes one job, however often it is submitted."""
         ffi, library = _native.ffi, _native.lib()
         if seed is None:
@@ -148,8 +151,8 @@ class Client:
         values: dict[str, Any] = {"version": 1, "shots": shots, "seed": seed_checked(seed),
                                   "single_precision": bool(single(precision)), "bond_max": bond,
                                   "cutoff": cutoff if bond > 0 else 0}
-        kept: list[Any] = [_native.optional(text) for text in (method, name, idempotency)]
-        values["method"], values["name"], values["idempotency"] = kept
+        kept: list[Any] = [_native.optional(text) for text in (method, sdk, name, idempotency)]
+        values["method"], values["sdk"], values["name"], values["idempotency"] = kept
         if isinstance(program, Template):
             kept.append(_native.optional(program.name))
             values.update(template=kept[-1], qubits=program.qubits, depth=program.depth,
@@ -164,9 +167,9 @@ class Client:
         spec = ffi.new("struct ks_job_spec *", values)
         out = _native.buffer(_native.STATE_MAX)
         self._checked(library.ks_client_submit, spec, out)
-        state = ffi.new("struct ks_job_state *")
+        state = ffi.new("struct ks_job_status *")
         document = _native.View(_native.taken(out))
-        _native.check(library.ks_job_state_read(document.pointer, state))
+        _native.check(library.ks_job_status_read(document.pointer, state))
         return Job(self, _state(state).id)
 
     def job(self, id: str) -> "Job":
@@ -198,7 +201,7 @@ class Job:
 
     def status(self) -> JobState:
         """Asks the site."""
-        found = _native.ffi.new("struct ks_job_state *")
+        found = _native.ffi.new("struct ks_job_status *")
         self._client._checked(_native.lib().ks_client_status, self._id.encode(), found)
         return _state(found)
 
@@ -230,6 +233,22 @@ class Job:
             self._client._checked(_native.lib().ks_client_bundle, self._id.encode(), out)
             self._bundle = Bundle(_native.taken(out))
         return self._bundle
+
+    def bundle_in(self, state: str, timeout: float = 300) -> Bundle:
+        """The bundle under a checkpoint that is "cosigned", "anchored" or "timestamped": waits until the
+        site has one, `TimeoutError` after TIMEOUT seconds. It is not verified here."""
+        end = time.monotonic() + timeout
+        while True:
+            out = _native.buffer(_native.BUNDLE_MAX)
+            held = max(0, min(SITE_WAIT_S, int(end - time.monotonic())))
+            try:
+                self._client._checked(_native.lib().ks_client_bundle_in, self._id.encode(),
+                                      _native.optional(state), held, out)
+                return Bundle(_native.taken(out))
+            except NotFoundError:
+                if time.monotonic() >= end:
+                    raise TimeoutError(f"job {self._id} is not {state} within {timeout} s") from None
+                time.sleep(POLL_FIRST_S)
 
     def result(self, policy: Optional[Policy] = None) -> Result:
         """Waits for the job, verifies its bundle against POLICY, or what the device pins, and gives the

@@ -39,7 +39,7 @@ from qiskit.providers import BackendV2, JobStatus, JobV1, Options
 from qiskit.result import Result
 from qiskit.transpiler import Target
 
-from .circuit import Circuit, seed_checked
+from .circuit import DEFAULT_CUTOFF, Circuit, seed_checked
 from .client import Client, Job, JobState
 from .client import Result as SealedResult
 from .errors import ConflictError, FormatError, UnavailableError
@@ -293,7 +293,8 @@ class KetsealBackend(BackendV2):
 
     @classmethod
     def _default_options(cls) -> Options:
-        return Options(shots=1024, seed=None, precision="double", method=None, noise=None, memory=False)
+        return Options(shots=1024, seed=None, memory=False, precision="double", method=None, bond=0,
+                       cutoff=DEFAULT_CUTOFF, noise=None, sdk=None)
 
     @property
     def target(self) -> Target:
@@ -394,7 +395,7 @@ def _pub_result(pub: SamplerPub, exported: Sequence[Exported], sealed: Sequence[
 class KetsealSampler(BaseSamplerV2):
     """Samples circuits at a site. SITE is a `KetsealBackend`, a `ketseal.Client` or a device's directory.
 
-    OPTIONS are those of `Client.submit`: precision, method, bond, cutoff, noise. SEED is that of the first
+    OPTIONS are those of `Client.submit`: precision, method, bond, cutoff, noise, sdk. SEED is that of the first
     parameter set of a run, the next ones have the numbers after it; without one each is drawn.
     """
 

@@ -52,6 +52,8 @@ class Verdict:
     origin: str
     method: str
     index: int
+    anchored_at: Optional[str] = None  # what an anchor or a time stamp that passed says: "2026-01-14T02:01:24.000000Z"
+    stamped_at: Optional[str] = None
 
     @property
     def state(self) -> State:
@@ -130,21 +132,21 @@ class Bundle:
         found = json.loads(self._data)
         if not isinstance(found, dict):
             raise ValueError("no bundle: not a JSON object")
-        return found
+        return dict(found)
 
     @property
     def core(self) -> dict[str, Any]:
         """The record's core: what both signatures cover."""
-        return self.document["record"]["core"]
+        return dict(self.document["record"]["core"])
 
     @property
     def record_id(self) -> str:
-        return self.core["record"]["record_id"]
+        return str(self.core["record"]["record_id"])
 
     @property
     def index(self) -> int:
         """Of the record's entry in the ledger."""
-        return self.document["ledger"]["index"]
+        return int(self.document["ledger"]["index"])
 
     @property
     def counts(self) -> dict[str, int]:
@@ -153,20 +155,22 @@ class Bundle:
 
     @property
     def shots(self) -> int:
-        return self.core["workload"]["shots"]
+        return int(self.core["workload"]["shots"])
 
     @property
     def seed(self) -> int:
-        return self.core["workload"]["seed"]
+        return int(self.core["workload"]["seed"])
 
     @property
     def method(self) -> str:
-        return self.core["execution"]["method"]["name"]
+        """What computed the counts: ketseal's method, or the SDK's backend."""
+        execution = self.core["execution"]
+        return str(execution["method"]["name"] if "method" in execution else execution["backend"])
 
     @property
     def circuit_hash(self) -> str:
         """SHA-256 of the canonical circuit, `Circuit.hash`."""
-        return self.core["workload"]["circuit_hash"]
+        return str(self.core["workload"]["circuit_hash"])
 
 
 def verify(bundle: Union[Bundle, bytes], policy: Policy) -> Verdict:
@@ -192,4 +196,6 @@ def verify(bundle: Union[Bundle, bytes], policy: Policy) -> Verdict:
         origin=found["origin"],
         method=found["method"],
         index=found["index"],
+        anchored_at=found.get("anchored_at"),
+        stamped_at=found.get("stamped_at"),
     )
