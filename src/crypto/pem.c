@@ -3,6 +3,7 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -28,14 +29,10 @@ void ks_pem_put(struct ks_buf *out, const char *label, struct ks_bytes der)
 /* Line is exactly "-----<which> <label>-----". */
 static bool is_boundary(struct ks_bytes line, const char *which, const char *label)
 {
-    struct ks_buf want;
-    bool equal = false;
+    char want[80];
+    int len = snprintf(want, sizeof want, "-----%s %s-----", which, label);
 
-    ks_buf_init(&want, 80);
-    ks_buf_put_format(&want, "-----%s %s-----", which, label);
-    equal = ks_buf_check(&want) == KS_OK && ks_bytes_equal(line, ks_buf_view(&want));
-    ks_buf_done(&want);
-    return equal;
+    return len > 0 && len < (int)sizeof want && ks_bytes_is(line, want);
 }
 
 enum ks_err ks_pem_parse(struct ks_bytes text, const char *label, struct ks_buf *out_der)

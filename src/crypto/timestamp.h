@@ -56,8 +56,9 @@ KS_MUST_CHECK enum ks_err ks_timestamp_read(struct ks_bytes token,
 
 struct ks_timestamp_request {
     uint8_t digest[KS_SHA256_LEN];
-    uint8_t nonce[KS_TIMESTAMP_NONCE_LEN]; /* random; its first byte is taken as 1 to 127 */
-    const char *policy;                    /* OID that is asked for, or NULL */
+    uint8_t
+        nonce[KS_TIMESTAMP_NONCE_LEN]; /* random; the first byte is made odd and below 128 */
+    const char *policy;                /* OID that is asked for, or NULL */
 };
 /* Appends a TimeStampReq that asks for the authority's certificates, too. KS_ERR_USAGE for a
  * policy that is no OID. */

@@ -245,21 +245,20 @@ static bool digest_is(struct ks_bytes bytes, const uint8_t digest[32])
     return ks_bytes_equal(KS_BYTES(actual), ks_bytes_of(digest, sizeof actual));
 }
 
-/* SHA-256 of the job's canonical program member. */
-static bool source_is(const struct ks_bundle *bundle)
+/* SHA-256 of the job's canonical program member is what the core says. */
+static enum ks_err check_source(const struct ks_bundle *bundle)
 {
-    uint8_t digest[KS_SHA256_LEN];
+    enum ks_err err = KS_OK;
     struct ks_buf program;
-    bool same = false;
 
     ks_buf_init(&program, KS_JOB_BYTES_MAX);
     ks_job_program_write(&bundle->job, &program);
-    if (program.err == KS_OK) {
-        ks_sha256(ks_buf_view(&program), digest);
-        same = ks_bytes_equal(KS_BYTES(digest), KS_BYTES(bundle->core.source_digest));
-    }
+    KS_TRY(ks_buf_check(&program));
+    KS_CHECK(digest_is(ks_buf_view(&program), bundle->core.source_digest), KS_ERR_VERIFY,
+             "'source_digest' is of another program");
+out:
     ks_buf_done(&program);
-    return same;
+    return err;
 }
 
 /* Name and parameters of the workload are the job's. */
@@ -297,7 +296,7 @@ static enum ks_err check_request_binding(struct context *context)
              "the core names another submission");
     KS_CHECK(digest_is(ks_buf_view(&bundle->submission_signature), core->submission_signature),
              KS_ERR_VERIFY, "the core names another signature of the submission");
-    KS_CHECK(source_is(bundle), KS_ERR_VERIFY, "'source_digest' is of another program");
+    KS_TRY(check_source(bundle));
     KS_CHECK(job->shots == core->shots && job->seed == core->seed &&
                  job->single == core->single,
              KS_ERR_VERIFY, "shots, seed or precision differ from the job's");

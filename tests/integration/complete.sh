@@ -3,12 +3,15 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # A bundle put on a later checkpoint of its ledger: by the site, by proof files, from exported files when the site is
-# gone. The three are the same bytes. What does not lead there is refused, and no file is left.
+# gone. The three are the same bytes. What does not lead there is refused, and no file is left. With a time stamp, by
+# hand and from the site that was given it: the same bytes again.
 #
 #   complete.sh BUILD
 set -eu
 # shellcheck source-path=SCRIPTDIR source=site.sh
 . "$(dirname "$0")/site.sh"
+# shellcheck source-path=SCRIPTDIR source=stamps.sh
+. "$(dirname "$0")/stamps.sh"
 site_begin "$1"
 verify=$site_build/src/cli/ketseal-verify
 site_device edge-1
@@ -61,6 +64,26 @@ cp -r files damaged
 printf '\377' | dd of="damaged/tile/0/000.p/10" bs=1 seek=1 conv=notrunc status=none
 site_refused 1 'the stored tiles do not have the root' completed never --from damaged
 [ ! -e never ] || site_fail "a bundle that was refused was written"
+
+# --- a time stamp that the site keeps for its bundles ---------------------------------------------------------------
+stamps_begin
+"$ketseal" -q ca issue operator --ca ca --name op-1 --out op >/dev/null
+"$ketseal" policy make --root ca/root.pem --site state/site.json --insecure-simulated-tpm --timestamp-ca root.pem \
+    --timestamp-within 3600 --out stamps.policy
+"$ketseal" -q timestamp request --out request.tsq note
+stamps_reply request.tsq stamper answer.tsr || site_fail "no time stamp: $(cat reply.log)"
+publish() {
+    "$ketseal" timestamp publish --operator op --url "https://127.0.0.1:$site_port" --answer answer.tsr "$@"
+}
+site_refused 1 'of another checkpoint than first.bundle' publish first.bundle
+site_refused 1 'another checkpoint than large.note' publish large.note
+publish --request request.tsq note >/dev/null
+publish note >/dev/null # again does no harm
+id=$(jq -r .record.core.record.record_id first.bundle)
+"$ketseal" -q job fetch --device edge-1 --wait timestamped --timeout 20 --policy stamps.policy --out fetched "$id" >/dev/null
+completed stamped --from files --timestamp answer.tsr
+cmp fetched stamped || site_fail "the site's bundle and the completed one differ"
+"$verify" --explain stamps.policy stamped | grep -q '^pass     timestamp$' || site_fail "timestamp did not pass"
 
 # --- without the site ---------------------------------------------------------------------------------------------------
 site_stop

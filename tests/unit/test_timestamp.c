@@ -10,6 +10,7 @@
 #include <openssl/x509.h>
 
 #include "attach_fixture.h"
+#include "vector_files.h"
 
 #define NOW_S           FIXTURE_NOW_S
 #define expect_ok(call) assert_int_equal((call), KS_OK)
@@ -272,30 +273,72 @@ static void test_revocation(void **state)
     stamp_authority_free(&other);
 }
 
-/* One bit of every byte, and every length: refused, whatever byte it is. */
+/* Every bit of every byte, and every length: refused, whatever byte it is. */
+static void assert_all_bound(struct ks_buf *bytes, const struct ks_timestamp_trust *trust,
+                             unsigned bits)
+{
+    struct ks_timestamp stamp;
+
+    for (size_t i = 0; i < bytes->len; i++) {
+        for (unsigned bit = 0; bit < bits; bit++) {
+            const uint8_t mask = (uint8_t)(1U << ((i + bit) % 8));
+
+            bytes->data[i] ^= mask;
+            if (ks_timestamp_verify(ks_buf_view(bytes), digest, trust, &stamp) == KS_OK) {
+                fail_msg("%02x of byte %zu of %zu can be changed", mask, i, bytes->len);
+            }
+            bytes->data[i] ^= mask;
+        }
+    }
+    for (size_t len = 0; len < bytes->len; len++) {
+        assert_int_not_equal(
+            ks_timestamp_verify(ks_bytes_of(bytes->data, len), digest, trust, &stamp), KS_OK);
+    }
+    expect_ok(ks_timestamp_verify(ks_buf_view(bytes), digest, trust, &stamp));
+}
+
 static void test_every_byte(void **state)
 {
     const struct stamp_party *root = &authority.root;
     struct ks_timestamp_trust *trust = NULL;
-    struct ks_timestamp stamp;
 
     (void)state;
     expect_ok(trust_new(&root, 1, (struct ks_timestamp_trust_spec){0}, &trust));
-    for (size_t i = 0; i < token.len; i++) {
-        for (unsigned bit = 0; bit < 8; bit++) {
-            token.data[i] ^= (uint8_t)(1U << bit);
-            if (ks_timestamp_verify(ks_buf_view(&token), digest, trust, &stamp) == KS_OK) {
-                fail_msg("bit %u of byte %zu of %zu can be changed", bit, i, token.len);
-            }
-            token.data[i] ^= (uint8_t)(1U << bit);
-        }
-    }
-    for (size_t len = 0; len < token.len; len++) {
-        assert_int_not_equal(
-            ks_timestamp_verify(ks_bytes_of(token.data, len), digest, trust, &stamp), KS_OK);
-    }
-    expect_ok(ks_timestamp_verify(ks_buf_view(&token), digest, trust, &stamp));
+    assert_all_bound(&token, trust, 8);
     ks_timestamp_trust_free(trust);
+}
+
+/* A certificate between, in the token and also known to whoever verifies: the copy in the token
+ * is bound all the same. */
+static void test_every_byte_of_a_chain(void **state)
+{
+    struct stamp_party between = stamp_party_make(&(const struct stamp_party_spec){
+        .name = "Between",
+        .issuer = &authority.root,
+        .authority = true,
+        .not_before_s = FIXTURE_BEGIN_S,
+        .not_after_s = FIXTURE_END_S,
+    });
+    struct stamp_party signer = stamp_party_make(&(const struct stamp_party_spec){
+        .name = "Below",
+        .issuer = &between,
+        .purpose = STAMP_PURPOSE,
+        .not_before_s = FIXTURE_BEGIN_S,
+        .not_after_s = FIXTURE_END_S,
+        .algorithm = "RSA",
+    });
+    const struct stamp_party *known[] = {&authority.root, &between};
+    struct ks_timestamp_trust *trust = NULL;
+    struct ks_buf bytes = buffer();
+
+    (void)state;
+    make_token((struct stamp_spec){.signer = &signer, .between = {&between}}, &bytes);
+    expect_ok(trust_new(known, 2, (struct ks_timestamp_trust_spec){0}, &trust));
+    assert_all_bound(&bytes, trust, 2);
+    ks_timestamp_trust_free(trust);
+    ks_buf_done(&bytes);
+    stamp_party_free(&between);
+    stamp_party_free(&signer);
 }
 
 static void test_answers(void **state)
@@ -373,6 +416,53 @@ static void test_trust_refused(void **state)
     assert_null(trust);
 }
 
+/* --- files -------------------------------------------------------------------------------- */
+
+static void test_vectors(void **state)
+{
+    static const struct {
+        const char *name;
+        bool answer; /* good to bring into normal form */
+        const char *reason;
+    } rejects[] = {
+        {"answer.der", true, "not a CMS structure"},
+        {"openssl-form.der", true, "not in normal form"},
+        {"sha1-imprint.der", false, "its digest is not SHA-256"},
+        {"trailing.der", false, "bytes after its end"},
+        {"cut.der", false, "not a CMS structure"},
+        {"no-signed-attributes.der", false, "no signed attributes"},
+        {"two-signers.der", false, "2 signers, not one"},
+        {"plain-data.der", false, "its content is no time stamp"},
+        {"sha1-signature.der", false, "not SHA-256, SHA-384 or SHA-512"},
+    };
+    const struct ks_bytes none = {0};
+    struct ks_timestamp stamp;
+    struct ks_buf bytes;
+    struct ks_buf taken = buffer();
+
+    (void)state;
+    vector_read("timestamp/accept", "openssl-rsa.der", &bytes);
+    expect_ok(ks_timestamp_read(ks_buf_view(&bytes), &stamp));
+    assert_string_equal(stamp.signer, "CN = stamper");
+    ks_buf_done(&bytes);
+    for (size_t i = 0; i < sizeof rejects / sizeof rejects[0]; i++) {
+        vector_read("timestamp/reject", rejects[i].name, &bytes);
+        ks_buf_clear(&taken);
+        if (rejects[i].answer) {
+            expect_ok(ks_timestamp_answer_read(ks_buf_view(&bytes), none, &taken));
+            expect_ok(ks_timestamp_read(ks_buf_view(&taken), &stamp));
+        } else {
+            expect_refused(ks_timestamp_answer_read(ks_buf_view(&bytes), none, &taken),
+                           rejects[i].reason);
+        }
+        expect_failure(ks_timestamp_read(ks_buf_view(&bytes), &stamp), KS_ERR_FORMAT,
+                       strcmp(rejects[i].name, "sha1-imprint.der") == 0 ? "not in normal form"
+                                                                        : rejects[i].reason);
+        ks_buf_done(&bytes);
+    }
+    ks_buf_done(&taken);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -396,10 +486,16 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accepted),   cmocka_unit_test(test_chain),
-        cmocka_unit_test(test_refused),    cmocka_unit_test(test_signers_refused),
-        cmocka_unit_test(test_revocation), cmocka_unit_test(test_every_byte),
-        cmocka_unit_test(test_answers),    cmocka_unit_test(test_trust_refused),
+        cmocka_unit_test(test_accepted),
+        cmocka_unit_test(test_chain),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_signers_refused),
+        cmocka_unit_test(test_revocation),
+        cmocka_unit_test(test_every_byte),
+        cmocka_unit_test(test_every_byte_of_a_chain),
+        cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_trust_refused),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
