@@ -14,7 +14,7 @@ setup = prefix=$$(tools/deps.sh --prefix); \
 	meson setup --prefix=$(PREFIX) $${prefix:+-Dopenssl_private=true} $(2) >$(BUILD)/setup.log 2>&1 || \
 	{ tail -n 30 $(BUILD)/setup.log; exit 4; }
 
-.PHONY: all deps adapters check demo bench figures install clean tidy format fuzz
+.PHONY: all deps adapters check check-full demo python web bench figures install clean tidy format fuzz
 
 all: $(RELEASE)/build.ninja
 	@ninja --quiet -C $(RELEASE)
@@ -44,6 +44,13 @@ comma := ,
 check: deps
 	@BUILD=$(BUILD) tools/check.sh
 
+# The same with the SDKs of others, and what takes root, a mirror of the distribution and minutes: container images,
+# their commands run inside.
+check-full: deps adapters
+	@BUILD=$(BUILD) KETSEAL_ADAPTERS=$$(tools/adapters.sh $(RELEASE)) tools/check.sh
+	@tools/deps.sh --deploy
+	@deploy/check.sh $(RELEASE)
+
 tidy: all
 	@tools/tidy.py
 	@tools/tidy.py --headers $(RELEASE)
@@ -55,6 +62,15 @@ format: deps
 # Qiskit and Cirq, for jobs that name them: minutes, once. Prints where they are.
 adapters: all
 	@tools/adapters.sh $(RELEASE)
+
+# A wheel with the library inside, in $(BUILD)/python.
+python: all
+	@python/wheel.sh $(RELEASE) $(BUILD)/python
+
+# The verifier as a page, one file: build/web/verify.html (docs/verify-page.md).
+web: $(RELEASE)/build.ninja
+	@toolchain=$$(tools/deps.sh --web) && web/build.py $(RELEASE) "$$toolchain" $(BUILD)/web
+	@sha256sum $(BUILD)/web/verify.html
 
 demo: all
 	@examples/demo.sh $(RELEASE)

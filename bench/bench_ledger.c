@@ -1,17 +1,18 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* bench_ledger DIRECTORY [SECONDS]: a ledger as a site keeps it: 1, 64 and 256 clients append
+/* bench_ledger DIRECTORY [SECONDS]: a ledger as ketseald keeps it: 1, 64 and 256 clients append
  * an entry of 300 bytes each, and the next when that one is durable. One commit of the database
- * for all that wait; then tiles and bundles as files, read back and hashed, and a checkpoint
- * signed with both keys. Beside it, taking turns, what the device does under the same
- * conditions: 4 KiB appended to a file and fdatasync; and, with KETSEAL_PEER_LEDGER set to a
- * command, that command with a folder, the clients, the seconds of a turn and the bytes of an
- * entry as arguments, which answers with a line of JSON (bench/peers/tessera).
+ * for all that wait; meanwhile a thread publishes tiles and bundles as files, reads them back
+ * and hashes them (server/publish.h), and then a checkpoint is signed with both keys and
+ * published. Beside it, taking turns, what the device does under the same conditions: 4 KiB
+ * appended to a file and fdatasync; and, with KETSEAL_PEER_LEDGER set to a command, that
+ * command with a folder, the clients, the seconds of a turn and the bytes of an entry as
+ * arguments, which answers with a line of JSON (bench/peers/tessera).
  *
  *   p50_us, p99_us        from a client's append until it is durable
  *   published_p99_us      until a checkpoint that covers it is there for everybody
- *   peer_…                the same of the peer
+ *   peer_…                of the peer: median of the turns
  *
  * Then proofs over the ledger that came of it: making them from memory and from the files, and
  * checking them. One JSON line each. DIRECTORY must not exist; it is left for the caller to
@@ -20,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/json.h"
@@ -27,7 +29,7 @@
 #include "base/text.h"
 #include "ledger/checkpoint.h"
 #include "ledger/tiles.h"
-#include "store/tree_rows.h"
+#include "server/publish.h"
 
 #define SECONDS_DEFAULT 3
 #define SECONDS_MAX     600
@@ -39,22 +41,33 @@
 #define PROOFS          2000
 #define ORIGIN          "bench.example/ledger"
 
+/* A batch that is durable, and waits for its checkpoint. */
+struct waiting {
+    uint64_t size; /* of the ledger with it */
+    uint64_t asked_us;
+};
+
 struct bench {
     const char *directory;
     struct ks_store *store;
-    struct ks_tree *tree;
-    struct ks_tree_rows rows;
+    struct ks_store_reader *reader;
+    struct ks_publisher publisher;
+    int wake;
     struct ks_tile_store tiles;
     struct ks_ledger *ledger;
-    struct ks_head checked;
     struct ks_sign_key *ed25519;
     struct ks_sign_key *mldsa44;
     struct ks_buf note;
+    uint64_t signed_size;
     int blocks;
     uint64_t made; /* entries */
     uint64_t *durable_us;
+    size_t durable_count;
     uint64_t *published_us;
-    size_t count;
+    size_t published_count;
+    struct waiting *waiting;
+    size_t waiting_count; /* from published_count on they wait */
+    uint64_t checkpoints;
 };
 
 struct numbers {
@@ -100,43 +113,55 @@ out:
     return err;
 }
 
-/* Files, their check, a signed checkpoint: as ketseald and its enclave do it. */
-static enum ks_err publish(struct bench *bench)
+static enum ks_err sign(struct bench *bench)
 {
     enum ks_err err = KS_OK;
-    const struct ks_head *head = ks_ledger_head(bench->ledger);
-    const struct ks_tree_source source = ks_tree_source_of(bench->tree);
-    const struct ks_tree_growth growth = {.old_size = bench->checked.size,
-                                          .ledger = bench->ledger,
-                                          .put_entries = ks_tree_rows_put,
-                                          .context = &bench->rows};
-    const struct ks_tree_check check = {.source = &source,
-                                        .old = &bench->checked,
-                                        .head = head,
-                                        .visit = ks_tree_rows_visit,
-                                        .context = &bench->rows};
+    const struct ks_head *head = &bench->publisher.checked;
     const struct ks_bytes origin = KS_LITERAL(ORIGIN);
     const struct ks_note_signer signers[] = {
         {origin, KS_NOTE_ED25519, bench->ed25519},
         {origin, KS_NOTE_COSIGNED_MLDSA44, bench->mldsa44},
     };
     struct ks_checkpoint checkpoint = {.origin = origin, .size = head->size};
-    struct ks_tree_grown grown;
 
-    bench->rows.size = head->size;
-    KS_TRY(ks_tree_grow(bench->tree, &growth, &grown));
-    KS_TRY(ks_tree_fsck(&check));
-    bench->checked = *head;
     ks_copy(checkpoint.root, head->root, sizeof checkpoint.root);
     ks_buf_clear(&bench->note);
     KS_TRY(ks_checkpoint_sign(&checkpoint, signers, 2, ks_clock_us() / 1000000, &bench->note));
-    KS_TRY(ks_tree_put_checkpoint(bench->tree, ks_buf_view(&bench->note)));
+    bench->signed_size = head->size;
+    KS_TRY(ks_publish_checkpoint(&bench->publisher, ks_buf_view(&bench->note)));
 out:
     return err;
 }
 
-/* Every client appends again as soon as it is told: so one waits for the publication of the
- * last batch, and for its own commit. */
+/* What the server does between two commits: files, then their checkpoint, then the next files.
+ */
+static enum ks_err advance(struct bench *bench)
+{
+    enum ks_err err = KS_OK;
+    enum ks_publish_work work = KS_PUBLISH_IDLE;
+
+    KS_TRY(ks_publish_take(&bench->publisher, &work));
+    if (work == KS_PUBLISH_FILES) {
+        KS_TRY(sign(bench));
+    } else if (work == KS_PUBLISH_CHECKPOINT) {
+        const uint64_t now_us = ks_clock_monotonic_us();
+
+        bench->checkpoints++;
+        while (bench->published_count < bench->waiting_count &&
+               bench->waiting[bench->published_count].size <= bench->signed_size) {
+            bench->published_us[bench->published_count] =
+                now_us - bench->waiting[bench->published_count].asked_us;
+            bench->published_count++;
+        }
+    }
+    if (!ks_publish_busy(&bench->publisher) && bench->published_count < bench->waiting_count) {
+        KS_TRY(ks_publish_grow(&bench->publisher, bench->ledger));
+    }
+out:
+    return err;
+}
+
+/* Every client appends again as soon as it is told. The turn ends when all is published. */
 static enum ks_err append_turn(struct bench *bench, unsigned clients, uint64_t seconds,
                                uint64_t *out_spent_us)
 {
@@ -145,18 +170,24 @@ static enum ks_err append_turn(struct bench *bench, unsigned clients, uint64_t s
     uint64_t asked_us = start_us;
     uint64_t now_us = start_us;
 
-    while (now_us - start_us < seconds * 1000000 && bench->count < LATENCIES_MAX) {
-        uint64_t durable_us = 0;
-
+    while (now_us - start_us < seconds * 1000000 && bench->waiting_count < LATENCIES_MAX) {
         KS_TRY(commit(bench, clients));
-        durable_us = ks_clock_monotonic_us();
-        KS_TRY(publish(bench));
         now_us = ks_clock_monotonic_us();
-        bench->durable_us[bench->count] = durable_us - asked_us;
-        bench->published_us[bench->count++] = now_us - asked_us;
-        asked_us = durable_us;
+        bench->durable_us[bench->durable_count++] = now_us - asked_us;
+        bench->waiting[bench->waiting_count++] =
+            (struct waiting){ks_ledger_head(bench->ledger)->size, asked_us};
+        asked_us = now_us;
+        KS_TRY(advance(bench));
     }
     *out_spent_us += now_us - start_us;
+    while (bench->published_count < bench->waiting_count) {
+        uint64_t count = 0;
+
+        KS_TRY(advance(bench));
+        KS_TRY(bench->published_count < bench->waiting_count
+                   ? ks_fd_read(bench->wake, &count, sizeof count, "eventfd")
+                   : KS_OK);
+    }
 out:
     return err;
 }
@@ -237,7 +268,10 @@ static enum ks_err measure(struct bench *bench, unsigned clients, uint64_t secon
     uint64_t syncs = 0;
     uint64_t sync_us = 0;
 
-    bench->count = 0;
+    bench->durable_count = 0;
+    bench->published_count = 0;
+    bench->waiting_count = 0;
+    bench->checkpoints = 0;
     for (unsigned i = 0; i < TURNS; i++) {
         KS_TRY(sync_turn(bench, &syncs, &sync_us));
         KS_TRY(append_turn(bench, clients, seconds, &spent_us));
@@ -248,11 +282,12 @@ static enum ks_err measure(struct bench *bench, unsigned clients, uint64_t secon
                  "\"entries_per_s\":%.0f,\"p50_us\":%.0f,\"p99_us\":%.0f,"
                  "\"published_p99_us\":%.0f,\"checkpoints_per_s\":%.1f,"
                  "\"fdatasync_per_s\":%.0f",
-                 clients, ENTRY_LEN, (double)bench->count * clients * 1e6 / (double)spent_us,
-                 quantile(bench->durable_us, bench->count, 50),
-                 quantile(bench->durable_us, bench->count, 99),
-                 quantile(bench->published_us, bench->count, 99),
-                 (double)bench->count * 1e6 / (double)spent_us,
+                 clients, ENTRY_LEN,
+                 (double)bench->durable_count * clients * 1e6 / (double)spent_us,
+                 quantile(bench->durable_us, bench->durable_count, 50),
+                 quantile(bench->durable_us, bench->durable_count, 99),
+                 quantile(bench->published_us, bench->published_count, 99),
+                 (double)bench->checkpoints * 1e6 / (double)spent_us,
                  (double)syncs * 1e6 / (double)sync_us);
     if (peer[0].rate > 0) {
         (void)printf(",\"peer_entries_per_s\":%.0f,\"peer_p50_us\":%.0f,\"peer_p99_us\":%.0f",
@@ -366,7 +401,7 @@ static enum ks_err measure_all_proofs(struct bench *bench)
 {
     enum ks_err err = KS_OK;
     const struct ks_head head = *ks_ledger_head(bench->ledger);
-    const struct ks_tree_source source = ks_tree_source_of(bench->tree);
+    const struct ks_tree_source source = ks_tree_source_of(bench->publisher.served);
     struct ks_tree_tiles tiles;
     struct ks_tile_store store;
     struct ks_ledger *files = NULL;
@@ -393,20 +428,26 @@ static enum ks_err open_bench(struct bench *bench)
     const uint8_t seed[32] = {1};
     char path[KS_PATH_MAX];
 
-    ks_head_empty(&bench->checked);
+    struct ks_head empty;
+
+    ks_head_empty(&empty);
     bench->durable_us = ks_calloc(LATENCIES_MAX, sizeof *bench->durable_us);
     bench->published_us = ks_calloc(LATENCIES_MAX, sizeof *bench->published_us);
-    KS_CHECK(bench->durable_us != NULL && bench->published_us != NULL, KS_ERR_NOMEM,
-             "latencies");
+    bench->waiting = ks_calloc(LATENCIES_MAX, sizeof *bench->waiting);
+    KS_CHECK(bench->durable_us != NULL && bench->published_us != NULL && bench->waiting != NULL,
+             KS_ERR_NOMEM, "latencies");
+    bench->wake = eventfd(0, EFD_CLOEXEC);
+    KS_CHECK(bench->wake >= 0, KS_ERR_IO, "eventfd");
     KS_TRY(ks_store_open(&options, &bench->store));
-    KS_TRY(ks_store_reader_new(&options, &bench->rows.reader));
-    KS_TRY(ks_path_join(bench->directory, "ledger", path));
-    KS_TRY(ks_tree_open(path, true, &bench->tree));
+    KS_TRY(ks_store_reader_new(&options, &bench->reader));
+    KS_TRY(ks_publish_open(bench->directory, &options, bench->reader, bench->wake,
+                           &bench->publisher));
+    KS_TRY(ks_publish_start(&bench->publisher));
     KS_TRY(ks_path_join(bench->directory, "blocks", path));
     bench->blocks = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
     KS_CHECK(bench->blocks >= 0, KS_ERR_IO, "create %s", path);
     KS_TRY(ks_tiles_memory_new(&bench->tiles));
-    KS_TRY(ks_ledger_open(&bench->tiles, &bench->checked, &bench->ledger));
+    KS_TRY(ks_ledger_open(&bench->tiles, &empty, &bench->ledger));
     KS_TRY(ks_sign_key_from_seed(KS_SIG_ED25519, KS_BYTES(seed), &bench->ed25519));
     KS_TRY(ks_sign_key_from_seed(KS_SIG_MLDSA44, KS_BYTES(seed), &bench->mldsa44));
 out:
@@ -417,7 +458,7 @@ static enum ks_err run(const char *directory, uint64_t seconds)
 {
     enum ks_err err = KS_OK;
     static const unsigned clients[] = {1, 64, 256};
-    struct bench bench = {.directory = directory, .blocks = -1};
+    struct bench bench = {.directory = directory, .blocks = -1, .wake = -1};
 
     ks_buf_init(&bench.note, KS_NOTE_LEN_MAX);
     KS_CHECK(access(directory, F_OK) != 0, KS_ERR_CONFLICT, "%s is there already", directory);
@@ -428,16 +469,18 @@ static enum ks_err run(const char *directory, uint64_t seconds)
     KS_TRY(measure_all_proofs(&bench));
 out:
     ks_fd_close(&bench.blocks);
+    ks_publish_close(&bench.publisher);
+    ks_fd_close(&bench.wake);
     ks_ledger_close(bench.ledger);
     ks_tiles_memory_free(&bench.tiles);
-    ks_tree_close(bench.tree);
-    ks_store_reader_free(bench.rows.reader);
+    ks_store_reader_free(bench.reader);
     ks_store_close(bench.store);
     ks_sign_key_free(bench.ed25519);
     ks_sign_key_free(bench.mldsa44);
     ks_buf_done(&bench.note);
     ks_free(bench.durable_us);
     ks_free(bench.published_us);
+    ks_free(bench.waiting);
     return err;
 }
 

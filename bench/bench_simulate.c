@@ -1,8 +1,9 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* bench_simulate [--threads=N] [--runs=N] [QUBITS | FILE.qasm]…: how long states take, as JSON
- * lines. QUBITS: templates and random circuits of that size; without any: of 10, 16, 20, 24.
+/* bench_simulate [--threads=N] [--runs=N] [--precision=single|double] [QUBITS | FILE.qasm]…:
+ * how long states take, as JSON lines. QUBITS: templates and random circuits of that size;
+ * without any: of 10, 16, 20, 24, 26. Both precisions, unless one is named.
  *
  *   seconds        the state of one circuit given its angles, memory and plan being there: the
  *                  median of the runs; cpu_seconds the same by the CPU's clock
@@ -42,6 +43,8 @@
 struct options {
     unsigned threads;
     unsigned runs;
+    enum ks_precision first; /* of the precisions */
+    enum ks_precision last;
     struct ks_pool *pool;
 };
 
@@ -263,7 +266,7 @@ static void bench(const char *name, const char *path, const struct ks_circuit *s
 {
     struct ks_circuit *circuit = measured(source);
 
-    for (enum ks_precision p = KS_PRECISION_DOUBLE; p <= KS_PRECISION_SINGLE; p++) {
+    for (enum ks_precision p = options->first; p <= options->last; p++) {
         struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
         struct ks_program *program = NULL;
         struct times times = {0};
@@ -349,8 +352,9 @@ static void bench_file(const char *path, const struct options *options)
 
 int main(int argc, char **argv)
 {
-    static const uint32_t sizes[] = {10, 16, 20, 24};
-    struct options options = {.threads = 2, .runs = 5};
+    static const uint32_t sizes[] = {10, 16, 20, 24, 26};
+    struct options options = {
+        .threads = 2, .runs = 5, .first = KS_PRECISION_DOUBLE, .last = KS_PRECISION_SINGLE};
     bool any = false;
 
     for (int i = 1; i < argc; i++) {
@@ -358,13 +362,17 @@ int main(int argc, char **argv)
             options.threads = (unsigned)strtoul(argv[i] + 10, NULL, 10);
         } else if (strncmp(argv[i], "--runs=", 7) == 0) {
             options.runs = (unsigned)strtoul(argv[i] + 7, NULL, 10);
+        } else if (strcmp(argv[i], "--precision=single") == 0) {
+            options.first = KS_PRECISION_SINGLE;
+        } else if (strcmp(argv[i], "--precision=double") == 0) {
+            options.last = KS_PRECISION_DOUBLE;
         }
     }
     if (options.runs < 1 || options.runs > RUNS_MAX ||
         ks_pool_new(options.threads, &options.pool) != KS_OK) {
         (void)fprintf(stderr,
-                      "usage: bench_simulate [--threads=N] [--runs=N] [QUBITS | "
-                      "FILE.qasm]…, 1 to %d runs\n",
+                      "usage: bench_simulate [--threads=N] [--runs=N] "
+                      "[--precision=single|double] [QUBITS | FILE.qasm]…, 1 to %d runs\n",
                       RUNS_MAX);
         return 2;
     }

@@ -19,6 +19,8 @@ mkdir -m 700 "$work/tpm"
 "$build/bench/bench_store" "$work/store"
 "$build/bench/bench_ledger" "$work/ledger"
 "$build/bench/bench_tpm" "$work/tpm"
+chain=$here/../tests/vectors/chain
+"$build/bench/bench_anchor" "$chain/anvil.anchor" "$chain/anvil.pin"
 "$here/jobs.sh" "$build"
 "$here/enrol.sh" "$build"
 "$here/kme.sh" "$build"

@@ -4,20 +4,24 @@
 #
 # A whole site on this machine: simulated TPMs, CA, enclave, workers, ketseald; the site certified, one device
 # enrolled by credential activation, its identity sealed to its measured state; three jobs sealed, verified
-# offline and replayed. Refused: a clone of the device's files, a device whose measured file was changed, one
+# offline and replayed, and, where `make adapters` was run, one of them on Qiskit and Cirq. Refused: a clone of the device's files, a device whose measured file was changed, one
 # forged bundle, and all that a ketseald tries which was taken over. Accepted: a change that was planned and signed
-# for. Two witnesses cosign the ledger, and an auditor demands both. Then a job under a quantum key of two key managers, and an eavesdropper on the link between these: no key, so no
-# job, until the policy lets others count.
+# for. Where a local chain is installed (tools/deps.sh), a checkpoint is anchored on it, and the bundle verifies with its
+# anchor when that chain is gone. Two witnesses cosign the ledger, and an auditor demands both. Then a job under a
+# quantum key of two key managers, and an eavesdropper on the link between these: no key, so no job, until the policy
+# lets others count.
 #
 #   examples/demo.sh [BUILD_DIRECTORY]
 #
 # KETSEAL_DEMO_KEEP=DIRECTORY keeps the bundles and the policy there.
 set -eu
 
+here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "${1:-build/release}" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/ketseal-demo.XXXXXX")
 site=
 managers=
+chain=
 witnesses=
 ketseal=$build/src/cli/ketseal
 
@@ -27,7 +31,7 @@ cleanup() {
         kill -TERM "$site"
         wait "$site" || status=1
     fi
-    for other in $managers $witnesses; do
+    for other in $managers $witnesses $chain; do
         kill -KILL "$other" 2>/dev/null || true
     done
     if [ "$status" -ne 0 ]; then
@@ -247,13 +251,76 @@ YAML
     mv plain.yaml ketseal.yaml
 }
 
+# --- a chain -----------------------------------------------------------------------------------------
+
+chain_call() { # METHOD PARAMS
+    curl -sf -H 'content-type: application/json' \
+        -d "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"$1\",\"params\":$2}" "$node"
+}
+
+start_chain() { # ANVIL
+    : >chain.log
+    "$1" --host 127.0.0.1 --port 0 >chain.log 2>&1 &
+    chain=$!
+    tries=0
+    until port=$(sed -n 's/^Listening on 127\.0\.0\.1:\([0-9]*\)$/\1/p' chain.log) && [ -n "$port" ]; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 300 ] || exit 1
+        sleep 0.05
+    done
+    node=http://127.0.0.1:$port
+}
+
+send_signed() { # NAME: of the file with the transaction
+    "$ketseal" -q anchor sign --key anchor.key "$1" --out "$1.signed" # needs no network
+    "$ketseal" anchor send --rpc "$node" "$1.signed" | tee sent | sed 's/^/  /'
+}
+
+anchoring() {
+    tools=$("$(dirname "$here")/tools/deps.sh" --npm)
+    anvil=$(find "${tools:-/nonexistent}/node_modules/@foundry-rs" -path '*/bin/anvil' -type f 2>/dev/null | head -n 1)
+    if [ -z "$anvil" ]; then
+        step "no anchoring: no local chain is installed (docs/anchoring.md tells how it goes)"
+        return 0
+    fi
+    step "a local chain: an account, the contract, and the ledger's newest checkpoint anchored by a transaction signed offline"
+    start_chain "$anvil"
+    account=$("$ketseal" anchor keygen --out anchor.key)
+    chain_call anvil_setBalance "[\"$account\",\"0x8ac7230489e80000\"]" >/dev/null # a local chain gives coins away
+    "$ketseal" -q anchor deploy --rpc "$node" --chain 31337 --from "$account" --out deploy
+    send_signed deploy
+    contract=$(sed -n 's/^contract //p' sent)
+    "$ketseal" anchor pin --chain 31337 --contract "$contract" --from "$account" --out anchor.pin
+    "$ketseal" -q anchor prepare --rpc "$node" --pin anchor.pin --device edge-1 --checkpoint-out checkpoint --out anchor
+    send_signed anchor
+    "$ketseal" -q anchor prove --rpc "$node" --pin anchor.pin --block latest checkpoint --out bell.anchor
+    "$ketseal" -q anchor check --pin anchor.pin --checkpoint checkpoint bell.anchor | sed 's/^/  /'
+
+    step "the bundle with its anchor, and the block pinned, as somebody else would look it up; the chain is gone"
+    block=$("$ketseal" -q --json anchor check --pin anchor.pin --checkpoint checkpoint bell.anchor |
+        sed 's/.*"block_hash":"\([0-9a-f]*\)","block_number":\([0-9]*\).*/\2:0x\1/')
+    "$ketseal" anchor pin --chain 31337 --contract "$contract" --from "$account" --block "$block" --out anchor.pin
+    "$ketseal" policy make --root ca/root.pem --site site.json --insecure-simulated-tpm --anchor anchor.pin --out anchored.policy
+    "$ketseal" -q bundle complete --policy anchored.policy --device edge-1 --fetch --checkpoint checkpoint --anchor bell.anchor \
+        --out anchored.bundle bell.bundle
+    kill -TERM "$chain"
+    wait "$chain" 2>/dev/null || true
+    chain=
+    "$build/src/cli/ketseal-verify" --explain anchored.policy anchored.bundle | grep -E '^(pass|fail|not-run) +anchor|^verified'
+}
+
 # --- the demo -----------------------------------------------------------------------------------------
 
 cd "$work"
 mkdir libexec
-for program in enclave/ketseal-enclave enclave/ketseal-worker server/ketseald; do
+for program in enclave/ketseal-enclave enclave/ketseal-worker enclave/ketseal-adapter server/ketseald; do
     ln -s "$build/src/$program" libexec/
 done
+mkdir libexec/adapters
+ln -s "$build/src/enclave/qiskit.py" "$build/src/enclave/cirq.py" libexec/adapters/
+# Where make adapters was run, the site has Qiskit and Cirq too.
+sdks=${KETSEAL_ADAPTERS:-${KETSEAL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ketseal}/adapters}
+[ -e "$sdks/pyvenv.cfg" ] || sdks=
 
 step "a CA (SLH-DSA-SHA2-128s), certificates of a server and an operator (ML-DSA-65)"
 "$ketseal" -q ca new --out ca
@@ -289,6 +356,7 @@ devices:
 workers:
   count: 4
 YAML
+[ -z "$sdks" ] || printf 'adapters:\n  qiskit: %s\n  cirq: %s\n' "$sdks" "$sdks" >>ketseal.yaml
 "$build/src/server/ketseal-launch" --libexec="$work/libexec" ketseal.yaml 2>site.log &
 site=$!
 wait_for event=site.ready site.log
@@ -339,8 +407,22 @@ seal bell --shots 2000 --seed 7 bell.qasm
 seal qft16 --template qft --qubits 16 --shots 1000 --seed 11
 seal clifford --template clifford_t_sampling --qubits 4 --depth 10 --seed 123 --shots 2000
 
+if [ -n "$sdks" ]; then
+    for sdk in qiskit cirq; do
+        step "the last job on $sdk: run, verify offline, compare"
+        "$ketseal" run --device edge-1 --sdk "$sdk" --template clifford_t_sampling --qubits 4 --depth 10 --seed 123 --shots 2000 \
+            --out "$sdk.bundle"
+        "$ketseal" verify --policy lab.policy "$sdk.bundle"
+        "$ketseal" compare --policy lab.policy clifford.bundle "$sdk.bundle"
+    done
+else
+    step "no Qiskit and Cirq here: make adapters installs them, and the demo runs a job on each"
+fi
+
 step "the stand-alone verifier, and every check explained"
 "$build/src/cli/ketseal-verify" --explain lab.policy bell.bundle | grep -E '^(pass|fail|not-run|verified)'
+
+anchoring
 
 step "a forged bundle: one count changed"
 sed 's/"shots":2000/"shots":2001/' bell.bundle >forged.bundle

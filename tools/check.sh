@@ -20,7 +20,7 @@ logs=$build/check
 mkdir -p "$logs"
 rm -f "$logs/summary"
 
-stages=(deps release clang sanitized format tidy tools-test headers spelling shell links
+stages=(deps release web arm64 clang sanitized format tidy tools-test headers spelling shell links
     tests sanitized-tests clang-tidy)
 passed=0
 failed=0
@@ -42,6 +42,21 @@ build_in() { # DIRECTORY
 
 stage_release() {
     build_in "$build/release"
+}
+
+# The verifier as a page, twice: the same bytes both times. Its tests are among those of the release build.
+stage_web() {
+    local toolchain
+    toolchain=$(tools/deps.sh --web) || return
+    make --no-print-directory "$build/release/build.ninja" &&
+        web/build.py "$build/release" "$toolchain" "$build/web" &&
+        web/build.py "$build/release" "$toolchain" "$build/web-again" &&
+        cmp "$build/web/verify.html" "$build/web-again/verify.html"
+}
+
+# The verifier on another kind of machine.
+stage_arm64() {
+    tests/verify_arm64.sh "$build/release" "$build/arm64"
 }
 
 # Compiled alone: what clang sees and gcc does not. The tests run as gcc built them.
@@ -111,7 +126,7 @@ stage_links() {
             status=1
         fi
     done <<'LINKS'
-src/cli/ketseal-verify attest base crypto ledger record
+src/cli/ketseal-verify attest base chain crypto ledger record
 src/enclave/ketseal-worker base quantum
 LINKS
     return "$status"

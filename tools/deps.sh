@@ -5,8 +5,11 @@
 # Installs what ketseal builds and tests with. Quiet and quick when there is nothing to do.
 #
 #   tools/deps.sh            install what is missing
+#   tools/deps.sh --deploy   and what `make check-full` builds images with
 #   tools/deps.sh --prefix   print the prefix of the private OpenSSL, nothing if the system's serves
 #   tools/deps.sh --npm      print the folder of the tools from npm, nothing if they are not installed
+#   tools/deps.sh --web      what the page of web/ is built and tested with; prints its folder (77: cannot be had)
+#   tools/deps.sh --arm64    libcrypto for 64-bit ARM, static; prints its folder (77: cannot be had)
 #
 # Distribution packages come from the package manager. Where the system's OpenSSL is older than 3.5,
 # the next Debian release's source package (with that distribution's security patches) is fetched by
@@ -36,11 +39,18 @@ if [ "${1-}" = --npm ]; then
     [ ! -f "$npm_tools/.complete" ] || printf '%s\n' "$npm_tools"
     exit 0
 fi
+web=$cache/web-$openssl_suite-$(uname -m)
+arm64=$cache/arm64-$openssl_suite-$(uname -m)
 if [ "${1-}" = --prefix ]; then
     system_openssl_serves || printf '%s\n' "$prefix"
     exit 0
 fi
-[ $# -eq 0 ] || die "unknown argument '$1'"
+deploy=
+if [ "${1-}" = --deploy ]; then
+    deploy="mmdebstrap buildah docker-compose"
+    shift
+fi
+[ $# -eq 0 ] || [ "$*" = --web ] || [ "$*" = --arm64 ] || die "unknown argument '$1'"
 
 command -v dpkg-query >/dev/null || die "this script knows Debian and its derivatives only; see README.md for the list of packages"
 
@@ -48,11 +58,13 @@ command -v dpkg-query >/dev/null || die "this script knows Debian and its deriva
 packages="build-essential meson ninja-build pkg-config dpkg-dev git python3 ca-certificates
 libevent-dev libtss2-dev libseccomp-dev libsecp256k1-dev libcurl4-openssl-dev libcyaml-dev libyaml-dev libsqlite3-dev
 swtpm swtpm-tools
-libcmocka-dev python3-yaml python3-jsonschema bats jq curl tpm2-tools codespell shellcheck mandoc xxd openssl procps
+libcmocka-dev python3-yaml python3-jsonschema python3-cffi python3-pytest bats jq curl tpm2-tools codespell shellcheck mandoc xxd openssl procps
 gnuplot-nox fonts-dejavu-core"
-# Checks that have one pinned version or one host architecture, and ketseal-mpi: left out, loudly, without it.
-optional="clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev libopenmpi-dev openmpi-bin"
+# Checks that have one pinned version or one host architecture, ketseal-mpi, and what make adapters needs: left out,
+# loudly, without it.
+optional="clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev libopenmpi-dev openmpi-bin python3-venv"
 [ "$(uname -m)" = x86_64 ] && optional="$optional gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
+optional="$optional $deploy"
 
 # evhttp before this version parses requests in ways that allow smuggling (Debian DSA for libevent).
 libevent_min=2.1.12-stable-8+deb12u1
@@ -158,15 +170,17 @@ mirror_of() { # LABEL
         awk -v label="$1" '{uri = $1; $1 = ""; if ($0 == " " label) {print uri; exit}}'
 }
 
-build_openssl() {
-    [ -f "$prefix/.complete" ] && return 0
-    main=$(mirror_of Debian)
-    security=$(mirror_of Debian-Security)
-    [ -n "$main" ] || die "no Debian mirror in this system's apt configuration"
+make_work() {
     mkdir -p "$cache"
     work=$(mktemp -d "$cache/build.XXXXXX")
     trap 'rm -rf "$work"' EXIT INT TERM
+}
 
+# Into $work/openssl; $dsc is the package's description.
+fetch_openssl() {
+    main=$(mirror_of Debian)
+    security=$(mirror_of Debian-Security)
+    [ -n "$main" ] || die "no Debian mirror in this system's apt configuration"
     mkdir -p "$work/lists/partial" "$work/archives/partial" "$work/src"
     keyring=/usr/share/keyrings/debian-archive-keyring.gpg
     {
@@ -203,7 +217,12 @@ CONF
     # apt has checked the .dsc against the signed index; dpkg-source checks the rest against the .dsc.
     dpkg-source -x "$dsc" "$work/openssl" >"$work/log" 2>&1 ||
         { tail -n 20 "$work/log" >&2; die "cannot unpack $(basename "$dsc")"; }
+}
 
+build_openssl() {
+    [ -f "$prefix/.complete" ] && return 0
+    make_work
+    fetch_openssl
     say "building $(basename "$dsc" .dsc), a few minutes, once"
     rm -rf "$prefix"
     (
@@ -225,23 +244,118 @@ install_npm_tools() {
         say "node or npm is absent; the checks against a local chain will be skipped"
         return 0
     fi
+    # Where npm reaches nothing it is asked once a day, not by each build.
+    [ -z "$(find "$npm_tools.failed" -mtime -1 2>/dev/null)" ] || return 0
     say "installing a local chain and the Solidity compiler from npm, once"
     mkdir -p "$cache"
     work=$(mktemp -d "$cache/npm.XXXXXX")
     trap 'rm -rf "$work"' EXIT INT TERM
     cp "$(dirname "$npm_lock")/package.json" "$npm_lock" "$work"
-    if (cd "$work" && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier >log 2>&1); then
+    if (cd "$work" && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --fetch-retries=1 >log 2>&1); then
         touch "$work/.complete"
-        rm -rf "$npm_tools"
+        rm -rf "$npm_tools" "$npm_tools.failed"
         mv "$work" "$npm_tools"
     else
         tail -n 5 "$work/log" >&2
         say "npm failed; the checks against a local chain will be skipped"
+        touch "$npm_tools.failed"
         rm -rf "$work"
     fi
     trap - EXIT INT TERM
 }
 
-install_packages
-install_npm_tools
-system_openssl_serves || build_openssl
+# --- the verifier elsewhere ----------------------------------------------------------------------------
+
+here=$(cd "$(dirname "$0")/.." && pwd)
+
+# libcrypto alone, as tools/libcrypto.options has it, into FOLDER.
+build_libcrypto() { # FOLDER, further arguments of Configure
+    folder=$1
+    shift
+    say "building $(basename "$dsc" .dsc) for $(basename "$folder"), a minute or two, once"
+    (
+        cd "$work/openssl"
+        export SOURCE_DATE_EPOCH=0
+        # shellcheck disable=SC2046 # a list of words
+        ./Configure "$@" $(grep -v '^#' "$here/tools/libcrypto.options")
+        make -j"$(nproc)" build_generated libcrypto.a
+    ) >"$work/log" 2>&1 || { tail -n 40 "$work/log" >&2; die "OpenSSL did not build"; }
+    cp "$work/openssl/libcrypto.a" "$folder/"
+    cp -R "$work/openssl/include" "$folder/"
+}
+
+# FOLDER was made from other files than these, or not at all: then it is emptied.
+outdated() { # FOLDER FILES...
+    folder=$1
+    shift
+    inputs=$(cd "$here" && cat "$@" | sha256sum)
+    [ "$(cat "$folder/inputs" 2>/dev/null)" != "$inputs" ] || return 1
+    rm -rf "$folder"
+    mkdir -p "$folder"
+}
+
+finish() { # FOLDER
+    printf '%s\n' "$inputs" >"$1/inputs"
+    rm -rf "$work"
+    trap - EXIT INT TERM
+}
+
+# Tests of the page alone need these; it is built without them.
+browsers="chromium chromium-driver firefox-esr"
+
+# The compiler, as PyPI has it, by the digests of web/zig.txt; unpacked, since it needs no installing.
+fetch_zig() {
+    python3 -m pip --version >/dev/null 2>&1 ||
+        { ! can_be_root || apt_install python3-pip; } >/dev/null 2>&1 || true
+    say "fetching $(sed -n 's/^\(ziglang==[^ ]*\).*/\1/p' "$here/web/zig.txt"), 100 MB, once"
+    python3 -m pip download --quiet --no-deps --only-binary :all: --require-hashes --dest "$work" \
+        --requirement "$here/web/zig.txt" >"$work/log" 2>&1 || return 1
+    python3 -m zipfile -e "$work"/ziglang-*.whl "$web" && chmod +x "$web/ziglang/zig"
+}
+
+install_web() {
+    refreshed=yes # whoever installs these has just asked for the needed ones
+    wanted=
+    # shellcheck disable=SC2086 # a word list
+    for package in $(missing $browsers); do
+        grep -qsx "$package" "$cache/declined-packages" || wanted="$wanted $package"
+    done
+    # shellcheck disable=SC2086 # a word list
+    [ -z "$wanted" ] || install_optional $wanted
+    if outdated "$web" web/zig.txt web/libcrypto.conf tools/libcrypto.options; then
+        make_work
+        fetch_zig || { say "no compiler for WebAssembly: $(tail -n 1 "$work/log")"; rm -rf "$web"; exit 77; }
+        fetch_openssl
+        cp "$here/web/libcrypto.conf" "$work/openssl/Configurations/90-ketseal.conf"
+        (
+            export PATH="$web/ziglang:$PATH" ZIG_GLOBAL_CACHE_DIR="$web/zig-cache"
+            build_libcrypto "$web" ketseal-wasm no-asm
+        )
+        printf 'zig %s, %s\n' "$("$web/ziglang/zig" version)" "$(basename "$dsc" .dsc)" >"$web/tools"
+        finish "$web"
+    fi
+    printf '%s\n' "$web"
+}
+
+install_arm64() {
+    for tool in aarch64-linux-gnu-gcc qemu-aarch64-static; do
+        command -v "$tool" >/dev/null || { say "no $tool"; exit 77; }
+    done
+    if outdated "$arm64" tools/libcrypto.options; then
+        make_work
+        fetch_openssl
+        build_libcrypto "$arm64" linux-aarch64 --cross-compile-prefix=aarch64-linux-gnu-
+        finish "$arm64"
+    fi
+    printf '%s\n' "$arm64"
+}
+
+case ${1-} in
+--web) install_web ;;
+--arm64) install_arm64 ;;
+*)
+    install_packages
+    install_npm_tools
+    system_openssl_serves || build_openssl
+    ;;
+esac

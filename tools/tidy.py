@@ -36,7 +36,7 @@ FLOORS = {
 PURE_FLOORS = (2, 3)
 
 # The installed headers (include/ketseal/NAME.h) stand on the floor of the module behind them.
-PUBLIC_OWNER = {'error': 'base', 'circuit': 'quantum', 'record': 'record', 'verify': 'record',
+PUBLIC_OWNER = {'abi': 'client', 'bytes': 'base', 'error': 'base', 'circuit': 'quantum', 'record': 'record', 'verify': 'record',
                 'client': 'client'}
 
 # Programs and modules that link a closed set of modules: they include nothing else.

@@ -15,6 +15,8 @@
 
 #include "ketseal/error.h"
 
+#pragma GCC visibility push(default)
+
 struct ks_buf;
 struct ks_bytes;
 struct ks_pool;
@@ -283,5 +285,7 @@ KS_MUST_CHECK enum ks_err ks_program_outcomes(struct ks_program *program, uint64
 uint64_t ks_simulate_memory(const struct ks_circuit *circuit, enum ks_precision precision);
 /* The name of the best kernels of this CPU: "avx512", "avx2", "neon", "scalar". */
 const char *ks_simulate_kernels(void);
+
+#pragma GCC visibility pop
 
 #endif

@@ -12,10 +12,37 @@
 
 #include "ketseal/error.h"
 
+#pragma GCC visibility push(default)
+
 struct ks_buf;
 struct ks_bytes;
 struct ks_client;
+struct ks_policy;
 
+/* --- open --------------------------------------------------------------------------------- */
+
+/* A device's directory (docs/formats/device.md): root.pem, device.pem, site.json, its key or
+ * its TPM's platform.json, and where it has them issuer.pem, keys.json, url. */
+struct ks_device_spec {
+    uint32_t version; /* 1 */
+    const char *directory;
+    const char *url;     /* "https://host:port"; NULL: the first line of DIRECTORY/url */
+    const char *site;    /* the pinned site document, a file; NULL: DIRECTORY/site.json */
+    uint32_t timeout_ms; /* of one exchange; 0 for 10 minutes */
+    bool measured;       /* this program is the one that an enrolled device's key opens to */
+};
+/* Connects nothing yet. The key of an enrolled device opens to the program that was measured at
+ * its enrolment, `ketseal`, and to no other. To open it measures the program that does so into
+ * a PCR that only a reset of the TPM clears, so another one would shut out `ketseal` too.
+ * Without MEASURED such a device is KS_ERR_DENIED, and its TPM is left alone. */
+KS_MUST_CHECK enum ks_err ks_client_open_device(const struct ks_device_spec *device,
+                                                struct ks_client **out_client);
+/* What the device itself pins, as a policy for ks_bundle_verify: its root and its site, and the
+ * kind of TPM that this site's document names. Freed with ks_policy_free. */
+KS_MUST_CHECK enum ks_err ks_device_policy(const struct ks_device_spec *device,
+                                           struct ks_policy **out_policy);
+
+/* The same part by part: for a client whose files lie elsewhere. */
 struct ks_client_spec {
     uint32_t version;        /* 1 */
     const char *url;         /* "https://host:port" */
@@ -34,6 +61,8 @@ struct ks_client_spec {
 KS_MUST_CHECK enum ks_err ks_client_open(const struct ks_client_spec *spec,
                                          struct ks_client **out_client);
 void ks_client_close(struct ks_client *client); /* NULL is fine; wipes */
+
+/* --- submit ------------------------------------------------------------------------------- */
 
 struct ks_job_spec {
     uint32_t version; /* 1 */
@@ -64,12 +93,75 @@ struct ks_job_spec {
  * does that. */
 KS_MUST_CHECK enum ks_err ks_client_run(struct ks_client *client, const struct ks_job_spec *job,
                                         struct ks_buf *out_bundle);
-/* Submits: appends the job's state (JSON, "ketseal.job-state/1"). */
+/* Submits: appends the job's state (JSON, "ketseal.job-state/1", for ks_job_status_read). */
 KS_MUST_CHECK enum ks_err ks_client_submit(struct ks_client *client,
                                            const struct ks_job_spec *job,
                                            struct ks_buf *out_state);
 /* Ends the job ID if it still runs. */
 KS_MUST_CHECK enum ks_err ks_client_cancel(struct ks_client *client, const char *id);
+
+/* --- follow ------------------------------------------------------------------------------- */
+
+/* How a job stands, and the word for it in the site's documents. */
+#define KS_JOB_PHASE_LIST(X)                                                                   \
+    X(ACCEPTED, "accepted") /* waits or runs */                                                \
+    X(DONE, "done")         /* its bundle can be had */                                        \
+    X(FAILED, "failed")     /* refused by the worker, or interrupted */                        \
+    X(CANCELLED, "cancelled")
+enum ks_job_phase {
+#define KS_JOB_PHASE_ENUM(name, text) KS_JOB_PHASE_##name,
+    KS_JOB_PHASE_LIST(KS_JOB_PHASE_ENUM)
+#undef KS_JOB_PHASE_ENUM
+        KS_JOB_PHASES
+};
+const char *ks_job_phase_name(enum ks_job_phase phase);
+
+struct ks_job_status {
+    enum ks_job_phase phase;
+    enum ks_err error;   /* FAILED: what with; else KS_OK */
+    char id[40];         /* a UUID */
+    char created_at[32]; /* "2026-01-14T02:01:24.123456Z" */
+    char detail[512];    /* FAILED: the site's sentence, fit for a terminal; else empty */
+};
+/* Reads a site's "ketseal.job-state/1". */
+KS_MUST_CHECK enum ks_err ks_job_status_read(const struct ks_bytes *document,
+                                             struct ks_job_status *out_state);
+
+/* Asks the site how the job ID stands. */
+KS_MUST_CHECK enum ks_err ks_client_status(struct ks_client *client, const char *id,
+                                           struct ks_job_status *out_state);
+
+struct ks_wait_spec {
+    uint32_t version; /* 1 */
+    const char *id;
+    uint64_t timeout_ms; /* 0: asks once */
+    /* Asked at least every 100 ms between two exchanges; once it says true the wait ends with
+     * KS_ERR_CANCELLED, the job goes on. NULL: nobody is asked. */
+    bool (*cancelled)(void *context);
+    void *cancel_context;
+};
+/* Asks until the job has ended, or time is over: then the phase is still ACCEPTED, and that is
+ * no error. At first every 50 ms, then ever less often, at last every 5 s. */
+KS_MUST_CHECK enum ks_err ks_client_wait(struct ks_client *client,
+                                         const struct ks_wait_spec *wait,
+                                         struct ks_job_status *out_state);
+/* Appends the bundle of a job that is done, waiting up to 10 s for the checkpoint over its
+ * record. KS_ERR_NOT_FOUND while the job runs; one that failed answers with its own error. The
+ * bundle is not verified here. */
+KS_MUST_CHECK enum ks_err ks_client_bundle(struct ks_client *client, const char *id,
+                                           struct ks_buf *out_bundle);
+/* The same under the site's newest checkpoint that is STATE: "cosigned", "anchored" or
+ * "timestamped". The site holds the request until it is, at most SECONDS and at most
+ * KS_SITE_WAIT_S; KS_ERR_NOT_FOUND: not yet. */
+#define KS_SITE_WAIT_S 20
+KS_MUST_CHECK enum ks_err ks_client_bundle_in(struct ks_client *client, const char *id,
+                                              const char *state, uint32_t seconds,
+                                              struct ks_buf *out_bundle);
+/* The most bytes of a bundle: for ks_buf_new. */
+#define KS_BUNDLE_LEN_MAX (48 * 1024 * 1024)
+
+/* --- single exchanges --------------------------------------------------------------------- */
+
 /* GET TARGET ("/v1/jobs/…", "/v1/ledger/checkpoint", …): appends the answer's body. */
 KS_MUST_CHECK enum ks_err ks_client_get(struct ks_client *client, const char *target,
                                         struct ks_buf *out_body);
@@ -88,5 +180,7 @@ const char *ks_client_device(const struct ks_client *client);
 /* The TLS exporter of the connection that the last call used: 32 bytes; zeros before the first.
  */
 const uint8_t *ks_client_channel(const struct ks_client *client);
+
+#pragma GCC visibility pop
 
 #endif

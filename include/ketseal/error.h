@@ -6,6 +6,8 @@
 #ifndef KETSEAL_ERROR_H
 #define KETSEAL_ERROR_H
 
+#pragma GCC visibility push(default)
+
 /* clang-format off */
 /*      name         value exit http  meaning */
 #define KS_ERR_LIST(X)                                                          \
@@ -46,5 +48,7 @@ const char *ks_err_detail(void);
 /* Where in ketseal's own source that failure was raised, "file.c:123"; for logs at debug
  * level. */
 const char *ks_err_where(void);
+
+#pragma GCC visibility pop
 
 #endif

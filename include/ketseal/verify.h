@@ -10,6 +10,9 @@
 
 #include "ketseal/error.h"
 
+#pragma GCC visibility push(default)
+
+struct ks_buf;
 struct ks_bytes;
 struct ks_policy;
 
@@ -72,6 +75,18 @@ struct ks_verdict {
     uint64_t stamped_us;     /* of the time stamp; 0: timestamp did not pass */
 };
 
+/* A verdict grows with each new check. Who is compiled apart from the library has it allocated
+ * here and reads it by these; nothing ran yet. */
+KS_MUST_CHECK enum ks_err ks_verdict_new(struct ks_verdict **out_verdict);
+void ks_verdict_free(struct ks_verdict *verdict); /* NULL is fine */
+/* Appends VERDICT as canonical JSON, "ketseal.verify/1", at most KS_VERDICT_BYTES_MAX bytes:
+ * each check with its state and reason, the first one that failed, what was verified. OUTCOME
+ * is what ks_bundle_verify returned: only KS_OK is "verified". */
+#define KS_VERDICT_BYTES_MAX 65536
+void ks_verdict_print(const struct ks_verdict *verdict, enum ks_err outcome,
+                      struct ks_buf *out);
+
+const char *ks_verdict_state_name(enum ks_verdict_state state);   /* "not-run" */
 const char *ks_verdict_check_name(enum ks_verdict_check check);   /* "quote.pcr" */
 const char *ks_verdict_check_covers(enum ks_verdict_check check); /* the bytes that it covers */
 const char *ks_verdict_check_stops(enum ks_verdict_check check);  /* the attack that it stops */
@@ -89,5 +104,7 @@ void ks_policy_free(struct ks_policy *policy); /* NULL is fine */
 KS_MUST_CHECK enum ks_err ks_bundle_verify(const struct ks_bytes *bundle,
                                            const struct ks_policy *policy,
                                            struct ks_verdict *out_verdict);
+
+#pragma GCC visibility pop
 
 #endif

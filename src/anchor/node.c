@@ -468,14 +468,6 @@ out:
     return err;
 }
 
-static void place(struct ks_mpt_proof *proof, const uint8_t **at)
-{
-    for (size_t i = 0; i < proof->count; i++) {
-        proof->nodes[i].data = *at;
-        *at += proof->nodes[i].len;
-    }
-}
-
 enum ks_err ks_node_proof(struct ks_node *node, const uint8_t contract[KS_ADDRESS_LEN],
                           const uint8_t slot[32], uint64_t number, struct ks_buf *bytes,
                           struct ks_mpt_proof *out_account, struct ks_mpt_proof *out_storage)
@@ -483,7 +475,6 @@ enum ks_err ks_node_proof(struct ks_node *node, const uint8_t contract[KS_ADDRES
     enum ks_err err = KS_OK;
     struct query query;
     const struct ks_json *slots = NULL;
-    const uint8_t *at = NULL;
 
     begin(&query);
     ks_rpc_put_bytes(&query.writer, ks_bytes_of(contract, KS_ADDRESS_LEN));
@@ -499,9 +490,7 @@ enum ks_err ks_node_proof(struct ks_node *node, const uint8_t contract[KS_ADDRES
              "the node's storage proof: not of one slot");
     KS_TRY(read_nodes(ks_json_find(ks_json_at(slots, 0), "proof"), "storage proof", bytes,
                       out_storage));
-    at = bytes->data;
-    place(out_account, &at);
-    place(out_storage, &at);
+    (void)ks_mpt_place(out_storage, ks_mpt_place(out_account, bytes->data));
 out:
     done(&query);
     return err;

@@ -24,6 +24,26 @@ void ks_buf_done(struct ks_buf *buf)
     ks_buf_init(buf, buf->max);
 }
 
+enum ks_err ks_buf_new(size_t len_max, struct ks_buf **out_buf)
+{
+    struct ks_buf *buf = ks_calloc(1, sizeof *buf);
+
+    if (buf == NULL) {
+        return ks_fail(KS_ERR_NOMEM, "buffer");
+    }
+    ks_buf_init(buf, len_max);
+    *out_buf = buf;
+    return KS_OK;
+}
+
+void ks_buf_free(struct ks_buf *buf)
+{
+    if (buf != NULL) {
+        ks_buf_done(buf);
+        ks_free(buf);
+    }
+}
+
 void ks_buf_wipe(struct ks_buf *buf)
 {
     ks_wipe(buf->data, buf->cap);

@@ -23,7 +23,6 @@ void ks_buf_init(struct ks_buf *buf, size_t len_max);
 void ks_buf_done(struct ks_buf *buf);  /* frees; buffer is empty and reusable */
 void ks_buf_wipe(struct ks_buf *buf);  /* erases the contents, then ks_buf_done */
 void ks_buf_clear(struct ks_buf *buf); /* len = 0, error forgotten, memory kept */
-struct ks_bytes ks_buf_view(const struct ks_buf *buf); /* valid until the next put */
 /* KS_OK, or the sticky error (detail is stored again). */
 KS_MUST_CHECK enum ks_err ks_buf_check(const struct ks_buf *buf);
 /* Drops the first COUNT bytes (asserts COUNT <= len). */

@@ -10,13 +10,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-
-/* A borrowed view: it never owns, and dies with what it points into. {NULL, 0} is the empty
- * view. */
-struct ks_bytes {
-    const uint8_t *data;
-    size_t len;
-};
+#include "ketseal/bytes.h"
 
 /* A view of an array, of a NUL-terminated text (without the NUL), of a literal. */
 #define KS_BYTES(array)  ((struct ks_bytes){(const uint8_t *)(array), sizeof(array)})

@@ -32,7 +32,7 @@ enum ks_err ks_address_parse(struct ks_bytes text, uint8_t out_address[KS_ADDRES
 {
     enum ks_err err = KS_OK;
     uint8_t address[KS_ADDRESS_LEN];
-    char lower[DIGITS];
+    uint8_t lower[DIGITS];
     char checked[KS_ADDRESS_TEXT_LEN + 1];
     bool has_lower = false;
     bool has_upper = false;
@@ -40,11 +40,12 @@ enum ks_err ks_address_parse(struct ks_bytes text, uint8_t out_address[KS_ADDRES
     KS_CHECK(text.len == KS_ADDRESS_TEXT_LEN && text.data[0] == '0' && text.data[1] == 'x',
              KS_ERR_FORMAT, "an address is 0x and %d hexadecimal digits", DIGITS);
     for (size_t i = 0; i < DIGITS; i++) {
-        char digit = (char)text.data[2 + i];
+        uint8_t digit = text.data[2 + i];
+        bool is_upper = digit >= 'A' && digit <= 'F';
 
+        has_upper = has_upper || is_upper;
         has_lower = has_lower || (digit >= 'a' && digit <= 'f');
-        has_upper = has_upper || (digit >= 'A' && digit <= 'F');
-        lower[i] = digit >= 'A' && digit <= 'F' ? (char)(digit - 'A' + 'a') : digit;
+        lower[i] = is_upper ? (uint8_t)(digit | 0x20) : digit; /* ASCII */
     }
     KS_TRY(ks_fail_prefix(ks_hex_decode(KS_BYTES(lower), address, sizeof address), "address"));
     if (has_lower && has_upper) {

@@ -81,20 +81,10 @@ out:
     return err;
 }
 
-/* Points the views, whose lengths are known, into the bytes. */
-static void place(struct ks_bytes *views, size_t count, const uint8_t **at)
-{
-    for (size_t i = 0; i < count; i++) {
-        views[i].data = *at;
-        *at += views[i].len;
-    }
-}
-
 static enum ks_err read_parts(const struct ks_json *object, struct ks_anchor *anchor)
 {
     enum ks_err err = KS_OK;
     const struct ks_json *header_text = NULL;
-    const uint8_t *at = NULL;
     struct ks_header header;
 
     KS_TRY(ks_json_get(object, "header", KS_JSON_STRING, &header_text));
@@ -102,10 +92,10 @@ static enum ks_err read_parts(const struct ks_json *object, struct ks_anchor *an
                           "'header'"));
     KS_TRY(take_proof(object, "account_proof", anchor, &anchor->account));
     KS_TRY(take_proof(object, "storage_proof", anchor, &anchor->storage));
-    at = anchor->bytes.data;
-    place(&anchor->header, 1, &at);
-    place(anchor->account.nodes, anchor->account.count, &at);
-    place(anchor->storage.nodes, anchor->storage.count, &at);
+    anchor->header.data = anchor->bytes.data;
+    (void)ks_mpt_place(
+        &anchor->storage,
+        ks_mpt_place(&anchor->account, anchor->header.data + anchor->header.len));
     KS_TRY(ks_header_parse(anchor->header, &header));
     KS_CHECK(header.number <= KS_JSON_INTEGER_MAX && header.time_s <= KS_ANCHOR_TIME_MAX,
              KS_ERR_LIMIT, "'header': a number or time that no chain has");

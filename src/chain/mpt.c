@@ -161,6 +161,15 @@ out:
     return err;
 }
 
+const uint8_t *ks_mpt_place(struct ks_mpt_proof *proof, const uint8_t *at)
+{
+    for (size_t i = 0; i < proof->count; i++) {
+        proof->nodes[i].data = at;
+        at += proof->nodes[i].len;
+    }
+    return at;
+}
+
 enum ks_err ks_mpt_get(const uint8_t root[KS_KECCAK256_LEN], struct ks_bytes key,
                        const struct ks_mpt_proof *proof, bool *out_found,
                        struct ks_bytes *out_value)

@@ -19,6 +19,10 @@ struct ks_mpt_proof {
     size_t count;
 };
 
+/* Points the nodes, whose lengths are known, to the bytes from AT on, where they stand one
+ * after the other. Returns where they end. */
+const uint8_t *ks_mpt_place(struct ks_mpt_proof *proof, const uint8_t *at);
+
 /* What the trie with ROOT has at keccak256(KEY). KS_OK and *OUT_FOUND true with the value, a
  * view into PROOF; or false where PROOF shows that the key is absent. KS_ERR_VERIFY when the
  * nodes do not follow from ROOT, when one is missing or left over, or none is a trie's. */

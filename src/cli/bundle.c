@@ -39,49 +39,19 @@ enum ks_err ks_cli_bundle_room(const struct ks_cli *cli)
                : KS_OK;
 }
 
-/* What the device itself pins: its root and its site, whatever kind of TPM that site says it
- * has. */
-static enum ks_err device_policy(const struct ks_cli *cli, struct ks_policy **out_policy)
-{
-    enum ks_err err = KS_OK;
-    struct ks_cert *root = NULL;
-    struct ks_site *site = ks_calloc(1, sizeof *site);
-    struct ks_policy_spec spec = {.site = site};
-    struct ks_bytes document = {0};
-    struct ks_buf pem;
-    struct ks_buf policy;
-
-    ks_buf_init(&pem, KS_CERT_PEM_MAX);
-    ks_buf_init(&policy, KS_POLICY_BYTES_MAX);
-    KS_CHECK(site != NULL, KS_ERR_NOMEM, "site");
-    KS_TRY(ks_cli_device_file(cli, "root.pem", KS_CERT_PEM_MAX, &pem));
-    KS_TRY(ks_cert_parse_pem(ks_buf_view(&pem), &root));
-    KS_TRY(ks_cli_site(cli, site));
-    spec.root = root;
-    spec.accept_simulated_tpm = site->simulated_tpm;
-    ks_policy_write(&spec, &policy);
-    KS_TRY(ks_buf_check(&policy));
-    document = ks_buf_view(&policy);
-    KS_TRY(ks_policy_read(&document, out_policy));
-out:
-    ks_cert_free(root);
-    ks_free(site);
-    ks_buf_done(&pem);
-    ks_buf_done(&policy);
-    return err;
-}
-
 /* Against --policy, or what the device pins: nothing is kept that does not verify. */
 static enum ks_err check(const struct ks_cli *cli, const struct ks_buf *bytes)
 {
     enum ks_err err = KS_OK;
     const char *path = ks_cli_text(cli, "policy");
     struct ks_bytes view = ks_buf_view(bytes);
+    const struct ks_device_spec device = ks_cli_device(cli);
     struct ks_policy *policy = NULL;
     struct ks_verdict *verdict = ks_calloc(1, sizeof *verdict);
 
     KS_CHECK(verdict != NULL, KS_ERR_NOMEM, "verdict");
-    KS_TRY(path == NULL ? device_policy(cli, &policy) : ks_verdict_policy(path, &policy));
+    KS_TRY(path == NULL ? ks_device_policy(&device, &policy)
+                        : ks_verdict_policy(path, &policy));
     KS_TRY(ks_bundle_verify(&view, policy, verdict));
 out:
     ks_policy_free(policy);

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "chain/address.h"
 #include "cli/device.h"
+#include "client/operator.h"
 #include "ledger/checkpoint.h"
 
 #define CONFIRMATIONS_MAX 100000
@@ -383,7 +384,8 @@ static enum ks_err check_purpose(const struct ks_tx *tx)
         KS_CHECK(strcmp(hex, ks_contract_creation_code) == 0, KS_ERR_DENIED,
                  "the transaction creates another contract than the anchoring one");
     } else {
-        KS_TRY(ks_tx_digest(tx, digest));
+        KS_CHECK(ks_tx_digest(tx, digest) == KS_OK, KS_ERR_DENIED,
+                 "the transaction calls something else than anchor(bytes32)");
     }
 out:
     return err;
@@ -634,5 +636,60 @@ out:
     ks_anchor_pin_done(&pin);
     ks_anchor_free(anchor);
     ks_buf_done(&text);
+    return err;
+}
+
+/* --- publish ------------------------------------------------------------------------------ */
+
+/* The site asks for no proof, so it is given none that is false. */
+static enum ks_err check_published(const struct ks_cli *cli, struct ks_bytes note,
+                                   struct ks_bytes evidence)
+{
+    enum ks_err err = KS_OK;
+    struct ks_anchor_pin pin = {0};
+    struct ks_anchor *anchor = NULL;
+    uint8_t digest[32];
+
+    KS_TRY(load_pin(cli, &pin));
+    KS_TRY(digest_of(cli, note, cli->operands[0], false, digest));
+    KS_TRY(ks_fail_prefix(ks_anchor_parse(evidence, &anchor), "%s", cli->operands[1]));
+    KS_TRY(ks_anchor_check_proof(anchor, &pin, digest));
+out:
+    ks_anchor_pin_done(&pin);
+    ks_anchor_free(anchor);
+    return err;
+}
+
+enum ks_err ks_command_anchor_publish(struct ks_cli *cli)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_operator_spec spec = {.directory = ks_cli_text(cli, "operator"),
+                                          .url = ks_cli_text(cli, "url")};
+    struct ks_attachment attachment = {0};
+    struct ks_operator *op = NULL;
+    struct ks_buf note;
+    struct ks_buf evidence;
+    struct ks_buf answer;
+
+    ks_buf_init(&note, KS_NOTE_LEN_MAX);
+    ks_buf_init(&evidence, KS_ANCHOR_LEN_MAX);
+    ks_buf_init(&answer, RESULT_MAX);
+    KS_TRY(ks_file_read(cli->operands[0], KS_NOTE_LEN_MAX, &note));
+    KS_TRY(ks_file_read(cli->operands[1], KS_ANCHOR_LEN_MAX, &evidence));
+    attachment.checkpoint = ks_buf_view(&note);
+    attachment.anchor = ks_buf_view(&evidence);
+    KS_TRY(check_published(cli, attachment.checkpoint, attachment.anchor));
+    KS_TRY(ks_operator_open(&spec, &op));
+    KS_TRY(ks_operator_attach(op, &attachment, &answer));
+    if (cli->json) {
+        KS_TRY(ks_cli_print_json(&answer));
+    } else {
+        ks_cli_print("the site serves this anchor with its bundles\n");
+    }
+out:
+    ks_operator_close(op);
+    ks_buf_done(&note);
+    ks_buf_done(&evidence);
+    ks_buf_done(&answer);
     return err;
 }

@@ -254,29 +254,86 @@ out:
     return err;
 }
 
+/* The body of NOTE. Its origin is not looked at: the verdict does. */
+static enum ks_err read_head(struct ks_bytes note, struct ks_head *out_head)
+{
+    enum ks_err err = KS_OK;
+    struct ks_note parsed = {0};
+    struct ks_checkpoint checkpoint;
+
+    KS_TRY(ks_note_parse(note, &parsed));
+    KS_TRY(ks_checkpoint_parse(parsed.text, &checkpoint));
+    out_head->size = checkpoint.size;
+    ks_copy(out_head->root, checkpoint.root, sizeof out_head->root);
+out:
+    ks_note_done(&parsed);
+    return ks_fail_prefix(err, "checkpoint");
+}
+
 /* Both paths to the draft's checkpoint, from the site. */
 static enum ks_err fetch_paths(const struct ks_cli *cli, struct draft *draft)
 {
     enum ks_err err = KS_OK;
     struct ks_client *client = NULL;
-    struct ks_note note = {0};
-    struct ks_checkpoint checkpoint;
+    struct ks_head head = {0};
     const uint64_t indices[2] = {draft->old->inclusion.index, draft->old->core.intent_index};
     struct ks_merkle_proof *paths[2] = {&draft->inclusion.path, &draft->inclusion.intent_path};
     char target[128];
 
-    KS_TRY(ks_note_parse(draft->inclusion.checkpoint, &note));
-    KS_TRY(ks_checkpoint_parse(note.text, &checkpoint));
+    KS_TRY(read_head(draft->inclusion.checkpoint, &head));
     KS_TRY(ks_cli_client(cli, &client));
     for (size_t i = 0; i < 2; i++) {
         (void)snprintf(target, sizeof target, "/v1/ledger/inclusion?index=%llu&size=%llu",
-                       (unsigned long long)indices[i], (unsigned long long)checkpoint.size);
+                       (unsigned long long)indices[i], (unsigned long long)head.size);
         KS_TRY(ks_cli_ledger_path(client, target, "ketseal.inclusion/1", paths[i]));
     }
 out:
     ks_client_close(client);
-    ks_note_done(&note);
     return err;
+}
+
+/* Both paths from the files in FROM, whose checkpoint becomes the draft's where there is none
+ * yet; an earlier one will do. Nothing is believed: the paths lead to the checkpoint's root, or
+ * the verdict says so. */
+static enum ks_err make_paths(const char *from, struct draft *draft)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_bundle *old = draft->old;
+    struct ks_tree *tree = NULL;
+    struct ks_tree_source source;
+    struct ks_tree_tiles tiles = {0};
+    struct ks_tile_store store;
+    struct ks_ledger *ledger = NULL;
+    struct ks_head newest = {0};
+    struct ks_head head = {0};
+    struct ks_buf note;
+
+    ks_buf_init(&note, KS_NOTE_LEN_MAX);
+    KS_TRY(ks_tree_open(from, false, &tree));
+    KS_TRY(ks_tree_read_checkpoint(tree, &note));
+    KS_TRY(read_head(ks_buf_view(&note), &newest));
+    if (draft->inclusion.checkpoint.len == 0) {
+        ks_buf_put(&draft->checkpoint, ks_buf_view(&note));
+        KS_TRY(ks_buf_check(&draft->checkpoint));
+        draft->inclusion.checkpoint = ks_buf_view(&draft->checkpoint);
+    }
+    KS_TRY(read_head(draft->inclusion.checkpoint, &head));
+    KS_CHECK(old->inclusion.index < head.size, KS_ERR_NOT_FOUND,
+             "the record is entry %llu, the checkpoint's tree has %llu",
+             (unsigned long long)old->inclusion.index, (unsigned long long)head.size);
+    source = ks_tree_source_of(tree);
+    ks_tree_tiles_init(&tiles, &source, newest.size, &store);
+    KS_TRY(ks_ledger_open(&store, &newest, &ledger));
+    KS_TRY(ks_ledger_prove_inclusion(ledger, old->inclusion.index, head.size,
+                                     &draft->inclusion.path));
+    KS_TRY(ks_ledger_prove_inclusion(ledger, old->core.intent_index, head.size,
+                                     &draft->inclusion.intent_path));
+out:
+    ks_ledger_close(ledger);
+    ks_tree_tiles_done(&tiles);
+    ks_tree_close(tree);
+    ks_buf_done(&note);
+    return ks_fail_prefix(err, "%s", from);
 }
 
 /* The checkpoint, and the paths of the record and its intent to it. */
@@ -287,9 +344,12 @@ static enum ks_err place(const struct ks_cli *cli, struct draft *draft)
     const struct ks_inclusion *old = &draft->old->inclusion;
     bool proofs = ks_cli_text(cli, "proof") != NULL || ks_cli_text(cli, "intent-proof") != NULL;
     bool fetch = ks_cli_switch(cli, "fetch");
+    const char *from = ks_cli_text(cli, "from");
+    bool anew = proofs || fetch || from != NULL;
     uint8_t digest[KS_SHA256_LEN];
 
-    KS_CHECK(!proofs || !fetch, KS_ERR_USAGE, "--proof and --fetch exclude each other");
+    KS_CHECK(proofs + fetch + (from != NULL) <= 1, KS_ERR_USAGE,
+             "--proof, --from and --fetch exclude each other");
     KS_CHECK(!fetch || path != NULL, KS_ERR_USAGE, "--fetch needs --checkpoint");
     draft->inclusion.index = old->index;
     if (path != NULL) {
@@ -303,6 +363,8 @@ static enum ks_err place(const struct ks_cli *cli, struct draft *draft)
                           &draft->proofs[1], &draft->inclusion.intent_path));
     } else if (fetch) {
         KS_TRY(fetch_paths(cli, draft));
+    } else if (from != NULL) {
+        KS_TRY(make_paths(from, draft));
     } else {
         draft->inclusion.path = old->path;
         draft->inclusion.intent_path = old->intent_path;
@@ -311,10 +373,9 @@ static enum ks_err place(const struct ks_cli *cli, struct draft *draft)
     }
     KS_TRY(ks_inclusion_digest(&draft->inclusion, draft->digest));
     KS_TRY(ks_inclusion_digest(old, digest));
-    KS_CHECK(proofs || fetch || ks_bytes_equal(KS_BYTES(digest), KS_BYTES(draft->digest)),
-             KS_ERR_USAGE,
-             "%s is of another tree than the bundle's: it takes --proof and --intent-proof, or "
-             "--fetch",
+    KS_CHECK(anew || ks_bytes_equal(KS_BYTES(digest), KS_BYTES(draft->digest)), KS_ERR_USAGE,
+             "%s is of another tree than the bundle's: it takes --proof and --intent-proof, "
+             "--from or --fetch",
              path == NULL ? "the checkpoint" : path);
 out:
     return err;

@@ -282,21 +282,26 @@ out:
     return err;
 }
 
-/* The files, and the document of the site whose they are: of --state, or of the operand. */
-static enum ks_err open_files(const struct ks_cli *cli, char directory[KS_PATH_MAX],
-                              struct ks_cli_ledger *ledger)
+/* The files, and the document of the site whose they are: of --state, or of the operand. BUFFER
+ * may hold the folder's name. */
+static enum ks_err open_files(const struct ks_cli *cli, char buffer[KS_PATH_MAX],
+                              const char **out_directory, struct ks_cli_ledger *ledger)
 {
     enum ks_err err = KS_OK;
     const char *state = ks_cli_text(cli, "state");
     const char *site = ks_cli_text(cli, "site");
+    const char *directory = cli->operands[0];
     char path[KS_PATH_MAX];
 
     KS_CHECK((state != NULL) != (cli->operand_count > 0), KS_ERR_USAGE,
              "expected a folder or --state, one of them");
-    KS_TRY(ks_path_join(state != NULL ? state : cli->operands[0], state != NULL ? "ledger" : "",
-                        directory));
+    if (state != NULL) {
+        KS_TRY(ks_path_join(state, "ledger", buffer));
+        directory = buffer;
+    }
     KS_TRY(ks_path_join(state != NULL ? state : ks_cli_text(cli, "device"), "site.json", path));
     KS_TRY(ks_cli_ledger_open_files(directory, site != NULL ? site : path, ledger));
+    *out_directory = directory;
 out:
     return err;
 }
@@ -359,9 +364,10 @@ enum ks_err ks_command_ledger_fsck(struct ks_cli *cli)
     enum ks_err result = KS_OK;
     struct ks_cli_ledger ledger = {0};
     struct ks_tree_rows rows = {0};
-    char directory[KS_PATH_MAX];
+    const char *directory = NULL;
+    char buffer[KS_PATH_MAX];
 
-    KS_TRY(open_files(cli, directory, &ledger));
+    KS_TRY(open_files(cli, buffer, &directory, &ledger));
     KS_TRY(ks_fail_prefix(ks_cli_ledger_fetch(&ledger), "%s", directory));
     if (ks_cli_text(cli, "state") != NULL) {
         KS_TRY(open_database(ks_cli_text(cli, "state"), &rows.reader));

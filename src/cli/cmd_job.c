@@ -12,69 +12,21 @@
 #include "base/text.h"
 #include "cli/bundle.h"
 #include "cli/request.h"
+#include "client/jobs.h"
 #include "record/record.h"
 
-#define STATE_BYTES_MAX  65536
 #define LIST_BYTES_MAX   (4 * 1024 * 1024)
 #define LIST_LIMIT_MAX   200
 #define WAIT_SECONDS_MAX (7 * 86400)
-#define POLL_FIRST_MS    50
-#define POLL_LAST_MS     5000
-#define SITE_WAIT_S      20 /* as docs/openapi.yaml has it */
 
 /* --- the site's documents
  * ---------------------------------------------------------------------------- */
 
-/* What a site says of a job; views borrow from the document. */
-struct state {
-    struct ks_bytes id;
-    struct ks_bytes name; /* "accepted", "done", "failed", "cancelled" */
-    struct ks_bytes created;
-    struct ks_bytes detail; /* of a failure; empty otherwise */
-};
-
-static enum ks_err read_state(const struct ks_json *value, struct state *out_state)
+static void print_state(const struct ks_job_status *state)
 {
-    enum ks_err err = KS_OK;
-    struct state state = {0};
-    struct ks_bytes schema = {0};
-
-    KS_TRY(ks_json_get_string(value, "schema", &schema));
-    KS_CHECK(ks_bytes_is(schema, "ketseal.job-state/1"), KS_ERR_FORMAT,
-             "'schema': expected ketseal.job-state/1");
-    KS_TRY(ks_json_get_string(value, "id", &state.id));
-    KS_CHECK(ks_text_is_uuid(state.id), KS_ERR_FORMAT, "'id': no UUID");
-    KS_TRY(ks_json_get_string(value, "state", &state.name));
-    KS_CHECK(ks_text_is_name(state.name, 32), KS_ERR_FORMAT, "'state': no name");
-    KS_TRY(ks_json_get_string(value, "created_at", &state.created));
-    KS_CHECK(state.created.len == KS_TIME_TEXT_LEN, KS_ERR_FORMAT, "'created_at': no time");
-    if (ks_json_find(value, "detail") != NULL) {
-        KS_TRY(ks_json_get_string(value, "detail", &state.detail));
-    }
-    *out_state = state;
-out:
-    return err;
-}
-
-static enum ks_err print_state(const struct state *state)
-{
-    enum ks_err err = KS_OK;
-    struct ks_buf line;
-
-    ks_buf_init(&line, 2 * STATE_BYTES_MAX);
-    ks_buf_put(&line, state->id);
-    ks_buf_put_text(&line, " ");
-    ks_cli_put_shown(&line, state->created);
-    ks_buf_put_text(&line, " ");
-    ks_buf_put(&line, state->name);
-    ks_buf_put_text(&line, state->detail.len > 0 ? ": " : "");
-    ks_cli_put_shown(&line, state->detail);
-    ks_buf_put_text(&line, "\n");
-    KS_TRY(ks_buf_check(&line));
-    ks_cli_print_bytes(ks_buf_view(&line));
-out:
-    ks_buf_done(&line);
-    return err;
+    ks_cli_print("%s %s %s%s%s\n", state->id, state->created_at,
+                 ks_job_phase_name(state->phase), state->detail[0] == '\0' ? "" : ": ",
+                 state->detail);
 }
 
 static enum ks_err print_canonical(const struct ks_json *value, size_t len_max)
@@ -90,33 +42,25 @@ out:
     return err;
 }
 
-static const struct ks_json_limits state_limits = {.len_max = STATE_BYTES_MAX,
-                                                   .nodes_max = 256};
-
 /* BODY as the result of the command. */
 static enum ks_err show_state(const struct ks_cli *cli, const struct ks_buf *body)
 {
+    static const struct ks_json_limits limits = {.len_max = KS_JOB_STATE_BYTES_MAX,
+                                                 .nodes_max = 256};
     enum ks_err err = KS_OK;
     struct ks_json_doc *doc = NULL;
-    struct state state = {0};
+    struct ks_job_status state;
 
-    KS_TRY(ks_json_parse(ks_buf_view(body), &state_limits, &doc));
-    KS_TRY(read_state(ks_json_root(doc), &state));
-    KS_TRY(cli->json ? print_canonical(ks_json_root(doc), STATE_BYTES_MAX)
-                     : print_state(&state));
+    KS_TRY(ks_json_parse(ks_buf_view(body), &limits, &doc));
+    KS_TRY(ks_job_status_take(ks_json_root(doc), &state));
+    if (cli->json) {
+        KS_TRY(print_canonical(ks_json_root(doc), KS_JOB_STATE_BYTES_MAX));
+    } else {
+        print_state(&state);
+    }
 out:
     ks_json_doc_free(doc);
     return ks_fail_prefix(err, "the site's answer");
-}
-
-/* "/v1/jobs/ID" and SUFFIX. */
-static enum ks_err job_target(const char *id, const char *suffix, char target[128])
-{
-    if (!ks_text_is_uuid(ks_bytes_text(id))) {
-        return ks_fail(KS_ERR_USAGE, "'%s' is no job id", id);
-    }
-    (void)snprintf(target, 128, "/v1/jobs/%s%s", id, suffix);
-    return KS_OK;
 }
 
 /* --- submit, status, cancel
@@ -129,7 +73,7 @@ enum ks_err ks_command_job_submit(struct ks_cli *cli)
     struct ks_cli_request request = {0};
     struct ks_buf body;
 
-    ks_buf_init(&body, STATE_BYTES_MAX);
+    ks_buf_init(&body, KS_JOB_STATE_BYTES_MAX);
     KS_TRY(ks_cli_request(cli, &request));
     KS_TRY(ks_cli_client(cli, &client));
     ks_cli_progress(cli, "%s: submitting", ks_cli_job_name(cli));
@@ -148,10 +92,10 @@ enum ks_err ks_command_job_status(struct ks_cli *cli)
     enum ks_err err = KS_OK;
     struct ks_client *client = NULL;
     struct ks_buf body;
-    char target[128];
+    char target[KS_JOB_TARGET_MAX];
 
-    ks_buf_init(&body, STATE_BYTES_MAX);
-    KS_TRY(job_target(cli->operands[0], "", target));
+    ks_buf_init(&body, KS_JOB_STATE_BYTES_MAX);
+    KS_TRY(ks_job_target(cli->operands[0], "", target));
     KS_TRY(ks_cli_client(cli, &client));
     KS_TRY(ks_client_get(client, target, &body));
     KS_TRY(show_state(cli, &body));
@@ -167,10 +111,10 @@ enum ks_err ks_command_job_cancel(struct ks_cli *cli)
     struct ks_client *client = NULL;
     struct ks_buf out;
     struct ks_json_writer writer = ks_json_writer_of(&out);
-    char target[128];
+    char target[KS_JOB_TARGET_MAX];
 
     ks_buf_init(&out, 4096);
-    KS_TRY(job_target(cli->operands[0], "", target)); /* before a key is spent on it */
+    KS_TRY(ks_job_target(cli->operands[0], "", target)); /* before a key is spent on it */
     KS_TRY(ks_cli_client(cli, &client));
     KS_TRY(ks_client_cancel(client, cli->operands[0]));
     if (cli->json) {
@@ -191,75 +135,46 @@ out:
 /* --- wait, fetch
  * ------------------------------------------------------------------------------------- */
 
-/* The bundle at REST of the job's path, verified and kept. */
-static enum ks_err fetch(const struct ks_cli *cli, struct ks_client *client, const char *rest)
+/* The bundle, under a checkpoint that is STATE (NULL: any; the site waits for SECONDS),
+ * verified and kept. */
+static enum ks_err fetch(const struct ks_cli *cli, struct ks_client *client, const char *state,
+                         uint64_t seconds)
 {
     enum ks_err err = KS_OK;
+    const char *id = cli->operands[0];
     struct ks_buf bytes;
-    char target[128];
 
     ks_buf_init(&bytes, KS_BUNDLE_BYTES_MAX);
-    KS_TRY(job_target(cli->operands[0], rest, target));
-    KS_TRY(ks_client_get(client, target, &bytes)); /* a failed job answers with its own error */
+    if (state == NULL) {
+        KS_TRY(ks_client_bundle(client, id, &bytes));
+    } else {
+        KS_TRY(ks_client_bundle_in(
+            client, id, state, (uint32_t)(seconds < KS_SITE_WAIT_S ? seconds : KS_SITE_WAIT_S),
+            &bytes));
+    }
     KS_TRY(ks_cli_bundle_keep(cli, &bytes, NULL));
 out:
     ks_buf_done(&bytes);
     return err;
 }
 
-static enum ks_err has_ended(struct ks_client *client, const char *target, bool *out_ended)
-{
-    enum ks_err err = KS_OK;
-    struct ks_buf body;
-    struct ks_json_doc *doc = NULL;
-    struct state state = {0};
-
-    ks_buf_init(&body, STATE_BYTES_MAX);
-    KS_TRY(ks_client_get(client, target, &body));
-    KS_TRY(ks_json_parse(ks_buf_view(&body), &state_limits, &doc));
-    KS_TRY(ks_fail_prefix(read_state(ks_json_root(doc), &state), "the site's answer"));
-    *out_ended = !ks_bytes_is(state.name, "accepted");
-out:
-    ks_json_doc_free(doc);
-    ks_buf_done(&body);
-    return err;
-}
-
-static void pause_ms(uint64_t ms)
-{
-    struct timespec left = {.tv_sec = (time_t)(ms / 1000),
-                            .tv_nsec = (long)(ms % 1000) * 1000000};
-
-    (void)nanosleep(&left, NULL); /* a signal shortens one pause, which harms nothing */
-}
-
-/* Polls, at first every 50 ms, doubling to every 5 s. */
 static enum ks_err wait_end(const struct ks_cli *cli, struct ks_client *client,
                             uint64_t seconds)
 {
     enum ks_err err = KS_OK;
-    uint64_t begin_us = ks_clock_monotonic_us();
-    uint64_t pause = POLL_FIRST_MS;
-    bool ended = false;
-    bool told = false;
-    char target[128];
+    struct ks_job_status state;
+    struct ks_wait_spec wait = {.version = 1, .id = cli->operands[0]};
 
-    KS_TRY(job_target(cli->operands[0], "", target));
-    KS_TRY(has_ended(client, target, &ended));
-    while (!ended) {
-        uint64_t waited_ms = (ks_clock_monotonic_us() - begin_us) / 1000;
-
-        KS_CHECK(waited_ms < seconds * 1000, KS_ERR_UNAVAILABLE,
-                 "job %s has not ended within %llu s", cli->operands[0],
-                 (unsigned long long)seconds);
-        if (!told && waited_ms >= 1000) {
-            ks_cli_progress(cli, "job %s: waiting", cli->operands[0]);
-            told = true;
-        }
-        pause_ms(pause < seconds * 1000 - waited_ms ? pause : seconds * 1000 - waited_ms);
-        pause = 2 * pause > POLL_LAST_MS ? POLL_LAST_MS : 2 * pause;
-        KS_TRY(has_ended(client, target, &ended));
+    wait.timeout_ms = seconds > 0 ? 1000 : 0;
+    KS_TRY(ks_client_wait(client, &wait, &state));
+    if (state.phase == KS_JOB_PHASE_ACCEPTED && seconds > 1) {
+        ks_cli_progress(cli, "job %s: waiting", cli->operands[0]);
+        wait.timeout_ms = (seconds - 1) * 1000;
+        KS_TRY(ks_client_wait(client, &wait, &state));
     }
+    KS_CHECK(state.phase != KS_JOB_PHASE_ACCEPTED, KS_ERR_UNAVAILABLE,
+             "job %s has not ended within %llu s", cli->operands[0],
+             (unsigned long long)seconds);
 out:
     return err;
 }
@@ -268,45 +183,41 @@ enum ks_err ks_command_job_wait(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
     struct ks_client *client = NULL;
-    char target[128];
+    char target[KS_JOB_TARGET_MAX];
     uint64_t seconds = 0;
 
-    KS_TRY(job_target(cli->operands[0], "", target));
+    KS_TRY(ks_job_target(cli->operands[0], "", target));
     KS_TRY(ks_cli_number(cli, "timeout", WAIT_SECONDS_MAX, &seconds));
     KS_TRY(ks_cli_bundle_room(cli));
     KS_TRY(ks_cli_client(cli, &client));
     KS_TRY(wait_end(cli, client, seconds));
-    KS_TRY(fetch(cli, client, "/bundle"));
+    KS_TRY(fetch(cli, client, NULL, 0));
 out:
     ks_client_close(client);
     return err;
 }
 
-/* The site holds each request until the bundle is there, but no longer than SITE_WAIT_S, and
- * then says "not yet": asked again until SECONDS are over. */
+/* The site holds each request until the bundle is there, but no longer than KS_SITE_WAIT_S,
+ * and then says "not yet": asked again until SECONDS are over. */
 static enum ks_err fetch_witnessed(const struct ks_cli *cli, struct ks_client *client,
                                    const char *state, uint64_t seconds)
 {
     enum ks_err err = KS_OK;
+    static const struct timespec between = {.tv_nsec = 50000000};
     const uint64_t begin_us = ks_clock_monotonic_us();
     uint64_t waited_s = 0;
-    char rest[96];
 
     KS_TRY(wait_end(cli, client, seconds));
     ks_cli_progress(cli, "job %s: waiting until it is %s", cli->operands[0], state);
     do {
-        const uint64_t left_s = seconds - waited_s;
-
-        (void)snprintf(rest, sizeof rest, "/bundle?wait=%s&seconds=%llu", state,
-                       (unsigned long long)(left_s < SITE_WAIT_S ? left_s : SITE_WAIT_S));
-        err = fetch(cli, client, rest);
+        err = fetch(cli, client, state, seconds - waited_s);
         if (err != KS_ERR_NOT_FOUND) {
             goto out;
         }
         waited_s = (ks_clock_monotonic_us() - begin_us) / 1000000;
         ks_cli_progress(cli, "job %s: not %s yet, after %llu s", cli->operands[0], state,
                         (unsigned long long)waited_s);
-        pause_ms(POLL_FIRST_MS);
+        (void)nanosleep(&between, NULL);
     } while (waited_s < seconds);
     err = ks_fail(KS_ERR_UNAVAILABLE, "job %s is not %s within %llu s", cli->operands[0], state,
                   (unsigned long long)seconds);
@@ -320,9 +231,9 @@ enum ks_err ks_command_job_fetch(struct ks_cli *cli)
     const char *state = ks_cli_text(cli, "wait");
     struct ks_client *client = NULL;
     uint64_t seconds = 0;
-    char target[128];
+    char target[KS_JOB_TARGET_MAX];
 
-    KS_TRY(job_target(cli->operands[0], "", target));
+    KS_TRY(ks_job_target(cli->operands[0], "", target));
     KS_TRY(ks_cli_number(cli, "timeout", WAIT_SECONDS_MAX, &seconds));
     KS_CHECK(state == NULL || strcmp(state, "cosigned") == 0 ||
                  strcmp(state, "anchored") == 0 || strcmp(state, "timestamped") == 0,
@@ -330,7 +241,7 @@ enum ks_err ks_command_job_fetch(struct ks_cli *cli)
     KS_TRY(ks_cli_bundle_room(cli));
     KS_TRY(ks_cli_client(cli, &client));
     if (state == NULL) {
-        KS_TRY(fetch(cli, client, "/bundle"));
+        KS_TRY(fetch(cli, client, NULL, 0));
     } else {
         KS_TRY(fetch_witnessed(cli, client, state, seconds));
     }
@@ -351,11 +262,11 @@ static enum ks_err print_list(const struct ks_cli *cli, const struct ks_json *ro
 
     KS_TRY(ks_json_get(root, "jobs", KS_JSON_ARRAY, &jobs));
     for (size_t i = 0; i < ks_json_count(jobs); i++) {
-        struct state state = {0};
+        struct ks_job_status state;
 
-        KS_TRY(read_state(ks_json_at(jobs, i), &state));
+        KS_TRY(ks_job_status_take(ks_json_at(jobs, i), &state));
         if (!cli->json) {
-            KS_TRY(print_state(&state));
+            print_state(&state);
         }
     }
     if (ks_json_find(root, "next") != NULL) {
@@ -379,7 +290,7 @@ enum ks_err ks_command_job_list(struct ks_cli *cli)
     struct ks_json_doc *doc = NULL;
     struct ks_bytes schema = {0};
     struct ks_buf body;
-    char target[128];
+    char target[KS_JOB_TARGET_MAX];
     uint64_t limit = 0;
 
     ks_buf_init(&body, LIST_BYTES_MAX);

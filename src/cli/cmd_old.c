@@ -6,7 +6,8 @@
 
 #include "base/sys.h"
 #include "base/text.h"
-#include "cli/simulate.h"
+#include "cli/request.h"
+#include "cli/sdk.h"
 #include "crypto/keyfile.h"
 #include "quantum/sdk_text.h"
 #include "record/old.h"
@@ -236,6 +237,78 @@ static void now_text(char target[SECONDS_LEN + 2])
     target[SECONDS_LEN + 1] = '\0';
 }
 
+/* The names that the scripts gave their simulators. */
+static const char *const old_backends[KS_SDK_COUNT] = {
+    [KS_SDK_KETSEAL] = "ketseal-statevector",
+    [KS_SDK_QISKIT] = "qiskit_aer.AerSimulator",
+    [KS_SDK_CIRQ] = "cirq.Simulator",
+};
+
+/* The scripts wrote Cirq's outcomes with qubit 0 leftmost, and said so nowhere in the record.
+ */
+static enum ks_err put_reversed(struct ks_bytes counts, struct ks_buf *out)
+{
+    static const struct ks_json_limits limits = {.len_max = KS_RESULT_BYTES_MAX,
+                                                 .nodes_max = 1024 * 1024};
+    enum ks_err err = KS_OK;
+    struct ks_json_doc *doc = NULL;
+    struct ks_json_doc *turned = NULL;
+    struct ks_buf text;
+
+    ks_buf_init(&text, KS_RESULT_BYTES_MAX);
+    KS_TRY(ks_json_parse(counts, &limits, &doc));
+    ks_buf_put_text(&text, "{");
+    for (size_t i = 0; i < ks_json_count(ks_json_root(doc)); i++) {
+        const struct ks_bytes outcome = ks_json_key_at(ks_json_root(doc), i);
+
+        ks_buf_put_text(&text, i == 0 ? "\"" : ",\"");
+        for (size_t bit = outcome.len; bit-- > 0;) {
+            ks_buf_put_u8(&text, outcome.data[bit]);
+        }
+        ks_buf_put_text(&text, "\":");
+        ks_buf_put(&text, ks_json_number_text(ks_json_at(ks_json_root(doc), i)));
+    }
+    ks_buf_put_text(&text, "}");
+    KS_TRY(ks_buf_check(&text));
+    KS_TRY(ks_json_parse(ks_buf_view(&text), &limits, &turned));
+    ks_json_canonical(ks_json_root(turned), out); /* in order again */
+    KS_TRY(ks_buf_check(out));
+out:
+    ks_json_doc_free(doc);
+    ks_json_doc_free(turned);
+    ks_buf_done(&text);
+    return err;
+}
+
+/* Runs the workload on another SDK, by ketseal-adapter. */
+static enum ks_err run_sdk(const struct ks_cli *cli, enum ks_sdk sdk,
+                           const struct ks_old_spec *old, struct ks_sdk_result *result,
+                           struct ks_buf *counts_text)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_work_job job = {
+        .template = KS_LITERAL(WORKLOAD),
+        .qubits = (uint32_t)old->qubits,
+        .depth = (uint32_t)old->depth,
+        .template_seed = old->seed,
+        .shots = old->shots,
+        .seed = old->seed,
+    };
+
+    ks_cli_progress(cli, "sampling %llu shots on %llu qubits by %s",
+                    (unsigned long long)old->shots, (unsigned long long)old->qubits,
+                    ks_sdk_name(sdk));
+    KS_TRY(ks_sdk_run_here(cli, sdk, &job, result));
+    if (sdk == KS_SDK_CIRQ) {
+        KS_TRY(put_reversed(ks_buf_view(&result->counts), counts_text));
+    } else {
+        ks_buf_put(counts_text, ks_buf_view(&result->counts));
+        KS_TRY(ks_buf_check(counts_text));
+    }
+out:
+    return err;
+}
+
 /* Runs the workload and writes COUNTS as canonical JSON. */
 static enum ks_err run_workload(const struct ks_cli *cli, const struct ks_old_spec *old,
                                 const struct ks_circuit *circuit, struct ks_buf *counts_text)
@@ -259,7 +332,8 @@ out:
     return err;
 }
 
-static enum ks_err read_flags(const struct ks_cli *cli, struct ks_old_spec *spec)
+static enum ks_err read_flags(const struct ks_cli *cli, struct ks_old_spec *spec,
+                              enum ks_sdk *out_sdk)
 {
     enum ks_err err = KS_OK;
     const char *framework = ks_cli_text(cli, "framework");
@@ -270,8 +344,8 @@ static enum ks_err read_flags(const struct ks_cli *cli, struct ks_old_spec *spec
              "--framework and --sdk are the same: one of the two");
     framework = framework != NULL ? framework : sdk;
     KS_CHECK(framework != NULL, KS_ERR_USAGE, "--framework=NAME is required");
-    KS_CHECK(ks_bytes_is(ks_bytes_text(framework), NATIVE), KS_ERR_UNAVAILABLE,
-             "--framework: this version runs 'native' alone, not '%s'", framework);
+    KS_TRY(ks_fail_prefix(ks_cli_sdk(framework, out_sdk), "--framework"));
+    spec->backend = ks_bytes_text(old_backends[*out_sdk]);
     spec->framework = ks_bytes_text(framework);
     KS_TRY(ks_cli_number(cli, "n-qubits", UINT32_MAX, &spec->qubits));
     KS_TRY(ks_cli_number(cli, "depth", UINT32_MAX, &spec->depth));
@@ -285,8 +359,9 @@ enum ks_err ks_command_record_make(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
     struct ks_old_spec spec = {.name = KS_LITERAL(WORKLOAD),
-                               .framework_version = KS_LITERAL(KS_VERSION),
-                               .backend = KS_LITERAL("ketseal-statevector")};
+                               .framework_version = KS_LITERAL(KS_VERSION)};
+    struct ks_sdk_result result = {0};
+    enum ks_sdk sdk = KS_SDK_KETSEAL;
     struct ks_circuit *circuit = NULL;
     struct ks_sign_key *key = NULL;
     struct ks_buf counts;
@@ -298,12 +373,17 @@ enum ks_err ks_command_record_make(struct ks_cli *cli)
 
     ks_buf_init(&counts, KS_OLD_BYTES_MAX / 4);
     ks_buf_init(&out, KS_OLD_BYTES_MAX);
-    KS_TRY(read_flags(cli, &spec));
+    KS_TRY(read_flags(cli, &spec, &sdk));
     KS_TRY(make_key(cli, &key));
     KS_TRY(make_circuit(spec.qubits, spec.depth, spec.seed, &circuit));
     KS_TRY(hash_circuit(circuit, spec.framework, hash));
     now_text(times[0]);
-    KS_TRY(run_workload(cli, &spec, circuit, &counts));
+    if (sdk == KS_SDK_KETSEAL) {
+        KS_TRY(run_workload(cli, &spec, circuit, &counts));
+    } else {
+        KS_TRY(run_sdk(cli, sdk, &spec, &result, &counts));
+        spec.framework_version = ks_bytes_text(result.version);
+    }
     now_text(times[1]);
     KS_TRY(ks_random(random, sizeof random));
     ks_uuid_text(random, id);
@@ -320,6 +400,7 @@ enum ks_err ks_command_record_make(struct ks_cli *cli)
 out:
     ks_circuit_free(circuit);
     ks_sign_key_free(key);
+    ks_sdk_result_done(&result);
     ks_buf_done(&counts);
     ks_buf_done(&out);
     return err;

@@ -10,6 +10,7 @@
 #include "base/pool.h"
 #include "base/sys.h"
 #include "cli/recorded.h"
+#include "cli/sdk.h"
 #include "quantum/agree.h"
 #include "quantum/facts.h"
 #include "record/record.h"
@@ -29,6 +30,7 @@ struct replay {
     struct ks_simulate_spec spec;
     struct ks_noise noise;
     enum verdict verdict;
+    char why[256]; /* it cannot be told bit for bit */
     /* CONSISTENT, INCONSISTENT */
     struct ks_agreement agreement;
     bool exact;
@@ -41,6 +43,7 @@ static enum ks_err fill_spec(struct replay *replay)
     enum ks_err err = KS_OK;
     const struct ks_core *core = &replay->bundle->core;
     struct ks_simulate_spec *spec = &replay->spec;
+    struct ks_method_choice choice = {0};
     bool noisy = false;
 
     spec->method = core->facts.method;
@@ -53,6 +56,11 @@ static enum ks_err fill_spec(struct replay *replay)
     }
     KS_TRY(ks_cli_recorded_noise(core, &replay->noise, &noisy));
     spec->noise = noisy ? &replay->noise : NULL;
+    if (core->sdk != KS_SDK_KETSEAL) { /* what fits here */
+        spec->method = KS_METHOD_AUTO;
+        KS_TRY(ks_method_choose(replay->circuit, spec, &choice));
+        spec->method = choice.method;
+    }
 out:
     return err;
 }
@@ -73,6 +81,43 @@ static enum ks_err compare_bits(struct replay *replay)
 out:
     ks_counts_free(counts);
     ks_buf_done(&result);
+    return err;
+}
+
+/* Once more by the same SDK, where its very environment is here: what else would give other
+ * counts is no difference. */
+static enum ks_err compare_sdk(const struct ks_cli *cli, struct replay *replay, bool *out_same)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_core *core = &replay->bundle->core;
+    const struct ks_job *asked = &replay->bundle->job;
+    const struct ks_work_job job = {
+        .source = asked->source,
+        .template = asked->template,
+        .qubits = asked->qubits,
+        .depth = asked->depth,
+        .template_seed = asked->template_seed,
+        .shots = asked->shots,
+        .seed = asked->seed,
+        .single = asked->single,
+    };
+    struct ks_sdk_result result = {0};
+    uint8_t environment[32];
+
+    KS_TRY(ks_sdk_environment(cli, core->sdk, environment));
+    if (!ks_bytes_equal(KS_BYTES(environment), KS_BYTES(core->sdk_run.environment))) {
+        (void)snprintf(replay->why, sizeof replay->why,
+                       "%s ran it in another environment than the one here",
+                       ks_sdk_name(core->sdk));
+        return KS_OK;
+    }
+    KS_TRY(ks_sdk_run_here(cli, core->sdk, &job, &result));
+    *out_same = ks_bytes_equal(ks_buf_view(&result.counts), core->result);
+    (void)snprintf(replay->why, sizeof replay->why,
+                   "%s gives other counts here, in the same environment",
+                   ks_sdk_name(core->sdk));
+out:
+    ks_sdk_result_done(&result);
     return err;
 }
 
@@ -141,12 +186,10 @@ static enum ks_err compare_statistics(struct replay *replay)
     replay->exact = is_exact(replay);
     err = replay->exact ? hold_exact(replay, counts, &agree)
                         : hold_sample(replay, counts, &agree);
-    KS_TRY(err == KS_OK ? err
-                        : ks_fail_prefix(KS_ERR_UNAVAILABLE,
-                                         "could not tell: the record's numerics is %llu, this "
-                                         "version computes %u, and not even statistically",
-                                         (unsigned long long)core->numerics,
-                                         ks_method_numerics(core->facts.method)));
+    KS_TRY(err == KS_OK
+               ? err
+               : ks_fail_prefix(KS_ERR_UNAVAILABLE,
+                                "could not tell: %s, and not even statistically", replay->why));
     replay->verdict = replay->agreement.consistent ? CONSISTENT : INCONSISTENT;
 out:
     ks_counts_free(counts);
@@ -197,12 +240,15 @@ static enum ks_err put_replay(const struct replay *replay)
     ks_buf_init(&out, 4096);
     ks_json_put_object(&writer);
     ks_json_member_text(&writer, "kernels", ks_cli_kernels(&replay->spec));
-    ks_json_member_text(&writer, "method", ks_method_name(core->facts.method));
-    ks_json_member_u64(&writer, "numerics", ks_method_numerics(core->facts.method));
+    ks_json_member_text(&writer, "method", ks_method_name(replay->spec.method));
+    ks_json_member_u64(&writer, "numerics", ks_method_numerics(replay->spec.method));
     ks_json_member_text(&writer, "record_id", core->record_id);
-    ks_json_member_u64(&writer, "recorded_numerics", core->numerics);
+    if (core->sdk == KS_SDK_KETSEAL) {
+        ks_json_member_u64(&writer, "recorded_numerics", core->numerics);
+    }
     ks_json_member_bool(&writer, "replayed", replay->verdict == SAME);
     ks_json_member_text(&writer, "schema", "ketseal.replay/1");
+    ks_json_member_text(&writer, "sdk", ks_sdk_name(core->sdk));
     if (replay->verdict == CONSISTENT || replay->verdict == INCONSISTENT) {
         ks_json_put_key(&writer, "statistics");
         put_agreement(replay, &writer);
@@ -220,9 +266,7 @@ static void print_consistent(const struct replay *replay)
     const struct ks_core *core = &replay->bundle->core;
     const struct ks_agreement *agreement = &replay->agreement;
 
-    ks_cli_print("could not tell bit for bit: the record's numerics is %llu, this version "
-                 "computes %u\n",
-                 (unsigned long long)core->numerics, ks_method_numerics(core->facts.method));
+    ks_cli_print("could not tell bit for bit: %s\n", replay->why);
     ks_cli_print("statistically consistent at " FALSE_ALARM_TEXT
                  ": %llu shots of record %s against %s; ",
                  (unsigned long long)core->shots, core->record_id,
@@ -242,6 +286,10 @@ static enum ks_err answer(struct ks_cli *cli, const struct replay *replay)
 
     if (cli->json) {
         KS_TRY(put_replay(replay));
+    } else if (replay->verdict == SAME && core->sdk != KS_SDK_KETSEAL) {
+        ks_cli_print("replayed: %llu shots of record %s, bit for bit the same (%s %.*s)\n",
+                     (unsigned long long)core->shots, core->record_id, ks_sdk_name(core->sdk),
+                     (int)core->sdk_run.version.len, (const char *)core->sdk_run.version.data);
     } else if (replay->verdict == SAME) {
         ks_cli_print("replayed: %llu shots of record %s, bit for bit the same (%s, %s)\n",
                      (unsigned long long)core->shots, core->record_id,
@@ -256,6 +304,41 @@ static enum ks_err answer(struct ks_cli *cli, const struct replay *replay)
     KS_CHECK(replay->verdict != INCONSISTENT, KS_ERR_VERIFY,
              "statistically inconsistent at " FALSE_ALARM_TEXT ": %s",
              replay->agreement.reason);
+out:
+    return err;
+}
+
+/* What another SDK ran is told by that SDK, or statistically; what we ran, bit for bit where
+ * the numbers mean the same. */
+static enum ks_err hold(const struct ks_cli *cli, struct replay *replay)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_core *core = &replay->bundle->core;
+    bool same = false;
+
+    if (core->sdk == KS_SDK_KETSEAL &&
+        core->numerics == ks_method_numerics(core->facts.method)) {
+        return compare_bits(replay);
+    }
+    if (core->sdk == KS_SDK_KETSEAL) {
+        /* Another numerics number promises nothing about our bits: that is not a difference. */
+        (void)snprintf(replay->why, sizeof replay->why,
+                       "the record's numerics is %llu, this version computes %u",
+                       (unsigned long long)core->numerics,
+                       ks_method_numerics(core->facts.method));
+    } else {
+        (void)snprintf(replay->why, sizeof replay->why, "%s %.*s ran it",
+                       ks_sdk_name(core->sdk), (int)core->sdk_run.version.len,
+                       (const char *)core->sdk_run.version.data);
+        if (ks_sdk_is_here(cli)) {
+            KS_TRY(compare_sdk(cli, replay, &same));
+        }
+    }
+    if (same) {
+        replay->verdict = SAME;
+    } else {
+        KS_TRY(compare_statistics(replay));
+    }
 out:
     return err;
 }
@@ -277,15 +360,12 @@ enum ks_err ks_command_replay(struct ks_cli *cli)
     const struct ks_core *core = &bundle->core;
 
     KS_TRY(ks_result_check(core->result, core->clbits, core->shots));
-    KS_TRY(fill_spec(&replay));
     KS_TRY(ks_cli_recorded_circuit(bundle, &replay.circuit));
+    KS_TRY(fill_spec(&replay));
     ks_cli_progress(cli, "replaying %llu shots on %u qubits by %s",
                     (unsigned long long)core->shots, core->qubits,
-                    ks_method_name(core->facts.method));
-    /* Another numerics number promises nothing about our bits: that is not a difference. */
-    KS_TRY(core->numerics == ks_method_numerics(core->facts.method)
-               ? compare_bits(&replay)
-               : compare_statistics(&replay));
+                    ks_method_name(replay.spec.method));
+    KS_TRY(hold(cli, &replay));
     KS_TRY(answer(cli, &replay));
 out:
     ks_circuit_free(replay.circuit);

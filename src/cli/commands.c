@@ -80,6 +80,14 @@
             false                                                                              \
     }
 
+#define ADAPTER_FLAGS                                                                          \
+    {"adapters", KS_FLAG_TEXT,                                                                 \
+     "DIR",      "where make adapters installed; default: $KETSEAL_ADAPTERS",                  \
+     NULL,       false},                                                                       \
+    {                                                                                          \
+        "libexec", KS_FLAG_TEXT, "DIR", "where ketseal-adapter is", KS_LIBEXEC_DIR, false      \
+    }
+
 #define BUNDLE_FLAGS                                                                           \
     {"out", KS_FLAG_TEXT, "FILE", "where the bundle goes (-o FILE)", "-", false},              \
     {                                                                                          \
@@ -133,6 +141,7 @@ static const struct ks_flag compare_flags[] = {
 
 static const struct ks_flag replay_flags[] = {
     SIMULATION_FLAGS,
+    ADAPTER_FLAGS,
     END,
 };
 
@@ -489,6 +498,8 @@ static const struct ks_flag bundle_complete_flags[] = {
      "the record's path to that checkpoint (ketseal ledger prove --out)", NULL, false},
     {"intent-proof", KS_FLAG_TEXT, "FILE", "the path of the record's intent, the same way",
      NULL, false},
+    {"from", KS_FLAG_TEXT, "DIR",
+     "make both paths from a folder of static files (ketseal ledger export)", NULL, false},
     {"fetch", KS_FLAG_SWITCH, NULL, "ask the site for both paths", NULL, false},
     DEVICE_FLAGS,
     {"anchor", KS_FLAG_TEXT, "FILE", "an anchor of that checkpoint (ketseal anchor prove)",
@@ -502,7 +513,20 @@ static const struct ks_flag bundle_complete_flags[] = {
 static const struct ks_flag timestamp_request_flags[] = {
     {"policy-oid", KS_FLAG_TEXT, "OID", "the policy that the authority is asked for", NULL,
      false},
-    {"out", KS_FLAG_TEXT, "FILE", "where the request goes (-o FILE)", "-", false},
+    {"url", KS_FLAG_TEXT, "URL",
+     "send the request there and keep the answer; http will do, since answers are signed", NULL,
+     false},
+    {"url-ca", KS_FLAG_TEXT, "FILE",
+     "who vouches for an https URL, PEM; default: the system's authorities", NULL, false},
+    {"out", KS_FLAG_TEXT, "FILE", "where the request, or the answer, goes (-o FILE)", "-",
+     false},
+    END,
+};
+
+static const struct ks_flag timestamp_publish_flags[] = {
+    {"answer", KS_FLAG_TEXT, "FILE", "the authority's answer, or its token", NULL, true},
+    {"request", KS_FLAG_TEXT, "FILE", "what was asked: the answer is to this", NULL, false},
+    OPERATOR_FLAGS,
     END,
 };
 
@@ -516,7 +540,7 @@ static const struct ks_flag timestamp_check_flags[] = {
 
 static const struct ks_flag record_make_flags[] = {
     {"schema", KS_FLAG_TEXT, "NAME", "0.1 or qpoe-0.1", "qpoe-0.1", false},
-    {"framework", KS_FLAG_TEXT, "NAME", "what runs it: native", NULL, false},
+    {"framework", KS_FLAG_TEXT, "NAME", "what runs it: native, qiskit, cirq", NULL, false},
     {"sdk", KS_FLAG_TEXT, "NAME", "the same as --framework", NULL, false},
     {"n-qubits", KS_FLAG_NUMBER, "N", "qubits", "3", false},
     {"depth", KS_FLAG_NUMBER, "N", "layers", "2", false},
@@ -527,6 +551,7 @@ static const struct ks_flag record_make_flags[] = {
      false},
     {"private-key-b64", KS_FLAG_TEXT, "BASE64",
      "the same, for all who can see the arguments of processes", NULL, false},
+    ADAPTER_FLAGS,
     {"out", KS_FLAG_TEXT, "FILE", "where the record goes (-o FILE)", "-", false},
     END,
 };
@@ -626,6 +651,12 @@ static const struct ks_flag anchor_prove_flags[] = {
     {"confirmations", KS_FLAG_NUMBER, "N",
      "instead: the newest block that is so deep; 0: by --block", "0", false},
     RESULT_FLAG,
+    END,
+};
+
+static const struct ks_flag anchor_publish_flags[] = {
+    OPERATOR_FLAGS,
+    PIN_FLAG,
     END,
 };
 
@@ -879,6 +910,9 @@ const struct ks_command ks_commands[] = {
      anchor_prove_flags, ks_command_anchor_prove},
     {"anchor", "check", "EVIDENCE", 1, 1, "Checks the evidence of an anchor offline.",
      anchor_check_flags, ks_command_anchor_check},
+    {"anchor", "publish", "CHECKPOINT EVIDENCE", 2, 2,
+     "Has a site serve the anchor of one of its checkpoints with its bundles.",
+     anchor_publish_flags, ks_command_anchor_publish},
     {"bundle", "show", "BUNDLE", 1, 1, "Prints what is inside a bundle and how large it is.",
      NULL, ks_command_bundle_show},
     {"bundle", "complete", "BUNDLE", 1, 1,
@@ -890,6 +924,9 @@ const struct ks_command ks_commands[] = {
     {"timestamp", "check", "FILE", 1, 1,
      "Verifies a time stamp of the checkpoint in a bundle or a note, offline.",
      timestamp_check_flags, ks_command_timestamp_check},
+    {"timestamp", "publish", "FILE", 1, 1,
+     "Gives the site a time stamp of the checkpoint in a bundle or a note, for its bundles.",
+     timestamp_publish_flags, ks_command_timestamp_publish},
     {"circuit", "check", "FILE…", 1, KS_CLI_OPERANDS_MAX,
      "Parses OpenQASM programs: size, depth and the memory that each needs.",
      circuit_check_flags, ks_command_circuit_check},

@@ -4,80 +4,25 @@
 #include "cli/device.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "base/sys.h"
 #include "base/text.h"
-#include "client/machine.h"
 
-/* --url, or the first line of DIR/url. */
-static enum ks_err find_url(const struct ks_cli *cli, const char *directory, char target[512])
+struct ks_device_spec ks_cli_device(const struct ks_cli *cli)
 {
-    enum ks_err err = KS_OK;
-    const char *given = ks_cli_text(cli, "url");
-    char path[KS_PATH_MAX];
-    struct ks_buf text;
-
-    ks_buf_init(&text, 511);
-    if (given != NULL) {
-        KS_CHECK(strlen(given) < 512, KS_ERR_USAGE, "--url: too long");
-        ks_copy(target, given, strlen(given) + 1);
-    } else {
-        KS_TRY(ks_path_join(directory, "url", path));
-        err = ks_file_read(path, 511, &text);
-        KS_TRY(err == KS_ERR_NOT_FOUND
-                   ? ks_fail(KS_ERR_USAGE, "--url: missing, and there is no %s", path)
-                   : err);
-        ks_copy(target, text.data, text.len);
-        target[text.len] = '\0';
-        target[strcspn(target, "\r\n")] = '\0';
-    }
-out:
-    ks_buf_done(&text);
-    return err;
+    return (struct ks_device_spec){
+        .version = 1,
+        .directory = ks_cli_text(cli, "device"),
+        .url = ks_cli_text(cli, "url"),
+        .measured = true,
+    };
 }
 
 enum ks_err ks_cli_client(const struct ks_cli *cli, struct ks_client **out_client)
 {
-    enum ks_err err = KS_OK;
-    const char *directory = ks_cli_text(cli, "device");
-    char url[512];
-    char root[KS_PATH_MAX];
-    char certificate[KS_PATH_MAX];
-    char key[KS_PATH_MAX];
-    char site[KS_PATH_MAX];
-    char state[KS_PATH_MAX];
-    char issuer[KS_PATH_MAX];
-    char platform[KS_PATH_MAX];
-    char keys[KS_PATH_MAX];
-    struct ks_client_spec spec = {
-        .version = 1,
-        .url = url,
-        .root = root,
-        .certificate = certificate,
-        .key = key,
-        .site = site,
-        .state = state,
-    };
+    const struct ks_device_spec device = ks_cli_device(cli);
 
-    KS_TRY(find_url(cli, directory, url));
-    KS_TRY(ks_path_join(directory, "root.pem", root));
-    KS_TRY(ks_path_join(directory, "device.pem", certificate));
-    KS_TRY(ks_path_join(directory, "device.key", key));
-    KS_TRY(ks_path_join(directory, "site.json", site));
-    KS_TRY(ks_path_join(directory, "state", state));
-    KS_TRY(ks_path_join(directory, "issuer.pem", issuer));
-    KS_TRY(ks_path_join(directory, KS_MACHINE_PLATFORM, platform));
-    if (access(platform, F_OK) == 0) { /* enrolled: its TPM holds the key */
-        spec.key = NULL;
-        spec.machine = directory;
-        spec.issuer = issuer;
-    }
-    KS_TRY(ks_path_join(directory, "keys.json", keys));
-    spec.keys = access(keys, F_OK) == 0 ? keys : NULL; /* without: the site's own */
-    KS_TRY(ks_client_open(&spec, out_client));
-out:
-    return err;
+    return ks_client_open_device(&device, out_client);
 }
 
 void ks_cli_key_notice(const struct ks_cli *cli, const struct ks_client *client)

@@ -13,7 +13,9 @@
 
 #define KS_PROGRAM_MAX_BYTES (8 * 1024 * 1024)
 
-/* Opens the client of --device and --url. */
+/* --device and --url, for the library. Borrows from CLI. */
+struct ks_device_spec ks_cli_device(const struct ks_cli *cli);
+/* Opens their client. */
 KS_MUST_CHECK enum ks_err ks_cli_client(const struct ks_cli *cli,
                                         struct ks_client **out_client);
 

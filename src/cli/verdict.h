@@ -14,6 +14,10 @@
 /* Reads the policy in the file PATH; errors name it. */
 KS_MUST_CHECK enum ks_err ks_verdict_policy(const char *path, struct ks_policy **out_policy);
 
+/* Prints, as JSON (ketseal.checks/1), what each check covers, stops and does not prove, in the
+ * order in which they run, and how long the inputs may be. */
+KS_MUST_CHECK enum ks_err ks_verdict_print_checks(FILE *stream);
+
 struct ks_verdict_options {
     bool json;
     bool explain;

@@ -1,11 +1,12 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* ketseal-verify: the verifier alone, static: base, crypto, ledger, attest and record, nothing
- * else.
+/* ketseal-verify: the verifier alone, static: base, crypto, ledger, attest, chain and record,
+ * nothing else.
  *
  *   ketseal-verify [--json] [--explain] POLICY BUNDLE      exit code 0 yes, 1 no, others: could
- * not tell */
+ * not tell
+ *   ketseal-verify --checks                              what each check covers, as JSON */
 
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +16,17 @@
 
 static const char usage[] =
     "usage: ketseal-verify [--json] [--explain] POLICY BUNDLE\n"
-    "Verifies a ketseal bundle offline. Exit code: 0 yes, 1 no, others: could not tell.\n";
+    "       ketseal-verify --checks\n"
+    "Verifies a ketseal bundle offline. Exit code: 0 yes, 1 no, others: could not tell.\n"
+    "--checks prints what each check covers, stops and does not prove, as JSON.\n";
+
+static int answer(enum ks_err err)
+{
+    if (err != KS_OK) {
+        (void)fprintf(stderr, "ketseal-verify: %s\n", ks_err_detail());
+    }
+    return ks_err_exit_code(fflush(stdout) != 0 ? KS_ERR_IO : err);
+}
 
 int main(int argc, char **argv)
 {
@@ -28,6 +39,8 @@ int main(int argc, char **argv)
             options.json = true;
         } else if (strcmp(argv[at], "--explain") == 0) {
             options.explain = true;
+        } else if (strcmp(argv[at], "--checks") == 0 && argc == 2) {
+            return answer(ks_verdict_print_checks(stdout));
         } else if (strcmp(argv[at], "--help") == 0) {
             (void)fputs(usage, stdout);
             return 0;
@@ -40,17 +53,12 @@ int main(int argc, char **argv)
         (void)fputs("ketseal-verify: expected POLICY and BUNDLE\n", stderr);
         return ks_err_exit_code(KS_ERR_USAGE);
     }
-    /* First of all, since it keeps libcrypto from what OPENSSL_CONF names: a verdict must not
-     * hang on a file of the environment, nor on a provider that the file names. */
+    ks_libcrypto_watch_memory();
+    /* Before all else, since it keeps libcrypto from what OPENSSL_CONF names: a verdict must
+     * not hang on a file of the environment, nor on a provider that the file names. */
     err = ks_crypto_check_version();
     if (err == KS_OK) {
         err = ks_verdict_files(stdout, argv[at], argv[at + 1], &options);
     }
-    if (err != KS_OK) {
-        (void)fprintf(stderr, "ketseal-verify: %s\n", ks_err_detail());
-    }
-    if (fflush(stdout) != 0) {
-        return ks_err_exit_code(KS_ERR_IO);
-    }
-    return ks_err_exit_code(err);
+    return answer(err);
 }

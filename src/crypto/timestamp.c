@@ -44,8 +44,8 @@ static enum ks_err read_time(const ASN1_GENERALIZEDTIME *time, uint64_t *out_tim
         ks_copy(digits, t + GENERAL_TIME_LEN + 1, fraction);
     }
     KS_CHECK(t[text.len - 1] == 'Z', KS_ERR_FORMAT, "its time is not UTC");
-    (void)snprintf(said, sizeof said, "%.4s-%.2s-%.2sT%.2s:%.2s:%.2s.%sZ", t, t + 4, t + 6,
-                   t + 8, t + 10, t + 12, digits);
+    (void)snprintf(said, sizeof said, "%.4s-%.2s-%.2s%c%.2s:%.2s:%.2s.%sZ", t, t + 4, t + 6,
+                   'T', t + 8, t + 10, t + 12, digits);
     KS_TRY(ks_fail_prefix(ks_time_parse(ks_bytes_text(said), out_time_us), "its time"));
 out:
     return err;

@@ -6,8 +6,10 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
+#include "base/mem.h"
 #include "crypto/internal.h"
 
 #define OPENSSL_VERSION_3_5 0x30500000UL
@@ -67,4 +69,48 @@ enum ks_err ks_crypto_check_version(void)
         EVP_KEYMGMT_free(found);
     }
     return KS_OK;
+}
+
+/* --- memory ------------------------------------------------------------------------------- */
+
+static atomic_bool lacked_memory;
+
+static void *watched_realloc(void *old, size_t size, const char *file, int line)
+{
+    void *memory = NULL;
+
+    (void)file;
+    (void)line;
+    if (size == 0) {
+        ks_free(old);
+        return NULL; /* as libcrypto's own does */
+    }
+    memory = ks_realloc(old, size, 1);
+    if (memory == NULL) {
+        atomic_store(&lacked_memory, true);
+    }
+    return memory;
+}
+
+static void *watched_malloc(size_t size, const char *file, int line)
+{
+    return watched_realloc(NULL, size, file, line);
+}
+
+static void watched_free(void *memory, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    ks_free(memory);
+}
+
+void ks_libcrypto_watch_memory(void)
+{
+    /* Refused once libcrypto has allocated: then it was not the first call, as it has to be. */
+    KS_ASSERT(CRYPTO_set_mem_functions(watched_malloc, watched_realloc, watched_free) == 1);
+}
+
+bool ks_libcrypto_lacked_memory(void)
+{
+    return atomic_load(&lacked_memory);
 }

@@ -13,14 +13,13 @@
 
 #include "base/sys.h"
 #include "net/curl_late.h"
-#include "net/head.h"
+#include "net/http_call.h"
 
 #define URL_MAX         (KS_HTTP_TARGET_MAX + KS_HTTP_HOST_MAX + 16)
 #define CONNECT_TO_MAX  600
 #define IDLE_REUSE_S    30L /* a site closes idle connections after 60 s: stay clear of that */
 #define ANSWER_HEAD_MAX 65536
 #define FIELDS_MAX      32
-#define LOST            "the site closed the connection; it may or may not have got the request"
 #define SCHEME          "https://"
 
 struct ks_http_client {
@@ -96,9 +95,7 @@ enum ks_err ks_http_outgoing_add(struct ks_http_outgoing *outgoing, const char *
     struct curl_slist *grown = NULL;
 
     ks_buf_init(&line, KS_HTTP_HEAD_MAX);
-    KS_CHECK(ks_http_is_token(ks_bytes_text(name)) && ks_http_is_value(ks_bytes_text(value)) &&
-                 value[0] != 0,
-             KS_ERR_FORMAT, "field '%s' cannot stand in a request head", name);
+    KS_TRY(ks_http_field_check(name, value));
     KS_CHECK(outgoing->count < FIELDS_MAX, KS_ERR_LIMIT, "over %d fields in a request head",
              FIELDS_MAX);
     ks_buf_put_format(&line, "%s: %s", name, value);
@@ -143,7 +140,7 @@ static enum ks_err prepare(struct exchange *exchange)
 
     exchange->attempts++;
     KS_CHECK(exchange->attempts == 1 || strcmp(exchange->call->method, "GET") == 0, KS_ERR_IO,
-             "%s: " LOST, exchange->client->authority);
+             "%s: " KS_HTTP_LOST, exchange->client->authority);
     KS_CHECK(curl_easy_getinfo(curl, CURLINFO_TLS_SSL_PTR, &info) == CURLE_OK && info != NULL &&
                  info->backend == CURLSSLBACKEND_OPENSSL && info->internals != NULL,
              KS_ERR_INTERNAL, "libcurl does not give its TLS connection");
@@ -206,24 +203,6 @@ static size_t on_head_line(char *data, size_t size, size_t count, void *user)
 }
 
 /* --- the client --------------------------------------------------------------------------- */
-
-static enum ks_err parse_origin(const char *origin, char authority[KS_HTTP_HOST_MAX + 1])
-{
-    struct ks_bytes text = ks_bytes_text(origin);
-    size_t skip = sizeof SCHEME - 1;
-    struct ks_bytes rest;
-
-    if (text.len <= skip || !ks_bytes_is(ks_bytes_of(text.data, skip), SCHEME)) {
-        return ks_fail(KS_ERR_USAGE, "'%s' does not start with https://", origin);
-    }
-    rest = ks_bytes_of(text.data + skip, text.len - skip);
-    if (!ks_http_is_authority(rest)) {
-        return ks_fail(KS_ERR_USAGE, "'%s' is not https://host or https://host:port", origin);
-    }
-    ks_copy(authority, rest.data, rest.len);
-    authority[rest.len] = 0;
-    return KS_OK;
-}
 
 /* "host:port:connect-host:connect-port"; empty first two: any. */
 static enum ks_err set_connect_to(struct ks_http_client *client, const char *target)
@@ -295,7 +274,7 @@ enum ks_err ks_http_client_new(const struct ks_http_client_spec *spec,
     client->connect_ms = spec->connect_ms > 0 ? (long)spec->connect_ms : 10000;
     client->total_ms = spec->total_ms > 0 ? (long)spec->total_ms : 60000;
     client->response_max = spec->response_max > 0 ? spec->response_max : (size_t)8 << 20;
-    KS_TRY(parse_origin(spec->origin, client->authority));
+    KS_TRY(ks_http_origin_parse(spec->origin, client->authority));
     if (spec->connect_to != NULL) {
         KS_TRY(set_connect_to(client, spec->connect_to));
     }
@@ -353,17 +332,11 @@ static enum ks_err set_request(struct exchange *exchange, char *url, size_t url_
     enum ks_err err = KS_OK;
     const struct ks_http_call *call = exchange->call;
     CURL *curl = exchange->client->curl;
-    struct ks_bytes target = ks_bytes_text(call->target);
     struct ks_buf text;
     bool good = true;
 
     ks_buf_init(&text, url_size);
-    KS_CHECK(target.len > 0 && target.data[0] == '/' && target.len <= KS_HTTP_TARGET_MAX &&
-                 ks_http_is_value(target) && strpbrk(call->target, " \t#") == NULL,
-             KS_ERR_USAGE, "'%s' is not a request target", call->target);
-    KS_CHECK(ks_http_is_token(ks_bytes_text(call->method)), KS_ERR_USAGE, "bad request method");
-    KS_CHECK(call->body.len == 0 || call->content_type != NULL, KS_ERR_USAGE,
-             "a request body needs a content type");
+    KS_TRY(ks_http_call_check(call));
     ks_buf_put_format(&text, SCHEME "%s%s", exchange->client->authority, call->target);
     ks_buf_put_u8(&text, 0);
     KS_TRY(ks_buf_check(&text));
@@ -411,7 +384,7 @@ static enum ks_err outcome(const struct exchange *exchange, CURLcode code)
         return exchange->err; /* a callback's own reason; its detail is stored */
     }
     if (was_lost(exchange, code)) {
-        return ks_fail(KS_ERR_IO, "%s: " LOST, exchange->client->authority);
+        return ks_fail(KS_ERR_IO, "%s: " KS_HTTP_LOST, exchange->client->authority);
     }
     switch (code) {
     case CURLE_OK:

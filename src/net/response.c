@@ -17,6 +17,7 @@ struct framing {
     uint64_t length;
     bool chunked;
     bool close;
+    struct ks_bytes content_type;
 };
 
 /* Up to and without the next CR LF, which is consumed. */
@@ -111,6 +112,10 @@ static enum ks_err take_field(struct ks_bytes line, struct framing *framing)
         KS_CHECK(!framing->chunked && is_named(value, "chunked"), KS_ERR_FORMAT,
                  WHAT ": Transfer-Encoding other than chunked");
         framing->chunked = true;
+    } else if (is_named(name, "content-type")) {
+        KS_CHECK(framing->content_type.data == NULL, KS_ERR_FORMAT,
+                 WHAT ": Content-Type twice");
+        framing->content_type = value;
     } else if (is_named(name, "connection")) {
         framing->close = framing->close || is_named(value, "close");
     }
@@ -135,6 +140,7 @@ static enum ks_err read_head(struct ks_reader *reader, struct ks_http_response_h
         KS_TRY(take_field(line, framing));
     }
     head->close = head->close || framing->close;
+    head->content_type = framing->content_type;
     KS_CHECK(!(framing->chunked && framing->has_length), KS_ERR_FORMAT,
              WHAT ": both Content-Length and Transfer-Encoding");
     KS_CHECK(framing->chunked || framing->has_length, KS_ERR_FORMAT,

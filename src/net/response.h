@@ -17,9 +17,10 @@
 #define KS_HTTP_RESPONSE_CHUNK_LINE 64 /* bytes of a chunk's first line; extensions refused */
 
 struct ks_http_response_head {
-    int status; /* 200..599 */
-    bool close; /* no other answer comes on this connection */
-    size_t len; /* bytes that the whole answer takes of what came */
+    int status;                   /* 200..599 */
+    bool close;                   /* no other answer comes on this connection */
+    size_t len;                   /* bytes that the whole answer takes of what came */
+    struct ks_bytes content_type; /* of BYTES; empty when absent */
 };
 
 /* BYTES is what has come so far. KS_ERR_NOT_FOUND: it is not complete, but may become so.

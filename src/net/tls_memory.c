@@ -18,6 +18,8 @@ struct ks_tls_memory {
     BIO *in; /* these two belong to SSL */
     BIO *out;
     bool verified;
+    struct ks_cert *peer;
+    int alert;               /* that came; 0: none (a goodbye is none) */
     char host[HOST_MAX + 1]; /* libssl takes it without const, and copies it */
     uint8_t piece[PIECE_LEN];
 };
@@ -80,6 +82,7 @@ void ks_tls_memory_free(struct ks_tls_memory *memory)
     if (memory != NULL) {
         SSL_free(memory->ssl);
         SSL_CTX_free(memory->context);
+        ks_cert_free(memory->peer);
         ks_wipe(memory->piece, sizeof memory->piece);
         ks_free(memory);
     }
@@ -103,7 +106,11 @@ static enum ks_err outcome(struct ks_tls_memory *memory, int result)
 {
     int reason = SSL_get_error(memory->ssl, result);
     long verdict = SSL_get_verify_result(memory->ssl);
+    int why = ERR_GET_REASON(ERR_peek_error());
 
+    if (reason == SSL_ERROR_SSL && why > SSL_AD_REASON_OFFSET) {
+        memory->alert = why - SSL_AD_REASON_OFFSET;
+    }
     if (reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE) {
         return KS_OK;
     }
@@ -121,7 +128,6 @@ static enum ks_err outcome(struct ks_tls_memory *memory, int result)
 static enum ks_err shake_hands(struct ks_tls_memory *memory)
 {
     enum ks_err err = KS_OK;
-    struct ks_cert *peer = NULL;
     char name[KS_CERT_SUBJECT_MAX + 1];
     int result = SSL_do_handshake(memory->ssl);
 
@@ -131,12 +137,30 @@ static enum ks_err shake_hands(struct ks_tls_memory *memory)
     if (ks_tls_profile(memory->tls) == KS_TLS_CLASSICAL) {
         KS_TRY(ks_tls_classical_peer(memory->tls, memory->ssl, memory->host, name));
     } else {
-        KS_TRY(ks_tls_peer(memory->tls, memory->ssl, ks_clock_us() / 1000000, &peer));
+        KS_TRY(ks_tls_peer(memory->tls, memory->ssl, ks_clock_us() / 1000000, &memory->peer));
     }
     memory->verified = true;
 out:
-    ks_cert_free(peer);
     return err;
+}
+
+const struct ks_cert *ks_tls_memory_peer(const struct ks_tls_memory *memory)
+{
+    return memory->peer;
+}
+
+enum ks_err ks_tls_memory_exporter(const struct ks_tls_memory *memory,
+                                   uint8_t out[KS_TLS_EXPORTER_LEN])
+{
+    if (!memory->verified) {
+        return ks_fail(KS_ERR_NOT_FOUND, "TLS: the handshake is not complete");
+    }
+    return ks_tls_exporter(memory->ssl, out);
+}
+
+const char *ks_tls_memory_alert(const struct ks_tls_memory *memory)
+{
+    return memory->alert == 0 ? NULL : SSL_alert_desc_string_long(memory->alert);
 }
 
 static enum ks_err write_all(struct ks_tls_memory *memory, struct ks_buf *outgoing)

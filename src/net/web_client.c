@@ -3,14 +3,16 @@
 
 #include "net/web_client.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "net/curl_late.h"
 #include "net/head.h"
 
-#define HTTPS   "https://"
-#define HTTP    "http://"
-#define URL_MAX 2048
+#define HTTPS    "https://"
+#define HTTP     "http://"
+#define URL_MAX  2048
+#define TYPE_MAX 128
 
 struct ks_web_client {
     CURL *curl;
@@ -63,9 +65,10 @@ static bool is_loopback(const char *host)
     return false;
 }
 
-static enum ks_err set_url(struct ks_web_client *client, const char *url)
+static enum ks_err set_url(struct ks_web_client *client, const struct ks_web_client_spec *spec)
 {
     enum ks_err err = KS_OK;
+    const char *url = spec->url;
     struct ks_bytes text = ks_bytes_text(url);
     bool plain = starts_with(text, HTTP);
     size_t scheme = plain ? strlen(HTTP) : strlen(HTTPS);
@@ -80,7 +83,7 @@ static enum ks_err set_url(struct ks_web_client *client, const char *url)
              KS_ERR_USAGE, "the URL has no host, or more than host:port before its path");
     ks_copy(client->host, url + scheme, len);
     client->host[len] = 0;
-    KS_CHECK(!plain || is_loopback(client->host), KS_ERR_USAGE,
+    KS_CHECK(!plain || spec->signed_answers || is_loopback(client->host), KS_ERR_USAGE,
              "plain http only to this machine, not to '%s'", client->host);
     ks_copy(client->url, url, text.len);
     client->url[text.len] = 0;
@@ -124,14 +127,17 @@ enum ks_err ks_web_client_new(const struct ks_web_client_spec *spec,
     enum ks_err err = KS_OK;
     struct ks_web_client *client = ks_calloc(1, sizeof *client);
     struct curl_slist *grown = NULL;
+    char type[TYPE_MAX];
 
     KS_CHECK(client != NULL, KS_ERR_NOMEM, "no memory for a client");
-    KS_TRY(set_url(client, spec->url));
+    KS_TRY(set_url(client, spec));
     KS_TRY(ks_curl_load());
     KS_CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK, KS_ERR_NOMEM,
              "libcurl does not start");
     client->response_max = spec->response_max;
-    client->fields = curl_slist_append(NULL, "Content-Type: application/json");
+    (void)snprintf(type, sizeof type, "Content-Type: %s",
+                   spec->content_type == NULL ? "application/json" : spec->content_type);
+    client->fields = curl_slist_append(NULL, type);
     KS_CHECK(client->fields != NULL, KS_ERR_NOMEM, "no memory for a client");
     grown = curl_slist_append(client->fields, "Expect:"); /* no round trip before the body */
     KS_CHECK(grown != NULL, KS_ERR_NOMEM, "no memory for a client");

@@ -163,7 +163,7 @@ static uint16_t fresh_members(const struct ks_group *group)
     unsigned fresh = 0;
 
     for (unsigned k = 0; k < KS_MEMBERS; k++) {
-        fresh |= (unsigned)((group->members[k] & ~group->old_bits) != 0) << k;
+        fresh |= (unsigned)((group->places[0].members[k] & ~group->old_bits) != 0) << k;
     }
     return (uint16_t)fresh;
 }
@@ -174,7 +174,8 @@ static void set_members(const struct form *form, struct ks_group *group, uint64_
 
     for (unsigned k = 0; k < KS_MEMBERS; k++) {
         for (unsigned d = 0; d < KS_MEMBERS_LOG; d++) {
-            group->members[k] ^= (k >> d & 1) != 0 ? (uint32_t)form->dimensions[d] : 0;
+            group->places[0].members[k] ^=
+                (k >> d & 1) != 0 ? (uint32_t)form->dimensions[d] : 0;
         }
     }
     for (; pivots != 0; pivots &= pivots - 1) {
@@ -188,7 +189,7 @@ static uint16_t member_signs(const struct ks_group *group, uint64_t mask)
     unsigned signs = 0;
 
     for (unsigned k = 0; k < KS_MEMBERS; k++) {
-        signs |= ks_parity(group->members[k] & mask) << k;
+        signs |= ks_parity(group->places[0].members[k] & mask) << k;
     }
     return (uint16_t)signs;
 }
@@ -233,6 +234,16 @@ static void put_stage(struct form *form, struct ks_group *group, uint32_t index,
     }
     stage->factors = take_entries(form->plan, 2 * (size_t)width);
     form->schedule->unscaled++;
+}
+
+static bool stages_straight(const struct ks_group *group)
+{
+    bool straight = group->stage_count >= KS_MEMBERS_LOG;
+
+    for (unsigned d = 0; straight && d < KS_MEMBERS_LOG; d++) {
+        straight = group->stages[d].plain && group->stages[d].dimension == d;
+    }
+    return straight;
 }
 
 /* How MASK reads off the group: *OUT_READING, a parity of the variant's choices included. */
@@ -360,6 +371,7 @@ static enum ks_err emit_group(struct form *form, bool last)
         put_stage(form, group, form->rotations[i], pivots);
         form->schedule->rotated = true;
     }
+    group->straight = stages_straight(group);
     drop_done(form);
     if (form->phase_count > 0 || scale_due(form, last && form->live == 0)) {
         const size_t width = group->table_kind == 2 ? (size_t)1 << form->lanes : 1;

@@ -27,27 +27,33 @@ struct ks_view {
     size_t count;
 };
 
-/* 2^log amplitudes, the log of the group at hand. OUTSIDE: the bits that the other slots have
- * in all of them. */
+/* 2^log amplitudes, the log of the group at hand. FOLDED: vector V lies where ks_tile_fold(V)
+ * says, else at V. */
 struct ks_tile {
     void *re;
     void *im;
-    unsigned log_last; /* of the pass: OUTSIDE begins there in the parities */
-    uint64_t outside;
+    bool folded;
 };
 
 struct ks_kernels {
     const char *name;
     enum ks_precision precision;
-    /* target[i] = source[index[i]] for COUNT numbers. */
-    void (*gather)(const void *source, const uint32_t *index, size_t count, void *target);
+    /* Amplitudes [first, first + count) of a folded tile, one part of them, from SOURCE and to
+     * TARGET; COUNT is a power of two that divides FIRST. PAST: around the caches, for a state
+     * that does not fit into them; `drain` ends that. */
+    void (*load)(const void *source, size_t first, size_t count, void *tile);
+    void (*store)(const void *tile, size_t first, size_t count, void *target, bool past);
+    void (*drain)(void);
+    /* target[i] = source[first ^ index[i]] for COUNT numbers. */
+    void (*gather)(const void *source, size_t first, const uint32_t *index, size_t count,
+                   void *target);
     /* Makes the plan's ENTRIES: tables and factors of its groups, from its steps. ROWS has room
      * for plan->row_max numbers. */
     void (*fill)(const struct ks_plan *plan, double *rows, void *entries);
-    /* Does GROUP to the bases [first, end) of a tile; it has 2^(log - lanes - KS_MEMBERS_LOG).
-     */
+    /* Does GROUP to the bases [first, end) of a tile; it has 2^(inner + outer). PARITIES: of
+     * what is outside of the tile, by ks_group_parities. */
     void (*group)(const struct ks_group *group, const void *entries, const struct ks_tile *tile,
-                  size_t first, size_t end);
+                  uint32_t parities, size_t first, size_t end);
     /* Grows a small tile by a slot. */
     void (*small)(const struct ks_group *group, const void *entries,
                   const struct ks_tile *tile);

@@ -34,6 +34,23 @@ static inline void v_store(real *to, vec v)
     _mm256_storeu_pd(to + HALF, v.high);
 }
 
+static inline void v_stream(real *to, vec v)
+{
+    _mm256_stream_pd(to, v.low);
+    _mm256_stream_pd(to + HALF, v.high);
+}
+
+static inline void v_drain(void)
+{
+    _mm_sfence();
+}
+
+/* In a register of its own, so that what follows can change the original in place. */
+static inline vec v_copy(vec v)
+{
+    return v;
+}
+
 static inline vec v_all(real number)
 {
     return (vec){_mm256_set1_pd(number), _mm256_set1_pd(number)};

@@ -28,6 +28,23 @@ static inline void v_store(real *to, vec v)
     _mm512_storeu_pd(to, v);
 }
 
+static inline void v_stream(real *to, vec v)
+{
+    _mm512_stream_pd(to, v);
+}
+
+static inline void v_drain(void)
+{
+    _mm_sfence();
+}
+
+/* In a register of its own, so that what follows can change the original in place. */
+static inline vec v_copy(vec v)
+{
+    __asm__("" : "+v"(v));
+    return v;
+}
+
 static inline vec v_all(real number)
 {
     return _mm512_set1_pd(number);

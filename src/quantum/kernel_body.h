@@ -7,6 +7,8 @@
  *   real, vec                element and vector
  *   WIDTH_LOG                of the elements of a vector
  *   v_load v_store v_all     memory; a vector of one number
+ *   v_stream v_drain         v_store to an aligned place around the caches; the end of these
+ *   v_copy                   the same, in a register of its own
  *   r_fma                    fma of elements
  *   v_mul v_fma v_fms        a*b, fma(a, b, c), fma(a, b, -c)
  *   v_fnma                   fma(-a, b, c)
@@ -31,51 +33,41 @@ _Static_assert(WIDTH << KS_MEMBERS_LOG <= KS_AMPS_MIN, "a state fills a group");
 
 /* --- where the members of a group are ----------------------------------------------------- */
 
-/* Steps from one base to the next: the low half of a word is the vector's index, the high half
+/* Steps from one base to the next: the low half of a word is the vector's place, the high half
  * the group's parities there. */
 struct walk {
     uint64_t word;
-    uint64_t changes[32]; /* by how many low bits of the counter turn over */
+    uint64_t changes[KS_BASE_LOG_MAX + 1]; /* by how many low bits of the counter turn over */
 };
 
-static uint64_t parities_of(const struct ks_group *group, uint64_t index)
-{
-    uint64_t parities = 0;
-
-    for (unsigned i = 0; i < group->parity_count; i++) {
-        parities |= (uint64_t)ks_parity(group->parities[i] & index) << i;
-    }
-    return parities << 32;
-}
-
 static void walk_init(struct walk *walk, const struct ks_group *group,
-                      const struct ks_tile *tile, size_t first)
+                      const struct ks_places *where, uint32_t parities, size_t first)
 {
-    const unsigned bits = group->log - WIDTH_LOG;
+    const unsigned count = group->inner + group->outer;
     uint64_t all = 0;
-    unsigned at = 0;
 
-    walk->word = tile->outside == 0
-                     ? 0
-                     : parities_of(group, tile->outside << (tile->log_last - WIDTH_LOG));
-    for (unsigned bit = 0, pivot = 0; bit < bits; bit++) {
-        const uint64_t index = (uint64_t)1 << bit;
-        const uint64_t word = index | parities_of(group, index);
+    walk->word = (uint64_t)parities << 32;
+    for (unsigned i = 0; i < count; i++) {
+        const uint64_t word = (uint64_t)group->step_parities[i] << 32 | where->steps[i];
 
-        if (pivot < KS_MEMBERS_LOG && group->pivots[pivot] == bit) {
-            pivot++;
-            continue;
-        }
         all ^= word;
-        walk->word ^= (first >> at & 1) != 0 ? word : 0;
-        walk->changes[at++] = all;
+        walk->word ^= (first >> i & 1) != 0 ? word : 0;
+        walk->changes[i] = all;
     }
-    walk->changes[at] = 0; /* behind the last base */
+    walk->changes[count] = 0; /* behind the last base */
 }
 
 /* --- stages ------------------------------------------------------------------------------- */
 
-/* One rotation: a - t b, b + t a, where T has the sign that the group's parity gives it. */
+/* a - t b, b + t a, where T has the sign that the group's parity gives it. */
+static INLINE void rotate(vec *a, vec *b, vec t)
+{
+    const vec old = v_copy(*a);
+
+    *a = v_fma(t, *b, *a);
+    *b = v_fnma(t, old, *b);
+}
+
 static INLINE void plain_stage(vec x[KS_MEMBERS], vec t, unsigned dimension)
 {
     UNROLL
@@ -83,10 +75,7 @@ static INLINE void plain_stage(vec x[KS_MEMBERS], vec t, unsigned dimension)
         const unsigned other = k | 1u << dimension;
 
         if (k != other) {
-            const vec a = x[k];
-
-            x[k] = v_fma(t, x[other], a);
-            x[other] = v_fnma(t, a, x[other]);
+            rotate(&x[k], &x[other], t);
         }
     }
 }
@@ -125,10 +114,18 @@ static INLINE void lane_stage(vec x[KS_MEMBERS], const struct ks_stage *stage,
     }
 }
 
-static INLINE void stages(vec x[KS_MEMBERS], const struct ks_group *group, const real *entries,
-                          uint64_t parities)
+/* The factors of STAGE for the sign that the group's parities give it. */
+static INLINE vec factors_of(const struct ks_stage *stage, const real *entries,
+                             uint64_t parities)
 {
-    for (unsigned i = 0; i < group->stage_count; i++) {
+    return v_load(entries + stage->factors + (parities >> stage->parity & 1) * WIDTH);
+}
+
+/* From stage FIRST on. */
+static INLINE void stages(vec x[KS_MEMBERS], const struct ks_group *group, const real *entries,
+                          uint64_t parities, unsigned first)
+{
+    for (unsigned i = first; i < group->stage_count; i++) {
         const struct ks_stage *stage = &group->stages[i];
         const unsigned sign = (unsigned)(parities >> stage->parity & 1);
         const real *factors = entries + stage->factors;
@@ -166,129 +163,289 @@ static INLINE void stages(vec x[KS_MEMBERS], const struct ks_group *group, const
     }
 }
 
-/* Where member K of the group at BASE is. */
-static INLINE size_t member_at(const struct ks_group *group, uint32_t base, unsigned k)
-{
-    return (size_t)(base ^ group->members[k]) * WIDTH;
-}
-
 /* --- groups ------------------------------------------------------------------------------- */
 
-/* Multiplies member K by its phase: the real part goes to X, the imaginary one to memory. */
-static INLINE void phase_member(vec x[KS_MEMBERS], unsigned k, const struct ks_group *group,
-                                const real *table, real *re, real *im, uint32_t base,
-                                bool by_lane)
+/* The members are passed in an order in which one follows from the last by one dimension: the
+ * T-th is member T ^ T >> 1. */
+#define MEMBER(turn)         ((turn) ^ (turn) >> 1)
+#define NEXT_DIMENSION(turn) ((turn) == 0 ? 0 : __builtin_ctz(turn))
+
+/* Where the members of a group are, in bytes. */
+struct places {
+    size_t base;
+    size_t dimensions[KS_MEMBERS_LOG];
+};
+
+static INLINE size_t next_place(const struct places *places, size_t at, unsigned turn)
 {
-    const size_t at = member_at(group, base, k);
-    const vec a_re = v_load(re + at);
-    const vec a_im = v_load(im + at);
+    return turn == 0 ? places->base : at ^ places->dimensions[NEXT_DIMENSION(turn)];
+}
+
+static INLINE vec load_at(const char *part, size_t at)
+{
+    return v_load((const real *)(const void *)(part + at));
+}
+
+static INLINE void store_at(char *part, size_t at, vec v)
+{
+    v_store((real *)(void *)(part + at), v);
+}
+
+/* Multiplies member K, at AT, by its phase: returns the real part, the imaginary one goes to
+ * memory. */
+static INLINE vec phase_member(const real *table, unsigned k, const char *re, char *im,
+                               size_t at, bool by_lane)
+{
     const vec d_re = by_lane ? v_load(table + 2 * k * WIDTH) : v_all(table[k]);
     const vec d_im =
         by_lane ? v_load(table + (2 * k + 1) * WIDTH) : v_all(table[KS_MEMBERS + k]);
+    const vec a_re = load_at(re, at);
+    const vec a_im = load_at(im, at);
 
-    x[k] = v_fms(d_re, a_re, v_mul(d_im, a_im));
-    v_store(im + at, v_fma(d_re, a_im, v_mul(d_im, a_re)));
+    store_at(im, at, v_fma(d_re, a_im, v_mul(d_im, a_re)));
+    return v_fms(d_re, a_re, v_mul(d_im, a_im));
+}
+
+static INLINE void phase_members(vec x[KS_MEMBERS], const real *table, const char *re, char *im,
+                                 const struct places *places, bool by_lane)
+{
+    size_t at = 0;
+
+    UNROLL
+    for (unsigned turn = 0; turn < KS_MEMBERS; turn++) {
+        at = next_place(places, at, turn);
+        x[MEMBER(turn)] = phase_member(table, MEMBER(turn), re, im, at, by_lane);
+    }
+}
+
+static INLINE void load_members(vec x[KS_MEMBERS], const char *part,
+                                const struct places *places)
+{
+    size_t at = 0;
+
+    UNROLL
+    for (unsigned turn = 0; turn < KS_MEMBERS; turn++) {
+        at = next_place(places, at, turn);
+        x[MEMBER(turn)] = load_at(part, at);
+    }
+}
+
+static INLINE void store_members(const vec x[KS_MEMBERS], char *part,
+                                 const struct places *places)
+{
+    size_t at = 0;
+
+    UNROLL
+    for (unsigned turn = 0; turn < KS_MEMBERS; turn++) {
+        at = next_place(places, at, turn);
+        store_at(part, at, x[MEMBER(turn)]);
+    }
 }
 
 /* Members with a new slot start as copies of those without it. */
-static inline void copy_fresh(const struct ks_group *group, real *re, real *im, uint32_t base)
+static inline void copy_fresh(const struct ks_group *group, const struct ks_places *where,
+                              const struct ks_tile *tile, size_t base)
 {
     for (unsigned k = 0; k < KS_MEMBERS; k++) {
-        const size_t from = (size_t)((base ^ group->members[k]) & group->old_bits) * WIDTH;
-        const size_t to = member_at(group, base, k);
+        const size_t from = (base ^ where->sources[k]) * WIDTH;
+        const size_t to = (base ^ where->members[k]) * WIDTH;
 
         if ((group->fresh >> k & 1) != 0) {
-            v_store(re + to, v_load(re + from));
-            v_store(im + to, v_load(im + from));
+            v_store((real *)tile->re + to, v_load((const real *)tile->re + from));
+            v_store((real *)tile->im + to, v_load((const real *)tile->im + from));
         }
     }
 }
 
-static INLINE void part(const struct ks_group *group, const real *entries, real *part,
-                        uint32_t base, uint64_t parities)
+static INLINE void part(const struct ks_group *group, const real *entries, char *part,
+                        const struct places *places, uint64_t parities)
 {
     vec x[KS_MEMBERS];
 
-    UNROLL
-    for (unsigned k = 0; k < KS_MEMBERS; k++) {
-        x[k] = v_load(part + member_at(group, base, k));
+    load_members(x, part, places);
+    stages(x, group, entries, parities, 0);
+    store_members(x, part, places);
+}
+
+/* --- groups with a rotation along each dimension in turn ---------------------------------- */
+
+/* What of PART has got the first rotation in X gets the others, and goes to memory. */
+static INLINE void finish_straight(vec x[KS_MEMBERS], const struct ks_group *group,
+                                   const real *entries, char *part, const struct places *places,
+                                   uint64_t parities)
+{
+    const vec t = factors_of(&group->stages[3], entries, parities);
+    size_t at = 0;
+
+    plain_stage(x, factors_of(&group->stages[1], entries, parities), 1);
+    plain_stage(x, factors_of(&group->stages[2], entries, parities), 2);
+    if (group->stage_count > KS_MEMBERS_LOG) {
+        plain_stage(x, t, 3);
+        stages(x, group, entries, parities, KS_MEMBERS_LOG);
+        store_members(x, part, places);
+        return;
     }
-    stages(x, group, entries, parities);
     UNROLL
-    for (unsigned k = 0; k < KS_MEMBERS; k++) {
-        v_store(part + member_at(group, base, k), x[k]);
+    for (unsigned turn = 0; turn < KS_MEMBERS / 2; turn++) {
+        const unsigned k = MEMBER(turn);
+
+        at = next_place(places, at, turn);
+        rotate(&x[k], &x[k | 8], t);
+        store_at(part, at, x[k]);
+        store_at(part, at ^ places->dimensions[3], x[k | 8]);
+    }
+}
+
+static INLINE void part_straight(const struct ks_group *group, const real *entries, char *part,
+                                 const struct places *places, uint64_t parities)
+{
+    const vec t = factors_of(&group->stages[0], entries, parities);
+    size_t at = 0;
+    vec x[KS_MEMBERS];
+
+    UNROLL
+    for (unsigned turn = 0; turn < KS_MEMBERS; turn++) {
+        const unsigned k = MEMBER(turn);
+
+        at = next_place(places, at, turn);
+        x[k] = load_at(part, at);
+        if (turn % 2 == 1) {
+            rotate(&x[k & ~1u], &x[k | 1], t);
+        }
+    }
+    finish_straight(x, group, entries, part, places, parities);
+}
+
+static INLINE void phases_straight(const struct ks_group *group, const real *entries,
+                                   const real *table, char *re, char *im,
+                                   const struct places *places, uint64_t parities, bool by_lane)
+{
+    const vec t = factors_of(&group->stages[0], entries, parities);
+    size_t at = 0;
+    vec x[KS_MEMBERS];
+
+    UNROLL
+    for (unsigned turn = 0; turn < KS_MEMBERS; turn++) {
+        const unsigned k = MEMBER(turn);
+
+        at = next_place(places, at, turn);
+        x[k] = phase_member(table, k, re, im, at, by_lane);
+        if (turn % 2 == 1) {
+            rotate(&x[k & ~1u], &x[k | 1], t);
+        }
+    }
+    finish_straight(x, group, entries, re, places, parities);
+}
+
+/* A group of phases alone; members are written after those that start as they do. */
+static INLINE void run_phases(const struct ks_group *group, const real *entries,
+                              const struct ks_tile *tile, struct walk *walk, size_t first,
+                              size_t end, bool by_lane)
+{
+    const size_t variant = (size_t)2 * KS_MEMBERS * (by_lane ? WIDTH : 1);
+    const unsigned choices = (1u << group->choices) - 1;
+    const struct ks_places *where = &group->places[tile->folded ? 1 : 0];
+    real *re = tile->re;
+    real *im = tile->im;
+
+    for (size_t i = first; i < end; i++) {
+        const uint32_t base = (uint32_t)walk->word;
+        const real *table = entries + group->table + (walk->word >> 32 & choices) * variant;
+
+        for (unsigned turn = 0; turn < KS_MEMBERS; turn++) {
+            const unsigned k = group->order[turn];
+            const size_t from = (size_t)(base ^ where->sources[k]) * WIDTH;
+            const size_t to = (size_t)(base ^ where->members[k]) * WIDTH;
+            const vec d_re = by_lane ? v_load(table + 2 * k * WIDTH) : v_all(table[k]);
+            const vec d_im =
+                by_lane ? v_load(table + (2 * k + 1) * WIDTH) : v_all(table[KS_MEMBERS + k]);
+            const vec a_re = v_load(re + from);
+            const vec a_im = v_load(im + from);
+
+            v_store(re + to, v_fms(d_re, a_re, v_mul(d_im, a_im)));
+            v_store(im + to, v_fma(d_re, a_im, v_mul(d_im, a_re)));
+        }
+        walk->word ^= walk->changes[__builtin_ctzll(i + 1)];
     }
 }
 
 static INLINE void run_group(const struct ks_group *group, const real *entries,
-                             const struct ks_tile *tile, size_t first, size_t end,
-                             unsigned table_kind)
+                             const struct ks_tile *tile, struct walk *walk, size_t first,
+                             size_t end, unsigned table_kind, bool straight)
 {
     const size_t variant = (size_t)2 * KS_MEMBERS * (table_kind == 2 ? WIDTH : 1);
     const unsigned choices = (1u << group->choices) - 1;
-    real *re = tile->re;
-    real *im = tile->im;
-    struct walk walk;
+    const struct ks_places *where = &group->places[tile->folded ? 1 : 0];
+    char *re = tile->re;
+    char *im = tile->im;
+    struct places places;
 
-    walk_init(&walk, group, tile, first);
+    for (unsigned d = 0; d < KS_MEMBERS_LOG; d++) {
+        places.dimensions[d] = (size_t)where->members[1u << d] * sizeof(vec);
+    }
     for (size_t i = first; i < end; i++) {
-        const uint32_t base = (uint32_t)walk.word;
-        const uint64_t parities = walk.word >> 32;
-        vec x[KS_MEMBERS];
+        const uint32_t base = (uint32_t)walk->word;
+        const uint64_t parities = walk->word >> 32;
 
+        places.base = (size_t)base * sizeof(vec);
         if (group->fresh != 0) {
-            copy_fresh(group, re, im, base);
+            copy_fresh(group, where, tile, base);
         }
         if (table_kind == 0) {
-            part(group, entries, re, base, parities);
-            part(group, entries, im, base, parities);
-        } else {
-            const real *table = entries + group->table + (parities & choices) * variant;
-
-            UNROLL
-            for (unsigned k = 0; k < KS_MEMBERS; k++) {
-                phase_member(x, k, group, table, re, im, base, table_kind == 2);
-            }
-            stages(x, group, entries, parities);
-            UNROLL
-            for (unsigned k = 0; k < KS_MEMBERS; k++) {
-                v_store(re + member_at(group, base, k), x[k]);
-            }
-            if (group->stage_count > 0) {
-                part(group, entries, im, base, parities);
-            }
+            part(group, entries, re, &places, parities);
+            part(group, entries, im, &places, parities);
+            walk->word ^= walk->changes[__builtin_ctzll(i + 1)];
+            continue;
         }
-        walk.word ^= walk.changes[__builtin_ctzll(i + 1)];
+        const real *table = entries + group->table + (parities & choices) * variant;
+
+        if (straight) {
+            phases_straight(group, entries, table, re, im, &places, parities, table_kind == 2);
+            part_straight(group, entries, im, &places, parities);
+        } else {
+            vec x[KS_MEMBERS];
+
+            phase_members(x, table, re, im, &places, table_kind == 2);
+            stages(x, group, entries, parities, 0);
+            store_members(x, re, &places);
+            part(group, entries, im, &places, parities);
+        }
+        walk->word ^= walk->changes[__builtin_ctzll(i + 1)];
     }
 }
 
-static void group_none(const struct ks_group *group, const real *entries,
-                       const struct ks_tile *tile, size_t first, size_t end)
-{
-    run_group(group, entries, tile, first, end, 0);
-}
+#define RUN(name, call)                                                                        \
+    static void name(const struct ks_group *group, const real *entries,                        \
+                     const struct ks_tile *tile, struct walk *walk, size_t first, size_t end)  \
+    {                                                                                          \
+        call;                                                                                  \
+    }
 
-static void group_member(const struct ks_group *group, const real *entries,
-                         const struct ks_tile *tile, size_t first, size_t end)
-{
-    run_group(group, entries, tile, first, end, 1);
-}
-
-static void group_lane(const struct ks_group *group, const real *entries,
-                       const struct ks_tile *tile, size_t first, size_t end)
-{
-    run_group(group, entries, tile, first, end, 2);
-}
+RUN(run_none, run_group(group, entries, tile, walk, first, end, 0, false))
+RUN(run_member, run_group(group, entries, tile, walk, first, end, 1, false))
+RUN(run_member_straight, run_group(group, entries, tile, walk, first, end, 1, true))
+RUN(run_lane, run_group(group, entries, tile, walk, first, end, 2, false))
+RUN(run_lane_straight, run_group(group, entries, tile, walk, first, end, 2, true))
+RUN(run_member_phases, run_phases(group, entries, tile, walk, first, end, false))
+RUN(run_lane_phases, run_phases(group, entries, tile, walk, first, end, true))
 
 static void group(const struct ks_group *group, const void *entries, const struct ks_tile *tile,
-                  size_t first, size_t end)
+                  uint32_t parities, size_t first, size_t end)
 {
+    struct walk walk;
+
+    walk_init(&walk, group, &group->places[tile->folded ? 1 : 0], parities, first);
     if (group->table_kind == 0) {
-        group_none(group, entries, tile, first, end);
-    } else if (group->table_kind == 1) {
-        group_member(group, entries, tile, first, end);
+        run_none(group, entries, tile, &walk, first, end);
+    } else if (group->stage_count == 0) {
+        (group->table_kind == 1 ? run_member_phases : run_lane_phases)(group, entries, tile,
+                                                                       &walk, first, end);
+    } else if (group->straight) {
+        (group->table_kind == 1 ? run_member_straight : run_lane_straight)(group, entries, tile,
+                                                                           &walk, first, end);
     } else {
-        group_lane(group, entries, tile, first, end);
+        (group->table_kind == 1 ? run_member : run_lane)(group, entries, tile, &walk, first,
+                                                         end);
     }
 }
 
@@ -310,13 +467,67 @@ static void small(const struct ks_group *group, const void *entries, const struc
     }
 }
 
-static void gather(const void *source, const uint32_t *index, size_t count, void *target)
+/* --- tiles and the state ------------------------------------------------------------------ */
+
+/* Folding leaves the bits of a vector's number from 6 on as they are: 64 vectors lie together.
+ */
+#define TOGETHER 64
+
+static void load(const void *source, size_t first, size_t count, void *tile)
+{
+    const real *from = source;
+
+    if (count < WIDTH) {
+        ks_copy((real *)tile + ks_tile_fold(first / WIDTH) * WIDTH + first % WIDTH, from,
+                count * sizeof *from);
+        return;
+    }
+    for (size_t i = 0; i < count / WIDTH; i += TOGETHER) {
+        const size_t place = ks_tile_fold(first / WIDTH + i);
+
+        for (size_t k = 0; k < TOGETHER && i + k < count / WIDTH; k++) {
+            v_store((real *)tile + (place ^ k) * WIDTH, v_load(from + (i + k) * WIDTH));
+        }
+    }
+}
+
+static void store(const void *tile, size_t first, size_t count, void *target, bool past)
+{
+    real *to = target;
+
+    if (count < WIDTH) {
+        ks_copy(to, (const real *)tile + ks_tile_fold(first / WIDTH) * WIDTH + first % WIDTH,
+                count * sizeof *to);
+        return;
+    }
+    for (size_t i = 0; i < count / WIDTH; i += TOGETHER) {
+        const size_t place = ks_tile_fold(first / WIDTH + i);
+
+        for (size_t k = 0; k < TOGETHER && i + k < count / WIDTH; k++) {
+            const vec v = v_load((const real *)tile + (place ^ k) * WIDTH);
+
+            if (past) {
+                v_stream(to + (i + k) * WIDTH, v);
+            } else {
+                v_store(to + (i + k) * WIDTH, v);
+            }
+        }
+    }
+}
+
+static void drain(void)
+{
+    v_drain();
+}
+
+static void gather(const void *source, size_t first, const uint32_t *index, size_t count,
+                   void *target)
 {
     const real *restrict from = source;
     real *restrict to = target;
 
     for (size_t i = 0; i < count; i++) {
-        to[i] = from[(int32_t)index[i]];
+        to[i] = from[(int32_t)((uint32_t)first ^ index[i])];
     }
 }
 
@@ -588,6 +799,9 @@ extern const struct ks_kernels KERNELS;
 const struct ks_kernels KERNELS = {
     .name = KERNELS_NAME,
     .precision = KERNELS_PRECISION,
+    .load = load,
+    .store = store,
+    .drain = drain,
     .gather = gather,
     .fill = fill,
     .group = group,

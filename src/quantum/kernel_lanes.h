@@ -21,6 +21,21 @@ static inline void v_store(real *to, vec v)
     }
 }
 
+static inline void v_stream(real *to, vec v)
+{
+    v_store(to, v);
+}
+
+static inline void v_drain(void)
+{
+}
+
+/* In a register of its own, so that what follows can change the original in place. */
+static inline vec v_copy(vec v)
+{
+    return v;
+}
+
 static inline vec v_all(real number)
 {
     vec v;

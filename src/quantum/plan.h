@@ -34,6 +34,7 @@
 #define KS_CHOICES_MAX          10 /* a table of phases exists in at most 2^10 variants, */
 #define KS_LANE_CHOICES_MAX     3  /* or 2^3 where the lanes have phases of their own */
 #define KS_PARITIES_MAX         18 /* of a vector's index, that a group looks at */
+#define KS_BASE_LOG_MAX         9  /* of the bases of a group in a tile */
 
 enum ks_step_kind {
     KS_STEP_GROW, /* SLOT is new: amplitudes times values[0..1] where it is 0, [2..3] where 1 */
@@ -118,11 +119,19 @@ struct ks_stage {
     size_t factors;      /* entry of its 2^lanes factors for sign 0, then for sign 1 */
 };
 
+/* Where the vectors of a group are: a base is a sum of steps, MEMBERS and SOURCES are added to
+ * it. A member that is new starts as the vector at its source, which is a member too. */
+struct ks_places {
+    uint32_t steps[KS_BASE_LOG_MAX];
+    uint32_t members[KS_MEMBERS];
+    uint32_t sources[KS_MEMBERS];
+};
+
 /* What is done to each 16 vectors of a tile: those at base ^ members[k]. BASE has zeros at the
  * pivots. */
 struct ks_group {
     uint8_t log;       /* slots of the tile when it is done, KS_MEMBERS_LOG + lanes or more */
-    uint16_t fresh;    /* members with a slot that is new: they are read without its bit */
+    uint16_t fresh;    /* members with a slot that is new */
     uint32_t old_bits; /* of the vectors' index: those of slots that are not new */
     uint8_t pivots[KS_MEMBERS_LOG]; /* ascending, in vectors */
     uint8_t small_slot;             /* GROW alone, below KS_MEMBERS_LOG + lanes: the slot */
@@ -130,8 +139,8 @@ struct ks_group {
     uint8_t choices; /* the first of the parities choose the variant of the table */
     uint8_t parity_count;
     uint8_t stage_count;
+    bool straight;      /* the first KS_MEMBERS_LOG are plain, along the dimensions in turn */
     uint8_t table_kind; /* 0: none, 1: one factor for each member, 2: for each lane of each */
-    uint32_t members[KS_MEMBERS];
     uint64_t parities[KS_PARITIES_MAX]; /* masks over the vector's index; beyond the tile's bits
                                            those of the other slots follow */
     /* Entry of the table: for each variant the real parts of its 16 members, then the imaginary
@@ -141,6 +150,14 @@ struct ks_group {
     size_t phase_count;
     double scale; /* is multiplied into the table */
     struct ks_stage stages[KS_STAGES_MAX];
+    /* By chains.c. The first group of a chain says how many it has; its bases are 2^inner for
+     * each of the blocks, which are 2^outer and the same vectors for all groups of a chain. */
+    uint8_t chain;
+    uint8_t inner;
+    uint8_t outer;
+    uint8_t order[KS_MEMBERS];               /* members after those that have them as source */
+    uint32_t step_parities[KS_BASE_LOG_MAX]; /* bit i: what parity i says of a step */
+    struct ks_places places[2];              /* as numbered, and in a folded tile */
 };
 
 enum ks_pass_kind { KS_PASS_TILES, KS_PASS_SHEAR };
@@ -164,7 +181,7 @@ struct ks_pass {
 struct ks_plan {
     /* To be set by the owner after ks_plan_init; a state of another precision cannot run it. */
     enum ks_precision precision;
-    uint32_t tile; /* slots of a tile; 0, what KS_NUMERICS stands for: KS_TILE_LOG. Fewer (9 or
+    uint32_t tile; /* slots of a tile; 0, what KS_NUMERICS stands for: KS_TILE_LOG. Fewer (10 or
                       more) let tests have many passes in a small state */
 
     struct ks_step *steps;
@@ -245,6 +262,9 @@ void ks_gate_matrix(const struct ks_op *op, const double *params, double out_mat
 /* schedule.c: makes passes of plan->steps, and frees its memory. */
 KS_MUST_CHECK enum ks_err ks_schedule_make(struct ks_plan *plan);
 void ks_schedule_free(struct ks_schedule *schedule);
+/* chains.c: the same for the GROUP_COUNT groups at GROUPS, those of one pass, and where their
+ * vectors are. */
+void ks_chains_make(struct ks_group *groups, size_t group_count, unsigned lanes);
 /* groups.c: gives the tables of PLAN, which is complete but for them, the scale that the
  * rotations of its steps leave to be multiplied in. */
 void ks_groups_scale(struct ks_plan *plan);
@@ -257,6 +277,31 @@ static inline uint32_t ks_plan_tile(const struct ks_plan *plan)
 static inline unsigned ks_parity(uint64_t bits)
 {
     return (unsigned)__builtin_parityll(bits);
+}
+
+/* Bit i: the parity i of GROUP of VECTORS. */
+static inline uint32_t ks_group_parities(const struct ks_group *group, uint64_t vectors)
+{
+    uint32_t parities = 0;
+
+    for (unsigned i = 0; i < group->parity_count; i++) {
+        parities |= ks_parity(group->parities[i] & vectors) << i;
+    }
+    return parities;
+}
+
+/* Where vector VECTOR of a tile lies that is folded. Vectors whose numbers differ by powers of
+ * two would share a set of the first-level cache, and loads would wait for stores to other
+ * pages: so the numbers' bits from 6 on are added to those below, in reverse. Linear: the fold
+ * of a sum is the sum of the folds. */
+static inline size_t ks_tile_fold(size_t vector)
+{
+    size_t low = 0;
+
+    for (unsigned bit = 0; bit < 6; bit++) {
+        low |= (vector >> (11 - bit) & 1) << bit;
+    }
+    return vector ^ low ^ (vector >> 12 & 1) * 9;
 }
 
 #endif

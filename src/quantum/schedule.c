@@ -674,6 +674,8 @@ enum ks_err ks_schedule_make(struct ks_plan *plan)
         localise(plan, schedule, draft, &layout);
         KS_TRY(ks_groups_make(plan, schedule, pass, i == last_tiles));
         pass->group_count = plan->group_count - pass->first_group;
+        ks_chains_make(&plan->groups[pass->first_group], pass->group_count,
+                       KS_LANES_LOG(plan->precision));
     }
     plan->pass_count = schedule->draft_count;
     ks_groups_scale(plan);

@@ -9,9 +9,13 @@
 
 #define ALIGNMENT 64
 /* Between the two arrays, so that equal indices do not fall into the same cache set. */
-#define GAP           1088
-#define PARTS         64
-#define MOVED_RUN_LOG 9
+#define GAP 1088
+/* Tiles begin where a huge page may. */
+#define TILES_ALIGNMENT ((size_t)2 << 20)
+#define PARTS           64
+#define MOVED_RUN_LOG   9
+/* A state of so many bytes is written around the caches where it has not been read before. */
+#define PAST_MIN ((uint64_t)32 << 20)
 
 _Static_assert(GAP % ALIGNMENT == 0, "both arrays are aligned");
 
@@ -152,23 +156,41 @@ struct pass_run {
     const struct ks_plan *plan;
     const struct ks_pass *pass;
     const struct ks_outside *outside; /* NULL: the number of a tile is what is outside */
+    bool past;                        /* the caches, when tiles are stored */
     size_t slices;
 };
 
-static void do_groups(const struct pass_run *run, const struct ks_tile *tile)
+/* Does a chain of groups, all of them to a block before the next. */
+static void do_chain(const struct pass_run *run, const struct ks_group *groups,
+                     const struct ks_tile *tile, uint64_t outside)
 {
     const struct ks_kernels *kernels = run->state->kernels;
-    const unsigned lanes = KS_LANES_LOG(kernels->precision);
+    const unsigned shift = run->pass->tile_after - KS_LANES_LOG(kernels->precision);
+    uint32_t parities[UINT8_MAX];
 
-    for (size_t i = 0; i < run->pass->group_count && !ks_pool_cancelled(run->state->pool);
-         i++) {
-        const struct ks_group *group = &run->plan->groups[run->pass->first_group + i];
+    for (unsigned i = 0; i < groups->chain; i++) {
+        parities[i] = outside == 0 ? 0 : ks_group_parities(&groups[i], outside << shift);
+    }
+    for (size_t block = 0; block < (size_t)1 << groups->outer; block++) {
+        for (unsigned i = 0; i < groups->chain; i++) {
+            const struct ks_group *group = &groups[i];
 
+            kernels->group(group, run->state->entries, tile, parities[i], block << group->inner,
+                           (block + 1) << group->inner);
+        }
+    }
+}
+
+static void do_groups(const struct pass_run *run, const struct ks_tile *tile, uint64_t outside)
+{
+    const struct ks_group *group = &run->plan->groups[run->pass->first_group];
+    const struct ks_group *end = group + run->pass->group_count;
+
+    for (; group < end && !ks_pool_cancelled(run->state->pool); group += group->chain) {
         if (group->small) {
-            kernels->small(group, run->state->entries, tile);
+            run->state->kernels->small(group, run->state->entries, tile);
         } else {
-            kernels->group(group, run->state->entries, tile, 0,
-                           (size_t)1 << (group->log - lanes - KS_MEMBERS_LOG));
+            do_chain(run, group, tile, outside);
         }
     }
 }
@@ -177,7 +199,8 @@ static void do_groups(const struct pass_run *run, const struct ks_tile *tile)
 static void load_tile(const struct pass_run *run, size_t origin, const struct ks_tile *tile)
 {
     const struct ks_pass *pass = run->pass;
-    const size_t size = real_size(run->state->kernels->precision);
+    const struct ks_kernels *kernels = run->state->kernels;
+    const size_t size = real_size(kernels->precision);
     const size_t count = ks_places_run(pass->sources, pass->tile_before);
 
     if ((size_t)1 << pass->tile_before < KS_AMPS_MIN) { /* zeros behind, as in a state */
@@ -187,10 +210,8 @@ static void load_tile(const struct pass_run *run, size_t origin, const struct ks
     for (size_t i = 0; i < (size_t)1 << pass->tile_before; i += count) {
         const size_t from = origin | ks_places_index(i, pass->sources);
 
-        ks_copy((char *)tile->re + i * size, (const char *)run->state->re + from * size,
-                count * size);
-        ks_copy((char *)tile->im + i * size, (const char *)run->state->im + from * size,
-                count * size);
+        kernels->load((const char *)run->state->re + from * size, i, count, tile->re);
+        kernels->load((const char *)run->state->im + from * size, i, count, tile->im);
     }
 }
 
@@ -203,7 +224,13 @@ struct moved {
     uint32_t low[1 << MOVED_RUN_LOG]; /* where the amplitudes of a run come from */
 };
 
-static void moved_init(struct moved *moved, const struct ks_pass *pass)
+/* Where amplitude INDEX of a folded tile lies. */
+static size_t folded(size_t index, unsigned lanes)
+{
+    return ks_tile_fold(index >> lanes) << lanes | (index & (((size_t)1 << lanes) - 1));
+}
+
+static void moved_init(struct moved *moved, const struct ks_pass *pass, unsigned lanes)
 {
     unsigned count = 0;
 
@@ -221,7 +248,7 @@ static void moved_init(struct moved *moved, const struct ks_pass *pass)
         moved->run_log++;
     }
     for (size_t i = 0; i < (size_t)1 << moved->run_log; i++) {
-        moved->low[i] = (uint32_t)ks_places_index(i, moved->bits);
+        moved->low[i] = (uint32_t)folded(ks_places_index(i, moved->bits), lanes);
     }
 }
 
@@ -229,33 +256,34 @@ static void store_moved(const struct pass_run *run, const struct moved *moved, s
                         const struct ks_tile *tile)
 {
     const struct ks_kernels *kernels = run->state->kernels;
+    const unsigned lanes = KS_LANES_LOG(kernels->precision);
     const size_t count = (size_t)1 << moved->run_log;
     const size_t size = real_size(kernels->precision);
 
     for (size_t i = 0; i < (size_t)1 << run->pass->tile_after; i += count) {
         const size_t to = origin | ks_places_index(i, moved->places);
-        const size_t from = ks_places_index(i, moved->bits);
+        const size_t from = folded(ks_places_index(i, moved->bits), lanes);
 
-        kernels->gather((const char *)tile->re + from * size, moved->low, count,
-                        (char *)run->state->re + to * size);
-        kernels->gather((const char *)tile->im + from * size, moved->low, count,
-                        (char *)run->state->im + to * size);
+        kernels->gather(tile->re, from, moved->low, count, (char *)run->state->re + to * size);
+        kernels->gather(tile->im, from, moved->low, count, (char *)run->state->im + to * size);
     }
 }
 
 static void store_tile(const struct pass_run *run, size_t origin, const struct ks_tile *tile)
 {
     const struct ks_pass *pass = run->pass;
-    const size_t size = real_size(run->state->kernels->precision);
-    const size_t count = ks_places_run(pass->targets, pass->tile_before);
+    const struct ks_kernels *kernels = run->state->kernels;
+    const size_t size = real_size(kernels->precision);
+    const size_t count = ks_places_run(pass->targets, pass->tile_after);
 
     for (size_t i = 0; i < (size_t)1 << pass->tile_after; i += count) {
         const size_t to = origin | ks_places_index(i, pass->targets);
 
-        ks_copy((char *)run->state->re + to * size, (const char *)tile->re + i * size,
-                count * size);
-        ks_copy((char *)run->state->im + to * size, (const char *)tile->im + i * size,
-                count * size);
+        kernels->store(tile->re, i, count, (char *)run->state->re + to * size, run->past);
+        kernels->store(tile->im, i, count, (char *)run->state->im + to * size, run->past);
+    }
+    if (run->past) {
+        kernels->drain();
     }
 }
 
@@ -265,9 +293,10 @@ static struct ks_tile tile_of(const struct ks_state *state, size_t slice, unsign
     const size_t size = real_size(state->kernels->precision);
     const size_t part = (size << log) + GAP;
     const uintptr_t start =
-        ((uintptr_t)state->tiles + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1);
+        ((uintptr_t)state->tiles + TILES_ALIGNMENT - 1) & ~(uintptr_t)(TILES_ALIGNMENT - 1);
 
     return (struct ks_tile){
+        .folded = true,
         .re = (char *)start + 2 * slice * part,
         .im = (char *)start + (2 * slice + 1) * part,
     };
@@ -291,17 +320,15 @@ static void tiles_task(void *context, size_t slice)
 
     struct moved moved;
 
-    tile.log_last = pass->tile_after;
     if (pass->moves) {
-        moved_init(&moved, pass);
+        moved_init(&moved, pass, KS_LANES_LOG(run->state->kernels->precision));
     }
     for (size_t i = tiles * slice / run->slices;
          i < end && !ks_pool_cancelled(run->state->pool); i++) {
         const size_t origin = ks_places_index(i, pass->sources + pass->tile_after);
 
-        tile.outside = outside_of(run, i);
         load_tile(run, origin, &tile);
-        do_groups(run, &tile);
+        do_groups(run, &tile, outside_of(run, i));
         if (pass->moves) {
             store_moved(run, &moved, origin, &tile);
         } else {
@@ -322,11 +349,9 @@ static void run_whole(struct pass_run *run)
     const struct ks_tile tile = {
         .re = run->state->re,
         .im = run->state->im,
-        .log_last = run->pass->tile_after,
-        .outside = outside_of(run, 0),
     };
 
-    do_groups(run, &tile);
+    do_groups(run, &tile, outside_of(run, 0));
 }
 
 static void run_tiles(struct pass_run *run)
@@ -339,6 +364,8 @@ static void run_tiles(struct pass_run *run)
         run_whole(run);
         return;
     }
+    run->past = pass->slots_after > pass->slots_before &&
+                ks_state_bytes(pass->slots_after, run->state->kernels->precision) >= PAST_MIN;
     run->slices = threads < tiles ? threads : tiles;
     ks_pool_run(run->state->pool, tiles_task, run, run->slices);
 }
@@ -412,7 +439,9 @@ static enum ks_err run_room(struct ks_state *state, const struct ks_plan *plan)
                           (state->team != NULL || !is_whole(&plan->passes[i])));
     }
     if (tiles && state->tiles == NULL) {
-        state->tiles = ks_calloc_huge(2 * threads, (size << tile) + GAP + ALIGNMENT);
+        state->tiles =
+            ks_calloc_huge(1, ((2 * threads * ((size << tile) + GAP) / TILES_ALIGNMENT) + 2) *
+                                  TILES_ALIGNMENT);
         if (state->tiles == NULL) {
             return ks_fail(KS_ERR_NOMEM, "no memory for the tiles of %zu threads", threads);
         }

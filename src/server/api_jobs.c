@@ -378,6 +378,28 @@ out:
     return err;
 }
 
+/* Answers when a checkpoint covers JOB, which is durable and done. */
+static void await_bundle(struct ks_site_server *server, struct ks_http_request *request,
+                         const struct ks_store_job *job, struct ks_bytes record)
+{
+    struct ks_task *task = ks_task_new(server, request);
+    enum ks_err err = KS_OK;
+
+    if (task == NULL) {
+        return; /* it was told that too many wait */
+    }
+    task->job = *job;
+    task->wait = true;
+    task->fetched = true;
+    ks_buf_put(&task->record, record);
+    err = ks_buf_check(&task->record);
+    if (err == KS_OK) {
+        task->state = KS_TASK_CHECKPOINT;
+    } else {
+        ks_task_fail(server, task, err);
+    }
+}
+
 void ks_api_job_bundle(struct ks_site_server *server, struct ks_http_request *request,
                        struct ks_bytes segment)
 {
@@ -402,7 +424,11 @@ void ks_api_job_bundle(struct ks_site_server *server, struct ks_http_request *re
         return;
     }
     KS_TRY(ks_store_record(server->reader, job.id, &record));
-    reply_bundle(server, request, &job, ks_buf_view(&record), NULL);
+    if (job.result_index < server->signed_head.size && server->checkpoint.len > 0) {
+        reply_bundle(server, request, &job, ks_buf_view(&record), NULL);
+    } else {
+        await_bundle(server, request, &job, ks_buf_view(&record));
+    }
 out:
     if (err != KS_OK) {
         ks_reply_failure(request, err);

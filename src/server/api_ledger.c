@@ -138,7 +138,7 @@ void ks_api_ledger_file(struct ks_site_server *server, struct ks_http_request *r
                         struct ks_bytes segment)
 {
     enum ks_err err = KS_OK;
-    const struct ks_tree_source source = ks_tree_source_of(server->publisher.tree);
+    const struct ks_tree_source source = ks_tree_source_of(server->publisher.served);
     struct ks_http_field cache = {.name = KS_LITERAL("Cache-Control")};
     struct ks_http_response response = {.status = 200, .fields = &cache, .field_count = 1};
     struct ks_tree_name name = {0};
@@ -146,7 +146,7 @@ void ks_api_ledger_file(struct ks_site_server *server, struct ks_http_request *r
 
     ks_buf_init(&file, KS_TREE_FILE_MAX);
     if (ks_bytes_is(segment, KS_TREE_CHECKPOINT)) {
-        KS_TRY(ks_tree_read_checkpoint(server->publisher.tree, &file));
+        KS_TRY(ks_tree_read_checkpoint(server->publisher.served, &file));
     } else {
         KS_CHECK(ks_tree_path_parse(segment, &name) == KS_OK, KS_ERR_NOT_FOUND,
                  "the ledger has no such file");

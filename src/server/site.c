@@ -83,7 +83,8 @@ struct ks_task *ks_task_find_job(struct ks_site_server *server, const char *job_
     for (size_t i = 0; i < server->tasks_used; i++) {
         struct ks_task *task = &server->tasks[i];
 
-        if (task->state >= KS_TASK_INTENT && strcmp(task->job.id, job_id) == 0) {
+        if (task->state >= KS_TASK_INTENT && !task->fetched &&
+            strcmp(task->job.id, job_id) == 0) {
             return task;
         }
     }
@@ -96,7 +97,8 @@ struct ks_task *ks_task_find_idempotency(struct ks_site_server *server, const ch
     for (size_t i = 0; i < server->tasks_used; i++) {
         struct ks_task *task = &server->tasks[i];
 
-        if (task->state != KS_TASK_FREE && strcmp(task->job.idempotency, idempotency) == 0 &&
+        if (task->state != KS_TASK_FREE && !task->fetched &&
+            strcmp(task->job.idempotency, idempotency) == 0 &&
             strcmp(task->job.device, device) == 0) {
             return task;
         }
@@ -342,16 +344,12 @@ static void log_sealed(const struct ks_task *task)
     ks_log_end(&line);
 }
 
-/* Whoever reads the ledger's files gets the newest checkpoint; where there are witnesses, only
- * what they have cosigned, which is published when it is (server/witnessed.c). */
-static enum ks_err publish_newest(struct ks_site_server *server)
+/* The checkpoint among the ledger's files: the newest, or, where there are witnesses, the
+ * newest that they have cosigned. */
+static const struct ks_buf *published_note(const struct ks_site_server *server)
 {
-    const struct ks_buf *note = server->cosigners == NULL
-                                    ? &server->checkpoint
-                                    : &server->witnessed[KS_WITNESSED_COSIGNED].note;
-
-    return note->len == 0 ? KS_OK
-                          : ks_publish_checkpoint(&server->publisher, ks_buf_view(note));
+    return server->cosigners == NULL ? &server->checkpoint
+                                     : &server->witnessed[KS_WITNESSED_COSIGNED].note;
 }
 
 /* Takes the enclave's note and answers all whom it covers. */
@@ -373,13 +371,16 @@ static enum ks_err take_checkpoint(struct ks_site_server *server, struct ks_read
 
         if (task->state == KS_TASK_CHECKPOINT &&
             task->job.result_index < server->signed_head.size) {
-            log_sealed(task);
+            if (!task->fetched) {
+                log_sealed(task);
+            }
             ks_api_job_ended(server, task);
             ks_task_free(server, task);
         }
     }
-    /* After the answers, which carry it: nobody has to wait for the file. */
-    KS_TRY(server->cosigners == NULL ? publish_newest(server) : KS_OK);
+    if (server->cosigners == NULL) { /* the answers carry it: nobody waits for the file */
+        server->checkpoint_unpublished = true;
+    }
 out:
     return err;
 }
@@ -396,22 +397,14 @@ static bool anybody_waits(const struct ks_site_server *server)
 
 #define CHECKPOINT_ID 0 /* of its frames; tasks count from 1 */
 
-static enum ks_err ask_checkpoint(struct ks_site_server *server)
+/* The files of HEAD are there, and were checked. */
+static enum ks_err ask_checkpoint(struct ks_site_server *server, const struct ks_head *head)
 {
     enum ks_err err = KS_OK;
-    const struct ks_head *head = ks_ledger_head(server->ledger);
     struct ks_merkle_proof proof = {0};
     struct ks_buf *out = &server->enclave.out;
     size_t begin = 0;
 
-    if (server->checkpoint_asked || (!server->checkpoint_wanted && !anybody_waits(server))) {
-        return KS_OK;
-    }
-    server->checkpoint_wanted = false;
-    if (head->size == server->signed_head.size && server->checkpoint.len > 0) {
-        return KS_OK;
-    }
-    KS_TRY(ks_publish_grow(&server->publisher, server->ledger));
     if (server->signed_head.size > 0) {
         KS_TRY(ks_ledger_prove_consistency(server->ledger, server->signed_head.size, head->size,
                                            &proof));
@@ -495,6 +488,42 @@ static int wait_ms(const struct ks_site_server *server)
         }
     }
     return ms;
+}
+
+/* First the files of a head, then its checkpoint, then that among the files: one after the
+ * other, while commits go on. */
+static enum ks_err advance_checkpoint(struct ks_site_server *server)
+{
+    enum ks_err err = KS_OK;
+    struct ks_publisher *publisher = &server->publisher;
+    const struct ks_head *head = ks_ledger_head(server->ledger);
+    enum ks_publish_work work = KS_PUBLISH_IDLE;
+
+    KS_TRY(ks_publish_take(publisher, &work));
+    if (work == KS_PUBLISH_FILES) {
+        KS_TRY(ask_checkpoint(server, &publisher->checked));
+    }
+    if (ks_publish_busy(publisher)) {
+        return KS_OK;
+    }
+    if (server->checkpoint_unpublished && published_note(server)->len > 0) {
+        server->checkpoint_unpublished = false;
+        return ks_publish_checkpoint(publisher, ks_buf_view(published_note(server)));
+    }
+    if (server->checkpoint_asked || (!server->checkpoint_wanted && !anybody_waits(server))) {
+        return KS_OK;
+    }
+    server->checkpoint_wanted = false;
+    if (head->size == server->signed_head.size && server->checkpoint.len > 0) {
+        return KS_OK;
+    }
+    if (head->size == publisher->checked.size) { /* at a start */
+        KS_TRY(ask_checkpoint(server, head));
+    } else {
+        KS_TRY(ks_publish_grow(publisher, server->ledger));
+    }
+out:
+    return err;
 }
 
 /* --- the enclave's answers ---------------------------------------------------------------- */
@@ -659,8 +688,8 @@ static enum ks_err turn(struct ks_site_server *server)
         ks_relay_turn(&server->relay, fds[2].revents, &server->enclave.out);
     }
     KS_TRY(commit(server));
-    KS_TRY(ask_checkpoint(server));
     KS_TRY(collect(server, &fds[OWN_FDS], witnesses));
+    KS_TRY(advance_checkpoint(server));
     answer_witnessed(server);
     KS_TRY(ks_channel_flush(&server->enclave));
 out:
@@ -671,7 +700,7 @@ enum ks_err ks_site_server_run(struct ks_site_server *server)
 {
     enum ks_err err = KS_OK;
 
-    KS_TRY(publish_newest(server));
+    KS_TRY(ks_publish_start(&server->publisher));
     wake(server); /* a checkpoint may be wanted already */
     while (!finished(server)) {
         KS_TRY(turn(server));
@@ -845,6 +874,7 @@ static enum ks_err load_checkpoint(struct ks_site_server *server)
         /* It was signed, and lost before it was stored. */
         ks_buf_clear(&server->checkpoint);
     }
+    server->checkpoint_unpublished = true;
     /* What a crash left without a checkpoint gets it now: its owners may ask for their bundles.
      */
     server->checkpoint_wanted = ks_ledger_head(server->ledger)->size > 0;
@@ -914,7 +944,8 @@ enum ks_err ks_site_server_open(const char *state_dir, int enclave_fd,
     KS_TRY(ks_store_reader_new(&options, &server->reader));
     KS_TRY(rebuild_ledger(server));
     KS_TRY(end_interrupted(server));
-    KS_TRY(ks_publish_open(state_dir, server->reader, &server->publisher));
+    KS_TRY(
+        ks_publish_open(state_dir, &options, server->reader, server->wake, &server->publisher));
     KS_TRY(catch_up(server));
     KS_TRY(load_checkpoint(server));
     KS_TRY(ks_witnessed_load(server));

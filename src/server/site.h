@@ -56,6 +56,7 @@ struct ks_task {
     bool wait;                       /* answer with the bundle, not with the job's state */
     enum ks_witnessed_state wanted;  /* of the bundle */
     uint64_t until_us;               /* monotonic: how long it is waited for */
+    bool fetched; /* not the job itself: somebody asks for the bundle of one that has ended */
     struct ks_store_job job;
     enum ks_key_source key_source; /* of the key that the job was signed with */
     enum ks_key_source key_policy; /* and what the site asks for */
@@ -97,6 +98,7 @@ struct ks_site_server {
     bool checkpoint_asked;
     struct ks_head checkpoint_head; /* of the one that was asked for */
     bool checkpoint_unsaved;
+    bool checkpoint_unpublished; /* not among the files yet */
     bool checkpoint_wanted; /* though nobody waits for it: entries without one after a crash or
                                failure */
     struct ks_witnessed witnessed[KS_WITNESSED_STATES];

@@ -167,7 +167,7 @@ enum ks_err ks_witnessed_cosigned(struct ks_site_server *server, struct ks_bytes
     KS_TRY(ks_store_commit(server->store));
     KS_TRY(copy_parts(target, note, (struct ks_bytes){0}, (struct ks_bytes){0}));
     target->head = *head;
-    KS_TRY(ks_publish_checkpoint(&server->publisher, note));
+    server->checkpoint_unpublished = true;
 out:
     ks_store_rollback(server->store);
     return err;

@@ -163,7 +163,7 @@ enum ks_err ks_store_job_of_row(const struct ks_db *db, sqlite3_stmt *row,
     KS_CHECK(error <= KS_ERR_VALUE_MAX, KS_ERR_VERIFY, "%s: job '%s': error %llu", db->path,
              job.id, (unsigned long long)error);
     ks_copy(job.job_digest, digest.data, digest.len);
-    job.state = (enum ks_job_state)state;
+    job.state = (enum ks_store_job_state)state;
     job.error = (enum ks_err)error;
     *out_job = job;
 out:

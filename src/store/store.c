@@ -61,7 +61,7 @@ struct ks_store {
     uint64_t size_pending; /* with those of the open transaction */
 };
 
-const char *ks_job_state_name(enum ks_job_state state)
+const char *ks_job_state_name(enum ks_store_job_state state)
 {
     switch (state) {
     case KS_JOB_ACCEPTED:
@@ -363,15 +363,15 @@ static enum ks_err job_refusal(struct ks_store *store, const char *id)
     KS_CHECK(row, KS_ERR_NOT_FOUND, "no job '%.40s'", id);
     KS_TRY(ks_db_u64(&store->db, statement, 0, &state));
     err = ks_fail(KS_ERR_CONFLICT, "job %s is %s already", id,
-                  ks_job_state_name((enum ks_job_state)state));
+                  ks_job_state_name((enum ks_store_job_state)state));
 out:
     ks_db_done(statement);
     return err;
 }
 
-enum ks_err ks_store_job_end(struct ks_store *store, const char *id, enum ks_job_state state,
-                             uint64_t finished_us, uint64_t result_index, enum ks_err error,
-                             const char *detail)
+enum ks_err ks_store_job_end(struct ks_store *store, const char *id,
+                             enum ks_store_job_state state, uint64_t finished_us,
+                             uint64_t result_index, enum ks_err error, const char *detail)
 {
     enum ks_err err = KS_OK;
     sqlite3_stmt *statement = store->statements[JOB_END];

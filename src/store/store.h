@@ -38,19 +38,19 @@ struct ks_store_options {
     uint32_t wal_pages; /* pages in the WAL before it is folded into the database; 0: 1000 */
 };
 
-enum ks_job_state {
+enum ks_store_job_state {
     KS_JOB_ACCEPTED = 1, /* intent durable, not yet answered by the enclave */
     KS_JOB_DONE = 2,     /* record durable */
     KS_JOB_FAILED = 3,   /* error kept */
     KS_JOB_CANCELLED = 4,
 };
-const char *ks_job_state_name(enum ks_job_state state);
+const char *ks_job_state_name(enum ks_store_job_state state);
 
 struct ks_store_job {
     char id[KS_UUID_TEXT_LEN + 1];
     char device[KS_STORE_DEVICE_MAX + 1];
     char idempotency[KS_STORE_IDEMPOTENCY_MAX + 1]; /* "" for none */
-    enum ks_job_state state;
+    enum ks_store_job_state state;
     uint8_t job_digest[32];
     uint64_t created_us;
     uint64_t finished_us;  /* 0 until it ends */
@@ -83,7 +83,7 @@ KS_MUST_CHECK enum ks_err ks_store_job_done(struct ks_store *store, const char *
                                             uint64_t finished_us, uint64_t result_index,
                                             struct ks_bytes record);
 KS_MUST_CHECK enum ks_err ks_store_job_end(struct ks_store *store, const char *id,
-                                           enum ks_job_state state, uint64_t finished_us,
+                                           enum ks_store_job_state state, uint64_t finished_us,
                                            uint64_t result_index, enum ks_err error,
                                            const char *detail);
 /* The site's checkpoint note at SIZE; replaces none: KS_ERR_CONFLICT if one is there for that

@@ -182,7 +182,8 @@ out:
 /* --- growing ------------------------------------------------------------------------------ */
 
 struct growing {
-    struct ks_tree *tree;
+    struct ks_tree *tree;        /* where the files go, */
+    struct ks_tree_batch *batch; /* or where they are kept */
     const struct ks_tree_growth *growth;
     uint64_t size;
     struct ks_buf file;  /* as it should be */
@@ -235,12 +236,35 @@ out:
     return err;
 }
 
+static enum ks_err keep_file(struct ks_tree_batch *batch, const struct ks_tree_name *name,
+                             struct ks_bytes bytes)
+{
+    enum ks_err err = KS_OK;
+    struct ks_tree_file file = {.name = *name, .len = bytes.len};
+
+    if (batch->count == batch->cap) {
+        const size_t cap = batch->cap == 0 ? PUT_FIRST : 2 * batch->cap;
+        struct ks_tree_file *grown = ks_realloc(batch->files, cap, sizeof *grown);
+
+        KS_CHECK(grown != NULL, KS_ERR_NOMEM, "files of a tree of tiles");
+        batch->files = grown;
+        batch->cap = cap;
+    }
+    KS_TRY(ks_bytes_dup(bytes, &file.data));
+    batch->files[batch->count++] = file;
+out:
+    return err;
+}
+
 static enum ks_err grow_file(struct growing *growing, const struct ks_tree_name *name)
 {
     enum ks_err err = KS_OK;
     bool right = false;
 
     KS_TRY(make_file(growing, name));
+    if (growing->batch != NULL) {
+        return keep_file(growing->batch, name, ks_buf_view(&growing->file));
+    }
     if (growing->growth->compare) {
         KS_TRY(look(growing, name, &right));
     }
@@ -273,20 +297,50 @@ out:
     return err;
 }
 
-/* The tile that was at the edge of the smaller tree, if it is full now. */
-static enum ks_err drop_edge(const struct growing *growing, bool entries, unsigned level)
+static enum ks_err grow_levels(struct growing *growing)
 {
-    const uint64_t old_size = growing->growth->old_size;
+    enum ks_err err = KS_OK;
+
+    ks_buf_init(&growing->file, KS_TREE_FILE_MAX);
+    ks_buf_init(&growing->there, KS_TREE_FILE_MAX);
+    KS_TRY(grow_level(growing, true, 0));
+    for (unsigned level = 0; level < KS_TILE_LEVELS; level++) {
+        KS_TRY(grow_level(growing, false, level));
+    }
+out:
+    ks_buf_done(&growing->file);
+    ks_buf_done(&growing->there);
+    return err;
+}
+
+/* The tile that was at the edge of the smaller tree, if it is full now. */
+static enum ks_err drop_edge(struct ks_tree *tree, uint64_t old_size, uint64_t size,
+                             bool entries, unsigned level)
+{
     const struct ks_tree_name name = {.entries = entries,
                                       .level = level,
                                       .index = old_size >> (KS_TILE_HEIGHT * (level + 1)),
                                       .width = KS_TILE_WIDTH};
 
     if (ks_tree_width(old_size, level, name.index) == 0 ||
-        ks_tree_width(growing->size, level, name.index) < KS_TILE_WIDTH) {
+        ks_tree_width(size, level, name.index) < KS_TILE_WIDTH) {
         return KS_OK;
     }
-    return ks_tree_drop_partials(growing->tree, &name);
+    return ks_tree_drop_partials(tree, &name);
+}
+
+/* What was put appears, and what it took the place of goes. */
+static enum ks_err finish(struct ks_tree *tree, uint64_t old_size, uint64_t size)
+{
+    enum ks_err err = KS_OK;
+
+    KS_TRY(ks_tree_publish(tree));
+    KS_TRY(drop_edge(tree, old_size, size, true, 0));
+    for (unsigned level = 0; level < KS_TILE_LEVELS; level++) {
+        KS_TRY(drop_edge(tree, old_size, size, false, level));
+    }
+out:
+    return err;
 }
 
 enum ks_err ks_tree_grow(struct ks_tree *tree, const struct ks_tree_growth *growth,
@@ -297,20 +351,49 @@ enum ks_err ks_tree_grow(struct ks_tree *tree, const struct ks_tree_growth *grow
         .tree = tree, .growth = growth, .size = ks_ledger_head(growth->ledger)->size};
 
     KS_ASSERT(growth->old_size <= growing.size);
-    ks_buf_init(&growing.file, KS_TREE_FILE_MAX);
-    ks_buf_init(&growing.there, KS_TREE_FILE_MAX);
-    KS_TRY(grow_level(&growing, true, 0));
-    for (unsigned level = 0; level < KS_TILE_LEVELS; level++) {
-        KS_TRY(grow_level(&growing, false, level));
-    }
-    KS_TRY(ks_tree_publish(tree));
-    KS_TRY(drop_edge(&growing, true, 0));
-    for (unsigned level = 0; level < KS_TILE_LEVELS; level++) {
-        KS_TRY(drop_edge(&growing, false, level));
-    }
+    KS_TRY(grow_levels(&growing));
+    KS_TRY(finish(tree, growth->old_size, growing.size));
     *out_grown = growing.grown;
 out:
-    ks_buf_done(&growing.file);
-    ks_buf_done(&growing.there);
     return err;
+}
+
+enum ks_err ks_tree_collect(const struct ks_tree_growth *growth,
+                            struct ks_tree_batch *out_batch)
+{
+    enum ks_err err = KS_OK;
+    struct ks_tree_batch batch = {.old_size = growth->old_size,
+                                  .head = *ks_ledger_head(growth->ledger)};
+    struct growing growing = {.batch = &batch, .growth = growth, .size = batch.head.size};
+
+    KS_ASSERT(growth->old_size <= growing.size);
+    KS_TRY(grow_levels(&growing));
+    *out_batch = batch;
+    batch = (struct ks_tree_batch){0}; /* transferred */
+out:
+    ks_tree_batch_done(&batch);
+    return err;
+}
+
+enum ks_err ks_tree_write(struct ks_tree *tree, const struct ks_tree_batch *batch)
+{
+    enum ks_err err = KS_OK;
+
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct ks_tree_file *file = &batch->files[i];
+
+        KS_TRY(ks_tree_put(tree, &file->name, ks_bytes_of(file->data, file->len)));
+    }
+    KS_TRY(finish(tree, batch->old_size, batch->head.size));
+out:
+    return err;
+}
+
+void ks_tree_batch_done(struct ks_tree_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        ks_free(batch->files[i].data);
+    }
+    ks_free(batch->files);
+    *batch = (struct ks_tree_batch){0};
 }

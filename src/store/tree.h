@@ -82,6 +82,26 @@ KS_MUST_CHECK enum ks_err ks_tree_grow(struct ks_tree *tree,
                                        const struct ks_tree_growth *growth,
                                        struct ks_tree_grown *out_grown);
 
+/* The same in two steps, for two threads: the files in memory, and what becomes of them. */
+struct ks_tree_file {
+    struct ks_tree_name name;
+    uint8_t *data;
+    size_t len;
+};
+struct ks_tree_batch {
+    uint64_t old_size;
+    struct ks_head head; /* of the larger tree */
+    struct ks_tree_file *files;
+    size_t count;
+    size_t cap;
+};
+/* GROWTH does not compare. Release with ks_tree_batch_done. */
+KS_MUST_CHECK enum ks_err ks_tree_collect(const struct ks_tree_growth *growth,
+                                          struct ks_tree_batch *out_batch);
+KS_MUST_CHECK enum ks_err ks_tree_write(struct ks_tree *tree,
+                                        const struct ks_tree_batch *batch);
+void ks_tree_batch_done(struct ks_tree_batch *batch); /* zeroed is fine */
+
 /* Replaces the checkpoint, durably. Only after everything it covers was published. */
 KS_MUST_CHECK enum ks_err ks_tree_put_checkpoint(struct ks_tree *tree, struct ks_bytes note);
 

@@ -72,8 +72,13 @@ old=$KS_SOURCE_ROOT/tests/vectors/old
     fails 2 "--framework=NAME is required"
     ks -q record make --framework=native --sdk=native
     fails 2 "--framework and --sdk are the same: one of the two"
+    ks -q record make --framework=magic
+    fails 2 "--framework: expected native, qiskit or cirq, not 'magic'"
+    unset KETSEAL_ADAPTERS
     ks -q record make --framework=qiskit
-    fails 4 "--framework: this version runs 'native' alone, not 'qiskit'"
+    fails 4 "qiskit runs here with --adapters=DIR or KETSEAL_ADAPTERS, the environment that make adapters has installed"
+    ks -q record make --framework=cirq --adapters=nowhere --libexec=.
+    fails 6 "open './adapters/cirq.py': No such file or directory"
     ks -q record make --framework=native --schema=0.2
     fails 2 "schema '0.2' is neither 0.1 nor qpoe-0.1"
     ks -q record make --framework=native --n-qubits=2000 --depth=3

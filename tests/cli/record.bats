@@ -115,7 +115,7 @@ forge() { # a count more, in a well-formed bundle
     fails 2 "--proof and --intent-proof go together"
     jq -rj .ledger.checkpoint "$here/wide.bundle" >other.note
     ks bundle complete --policy="$here/lab.policy" --checkpoint=other.note "$here/bell.bundle"
-    fails 2 "other.note is of another tree than the bundle's: it takes --proof and --intent-proof, or --fetch"
+    fails 2 "other.note is of another tree than the bundle's: it takes --proof and --intent-proof, --from or --fetch"
     ks bundle complete --policy="$here/lab.policy" --checkpoint=other.note --proof=proof --intent-proof=intent "$here/bell.bundle"
     fails 1 "proof leads to another checkpoint"
     # more is demanded than there is: said, and kept
@@ -299,6 +299,43 @@ inconsistent() { # REASON BUNDLE FILTER
     ks -q replay other.bundle
     same status "$status" 4
     [[ $stderr == "ketseal: could not tell: the record's numerics is 99, this version computes $numerics, and not even statistically: "*" for 60 qubits "* ]]
+}
+
+@test "policy make: whom to believe about anchors and time stamps" {
+    local anchored=$KS_SOURCE_ROOT/tests/vectors/bundle/anchored
+    local made="policy make --root=root.pem --site=site.json --insecure-simulated-tpm --out=my.policy"
+    jq -c .site "$anchored/lab.policy" >site.json
+    jq -r .root "$anchored/lab.policy" | sed '/^$/d' >root.pem
+    { printf 'Words in no code: \377\n'; jq -r .timestamp.certificates "$anchored/lab.policy"; } >tsa.pem
+    jq -cS .anchor "$anchored/lab.policy" | tr -d '\n' >pin
+    # shellcheck disable=SC2086 # words
+    ks $made --anchor=pin --timestamp-ca=tsa.pem
+    says 0 "" ""
+    same require "$(jq -c '.require[-3:]' my.policy)" '["anchor.proof","anchor.canonical","timestamp"]'
+    same certificates "$(jq -r .timestamp.certificates my.policy | sed '/^$/d')" "$(sed -n '/BEGIN/,/END/p' tsa.pem)"
+    ks verify --policy=my.policy "$anchored/bell.bundle"
+    same status "$status" 0
+    # shellcheck disable=SC2086
+    ks $made --timestamp-ca=tsa.pem --timestamp-within=5 --timestamp-policy=1.3.6.1.4.1.99999.1
+    says 0 "" ""
+    ks verify --policy=my.policy "$anchored/bell.bundle"
+    same status "$status" 1
+    [[ $stderr == *"where the policy allows 5" ]]
+    # shellcheck disable=SC2086
+    ks $made --timestamp-ca=root.pem
+    says 0 "" ""
+    ks verify --policy=my.policy "$anchored/bell.bundle"
+    same status "$status" 1
+    [[ $stderr == *"timestamp: time stamp: certificate of 'CN = "* ]]
+    # shellcheck disable=SC2086
+    ks $made --timestamp-within=5
+    fails 2 "--timestamp-crl, --timestamp-policy and --timestamp-within need --timestamp-ca"
+    # shellcheck disable=SC2086
+    ks $made --timestamp-ca=tsa.pem --timestamp-policy=time
+    fails 3 "time stamp authorities: policy: 'time' is no object identifier"
+    # shellcheck disable=SC2086
+    ks $made --timestamp-ca=site.json
+    fails 3 "time stamp authorities: certificates: none signed itself: a root is missing"
 }
 
 @test "policy make: from the site of a policy, and it verifies what that one did" {

@@ -84,7 +84,7 @@ load helper
 @test "what a device needs is asked for before anything is sent" {
     mkdir d
     ks job status --device=d 00000000-0000-4000-8000-000000000000
-    fails 2 "--url: missing, and there is no d/url"
+    fails 2 "url: missing, and there is no d/url"
     ks job status --device=d not-an-id
     fails 2 "'not-an-id' is no job id"
     ks job list --device=d --limit=0
@@ -158,6 +158,19 @@ load helper
     says 2 "" "ketseal-verify: --loud: no such flag"
     run --separate-stderr "$KETSEAL_VERIFY" - -
     says 2 "" "ketseal-verify: policy and bundle cannot both be standard input"
+    run --separate-stderr "$KETSEAL_VERIFY" --json --checks
+    says 2 "" "ketseal-verify: --checks: no such flag"
+}
+
+@test "ketseal-verify --checks lists what a verdict has, in the order of --explain" {
+    local bundles=$KS_SOURCE_ROOT/tests/vectors/bundle/4
+    "$KETSEAL_VERIFY" --checks >checks.json
+    "$KETSEAL_VERIFY" --explain "$bundles/lab.policy" "$bundles/bell.bundle" >explained
+    diff <(jq -r '.checks[].name' checks.json) <(sed -n 's/^\(pass\|fail\|not-run\) *\([^: ]*\).*/\2/p' explained)
+    diff <(jq -r '.checks[].not_proved' checks.json) <(sed -n 's/^ *not proved  //p' explained)
+    diff <(jq -r '.checks[].name' checks.json | sort) \
+        <("$KETSEAL_VERIFY" --json "$bundles/lab.policy" "$bundles/bell.bundle" | jq -r '.checks | keys[]' | sort)
+    [ "$(jq -cS . checks.json)" = "$(cat checks.json)" ]
 }
 
 @test "the verifiers read no configuration of OpenSSL" {

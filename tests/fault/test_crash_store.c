@@ -38,7 +38,7 @@ struct entry {
 
 struct job {
     char id[KS_UUID_TEXT_LEN + 1];
-    enum ks_job_state state;
+    enum ks_store_job_state state;
     uint64_t intent;
     uint64_t result;
     uint64_t salt;

@@ -19,6 +19,7 @@ command -v jq >/dev/null || site_skip "jq is absent"
 environment=${KETSEAL_ADAPTERS:-${KETSEAL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ketseal}/adapters}
 [ -e "$environment/pyvenv.cfg" ] ||
     site_skip "no SDKs in $environment: make adapters installs them, KETSEAL_ADAPTERS names another place"
+unset KETSEAL_ADAPTERS # where a command is to know it, it is told
 site_begin "$1"
 site_device edge-1
 site_more="adapters:
@@ -92,6 +93,13 @@ for workload in clifford teleport; do
     agrees 7 'statistically consistent' replay "$workload-qiskit.bundle"
     agrees 7 'statistically consistent' replay "$workload-cirq.bundle"
 done
+# In the environment that the record names, bit for bit; in a changed one not.
+for sdk in qiskit cirq; do
+    agrees 0 "bit for bit the same ($sdk " replay --adapters="$environment" --libexec=libexec "clifford-$sdk.bundle"
+done
+cp -rs "$environment" other
+mkdir -p other/pycache/more && echo 1 >other/pycache/more/file
+agrees 7 'cirq ran it in another environment' replay --adapters=other --libexec=libexec clifford-cirq.bundle
 "$ketseal" --json compare clifford-native.bundle clifford-cirq.bundle >compared.json
 jq -e '.verdict == "consistent" and (.tests | keys == ["first", "samples", "second"]) and .records[1].sdk == "cirq"' compared.json >/dev/null ||
     site_fail "compare --json: $(cat compared.json)"

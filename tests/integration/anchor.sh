@@ -129,15 +129,15 @@ chain_refused 4 "start" anchor sign --signer=./nobody first.tx
 
 # --- others read it the same way -----------------------------------------------------------------------------------
 
-reads() { node "$chain_source/tests/interop/ethereumjs.mjs" "$chain_npm" "$1" "$2" >read; }
+reads() { node "$chain_source/tests/interop/ethereumjs.mjs" "$chain_npm" "$1" "$2" >shown; }
 if command -v node >/dev/null; then
     reads transaction first.signed
-    [ "$(xargs <read)" = "$(cat asked) $(jq -r .hash first.sent) $(jq -r .from first.tx)" ] ||
+    [ "$(xargs <shown)" = "$(cat asked) $(jq -r .hash first.sent) $(jq -r .from first.tx)" ] ||
         chain_fail "another transaction to @ethereumjs"
     reads transaction deploy.signed
-    [ "$(sed -n 2p read)" = "$(jq -r .hash deployed)" ] || chain_fail "another creation to @ethereumjs"
+    [ "$(sed -n 2p shown)" = "$(jq -r .hash deployed)" ] || chain_fail "another creation to @ethereumjs"
     reads evidence first.anchor
-    [ "$(xargs <read)" = "$("$ketseal" -q --json anchor check --pin=pin --checkpoint=first.note first.anchor |
+    [ "$(xargs <shown)" = "$("$ketseal" -q --json anchor check --pin=pin --checkpoint=first.note first.anchor |
         jq -r '.digest + " " + .block_hash')" ] || chain_fail "other evidence to @ethereumjs"
 fi
 

@@ -92,6 +92,60 @@ static void other_checkpoint(struct fixture *f, enum fixture_step step)
     }
 }
 
+/* --- two ledgers ---------------------------------------------------------------------------
+ */
+
+static struct ks_sign_key *witness_key;
+static struct ks_witnesses witnesses = {.quorum = 1};
+
+static void know_witness(void)
+{
+    struct ks_note_signer signer = {KS_LITERAL("witness.example"), KS_NOTE_COSIGNED_ED25519,
+                                    NULL};
+    struct ks_buf vkey;
+
+    ks_buf_init(&vkey, KS_NOTE_VKEY_MAX);
+    witness_key = fixture_sign_key(KS_SIG_ED25519, 0xa7);
+    signer.key = witness_key;
+    OK(ks_note_signer_vkey(&signer, &vkey));
+    OK(ks_witnesses_add(&witnesses, ks_buf_view(&vkey)));
+    ks_buf_done(&vkey);
+}
+
+/* The witness saw a tree; CHANGED: another one than this reader is shown. */
+static void cosign(struct fixture *f, enum fixture_step step, bool changed)
+{
+    const struct ks_note_signer signer = {KS_LITERAL("witness.example"),
+                                          KS_NOTE_COSIGNED_ED25519, witness_key};
+    struct ks_checkpoint seen = f->checkpoint;
+    struct ks_buf body;
+
+    start(f, step);
+    if (step == FIXTURE_BEGIN) {
+        f->policy_witnesses = &witnesses;
+    }
+    if (step == FIXTURE_CHECKPOINT) {
+        ks_buf_init(&body, KS_NOTE_LEN_MAX);
+        seen.root[0] ^= changed ? 1 : 0;
+        OK(ks_checkpoint_print(&seen, &body));
+        OK(ks_note_sign_line(ks_buf_view(&body), &signer, FIXTURE_NOW_S + 2, &f->note));
+        ks_buf_done(&body);
+    }
+}
+
+static void witnessed(struct fixture *f, enum fixture_step step)
+{
+    cosign(f, step, false);
+}
+
+static void other_view(struct fixture *f, enum fixture_step step)
+{
+    cosign(f, step, true);
+}
+
+/* Nobody has cosigned it. */
+ATTACK(hidden_view, FIXTURE_BEGIN, f->policy_witnesses = &witnesses)
+
 /* --- anchors and time stamps -------------------------------------------------------------- */
 
 static void attach(struct fixture *f, enum fixture_step step, const struct anchor_place *place,
@@ -222,6 +276,9 @@ static const struct {
     {"shorter-path", shorter_path},
     {"not-logged", not_logged},
     {"later-head", later_head},
+    {"witnessed", witnessed},
+    {"other-view", other_view},
+    {"hidden-view", hidden_view},
     {"anchored", anchored},
     {"wrong-chain", wrong_chain},
     {"wrong-contract", wrong_contract},
@@ -260,6 +317,7 @@ int main(int argc, char **argv)
     fixture_keys_make(&keys);
     stamp_authority_make(&authority);
     trust_authority();
+    know_witness();
     for (size_t i = 0; i < sizeof attacks / sizeof attacks[0]; i++) {
         struct fixture fixture;
 
@@ -273,6 +331,8 @@ int main(int argc, char **argv)
     ks_anchor_pin_done(&pin);
     ks_timestamp_trust_free(stamps.trust);
     stamp_authority_free(&authority);
+    ks_witnesses_done(&witnesses);
+    ks_sign_key_free(witness_key);
     fixture_keys_free(&keys);
     return 0;
 }

@@ -76,7 +76,7 @@ measure q -> c;
 QASM
 mkdir made
 "$site_build/tests/integration/attack_make" "$("$ketseal" circuit show bell.qasm | sha256sum | cut -d' ' -f1)" made >made/words
-for good in honest anchored; do
+for good in honest anchored witnessed; do
     "$verify" "made/$good.policy" "made/$good.bundle" >/dev/null || site_fail "$good is refused"
 done
 "$verify" "$vectors/lab.policy" "$vectors/bell.bundle" >/dev/null
@@ -144,10 +144,6 @@ made shorter-path ledger.inclusion
 made not-logged ledger.inclusion
 said_no node-as-leaf ledger.inclusion 'does not lead to the root'
 
-row 'split view, rollback'
-said_no rollback-shrinks 'ledger check' ''
-said_no rollback-rewrites 'ledger check' ''
-
 # --- anchors --------------------------------------------------------------------------------------------------------
 row 'chain reorg, wrong chain or contract'
 made wrong-chain anchor.proof
@@ -169,13 +165,41 @@ site_token edge-1
 site_refused 5 "device 'edge-1' is bound to another TPM" "$ketseal" -q device enrol --device impostor --token edge-1.token \
     --swtpm-ca "$maker" --ek-chain "$maker/issuing.pem"
 caught impostor 'device enrol'
+
+# --- that site's ledger, as files: an older one put back, a bit flipped ----------------------------------------------
+job() {
+    "$ketseal" -q run --device edge-1 --template bell --shots 10 --seed 1 --out job.bundle >/dev/null
+}
+job
+"$ketseal" -q ledger export --device edge-1 old.files >/dev/null
+job
+"$ketseal" -q ledger export --device edge-1 files >/dev/null
 site_stop
+
+row 'split view, rollback'
+made other-view ledger.witness
+site_refused 1 'ledger.witness: required by the policy, but not run: 0 of' "$verify" made/hidden-view.policy made/hidden-view.bundle
+caught hidden-view ledger.witness
+said_no rollback-shrinks 'ledger check' ''
+said_no rollback-rewrites 'ledger check' ''
+"$ketseal" -q ledger check --device edge-1 --from files >/dev/null
+site_refused 1 'FORK: .* entries and now shows' "$ketseal" ledger check --device edge-1 --from old.files
+caught put-back 'ledger check'
 
 # --- crashes and disks ----------------------------------------------------------------------------------------------
 row 'crash after ack, disk bit flip'
 for disk in store journal heads; do
     "$site_build/tests/fault/test_crash_$disk" >crash 2>&1 || { cat crash >&2; site_fail "crash_$disk"; }
     caught "$disk" fault
+done
+"$ketseal" ledger fsck --site site.json files >/dev/null || site_fail "the files are damaged already"
+for file in $(cd files && find tile -type f); do
+    cp -r files flipped
+    byte=$(od -An -tu1 -j 40 -N 1 "files/$file" | tr -d ' ')
+    printf %02x $((byte ^ 1)) | xxd -r -p | dd of="flipped/$file" bs=1 seek=40 conv=notrunc status=none
+    site_refused 1 "$file" "$ketseal" ledger fsck --site site.json flipped
+    rm -r flipped
+    caught "$file" 'ledger fsck'
 done
 
 # --- the page and this file have the same rows ------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 # A local chain in a temporary folder, which becomes the current one, for the tests that source this:
 #
 #   chain_begin BUILD      folder, ketseal, anvil; ends with 77 where there is no anvil
+#   chain_find             only finds anvil, for a test that has its folder and its end from elsewhere: chain_kill
 #   chain_start            until it answers; blocks are made for each transaction, and two later one is final
 #   chain_stop             and its port answers nobody
 #   chain_call METHOD [PARAMS]   the result, as JSON
@@ -24,29 +25,37 @@ chain_skip() {
     exit 77
 }
 
-chain_cleanup() {
-    chain_status=$?
-    trap - EXIT
+chain_kill() {
     for chain_process in $chain_pid $chain_liar; do
         kill -KILL "$chain_process" 2>/dev/null || true
         wait "$chain_process" 2>/dev/null || true
     done
+}
+
+chain_cleanup() {
+    chain_status=$?
+    trap - EXIT
+    chain_kill
     cd /
     rm -rf "$chain_work"
     exit "$chain_status"
 }
 
-chain_begin() { # BUILD
+chain_find() {
     chain_name=$(basename "$0" .sh)
     chain_source=$(cd "$(dirname "$0")/../.." && pwd)
-    # shellcheck disable=SC2034 # for the tests
-    ketseal=$1/src/cli/ketseal
     for chain_tool in curl jq python3; do
         command -v "$chain_tool" >/dev/null || chain_skip "$chain_tool is absent"
     done
     chain_npm=$("$chain_source/tools/deps.sh" --npm)
     chain_anvil=$(find "$chain_npm/node_modules/@foundry-rs" -path '*/bin/anvil' -type f 2>/dev/null | head -n 1)
     [ -n "$chain_anvil" ] || chain_skip "anvil of tools/npm is not installed"
+}
+
+chain_begin() { # BUILD
+    chain_find
+    # shellcheck disable=SC2034 # for the tests
+    ketseal=$1/src/cli/ketseal
     chain_work=$(mktemp -d)
     cd "$chain_work" || exit 1
     trap chain_cleanup EXIT

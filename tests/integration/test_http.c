@@ -379,13 +379,13 @@ static void the_client_resumes(void **state)
     client = client_of(&site, tls, (struct ks_http_client_spec){0});
     for (unsigned i = 0; i < 3; i++) {
         call_ok(client, &call, &answer);
-        assert_int_equal(answer.resumed, i > 0);
+        assert_int_equal(answer.resumed, CLIENT_RESUMES && i > 0);
         assert_false(answer.reused);
         assert_true(ks_bytes_equal(ks_buf_view(&answer.body), KS_BYTES(prepared.exporter)));
         ks_http_answer_done(&answer);
         sleep_ms(300); /* the site closes the idle connection */
     }
-    assert_int_equal(ks_http_server_counters(site.server).resumed, 2);
+    assert_int_equal(ks_http_server_counters(site.server).resumed, CLIENT_RESUMES ? 2 : 0);
     assert_int_equal(prepared.calls, 3);
     ks_http_client_free(client);
     site_close(&site);

@@ -8,8 +8,8 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=stamps.sh
 . "$(dirname "$0")/stamps.sh"
-root=$1 ketseal=$2 verify=$3 prefix=$4
-for tool in openssl jq xxd; do
+root=$(realpath "$1") ketseal=$(realpath "$2") verify=$(realpath "$3") prefix=$4
+for tool in openssl jq xxd python3; do
     command -v "$tool" >/dev/null || { echo "SKIPPED: no $tool"; exit 77; }
 done
 dir=$(mktemp -d)
@@ -74,12 +74,60 @@ cmp out static
 jq -r .timestamp stamped.bundle | base64 -d >token.der
 openssl ts -verify -data body -in token.der -token_in -CAfile root.pem >out 2>&1 || { cat out; fail 'openssl refuses'; }
 
+# --- asked over HTTP, by nothing but the answer's own signature ---
+cat >authority.py <<'PYTHON'
+import http.server, subprocess, sys
+
+class Authority(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers['Content-Length']))
+        if self.headers['Content-Type'] != 'application/timestamp-query':
+            return self.send_error(415)
+        if self.path == '/busy':
+            return self.send_error(503)
+        query = 'foreign.tsq' if self.path == '/foreign' else 'asked.tsq'
+        if query == 'asked.tsq':
+            open(query, 'wb').write(body)
+        subprocess.run(['openssl', 'ts', '-reply', '-config', 'ts.cnf', '-queryfile', query, '-signer', 'stamper.pem',
+                        '-inkey', 'stamper.key', '-out', 'http.tsr'], check=True, stderr=subprocess.DEVNULL)
+        answer = open('http.tsr', 'rb').read()
+        self.send_response(200)
+        self.send_header('Content-Type', 'application/timestamp-reply')
+        self.end_headers()
+        self.wfile.write(answer if self.path != '/long' else answer * 100)
+
+    def log_message(self, *words):
+        pass
+
+server = http.server.HTTPServer(('127.0.0.1', 0), Authority)
+print(server.server_port, flush=True)
+for _ in range(5):
+    server.handle_request()
+PYTHON
+"$ketseal" -q timestamp request --out=foreign.tsq "$bundles/wide.bundle"
+python3 authority.py >port 2>authority.log &
+authority=$!
+trap 'kill $authority 2>/dev/null || true; rm -rf "$dir"' EXIT
+for _ in $(seq 100); do
+    [ -s port ] && break
+    sleep 0.05
+done
+url=http://127.0.0.1:$(cat port)
+"$ketseal" -q timestamp request --url="$url/" --out=http.token checkpoint
+"$ketseal" timestamp check --policy=stamps.policy --answer=http.token checkpoint | grep -q '^stamped at' || fail 'over HTTP'
+refused 4 "HTTP status 503" "$ketseal" timestamp request --url="$url/busy" --out=never.token checkpoint
+refused 1 'over another digest than was asked for' "$ketseal" timestamp request --url="$url/foreign" --out=never.token checkpoint
+refused 3 'over 69632 bytes' "$ketseal" timestamp request --url="$url/long" --out=never.token checkpoint
+refused 5 'the authority granted none' "$ketseal" timestamp request --policy-oid=1.2.3.4 --url="$url/" --out=never.token checkpoint
+wait "$authority"
+refused 4 '127.0.0.1' "$ketseal" timestamp request --url="$url/" --out=never.token checkpoint
+[ ! -e never.token ] || fail 'an answer that was refused was written'
+
 # --- nothing of it may be false ---
 refused 1 'timestamp: required by the policy, but not run: the bundle has no time stamp' \
     "$verify" stamps.policy "$bundles/bell.bundle"
 refused 1 'where the policy allows 60' "$verify" strict.policy stamped.bundle
 refused 1 'which is not the one asked for' "$verify" other.policy stamped.bundle
-"$ketseal" -q timestamp request --out=foreign.tsq "$bundles/wide.bundle"
 stamps_reply foreign.tsq stamper foreign.tsr
 refused 1 'is a time stamp of another checkpoint' "$ketseal" -q bundle complete --policy=stamps.policy \
     --timestamp=foreign.tsr --out=never.bundle "$bundles/bell.bundle"

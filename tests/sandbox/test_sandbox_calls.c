@@ -65,6 +65,84 @@ static const int enclave_calls[] = {
 #endif
 };
 
+static const int adapter_calls[] = {
+    SYS_recvmsg, SYS_sendto,          SYS_write, SYS_read,
+    SYS_ppoll,   SYS_clock_nanosleep, SYS_wait4, SYS_kill,
+#ifdef SYS_poll
+    SYS_poll,
+#endif
+};
+/* Those that get an error instead are among them. */
+static const int interpreter_calls[] = {
+    SYS_execve,
+    SYS_clone,
+    SYS_set_robust_list,
+    SYS_set_tid_address,
+    SYS_rseq,
+    SYS_membarrier,
+    SYS_getcpu,
+    SYS_sched_getaffinity,
+    SYS_prctl,
+    SYS_sigaltstack,
+    SYS_rt_sigaction,
+    SYS_openat,
+    SYS_close,
+    SYS_read,
+    SYS_readv,
+    SYS_pread64,
+    SYS_write,
+    SYS_writev,
+    SYS_lseek,
+    SYS_fstat,
+    SYS_newfstatat,
+    SYS_statx,
+    SYS_faccessat,
+    SYS_faccessat2,
+    SYS_readlinkat,
+    SYS_getdents64,
+    SYS_getcwd,
+    SYS_dup,
+    SYS_dup3,
+    SYS_fcntl,
+    SYS_ioctl,
+    SYS_epoll_create1,
+    SYS_ppoll,
+    SYS_clock_getres,
+    SYS_clock_nanosleep,
+    SYS_getrandom,
+    SYS_getpid,
+    SYS_gettid,
+    SYS_getuid,
+    SYS_geteuid,
+    SYS_getgid,
+    SYS_getegid,
+    SYS_uname,
+    SYS_getrusage,
+    SYS_prlimit64,
+    SYS_mkdirat,
+    SYS_unlinkat,
+    SYS_mbind,
+    SYS_set_mempolicy,
+    SYS_get_mempolicy,
+    SYS_socket,
+    SYS_statfs,
+    SYS_fstatfs,
+    SYS_sched_setaffinity,
+#ifdef __x86_64__
+    SYS_arch_prctl,
+    SYS_open,
+    SYS_stat,
+    SYS_lstat,
+    SYS_access,
+    SYS_readlink,
+    SYS_dup2,
+    SYS_poll,
+    SYS_mkdir,
+    SYS_unlink,
+    SYS_rename,
+#endif
+};
+
 struct profile {
     const char *name;
     const int *calls;
@@ -85,6 +163,18 @@ static bool among(int call, const int *calls, size_t count)
 static enum ks_err close_worker(void)
 {
     return ks_sandbox_worker(ADDRESS_SPACE, 1);
+}
+
+static enum ks_err close_adapter(void)
+{
+    return ks_sandbox_adapter(1, 1);
+}
+
+static enum ks_err close_interpreter(void)
+{
+    const struct ks_sandbox_files files = {.program = "/proc/self/exe"};
+
+    return ks_sandbox_interpreter(&files, ADDRESS_SPACE, 1);
 }
 
 static enum ks_err close_enclave(void)
@@ -154,10 +244,31 @@ static void test_enclave(void **state)
     try_all(&profile);
 }
 
+static void test_adapter(void **state)
+{
+    const struct profile profile = {"adapter", adapter_calls,
+                                    sizeof adapter_calls / sizeof adapter_calls[0],
+                                    close_adapter};
+
+    (void)state;
+    try_all(&profile);
+}
+
+static void test_interpreter(void **state)
+{
+    const struct profile profile = {"interpreter", interpreter_calls,
+                                    sizeof interpreter_calls / sizeof interpreter_calls[0],
+                                    close_interpreter};
+
+    (void)state;
+    try_all(&profile);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_worker),
-                                       cmocka_unit_test(test_enclave)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_worker), cmocka_unit_test(test_adapter),
+        cmocka_unit_test(test_interpreter), cmocka_unit_test(test_enclave)};
 
     if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 1) {
         (void)fprintf(stderr, "SKIPPED: this kernel has no Landlock (%s)\n", strerror(errno));

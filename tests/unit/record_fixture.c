@@ -590,7 +590,10 @@ static void make_policy(struct fixture *fixture)
     ks_policy_write(&(struct ks_policy_spec){.root = fixture->policy_root,
                                              .crl_pem = ks_buf_view(&crl),
                                              .site = &fixture->site,
-                                             .accept_simulated_tpm = fixture->accept_simulated},
+                                             .accept_simulated_tpm = fixture->accept_simulated,
+                                             .witnesses = fixture->policy_witnesses,
+                                             .anchor = fixture->policy_anchor,
+                                             .stamps = fixture->policy_stamps},
                     &fixture->policy);
     OK(ks_buf_check(&fixture->policy));
     ks_buf_done(&crl);

@@ -104,6 +104,7 @@ struct fixture {
     bool accept_simulated;
     const struct ks_anchor_pin *policy_anchor;    /* NULL: none */
     const struct ks_policy_stamps *policy_stamps; /* NULL: none */
+    const struct ks_witnesses *policy_witnesses;  /* NULL: none */
     struct ks_site site;
     /* the record */
     struct ks_job job;

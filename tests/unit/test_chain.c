@@ -179,7 +179,7 @@ static void test_rlp_vectors(void **state)
 
 static enum ks_err read_u64(const char *hex, uint64_t *out_value)
 {
-    uint8_t bytes[64];
+    uint8_t bytes[64] = {0};
     size_t len = strlen(hex) / 2;
     struct ks_reader reader = ks_reader_of(ks_bytes_of(bytes, len), "vector");
 

@@ -6,6 +6,7 @@
 #include "unit/expect.h"
 
 #include <errno.h>
+#include <ftw.h>
 #include <sys/mman.h>
 
 #include "base/sys.h"
@@ -189,6 +190,160 @@ static void test_what_is_no_program(void **state)
     assert_int_equal(close(fd), 0);
 }
 
+/* --- environments ------------------------------------------------------------------------- */
+
+static void put_file(const char *folder, const char *name, const char *text)
+{
+    char path[KS_PATH_MAX];
+
+    assert_int_equal(ks_path_join(folder, name, path), KS_OK);
+    assert_int_equal(ks_file_write(path, ks_bytes_text(text), 0600), KS_OK);
+}
+
+static void put_folder(const char *folder, const char *name)
+{
+    char path[KS_PATH_MAX];
+
+    assert_int_equal(ks_path_join(folder, name, path), KS_OK);
+    assert_int_equal(ks_dir_make(path, 0700), KS_OK);
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *at)
+{
+    (void)status;
+    (void)kind;
+    (void)at;
+    return remove(path);
+}
+
+static void remove_tree(const char *folder)
+{
+    assert_int_equal(nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+/* As `python3 -m venv` lays one out, with a Python beside it. */
+static void make_environment(const char *folder)
+{
+    static const char *const folders[] = {
+        "home/bin", "home/lib/python3.11/site-packages",  "home/lib/python3.11/__pycache__",
+        "env/bin",  "env/lib/python3.11/site-packages/a", "env/pycache"};
+    char config[KS_PATH_MAX + 64];
+
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        put_folder(folder, folders[i]);
+    }
+    (void)snprintf(config, sizeof config, "home = %s/home/bin\nversion = 3.11.7\n", folder);
+    put_file(folder, "env/pyvenv.cfg", config);
+    put_file(folder, "env/bin/python3", "#!");
+    put_file(folder, "home/lib/python3.11/os.py", "pass");
+    put_file(folder, "home/lib/python3.11/site-packages/other.py", "not searched");
+    put_file(folder, "home/lib/python3.11/__pycache__/os.pyc", "not used");
+    put_file(folder, "env/lib/python3.11/site-packages/a/__init__.py", "");
+    put_file(folder, "env/lib/python3.11/site-packages/a.py", "1");
+    put_file(folder, "env/pycache/os.pyc", "2");
+    {
+        char path[KS_PATH_MAX];
+
+        assert_int_equal(ks_path_join(folder, "env/lib/python3.11/site-packages/l", path),
+                         KS_OK);
+        assert_int_equal(symlink("a.py", path), 0);
+    }
+}
+
+static void measure_folder(const char *folder, uint8_t digest[32])
+{
+    static const uint8_t script[32] = {7};
+    struct ks_environment environment;
+    char path[KS_PATH_MAX];
+
+    assert_int_equal(ks_path_join(folder, "env", path), KS_OK);
+    assert_int_equal(ks_environment_find(path, &environment), KS_OK);
+    assert_int_equal(ks_measure_environment(&environment, script, digest), KS_OK);
+}
+
+static void put_entry(struct ks_buf *list, const char *path, char kind, const char *contents)
+{
+    uint8_t digest[32];
+
+    ks_sha256(ks_bytes_text(contents), digest);
+    ks_buf_put_text(list, path);
+    ks_buf_put_u8(list, 0);
+    ks_buf_put_u8(list, (uint8_t)kind);
+    ks_buf_put(list, KS_BYTES(digest));
+}
+
+/* By hand, as docs/formats/adapter.md has it. */
+static void test_hash_of_an_environment(void **state)
+{
+    (void)state;
+    uint8_t digest[32];
+    uint8_t wanted[32];
+    uint8_t script[32] = {7};
+    char *folder = NULL;
+    struct ks_buf list;
+
+    assert_int_equal(ks_dir_temporary("ketseal-test.", &folder), KS_OK);
+    make_environment(folder);
+    measure_folder(folder, digest);
+    ks_buf_init(&list, 65536);
+    ks_buf_put_text(&list, "ketseal/environment/1\nadapter/");
+    ks_buf_put_u8(&list, 0);
+    ks_buf_put_text(&list, "f");
+    ks_buf_put(&list, KS_BYTES(script));
+    put_entry(&list, "cache/os.pyc", 'f', "2");
+    put_entry(&list, "library/os.py", 'f', "pass");
+    put_entry(&list, "packages/a/__init__.py", 'f', "");
+    put_entry(&list, "packages/a.py", 'f', "1");
+    put_entry(&list, "packages/l", 'l', "a.py");
+    put_entry(&list, "python/", 'f', "#!");
+    ks_sha256(ks_buf_view(&list), wanted);
+    expect_bytes(KS_BYTES(digest), KS_BYTES(wanted));
+    /* What is not used does not matter; a byte of what is, does. */
+    put_file(folder, "home/lib/python3.11/site-packages/other.py", "changed");
+    put_file(folder, "home/lib/python3.11/__pycache__/more.pyc", "more");
+    measure_folder(folder, digest);
+    expect_bytes(KS_BYTES(digest), KS_BYTES(wanted));
+    put_file(folder, "env/pycache/os.pyc", "3");
+    measure_folder(folder, digest);
+    assert_memory_not_equal(digest, wanted, sizeof digest);
+    ks_buf_done(&list);
+    remove_tree(folder);
+    ks_free(folder);
+}
+
+static void test_no_environment(void **state)
+{
+    static const struct {
+        const char *config;
+        enum ks_err err;
+        const char *reason;
+    } bad[] = {
+        {"version = 3.11.7\n", KS_ERR_FORMAT, "no 'home'"},
+        {"home = /nowhere/bin\n", KS_ERR_FORMAT, "no 'version'"},
+        {"home = /nowhere/bin\nversion = 3\n", KS_ERR_FORMAT, "version '3'"},
+        {"home = /nowhere/bin\nversion = 3.\n", KS_ERR_FORMAT, "version '3.'"},
+        {"home = /nowhere/bin\nversion = ../..\n", KS_ERR_FORMAT, "version '../..'"},
+        {"home = /nowhere/bin\nversion = 3.x\n", KS_ERR_FORMAT, "version '3.x'"},
+        {"home =\nversion = 3.11\n", KS_ERR_FORMAT, "'home' is no short text"},
+        {"home = /nowhere/bin\nversion = 3.11.7\n", KS_ERR_NOT_FOUND, "/nowhere/bin"},
+    };
+    struct ks_environment environment;
+    char *folder = NULL;
+    char path[KS_PATH_MAX];
+
+    (void)state;
+    assert_int_equal(ks_dir_temporary("ketseal-test.", &folder), KS_OK);
+    make_environment(folder);
+    assert_int_equal(ks_path_join(folder, "env", path), KS_OK);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        put_file(folder, "env/pyvenv.cfg", bad[i].config);
+        expect_failure(ks_environment_find(path, &environment), bad[i].err, bad[i].reason);
+    }
+    expect_failure(ks_environment_find("/nowhere", &environment), KS_ERR_NOT_FOUND, "/nowhere");
+    remove_tree(folder);
+    ks_free(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +353,8 @@ int main(void)
         cmocka_unit_test(test_libraries),
         cmocka_unit_test(test_a_library_is_missing),
         cmocka_unit_test(test_what_is_no_program),
+        cmocka_unit_test(test_hash_of_an_environment),
+        cmocka_unit_test(test_no_environment),
     };
     const ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
 

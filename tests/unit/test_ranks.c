@@ -128,9 +128,9 @@ static void foresee(const struct state_run *run, uint32_t count, struct ks_traff
     ks_plan_done(&plan);
 }
 
-/* Returns the bytes exchanged by all numbers of ranks. */
+/* Returns the bytes exchanged by all numbers of ranks, each of which has THREADS. */
 static uint64_t compare_states(const struct ks_circuit *circuit, enum ks_precision precision,
-                               uint32_t tile, uint64_t seed)
+                               uint32_t tile, unsigned threads, uint64_t seed)
 {
     struct state_run *run = calloc(1, sizeof *run);
     const struct ks_kernels *kernels = NULL;
@@ -140,10 +140,8 @@ static uint64_t compare_states(const struct ks_circuit *circuit, enum ks_precisi
     assert_non_null(run);
     OK(ks_kernels_find(NULL, precision, &kernels));
     ks_state_init(&want, kernels, NULL);
-    *run = (struct state_run){.circuit = circuit,
-                              .precision = precision,
-                              .tile = tile,
-                              .threads = 1 + (unsigned)(seed % 3)};
+    *run = (struct state_run){
+        .circuit = circuit, .precision = precision, .tile = tile, .threads = threads};
     OK(run_plan(run, NULL, &want));
     run->want = &want;
     for (size_t r = 0; r < RANK_COUNTS; r++) {
@@ -185,10 +183,30 @@ static void test_states(void **state)
                                          .clbits = 1};
         struct ks_circuit *circuit = random_circuit(&spec);
 
-        exchanged += compare_states(circuit, seed / 4 % 2, SMALL_TILE, seed) > 0;
+        exchanged += compare_states(circuit, seed / 4 % 2, SMALL_TILE, 1 + (unsigned)(seed % 3),
+                                    seed) > 0;
         ks_circuit_free(circuit);
     }
     assert_true(exchanged > (SLOWER == 1 ? 300 : 5));
+}
+
+/* With those of the other tests ten thousand circuits: small ones. */
+static void test_small_states(void **state)
+{
+    (void)state;
+    uint64_t exchanged = 0;
+
+    for (uint64_t seed = 1; seed <= 7800 / SLOWER; seed++) {
+        const struct random_spec spec = {.seed = 100000 + seed,
+                                         .qubits = 11 + (seed % 3 == 0),
+                                         .gates = 70 + (uint32_t)(seed % 60),
+                                         .clbits = 1};
+        struct ks_circuit *circuit = random_circuit(&spec);
+
+        exchanged += compare_states(circuit, seed / 4 % 2, SMALL_TILE, 1, seed) > 0;
+        ks_circuit_free(circuit);
+    }
+    assert_true(exchanged > (SLOWER == 1 ? 3000 : 100));
 }
 
 static void test_large_states(void **state)
@@ -199,7 +217,7 @@ static void test_large_states(void **state)
             .seed = seed, .qubits = 17 + (uint32_t)(seed % 3), .gates = 150, .clbits = 1};
         struct ks_circuit *circuit = random_circuit(&spec);
 
-        (void)compare_states(circuit, seed / 3 % 2, 0, seed);
+        (void)compare_states(circuit, seed / 3 % 2, 0, 1 + (unsigned)(seed % 3), seed);
         ks_circuit_free(circuit);
     }
 }
@@ -639,11 +657,12 @@ static void test_broken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_states),      cmocka_unit_test(test_large_states),
-        cmocka_unit_test(test_counts),      cmocka_unit_test(test_numerics),
-        cmocka_unit_test(test_memory),      cmocka_unit_test(test_not_a_power),
-        cmocka_unit_test(test_no_ranks_do), cmocka_unit_test(test_document),
-        cmocka_unit_test(test_cancelled),   cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_states),       cmocka_unit_test(test_small_states),
+        cmocka_unit_test(test_large_states), cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_numerics),     cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_not_a_power),  cmocka_unit_test(test_no_ranks_do),
+        cmocka_unit_test(test_document),     cmocka_unit_test(test_cancelled),
+        cmocka_unit_test(test_broken),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

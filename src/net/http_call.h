@@ -1,0 +1,22 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* http_call.h: what every client of src/net checks before it connects. Inside src/net only.
+ * Pure. */
+#ifndef KS_NET_HTTP_CALL_H
+#define KS_NET_HTTP_CALL_H
+
+#include "net/head.h"
+#include "net/http_client.h"
+
+#define KS_HTTP_LOST "the site closed the connection; it may or may not have got the request"
+
+/* "https://host" or "https://host:port": AUTHORITY is what stands behind the scheme. */
+KS_MUST_CHECK enum ks_err ks_http_origin_parse(const char *origin,
+                                               char authority[KS_HTTP_HOST_MAX + 1]);
+/* Method, target, and a content type where there is a body. */
+KS_MUST_CHECK enum ks_err ks_http_call_check(const struct ks_http_call *call);
+/* Whether NAME and VALUE can stand in a head. */
+KS_MUST_CHECK enum ks_err ks_http_field_check(const char *name, const char *value);
+
+#endif
