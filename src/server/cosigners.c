@@ -468,11 +468,10 @@ static void move_on(struct ks_cosigners *cosigners, struct ks_ledger *ledger)
 }
 
 void ks_cosigners_offer(struct ks_cosigners *cosigners, struct ks_bytes note,
-                        const struct ks_head *head, struct ks_ledger *ledger)
+                        const struct ks_head *head)
 {
     cosigners->newest = note;
     cosigners->newest_head = *head;
-    move_on(cosigners, ledger);
 }
 
 size_t ks_cosigners_pollfds(const struct ks_cosigners *cosigners, struct pollfd *fds)

@@ -29,15 +29,15 @@ void ks_cosigners_free(struct ks_cosigners *cosigners); /* NULL is fine */
 size_t ks_cosigners_ports(const struct ks_cosigners *cosigners,
                           uint16_t ports[KS_CONFIG_WITNESSES_MAX]);
 
-/* The newest checkpoint is NOTE, of HEAD; borrowed until the next call. A round begins when it
- * is due. */
+/* The newest checkpoint is NOTE, of HEAD; borrowed until the next call: before each turn. */
 void ks_cosigners_offer(struct ks_cosigners *cosigners, struct ks_bytes note,
-                        const struct ks_head *head, struct ks_ledger *ledger);
+                        const struct ks_head *head);
 /* Fills FDS with what to wait for, at most KS_CONFIG_WITNESSES_MAX; returns how many. */
 size_t ks_cosigners_pollfds(const struct ks_cosigners *cosigners, struct pollfd *fds);
 /* How long to wait at most, in milliseconds; -1: for ever. */
 int ks_cosigners_wait_ms(const struct ks_cosigners *cosigners);
-/* After poll filled FDS. LEDGER makes proofs. */
+/* After poll filled FDS: moves bytes on, takes answers, ends and begins rounds. LEDGER makes
+ * proofs. */
 void ks_cosigners_turn(struct ks_cosigners *cosigners, const struct pollfd *fds, size_t count,
                        struct ks_ledger *ledger);
 /* True when the quorum is reached with lines that were not taken yet: appends the checkpoint

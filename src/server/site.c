@@ -435,13 +435,14 @@ static enum ks_err collect(struct ks_site_server *server, const struct pollfd *f
         return KS_OK;
     }
     ks_buf_init(&note, KS_STORE_COSIGNED_MAX);
+    /* First: what was borrowed before may be another checkpoint by now. */
+    if (server->checkpoint.len > 0) {
+        ks_cosigners_offer(server->cosigners, ks_buf_view(&server->checkpoint),
+                           &server->signed_head);
+    }
     ks_cosigners_turn(server->cosigners, fds, count, server->ledger);
     if (ks_cosigners_take(server->cosigners, &note, &head)) {
         KS_TRY(ks_witnessed_cosigned(server, ks_buf_view(&note), &head));
-    }
-    if (!server->checkpoint_asked && server->checkpoint.len > 0) {
-        ks_cosigners_offer(server->cosigners, ks_buf_view(&server->checkpoint),
-                           &server->signed_head, server->ledger);
     }
 out:
     ks_buf_done(&note);

@@ -146,13 +146,13 @@ cp kept "state/$id"
 
 # Killed at any moment, again and again, while both branches are sent.
 rm -rf state
+start
+echo "$pid" >pid
 (while sleep 0.0$(($(od -An -N2 -tu2 /dev/urandom) % 9 + 1)); do
     [ -e stop ] && exit 0
     kill -KILL "$(cat pid)" 2>/dev/null || true
 done) &
 killer=$!
-start
-echo "$pid" >pid
 "$peer" race state/port /w1 vkeys 12 >raced 2>race.err &
 racer=$!
 starts=1
