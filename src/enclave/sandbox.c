@@ -20,12 +20,13 @@
 #include "enclave/unlisted.h"
 
 /* Constants of newer kernels than the distribution's headers (linux/landlock.h). */
-#define LANDLOCK_TRUNCATE  (UINT64_C(1) << 14) /* ABI 3 */
-#define LANDLOCK_IOCTL_DEV (UINT64_C(1) << 15) /* ABI 5 */
-#define LANDLOCK_NET_TCP   UINT64_C(3)         /* ABI 4: bind and connect */
-#define LANDLOCK_CONNECT   (UINT64_C(1) << 1)  /* ABI 4 */
-#define LANDLOCK_NET_PORT  2                   /* ABI 4: the kind of a rule */
-#define LANDLOCK_SCOPES    UINT64_C(3)         /* ABI 6: abstract unix sockets, signals */
+#define LANDLOCK_TRUNCATE      (UINT64_C(1) << 14) /* ABI 3 */
+#define LANDLOCK_IOCTL_DEV     (UINT64_C(1) << 15) /* ABI 5 */
+#define LANDLOCK_NET_TCP       UINT64_C(3)         /* ABI 4: bind and connect */
+#define LANDLOCK_CONNECT       (UINT64_C(1) << 1)  /* ABI 4 */
+#define LANDLOCK_NET_PORT      2                   /* ABI 4: the kind of a rule */
+#define LANDLOCK_SCOPES        UINT64_C(3)         /* ABI 6: abstract unix sockets, signals */
+#define LANDLOCK_SCOPE_SOCKETS UINT64_C(1)
 
 struct landlock_attr {
     uint64_t handled_access_fs;
@@ -351,6 +352,7 @@ struct reach {
     const int *sink_fds; /* these files, to read and to write */
     size_t sink_count;
     uint16_t connect_port; /* 0: none */
+    bool signals;          /* to others too, as far as the table lists what sends them */
 };
 
 static enum ks_err allow(int ruleset, const int *fds, size_t count, uint64_t access)
@@ -415,7 +417,7 @@ static enum ks_err restrict_reach(const struct reach *reach)
         files |= LANDLOCK_IOCTL_DEV;
     }
     if (abi >= 6) {
-        attr.scoped = LANDLOCK_SCOPES;
+        attr.scoped = reach->signals ? LANDLOCK_SCOPE_SOCKETS : LANDLOCK_SCOPES;
         size = sizeof attr;
     }
     attr.handled_access_fs = files;
@@ -491,11 +493,9 @@ out:
 #define ADAPTER_POLLED     3 /* poll(2) takes no more than may be open; below 3 all are */
 #define ADAPTER_MEMORY_MAX (UINT64_C(4) << 30) /* a circuit, its text, an answer */
 
-enum ks_err ks_sandbox_adapter(pid_t child, uint64_t cpu_s)
+enum ks_err ks_sandbox_adapter(uint64_t cpu_s)
 {
     enum ks_err err = KS_OK;
-    const struct rule own_child = {SCMP_SYS(kill), 0, WORD, (uint64_t)child,
-                                   "the end of the interpreter"};
 
     KS_TRY(be_alone());
     KS_TRY(no_new_privileges());
@@ -503,11 +503,13 @@ enum ks_err ks_sandbox_adapter(pid_t child, uint64_t cpu_s)
     KS_TRY(limit(RLIMIT_CPU, "processor time", cpu_s));
     KS_TRY(limit(RLIMIT_FSIZE, "file size", 0));
     KS_TRY(limit(RLIMIT_CORE, "core dumps", 0));
-    KS_TRY(restrict_reach(&(struct reach){0}));
+    /* The interpreter is not of our domain, and the signal at our death has to reach it: no
+     * call that sends another is in the table. */
+    KS_TRY(restrict_reach(&(struct reach){.signals = true}));
     KS_TRY(limit(RLIMIT_NOFILE, "descriptors", ADAPTER_POLLED));
     KS_TRY(limit(RLIMIT_NPROC, "processes", 0));
     KS_TRY(load_rules(adapter_rules, sizeof adapter_rules / sizeof adapter_rules[0],
-                      (struct extra){.rule = &own_child}));
+                      (struct extra){0}));
 out:
     return err;
 }
