@@ -341,8 +341,9 @@ static long landlock_create(const struct landlock_attr *attr, size_t size, uint3
     return syscall(SYS_landlock_create_ruleset, attr, size, flags);
 }
 
-/* What is left of the file system. */
+/* What is left of the file system, and of others. */
 struct reach {
+    bool signals;       /* to others too, as far as the table lists what sends them */
     const int *dir_fds; /* below these everything but execution */
     size_t dir_count;
     const int *read_fds; /* these folders, and what is below them, to read */
@@ -352,7 +353,6 @@ struct reach {
     const int *sink_fds; /* these files, to read and to write */
     size_t sink_count;
     uint16_t connect_port; /* 0: none */
-    bool signals;          /* to others too, as far as the table lists what sends them */
 };
 
 static enum ks_err allow(int ruleset, const int *fds, size_t count, uint64_t access)
