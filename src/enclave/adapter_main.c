@@ -402,7 +402,7 @@ static enum ks_err prepare(char **argv, struct adapter *adapter)
     KS_TRY(read_arguments(argv, adapter));
     KS_TRY(read_script(adapter));
     KS_TRY(start(adapter));
-    KS_TRY(ks_sandbox_adapter(adapter->child, adapter->seconds_max));
+    KS_TRY(ks_sandbox_adapter(adapter->seconds_max));
 out:
     return err;
 }

@@ -20,12 +20,13 @@
 #include "enclave/unlisted.h"
 
 /* Constants of newer kernels than the distribution's headers (linux/landlock.h). */
-#define LANDLOCK_TRUNCATE  (UINT64_C(1) << 14) /* ABI 3 */
-#define LANDLOCK_IOCTL_DEV (UINT64_C(1) << 15) /* ABI 5 */
-#define LANDLOCK_NET_TCP   UINT64_C(3)         /* ABI 4: bind and connect */
-#define LANDLOCK_CONNECT   (UINT64_C(1) << 1)  /* ABI 4 */
-#define LANDLOCK_NET_PORT  2                   /* ABI 4: the kind of a rule */
-#define LANDLOCK_SCOPES    UINT64_C(3)         /* ABI 6: abstract unix sockets, signals */
+#define LANDLOCK_TRUNCATE      (UINT64_C(1) << 14) /* ABI 3 */
+#define LANDLOCK_IOCTL_DEV     (UINT64_C(1) << 15) /* ABI 5 */
+#define LANDLOCK_NET_TCP       UINT64_C(3)         /* ABI 4: bind and connect */
+#define LANDLOCK_CONNECT       (UINT64_C(1) << 1)  /* ABI 4 */
+#define LANDLOCK_NET_PORT      2                   /* ABI 4: the kind of a rule */
+#define LANDLOCK_SCOPES        UINT64_C(3)         /* ABI 6: abstract unix sockets, signals */
+#define LANDLOCK_SCOPE_SOCKETS UINT64_C(1)
 
 struct landlock_attr {
     uint64_t handled_access_fs;
@@ -343,8 +344,9 @@ static long landlock_create(const struct landlock_attr *attr, size_t size, uint3
     return syscall(SYS_landlock_create_ruleset, attr, size, flags);
 }
 
-/* What is left of the file system. */
+/* What is left of the file system, and of others. */
 struct reach {
+    bool signals;       /* to others too, as far as the table lists what sends them */
     const int *dir_fds; /* below these everything but execution */
     size_t dir_count;
     const int *read_fds; /* these folders, and what is below them, to read */
@@ -432,7 +434,7 @@ static enum ks_err restrict_reach(const struct reach *reach)
         files |= LANDLOCK_IOCTL_DEV;
     }
     if (abi >= 6) {
-        attr.scoped = LANDLOCK_SCOPES;
+        attr.scoped = reach->signals ? LANDLOCK_SCOPE_SOCKETS : LANDLOCK_SCOPES;
         size = sizeof attr;
     }
     attr.handled_access_fs = files;
@@ -505,11 +507,9 @@ out:
 #define ADAPTER_POLLED     3 /* poll(2) takes no more than may be open; below 3 all are */
 #define ADAPTER_MEMORY_MAX (UINT64_C(4) << 30) /* a circuit, its text, an answer */
 
-enum ks_err ks_sandbox_adapter(pid_t child, uint64_t cpu_s)
+enum ks_err ks_sandbox_adapter(uint64_t cpu_s)
 {
     enum ks_err err = KS_OK;
-    const struct rule own_child = {SCMP_SYS(kill), 0, WORD, (uint64_t)child,
-                                   "the end of the interpreter"};
 
     KS_TRY(be_alone());
     KS_TRY(no_new_privileges());
@@ -517,11 +517,13 @@ enum ks_err ks_sandbox_adapter(pid_t child, uint64_t cpu_s)
     KS_TRY(limit(RLIMIT_CPU, "processor time", cpu_s));
     KS_TRY(limit(RLIMIT_FSIZE, "file size", 0));
     KS_TRY(limit(RLIMIT_CORE, "core dumps", 0));
-    KS_TRY(restrict_reach(&(struct reach){0}));
+    /* The interpreter is not of our domain, and the signal at our death has to reach it: no
+     * call that sends another is in the table. */
+    KS_TRY(restrict_reach(&(struct reach){.signals = true}));
     KS_TRY(limit(RLIMIT_NOFILE, "descriptors", ADAPTER_POLLED));
     KS_TRY(limit(RLIMIT_NPROC, "processes", 0));
     KS_TRY(load_rules(adapter_rules, sizeof adapter_rules / sizeof adapter_rules[0],
-                      (struct extra){.rule = &own_child}));
+                      (struct extra){0}));
 out:
     return err;
 }

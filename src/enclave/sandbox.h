@@ -8,8 +8,6 @@
 #ifndef KS_ENCLAVE_SANDBOX_H
 #define KS_ENCLAVE_SANDBOX_H
 
-#include <sys/types.h>
-
 #include "base/mem.h"
 
 #define KS_WORKER_SOCKET_FD  3
@@ -23,9 +21,9 @@
 KS_MUST_CHECK enum ks_err ks_sandbox_worker(uint64_t memory_max, uint64_t cpu_s);
 
 /* ketseal-adapter, once the interpreter runs: its socket, the three pipes to that, its end. No
- * file, no network, no key; it parses what a worker parses. CHILD is the one process that it
- * may end. */
-KS_MUST_CHECK enum ks_err ks_sandbox_adapter(pid_t child, uint64_t cpu_s);
+ * file, no network, no key; it parses what a worker parses. The interpreter, which was started
+ * before, still ends with it. */
+KS_MUST_CHECK enum ks_err ks_sandbox_adapter(uint64_t cpu_s);
 
 /* An interpreter of Python, before it is executed: threads, reading below the files named, and
  * nothing of the network; what libraries ask for in vain gets an error, all else kills. Empty

@@ -173,6 +173,51 @@ key source   kem, asked for kem
     fails 1 "the outcomes differ from the record's"
 }
 
+@test "verify, record show, replay and compare: three SDKs of schema ketseal-4" {
+    local sdks=$KS_SOURCE_ROOT/tests/vectors/bundle/5
+    unset KETSEAL_ADAPTERS
+    for sdk in qiskit cirq; do
+        ks verify --policy="$sdks/lab.policy" "$sdks/$sdk.bundle"
+        same status "$status" 0
+        [[ $output == *", by $sdk "* ]]
+        ks record show "$sdks/$sdk.bundle"
+        [[ $output == *"
+sdk          $sdk $(jq -r .record.core.workload.sdk_version "$sdks/$sdk.bundle"), backend "* ]]
+        ks -q replay "$sdks/$sdk.bundle"
+        same status "$status" 7
+        [[ $output == "could not tell bit for bit: $sdk "*" ran it
+statistically consistent at 1e-6: 2000 shots "* ]]
+        ks --json replay "$sdks/$sdk.bundle"
+        same replay "$(jq -c '[.sdk, .verdict, has("recorded_numerics")]' <<<"$output")" "[\"$sdk\",\"consistent\",false]"
+        ks -q compare --policy="$sdks/lab.policy" "$sdks/native.bundle" "$sdks/$sdk.bundle"
+        same status "$status" 0
+        [[ $output == "ketseal (statevector), 2000 shots, verification pass
+$sdk "*"
+consistent: one false alarm in 1000000" ]]
+    done
+    # Counts that were drawn from another circuit, in a record that hides it: here, a digest that fits.
+    jq -cS '.record.core.execution.result_summary = {"00000": 1900, "11111": 100}' "$sdks/cirq.bundle" >other.json
+    digest=$(jq -cSj .record.core.execution.result_summary other.json | sha256sum | cut -d' ' -f1)
+    jq -cS --arg digest "$digest" '.record.core.execution.result_digest = $digest' other.json >other.bundle
+    ks -q compare "$sdks/native.bundle" other.bundle
+    fails_with 1 "ketseal: differ: the second against the circuit's distribution: "
+    ks -q compare --policy="$sdks/lab.policy" "$sdks/native.bundle" other.bundle
+    fails_with 1 "ketseal: unverified: other.bundle does not verify: signature.ed25519: "
+    ks -q --json compare "$sdks/native.bundle" other.bundle
+    same status "$status" 1
+    same verdict "$(jq -r .verdict <<<"$output")" differ
+    ks -q compare "$sdks/native.bundle" "$bundles/bell.bundle"
+    fails_with 4 "ketseal: could not tell: they are of two circuits"
+    ks -q compare --policy=a --policy=b --policy=c "$sdks/native.bundle" "$sdks/cirq.bundle"
+    fails_with 2 "ketseal: --policy: one for both bundles, or one for each"
+}
+
+# The result, and how standard error begins.
+fails_with() { # STATUS BEGINNING
+    same status "$status" "$1"
+    [[ $stderr == "$2"* ]]
+}
+
 @test "verify: no bundle, no policy" {
     echo '{}' >empty
     ks verify --policy="$bundles/lab.policy" empty

@@ -112,8 +112,8 @@ def job(source):
     return lp32(source) + lp16(b"") + numbers + lp16(b"")
 
 
-def answer_of(adapter, environment, script, source=BELL):
-    """(error, text): error None with the counts."""
+def started(adapter, environment, script):
+    """ketseal-adapter as the launcher starts it, and our end of its socket."""
     ours, theirs = socket.socketpair()
     text = os.memfd_create("script")
     os.write(text, script.encode())
@@ -129,6 +129,34 @@ def answer_of(adapter, environment, script, source=BELL):
     theirs.close()
     os.close(text)
     time.sleep(0.3)  # it waits for its job, and so does what it started
+    return process, ours
+
+
+def lives(pid):
+    """Not so one that ended and that nobody has asked after."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def outlives(adapter, environment):
+    """Whether the interpreter lives on when ketseal-adapter is killed, as the launcher does at the end of a job."""
+    process, ours = started(adapter, environment, "import time\ntime.sleep(3600)")
+    children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
+    process.kill()
+    process.wait()
+    ours.close()
+    for _ in range(100):
+        if not any(lives(child) for child in children):
+            return len(children) != 1
+        time.sleep(0.05)
+    return True
+
+
+def answer_of(adapter, environment, script, source=BELL):
+    """(error, text): error None with the counts."""
+    process, ours = started(adapter, environment, script)
     payload = job(source)
     ours.sendall(struct.pack(">IHI", 6 + len(payload), JOB, 1) + payload)
     data = b""
@@ -171,6 +199,9 @@ def main(adapter):
         got, text = answer_of(adapter, environment, HONEST + SAY, b"OPENQASM 2.0;\nqreg q[1];\nhh q[0];\n")
         if got != 3 or "program:3:1" not in text:
             print(f"adapter: FAILED: a program with an error: {got}, {text[:300]}", file=sys.stderr)
+            failed += 1
+        if outlives(adapter, environment):
+            print("adapter: FAILED: the interpreter outlives its adapter", file=sys.stderr)
             failed += 1
         if pathlib.Path("/tmp/ketseal-adapter-was-here").exists():
             print("adapter: FAILED: a file was written", file=sys.stderr)

@@ -3,7 +3,7 @@
 """Every native gate, measurements and resets in the middle, and conditions, as an SDK's program runs them, against the exact
 probabilities of ketseal's own simulator.
 
-adapter_gates.py KETSEAL SDK PROGRAM      (run by the interpreter of the SDK's environment)
+adapter_gates.py KETSEAL SDK PROGRAM PRECISION      (run by the interpreter of the SDK's environment)
 """
 
 import json
@@ -64,7 +64,7 @@ def probabilities(ketseal, path):
     return json.loads(done.stdout)["probabilities"]
 
 
-def main(ketseal, sdk, program):
+def main(ketseal, sdk, program, precision):
     with open(program, encoding="utf-8") as file:
         text = file.read()
     ending = f'serve("{sdk}", run)\n'
@@ -77,6 +77,7 @@ def main(ketseal, sdk, program):
     programs = [(f"{name} {turn}", gate_program(draw, name), SHOTS) for name in GATES for turn in range(2)]
     programs += [(name, source, SHOTS // 10) for name, source in dynamic_programs(draw)]
     failed = 0
+    backends = set()
     with tempfile.NamedTemporaryFile("w", suffix=".qasm", dir=folder) as file:
         for name, source, shots in programs:
             file.seek(0)
@@ -87,10 +88,12 @@ def main(ketseal, sdk, program):
             shown = subprocess.run([ketseal, "-q", "circuit", "show", file.name], capture_output=True, check=True)
             canonical = shown.stdout.decode()
             request = {
-                "precision": "double", "program": canonical, "protocol": "ketseal.adapter/1", "seed": 2**53 - 1,
+                "precision": precision, "program": canonical, "protocol": "ketseal.adapter/1", "seed": 2**53 - 1,
                 "shots": shots,
             }  # fmt: skip
-            counts = space["run"](space["Request"](json.dumps(request)))["counts"]
+            answer = space["run"](space["Request"](json.dumps(request)))
+            counts = answer["counts"]
+            backends.add(answer["backend"])
             # Hoeffding, for each outcome and each program.
             bound = math.sqrt(math.log(2 * 8 * len(programs) / FALSE_ALARM) / (2 * shots))
             off = max(abs(counts.get(outcome, 0) / shots - want.get(outcome, 0)) for outcome in {*counts, *want})
@@ -98,7 +101,7 @@ def main(ketseal, sdk, program):
                 print(f"adapter_gates: FAILED: {sdk}: {name}: {off:.3f} off, bound {bound:.3f}\n{canonical}", file=sys.stderr)
                 failed += 1
     if failed == 0:
-        print(f"adapter_gates: {sdk}: {len(programs)} programs, each outcome within {bound:.3f} at most")
+        print(f"adapter_gates: {' '.join(sorted(backends))}, {precision}: {len(programs)} programs, each outcome within {bound:.3f} at most")
     return 1 if failed else 0
 
 

@@ -13,6 +13,8 @@ if [ ! -e "$environment/pyvenv.cfg" ]; then
     echo "adapter_gates: SKIPPED: no SDKs in $environment: make adapters installs them, KETSEAL_ADAPTERS names another place"
     exit 77
 fi
-for sdk in qiskit cirq; do
-    "$environment/bin/python3" "$(dirname "$0")/adapter_gates.py" "$1/src/cli/ketseal" "$sdk" "$1/src/enclave/$sdk.py"
+for precision in double single; do
+    for sdk in qiskit cirq; do
+        "$environment/bin/python3" "$(dirname "$0")/adapter_gates.py" "$1/src/cli/ketseal" "$sdk" "$1/src/enclave/$sdk.py" "$precision"
+    done
 done

@@ -66,8 +66,7 @@ static const int enclave_calls[] = {
 };
 
 static const int adapter_calls[] = {
-    SYS_recvmsg, SYS_sendto,          SYS_write, SYS_read,
-    SYS_ppoll,   SYS_clock_nanosleep, SYS_wait4, SYS_kill,
+    SYS_recvmsg, SYS_sendto, SYS_write, SYS_read, SYS_ppoll, SYS_clock_nanosleep, SYS_wait4,
 #ifdef SYS_poll
     SYS_poll,
 #endif
@@ -167,7 +166,7 @@ static enum ks_err close_worker(void)
 
 static enum ks_err close_adapter(void)
 {
-    return ks_sandbox_adapter(1, 1);
+    return ks_sandbox_adapter(1);
 }
 
 static enum ks_err close_interpreter(void)
