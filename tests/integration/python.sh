@@ -4,7 +4,8 @@
 #
 # The C library and the Python package against a running site: jobs submitted, followed, cancelled, verified, and each
 # compared with what the command line makes of the same. The Python is $KETSEAL_PYTHON where that is set, else the
-# first of python3 and /usr/bin/python3 that has cffi and pytest.
+# first of python3 and /usr/bin/python3 that has cffi and pytest. SDKs that it lacks come from the environment of
+# `make adapters` ($KETSEAL_ADAPTERS), where that is for the same release of Python.
 #
 #   python.sh SOURCE BUILD PART     PART: package, qiskit or cirq
 set -eu
@@ -29,7 +30,14 @@ site_name=python_$part
 case $part in
 package) files="test_abi.py test_client.py test_examples.py" ;;
 *)
-    has "$python" "$part" || site_skip "$python has no $part; KETSEAL_PYTHON names one that has it"
+    if ! has "$python" "$part"; then
+        release=$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+        environment=${KETSEAL_ADAPTERS:-${KETSEAL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ketseal}/adapters}
+        PYTHONPATH=$environment/lib/$release/site-packages
+        export PYTHONPATH
+        has "$python" "$part" ||
+            site_skip "$python has no $part, nor has $environment: make adapters installs it, KETSEAL_PYTHON names another Python"
+    fi
     files=test_$part.py
     ;;
 esac
@@ -51,7 +59,7 @@ fi
 # What Python caches stays out of the source.
 cd "$source/python/tests"
 # shellcheck disable=SC2086 # words
-PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$source/python/src KETSEAL_LIBRARY=$site_build/src/client/libketseal.so.0 \
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$source/python/src${PYTHONPATH:+:$PYTHONPATH} KETSEAL_LIBRARY=$site_build/src/client/libketseal.so.0 \
     KETSEAL_TEST_SITE=$site_work KETSEAL_TEST_COMMAND=$ketseal KETSEAL_TEST_SOURCE=$source \
     "$python" -m pytest -q -p no:cacheprovider -ra $files
 cd "$site_work"
