@@ -3,7 +3,6 @@
 
 #include "record/attachment.h"
 
-#include "crypto/digest.h"
 
 static const struct ks_json_limits attachment_limits = {.len_max = KS_ATTACHMENT_BYTES_MAX,
                                                         .nodes_max = 4096};
@@ -111,18 +110,4 @@ void ks_attachment_done(struct ks_attachment_read *read)
     ks_buf_done(&read->timestamp);
     ks_json_doc_free(read->doc);
     read->doc = NULL;
-}
-
-enum ks_err ks_attachment_digest(struct ks_bytes note, uint8_t out_digest[32])
-{
-    enum ks_err err = KS_OK;
-    struct ks_note parsed = {0};
-    struct ks_checkpoint checkpoint;
-
-    KS_TRY(ks_note_parse(note, &parsed));
-    KS_TRY(ks_checkpoint_parse(parsed.text, &checkpoint));
-    ks_sha256(parsed.text, out_digest);
-out:
-    ks_note_done(&parsed);
-    return err;
 }

@@ -40,8 +40,4 @@ KS_MUST_CHECK enum ks_err ks_attachment_parse(struct ks_bytes document,
                                               struct ks_attachment_read *out_read);
 void ks_attachment_done(struct ks_attachment_read *read); /* NULL and zeroed are fine */
 
-/* SHA-256 of the body of the checkpoint in NOTE: what anchors and time stamps are about.
- * KS_ERR_FORMAT, KS_ERR_LIMIT. */
-KS_MUST_CHECK enum ks_err ks_attachment_digest(struct ks_bytes note, uint8_t out_digest[32]);
-
 #endif

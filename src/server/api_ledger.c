@@ -109,7 +109,9 @@ void ks_api_ledger_checkpoint(struct ks_site_server *server, struct ks_http_requ
         KS_TRY(ks_fail_prefix(ks_witnessed_state_parse(text, &state), "query 'state'"));
         note = &server->witnessed[state].note;
     }
-    KS_CHECK(note->len > 0, KS_ERR_NOT_FOUND, "the ledger has no such checkpoint yet");
+    KS_CHECK(note->len > 0, KS_ERR_NOT_FOUND, "the ledger has no %s%scheckpoint yet",
+             text.data == NULL ? "" : ks_witnessed_state_name(state),
+             text.data == NULL ? "" : " ");
     ks_reply_text(request, 200, ks_buf_view(note));
     return;
 out:

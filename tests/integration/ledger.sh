@@ -140,7 +140,7 @@ lies 1 'FORK' $at '"path":[' "\"path\":[\"$zeros\"," check
 lies 3 "the site's proof: 'path': over 54 hashes" $at '"path":[' "\"path\":[$many" check
 cuts 3 "the site's proof: " $at 20 check
 at=/v1/ledger/checkpoint
-lies 3 'checkpoint' $at 'test.example/ketseal' 'test.example/ket seal' head
+lies 3 'checkpoint' $at 'test.example/ketseal' 'test.example/a seal' head
 lies 1 "of the ledger 'test.example/another', not 'test.example/ketseal'" $at 'test.example/ketseal' 'test.example/another' head
 lies 1 "the site's checkpoint" $at '12' '13' head
 cuts 3 "the site's checkpoint: note" $at 100 head

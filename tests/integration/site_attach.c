@@ -33,7 +33,8 @@ static enum ks_err make(const char *note_file, const char *what, const char *num
     ks_buf_init(&out, KS_ATTACHMENT_BYTES_MAX);
     KS_TRY(ks_text_u64(ks_bytes_text(number), 100000, &place.number));
     KS_TRY(ks_file_read(note_file, KS_NOTE_LEN_MAX, &note));
-    KS_TRY(ks_attachment_digest(ks_buf_view(&note), digest));
+    KS_TRY(
+        ks_inclusion_digest(&(struct ks_inclusion){.checkpoint = ks_buf_view(&note)}, digest));
     digest[0] ^= strcmp(what, "false") == 0 ? 1 : 0;
     attachment.checkpoint = ks_buf_view(&note);
     if (strcmp(what, "stamp") == 0) {
