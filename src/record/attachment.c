@@ -3,7 +3,6 @@
 
 #include "record/attachment.h"
 
-
 static const struct ks_json_limits attachment_limits = {.len_max = KS_ATTACHMENT_BYTES_MAX,
                                                         .nodes_max = 4096};
 
