@@ -33,6 +33,7 @@
 
 #define FILE_MAX     (8u << 20)
 #define RUNS_MAX     64
+#define REST_NS      100000000
 #define PROBE_RUNS   3
 #define PROBE_SLICES 64
 #define PROBE_MAX    ((size_t)256 << 20)
@@ -154,6 +155,14 @@ struct times {
     unsigned peer_runs;
 };
 
+/* The peer's threads may look for work for a while after it has answered. */
+static void let_rest(void)
+{
+    const struct timespec rest = {.tv_nsec = REST_NS};
+
+    (void)nanosleep(&rest, NULL);
+}
+
 /* Our runs and the peer's, in turn. Each of ours is given its angles anew. */
 static void measure(struct ks_program *program, const struct ks_circuit *circuit, unsigned runs,
                     struct peer *peer, struct times *times)
@@ -163,6 +172,7 @@ static void measure(struct ks_program *program, const struct ks_circuit *circuit
 
     MUST(ks_program_run(program, angles)); /* both have their memory after this */
     (void)peer_run(peer, &peer_time);
+    let_rest();
     for (unsigned run = 0; run < runs; run++) {
         const double start = clock_seconds(CLOCK_MONOTONIC);
         const double cpu_start = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
@@ -173,6 +183,7 @@ static void measure(struct ks_program *program, const struct ks_circuit *circuit
         if (peer_run(peer, &peer_time)) {
             times->peer_seconds[times->peer_runs] = peer_time.seconds;
             times->peer_cpu_seconds[times->peer_runs++] = peer_time.cpu_seconds;
+            let_rest();
         }
     }
 }

@@ -672,11 +672,13 @@ static void fill(const struct ks_plan *plan, double *rows, void *entries)
             const real t = (real)plan->steps[stage->step].values[0];
             real *factors = (real *)entries + stage->factors;
 
-            for (unsigned lane = 0; lane < WIDTH; lane++) {
-                const bool sign = (stage->lane_signs >> lane & 1) != 0;
+            v_store(factors, v_all(-t));
+            v_store(factors + WIDTH, v_all(t));
+            for (unsigned lanes = stage->lane_signs; lanes != 0; lanes &= lanes - 1) {
+                const unsigned lane = (unsigned)__builtin_ctz(lanes);
 
-                factors[lane] = sign ? t : -t;
-                factors[WIDTH + lane] = sign ? -t : t;
+                factors[lane] = t;
+                factors[WIDTH + lane] = -t;
             }
         }
     }
