@@ -29,7 +29,7 @@ struct bench {
     struct ks_rows rows;
     double *values;
     struct ks_bytes names[KS_FOREST_FEATURES_MAX];
-    char texts[KS_FOREST_FEATURES_MAX][8];
+    char texts[KS_FOREST_FEATURES_MAX][24];
     uint32_t *paths;
     struct ks_forest *forest;
     unsigned runs;
