@@ -224,7 +224,7 @@ int main(int argc, char **argv)
         }
     }
     bench.runs = (unsigned)runs;
-    bench.values = ks_calloc(rows * features, sizeof *bench.values);
+    bench.values = ks_calloc_huge(rows * features, sizeof *bench.values);
     bench.paths = ks_calloc(rows, sizeof *bench.paths);
     if (bench.values == NULL || bench.paths == NULL) {
         (void)fputs("bench_forest: out of memory\n", stderr);

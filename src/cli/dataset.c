@@ -111,7 +111,7 @@ static enum ks_err take_values(struct ks_dataset *dataset)
 
     dataset->rows.count = ks_table_rows(dataset->table);
     dataset->rows.stride = features;
-    dataset->values = ks_calloc(dataset->rows.count * features, sizeof *dataset->values);
+    dataset->values = ks_calloc_huge(dataset->rows.count * features, sizeof *dataset->values);
     KS_CHECK(dataset->values != NULL, KS_ERR_NOMEM, "%zu rows", dataset->rows.count);
     dataset->rows.values = dataset->values;
     for (size_t row = 0; row < dataset->rows.count; row++) {

@@ -12,7 +12,8 @@
 #include "base/philox.h"
 #include "detect/internal.h"
 
-#define SPREAD_ROWS_MAX 1024 /* rows from which centre and spread of a feature are taken */
+#define SPREAD_ROWS_MAX 512 /* rows from which centre and spread of a feature are taken */
+#define ROWS_AHEAD      16
 #define TAKEN_SLOTS     1024 /* of the set of rows taken: four times KS_FOREST_SAMPLE_MAX */
 
 /* What a stream of random numbers is for: the last word of Philox's counter. */

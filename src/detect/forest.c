@@ -139,19 +139,15 @@ double ks_forest_score(const struct ks_forest *forest, uint32_t path)
 
 void ks_forest_standard(const struct ks_forest *forest, const double *row, float *out_standard)
 {
-    for (size_t i = 0; i < forest->features; i++) {
-        const double value = (row[i] - forest->centres[i]) * forest->scales[i];
+    static const double most = (double)KS_STANDARD_MAX;
 
-        /* A missing value is neither above nor below, and infinities are far enough away. */
-        if (value >= -(double)KS_STANDARD_MAX && value <= (double)KS_STANDARD_MAX) {
-            out_standard[i] = (float)value;
-        } else if (row[i] > forest->centres[i] && forest->scales[i] > 0) {
-            out_standard[i] = KS_STANDARD_MAX;
-        } else if (row[i] < forest->centres[i] && forest->scales[i] > 0) {
-            out_standard[i] = -KS_STANDARD_MAX;
-        } else {
-            out_standard[i] = 0;
-        }
+    for (size_t i = 0; i < forest->features; i++) {
+        double value = (row[i] - forest->centres[i]) * forest->scales[i];
+
+        value = value > most ? most : value; /* infinities are far enough away */
+        value = value < -most ? -most : value;
+        /* A missing value is neither above nor below; so is any value of a constant feature. */
+        out_standard[i] = value == value ? (float)value : 0;
     }
 }
 

@@ -27,7 +27,7 @@ static inline __m512 pick_32(const float *row, __m512 splits)
 }
 
 /* Rows that go down together: as many chains of gathers as hide each other's latency. */
-#define ROWS_AT_ONCE 4
+#define ROWS_AT_ONCE 8
 
 /* Lane numbers beneath the levels held: 16 node + lane, where node is
  * 15 + 8 m0 + 4 m1 + 2 m2 + m3. */

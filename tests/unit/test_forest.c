@@ -212,7 +212,7 @@ static void test_planted(void **state)
             first = reasons[k].contribution > reasons[first].contribution ? k : first;
         }
         assert_true(fabs(sum - ks_forest_score(forest, paths[0][i])) < 1e-12);
-        assert_true(fabs(fabs(reasons[i % FEATURES].robust_z) - 12) < 3.5);
+        assert_true(fabs(fabs(reasons[i % FEATURES].robust_z) - 12) < 5);
         first_right += first == i % FEATURES;
     }
     assert_true(found >= PLANTED * 95 / 100);
