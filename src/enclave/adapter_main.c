@@ -257,6 +257,10 @@ static enum ks_err end(struct adapter *adapter)
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
         return KS_OK;
     }
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU) {
+        return ks_fail(KS_ERR_LIMIT, "no answer within %llu s of processor time",
+                       (unsigned long long)adapter->seconds_max);
+    }
     last_complaint(adapter, complaint, sizeof complaint);
     if (WIFSIGNALED(status)) {
         return ks_fail(KS_ERR_IO,

@@ -476,14 +476,19 @@ static enum ks_err be_alone(void)
     return KS_OK;
 }
 
-static enum ks_err limit(int resource, const char *name, uint64_t value)
+static enum ks_err limit_from(int resource, const char *name, uint64_t soft, uint64_t hard)
 {
-    const struct rlimit bound = {.rlim_cur = value, .rlim_max = value};
+    const struct rlimit bound = {.rlim_cur = soft, .rlim_max = hard};
 
     if (setrlimit((__rlimit_resource_t)resource, &bound) != 0) {
         return ks_fail(KS_ERR_UNAVAILABLE, "limit of %s: %s", name, strerror(errno));
     }
     return KS_OK;
+}
+
+static enum ks_err limit(int resource, const char *name, uint64_t value)
+{
+    return limit_from(resource, name, value, value);
 }
 
 enum ks_err ks_sandbox_worker(uint64_t memory_max, uint64_t cpu_s)
@@ -582,7 +587,8 @@ enum ks_err ks_sandbox_interpreter(const struct ks_sandbox_files *files, uint64_
     }
     KS_TRY(no_new_privileges());
     KS_TRY(limit(RLIMIT_AS, "memory", memory_max));
-    KS_TRY(limit(RLIMIT_CPU, "processor time", cpu_s));
+    /* SIGXCPU says what it died of; SIGKILL comes a second later. */
+    KS_TRY(limit_from(RLIMIT_CPU, "processor time", cpu_s, cpu_s + 1));
     KS_TRY(limit(RLIMIT_FSIZE, "file size", 0));
     KS_TRY(limit(RLIMIT_CORE, "core dumps", 0));
     KS_TRY(limit(RLIMIT_NOFILE, "descriptors", INTERPRETER_FILES));

@@ -46,7 +46,7 @@ CASES = [
     ("refuses", "import json, sys\nsys.stdin.readline()\nprint(json.dumps({'protocol': 'ketseal.adapter/1', 'sdk': 'qiskit', 'refused': 'not \\x1b today'}))", LIMIT, "adapter 'qiskit': refused: not ? today"),
     ("hangs", "import sys, time\nsys.stdin.readline()\ntime.sleep(3600)", LIMIT, "no answer within 3 s"),
     ("does not listen", "import time\ntime.sleep(3600)", LIMIT, "no answer within 3 s"),
-    ("computes for ever", "while True: pass", LIMIT, "no answer within 3 s|ended by signal"),
+    ("computes for ever", "while True: pass", LIMIT, "no answer within 3 s"),
     ("answers and lives on", HONEST + SAY + "sys.stdout.flush()\nimport os, time\nos.close(1)\nos.close(2)\ntime.sleep(3600)", IO, "closed its output, and did not end"),
     ("crashes", "raise ValueError('no such thing')", IO, "ended with status 1: ValueError: no such thing"),
     ("leaves", "import sys\nsys.exit(7)", IO, "ended with status 7"),
