@@ -41,7 +41,8 @@ for change in '.site.certificate.tpm = "hardware"' '.site.tpm = "hardware" | .si
 done
 # Of each version: forty positions over the whole file, and the newline at its end.
 for folder in "$root"/tests/vectors/bundle/[0-9]*/; do
-    bundle=$folder/bell.bundle
+    bundles=("$folder"*.bundle)
+    bundle=${bundles[0]}
     policy=$folder/lab.policy
     size=$(stat -c %s "$bundle")
     for i in $(seq 0 40); do
