@@ -54,6 +54,7 @@ struct ks_sdk_run {
 struct ks_core {
     unsigned schema; /* 1 to KS_RECORD_SCHEMA_MAX */
     /* workload */
+    enum ks_sdk sdk; /* of schemas 1 to 3: KETSEAL */
     struct ks_bytes name;
     struct ks_bytes parameters; /* canonical JSON object */
     uint8_t circuit_hash[32];   /* SHA-256 of the canonical circuit */
@@ -64,19 +65,18 @@ struct ks_core {
     uint64_t shots;
     bool single;
     const struct ks_json *noise; /* the job's; NULL for none */
-    enum ks_sdk sdk;             /* of schemas 1 to 3: KETSEAL */
     struct ks_sdk_run sdk_run;   /* of another SDK; then none of isa, numerics, facts */
     /* execution */
     uint8_t build[32]; /* SHA-256 of the worker that ran it */
     struct ks_bytes isa;
-    unsigned threads;
     uint64_t numerics; /* of the method */
     /* How the counts came about. Of schemas 1 and 2 by the state vector. */
     struct ks_simulate_facts facts;
     struct ks_bytes method_reason; /* why, where the job left it open; else empty */
-    uint32_t bond_max;             /* MPS: the limit of its bonds */
-    double cutoff;                 /* MPS */
-    struct ks_bytes result;        /* result_summary, canonical JSON object */
+    unsigned threads;
+    uint32_t bond_max;      /* MPS: the limit of its bonds */
+    double cutoff;          /* MPS */
+    struct ks_bytes result; /* result_summary, canonical JSON object */
     uint64_t started_us;
     uint64_t finished_us;
     /* record */
