@@ -214,6 +214,14 @@ static void put_prefixed(struct ks_buf *buf, struct ks_bytes bytes, size_t prefi
     ks_buf_put(buf, bytes);
 }
 
+void ks_buf_put_double(struct ks_buf *buf, double value)
+{
+    uint64_t bits = 0;
+
+    ks_copy(&bits, &value, sizeof bits);
+    ks_buf_put_u64(buf, bits);
+}
+
 void ks_buf_put_lp16(struct ks_buf *buf, struct ks_bytes bytes)
 {
     put_prefixed(buf, bytes, 2, UINT16_MAX);
@@ -270,6 +278,17 @@ void ks_buf_put_base64(struct ks_buf *buf, struct ks_bytes bytes)
 struct ks_reader ks_reader_of(struct ks_bytes bytes, const char *what)
 {
     return (struct ks_reader){bytes, what};
+}
+
+enum ks_err ks_read_double(struct ks_reader *reader, double *out_value)
+{
+    enum ks_err err = KS_OK;
+    uint64_t bits = 0;
+
+    KS_TRY(ks_read_u64(reader, &bits));
+    ks_copy(out_value, &bits, sizeof *out_value);
+out:
+    return err;
 }
 
 enum ks_err ks_read_bytes(struct ks_reader *reader, size_t len, struct ks_bytes *out_bytes)

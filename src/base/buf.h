@@ -41,6 +41,7 @@ void ks_buf_put_u8(struct ks_buf *buf, uint8_t value);
 void ks_buf_put_u16(struct ks_buf *buf, uint16_t value);
 void ks_buf_put_u32(struct ks_buf *buf, uint32_t value);
 void ks_buf_put_u64(struct ks_buf *buf, uint64_t value);
+void ks_buf_put_double(struct ks_buf *buf, double value);        /* the 64 bits of IEEE 754 */
 void ks_buf_put_lp16(struct ks_buf *buf, struct ks_bytes bytes); /* u16 length, bytes */
 void ks_buf_put_lp32(struct ks_buf *buf, struct ks_bytes bytes); /* u32 length, bytes */
 void ks_buf_put_hex(struct ks_buf *buf, struct ks_bytes bytes);  /* lower case */
@@ -57,6 +58,9 @@ KS_MUST_CHECK enum ks_err ks_read_u8(struct ks_reader *reader, uint8_t *out_valu
 KS_MUST_CHECK enum ks_err ks_read_u16(struct ks_reader *reader, uint16_t *out_value);
 KS_MUST_CHECK enum ks_err ks_read_u32(struct ks_reader *reader, uint32_t *out_value);
 KS_MUST_CHECK enum ks_err ks_read_u64(struct ks_reader *reader, uint64_t *out_value);
+/* Any 64 bits, so infinities and what is no number too: which may be is the caller's to check.
+ */
+KS_MUST_CHECK enum ks_err ks_read_double(struct ks_reader *reader, double *out_value);
 /* A view of exactly LEN bytes; borrowed from the source. */
 KS_MUST_CHECK enum ks_err ks_read_bytes(struct ks_reader *reader, size_t len,
                                         struct ks_bytes *out_bytes);

@@ -62,7 +62,6 @@ static enum ks_err find_paths(struct detect *detect)
     detect->paths = ks_calloc(detect->data.rows.count, sizeof *detect->paths);
     KS_CHECK(detect->paths != NULL, KS_ERR_NOMEM, "%zu rows", detect->data.rows.count);
     ks_forest_paths(detect->forest, &detect->data.rows, detect->pool, detect->paths);
-    KS_TRY(ks_forest_hash(detect->forest, detect->hash));
 out:
     return err;
 }
@@ -107,7 +106,6 @@ static enum ks_err grow(struct detect *detect)
     KS_TRY(ks_fail_prefix(
         ks_forest_set_contamination(detect->forest, ordered, count, contamination),
         "--contamination"));
-    KS_TRY(ks_forest_hash(detect->forest, detect->hash));
 out:
     ks_free(ordered);
     return err;
@@ -206,6 +204,7 @@ enum ks_err ks_command_detect_train(struct ks_cli *cli)
     ks_buf_init(&model, KS_FOREST_BYTES_MAX);
     KS_TRY(ks_dataset_read(cli, NULL, &detect.data));
     KS_TRY(grow(&detect));
+    KS_TRY(ks_forest_hash(detect.forest, detect.hash));
     ks_forest_write(detect.forest, &model);
     KS_TRY(ks_buf_check(&model));
     KS_TRY(ks_cli_output(ks_cli_text(cli, "out"), cli->operands[0], ks_buf_view(&model)));
@@ -428,6 +427,7 @@ enum ks_err ks_command_detect_explain(struct ks_cli *cli)
     ks_buf_init(&out, OUT_MAX);
     KS_TRY(load(&detect));
     if (cli->json) {
+        KS_TRY(ks_forest_hash(detect.forest, detect.hash));
         ks_json_put_object(&writer);
         ks_json_member_hex(&writer, "model", KS_BYTES(detect.hash));
         ks_json_put_key(&writer, "rows");
@@ -665,6 +665,7 @@ enum ks_err ks_command_detect_evaluate(struct ks_cli *cli)
     }
     KS_TRY(evaluate(&detect, evaluation));
     if (cli->json) {
+        KS_TRY(ks_forest_hash(detect.forest, detect.hash));
         KS_TRY(print_evaluation_json(&detect, evaluation));
     } else {
         print_evaluation(&detect, evaluation);

@@ -195,14 +195,6 @@ static void find_scales(struct growth *growth)
 
 /* --- trees -------------------------------------------------------------------------------- */
 
-static float float_of(uint32_t bits)
-{
-    float value = 0;
-
-    ks_copy(&value, &bits, sizeof value);
-    return value;
-}
-
 /* THRESHOLD with FEATURE in its low bits; false when it does not part LOW from HIGH any more.
  */
 static bool pack(const struct growth *growth, float threshold, size_t feature, float low,
@@ -214,7 +206,7 @@ static bool pack(const struct growth *growth, float threshold, size_t feature, f
     ks_copy(&bits, &threshold, sizeof bits);
     bits = (bits & ~mask) | (uint32_t)feature;
     *out_split = bits;
-    return float_of(bits) > low && float_of(bits) <= high;
+    return ks_split_value(bits) > low && ks_split_value(bits) <= high;
 }
 
 /* A split of the rows of NODE on a feature that varies there; false: none does. */
@@ -256,7 +248,7 @@ static size_t part(struct growth *growth, size_t node, uint32_t split)
 {
     const uint32_t mask = (1u << growth->forest->feature_bits) - 1;
     const float *values = growth->values[split & mask];
-    const float threshold = float_of(split);
+    const float threshold = ks_split_value(split);
     uint16_t *order = &growth->order[growth->begin[node]];
     size_t lefts = 0;
     size_t rights = 0;

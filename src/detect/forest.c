@@ -267,14 +267,6 @@ bool ks_forest_is_anomaly(const struct ks_forest *forest, uint32_t path)
 
 /* --- reasons ------------------------------------------------------------------------------ */
 
-static float split_value(uint32_t split)
-{
-    float value = 0;
-
-    ks_copy(&value, &split, sizeof value);
-    return value;
-}
-
 /* Adds to ADDED, by feature, what the splits of one tree on the way of ROW add to its path. */
 static void add_steps(const struct ks_forest *forest, const struct ks_group *group, size_t lane,
                       const float *row, int64_t *added)
@@ -285,7 +277,7 @@ static void add_steps(const struct ks_forest *forest, const struct ks_group *gro
     while (node < KS_TREE_SPLITS) {
         const uint32_t split = group->splits[node][lane];
         const size_t feature = split & mask;
-        const size_t child = 2 * node + 1 + (row[feature] >= split_value(split));
+        const size_t child = 2 * node + 1 + (row[feature] >= ks_split_value(split));
         const unsigned after = child < KS_TREE_SPLITS
                                    ? group->means[child][lane]
                                    : group->paths[child - KS_TREE_SPLITS][lane];

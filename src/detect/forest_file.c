@@ -11,22 +11,12 @@
 
 #define MAGIC "ketseal.forest/1\n"
 
-static void put_double(struct ks_buf *out, double value)
-{
-    uint64_t bits = 0;
-
-    ks_copy(&bits, &value, sizeof bits);
-    ks_buf_put_u64(out, bits);
-}
-
 static enum ks_err read_double(struct ks_reader *reader, double *out_value)
 {
     enum ks_err err = KS_OK;
-    uint64_t bits = 0;
     double value = 0;
 
-    KS_TRY(ks_read_u64(reader, &bits));
-    ks_copy(&value, &bits, sizeof value);
+    KS_TRY(ks_read_double(reader, &value));
     KS_CHECK(isfinite(value), KS_ERR_FORMAT, "model: a number that is not finite");
     *out_value = value;
 out:
@@ -44,8 +34,8 @@ static void put_head(const struct ks_forest *forest, struct ks_buf *out)
     ks_buf_put_u16(out, (uint16_t)forest->features);
     for (size_t i = 0; i < forest->features; i++) {
         ks_buf_put_lp16(out, ks_bytes_text(forest->names[i]));
-        put_double(out, forest->centres[i]);
-        put_double(out, forest->scales[i]);
+        ks_buf_put_double(out, forest->centres[i]);
+        ks_buf_put_double(out, forest->scales[i]);
     }
 }
 
@@ -150,9 +140,8 @@ static enum ks_err check_split(const struct ks_forest *forest, uint32_t split)
 {
     enum ks_err err = KS_OK;
     const uint32_t mask = (1u << forest->feature_bits) - 1;
-    float value = 0;
+    const float value = ks_split_value(split);
 
-    ks_copy(&value, &split, sizeof value);
     KS_CHECK(split == KS_SPLIT_NEVER || (isfinite(value) && fabsf(value) <= KS_STANDARD_MAX &&
                                          (split & mask) < forest->features),
              KS_ERR_FORMAT, "model: a split that no training gives");

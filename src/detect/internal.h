@@ -27,6 +27,15 @@ struct ks_group {
     uint16_t means[KS_TREE_SPLITS][KS_LANES]; /* of the paths of the training rows beneath */
 };
 
+/* The threshold that a split is. */
+static inline float ks_split_value(uint32_t split)
+{
+    float value = 0;
+
+    ks_copy(&value, &split, sizeof value);
+    return value;
+}
+
 /* About 3.39e38, and the largest standard value, which is beneath: both with feature 0. */
 #define KS_SPLIT_NEVER    0x7f7fff80u
 #define KS_STANDARD_MAX   1e30f

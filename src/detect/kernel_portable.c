@@ -5,14 +5,6 @@
 
 #define ROWS_AT_ONCE 8 /* chains of dependent loads that a core has under way */
 
-static float split_value(uint32_t split)
-{
-    float value = 0;
-
-    ks_copy(&value, &split, sizeof value);
-    return value;
-}
-
 /* One tree, COUNT rows at once. */
 static void add_paths(const struct ks_group *group, size_t lane, uint32_t mask,
                       const float *rows, size_t width, size_t count, uint32_t *paths)
@@ -24,7 +16,7 @@ static void add_paths(const struct ks_group *group, size_t lane, uint32_t mask,
             const uint32_t split = group->splits[nodes[i]][lane];
 
             nodes[i] =
-                2 * nodes[i] + 1 + (rows[i * width + (split & mask)] >= split_value(split));
+                2 * nodes[i] + 1 + (rows[i * width + (split & mask)] >= ks_split_value(split));
         }
     }
     for (size_t i = 0; i < count; i++) {

@@ -5,24 +5,13 @@
 
 #include <math.h>
 
-/* IEEE 754 binary64. */
-static void put_double(struct ks_buf *out, double value)
-{
-    uint64_t bits = 0;
-
-    ks_copy(&bits, &value, sizeof bits);
-    ks_buf_put_u64(out, bits);
-}
-
 /* Finite, from 0 on; -0 is refused, since it would be written as another text than 0. */
 static enum ks_err read_double(struct ks_reader *reader, double *out_value)
 {
     enum ks_err err = KS_OK;
-    uint64_t bits = 0;
     double value = 0;
 
-    KS_TRY(ks_read_u64(reader, &bits));
-    ks_copy(&value, &bits, sizeof value);
+    KS_TRY(ks_read_double(reader, &value));
     KS_CHECK(isfinite(value) && !signbit(value), KS_ERR_FORMAT,
              "a number is negative, infinite or none");
     *out_value = value;
@@ -58,7 +47,7 @@ void ks_work_job_put(const struct ks_work_job *job, struct ks_buf *out)
     ks_buf_put_u64(out, job->memory_max);
     ks_buf_put_u8(out, (uint8_t)job->method);
     ks_buf_put_u32(out, job->bond_max);
-    put_double(out, job->cutoff);
+    ks_buf_put_double(out, job->cutoff);
     ks_buf_put_lp16(out, job->noise);
 }
 
@@ -106,10 +95,10 @@ void ks_work_result_put(const struct ks_work_result *result, struct ks_buf *out)
     ks_buf_put_u8(out, (uint8_t)result->facts.method);
     ks_buf_put_u64(out, result->facts.amplitudes);
     ks_buf_put_u32(out, result->facts.bond);
-    put_double(out, result->facts.discarded_weight);
+    ks_buf_put_double(out, result->facts.discarded_weight);
     ks_buf_put_lp16(out, result->reason);
     ks_buf_put_u32(out, result->bond_max);
-    put_double(out, result->cutoff);
+    ks_buf_put_double(out, result->cutoff);
     ks_buf_put_u64(out, result->parse_us);
     ks_buf_put_u64(out, result->simulate_us);
     ks_buf_put_lp16(out, result->sdk_version);

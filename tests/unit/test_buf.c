@@ -10,6 +10,8 @@
 
 #include "unit/expect.h"
 
+#include <math.h>
+
 #include "base/buf.h"
 
 static void test_write_read(void **state)
@@ -197,12 +199,38 @@ static void test_consume(void **state)
     ks_buf_done(&buf);
 }
 
+/* Big-endian bits of IEEE 754, every one of them kept. */
+static void test_doubles(void **state)
+{
+    static const double values[] = {0.0, -0.0, 1.5, -1e300, 5e-324, (double)INFINITY};
+    static const uint8_t one_and_a_half[] = {0x3f, 0xf8, 0, 0, 0, 0, 0, 0};
+    struct ks_buf buf;
+    struct ks_reader reader;
+    double back = 0;
+
+    (void)state;
+    ks_buf_init(&buf, 1024);
+    ks_buf_put_double(&buf, 1.5);
+    expect_bytes(ks_buf_view(&buf), KS_BYTES(one_and_a_half));
+    ks_buf_clear(&buf);
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        ks_buf_put_double(&buf, values[i]);
+    }
+    reader = ks_reader_of(ks_buf_view(&buf), "doubles");
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        assert_int_equal(ks_read_double(&reader, &back), KS_OK);
+        assert_memory_equal(&back, &values[i], sizeof back);
+    }
+    assert_int_equal(ks_read_double(&reader, &back), KS_ERR_FORMAT);
+    ks_buf_done(&buf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_write_read), cmocka_unit_test(test_short_input),
-        cmocka_unit_test(test_limit),      cmocka_unit_test(test_growth),
-        cmocka_unit_test(test_consume),
+        cmocka_unit_test(test_doubles),     cmocka_unit_test(test_write_read),
+        cmocka_unit_test(test_short_input), cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_growth),      cmocka_unit_test(test_consume),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
