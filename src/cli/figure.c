@@ -135,9 +135,10 @@ static void put_script(const void *drawing, const struct ks_gnuplot_format *form
     const struct ks_figure *figure = drawing;
     struct ks_figure_point least;
     struct ks_figure_point most;
+    const struct ks_figure_page page = {figure->title, figure->subtitle, figure->count, false};
 
     ends_of(figure, &least, &most);
-    ks_figure_put_layout(script, figure->title, figure->subtitle, figure->count, format);
+    ks_figure_put_layout(script, &page, format);
     ks_figure_put_axis(script, &figure->x, 'x', least.x, most.x);
     ks_figure_put_axis(script, &figure->y, 'y', least.low, most.high);
     for (size_t s = 0; s < figure->count; s++) {

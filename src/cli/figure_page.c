@@ -146,10 +146,11 @@ void ks_figure_put_axis(struct ks_buf *script, const struct ks_figure_axis *axis
 /* --- the page ----------------------------------------------------------------------------- */
 
 /* Sizes are fractions of the picture, so that one layout serves all formats. */
-void ks_figure_put_layout(struct ks_buf *script, const char *title, const char *subtitle,
-                          size_t keys, const struct ks_gnuplot_format *format)
+void ks_figure_put_layout(struct ks_buf *script, const struct ks_figure_page *page,
+                          const struct ks_gnuplot_format *format)
 {
-    const size_t rows = (keys + KEY_COLUMNS - 1) / KEY_COLUMNS;
+    const size_t rows = (page->keys + KEY_COLUMNS - 1) / KEY_COLUMNS;
+    const char *left = page->in_space ? "screen 0.055" : "graph 0";
 
     ks_buf_put_text(script, "set border 3 lc rgb '#555555' lw 0.7\n"
                             "set tics nomirror out scale 0.6 textcolor rgb '#333333'\n"
@@ -158,18 +159,18 @@ void ks_figure_put_layout(struct ks_buf *script, const char *title, const char *
                             "set bmargin at screen 0.135\n"
                             "set offsets graph 0.03, graph 0.03, 0, 0\n");
     ks_buf_put_format(script,
-                      "set key at graph -0.012, screen 0.874 left top vertical maxrows %zu "
+                      "set key at %s, screen 0.874 left top vertical maxrows %zu "
                       "Left reverse samplen 2.5 width 1 textcolor rgb '#111111'\n"
                       "set tmargin at screen %g\n",
-                      rows, 0.84 - 0.037 * (double)rows);
+                      page->in_space ? "screen 0.045" : "graph -0.012", rows,
+                      0.84 - 0.037 * (double)rows);
     ks_buf_put_text(script, "set label 1 ");
-    ks_gnuplot_put_text(script, title);
+    ks_gnuplot_put_text(script, page->title);
     ks_buf_put_format(script,
-                      " at graph 0, screen 0.955 left font '%s,%u' textcolor rgb '#111111'\n",
+                      " at %s, screen 0.955 left font '%s,%u' textcolor rgb '#111111'\n", left,
                       format->title_font, format->font + format->font / 3);
     ks_buf_put_text(script, "set label 2 ");
-    ks_gnuplot_put_text(script, subtitle);
-    ks_buf_put_format(script,
-                      " at graph 0, screen 0.905 left font ',%u' textcolor rgb '#555555'\n",
-                      format->font - format->font / 9);
+    ks_gnuplot_put_text(script, page->subtitle);
+    ks_buf_put_format(script, " at %s, screen 0.905 left font ',%u' textcolor rgb '#555555'\n",
+                      left, format->font - format->font / 9);
 }

@@ -21,10 +21,16 @@ extern const struct ks_figure_style ks_figure_styles[KS_FIGURE_SERIES_MAX];
 bool ks_figure_fits(const struct ks_figure_axis *axis, double value);
 void ks_figure_put_number(struct ks_buf *out, double value);
 
-/* Title, subtitle, margins; a key of KEYS entries. */
-void ks_figure_put_layout(struct ks_buf *script, const char *title, const char *subtitle,
-                          size_t keys, const struct ks_gnuplot_format *format);
-/* Axis NAME, 'x' or 'y', for values from LOW to HIGH. */
+struct ks_figure_page {
+    const char *title;
+    const char *subtitle;
+    size_t keys;   /* entries of the key */
+    bool in_space; /* three axes: there is no left edge of the axes to line up with */
+};
+/* Title, subtitle, margins, key. */
+void ks_figure_put_layout(struct ks_buf *script, const struct ks_figure_page *page,
+                          const struct ks_gnuplot_format *format);
+/* Axis NAME, 'x', 'y' or 'z', for values from LOW to HIGH. */
 void ks_figure_put_axis(struct ks_buf *script, const struct ks_figure_axis *axis, char name,
                         double low, double high);
 /* Its label alone. */
