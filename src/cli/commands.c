@@ -784,6 +784,19 @@ static const struct ks_flag detect_evaluate_flags[] = {
     END,
 };
 
+static const struct ks_flag detect_figures_flags[] = {
+    {"out", KS_FLAG_TEXT, "DIR", "where the figures and their tables go", NULL, true},
+    {"model", KS_FLAG_TEXT, "FILE", "a model; default: one is grown from the rows, unlabelled",
+     NULL, false},
+    {"x", KS_FLAG_TEXT, "COLUMN", "the categories of the boxes", "qubits", false},
+    {"y", KS_FLAG_TEXT, "COLUMN", "what the boxes are of", "round_trip_us", false},
+    {"no-figure", KS_FLAG_SWITCH, NULL, "write the tables alone; needs no gnuplot", NULL,
+     false},
+    FOREST_FLAGS,
+    COLUMN_FLAGS,
+    END,
+};
+
 const struct ks_command ks_commands[] = {
     {"run", NULL, "[FILE]", 0, 1,
      "Runs an OpenQASM program or a template at a site and keeps the sealed bundle.", run_flags,
@@ -955,6 +968,9 @@ const struct ks_command ks_commands[] = {
      detect_score_flags, ks_command_detect_score},
     {"detect", "explain", "FILE", 1, 1, "Says which features make rows strange, and how much.",
      detect_explain_flags, ks_command_detect_explain},
+    {"detect", "figures", "FILE", 1, 1,
+     "Draws the scores of a CSV file's rows: histogram, scatter, boxes of a duration.",
+     detect_figures_flags, ks_command_detect_figures},
     {"detect", "evaluate", "FILE", 1, 1,
      "Measures how well anomalies are told from the rest, where labels say which they are.",
      detect_evaluate_flags, ks_command_detect_evaluate},

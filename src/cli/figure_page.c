@@ -99,6 +99,20 @@ static void put_ticks(struct ks_buf *script, const struct ks_figure_axis *axis, 
     ks_buf_put_text(script, ")\n");
 }
 
+/* Numbers on axis NAME with UNIT, in which a per cent sign is one. */
+static void put_format(struct ks_buf *script, char name, const char *unit)
+{
+    ks_buf_put_format(script, "set format %c '%%g'.", name);
+    ks_gnuplot_put_text(script, unit[0] != '\0' ? " " : "");
+    for (const char *c = unit; *c != '\0'; c++) {
+        const char letter[] = {*c, '\0'};
+
+        ks_buf_put_text(script, ".");
+        ks_gnuplot_put_text(script, *c == '%' ? "%%" : letter);
+    }
+    ks_buf_put_text(script, "\n");
+}
+
 void ks_figure_put_label(struct ks_buf *script, const char *label, char name)
 {
     ks_buf_put_format(script, "set %clabel ", name);
@@ -134,11 +148,7 @@ void ks_figure_put_axis(struct ks_buf *script, const struct ks_figure_axis *axis
         if (name == 'y') {
             ks_buf_put_format(script, "set yrange [%s:*]\n", low < 0 ? "*" : "0");
         }
-        ks_buf_put_format(script, "set format %c '%%g'.", name);
-        ks_gnuplot_put_text(script, axis->unit[0] != '\0' ? " " : "");
-        ks_buf_put_text(script, ".");
-        ks_gnuplot_put_text(script, axis->unit);
-        ks_buf_put_text(script, "\n");
+        put_format(script, name, axis->unit);
         break;
     }
 }

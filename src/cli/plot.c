@@ -270,11 +270,12 @@ static void script_scatter(const struct ks_plot *plot, const struct ks_gnuplot_f
 
         ks_figure_put_axis(script, axes[i], "xyz"[i], ends.low, ends.high);
     }
-    ks_buf_put_text(script, "set border 127\nset view 64,32\nset xyplane relative 0\n"
+    ks_buf_put_text(script, "set border 127\nset view 66,30\nset xyplane relative 0\n"
                             "set grid xtics ytics ztics vertical lt 1 lc rgb '#dcdcdc' lw 0.7\n"
-                            "set lmargin at screen 0.06\nset rmargin at screen 0.96\n"
-                            "set bmargin at screen 0.07\nset xlabel offset 0,-0.6\n"
-                            "set ylabel offset 0,-0.6\nset zlabel rotate by 90 offset -1,0\n"
+                            "set lmargin -1\nset rmargin -1\nset tmargin -1\nset bmargin -1\n"
+                            "set origin 0.01,-0.05\nset size 0.98,1\n"
+                            "set xlabel offset 0,-0.5\nset ylabel offset 1,-0.5\n"
+                            "set zlabel rotate by 90 offset -1.5,0\n"
                             "set xtics offset 0,-0.3\nset ytics offset 0,-0.3\n");
     for (size_t c = 0; c < plot->count; c++) {
         ks_buf_put_format(script, "$data%zu << END\n", c);
@@ -572,10 +573,11 @@ static void script_boxes(const struct ks_plot *plot, const struct boxes *boxes,
                           "fs solid %g border lc rgb '%s' lw 1.1 lc rgb '%s'",
                           gap, c, c % 2 == 0 ? 0.15 : 0.5, style->colour, style->colour);
         put_title(script, &plot->clouds[c]);
-        ks_buf_put_format(script,
-                          ", $data%zu using 1:6:6:6:6 with candlesticks lw 2.6 lc rgb '%s' "
-                          "notitle",
-                          c, style->colour);
+        ks_buf_put_format(
+            script,
+            ", $data%zu using ($1-%.17g):6:(%.17g):(0) with vectors nohead lw 2.6 "
+            "lc rgb '%s' notitle",
+            c, 0.4 * width, 0.8 * width, style->colour);
         if (outliers[c]) {
             ks_buf_put_format(script,
                               ", $outliers%zu using 1:2 with points pt %d ps %g lw 0.8 "
