@@ -133,6 +133,39 @@ size_t ks_detect_anomalies(const struct ks_detect *detect)
     return count;
 }
 
+struct placed {
+    uint32_t path;
+    size_t row;
+};
+
+static int by_path(const void *left, const void *right)
+{
+    const struct placed *a = left;
+    const struct placed *b = right;
+
+    return a->path != b->path ? (a->path > b->path) - (a->path < b->path)
+                              : (a->row > b->row) - (a->row < b->row);
+}
+
+enum ks_err ks_detect_rank(const struct ks_detect *detect, size_t *out_order)
+{
+    const size_t count = detect->data.rows.count;
+    struct placed *placed = ks_calloc(count, sizeof *placed);
+
+    if (placed == NULL) {
+        return ks_fail(KS_ERR_NOMEM, "%zu rows", count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        placed[i] = (struct placed){detect->paths[i], i};
+    }
+    qsort(placed, count, sizeof *placed, by_path);
+    for (size_t i = 0; i < count; i++) {
+        out_order[i] = placed[i].row;
+    }
+    ks_free(placed);
+    return KS_OK;
+}
+
 /* --- reasons ------------------------------------------------------------------------------ */
 
 struct ranked {

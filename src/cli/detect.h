@@ -31,6 +31,9 @@ double ks_detect_score(const struct ks_detect *detect, size_t row);
 bool ks_detect_is_anomaly(const struct ks_detect *detect, size_t row);
 size_t ks_detect_anomalies(const struct ks_detect *detect);
 
+/* All rows, the strangest first, equal ones in their order: OUT_ORDER has room for them. */
+KS_MUST_CHECK enum ks_err ks_detect_rank(const struct ks_detect *detect, size_t *out_order);
+
 /* Why a row has its score: features in ORDER, the largest contribution first. */
 struct ks_detect_reasons {
     double baseline;
