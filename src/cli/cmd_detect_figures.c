@@ -387,9 +387,9 @@ static enum ks_err run(struct figures *figures)
     ks_cli_progress(figures->detect.cli, "%zu rows, %zu of them %s",
                     figures->detect.data.rows.count, figures->clouds[ANOMALOUS].count,
                     figures->labelled ? "anomalous" : "called anomalous");
+    KS_TRY(write_boxes(figures)); /* first, since it alone has a limit that data may be over */
     KS_TRY(write_histogram(figures));
     KS_TRY(write_scatter(figures));
-    KS_TRY(write_boxes(figures));
     KS_TRY(print_result(figures));
 out:
     return err;
