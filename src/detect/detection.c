@@ -136,6 +136,46 @@ void ks_detection_of(const struct ks_forest *forest, const uint8_t hash[KS_FORES
     }
 }
 
+enum ks_err ks_detector_take(struct ks_forest *forest, struct ks_detector *out_detector)
+{
+    enum ks_err err = KS_OK;
+    struct ks_detector detector = {.forest = forest};
+
+    for (size_t i = 0; i < ks_forest_features(forest); i++) {
+        err = ks_trace_find(ks_bytes_text(ks_forest_feature(forest, i)), &detector.fields[i]);
+        KS_TRY(err == KS_ERR_NOT_FOUND ? ks_fail_prefix(KS_ERR_FORMAT, "model") : err);
+    }
+    KS_TRY(ks_forest_hash(forest, detector.hash));
+    *out_detector = detector;
+    detector.forest = NULL; /* transferred */
+out:
+    ks_detector_done(&detector);
+    return err;
+}
+
+void ks_detector_done(struct ks_detector *detector)
+{
+    ks_forest_free(detector->forest);
+    *detector = (struct ks_detector){0};
+}
+
+void ks_detector_judge(const struct ks_detector *detector, const struct ks_trace *trace,
+                       struct ks_detection *out_detection)
+{
+    double row[KS_FOREST_FEATURES_MAX];
+    struct ks_detection_subject *subject = &out_detection->subject;
+
+    for (size_t i = 0; i < ks_forest_features(detector->forest); i++) {
+        row[i] = trace->values[detector->fields[i]];
+    }
+    ks_detection_of(detector->forest, detector->hash, row, out_detection);
+    out_detection->has_subject = true;
+    ks_copy(subject->job, trace->job, sizeof subject->job);
+    ks_copy(subject->device, trace->device, sizeof subject->device);
+    subject->side = trace->side;
+    subject->started_us = trace->started_us;
+}
+
 void ks_detection_put_reasons(const struct ks_detection *detection, size_t count,
                               struct ks_buf *out)
 {
@@ -202,7 +242,7 @@ void ks_detection_write(const struct ks_detection *detection, struct ks_buf *out
     ks_json_member_text(&writer, "schema", SCHEMA);
     put_double(&writer, "score", detection->score);
     if (detection->has_subject) {
-        ks_json_member_text(&writer, "side", subject->site ? "site" : "device");
+        ks_json_member_text(&writer, "side", ks_trace_side_name(subject->side));
         ks_time_text(subject->started_us, time);
         ks_json_member_text(&writer, "started_at", time);
     }
@@ -296,9 +336,11 @@ static enum ks_err read_subject(const struct ks_json *root, struct ks_detection 
     KS_TRY(get_text(root, "side", side, sizeof side));
     KS_TRY(ks_json_get_string(root, "started_at", &text));
     KS_TRY(ks_fail_prefix(ks_time_parse(text, &subject->started_us), "'started_at'"));
-    subject->site = strcmp(side, "site") == 0;
-    KS_CHECK(subject->site || strcmp(side, "device") == 0, KS_ERR_FORMAT,
+    subject->side = strcmp(side, "site") == 0 ? KS_TRACE_SIDE_SITE : KS_TRACE_SIDE_DEVICE;
+    KS_CHECK(strcmp(side, ks_trace_side_name(subject->side)) == 0, KS_ERR_FORMAT,
              "'side': 'device' or 'site'");
+    KS_CHECK(ks_text_is_name(ks_bytes_text(subject->device), KS_TRACE_DEVICE_MAX),
+             KS_ERR_FORMAT, "'device': expected a device's id");
     KS_CHECK(subject->job[0] == '\0' || ks_text_is_uuid(ks_bytes_text(subject->job)),
              KS_ERR_FORMAT, "'job': expected a UUID");
     detection->has_subject = true;

@@ -14,12 +14,11 @@
 #define KS_DETECT_DETECTION_H
 
 #include "detect/forest.h"
+#include "detect/trace.h"
 
 #define KS_DETECTION_BYTES_MAX  65536
 #define KS_DETECTION_CARRIES    8
 #define KS_DETECTION_NUMBER_MAX 9007199254740991.0 /* what is beyond is written as this */
-#define KS_DETECTION_DEVICE_MAX 100
-#define KS_DETECTION_JOB_MAX    36 /* a UUID */
 
 struct ks_detection_reason {
     char feature[KS_FOREST_NAME_MAX + 1];
@@ -28,11 +27,11 @@ struct ks_detection_reason {
     double robust_z;
 };
 
-/* Where the row comes from: that of a trace. */
+/* Whose row it is, as traces say it. */
 struct ks_detection_subject {
-    char device[KS_DETECTION_DEVICE_MAX + 1];
-    char job[KS_DETECTION_JOB_MAX + 1]; /* empty: an attempt that never became one */
-    bool site;                          /* the row of the site's side, not of the device's */
+    char job[KS_UUID_TEXT_LEN + 1]; /* empty: an attempt that came to no job */
+    char device[KS_TRACE_DEVICE_MAX + 1];
+    enum ks_trace_side side;
     uint64_t started_us;
 };
 
@@ -53,6 +52,20 @@ struct ks_detection {
  * once by the caller. The detection has no subject yet. */
 void ks_detection_of(const struct ks_forest *forest, const uint8_t hash[KS_FOREST_HASH_LEN],
                      const double *row, struct ks_detection *out_detection);
+
+/* A model that judges traces, whose columns its features are. */
+struct ks_detector {
+    struct ks_forest *forest;
+    uint8_t hash[KS_FOREST_HASH_LEN];
+    enum ks_trace_field fields[KS_FOREST_FEATURES_MAX]; /* of its features */
+};
+/* Takes FOREST over, also when it fails: KS_ERR_FORMAT for a feature that no trace has. */
+KS_MUST_CHECK enum ks_err ks_detector_take(struct ks_forest *forest,
+                                           struct ks_detector *out_detector);
+void ks_detector_done(struct ks_detector *detector); /* zeroed is fine */
+/* Judges TRACE; the detection's subject is the trace's. */
+void ks_detector_judge(const struct ks_detector *detector, const struct ks_trace *trace,
+                       struct ks_detection *out_detection);
 
 /* "shots = 90000, +412.0 spreads from the median" for people: at most COUNT reasons, those that
  * carry the verdict, joined by "; ". A feature's name is shown as text of others is. */

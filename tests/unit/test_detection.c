@@ -196,7 +196,7 @@ static void fill(struct ks_detection *detection, bool with_subject)
         detection->subject = (struct ks_detection_subject){
             .device = "sensor-1",
             .job = "3f2504e0-4f89-41d3-9a0c-0305e82c3301",
-            .site = true,
+            .side = KS_TRACE_SIDE_SITE,
             .started_us = 1768356084123456,
         };
     }
@@ -236,6 +236,52 @@ static void test_document(void **state)
     assert_non_null(strstr((const char *)copy.data, "; x3 = 1e+12, +"));
     ks_buf_done(&text);
     ks_buf_done(&copy);
+}
+
+/* A model of some of a trace's columns, in an order of its own, judges the whole trace. */
+static void test_trace(void **state)
+{
+    static double rows_of_two[2 * ROWS];
+    const struct ks_rows rows = {rows_of_two, ROWS, 2, 2};
+    const struct ks_forest_params params = {.seed = 9, .trees = 100, .sample = 256};
+    struct ks_bytes two[] = {ks_bytes_text("shots"), ks_bytes_text("qubits")};
+    struct ks_forest *forest = NULL;
+    struct ks_detector detector = {0};
+    struct ks_detection detection;
+    struct ks_trace trace;
+    uint8_t hash[KS_FOREST_HASH_LEN];
+
+    (void)state;
+    for (size_t i = 0; i < ROWS; i++) {
+        rows_of_two[2 * i] = 1000 + 10 * normal();
+        rows_of_two[2 * i + 1] = floor(3 + 4 * unit());
+    }
+    OK(ks_forest_fit(&rows, two, &params, &forest));
+    ks_forest_paths(forest, &rows, NULL, paths);
+    OK(ks_forest_set_contamination(forest, paths, ROWS, 0.01));
+    OK(ks_forest_hash(forest, hash));
+    OK(ks_detector_take(forest, &detector));
+    ks_trace_init(&trace);
+    ks_copy(trace.device, "sensor-1", 9);
+    trace.side = KS_TRACE_SIDE_SITE;
+    trace.started_us = 5;
+    ks_trace_set(&trace, KS_TRACE_SHOTS, 90000);
+    ks_trace_set(&trace, KS_TRACE_QUBITS, 4);
+    ks_trace_set(&trace, KS_TRACE_DEPTH, 1e9); /* not among the features */
+    ks_detector_judge(&detector, &trace, &detection);
+    assert_true(detection.is_anomaly);
+    assert_int_equal(detection.count, 2);
+    assert_string_equal(detection.reasons[0].feature, "shots");
+    assert_true(detection.reasons[0].value == 90000);
+    assert_string_equal(detection.subject.device, "sensor-1");
+    assert_memory_equal(detection.model, hash, sizeof hash);
+    ks_trace_set(&trace, KS_TRACE_SHOTS, 1000);
+    ks_detector_judge(&detector, &trace, &detection);
+    assert_false(detection.is_anomaly);
+    ks_detector_done(&detector);
+    two[1] = ks_bytes_text("moon");
+    OK(ks_forest_fit(&rows, two, &params, &forest));
+    expect_failure(ks_detector_take(forest, &detector), KS_ERR_FORMAT, "no column 'moon'");
 }
 
 /* TEXT with the first OLD replaced by FRESH. */
@@ -350,6 +396,7 @@ static void test_malformed(void **state)
         {"\"side\":\"site\"", "\"side\":\"moon\"", "'device' or 'site'"},
         {"\"side\":\"site\",", "", "'side'"},
         {"\"job\":\"3f", "\"job\":\"zz", "expected a UUID"},
+        {"\"device\":\"sensor-1", "\"device\":\"", "expected a device's id"},
         {"\"started_at\":\"2026", "\"started_at\":\"1826", "'started_at'"},
         {"\"threshold\":", "\"t\":0,\"threshold\":", "unknown"},
         {"\"path\":", "\"path\":-", "'path'"},
@@ -379,9 +426,8 @@ static void test_malformed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_first_reason),
-        cmocka_unit_test(test_document),
-        cmocka_unit_test(test_false),
+        cmocka_unit_test(test_first_reason), cmocka_unit_test(test_document),
+        cmocka_unit_test(test_trace),        cmocka_unit_test(test_false),
         cmocka_unit_test(test_malformed),
     };
 
