@@ -124,6 +124,7 @@ enum ks_err ks_command_compare(struct ks_cli *cli);
 enum ks_err ks_command_detect_evaluate(struct ks_cli *cli);
 enum ks_err ks_command_detect_explain(struct ks_cli *cli);
 enum ks_err ks_command_detect_figures(struct ks_cli *cli);
+enum ks_err ks_command_detect_follow(struct ks_cli *cli);
 enum ks_err ks_command_detect_report(struct ks_cli *cli);
 enum ks_err ks_command_detect_score(struct ks_cli *cli);
 enum ks_err ks_command_detect_train(struct ks_cli *cli);

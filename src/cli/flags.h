@@ -11,6 +11,7 @@ extern const struct ks_flag ks_flags_detect_train[];
 extern const struct ks_flag ks_flags_detect_score[];
 extern const struct ks_flag ks_flags_detect_explain[];
 extern const struct ks_flag ks_flags_detect_evaluate[];
+extern const struct ks_flag ks_flags_detect_follow[];
 extern const struct ks_flag ks_flags_detect_figures[];
 extern const struct ks_flag ks_flags_detect_report[];
 
