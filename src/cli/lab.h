@@ -21,7 +21,6 @@
  *  name     text               the root's key      the leaves' keys */
 #define KS_LAB_SUITE_LIST(X)                                                                   \
     X(MLDSA65, "slhdsa-mldsa65", SLHDSA_SHA2_128S, MLDSA65) /* as `ketseal ca` makes them */   \
-    X(MLDSA87, "slhdsa-mldsa87", SLHDSA_SHA2_128S, MLDSA87)                                    \
     X(ALL_MLDSA, "mldsa87-mldsa65", MLDSA87, MLDSA65)
 
 enum ks_lab_suite {
@@ -47,9 +46,9 @@ struct ks_lab_spec {
      * KS_LIBEXEC_DIR. ketseal-launch and ketseal-kme are looked for there first, and then
      * beside this program. */
     const char *libexec;
-    /* The CA's directory (docs/formats/ca.md), made where it is absent, so that several labs
-     * can have one. NULL: DIRECTORY/ca. */
-    const char *ca;
+    /* A folder with the CA (in ca/, docs/formats/ca.md) and all keys and certificates, made
+     * where they are absent, so that several labs can share them. NULL: DIRECTORY/authority. */
+    const char *authority;
     enum ks_lab_suite suite;
     const char *groups; /* of TLS, the site's and its devices'; NULL: the default */
     unsigned workers;   /* 0: KS_LAB_WORKERS */
@@ -78,7 +77,7 @@ void ks_lab_kill(struct ks_lab *lab);
 
 /* Borrowed, as long as LAB. */
 const char *ks_lab_directory(const struct ks_lab *lab);
-const char *ks_lab_ca(const struct ks_lab *lab);
+const char *ks_lab_authority(const struct ks_lab *lab);
 const char *ks_lab_url(const struct ks_lab *lab); /* "https://127.0.0.1:PORT" */
 uint16_t ks_lab_port(const struct ks_lab *lab);
 pid_t ks_lab_pid(const struct ks_lab *lab); /* ketseal-launch */
@@ -98,8 +97,9 @@ KS_MUST_CHECK enum ks_err ks_lab_client_open(const struct ks_lab *lab,
                                              const struct ks_lab_client *spec,
                                              struct ks_client **out_client);
 
-/* Has somebody listen on the lab's quantum link, on SHARE of its pulses, or nobody (0). Keys
- * that were distilled before are still good. KS_ERR_USAGE for a lab without a link. */
+/* Starts the lab's quantum link anew, without a key, and with somebody who listens on SHARE of
+ * its pulses, or nobody (0). The keys that devices hold already are still good.
+ * KS_ERR_USAGE for a lab without a link. */
 KS_MUST_CHECK enum ks_err ks_lab_eavesdrop(struct ks_lab *lab, double share);
 
 #endif
