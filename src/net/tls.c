@@ -12,6 +12,7 @@
 
 #include "base/sys.h"
 #include "crypto/digest.h"
+#include "crypto/slhdsa_tls.h"
 #include "crypto/version.h"
 
 #define NAMES_MAX      256   /* bytes of a list of groups or signature algorithms */
@@ -24,7 +25,17 @@
 /* What may be configured: all of it post-quantum, so whatever is negotiated is. */
 static const char *const groups_known[] = {"X25519MLKEM768", "SecP256r1MLKEM768",
                                            "SecP384r1MLKEM1024", "MLKEM768", "MLKEM1024"};
-static const char *const sigalgs_known[] = {"mldsa44", "mldsa65", "mldsa87"};
+static const char *const sigalgs_known[] = {"mldsa44", "mldsa65", "mldsa87", KS_SLHDSA_TLS_128S,
+                                            KS_SLHDSA_TLS_128F};
+/* The same by the keys of certificates. */
+static const struct {
+    enum ks_sig_alg alg;
+    const char *name;
+} sigalgs_of_keys[] = {{KS_SIG_MLDSA44, "mldsa44"},
+                       {KS_SIG_MLDSA65, "mldsa65"},
+                       {KS_SIG_MLDSA87, "mldsa87"},
+                       {KS_SIG_SLHDSA_SHA2_128S, KS_SLHDSA_TLS_128S},
+                       {KS_SIG_SLHDSA_SHA2_128F, KS_SLHDSA_TLS_128F}};
 /* And what the classical profile adds. */
 static const char *const groups_classical[] = {
     "X25519MLKEM768", "SecP256r1MLKEM768", "SecP384r1MLKEM1024", "MLKEM768", "MLKEM1024",
@@ -133,6 +144,37 @@ static enum ks_err take_names(const char *list, const char *const *known, size_t
     }
     ks_copy(target, list, len + 1);
     return KS_OK;
+}
+
+/* LIST is one that take_names took. */
+static bool list_has(const char *list, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (const char *at = list; (at = strstr(at, name)) != NULL; at += len) {
+        if ((at == list || strchr(":/*?", at[-1]) != NULL) &&
+            (at[len] == 0 || at[len] == ':' || at[len] == '/')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The key of CERT, WHOSE, is for one of the configured signature algorithms. libssl looks at
+ * the code point of a signature, and at its own side's key only when it is to sign. */
+static enum ks_err check_key_type(const struct material *material, const struct ks_cert *cert,
+                                  const char *whose)
+{
+    const char *key = ks_cert_key_name(cert);
+
+    for (size_t i = 0; i < sizeof sigalgs_of_keys / sizeof sigalgs_of_keys[0]; i++) {
+        if (strcmp(key, ks_sig_alg_name(sigalgs_of_keys[i].alg)) == 0 &&
+            list_has(material->sigalgs, sigalgs_of_keys[i].name)) {
+            return KS_OK;
+        }
+    }
+    return ks_fail(KS_ERR_VERIFY, "%s key is %s, and the signature algorithms are '%s'", whose,
+                   key, material->sigalgs);
 }
 
 /* Exactly one certificate. */
@@ -308,6 +350,7 @@ static enum ks_err check_own(const struct ks_tls_spec *spec, const struct materi
         role = KS_CERT_OPERATOR;
     }
     KS_TRY(ks_cert_verify(own, material->trust, role, ks_clock_us() / 1000000));
+    KS_TRY(check_key_type(material, own, "its"));
 out:
     ks_cert_free(own);
     return ks_fail_prefix(err, "TLS certificate of this side");
@@ -482,6 +525,10 @@ static enum ks_err take_algorithms(const struct ks_tls_spec *spec, struct materi
     KS_TRY(take_names(spec->sigalgs != NULL ? spec->sigalgs : KS_TLS_SIGALGS, sigalgs_known,
                       sizeof sigalgs_known / sizeof sigalgs_known[0], "signature algorithms",
                       material->sigalgs));
+    if (list_has(material->sigalgs, KS_SLHDSA_TLS_128S) ||
+        list_has(material->sigalgs, KS_SLHDSA_TLS_128F)) {
+        KS_TRY(ks_slhdsa_tls_add());
+    }
 out:
     return err;
 }
@@ -694,6 +741,7 @@ enum ks_err ks_tls_peer(struct ks_tls *tls, SSL *ssl, uint64_t time_s,
         goto out;
     }
     KS_TRY(peer_der(ssl, &peer));
+    KS_TRY(check_key_type(&tls->material, peer, "the peer's"));
     KS_TRY(verify_peer(tls, peer, time_s));
     *out_peer = peer;
     peer = NULL;
