@@ -160,8 +160,8 @@ static bool list_has(const char *list, const char *name)
     return false;
 }
 
-/* The key of CERT, WHOSE, is for one of the configured signature algorithms. libssl looks at
- * the code point of a signature, and at its own side's key only when it is to sign. */
+/* The key of CERT, WHOSE, is for one of the configured signature algorithms. Of a peer's libssl
+ * has seen to that already; of this side's own it would say so in the first handshake only. */
 static enum ks_err check_key_type(const struct material *material, const struct ks_cert *cert,
                                   const char *whose)
 {

@@ -600,7 +600,7 @@ static int liar_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *core,
 static void a_wrong_algorithm_is_refused(void **state)
 {
     struct ks_tls *server =
-        tls_of(KS_TLS_SERVER, pki.sites[MLDSA65], "mldsa65:slhdsa_sha2_128f");
+        tls_of(KS_TLS_SERVER, pki.sites[MLDSA87], "mldsa65:mldsa87:slhdsa_sha2_128f");
     OSSL_LIB_CTX *library = OSSL_LIB_CTX_new();
     OSSL_PROVIDER *liar = NULL;
     OSSL_PROVIDER *honest = NULL;
@@ -615,9 +615,8 @@ static void a_wrong_algorithm_is_refused(void **state)
     assert_true(liar != NULL && honest != NULL);
     cert = x509_in(library, test_cert_der(pki.devices[MLDSA65]));
     key = key_in(library, test_key_pem(pki.devices[MLDSA65]));
-    /* For the server's signature mldsa65 is among them; ML-DSA-65 keys sign as the first says.
-     */
-    ends = meet(server, raw_client(library, cert, key, "slhdsa_sha2_128f:mldsa65"), NULL);
+    /* mldsa87 is for the server's signature. */
+    ends = meet(server, raw_client(library, cert, key, "slhdsa_sha2_128f:mldsa87"), NULL);
     assert_false(ends.complete);
     /* It really came to a signature with the wrong code point. */
     for (size_t i = 0, seen = 0; seen < 2; i++) {
