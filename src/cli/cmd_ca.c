@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "cli/ca.h"
 #include "crypto/keyfile.h"
+#include "crypto/sigalgs.h"
 
 #define DAY_S      UINT64_C(86400)
 #define DAYS_MAX   36500
@@ -157,9 +158,32 @@ static enum ks_err read_role(const char *name, enum ks_cert_role *out_role)
     return ks_fail(KS_ERR_USAGE, "'%s': expected server, device or operator", name);
 }
 
+/* What TLS can have. */
+static enum ks_err read_algorithm(const struct ks_cli *cli, enum ks_sig_alg *out_alg)
+{
+    enum ks_err err = KS_OK;
+    const char *name = ks_cli_text(cli, "algorithm");
+    enum ks_sig_alg alg = KS_SIG_MLDSA65;
+
+    KS_CHECK(ks_sig_alg_from_name(ks_bytes_text(name), &alg) == KS_OK &&
+                 (KS_SIGALGS_ALL & KS_SIGALG_BIT(alg)) != 0,
+             KS_ERR_USAGE,
+             "--algorithm: '%s' is none of ML-DSA-44, ML-DSA-65, ML-DSA-87, SLH-DSA-SHA2-128s, "
+             "SLH-DSA-SHA2-128f",
+             name);
+    if ((KS_SIGALGS_SLHDSA & KS_SIGALG_BIT(alg)) != 0) {
+        ks_cli_progress(cli, "SLH-DSA keys in TLS are experimental: site and devices have to "
+                             "name them in their signature algorithms");
+    }
+    *out_alg = alg;
+out:
+    return err;
+}
+
 enum ks_err ks_command_ca_issue(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
+    enum ks_sig_alg alg = KS_SIG_MLDSA65;
     const char *ca = ks_cli_text(cli, "ca");
     const char *out = ks_cli_text(cli, "out");
     const char *role = cli->operands[0];
@@ -174,6 +198,7 @@ enum ks_err ks_command_ca_issue(struct ks_cli *cli)
     char serial[2 * KS_CERT_SERIAL_MAX + 1];
 
     KS_TRY(read_role(role, &spec.role));
+    KS_TRY(read_algorithm(cli, &alg));
     spec.dns_count = ks_cli_many(cli, "dns", &spec.dns);
     spec.ip_count = ks_cli_many(cli, "ip", &spec.ips);
     KS_CHECK(spec.role == KS_CERT_SERVER || spec.dns_count + spec.ip_count == 0, KS_ERR_USAGE,
@@ -189,7 +214,7 @@ enum ks_err ks_command_ca_issue(struct ks_cli *cli)
                             : spec.not_before_s;
     spec.not_after_s = spec.not_after_s > ks_cert_not_after_s(root) ? ks_cert_not_after_s(root)
                                                                     : spec.not_after_s;
-    KS_TRY(ks_sign_key_new(KS_SIG_MLDSA65, &key));
+    KS_TRY(ks_sign_key_new(alg, &key));
     KS_TRY(ks_sign_key_verify_key(key, &public_key));
     KS_TRY(ks_cert_issue(root, root_key, &spec, public_key, &cert));
     KS_TRY(write_identity(out, role, root, cert, key));

@@ -12,6 +12,7 @@
 
 #include "base/sys.h"
 #include "crypto/digest.h"
+#include "crypto/sigalgs.h"
 #include "crypto/slhdsa_tls.h"
 #include "crypto/version.h"
 
@@ -25,17 +26,6 @@
 /* What may be configured: all of it post-quantum, so whatever is negotiated is. */
 static const char *const groups_known[] = {"X25519MLKEM768", "SecP256r1MLKEM768",
                                            "SecP384r1MLKEM1024", "MLKEM768", "MLKEM1024"};
-static const char *const sigalgs_known[] = {"mldsa44", "mldsa65", "mldsa87", KS_SLHDSA_TLS_128S,
-                                            KS_SLHDSA_TLS_128F};
-/* The same by the keys of certificates. */
-static const struct {
-    enum ks_sig_alg alg;
-    const char *name;
-} sigalgs_of_keys[] = {{KS_SIG_MLDSA44, "mldsa44"},
-                       {KS_SIG_MLDSA65, "mldsa65"},
-                       {KS_SIG_MLDSA87, "mldsa87"},
-                       {KS_SIG_SLHDSA_SHA2_128S, KS_SLHDSA_TLS_128S},
-                       {KS_SIG_SLHDSA_SHA2_128F, KS_SLHDSA_TLS_128F}};
 /* And what the classical profile adds. */
 static const char *const groups_classical[] = {
     "X25519MLKEM768", "SecP256r1MLKEM768", "SecP384r1MLKEM1024", "MLKEM768", "MLKEM1024",
@@ -52,12 +42,14 @@ static const char *const sigalgs_classical[] = {"mldsa44",
                                                 "rsa_pkcs1_sha256",
                                                 "rsa_pkcs1_sha384",
                                                 "rsa_pkcs1_sha512"};
+_Static_assert(KS_SIGALGS_MAX < NAMES_MAX, "a list of signature algorithms fits");
 #define CLASSICAL_DEPTH 3 /* certificates between leaf and root */
 
 /* One generation of keys and certificates; a reload makes another. */
 struct material {
     char groups[NAMES_MAX];
     char sigalgs[NAMES_MAX];
+    uint32_t key_algs; /* what they are for: KS_SIGALG_BIT; of the classical profile 0 */
     enum ks_tls_side side;
     enum ks_tls_mode mode;
     enum ks_tls_profile profile;
@@ -146,35 +138,19 @@ static enum ks_err take_names(const char *list, const char *const *known, size_t
     return KS_OK;
 }
 
-/* LIST is one that take_names took. */
-static bool list_has(const char *list, const char *name)
-{
-    size_t len = strlen(name);
-
-    for (const char *at = list; (at = strstr(at, name)) != NULL; at += len) {
-        if ((at == list || strchr(":/*?", at[-1]) != NULL) &&
-            (at[len] == 0 || at[len] == ':' || at[len] == '/')) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* The key of CERT, WHOSE, is for one of the configured signature algorithms. Of a peer's libssl
  * has seen to that already; of this side's own it would say so in the first handshake only. */
 static enum ks_err check_key_type(const struct material *material, const struct ks_cert *cert,
                                   const char *whose)
 {
-    const char *key = ks_cert_key_name(cert);
+    enum ks_sig_alg alg = KS_SIG_ED25519;
 
-    for (size_t i = 0; i < sizeof sigalgs_of_keys / sizeof sigalgs_of_keys[0]; i++) {
-        if (strcmp(key, ks_sig_alg_name(sigalgs_of_keys[i].alg)) == 0 &&
-            list_has(material->sigalgs, sigalgs_of_keys[i].name)) {
-            return KS_OK;
-        }
+    if (ks_sig_alg_from_name(ks_bytes_text(ks_cert_key_name(cert)), &alg) != KS_OK ||
+        (material->key_algs & KS_SIGALG_BIT(alg)) == 0) {
+        return ks_fail(KS_ERR_VERIFY, "%s key is %s, and the signature algorithms are '%s'",
+                       whose, ks_cert_key_name(cert), material->sigalgs);
     }
-    return ks_fail(KS_ERR_VERIFY, "%s key is %s, and the signature algorithms are '%s'", whose,
-                   key, material->sigalgs);
+    return KS_OK;
 }
 
 /* Exactly one certificate. */
@@ -508,6 +484,7 @@ out:
 static enum ks_err take_algorithms(const struct ks_tls_spec *spec, struct material *material)
 {
     enum ks_err err = KS_OK;
+    const char *sigalgs = NULL;
 
     if (spec->profile == KS_TLS_CLASSICAL) {
         KS_TRY(take_names(
@@ -522,11 +499,10 @@ static enum ks_err take_algorithms(const struct ks_tls_spec *spec, struct materi
     KS_TRY(take_names(spec->groups != NULL ? spec->groups : KS_TLS_GROUPS, groups_known,
                       sizeof groups_known / sizeof groups_known[0], "groups",
                       material->groups));
-    KS_TRY(take_names(spec->sigalgs != NULL ? spec->sigalgs : KS_TLS_SIGALGS, sigalgs_known,
-                      sizeof sigalgs_known / sizeof sigalgs_known[0], "signature algorithms",
-                      material->sigalgs));
-    if (list_has(material->sigalgs, KS_SLHDSA_TLS_128S) ||
-        list_has(material->sigalgs, KS_SLHDSA_TLS_128F)) {
+    sigalgs = spec->sigalgs != NULL ? spec->sigalgs : KS_TLS_SIGALGS;
+    KS_TRY(ks_fail_prefix(ks_sigalgs_parse(sigalgs, &material->key_algs), "TLS"));
+    ks_copy(material->sigalgs, sigalgs, strlen(sigalgs) + 1);
+    if ((material->key_algs & KS_SIGALGS_SLHDSA) != 0) {
         KS_TRY(ks_slhdsa_tls_add());
     }
 out:
