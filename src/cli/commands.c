@@ -448,6 +448,11 @@ static const struct ks_flag ca_issue_flags[] = {
      true},
     {"out", KS_FLAG_TEXT, "DIR", "directory to make, with certificate, key and root", NULL,
      true},
+    {"algorithm", KS_FLAG_TEXT, "NAME",
+     "of its key: ML-DSA-44, ML-DSA-65, ML-DSA-87; experimental, for those who name it in "
+     "their "
+     "TLS settings: SLH-DSA-SHA2-128s, SLH-DSA-SHA2-128f",
+     "ML-DSA-65", false},
     {"days", KS_FLAG_NUMBER, "N", "validity", "365", false},
     {"dns", KS_FLAG_MANY, "NAME", "DNS name of a server (repeatable)", NULL, false},
     {"ip", KS_FLAG_MANY, "ADDRESS", "address of a server (repeatable)", NULL, false},
@@ -742,8 +747,8 @@ const struct ks_command ks_commands[] = {
      replay_flags, ks_command_replay},
     {"ca", "new", "", 0, 0, "Makes a CA with an SLH-DSA-SHA2-128s root.", ca_new_flags,
      ks_command_ca_new},
-    {"ca", "issue", "server|device|operator", 1, 1,
-     "Issues an ML-DSA-65 certificate with a fresh key.", ca_issue_flags, ks_command_ca_issue},
+    {"ca", "issue", "server|device|operator", 1, 1, "Issues a certificate with a fresh key.",
+     ca_issue_flags, ks_command_ca_issue},
     {"ca", "show", "FILE", 1, 1, "Prints a certificate or a revocation list.", NULL,
      ks_command_ca_show},
     {"ca", "revoke", "[SERIAL…]", 0, KS_CLI_OPERANDS_MAX,
