@@ -59,6 +59,7 @@ OUTSIDE = [
     (r'(seccomp\.h|linux/(landlock|seccomp|filter|audit|bpf)\.h)', {'enclave', None}),
     (r'cyaml/', {'config', 'server', 'kme', 'witness', 'cli', None}),
     (r'cblas\.h', {'learn', None}),
+    (r'zlib\.h', {'learn', None}),
     (r'mpi\.h', {'mpi', None}),
     (r'secp256k1', {'anchor', None}),
     (r'(immintrin|x86intrin|cpuid|arm_neon|arm_sve)\.h', {'quantum', 'qkd', 'detect', None}),
