@@ -17,6 +17,9 @@
 
 #define KS_BATCH_MAX 8192
 
+/* What OpenBLAS has taken this CPU for, "SkylakeX": on it the bits of a training run depend. */
+const char *ks_train_kernel(void);
+
 enum ks_optimiser { KS_OPTIMISER_SGD, KS_OPTIMISER_ADAM };
 
 struct ks_train_params {
