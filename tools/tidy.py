@@ -59,6 +59,7 @@ OUTSIDE = [
     (r'(seccomp\.h|linux/(landlock|seccomp|filter|audit|bpf)\.h)', {'enclave', None}),
     (r'cyaml/', {'config', 'server', 'kme', 'witness', 'cli', None}),
     (r'cblas\.h', {'learn', None}),
+    (r'zlib\.h', {'learn', None}),
     (r'mpi\.h', {'mpi', None}),
     (r'secp256k1', {'anchor', None}),
     (r'(immintrin|x86intrin|cpuid|arm_neon|arm_sve)\.h', {'quantum', 'qkd', 'detect', None}),
@@ -101,7 +102,7 @@ MEMCMP = {
 # A kernel is written once for numbers of any kind, and names them.
 TYPED = re.compile(r'src/(quantum|qkd|detect)/kernel')
 # Included several times on purpose, each time with other macros: no guard, and nothing alone.
-BODIES = re.compile(r'src/(quantum/kernel_(body|lanes|neon)|qkd/kernel_body)\.h$')
+BODIES = re.compile(r'src/(quantum/kernel_(body|lanes|neon)|qkd/kernel_body|learn/net_(body|layers))\.h$')
 
 # Functions of libraries, defined again so that a static program goes without them, or another one until it needs them.
 NAMES_OF_OTHERS = re.compile(r'src/(cli/verify_absent|net/curl_late)\.c$')

@@ -16,7 +16,7 @@
 
 #define ENCODED_MAX ((size_t)32 * 1024 * 1024)
 /* Of config_full: the rules for devices, for the sealing of the state. */
-#define DEVICES_LEN (1 + 8 + 8 + (4 + 6) + (4 + 10) + (4 + 7))
+#define DEVICES_LEN (1 + 4 + 8 + 8 + (4 + 6) + (4 + 10) + (4 + 7))
 #define SEALING_LEN (4 + 2 + 3 + 2 + 4 + 4 + 4 + 1 + 4 + 4)
 #define ALERTS_LEN  (2 * 4)
 #define KEYS_LEN    (2 + (2 + 16) + (4 + 8) + (4 + 8) + (4 + 7) + 1 + 4 * 4 + ALERTS_LEN)
@@ -519,7 +519,7 @@ static void test_device_rules_out_of_range(void **state)
     ks_buf_done(&out);
     encoded_config(&config_full, &out);
     const uint32_t len_max[] = {KS_EK_PEM_MAX, KS_EK_PEM_MAX, KS_REFERENCE_MAX};
-    const size_t before[] = {RULES_LEN - 17, RULES_LEN - 17 - 10, RULES_LEN - 17 - 10 - 14};
+    const size_t before[] = {RULES_LEN - 21, RULES_LEN - 21 - 10, RULES_LEN - 21 - 10 - 14};
     for (size_t i = 0; i < 3; i++) {
         struct ks_buf longer;
 
