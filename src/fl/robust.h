@@ -5,6 +5,9 @@
  * and the order of sums; results have the same bits everywhere (fl/vector.h). Each rule's
  * paper, and what it does not hold against, is in docs/federated-learning.md.
  *
+ * A norm bound goes before any of them: ks_fl_bound_norm, or the scale of
+ * ks_fl_accumulator_add.
+ *
  * These rules look at updates one by one, so they need them in the clear and in memory: a sum
  * of masked updates shows none of them. Norm bounds and FLTrust weights need one update at a
  * time, and bucket means (fl/buckets.h) stand in for updates: these stream. Pure; POOL may be
@@ -48,7 +51,6 @@ struct ks_fl_robust {
     unsigned iterations; /* RFA and centered clipping; 0: 8 and 3 */
     double radius;       /* centered clipping: tau; 0: 10 */
     double smoothing;    /* RFA: nu, the least distance that is told apart; 0: 1e-6 */
-    double norm_bound;   /* rows are scaled down to this norm before anything; 0: none */
 };
 
 /* What a rule asks of a round, to be checked before it begins. */

@@ -85,6 +85,17 @@ double ks_fl_norm_scale(double norm, double bound)
     return bound > 0 && norm > bound ? bound / norm : 1;
 }
 
+double ks_fl_bound_norm(float *values, size_t count, double bound, struct ks_pool *pool)
+{
+    const double norm = sqrt(ks_fl_norm_squared(values, count, pool));
+    const double scale = ks_fl_norm_scale(norm, bound);
+
+    for (size_t i = 0; scale != 1 && i < count; i++) {
+        values[i] = (float)((double)values[i] * scale);
+    }
+    return scale;
+}
+
 enum ks_err ks_fl_check_finite(const float *values, size_t count)
 {
     enum ks_err err = KS_OK;

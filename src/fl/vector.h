@@ -29,5 +29,7 @@ double ks_fl_distance_squared(const float *a, const float *b, size_t count,
 /* What NORM has to be multiplied by so that it is at most BOUND: 1 where it is already, or
  * where BOUND is 0, which bounds nothing. */
 double ks_fl_norm_scale(double norm, double bound);
+/* Multiplies VALUES by that and rounds to float. Returns what they were multiplied by. */
+double ks_fl_bound_norm(float *values, size_t count, double bound, struct ks_pool *pool);
 
 #endif
