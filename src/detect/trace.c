@@ -108,6 +108,16 @@ static bool value_fits(enum ks_trace_type type, double value)
            (value >= 0 && value <= KS_TRACE_COUNT_MAX && floor(value) == value);
 }
 
+static bool values_fit(const struct ks_trace *trace)
+{
+    for (size_t i = 0; i < KS_TRACE_COLUMNS; i++) {
+        if (!isnan(trace->values[i]) && !value_fits(columns[i].type, trace->values[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 enum ks_err ks_trace_check(const struct ks_trace *trace)
 {
     enum ks_err err = KS_OK;
@@ -117,10 +127,7 @@ enum ks_err ks_trace_check(const struct ks_trace *trace)
     KS_CHECK(ks_text_is_name(ks_bytes_text(trace->device), KS_TRACE_DEVICE_MAX), KS_ERR_FORMAT,
              "a trace of no device");
     KS_CHECK(trace->started_us <= STARTED_MAX_US, KS_ERR_FORMAT, "a trace of no time");
-    for (size_t i = 0; i < KS_TRACE_COLUMNS; i++) {
-        KS_CHECK(isnan(trace->values[i]) || value_fits(columns[i].type, trace->values[i]),
-                 KS_ERR_FORMAT, "a trace's %s is out of range", columns[i].name);
-    }
+    KS_CHECK(values_fit(trace), KS_ERR_FORMAT, "a trace's value is out of range");
 out:
     return err;
 }
@@ -326,7 +333,7 @@ out:
 
 void ks_trace_put_values(const struct ks_trace *trace, struct ks_buf *out)
 {
-    KS_ASSERT(ks_trace_check(trace) == KS_OK);
+    KS_ASSERT(values_fit(trace));
     ks_buf_put_u8(out, VALUES_VERSION);
     for (size_t i = 0; i < KS_TRACE_COLUMNS; i++) {
         if (!isnan(trace->values[i])) {
@@ -361,7 +368,9 @@ enum ks_err ks_trace_read_values(struct ks_bytes bytes, struct ks_trace *trace)
         next = field + 1U;
     }
     KS_TRY(ks_read_end(&reader));
-    ks_copy(trace->values, read.values, sizeof trace->values);
+    for (size_t i = 0; i < KS_TRACE_COLUMNS; i++) {
+        trace->values[i] = isnan(read.values[i]) ? trace->values[i] : read.values[i];
+    }
 out:
     return err;
 }

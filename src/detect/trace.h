@@ -3,8 +3,8 @@
 
 /* trace.h: what one execution looked like from one side: a row of numbers, of which any may be
  * missing, and whose row it is (docs/formats/trace.md). Reader and writer of its forms, CSV
- * for people and tools and bytes for the store, share a file. A row has no secret, no payload
- * and no text of a program. Pure. */
+ * for people and tools and bytes for frames and the store, share a file. A row has no secret,
+ * no payload and no text of a program. Pure. */
 #ifndef KS_DETECT_TRACE_H
 #define KS_DETECT_TRACE_H
 
@@ -155,13 +155,14 @@ KS_MUST_CHECK enum ks_err ks_trace_read(const struct ks_table *table,
                                         struct ks_trace *out_trace,
                                         struct ks_trace_label *out_label);
 
-/* --- bytes: the values alone, for the store ----------------------------------------------- */
+/* --- bytes: the values alone -------------------------------------------------------------- */
 
 #define KS_TRACE_BYTES_MAX (1 + 9 * 255)
 
-/* One encoding for each row. TRACE as ks_trace_check passes it (asserted). */
+/* One encoding for each row. Values as ks_trace_set leaves them (asserted). */
 void ks_trace_put_values(const struct ks_trace *trace, struct ks_buf *out);
-/* Fills the values of TRACE; its identity stays. KS_ERR_FORMAT. */
+/* Sets those values of TRACE that BYTES have; the others, and whose it is, stay. KS_ERR_FORMAT.
+ */
 KS_MUST_CHECK enum ks_err ks_trace_read_values(struct ks_bytes bytes, struct ks_trace *trace);
 
 /* --- the schema --------------------------------------------------------------------------- */

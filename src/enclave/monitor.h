@@ -7,6 +7,7 @@
 #ifndef KS_ENCLAVE_MONITOR_H
 #define KS_ENCLAVE_MONITOR_H
 
+#include "detect/trace.h"
 #include "enclave/admission.h"
 #include "enclave/frame.h"
 #include "enclave/journal.h"
@@ -67,7 +68,7 @@ struct ks_monitor_job {
     struct ks_buf start_attest; /* the latest quote when the job was admitted */
     struct ks_buf start_signature;
     uint64_t finished_us;  /* monotonic */
-    uint64_t timing_us[6]; /* queue, parse, simulate, quote, sign, key */
+    struct ks_trace trace; /* values alone: what is known of its execution here */
 };
 
 struct ks_monitor_worker {

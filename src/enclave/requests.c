@@ -255,6 +255,24 @@ out:
     return err;
 }
 
+/* What the job asks for, for the trace of one that never ends well, too. */
+static void trace_asked(struct ks_monitor_job *job, uint64_t key_us, struct ks_buf *out_values)
+{
+    const struct ks_job *asked = &job->body.job;
+    struct ks_trace *trace = &job->trace;
+
+    ks_trace_set_u64(trace, KS_TRACE_SHOTS, asked->shots);
+    ks_trace_set_u64(trace, KS_TRACE_PRECISION_BITS, asked->single ? 32 : 64);
+    ks_trace_set_u64(trace, KS_TRACE_NOISE, asked->noise != NULL ? 1 : 0);
+    ks_trace_set_u64(trace, KS_TRACE_SDK, asked->sdk);
+    if (asked->sdk == KS_SDK_KETSEAL) {
+        ks_trace_set_u64(trace, KS_TRACE_METHOD, asked->method);
+    }
+    ks_trace_set_u64(trace, KS_TRACE_KEY_SOURCE, job->key_source);
+    ks_trace_set_u64(trace, KS_TRACE_KEY_US, key_us);
+    ks_trace_put_values(trace, out_values);
+}
+
 enum ks_err ks_monitor_admit(struct ks_monitor *monitor, uint32_t id, struct ks_bytes payload)
 {
     enum ks_err err = KS_OK;
@@ -263,21 +281,24 @@ enum ks_err ks_monitor_admit(struct ks_monitor *monitor, uint32_t id, struct ks_
     struct ks_monitor_job *job = NULL;
     struct used_key key = {0};
     struct ks_buf entry;
+    struct ks_buf values;
     struct ks_buf *out = &monitor->daemon.out;
     uint64_t begin_us = ks_clock_monotonic_us();
     uint64_t key_us = 0;
     size_t begin = 0;
 
     ks_buf_init(&entry, KS_ENTRY_BYTES_MAX);
+    ks_buf_init(&values, KS_TRACE_BYTES_MAX);
     KS_TRY(read_request(payload, &request));
     KS_TRY(authenticate(monitor, &request, &device, &key));
     key_us = ks_clock_monotonic_us() - begin_us;
     KS_TRY(ks_monitor_job_new(monitor, &job));
-    job->timing_us[5] = key_us;
     job->key_source = key.source;
     KS_TRY(ks_fail_prefix(ks_request_body_parse(request.body, &job->body), "body"));
     KS_TRY(check_submission(monitor, &request, device, key.id, &job->body));
     KS_TRY(fill_job(monitor, &request, device, job));
+    trace_asked(job, key_us, &values);
+    KS_TRY(ks_buf_check(&values));
     ks_entry_intent_write(job->body.submission.counter, job->body.submission.device,
                           job->body.submission.job, job->submission_hash, &entry);
     KS_TRY(ks_buf_check(&entry));
@@ -289,11 +310,13 @@ enum ks_err ks_monitor_admit(struct ks_monitor *monitor, uint32_t id, struct ks_
     ks_buf_put_lp16(out, ks_buf_view(&entry));
     ks_buf_put_u8(out, (uint8_t)key.source);
     ks_buf_put_u8(out, (uint8_t)monitor->key_policy);
+    ks_buf_put_lp16(out, ks_buf_view(&values));
     ks_frame_end(out, begin);
     job = NULL; /* stays admitted */
 out:
     ks_monitor_job_free(monitor, job);
     ks_buf_done(&entry);
+    ks_buf_done(&values);
     return err;
 }
 

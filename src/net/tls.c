@@ -749,6 +749,26 @@ out:
     return err;
 }
 
+uint16_t ks_tls_group(SSL *ssl)
+{
+    /* Groups that OpenSSL has numbers of its own for; of others it gives the code point. */
+    static const struct {
+        long nid;
+        uint16_t group;
+    } named[] = {
+        {NID_X9_62_prime256v1, 23}, {NID_secp384r1, 24}, {NID_secp521r1, 25},
+        {NID_X25519, 29},           {NID_X448, 30},
+    };
+    const long nid = SSL_get_negotiated_group(ssl);
+
+    for (size_t i = 0; i < sizeof named / sizeof named[0]; i++) {
+        if (named[i].nid == nid) {
+            return named[i].group;
+        }
+    }
+    return nid > 0 && (nid & TLSEXT_nid_unknown) != 0 ? (uint16_t)(nid & 0xffff) : 0;
+}
+
 enum ks_err ks_tls_exporter(SSL *ssl, uint8_t out[KS_TLS_EXPORTER_LEN])
 {
     /* RFC 9266 §2: no context value; in TLS 1.3 that is the same as an empty one. */

@@ -116,6 +116,10 @@ KS_MUST_CHECK enum ks_err ks_tls_classical_peer(struct ks_tls *tls, struct ssl_s
  * different for each connection, resumed ones too. */
 KS_MUST_CHECK enum ks_err ks_tls_exporter(struct ssl_st *ssl, uint8_t out[KS_TLS_EXPORTER_LEN]);
 
+/* The code point of its key exchange in IANA's registry of TLS supported groups, such as 4588
+ * for X25519MLKEM768; 0 before a handshake is complete, and for one that has none. */
+uint16_t ks_tls_group(struct ssl_st *ssl);
+
 /* The reason of the first error in OpenSSL's queue, which is emptied; "no detail" when there is
  * none. A constant text, without secrets. */
 const char *ks_tls_error_text(void);

@@ -13,7 +13,6 @@ static void try_values(struct ks_bytes bytes)
     struct ks_buf again;
 
     ks_trace_init(&trace);
-    trace.device[0] = 'd';
     if (ks_trace_read_values(bytes, &trace) != KS_OK) {
         return;
     }

@@ -191,10 +191,10 @@ static void test_check(void **state)
 
     (void)state;
     trace.values[KS_TRACE_QUBITS] = 1.5;
-    expect_failure(ks_trace_check(&trace), KS_ERR_FORMAT, "qubits is out of range");
+    expect_failure(ks_trace_check(&trace), KS_ERR_FORMAT, "value is out of range");
     trace = sample();
     trace.values[KS_TRACE_TVD] = (double)INFINITY;
-    expect_failure(ks_trace_check(&trace), KS_ERR_FORMAT, "tvd is out of range");
+    expect_failure(ks_trace_check(&trace), KS_ERR_FORMAT, "value is out of range");
     trace = sample();
     trace.device[0] = '\0';
     expect_failure(ks_trace_check(&trace), KS_ERR_FORMAT, "no device");
