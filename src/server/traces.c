@@ -116,6 +116,22 @@ void ks_traces_saved(struct ks_traces *traces)
     }
 }
 
+enum ks_err ks_traces_flush(struct ks_traces *traces, struct ks_store *store)
+{
+    enum ks_err err = KS_OK;
+
+    if (traces->count == 0) {
+        return KS_OK;
+    }
+    KS_TRY(ks_store_begin(store));
+    KS_TRY(ks_traces_put(traces, store));
+    KS_TRY(ks_store_commit(store));
+    ks_traces_saved(traces);
+out:
+    ks_store_rollback(store);
+    return err;
+}
+
 /* --- filling a row ------------------------------------------------------------------------ */
 
 void ks_request_trace(const struct ks_http_request *request, struct ks_trace *trace)

@@ -45,6 +45,10 @@ KS_MUST_CHECK enum ks_err ks_traces_put(struct ks_site_server *server);
 /* That transaction is durable: nothing waits any more. */
 void ks_traces_saved(struct ks_traces *traces);
 
+/* Puts what waits into the store by a transaction of its own, for somebody who reads there now.
+ * None may be open. */
+KS_MUST_CHECK enum ks_err ks_traces_flush(struct ks_traces *traces, struct ks_store *store);
+
 /* --- of a task ---------------------------------------------------------------------------- */
 
 /* Begins the row of what REQUEST submits: whose it is, and what the connection says. */
