@@ -18,6 +18,16 @@ static const struct {
     {KS_SLHDSA_TLS_128F, KS_SIG_SLHDSA_SHA2_128F},
 };
 
+const char *ks_sigalgs_name(enum ks_sig_alg alg)
+{
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (known[i].alg == alg) {
+            return known[i].name;
+        }
+    }
+    return NULL;
+}
+
 static uint32_t bit_of(struct ks_bytes name)
 {
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {

@@ -25,4 +25,7 @@
  * is none of them; classical ones are not. */
 KS_MUST_CHECK enum ks_err ks_sigalgs_parse(const char *list, uint32_t *out_algs);
 
+/* How such lists call ALG; NULL for one that TLS may not use here. */
+const char *ks_sigalgs_name(enum ks_sig_alg alg);
+
 #endif
