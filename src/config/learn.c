@@ -146,6 +146,7 @@ struct yaml_series {
     unsigned window;
     unsigned horizon;
     unsigned fill;
+    bool change;
     char *test_from;
 };
 
@@ -168,6 +169,7 @@ static const cyaml_schema_field_t series_fields[] = {
     NUMBER(struct yaml_series, window, 0),
     NUMBER(struct yaml_series, horizon, 0),
     NUMBER(struct yaml_series, fill, CYAML_FLAG_OPTIONAL),
+    CYAML_FIELD_BOOL("change", CYAML_FLAG_OPTIONAL, struct yaml_series, change),
     NAME(struct yaml_series, test_from, 0, KS_TIME_TEXT_LEN),
     CYAML_FIELD_END,
 };
@@ -210,6 +212,7 @@ static enum ks_err take_series(const struct yaml_series *yaml, struct ks_series_
     schema->window = yaml->window;
     schema->horizon = yaml->horizon;
     schema->fill = yaml->fill;
+    schema->change = yaml->change;
     KS_TRY(ks_fail_prefix(ks_series_time(ks_bytes_text(yaml->test_from), &schema->test_from_us),
                           "test_from"));
     err = ks_series_check(schema);

@@ -27,6 +27,7 @@ static const struct ks_series_schema schemas[] = {
      .step_s = 3600,
      .window = 24,
      .horizon = 6,
+     .change = true,
      .fill = 6,
      .test_from_us = 1456790400ULL * SECOND_US}, /* 2016-03-01: the last of four years */
     {.name = "traffic",
@@ -36,6 +37,7 @@ static const struct ks_series_schema schemas[] = {
      .step_s = 1800,
      .window = 24,
      .horizon = 1,
+     .change = true,
      .fill = 4,
      .test_from_us = 1441843200ULL * SECOND_US}, /* 2015-09-10 */
     {.name = "city-air",
@@ -47,6 +49,7 @@ static const struct ks_series_schema schemas[] = {
      .step_s = 3600,
      .window = 24,
      .horizon = 6,
+     .change = true,
      .fill = 6,
      .test_from_us = 1727740800ULL * SECOND_US}, /* 2024-10-01 */
     {.name = "city-traffic",
@@ -58,6 +61,7 @@ static const struct ks_series_schema schemas[] = {
      .step_s = 3600,
      .window = 24,
      .horizon = 1,
+     .change = true,
      .fill = 6,
      .test_from_us = 1727740800ULL * SECOND_US},
 };
@@ -200,8 +204,9 @@ static enum ks_err time_of(const struct grid *grid, size_t row, uint64_t *out_us
     if (grid->schema->time[0] == '\0') {
         return time_of_parts(grid, row, out_us);
     }
-    return ks_table_fail_at(grid->table, row, grid->time[0],
-                            ks_series_time(ks_table_cell(grid->table, row, grid->time[0]), out_us));
+    return ks_table_fail_at(
+        grid->table, row, grid->time[0],
+        ks_series_time(ks_table_cell(grid->table, row, grid->time[0]), out_us));
 }
 
 /* The row of the grid that a row of the table falls into. Times ascend. */
@@ -218,6 +223,35 @@ static enum ks_err place_of(const struct grid *grid, size_t row, uint64_t *last_
     }
     *last_us = time_us;
     *out_place = (size_t)((time_us - grid->from_us) / (grid->schema->step_s * SECOND_US));
+out:
+    return err;
+}
+
+/* Missing is also a cell of spaces alone: published tables have such. */
+static bool is_missing(struct ks_bytes cell)
+{
+    size_t at = 0;
+
+    while (at < cell.len && cell.data[at] == ' ') {
+        at++;
+    }
+    return at == cell.len || ks_table_is_missing(cell);
+}
+
+static enum ks_err number_of(const struct grid *grid, size_t row, size_t column,
+                             double *out_value)
+{
+    enum ks_err err = KS_OK;
+
+    *out_value = (double)NAN;
+    if (is_missing(ks_table_cell(grid->table, row, column))) {
+        return KS_OK;
+    }
+    KS_TRY(ks_table_number(grid->table, row, column, out_value));
+    if (fabs(*out_value) > 1e30) {
+        err = ks_fail(KS_ERR_LIMIT, "a measurement beyond 1e30");
+        err = ks_table_fail_at(grid->table, row, column, err);
+    }
 out:
     return err;
 }
@@ -256,11 +290,7 @@ static enum ks_err add_row(struct grid *grid, size_t row, size_t place)
     for (size_t i = 0; i < grid->numbers; i++) {
         double value = 0;
 
-        KS_TRY(ks_table_number(grid->table, row, grid->columns[i], &value));
-        if (fabs(value) > 1e30) {
-            err = ks_fail(KS_ERR_LIMIT, "a measurement beyond 1e30");
-            return ks_table_fail_at(grid->table, row, grid->columns[i], err);
-        }
+        KS_TRY(number_of(grid, row, grid->columns[i], &value));
         if (!isnan(value)) {
             add_value(grid, at + i, value);
         }
@@ -272,7 +302,7 @@ static enum ks_err add_row(struct grid *grid, size_t row, size_t place)
         if (compass(cell, &angle)) {
             add_value(grid, at + grid->numbers, sin(angle));
             add_value(grid, at + grid->numbers + 1, cos(angle));
-        } else if (!ks_table_is_missing(cell)) {
+        } else if (!is_missing(cell)) {
             err = ks_fail(KS_ERR_FORMAT, "no direction of the compass such as NNW");
             err = ks_table_fail_at(grid->table, row, grid->direction, err);
         }
@@ -455,7 +485,8 @@ static void cut_windows(const struct grid *grid, struct ks_series *series)
         const size_t row = last + schema->horizon;
         const bool test = time_at(grid, row) >= schema->test_from_us;
         struct ks_samples *samples = test ? &series->test : &series->train;
-        const float target = grid->values[row * grid->features];
+        const double now = (double)grid->values[last * grid->features];
+        const double target = (double)grid->values[row * grid->features];
 
         if (grid->present[row * grid->features] == 0) {
             series->left_out++;
@@ -463,12 +494,10 @@ static void cut_windows(const struct grid *grid, struct ks_series *series)
         }
         samples->starts[samples->count] =
             (uint32_t)((last + 1 - schema->window) * grid->features);
-        samples->targets[samples->count++] = target;
+        samples->targets[samples->count++] = (float)(schema->change ? target - now : target);
         if (test) {
-            const double moved = (double)target - (double)grid->values[last * grid->features];
-
-            persistence += moved * moved;
-            mean += (double)target * (double)target;
+            persistence += (target - now) * (target - now);
+            mean += target * target;
         }
     }
     if (series->test.count > 0) {
