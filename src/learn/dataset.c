@@ -35,6 +35,70 @@ void ks_samples_get(const struct ks_samples *samples, size_t index, float *targe
     }
 }
 
+/* How many floats the samples lie in. */
+static size_t extent(const struct ks_samples *samples)
+{
+    size_t end = 0;
+
+    for (size_t i = 0; i < samples->count; i++) {
+        const size_t one = samples->starts[i] + samples->size;
+
+        end = one > end ? one : end;
+    }
+    return end;
+}
+
+enum ks_err ks_samples_append(struct ks_samples *samples, const struct ks_samples *more)
+{
+    enum ks_err err = KS_OK;
+    const size_t used = extent(samples);
+    const size_t added = extent(more);
+    const size_t count = samples->count + more->count;
+    float *values = NULL;
+    uint32_t *starts = NULL;
+    float *targets = NULL;
+
+    KS_ASSERT(more->values != NULL && more->targets != NULL);
+    KS_CHECK(samples->count == 0 ||
+                 (samples->values != NULL && samples->dims == more->dims &&
+                  samples->shape[0] == more->shape[0] && samples->shape[1] == more->shape[1] &&
+                  samples->shape[2] == more->shape[2]),
+             KS_ERR_USAGE, "samples of another shape than those before");
+    KS_CHECK(count <= KS_SAMPLES_MAX && added <= UINT32_MAX - used, KS_ERR_LIMIT,
+             "over %zu samples", KS_SAMPLES_MAX);
+    values = ks_calloc(used + added, sizeof *values);
+    starts = ks_calloc(count, sizeof *starts);
+    targets = ks_calloc(count, sizeof *targets);
+    KS_CHECK(values != NULL && starts != NULL && targets != NULL, KS_ERR_NOMEM, "%zu samples",
+             count);
+    ks_copy(values, samples->values, used * sizeof *values);
+    ks_copy(values + used, more->values, added * sizeof *values);
+    ks_copy(starts, samples->starts, samples->count * sizeof *starts);
+    ks_copy(targets, samples->targets, samples->count * sizeof *targets);
+    ks_copy(targets + samples->count, more->targets, more->count * sizeof *targets);
+    for (size_t i = 0; i < more->count; i++) {
+        starts[samples->count + i] = (uint32_t)(more->starts[i] + used);
+    }
+    ks_samples_done(samples);
+    *samples = (struct ks_samples){
+        .count = count,
+        .dims = more->dims,
+        .shape = {more->shape[0], more->shape[1], more->shape[2]},
+        .size = more->size,
+        .values = values,
+        .starts = starts,
+        .targets = targets,
+    };
+    values = NULL; /* transferred */
+    starts = NULL;
+    targets = NULL;
+out:
+    ks_free(values);
+    ks_free(starts);
+    ks_free(targets);
+    return err;
+}
+
 /* --- IDX ---------------------------------------------------------------------------------- */
 
 /* The head of an IDX file: two zero bytes, a type, the number of dimensions, then these as

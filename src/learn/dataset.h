@@ -37,6 +37,11 @@ void ks_samples_done(struct ks_samples *samples); /* NULL and {0} are fine */
 /* Puts sample INDEX (asserted < count) into TARGET, SIZE floats. */
 void ks_samples_get(const struct ks_samples *samples, size_t index, float *target);
 
+/* Adds copies of MORE's samples, of values with targets, to SAMPLES, which is {0} or of the
+ * same shape (KS_ERR_USAGE). KS_ERR_LIMIT. */
+KS_MUST_CHECK enum ks_err ks_samples_append(struct ks_samples *samples,
+                                            const struct ks_samples *more);
+
 /* --- files -------------------------------------------------------------------------------- */
 
 /* Whether BYTES begin as a gzip file does. */

@@ -5,9 +5,9 @@
  * value to be predicted. Hides time, gaps and units. Pure.
  *
  * Rows of a table are put on a regular grid of time. A feature that is missing keeps its last
- * value for as long as the schema says, then its mean; beside each column that had gaps nothing
- * marks them but its value standing still. A sample whose target is missing is left out. Each
- * site is normalised by its own training rows: features and target to mean 0, deviation 1. */
+ * value for as long as the schema says, then its mean. A sample whose target is missing is left
+ * out. Each site is normalised by its own training rows: features and target to mean 0,
+ * deviation 1. */
 #ifndef KS_LEARN_SERIES_H
 #define KS_LEARN_SERIES_H
 
@@ -30,18 +30,24 @@ struct ks_series_schema {
     char target[KS_SERIES_NAME_MAX + 1]; /* is also the first feature */
     unsigned features;                   /* others */
     char feature[KS_SERIES_COLUMNS_MAX][KS_SERIES_NAME_MAX + 1];
-    char wind[KS_SERIES_NAME_MAX + 1]; /* a compass direction as two features; empty: none */
-    unsigned calendar;                 /* sum of enum ks_calendar: two features each */
-    unsigned step_s;                   /* of the grid */
-    unsigned window;                   /* steps that a sample sees */
-    unsigned horizon;                  /* steps from its last one to the target */
-    unsigned fill;                     /* steps that a value stands for missing ones */
-    uint64_t test_from_us;             /* later targets are for testing */
+    char direction[KS_SERIES_NAME_MAX + 1]; /* of the compass, as two features; empty: none */
+    unsigned calendar;                      /* sum of enum ks_calendar: two features each */
+    unsigned step_s;                        /* of the grid */
+    unsigned window;                        /* steps that a sample sees */
+    unsigned horizon;                       /* steps from its last one to the target */
+    unsigned fill;                          /* steps that a value stands for missing ones */
+    uint64_t test_from_us;                  /* later targets are for testing */
 };
-/* "beijing": PM2.5 of the next hour from a day; "traffic": NAB's columns timestamp, value;
- * "city": what ks_city writes. */
+/* "beijing": PM2.5 in six hours from a day; "traffic": NAB's columns timestamp, value;
+ * "city-air", "city-traffic": of what ks_city writes. KS_ERR_NOT_FOUND names them. */
 KS_MUST_CHECK enum ks_err ks_series_named(const char *name,
                                           struct ks_series_schema *out_schema);
+
+/* KS_ERR_USAGE, KS_ERR_LIMIT for what is out of range. */
+KS_MUST_CHECK enum ks_err ks_series_check(const struct ks_series_schema *schema);
+
+/* "2015-07-10 14:24:00", or RFC 3339 in UTC with and without a fraction of six digits. */
+KS_MUST_CHECK enum ks_err ks_series_time(struct ks_bytes text, uint64_t *out_us);
 
 /* One site's samples; shape {window, features}. */
 struct ks_series {
