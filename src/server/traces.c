@@ -4,10 +4,12 @@
 #include "server/traces.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/sys.h"
 #include "detect/timing.h"
+#include "server/config.h"
 #include "server/site.h"
 
 struct ks_traces_row {
@@ -20,7 +22,7 @@ _Static_assert(KS_TRACE_DEVICE_MAX == KS_STORE_DEVICE_MAX, "each device can have
 
 enum ks_err ks_traces_init(struct ks_traces *traces)
 {
-    *traces = (struct ks_traces){.keep = KS_TRACES_KEEP_DEFAULT};
+    *traces = (struct ks_traces){.keep = KS_CONFIG_TRACES_KEEP};
     traces->rows = ks_calloc(KS_TRACES_WAITING_MAX, sizeof *traces->rows);
     return traces->rows == NULL ? ks_fail(KS_ERR_NOMEM, "traces") : KS_OK;
 }
@@ -53,6 +55,17 @@ static const struct ks_judged *add_row(struct ks_site_server *server,
     row = &traces->rows[traces->count++];
     *row = (struct ks_traces_row){.number = number, .trace = *trace};
     return ks_alerts_judge(&server->alerts, trace, &row->judged) ? &row->judged : NULL;
+}
+
+bool ks_traces_find(const struct ks_traces *traces, const char *id, struct ks_trace *out_trace)
+{
+    for (size_t i = 0; i < traces->count; i++) {
+        if (strcmp(traces->rows[i].trace.job, id) == 0) {
+            *out_trace = traces->rows[i].trace;
+            return true;
+        }
+    }
+    return false;
 }
 
 bool ks_traces_due(const struct ks_traces *traces, uint64_t now_us)
