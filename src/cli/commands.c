@@ -3,7 +3,9 @@
 
 /* Every command, its flags and its help: the one table behind parsing, help and manual. */
 
+#include "cli/alerts.h"
 #include "cli/cli.h"
+#include "cli/trace.h"
 
 #define DEVICE_FLAGS                                                                           \
     {"device", KS_FLAG_TEXT,                                                                   \
@@ -784,30 +786,6 @@ static const struct ks_flag detect_evaluate_flags[] = {
     END,
 };
 
-static const struct ks_flag detect_follow_flags[] = {
-    {"model", KS_FLAG_TEXT, "FILE", "the first model; not needed where the state is there",
-     NULL, false},
-    {"window", KS_FLAG_NUMBER, "N", "last rows that a new model is grown from, 64 to 16384",
-     "2048", false},
-    {"every", KS_FLAG_NUMBER, "N", "rows between two trainings; 0: on drift alone", "0", false},
-    {"batch", KS_FLAG_NUMBER, "N", "rows of a test for drift, from 64; 0: no test", "256",
-     false},
-    {"significance", KS_FLAG_TEXT, "P", "probability of drift found where there is none",
-     "0.001", false},
-    {"delay", KS_FLAG_NUMBER, "N", "rows that the old model still judges when one is due", "0",
-     false},
-    FOREST_FLAGS,
-    {"state", KS_FLAG_TEXT, "FILE", "kept here; where it is there it says all of the above",
-     NULL, false},
-    {"models", KS_FLAG_TEXT, "FOLDER", "each new model is kept here, by its hash", NULL, false},
-    {"ignore", KS_FLAG_MANY, "COLUMN", "a column that is no feature; may be repeated", NULL,
-     false},
-    {"kind", KS_FLAG_TEXT, "COLUMN", "names what kind of anomaly a row is", NULL, false},
-    {"label", KS_FLAG_TEXT, "COLUMN", "1 for an anomaly, 0 for none; never a feature", NULL,
-     false},
-    END,
-};
-
 const struct ks_command ks_commands[] = {
     {"run", NULL, "[FILE]", 0, 1,
      "Runs an OpenQASM program or a template at a site and keeps the sealed bundle.", run_flags,
@@ -984,7 +962,19 @@ const struct ks_command ks_commands[] = {
      detect_evaluate_flags, ks_command_detect_evaluate},
     {"detect", "follow", "FILE", 1, 1,
      "Judges the rows of a CSV stream as they come, and trains anew as they change.",
-     detect_follow_flags, ks_command_detect_follow},
+     ks_detect_follow_flags, ks_command_detect_follow},
+    {"trace", "export", "[FILE]", 0, 1, "Writes traces of executions as CSV.",
+     ks_trace_export_flags, ks_command_trace_export},
+    {"trace", "list", "", 0, 0, "Lists the newest traces.", ks_trace_list_flags,
+     ks_command_trace_list},
+    {"trace", "show", "JOB", 1, 1, "Shows every number of a job's traces, with its meaning.",
+     ks_trace_show_flags, ks_command_trace_show},
+    {"trace", "alerts", "", 0, 0,
+     "Lists what a detector has called anomalies, newest first, with the reasons.",
+     ks_trace_alerts_flags, ks_command_trace_alerts},
+    {"trace", "schema", "", 0, 0,
+     "Prints the columns of traces as JSON: name, type, unit, meaning.", NULL,
+     ks_command_trace_schema},
     {"bench", "trng", "", 0, 0,
      "Measures the TPM's random numbers against the kernel's: speed, estimates, health.",
      bench_trng_flags, ks_command_bench_trng},
