@@ -5,6 +5,7 @@
 
 #include "cli/alerts.h"
 #include "cli/cli.h"
+#include "cli/follow.h"
 #include "cli/trace.h"
 
 #define DEVICE_FLAGS                                                                           \
