@@ -69,7 +69,7 @@ void ks_trace_page_begin(struct ks_json_writer *writer)
         ks_json_put_text(writer, ks_trace_column((enum ks_trace_field)i)->name);
     }
     ks_json_put_end(writer);
-    ks_json_put_key(writer, "rows");
+    ks_json_put_key(writer, "items");
     ks_json_put_array(writer);
 }
 
@@ -97,10 +97,10 @@ void ks_trace_page_put(uint64_t number, const struct ks_trace *trace,
 void ks_trace_page_end(uint64_t next, struct ks_json_writer *writer)
 {
     ks_json_put_end(writer);
-    ks_json_member_text(writer, "schema", PAGE_SCHEMA);
     if (next > 0) {
-        ks_json_member_u64(writer, "then_after", next);
+        ks_json_member_u64(writer, "next", next);
     }
+    ks_json_member_text(writer, "schema", PAGE_SCHEMA);
     ks_json_put_end(writer);
 }
 
@@ -192,7 +192,7 @@ enum ks_err ks_trace_page_read(struct ks_bytes text, ks_trace_visit visit, void 
 {
     static const struct ks_json_limits limits = {.len_max = KS_TRACE_PAGE_BYTES_MAX,
                                                  .nodes_max = PAGE_NODES_MAX};
-    static const char *const names[] = {"columns", "rows", "schema", "then_after", NULL};
+    static const char *const names[] = {"columns", "items", "next", "schema", NULL};
     enum ks_err err = KS_OK;
     struct ks_json_doc *doc = NULL;
     const struct ks_json *page = NULL;
@@ -208,9 +208,9 @@ enum ks_err ks_trace_page_read(struct ks_bytes text, ks_trace_visit visit, void 
     KS_CHECK(ks_bytes_is(schema, PAGE_SCHEMA), KS_ERR_FORMAT,
              "'schema': expected " PAGE_SCHEMA);
     KS_TRY(read_columns(page, &columns));
-    KS_TRY(ks_json_get(page, "rows", KS_JSON_ARRAY, &rows));
-    if (ks_json_find(page, "then_after") != NULL) {
-        KS_TRY(ks_json_get_u64(page, "then_after", KS_JSON_INTEGER_MAX, &next));
+    KS_TRY(ks_json_get(page, "items", KS_JSON_ARRAY, &rows));
+    if (ks_json_find(page, "next") != NULL) {
+        KS_TRY(ks_json_get_u64(page, "next", KS_JSON_INTEGER_MAX, &next));
     }
     for (size_t i = 0; i < ks_json_count(rows); i++) {
         struct ks_trace trace;

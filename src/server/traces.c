@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "detect/timing.h"
+#include "server/config.h"
 #include "server/site.h"
 
 struct ks_traces_row {
@@ -20,7 +21,7 @@ _Static_assert(KS_TRACE_DEVICE_MAX == KS_STORE_DEVICE_MAX, "each device can have
 
 enum ks_err ks_traces_init(struct ks_traces *traces)
 {
-    *traces = (struct ks_traces){.keep = KS_TRACES_KEEP_DEFAULT};
+    *traces = (struct ks_traces){.keep = KS_CONFIG_TRACES_KEEP};
     traces->rows = ks_calloc(KS_TRACES_WAITING_MAX, sizeof *traces->rows);
     return traces->rows == NULL ? ks_fail(KS_ERR_NOMEM, "traces") : KS_OK;
 }

@@ -14,17 +14,15 @@
 #include "server/alerts.h"
 #include "store/store.h"
 
-#define KS_TRACES_KEEP_DEFAULT 100000
-#define KS_TRACES_KEEP_MAX     10000000
-#define KS_TRACES_WAITING_MAX  4096 /* rows; further ones are counted as dropped */
-#define KS_TRACES_WAIT_MS      1000
+#define KS_TRACES_WAITING_MAX 4096 /* rows; further ones are counted as dropped */
+#define KS_TRACES_WAIT_MS     1000
 
 struct ks_site_server;
 struct ks_task;
 struct ks_traces_row;
 
 struct ks_traces {
-    uint64_t keep; /* rows in the store */
+    uint64_t keep; /* rows in the store; until it is set KS_CONFIG_TRACES_KEEP */
     struct ks_traces_row *rows;
     size_t count;
     uint64_t since_us; /* monotonic: since when the first of them waits */
