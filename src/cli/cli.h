@@ -170,6 +170,7 @@ enum ks_err ks_command_site_certify(struct ks_cli *cli);
 enum ks_err ks_command_timestamp_check(struct ks_cli *cli);
 enum ks_err ks_command_timestamp_publish(struct ks_cli *cli);
 enum ks_err ks_command_timestamp_request(struct ks_cli *cli);
+enum ks_err ks_command_trace_alerts(struct ks_cli *cli);
 enum ks_err ks_command_trace_build(struct ks_cli *cli);
 enum ks_err ks_command_trace_export(struct ks_cli *cli);
 enum ks_err ks_command_trace_list(struct ks_cli *cli);

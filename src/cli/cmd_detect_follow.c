@@ -15,6 +15,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cli/dataset.h"
+#include "cli/flags.h"
 #include "cli/model.h"
 #include "cli/stop.h"
 #include "detect/drift.h"
@@ -22,6 +23,34 @@
 #define LINE_MAX_BYTES ((size_t)1 << 20) /* of a record of the stream */
 #define READ_BYTES     65536
 #define OUT_BYTES      ((size_t)1 << 18)
+
+const struct ks_flag ks_detect_follow_flags[] = {
+    {"model", KS_FLAG_TEXT, "FILE", "the first model; not needed where the state is there",
+     NULL, false},
+    {"window", KS_FLAG_NUMBER, "N", "last rows that a new model is grown from, 64 to 16384",
+     "2048", false},
+    {"every", KS_FLAG_NUMBER, "N", "rows between two trainings; 0: on drift alone", "0", false},
+    {"batch", KS_FLAG_NUMBER, "N", "rows of a test for drift, from 64; 0: no test", "256",
+     false},
+    {"significance", KS_FLAG_TEXT, "P", "probability of drift found where there is none",
+     "0.001", false},
+    {"delay", KS_FLAG_NUMBER, "N", "rows that the old model still judges when one is due", "0",
+     false},
+    {"trees", KS_FLAG_NUMBER, "N", "trees of a new model", "100", false},
+    {"sample", KS_FLAG_NUMBER, "N", "rows that each tree grows from, 2 to 256", "256", false},
+    {"seed", KS_FLAG_NUMBER, "N", "seed that those of new models follow from", "1", false},
+    {"contamination", KS_FLAG_TEXT, "SHARE",
+     "share of its rows that a new model calls anomalies, 0 to 0.5", "0.01", false},
+    {"state", KS_FLAG_TEXT, "FILE", "kept here; where it is there it says all of the above",
+     NULL, false},
+    {"models", KS_FLAG_TEXT, "FOLDER", "each new model is kept here, by its hash", NULL, false},
+    {"ignore", KS_FLAG_MANY, "COLUMN", "a column that is no feature; may be repeated", NULL,
+     false},
+    {"kind", KS_FLAG_TEXT, "COLUMN", "names what kind of anomaly a row is", NULL, false},
+    {"label", KS_FLAG_TEXT, "COLUMN", "1 for an anomaly, 0 for none; never a feature", NULL,
+     false},
+    {NULL, KS_FLAG_SWITCH, NULL, NULL, NULL, false},
+};
 
 struct follow {
     struct ks_cli *cli;

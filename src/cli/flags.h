@@ -17,6 +17,7 @@ extern const struct ks_flag ks_detect_train_flags[];
 extern const struct ks_flag ks_learn_evaluate_flags[];
 extern const struct ks_flag ks_learn_generate_flags[];
 extern const struct ks_flag ks_learn_train_flags[];
+extern const struct ks_flag ks_trace_alerts_flags[];
 extern const struct ks_flag ks_trace_build_flags[];
 extern const struct ks_flag ks_trace_export_flags[];
 extern const struct ks_flag ks_trace_list_flags[];

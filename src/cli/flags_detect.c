@@ -68,30 +68,6 @@ const struct ks_flag ks_detect_evaluate_flags[] = {
     END,
 };
 
-const struct ks_flag ks_detect_follow_flags[] = {
-    {"model", KS_FLAG_TEXT, "FILE", "the first model; not needed where the state is there",
-     NULL, false},
-    {"window", KS_FLAG_NUMBER, "N", "last rows that a new model is grown from, 64 to 16384",
-     "2048", false},
-    {"every", KS_FLAG_NUMBER, "N", "rows between two trainings; 0: on drift alone", "0", false},
-    {"batch", KS_FLAG_NUMBER, "N", "rows of a test for drift, from 64; 0: no test", "256",
-     false},
-    {"significance", KS_FLAG_TEXT, "P", "probability of drift found where there is none",
-     "0.001", false},
-    {"delay", KS_FLAG_NUMBER, "N", "rows that the old model still judges when one is due", "0",
-     false},
-    FOREST_FLAGS,
-    {"state", KS_FLAG_TEXT, "FILE", "kept here; where it is there it says all of the above",
-     NULL, false},
-    {"models", KS_FLAG_TEXT, "FOLDER", "each new model is kept here, by its hash", NULL, false},
-    {"ignore", KS_FLAG_MANY, "COLUMN", "a column that is no feature; may be repeated", NULL,
-     false},
-    {"kind", KS_FLAG_TEXT, "COLUMN", "names what kind of anomaly a row is", NULL, false},
-    {"label", KS_FLAG_TEXT, "COLUMN", "1 for an anomaly, 0 for none; never a feature", NULL,
-     false},
-    END,
-};
-
 const struct ks_flag ks_detect_figures_flags[] = {
     {"out", KS_FLAG_TEXT, "DIR", "where the figures and their tables go", NULL, true},
     {"model", KS_FLAG_TEXT, "FILE", "a model; default: one is grown from the rows, unlabelled",

@@ -13,6 +13,7 @@
 #ifndef KS_DETECT_DETECTION_H
 #define KS_DETECT_DETECTION_H
 
+#include "base/json.h"
 #include "detect/forest.h"
 #include "detect/trace.h"
 
@@ -81,5 +82,23 @@ void ks_detection_write(const struct ks_detection *detection, struct ks_buf *out
  * KS_ERR_FORMAT too. */
 KS_MUST_CHECK enum ks_err ks_detection_read(struct ks_bytes text,
                                             struct ks_detection *out_detection);
+
+/* --- pages: anomalies as a site gives them, "ketseal.alert-list/1" -------------------------
+ */
+
+#define KS_ALERT_PAGE_ROWS_MAX  64
+#define KS_ALERT_PAGE_BYTES_MAX (8 * 1024 * 1024)
+/* Begin, alerts, the newest first, with the numbers of their traces, end with the number before
+ * which the next page begins, 0 for none. DOCUMENT as ks_detection_write writes it. */
+void ks_alert_page_begin(struct ks_json_writer *writer);
+void ks_alert_page_put(uint64_t number, struct ks_bytes document,
+                       struct ks_json_writer *writer);
+void ks_alert_page_end(uint64_t next, struct ks_json_writer *writer);
+typedef enum ks_err (*ks_alert_visit)(void *context, uint64_t number,
+                                      const struct ks_detection *detection);
+/* Calls VISIT for each alert of the page TEXT; *OUT_NEXT as above. KS_ERR_FORMAT, also for one
+ * that is no anomaly, or whose number is not below that of the one before. */
+KS_MUST_CHECK enum ks_err ks_alert_page_read(struct ks_bytes text, ks_alert_visit visit,
+                                             void *context, uint64_t *out_next);
 
 #endif

@@ -136,7 +136,7 @@ enum ks_err ks_judged_put(const struct ks_alerts *alerts, const struct ks_judged
 void ks_task_alert(struct ks_site_server *server, struct ks_task *task,
                    const struct ks_judged *judged)
 {
-    const struct ks_detection *detection = &server->alerts.detection;
+    const struct ks_detection *detection = &server->traces.alerts.detection;
     const size_t carriers = ks_detection_carriers(detection);
     struct ks_alert alert = {.device = ks_bytes_text(task->job.device),
                              .intent_index = task->job.intent_index,
@@ -188,7 +188,7 @@ out:
 
 void ks_task_alert_kept(struct ks_site_server *server, struct ks_task *task)
 {
-    if (server->alerts.suspends) {
+    if (server->traces.alerts.suspends) {
         task->state = KS_TASK_ASKED;
         ks_task_ask(server, task, KS_FRAME_ALERT, ks_bytes_text(task->job.id), step_counted);
     } else {

@@ -271,7 +271,7 @@ static enum ks_err save_rest(struct ks_site_server *server)
     enum ks_err err = KS_OK;
 
     KS_TRY(save_checkpoint(server));
-    KS_TRY(ks_traces_put(server));
+    KS_TRY(ks_traces_put(&server->traces, server->store));
     KS_TRY(ks_store_commit(server->store));
     server->checkpoint_unsaved = false;
     ks_traces_saved(&server->traces);
@@ -978,7 +978,6 @@ void ks_site_server_close(struct ks_site_server *server)
     }
     ks_cosigners_free(server->cosigners);
     ks_traces_done(&server->traces);
-    ks_alerts_done(&server->alerts);
     ks_fd_close(&server->wake);
     ks_free(server->tasks);
     ks_free((void *)server->queue);

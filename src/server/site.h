@@ -105,7 +105,6 @@ struct ks_site_server {
                                failure */
     struct ks_witnessed witnessed[KS_WITNESSED_STATES];
     struct ks_traces traces;
-    struct ks_alerts alerts;
     struct ks_task *tasks; /* KS_SITE_PENDING_MAX */
     size_t tasks_used;     /* all at and above are free */
     uint32_t next_id;

@@ -32,6 +32,7 @@ void ks_traces_done(struct ks_traces *traces)
     for (size_t i = 0; i < traces->count; i++) {
         ks_judged_done(&traces->rows[i].judged);
     }
+    ks_alerts_done(&traces->alerts);
     ks_free(traces->rows);
     *traces = (struct ks_traces){0};
 }
@@ -39,10 +40,9 @@ void ks_traces_done(struct ks_traces *traces)
 /* --- rows that wait ----------------------------------------------------------------------- */
 
 /* The row's detection where it is an anomaly; NULL: it is none, or there is no room for it. */
-static const struct ks_judged *add_row(struct ks_site_server *server,
-                                       const struct ks_trace *trace, uint64_t number)
+static const struct ks_judged *add_row(struct ks_traces *traces, const struct ks_trace *trace,
+                                       uint64_t number)
 {
-    struct ks_traces *traces = &server->traces;
     struct ks_traces_row *row = NULL;
 
     if (traces->count == KS_TRACES_WAITING_MAX) {
@@ -54,7 +54,7 @@ static const struct ks_judged *add_row(struct ks_site_server *server,
     }
     row = &traces->rows[traces->count++];
     *row = (struct ks_traces_row){.number = number, .trace = *trace};
-    return ks_alerts_judge(&server->alerts, trace, &row->judged) ? &row->judged : NULL;
+    return ks_alerts_judge(&traces->alerts, trace, &row->judged) ? &row->judged : NULL;
 }
 
 bool ks_traces_find(const struct ks_traces *traces, const char *id, struct ks_trace *out_trace)
@@ -98,16 +98,15 @@ static enum ks_err put_row(struct ks_traces *traces, struct ks_store *store,
     return err;
 }
 
-enum ks_err ks_traces_put(struct ks_site_server *server)
+enum ks_err ks_traces_put(struct ks_traces *traces, struct ks_store *store)
 {
     enum ks_err err = KS_OK;
-    struct ks_traces *traces = &server->traces;
 
     for (size_t i = 0; i < traces->count; i++) {
         struct ks_traces_row *row = &traces->rows[i];
 
-        KS_TRY(put_row(traces, server->store, &row->trace, &row->number));
-        KS_TRY(ks_judged_put(&server->alerts, &row->judged, row->number, server->store));
+        KS_TRY(put_row(traces, store, &row->trace, &row->number));
+        KS_TRY(ks_judged_put(&traces->alerts, &row->judged, row->number, store));
     }
 out:
     return err;
@@ -232,7 +231,7 @@ void ks_task_trace_end(struct ks_site_server *server, struct ks_task *task)
     const struct ks_judged *anomaly = NULL;
 
     if (task->trace_number > 0) { /* else the store would not have it */
-        anomaly = add_row(server, &task->trace, task->trace_number);
+        anomaly = add_row(&server->traces, &task->trace, task->trace_number);
     }
     if (anomaly != NULL) {
         ks_task_alert(server, task, anomaly);
@@ -244,7 +243,8 @@ void ks_task_trace_end(struct ks_site_server *server, struct ks_task *task)
 void ks_trace_refused(struct ks_site_server *server, struct ks_trace *trace, enum ks_err err)
 {
     ks_trace_set_u64(trace, KS_TRACE_ERROR, (uint64_t)err);
-    (void)add_row(server, trace, 0); /* no job: an anomaly is kept and logged, no more */
+    (void)add_row(&server->traces, trace,
+                  0); /* no job: an anomaly is kept and logged, no more */
 }
 
 enum ks_err ks_job_trace_interrupted(struct ks_site_server *server,

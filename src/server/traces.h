@@ -27,6 +27,7 @@ struct ks_traces {
     size_t count;
     uint64_t since_us; /* monotonic: since when the first of them waits */
     uint64_t dropped;  /* since that was last logged */
+    struct ks_alerts alerts;
 };
 
 KS_MUST_CHECK enum ks_err ks_traces_init(struct ks_traces *traces);
@@ -38,10 +39,10 @@ bool ks_traces_find(const struct ks_traces *traces, const char *id, struct ks_tr
 bool ks_traces_due(const struct ks_traces *traces, uint64_t now_us);
 /* How long poll may sleep for them: at most MS, -1 for ever. */
 int ks_traces_wait_ms(const struct ks_traces *traces, uint64_t now_us, int ms);
-/* Puts the waiting rows, and what was said of them, into the store's open transaction. A row
+/* Puts the waiting rows, and what was said of them, into STORE's open transaction. A row
  * that the store refuses for what it is is dropped; other errors have broken the transaction.
  */
-KS_MUST_CHECK enum ks_err ks_traces_put(struct ks_site_server *server);
+KS_MUST_CHECK enum ks_err ks_traces_put(struct ks_traces *traces, struct ks_store *store);
 /* That transaction is durable: nothing waits any more. */
 void ks_traces_saved(struct ks_traces *traces);
 
