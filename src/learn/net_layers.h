@@ -465,10 +465,11 @@ static void gru_back(const struct ks_layer *layer, const REAL *params, size_t co
 
 /* --- activations -------------------------------------------------------------------------- */
 
+/* What is no number goes on, to be noticed. */
 static void relu_forward(size_t size, const REAL *x, REAL *y)
 {
     for (size_t i = 0; i < size; i++) {
-        y[i] = x[i] > 0 ? x[i] : 0;
+        y[i] = x[i] < 0 ? 0 : x[i];
     }
 }
 

@@ -35,6 +35,7 @@ struct ks_series_schema {
     unsigned step_s;                        /* of the grid */
     unsigned window;                        /* steps that a sample sees */
     unsigned horizon;                       /* steps from its last one to the target */
+    bool change;                            /* the target is what is added to the last value */
     unsigned fill;                          /* steps that a value stands for missing ones */
     uint64_t test_from_us;                  /* later targets are for testing */
 };
