@@ -48,6 +48,7 @@ static struct ks_tls_spec tls_spec(const struct daemon *daemon, struct ks_bytes 
     return (struct ks_tls_spec){
         .side = KS_TLS_SERVER,
         .groups = daemon->config->tls.groups,
+        .sigalgs = daemon->config->tls.signature_algorithms,
         .peer_roles = KS_TLS_PEER_DEVICE | KS_TLS_PEER_OPERATOR,
         .root_pem = ks_buf_view(&daemon->root),
         .issuer_pem = issuer_pem,
@@ -216,6 +217,7 @@ static enum ks_err serve(struct daemon *daemon, const char *path)
     KS_TRY(ks_config_load(path, &daemon->config));
     KS_TRY(
         ks_site_server_open(daemon->config->site.state, KS_DAEMON_ENCLAVE_FD, &daemon->site));
+    KS_TRY(ks_alerts_open(daemon->config, &daemon->site->alerts));
     KS_TRY(make_tls(daemon));
     KS_TRY(listen_http(daemon));
     KS_TRY(write_address(daemon));

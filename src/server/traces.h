@@ -11,6 +11,7 @@
 
 #include "detect/trace.h"
 #include "net/http_server.h"
+#include "server/alerts.h"
 #include "store/store.h"
 
 #define KS_TRACES_KEEP_DEFAULT 100000
@@ -37,11 +38,16 @@ void ks_traces_done(struct ks_traces *traces); /* zeroed is fine */
 bool ks_traces_due(const struct ks_traces *traces, uint64_t now_us);
 /* How long poll may sleep for them: at most MS, -1 for ever. */
 int ks_traces_wait_ms(const struct ks_traces *traces, uint64_t now_us, int ms);
-/* Puts the waiting rows into STORE's open transaction. A row that the store refuses for what it
- * is is dropped; other errors have broken the transaction. */
-KS_MUST_CHECK enum ks_err ks_traces_put(struct ks_traces *traces, struct ks_store *store);
+/* Puts the waiting rows, and what was said of them, into the store's open transaction. A row
+ * that the store refuses for what it is is dropped; other errors have broken the transaction.
+ */
+KS_MUST_CHECK enum ks_err ks_traces_put(struct ks_site_server *server);
 /* That transaction is durable: nothing waits any more. */
 void ks_traces_saved(struct ks_traces *traces);
+
+/* Puts what waits into the store by a transaction of its own, for somebody who reads there now.
+ * None may be open. */
+KS_MUST_CHECK enum ks_err ks_traces_flush(struct ks_traces *traces, struct ks_store *store);
 
 /* --- of a task ---------------------------------------------------------------------------- */
 
@@ -54,8 +60,9 @@ KS_MUST_CHECK enum ks_err ks_task_trace_put(struct ks_site_server *server,
                                             struct ks_task *task);
 /* The job is covered by a checkpoint: logs event record.sealed. */
 void ks_task_trace_sealed(struct ks_task *task);
-/* All is known that will be known: the row waits for the next transaction. */
-void ks_task_trace_end(struct ks_site_server *server, const struct ks_task *task);
+/* All is known that will be known: the row is judged, and waits for the next transaction. Frees
+ * the task, or makes it that of an alert. */
+void ks_task_trace_end(struct ks_site_server *server, struct ks_task *task);
 /* The row of a submission that came to no job. */
 void ks_trace_refused(struct ks_site_server *server, struct ks_trace *trace, enum ks_err err);
 /* The row of a JOB that a restart has ended. */

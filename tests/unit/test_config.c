@@ -169,6 +169,34 @@ static void test_the_manuals_example(void **state)
     ks_buf_done(&manual);
 }
 
+/* Off unless a model is named, and then nobody is suspended unless that is asked for. */
+static void test_detector(void **state)
+{
+    (void)state;
+    struct ks_config *config = NULL;
+
+    assert_int_equal(load(SITE TLS, &config), KS_OK);
+    assert_null(config->detector.model);
+    assert_int_equal(config->detector.suspend_after, 0);
+    ks_config_free(config);
+    assert_int_equal(load(SITE TLS "detector:\n  model: /m.forest\n", &config), KS_OK);
+    assert_string_equal(config->detector.model, "/m.forest");
+    assert_true(config->detector.suspend_after == 0 && config->detector.suspend_window_s == 0);
+    ks_config_free(config);
+    assert_int_equal(load(SITE TLS "detector:\n  model: m\n  suspend_after: 3\n", &config),
+                     KS_OK);
+    assert_true(config->detector.suspend_after == 3 &&
+                config->detector.suspend_window_s == 3600);
+    ks_config_free(config);
+    assert_int_equal(load(SITE TLS "detector:\n  model: m\n  suspend_after: 64\n"
+                                   "  suspend_window_s: 60\n",
+                          &config),
+                     KS_OK);
+    assert_true(config->detector.suspend_after == 64 &&
+                config->detector.suspend_window_s == 60);
+    ks_config_free(config);
+}
+
 #define KME(url)                                                                               \
     "keys:\n  source: etsi014\n  kme:\n    root: r\n    certificate: c\n    key: k\n    "      \
     "url: " url "\n"
@@ -257,6 +285,14 @@ static const struct {
      "enclave.counter: 0x01800000 to 0x01bfffff"},
     {SITE TLS "enclave:\n  epoch_seconds: 86401\n", KS_ERR_LIMIT,
      "enclave.epoch_seconds: 1 to 86400"},
+    {SITE TLS "detector:\n  suspend_after: 3\n", KS_ERR_FORMAT,
+     "detector: Missing required mapping field: model"},
+    {SITE TLS "detector:\n  model: m\n  suspend_after: 65\n", KS_ERR_LIMIT,
+     "detector.suspend_after: 0 to 64"},
+    {SITE TLS "detector:\n  model: m\n  suspend_window_s: 5\n", KS_ERR_FORMAT,
+     "detector.suspend_window_s: it needs detector.suspend_after"},
+    {SITE TLS "detector:\n  model: m\n  suspend_after: 1\n  suspend_window_s: 31622401\n",
+     KS_ERR_LIMIT, "detector.suspend_window_s: 1 to 31622400"},
     {SITE TLS "quote:\n  window_ms: 10001\n", KS_ERR_LIMIT, "quote.window_ms: 0 to 10000"},
     {SITE TLS "quote:\n  refresh_seconds: 86401\n", KS_ERR_LIMIT,
      "quote.refresh_seconds: 1 to 86400"},
@@ -377,6 +413,7 @@ int main(void)
         IN_FOLDER(test_enrolment),  IN_FOLDER(test_the_manuals_example),
         IN_FOLDER(test_refused),    IN_FOLDER(test_listen),
         IN_FOLDER(test_not_a_file), IN_FOLDER(test_keys),
+        IN_FOLDER(test_detector),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
