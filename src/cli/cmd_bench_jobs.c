@@ -15,6 +15,7 @@
 #include "cli/figure.h"
 #include "cli/lane.h"
 #include "cli/quantile.h"
+#include "cli/stop.h"
 #include "ketseal/circuit.h"
 
 #define RUNS_MAX    999
@@ -238,6 +239,7 @@ static enum ks_err open_lanes(struct bench *bench)
         ks_cli_progress(bench->cli, "%s: %s", spec.suite->name,
                         spec.suite->classical ? "certificates, a backend without seals"
                                               : "certificates, a TPM, a site");
+        KS_CHECK(!ks_cli_signal_waits(), KS_ERR_UNAVAILABLE, "interrupted");
         KS_TRY(ks_path_join(bench->folder, spec.suite->name, path));
         KS_TRY(ks_lane_open(&spec, &bench->lanes[i]));
     }
@@ -284,6 +286,7 @@ static enum ks_err run_job(struct bench *bench, unsigned way, unsigned cell, uin
                                     .seed = bench->seed};
     struct ks_lane_time time = {0};
 
+    KS_CHECK(!ks_cli_signal_waits(), KS_ERR_UNAVAILABLE, "interrupted");
     KS_TRY(ks_lane_run(bench->lanes[bench->ways[way].lane], &job, &time));
     bench->rtt_us[place_of(bench, way, cell, run)] = (double)time.rtt_us;
     bench->backend_us[place_of(bench, way, cell, run)] = (double)time.backend_us;
@@ -507,8 +510,8 @@ static void name_series(const struct bench *bench, const struct way *way, struct
     for (char *at = drawn->name; *at != '\0'; at++) {
         *at = *at == '+' ? '-' : *at;
     }
-    (void)snprintf(drawn->label, sizeof drawn->label, "%s%s", suite->label,
-                   unsealed ? ", unsealed" : "");
+    (void)snprintf(drawn->label, sizeof drawn->label, "%s%s",
+                   unsealed ? suite->leaf : suite->label, unsealed ? " unsealed" : "");
 }
 
 static struct ks_figure_point point_of(const struct cell *cell,
@@ -516,6 +519,14 @@ static struct ks_figure_point point_of(const struct cell *cell,
 {
     return (struct ks_figure_point){cell->qubits, quantile->value * 1e-6, quantile->low * 1e-6,
                                     quantile->high * 1e-6};
+}
+
+/* Whether so many jobs have an interval of their median. */
+static bool is_known(const struct bench *bench)
+{
+    const struct row row = row_of(bench, 0, 0);
+
+    return row.rtt.low_known && row.rtt.high_known;
 }
 
 static enum ks_err write_figure(const struct bench *bench, bool backend)
@@ -543,14 +554,14 @@ static enum ks_err write_figure(const struct bench *bench, bool backend)
                                               drawn[i].count};
     }
     (void)snprintf(subtitle, sizeof subtitle,
-                   "%s, depth %u, %llu shots; median of %llu jobs, bars: its 95 %% interval%s",
+                   "%s, depth %u, %llu shots; medians of %llu, %s; hybrid: X25519MLKEM768",
                    first->template, (unsigned)first->depth, (unsigned long long)first->shots,
                    (unsigned long long)bench->runs,
-                   backend ? "" : "; a new connection for each");
+                   is_known(bench) ? "95 % intervals" : "ranges");
     const struct ks_figure figure = {
         .name = backend ? BACK_FIGURE : RTT_FIGURE,
-        .title = backend ? "Backend time of a job against the size of its circuit"
-                         : "Round trip of a job over TLS against the size of its circuit",
+        .title =
+            backend ? "Backend time of a job" : "Round trip of a job on a new TLS connection",
         .subtitle = subtitle,
         .kind = "suite",
         .x = {"Qubits", "", "qubits", KS_FIGURE_LINEAR},
@@ -569,25 +580,32 @@ out:
 
 /* --- the result --------------------------------------------------------------------------- */
 
+/* Each way by its smallest and its largest circuit; the tables have the rest. */
 static void print_result(const struct bench *bench)
 {
-    ks_cli_print("%-36s %-9s %-5s %-24s %9s %9s %9s\n", "suite", "path", "conn.", "circuit",
-                 "RTT p50", "p99", "backend");
-    for (unsigned way = 0; way < bench->way_count; way++) {
-        for (unsigned cell = 0; cell < bench->cell_count; cell++) {
-            const struct row row = row_of(bench, way, cell);
-            const struct cell *circuit = &bench->cells[cell];
-            char text[96];
+    const unsigned ends[] = {0, bench->cell_count - 1};
+    const unsigned count = bench->cell_count > 1 ? 2 : 1;
 
-            (void)snprintf(text, sizeof text, "%s %ux%u, %llu", circuit->template,
-                           (unsigned)circuit->qubits, (unsigned)circuit->depth,
-                           (unsigned long long)circuit->shots);
-            ks_cli_print("%-36s %-9s %-5s %-24s %6.2f ms %6.2f ms %6.2f ms\n",
-                         bench->suites[bench->ways[way].lane]->name,
-                         ks_lane_path_name(bench->ways[way].path),
-                         ks_lane_link_name(bench->ways[way].link), text, row.rtt.value / 1e3,
-                         row.rtt_p99.value / 1e3, row.backend.value / 1e3);
+    ks_cli_print("%-36s %-9s %-5s", "round trip: median, 99th percentile", "path", "conn.");
+    for (unsigned i = 0; i < count; i++) {
+        const struct cell *circuit = &bench->cells[ends[i]];
+        char text[96];
+
+        (void)snprintf(text, sizeof text, "%s %ux%u", circuit->template,
+                       (unsigned)circuit->qubits, (unsigned)circuit->depth);
+        ks_cli_print("  %24s", text);
+    }
+    ks_cli_print("\n");
+    for (unsigned way = 0; way < bench->way_count; way++) {
+        ks_cli_print("%-36s %-9s %-5s", bench->suites[bench->ways[way].lane]->name,
+                     ks_lane_path_name(bench->ways[way].path),
+                     ks_lane_link_name(bench->ways[way].link));
+        for (unsigned i = 0; i < count; i++) {
+            const struct row row = row_of(bench, way, ends[i]);
+
+            ks_cli_print("  %8.2f ms %9.2f ms", row.rtt.value / 1e3, row.rtt_p99.value / 1e3);
         }
+        ks_cli_print("\n");
     }
     ks_cli_print("\nin %s: jobs.csv, jobs-summary.csv, " RTT_FIGURE ", " BACK_FIGURE
                  " (.csv%s)\n",
@@ -687,7 +705,9 @@ enum ks_err ks_command_bench_jobs(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
     struct bench *bench = ks_calloc(1, sizeof *bench);
+    sigset_t before;
 
+    ks_cli_signals_defer(&before);
     KS_CHECK(bench != NULL, KS_ERR_NOMEM, "bench");
     bench->cli = cli;
     KS_TRY(run(bench));
@@ -702,5 +722,6 @@ out:
         ks_free(bench->backend_us);
     }
     ks_free(bench);
+    ks_cli_signals_go(&before); /* one that waited ends the program here */
     return err;
 }

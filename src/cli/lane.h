@@ -15,7 +15,8 @@
 /* Key exchange, the keys of site and device, who issued for them. */
 struct ks_lane_suite {
     const char *name;  /* "x25519mlkem768+mldsa65" */
-    const char *label; /* "X25519MLKEM768, ML-DSA-65" */
+    const char *label; /* short: "hybrid, ML-DSA-65", hybrid being X25519MLKEM768 */
+    const char *leaf;  /* shorter: "ML-DSA-65" */
     const char *root;  /* "ML-DSA-87" */
     bool classical;    /* never sealed */
     bool standard;     /* measured where no suite is named */
@@ -68,8 +69,7 @@ struct ks_lane_time {
     uint64_t backend_us; /* of that the backend: of a sealed job what its record says */
 };
 /* One job. What comes before a round trip (a client's keys read from their files) is not in its
- * time; the delivery of one-time keys is in those that need it: the first, and each 256th after
- * it.*/
+ * time; the delivery of one-time keys is in those that need it, one in 256. */
 KS_MUST_CHECK enum ks_err ks_lane_run(struct ks_lane *lane, const struct ks_lane_job *job,
                                       struct ks_lane_time *out_time);
 

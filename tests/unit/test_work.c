@@ -253,6 +253,7 @@ static void test_fields(void **state)
     assert_true(config.state_memory_max == 1 && config.job_seconds_max == 2);
     expect_bytes(KS_BYTES(config.worker_digest), KS_BYTES(config_full.worker_digest));
     assert_true(config.devices.accept_issued && config.devices.attest_every_s == 3);
+    assert_int_equal(config.devices.key_algs, config_full.devices.key_algs);
     assert_true(config.devices.certificate_s == KS_DEVICE_SECONDS_MAX);
     expect_text(config.devices.ek_roots_pem, "makers");
     expect_text(config.devices.simulated_ek_roots_pem, "simulators");
@@ -511,6 +512,17 @@ static void test_device_rules_out_of_range(void **state)
     expect_failure(ks_enclave_config_read(ks_buf_view(&out), &got), KS_ERR_FORMAT,
                    "enclave configuration: a value is out of range");
     ks_buf_done(&out);
+    /* No algorithm, a classical one, one that there is not. */
+    const uint32_t algs[] = {0, KS_SIGALG_BIT(KS_SIG_ED25519) | KS_SIGALG_BIT(KS_SIG_MLDSA65),
+                             UINT32_C(1) << KS_SIG_ALG_COUNT};
+    for (size_t i = 0; i < sizeof algs / sizeof algs[0]; i++) {
+        config = config_full;
+        config.devices.key_algs = algs[i];
+        encoded_config(&config, &out);
+        expect_failure(ks_enclave_config_read(ks_buf_view(&out), &got), KS_ERR_FORMAT,
+                       "enclave configuration: a value is out of range");
+        ks_buf_done(&out);
+    }
     config = config_full;
     config.devices.certificate_s = UINT64_MAX;
     encoded_config(&config, &out);
