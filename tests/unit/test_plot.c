@@ -3,50 +3,20 @@
 
 /* Figures of rows: tables byte for byte, drawings by what a reader of SVG finds in them, and
  * what is refused. */
-#include "unit/expect.h"
+#include "unit/figure_folder.h"
 
 #include <math.h>
-#include <sys/stat.h>
 
-#include "base/sys.h"
-#include "base/text.h"
 #include "cli/figure.h"
 
-#define FILE_LEN_MAX (1 << 24)
-#define SKIPPED      77
-
-static char *folder;
-
-static const char *in_folder(const char *name)
-{
-    static char path[KS_PATH_MAX];
-
-    assert_int_equal(ks_path_join(folder, name, path), KS_OK);
-    return path;
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    return ks_dir_temporary("ketseal-plot", &folder) != KS_OK;
-}
-
-static int remove_folder(void **state)
-{
-    const int failed = ks_dir_remove(folder) != KS_OK;
-
-    (void)state;
-    ks_free(folder);
-    return failed;
-}
+#define SKIPPED 77
 
 static void expect_table(const struct ks_plot *plot, const char *want)
 {
     struct ks_buf file;
 
-    assert_int_equal(ks_plot_write_table(plot, folder), KS_OK);
-    ks_buf_init(&file, FILE_LEN_MAX);
-    assert_int_equal(ks_file_read(in_folder("trial.csv"), FILE_LEN_MAX, &file), KS_OK);
+    assert_int_equal(ks_plot_write_table(plot, figure_folder), KS_OK);
+    read_figure("trial.csv", &file);
     expect_text(ks_buf_view(&file), want);
     ks_buf_done(&file);
 }
@@ -55,13 +25,10 @@ static void expect_drawn(const struct ks_plot *plot, const char *const *texts)
 {
     struct ks_buf file;
 
-    assert_int_equal(ks_plot_draw(plot, folder), KS_OK);
-    ks_buf_init(&file, FILE_LEN_MAX);
-    assert_int_equal(ks_file_read(in_folder("trial.svg"), FILE_LEN_MAX, &file), KS_OK);
+    assert_int_equal(ks_plot_draw(plot, figure_folder), KS_OK);
+    read_figure("trial.svg", &file);
     for (; *texts != NULL; texts++) {
-        if (memmem(file.data, file.len, *texts, strlen(*texts)) == NULL) {
-            fail_msg("'%s' is not there", *texts);
-        }
+        expect_holds(&file, *texts);
     }
     ks_buf_done(&file);
 }
@@ -96,7 +63,7 @@ static void test_histogram(void **state)
     struct ks_buf want;
 
     (void)state;
-    ks_buf_init(&want, FILE_LEN_MAX);
+    ks_buf_init(&want, FIGURE_LEN_MAX);
     ks_buf_put_text(&want, "label,score_low,score_high,rows,share\n");
     for (size_t c = 0; c < 2; c++) {
         for (unsigned i = 0; i < 30; i++) {
@@ -139,9 +106,8 @@ static void test_bins(void **state)
         const struct ks_plot plot = plot_of(KS_PLOT_HISTOGRAM, &cloud, 1);
         struct ks_buf file;
 
-        assert_int_equal(ks_plot_write_table(&plot, folder), KS_OK);
-        ks_buf_init(&file, FILE_LEN_MAX);
-        assert_int_equal(ks_file_read(in_folder("trial.csv"), FILE_LEN_MAX, &file), KS_OK);
+        assert_int_equal(ks_plot_write_table(&plot, figure_folder), KS_OK);
+        read_figure("trial.csv", &file);
         assert_true(file.len >= strlen(cases[i].first));
         expect_text(ks_bytes_of(file.data, strlen(cases[i].first)), cases[i].first);
         ks_buf_done(&file);
@@ -186,31 +152,29 @@ static void test_limits(void **state)
     static const double bad[] = {(double)NAN};
     struct ks_plot_cloud cloud = {"one", "one", bad, NULL, NULL, 1};
     struct ks_plot plot = plot_of(KS_PLOT_HISTOGRAM, &cloud, 1);
-    struct stat info;
 
     (void)state;
     plot.name = "bad";
-    expect_failure(ks_plot_write_table(&plot, folder), KS_ERR_LIMIT,
+    expect_failure(ks_plot_write_table(&plot, figure_folder), KS_ERR_LIMIT,
                    "row 1 of one is off its scale");
-    expect_failure(ks_plot_draw(&plot, folder), KS_ERR_LIMIT, "off its scale");
+    expect_failure(ks_plot_draw(&plot, figure_folder), KS_ERR_LIMIT, "off its scale");
     cloud.count = 0;
-    expect_failure(ks_plot_write_table(&plot, folder), KS_ERR_LIMIT, "no points");
+    expect_failure(ks_plot_write_table(&plot, figure_folder), KS_ERR_LIMIT, "no points");
     plot.count = KS_FIGURE_SERIES_MAX + 1;
-    expect_failure(ks_plot_write_table(&plot, folder), KS_ERR_LIMIT, "9 series");
+    expect_failure(ks_plot_write_table(&plot, figure_folder), KS_ERR_LIMIT, "9 series");
     plot.count = 1;
     plot.shape = KS_PLOT_SCATTER;
     cloud = (struct ks_plot_cloud){"one", "one", many, many, many, KS_PLOT_POINTS_MAX + 1};
-    expect_failure(ks_plot_write_table(&plot, folder), KS_ERR_LIMIT, "100001 points");
+    expect_failure(ks_plot_write_table(&plot, figure_folder), KS_ERR_LIMIT, "100001 points");
     plot.shape = KS_PLOT_BOXES;
     for (size_t i = 0; i <= KS_PLOT_CATEGORIES_MAX; i++) {
         many[i] = (double)i;
     }
-    expect_failure(ks_plot_draw(&plot, folder), KS_ERR_LIMIT,
+    expect_failure(ks_plot_draw(&plot, figure_folder), KS_ERR_LIMIT,
                    "over 40 different values of score");
     plot.y.scale = KS_FIGURE_LOG10;
-    expect_failure(ks_plot_draw(&plot, folder), KS_ERR_LIMIT, "off its scale");
-    assert_true(stat(in_folder("bad.csv"), &info) != 0 &&
-                stat(in_folder("bad.pdf"), &info) != 0);
+    expect_failure(ks_plot_draw(&plot, figure_folder), KS_ERR_LIMIT, "off its scale");
+    assert_true(!figure_exists("bad.csv") && !figure_exists("bad.pdf"));
 }
 
 /* --- with gnuplot ------------------------------------------------------------------------- */
