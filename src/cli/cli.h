@@ -108,6 +108,7 @@ enum ks_err ks_command_anchor_prove(struct ks_cli *cli);
 enum ks_err ks_command_anchor_publish(struct ks_cli *cli);
 enum ks_err ks_command_anchor_send(struct ks_cli *cli);
 enum ks_err ks_command_anchor_sign(struct ks_cli *cli);
+enum ks_err ks_command_bench_jobs(struct ks_cli *cli);
 enum ks_err ks_command_bench_trng(struct ks_cli *cli);
 enum ks_err ks_command_bundle_complete(struct ks_cli *cli);
 enum ks_err ks_command_bundle_show(struct ks_cli *cli);

@@ -448,6 +448,11 @@ static const struct ks_flag ca_issue_flags[] = {
      true},
     {"out", KS_FLAG_TEXT, "DIR", "directory to make, with certificate, key and root", NULL,
      true},
+    {"algorithm", KS_FLAG_TEXT, "NAME",
+     "of its key: ML-DSA-44, ML-DSA-65, ML-DSA-87; experimental, for those who name it in "
+     "their "
+     "TLS settings: SLH-DSA-SHA2-128s, SLH-DSA-SHA2-128f",
+     "ML-DSA-65", false},
     {"days", KS_FLAG_NUMBER, "N", "validity", "365", false},
     {"dns", KS_FLAG_MANY, "NAME", "DNS name of a server (repeatable)", NULL, false},
     {"ip", KS_FLAG_MANY, "ADDRESS", "address of a server (repeatable)", NULL, false},
@@ -686,6 +691,30 @@ static const struct ks_flag bench_trng_flags[] = {
     END,
 };
 
+static const struct ks_flag bench_jobs_flags[] = {
+    {"out", KS_FLAG_TEXT, "DIR", "directory for the tables and the figures, made if absent",
+     NULL, true},
+    {"suite", KS_FLAG_MANY, "NAME",
+     "key exchange and certificates, such as x25519mlkem768+mldsa65, x25519mlkem768+slhdsa128f "
+     "or, unsealed alone, x25519+p256 (repeatable); default: seven",
+     NULL, false},
+    {"template", KS_FLAG_MANY, "NAME",
+     "circuit (repeatable); default: clifford_t_sampling; figures show the first template, "
+     "depth and number of shots",
+     NULL, false},
+    {"qubits", KS_FLAG_MANY, "N", "ascending (repeatable); default: 2, 4, 8, 12, 16", NULL,
+     false},
+    {"depth", KS_FLAG_MANY, "N", "ascending (repeatable); default: 8", NULL, false},
+    {"shots", KS_FLAG_MANY, "N", "ascending (repeatable); default: 1000", NULL, false},
+    {"runs", KS_FLAG_NUMBER, "N", "jobs of each suite, path, connection and circuit", "15",
+     false},
+    {"seed", KS_FLAG_NUMBER, "N", "of circuits and sampling", "7", false},
+    {"libexec", KS_FLAG_TEXT, "DIR", "where the programs of a site are", KS_LIBEXEC_DIR, false},
+    {"no-figure", KS_FLAG_SWITCH, NULL, "write the tables alone; needs no gnuplot", NULL,
+     false},
+    END,
+};
+
 static const struct ks_flag qkd_simulate_flags[] = {
     {"distance", KS_FLAG_MANY, "KM",
      "length of the fibre, or FROM:TO:STEP (repeatable); default: 25", NULL, false},
@@ -742,8 +771,8 @@ const struct ks_command ks_commands[] = {
      replay_flags, ks_command_replay},
     {"ca", "new", "", 0, 0, "Makes a CA with an SLH-DSA-SHA2-128s root.", ca_new_flags,
      ks_command_ca_new},
-    {"ca", "issue", "server|device|operator", 1, 1,
-     "Issues an ML-DSA-65 certificate with a fresh key.", ca_issue_flags, ks_command_ca_issue},
+    {"ca", "issue", "server|device|operator", 1, 1, "Issues a certificate with a fresh key.",
+     ca_issue_flags, ks_command_ca_issue},
     {"ca", "show", "FILE", 1, 1, "Prints a certificate or a revocation list.", NULL,
      ks_command_ca_show},
     {"ca", "revoke", "[SERIAL…]", 0, KS_CLI_OPERANDS_MAX,
@@ -909,6 +938,10 @@ const struct ks_command ks_commands[] = {
     {"bench", "trng", "", 0, 0,
      "Measures the TPM's random numbers against the kernel's: speed, estimates, health.",
      bench_trng_flags, ks_command_bench_trng},
+    {"bench", "jobs", "", 0, 0,
+     "Times jobs over TLS of several suites, on sites of its own, against the size of the "
+     "circuit: tables and two figures.",
+     bench_jobs_flags, ks_command_bench_jobs},
     {"help", NULL, "[NOUN] [VERB]", 0, 2,
      "Prints usage; or, from the same table, manual and completion.", help_flags,
      ks_command_help},

@@ -7,6 +7,7 @@
 #ifndef KS_ENCLAVE_MONITOR_H
 #define KS_ENCLAVE_MONITOR_H
 
+#include "detect/trace.h"
 #include "enclave/admission.h"
 #include "enclave/frame.h"
 #include "enclave/journal.h"
@@ -66,7 +67,7 @@ struct ks_monitor_job {
     struct ks_buf start_attest; /* the latest quote when the job was admitted */
     struct ks_buf start_signature;
     uint64_t finished_us;  /* monotonic */
-    uint64_t timing_us[6]; /* queue, parse, simulate, quote, sign, key */
+    struct ks_trace trace; /* values alone: what is known of its execution here */
 };
 
 struct ks_monitor_worker {
@@ -186,6 +187,7 @@ KS_MUST_CHECK enum ks_err ks_monitor_site_certify(struct ks_monitor *, uint32_t 
 
 /* --- requests.c --------------------------------------------------------------------------- */
 #define KS_MONITOR_CERTIFICATE_MAX 32768 /* bytes of DER in a frame */
+#define KS_SIGNED_DOCUMENT_MAX     32768 /* bytes; an SLH-DSA-SHA2-128f signature has 22,784 */
 /* What a device asks for in a document that it signed: lp32 certificate, 32 channel, lp32
  * document. */
 struct ks_signed_document {

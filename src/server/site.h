@@ -23,6 +23,7 @@
 #include "server/cosigners.h"
 #include "server/publish.h"
 #include "server/relay.h"
+#include "server/traces.h"
 #include "server/witnessed.h"
 #include "store/store.h"
 
@@ -71,8 +72,8 @@ struct ks_task {
     uint64_t intended_us;
     uint64_t sealed_us;
     uint64_t committed_us;
-    uint64_t
-        enclave_us[6]; /* queue, parse, simulate, quote, sign, key: as the enclave measured */
+    struct ks_trace trace;
+    uint64_t trace_number; /* in the store; 0: not there */
 };
 
 /* What ketseald's main does when the site's document changes: CONTEXT is its own; ISSUER_PEM is
@@ -102,6 +103,7 @@ struct ks_site_server {
     bool checkpoint_wanted; /* though nobody waits for it: entries without one after a crash or
                                failure */
     struct ks_witnessed witnessed[KS_WITNESSED_STATES];
+    struct ks_traces traces;
     struct ks_task *tasks; /* KS_SITE_PENDING_MAX */
     size_t tasks_used;     /* all at and above are free */
     uint32_t next_id;

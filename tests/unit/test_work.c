@@ -61,6 +61,13 @@ static const struct ks_work_result result_full = {
     .cutoff = 0.25,
     .parse_us = 7,
     .simulate_us = 8,
+    .census = {.gates_1q = 12,
+               .gates_2q = 13,
+               .gates_more = 14,
+               .gates_nonclifford = 15,
+               .measurements = 16},
+    .cpu_us = 17,
+    .memory_bytes = UINT64_C(18) << 30,
 };
 static const struct ks_enclave_config config_full = {
     .origin = {(const uint8_t *)"lab.example/ketseal", 19},
