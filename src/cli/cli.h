@@ -99,6 +99,9 @@ extern const struct ks_command ks_commands[]; /* ends with a NULL noun */
 /* Usage of one command, or of all when COMMAND is NULL. */
 void ks_cli_help(FILE *stream, const struct ks_command *command);
 
+/* Those that stand beside their command. */
+extern const struct ks_flag ks_trace_build_flags[];
+
 enum ks_err ks_command_anchor_check(struct ks_cli *cli);
 enum ks_err ks_command_anchor_deploy(struct ks_cli *cli);
 enum ks_err ks_command_anchor_keygen(struct ks_cli *cli);
@@ -166,6 +169,7 @@ enum ks_err ks_command_site_certify(struct ks_cli *cli);
 enum ks_err ks_command_timestamp_check(struct ks_cli *cli);
 enum ks_err ks_command_timestamp_publish(struct ks_cli *cli);
 enum ks_err ks_command_timestamp_request(struct ks_cli *cli);
+enum ks_err ks_command_trace_build(struct ks_cli *cli);
 enum ks_err ks_command_verify(struct ks_cli *cli);
 enum ks_err ks_command_witness_keygen(struct ks_cli *cli);
 

@@ -919,6 +919,9 @@ const struct ks_command ks_commands[] = {
      "Distils keys from a simulated link: error rates, lengths, bits a second, an "
      "eavesdropper.",
      qkd_simulate_flags, ks_command_qkd_simulate},
+    {"trace", "build", "", 0, 0,
+     "Makes a data set of traces: real jobs on sites of our own, some of them tampered with.",
+     ks_trace_build_flags, ks_command_trace_build},
     {"detect", "train", "FILE", 1, 1, "Grows an isolation forest from the rows of a CSV file.",
      ks_flags_detect_train, ks_command_detect_train},
     {"detect", "score", "FILE", 1, 1,
