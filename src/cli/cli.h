@@ -170,6 +170,10 @@ enum ks_err ks_command_timestamp_check(struct ks_cli *cli);
 enum ks_err ks_command_timestamp_publish(struct ks_cli *cli);
 enum ks_err ks_command_timestamp_request(struct ks_cli *cli);
 enum ks_err ks_command_trace_build(struct ks_cli *cli);
+enum ks_err ks_command_trace_export(struct ks_cli *cli);
+enum ks_err ks_command_trace_list(struct ks_cli *cli);
+enum ks_err ks_command_trace_schema(struct ks_cli *cli);
+enum ks_err ks_command_trace_show(struct ks_cli *cli);
 enum ks_err ks_command_verify(struct ks_cli *cli);
 enum ks_err ks_command_witness_keygen(struct ks_cli *cli);
 

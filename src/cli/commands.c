@@ -4,6 +4,7 @@
 /* Every command, its flags and its help: the one table behind parsing, help and manual. */
 
 #include "cli/flags.h"
+#include "cli/trace.h"
 
 #define DEVICE_FLAGS                                                                           \
     {"device", KS_FLAG_TEXT,                                                                   \
@@ -938,6 +939,15 @@ const struct ks_command ks_commands[] = {
     {"detect", "evaluate", "FILE", 1, 1,
      "Measures how well anomalies are told from the rest, where labels say which they are.",
      ks_flags_detect_evaluate, ks_command_detect_evaluate},
+    {"trace", "export", "[FILE]", 0, 1, "Writes traces of executions as CSV.",
+     ks_trace_export_flags, ks_command_trace_export},
+    {"trace", "list", "", 0, 0, "Lists the newest traces.", ks_trace_list_flags,
+     ks_command_trace_list},
+    {"trace", "show", "JOB", 1, 1, "Shows every number of a job's traces, with its meaning.",
+     ks_trace_show_flags, ks_command_trace_show},
+    {"trace", "schema", "", 0, 0,
+     "Prints the columns of traces as JSON: name, type, unit, meaning.", NULL,
+     ks_command_trace_schema},
     {"bench", "trng", "", 0, 0,
      "Measures the TPM's random numbers against the kernel's: speed, estimates, health.",
      bench_trng_flags, ks_command_bench_trng},

@@ -138,6 +138,11 @@ static const cyaml_schema_value_t vkey_schema = {
     CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 1, KS_NOTE_VKEY_MAX),
 };
 
+static const cyaml_schema_field_t traces_fields[] = {
+    CYAML_FIELD_UINT("keep", CYAML_FLAG_OPTIONAL, struct ks_config_traces, keep),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t witness_server_fields[] = {
     CYAML_FIELD_STRING_PTR("url", CYAML_FLAG_POINTER, struct ks_config_witness_server, url, 1,
                            511),
@@ -178,6 +183,7 @@ static const cyaml_schema_field_t config_fields[] = {
                         enclave_fields),
     CYAML_FIELD_MAPPING("quote", CYAML_FLAG_OPTIONAL, struct ks_config, quote, quote_fields),
     CYAML_FIELD_MAPPING("keys", CYAML_FLAG_OPTIONAL, struct ks_config, keys, keys_fields),
+    CYAML_FIELD_MAPPING("traces", CYAML_FLAG_OPTIONAL, struct ks_config, traces, traces_fields),
     CYAML_FIELD_MAPPING("witness", CYAML_FLAG_OPTIONAL, struct ks_config, witness,
                         witness_fields),
     CYAML_FIELD_END,
@@ -485,6 +491,10 @@ static enum ks_err complete(const char *path, struct ks_config *config)
     workers->seconds = workers->seconds == 0 ? 300 : workers->seconds;
     config->http.loops = config->http.loops == 0 ? 1 : config->http.loops;
     config->http.connections = config->http.connections == 0 ? 1024 : config->http.connections;
+    config->traces.keep =
+        config->traces.keep == 0 ? KS_CONFIG_TRACES_KEEP : config->traces.keep;
+    KS_CHECK(config->traces.keep <= KS_CONFIG_TRACES_KEEP_MAX, KS_ERR_LIMIT,
+             "traces.keep: 1 to %d", KS_CONFIG_TRACES_KEEP_MAX);
     KS_CHECK(workers->count <= 256, KS_ERR_LIMIT, "workers.count: 1 to 256");
     KS_CHECK(workers->threads <= 256, KS_ERR_LIMIT, "workers.threads: 1 to 256");
     KS_CHECK(config->http.loops <= 64, KS_ERR_LIMIT, "http.loops: 1 to 64");

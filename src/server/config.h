@@ -110,6 +110,13 @@ struct ks_config_witness {
     unsigned servers_count;
 };
 
+/* Rows of executions (docs/formats/trace.md). */
+#define KS_CONFIG_TRACES_KEEP     100000
+#define KS_CONFIG_TRACES_KEEP_MAX 10000000
+struct ks_config_traces {
+    unsigned keep; /* the newest rows that stay; default KS_CONFIG_TRACES_KEEP */
+};
+
 struct ks_config {
     struct ks_config_site site;
     struct ks_config_tls tls;
@@ -122,6 +129,7 @@ struct ks_config {
     struct ks_config_enclave enclave;
     struct ks_config_quote quote;
     struct ks_config_keys keys;
+    struct ks_config_traces traces;
     struct ks_config_witness witness;
 };
 /* The mask of enclave.seal_pcrs. */

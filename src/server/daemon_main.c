@@ -174,6 +174,7 @@ static enum ks_err close_doors(const struct daemon *daemon)
         KS_TRY(ks_relay_find(&daemon->site->relay, authority.host, authority.port));
         ports[port_count++] = authority.port;
     }
+    daemon->site->traces.keep = daemon->config->traces.keep;
     KS_TRY(ks_cosigners_new(daemon->config, &daemon->site->cosigners));
     if (daemon->site->cosigners != NULL) {
         port_count += ks_cosigners_ports(daemon->site->cosigners, &ports[port_count]);

@@ -4,10 +4,12 @@
 #include "server/traces.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/sys.h"
 #include "detect/timing.h"
+#include "server/config.h"
 #include "server/site.h"
 
 struct ks_traces_row {
@@ -19,7 +21,7 @@ _Static_assert(KS_TRACE_DEVICE_MAX == KS_STORE_DEVICE_MAX, "each device can have
 
 enum ks_err ks_traces_init(struct ks_traces *traces)
 {
-    *traces = (struct ks_traces){.keep = KS_TRACES_KEEP_DEFAULT};
+    *traces = (struct ks_traces){.keep = KS_CONFIG_TRACES_KEEP};
     traces->rows = ks_calloc(KS_TRACES_WAITING_MAX, sizeof *traces->rows);
     return traces->rows == NULL ? ks_fail(KS_ERR_NOMEM, "traces") : KS_OK;
 }
@@ -42,6 +44,17 @@ static void add_row(struct ks_traces *traces, const struct ks_trace *trace, uint
         traces->since_us = ks_clock_monotonic_us();
     }
     traces->rows[traces->count++] = (struct ks_traces_row){.number = number, .trace = *trace};
+}
+
+bool ks_traces_find(const struct ks_traces *traces, const char *id, struct ks_trace *out_trace)
+{
+    for (size_t i = 0; i < traces->count; i++) {
+        if (strcmp(traces->rows[i].trace.job, id) == 0) {
+            *out_trace = traces->rows[i].trace;
+            return true;
+        }
+    }
+    return false;
 }
 
 bool ks_traces_due(const struct ks_traces *traces, uint64_t now_us)
@@ -96,6 +109,22 @@ void ks_traces_saved(struct ks_traces *traces)
         ks_log_end(&line);
         traces->dropped = 0;
     }
+}
+
+enum ks_err ks_traces_flush(struct ks_traces *traces, struct ks_store *store)
+{
+    enum ks_err err = KS_OK;
+
+    if (traces->count == 0) {
+        return KS_OK;
+    }
+    KS_TRY(ks_store_begin(store));
+    KS_TRY(ks_traces_put(traces, store));
+    KS_TRY(ks_store_commit(store));
+    ks_traces_saved(traces);
+out:
+    ks_store_rollback(store);
+    return err;
 }
 
 /* --- filling a row ------------------------------------------------------------------------ */

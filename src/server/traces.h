@@ -13,17 +13,15 @@
 #include "net/http_server.h"
 #include "store/store.h"
 
-#define KS_TRACES_KEEP_DEFAULT 100000
-#define KS_TRACES_KEEP_MAX     10000000
-#define KS_TRACES_WAITING_MAX  4096 /* rows; further ones are counted as dropped */
-#define KS_TRACES_WAIT_MS      1000
+#define KS_TRACES_WAITING_MAX 4096 /* rows; further ones are counted as dropped */
+#define KS_TRACES_WAIT_MS     1000
 
 struct ks_site_server;
 struct ks_task;
 struct ks_traces_row;
 
 struct ks_traces {
-    uint64_t keep; /* rows in the store */
+    uint64_t keep; /* rows in the store; until it is set KS_CONFIG_TRACES_KEEP */
     struct ks_traces_row *rows;
     size_t count;
     uint64_t since_us; /* monotonic: since when the first of them waits */
@@ -33,6 +31,8 @@ struct ks_traces {
 KS_MUST_CHECK enum ks_err ks_traces_init(struct ks_traces *traces);
 void ks_traces_done(struct ks_traces *traces); /* zeroed is fine */
 
+/* The row of the job ID, if it waits. */
+bool ks_traces_find(const struct ks_traces *traces, const char *id, struct ks_trace *out_trace);
 /* Whether rows have waited long enough for a transaction of their own. */
 bool ks_traces_due(const struct ks_traces *traces, uint64_t now_us);
 /* How long poll may sleep for them: at most MS, -1 for ever. */
@@ -42,6 +42,10 @@ int ks_traces_wait_ms(const struct ks_traces *traces, uint64_t now_us, int ms);
 KS_MUST_CHECK enum ks_err ks_traces_put(struct ks_traces *traces, struct ks_store *store);
 /* That transaction is durable: nothing waits any more. */
 void ks_traces_saved(struct ks_traces *traces);
+
+/* Puts what waits into the store by a transaction of its own, for somebody who reads there now.
+ * None may be open. */
+KS_MUST_CHECK enum ks_err ks_traces_flush(struct ks_traces *traces, struct ks_store *store);
 
 /* --- of a task ---------------------------------------------------------------------------- */
 

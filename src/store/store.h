@@ -170,11 +170,8 @@ KS_MUST_CHECK enum ks_err ks_store_timestamped(struct ks_store_reader *reader,
 /* Calls VISIT for at most COUNT traces with numbers above AFTER, in ascending order, stopping
  * at its first error. A store of before there were traces has none. VISIT must not read with
  * the same reader. */
-typedef enum ks_err (*ks_store_trace_visit)(void *context, uint64_t number,
-                                            const struct ks_trace *trace);
 KS_MUST_CHECK enum ks_err ks_store_traces(struct ks_store_reader *reader, uint64_t after,
-                                          uint64_t count, ks_store_trace_visit visit,
-                                          void *context);
+                                          uint64_t count, ks_trace_visit visit, void *context);
 /* The trace of the job ID: KS_ERR_NOT_FOUND. */
 KS_MUST_CHECK enum ks_err ks_store_trace_of(struct ks_store_reader *reader, const char *id,
                                             struct ks_trace *out_trace);

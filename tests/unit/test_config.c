@@ -70,6 +70,7 @@ static void test_smallest(void **state)
     assert_int_equal(config->enclave.counter, 0x018b5e01);
     assert_int_equal(config->enclave.epoch_seconds, 60);
     assert_true(config->quote.window_ms == 0 && config->quote.refresh_seconds == 300);
+    assert_int_equal(config->traces.keep, 100000);
     assert_int_equal(ks_config_listen("site.listen", config->site.listen, address, &port),
                      KS_OK);
     assert_string_equal(address, "127.0.0.1");
@@ -89,7 +90,8 @@ static void test_all_fields(void **state)
                           "enclave:\n  seal_pcrs: [0, 7, 14]\n  counter: 0x01800007\n"
                           "  update_authority: authority.der\n"
                           "  update_authorisation: /var/update\n  epoch_seconds: 86400\n"
-                          "quote:\n  window_ms: 10000\n  refresh_seconds: 9\n",
+                          "quote:\n  window_ms: 10000\n  refresh_seconds: 9\n"
+                          "traces:\n  keep: 7\n",
                           &config),
                      KS_OK);
     expect_path(config->tls.crl, "crl.pem");
@@ -104,6 +106,7 @@ static void test_all_fields(void **state)
     assert_string_equal(config->enclave.update_authorisation, "/var/update");
     assert_int_equal(config->enclave.epoch_seconds, 86400);
     assert_true(config->quote.window_ms == 10000 && config->quote.refresh_seconds == 9);
+    assert_int_equal(config->traces.keep, 7);
     ks_config_free(config);
 }
 
@@ -258,6 +261,7 @@ static const struct {
     {SITE TLS "enclave:\n  epoch_seconds: 86401\n", KS_ERR_LIMIT,
      "enclave.epoch_seconds: 1 to 86400"},
     {SITE TLS "quote:\n  window_ms: 10001\n", KS_ERR_LIMIT, "quote.window_ms: 0 to 10000"},
+    {SITE TLS "traces:\n  keep: 10000001\n", KS_ERR_LIMIT, "traces.keep: 1 to 10000000"},
     {SITE TLS "quote:\n  refresh_seconds: 86401\n", KS_ERR_LIMIT,
      "quote.refresh_seconds: 1 to 86400"},
     {SITE TLS "enrolment:\n  colour: red\n", KS_ERR_FORMAT,
