@@ -4,6 +4,7 @@
 #include "server/traces.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/sys.h"
@@ -54,6 +55,17 @@ static const struct ks_judged *add_row(struct ks_traces *traces, const struct ks
     row = &traces->rows[traces->count++];
     *row = (struct ks_traces_row){.number = number, .trace = *trace};
     return ks_alerts_judge(&traces->alerts, trace, &row->judged) ? &row->judged : NULL;
+}
+
+bool ks_traces_find(const struct ks_traces *traces, const char *id, struct ks_trace *out_trace)
+{
+    for (size_t i = 0; i < traces->count; i++) {
+        if (strcmp(traces->rows[i].trace.job, id) == 0) {
+            *out_trace = traces->rows[i].trace;
+            return true;
+        }
+    }
+    return false;
 }
 
 bool ks_traces_due(const struct ks_traces *traces, uint64_t now_us)

@@ -33,6 +33,8 @@ struct ks_traces {
 KS_MUST_CHECK enum ks_err ks_traces_init(struct ks_traces *traces);
 void ks_traces_done(struct ks_traces *traces); /* zeroed is fine */
 
+/* The row of the job ID, if it waits. */
+bool ks_traces_find(const struct ks_traces *traces, const char *id, struct ks_trace *out_trace);
 /* Whether rows have waited long enough for a transaction of their own. */
 bool ks_traces_due(const struct ks_traces *traces, uint64_t now_us);
 /* How long poll may sleep for them: at most MS, -1 for ever. */
