@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cli/ca.h"
+#include "crypto/sigalgs.h"
 
 #define DAY_S      UINT64_C(86400)
 #define DAYS_MAX   36500
@@ -96,9 +97,32 @@ static enum ks_err read_role(const char *name, enum ks_cert_role *out_role)
     return ks_fail(KS_ERR_USAGE, "'%s': expected server, device or operator", name);
 }
 
+/* What TLS can have. */
+static enum ks_err read_algorithm(const struct ks_cli *cli, enum ks_sig_alg *out_alg)
+{
+    enum ks_err err = KS_OK;
+    const char *name = ks_cli_text(cli, "algorithm");
+    enum ks_sig_alg alg = KS_SIG_MLDSA65;
+
+    KS_CHECK(ks_sig_alg_from_name(ks_bytes_text(name), &alg) == KS_OK &&
+                 (KS_SIGALGS_ALL & KS_SIGALG_BIT(alg)) != 0,
+             KS_ERR_USAGE,
+             "--algorithm: '%s' is none of ML-DSA-44, ML-DSA-65, ML-DSA-87, SLH-DSA-SHA2-128s, "
+             "SLH-DSA-SHA2-128f",
+             name);
+    if ((KS_SIGALGS_SLHDSA & KS_SIGALG_BIT(alg)) != 0) {
+        ks_cli_progress(cli, "SLH-DSA keys in TLS are experimental: site and devices have to "
+                             "name them in their signature algorithms");
+    }
+    *out_alg = alg;
+out:
+    return err;
+}
+
 enum ks_err ks_command_ca_issue(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
+    enum ks_sig_alg alg = KS_SIG_MLDSA65;
     const char *out = ks_cli_text(cli, "out");
     const char *role = cli->operands[0];
     char path[KS_PATH_MAX];
@@ -106,6 +130,7 @@ enum ks_err ks_command_ca_issue(struct ks_cli *cli)
     struct ks_cert_spec spec = {.subject = ks_cli_text(cli, "name")};
 
     KS_TRY(read_role(role, &spec.role));
+    KS_TRY(read_algorithm(cli, &alg));
     spec.dns_count = ks_cli_many(cli, "dns", &spec.dns);
     spec.ip_count = ks_cli_many(cli, "ip", &spec.ips);
     KS_CHECK(spec.role == KS_CERT_SERVER || spec.dns_count + spec.ip_count == 0, KS_ERR_USAGE,
@@ -113,7 +138,7 @@ enum ks_err ks_command_ca_issue(struct ks_cli *cli)
     KS_CHECK(spec.role != KS_CERT_SERVER || spec.dns_count + spec.ip_count > 0, KS_ERR_USAGE,
              "a server needs at least one --dns or --ip");
     KS_TRY(validity(cli, &spec));
-    KS_TRY(ks_ca_issue(ks_cli_text(cli, "ca"), KS_SIG_MLDSA65, &spec, out, &cert));
+    KS_TRY(ks_ca_issue(ks_cli_text(cli, "ca"), alg, &spec, out, &cert));
     (void)snprintf(path, sizeof path, "%s/%s.pem", out, role);
     KS_TRY(print_cert(cli, cert, path));
 out:

@@ -11,7 +11,7 @@
 
 #include "base/text.h"
 #include "cli/build.h"
-#include "cli/cli.h"
+#include "cli/flags.h"
 #include "cli/lab.h"
 
 #define PLAN_BYTES_MAX    ((size_t)256 << 20)

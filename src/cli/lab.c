@@ -15,6 +15,7 @@
 #include "base/sys.h"
 #include "cli/ca.h"
 #include "cli/lab_room.h"
+#include "crypto/sigalgs.h"
 #include "tpm/spawn.h"
 #include "tpm/tpm.h"
 
@@ -42,6 +43,23 @@ const char *ks_lab_suite_name(enum ks_lab_suite suite)
 {
     KS_ASSERT((unsigned)suite < KS_LAB_SUITES);
     return suites[suite].name;
+}
+
+const char *ks_lab_suite_sigalg(enum ks_lab_suite suite)
+{
+    KS_ASSERT((unsigned)suite < KS_LAB_SUITES);
+    return ks_sigalgs_name(suites[suite].leaf);
+}
+
+/* The list for the settings; NULL where the default has it. */
+static const char *sigalgs_of(const struct ks_lab *lab)
+{
+    uint32_t algs = 0;
+
+    KS_ASSERT(ks_sigalgs_parse(NULL, &algs) == KS_OK);
+    return (algs & KS_SIGALG_BIT(suites[lab->spec.suite].leaf)) != 0
+               ? NULL
+               : ks_lab_suite_sigalg(lab->spec.suite);
 }
 
 enum ks_err ks_lab_suite_find(const char *name, enum ks_lab_suite *out_suite)
@@ -82,6 +100,13 @@ static enum ks_err find_program(const char *libexec, const char *name,
         self[len] = '\0';
         *strrchr(self, '/') = '\0';
         found = is_program(self, "", name, path);
+    }
+    /* This program in a build, which has no folder of programs: they lie beside its own. */
+    for (size_t i = 1; !found && len > 0 && i < sizeof places / sizeof places[0]; i++) {
+        char place[32];
+
+        (void)snprintf(place, sizeof place, "../%s", places[i]);
+        found = is_program(self, place, name, path);
     }
     if (!found) {
         return ks_fail(KS_ERR_UNAVAILABLE, "there is no program %s in '%s'", name, libexec);
@@ -265,6 +290,25 @@ out:
     return err;
 }
 
+/* tls.json in FOLDER, where the defaults will not do. */
+static enum ks_err tell_tls(const struct ks_lab *lab, const char *folder)
+{
+    enum ks_err err = KS_OK;
+    const char *sigalgs = sigalgs_of(lab);
+    char path[KS_PATH_MAX];
+    char text[128];
+
+    if (sigalgs != NULL) {
+        (void)snprintf(text, sizeof text,
+                       "{\"schema\":\"ketseal.tls/1\",\"signature_algorithms\":\"%s\"}\n",
+                       sigalgs);
+        KS_TRY(ks_path_join(folder, "tls.json", path));
+        KS_TRY(ks_file_write(path, ks_bytes_text(text), 0644));
+    }
+out:
+    return err;
+}
+
 /* --- devices ------------------------------------------------------------------------------ */
 
 static enum ks_err copy_file(const char *from, const char *to, const char *name, mode_t mode)
@@ -300,6 +344,7 @@ static enum ks_err make_device(struct ks_lab *lab, unsigned index)
     KS_TRY(copy_file(identity_folder, folder, "root.pem", 0644));
     KS_TRY(copy_file(identity_folder, folder, "device.pem", 0644));
     KS_TRY(copy_file(identity_folder, folder, "device.key", 0600));
+    KS_TRY(tell_tls(lab, folder));
 out:
     return err;
 }
@@ -340,6 +385,9 @@ static enum ks_err write_config(const struct ks_lab *lab)
     if (lab->groups[0] != '\0') {
         ks_buf_put_format(&text, "  groups: %s\n", lab->groups);
     }
+    if (sigalgs_of(lab) != NULL) {
+        ks_buf_put_format(&text, "  signature_algorithms: %s\n", sigalgs_of(lab));
+    }
     ks_buf_put_format(&text, "workers:\n  count: %u\n", workers);
     if (lab->spec.quantum) {
         ks_lab_link_put_section(lab, &text);
@@ -361,6 +409,7 @@ static enum ks_err link_programs(const struct ks_lab *lab, const char *folder)
     static const char *const names[] = {"ketseal-enclave", "ketseal-worker", "ketseald"};
     enum ks_err err = KS_OK;
     char path[KS_PATH_MAX];
+    char found[KS_PATH_MAX];
     char target[KS_PATH_MAX];
     bool replaced = lab->spec.program == NULL;
 
@@ -373,7 +422,9 @@ static enum ks_err link_programs(const struct ks_lab *lab, const char *folder)
             KS_CHECK(realpath(lab->spec.instead, target) != NULL, KS_ERR_UNAVAILABLE,
                      "'%s': %s", lab->spec.instead, strerror(errno));
         } else {
-            KS_TRY(ks_lab_find(lab, names[i], target));
+            KS_TRY(ks_lab_find(lab, names[i], found));
+            KS_CHECK(realpath(found, target) != NULL, KS_ERR_UNAVAILABLE, "'%s': %s", found,
+                     strerror(errno));
         }
         KS_TRY(ks_path_join(folder, names[i], path));
         (void)unlink(path); /* of an earlier start */
@@ -467,6 +518,7 @@ enum ks_err ks_lab_start(const struct ks_lab_spec *spec, struct ks_lab **out_lab
     KS_TRY(make_ca(lab));
     KS_TRY(ks_lab_issue(lab, &server));
     KS_TRY(ks_lab_issue(lab, &operator_));
+    KS_TRY(tell_tls(lab, lab->operator_));
     for (unsigned i = 0; i < lab->device_count; i++) {
         KS_TRY(make_device(lab, i));
     }
@@ -558,7 +610,7 @@ enum ks_err ks_lab_client_open(const struct ks_lab *lab, const struct ks_lab_cli
     char site[KS_PATH_MAX];
     char state[KS_PATH_MAX];
     char keys[KS_PATH_MAX];
-    struct ks_client_spec client = {.version = 1,
+    struct ks_client_spec client = {.version = 2,
                                     .url = spec->url == NULL ? lab->url : spec->url,
                                     .root = root,
                                     .certificate = certificate,
@@ -566,7 +618,8 @@ enum ks_err ks_lab_client_open(const struct ks_lab *lab, const struct ks_lab_cli
                                     .site = site,
                                     .state = state,
                                     .groups = spec->groups,
-                                    .timeout_ms = spec->timeout_ms};
+                                    .timeout_ms = spec->timeout_ms,
+                                    .signature_algorithms = sigalgs_of(lab)};
 
     if (client.groups == NULL && lab->groups[0] != '\0') {
         client.groups = lab->groups;

@@ -21,7 +21,11 @@
  *  name     text               the root's key      the leaves' keys */
 #define KS_LAB_SUITE_LIST(X)                                                                   \
     X(MLDSA65, "slhdsa-mldsa65", SLHDSA_SHA2_128S, MLDSA65) /* as `ketseal ca` makes them */   \
-    X(ALL_MLDSA, "mldsa87-mldsa65", MLDSA87, MLDSA65)
+    X(ALL_MLDSA, "mldsa87-mldsa65", MLDSA87, MLDSA65)                                          \
+    X(MLDSA44, "mldsa87-mldsa44", MLDSA87, MLDSA44)                                            \
+    X(MLDSA87, "mldsa87-mldsa87", MLDSA87, MLDSA87)                                            \
+    X(SLHDSA_128S, "slhdsa-slhdsa128s", SLHDSA_SHA2_128S, SLHDSA_SHA2_128S)                    \
+    X(SLHDSA_128F, "slhdsa-slhdsa128f", SLHDSA_SHA2_128S, SLHDSA_SHA2_128F)
 
 enum ks_lab_suite {
 #define KS_LAB_SUITE_ENUM(name, text, root, leaf) KS_LAB_##name,
@@ -30,6 +34,9 @@ enum ks_lab_suite {
         KS_LAB_SUITES
 };
 const char *ks_lab_suite_name(enum ks_lab_suite suite);
+/* The TLS signature algorithm of its leaves, which site, devices and operator name in their
+ * settings where it is not one of the default. */
+const char *ks_lab_suite_sigalg(enum ks_lab_suite suite);
 KS_MUST_CHECK enum ks_err ks_lab_suite_find(const char *name, enum ks_lab_suite *out_suite);
 
 #define KS_LAB_DEVICES_MAX 64

@@ -50,6 +50,8 @@ struct exchange {
     size_t head_len;
     unsigned timings; /* fields Server-Timing */
     unsigned attempts;
+    uint64_t begin_us; /* monotonic */
+    uint64_t tls_us;   /* when TLS began on the last connection; 0: it did not */
     bool resumed;
     int alert;       /* of TLS, sent or received; -1: none */
     enum ks_err err; /* what a callback refused for; its detail is stored */
@@ -81,6 +83,7 @@ static CURLcode on_context(CURL *curl, void *context, void *user)
     struct ks_http_client *client = user;
     enum ks_err err = ks_tls_configure(client->tls, context);
 
+    client->exchange->tls_us = ks_clock_monotonic_us();
     (void)curl;
     if (err != KS_OK) {
         client->exchange->err = err;
@@ -487,6 +490,11 @@ static void take_facts(struct exchange *exchange)
     (void)curl_easy_getinfo(curl, CURLINFO_APPCONNECT_TIME_T, &handshake_us);
     (void)curl_easy_getinfo(curl, CURLINFO_HEADER_SIZE, &received);
     (void)curl_easy_getinfo(curl, CURLINFO_SIZE_DOWNLOAD_T, &downloaded);
+    if (!facts->encrypted && exchange->tls_us > 0) {
+        /* A connection whose handshake failed: libcurl knows nothing of it. */
+        connects = 1;
+        connect_us = (curl_off_t)(exchange->tls_us - exchange->begin_us);
+    }
     facts->connected = connects > 0;
     if (facts->connected && connect_us > 0) {
         facts->connect_us = (uint64_t)connect_us;
@@ -519,6 +527,7 @@ enum ks_err ks_http_client_call(struct ks_http_client *client, const struct ks_h
     client->exchange = &exchange;
     KS_TRY(set_request(&exchange, url, sizeof url));
     KS_TRY(put_plain_fields(&exchange));
+    exchange.begin_us = ks_clock_monotonic_us();
     code = ks_curl_perform(client->curl);
     take_facts(&exchange);
     KS_TRY(outcome(&exchange, code));
