@@ -54,8 +54,9 @@ load helper
 }
 
 @test "trace build: without the programs of a site there is no data set, and it says so" {
-    mkdir empty
-    ks -q trace build --out=rows.csv --rows=100 --kind=delay --libexec=empty
+    mkdir alone
+    cp "$KETSEAL" alone # away from where a build has them
+    run --separate-stderr alone/ketseal -q trace build --out=rows.csv --rows=100 --kind=delay --libexec=alone
     same status "$status" 4
     [[ $stderr == "ketseal: the site 'honest': there is no "* ]]
     same rows "$(wc -l <rows.csv)" 1
