@@ -30,6 +30,7 @@ run() {
     "$ketseal" verify --policy lab.policy "$1.bundle" >/dev/null || site_fail "$1.bundle does not verify"
     "$verify" lab.policy "$1.bundle" >/dev/null || site_fail "$1.bundle: ketseal-verify says no"
     jq -r .record.evidence.device_certificate "$1.bundle" | base64 -d >"$1.der"
+    [ "$("$ketseal" --json bundle show "$1.bundle" | jq -r .device_key)" = "$2" ] || site_fail "$1.bundle names another algorithm"
     openssl_of_build x509 -inform DER -in "$1.der" -noout -text | grep -q "Public Key Algorithm: $2\$" ||
         site_fail "$1: the record's certificate is not of $2"
     checks=$((checks + 1))
