@@ -163,6 +163,31 @@ KS_MUST_CHECK enum ks_err ks_client_bundle_in(struct ks_client *client, const ch
 /* The most bytes of a bundle: for ks_buf_new. */
 #define KS_BUNDLE_LEN_MAX (48 * 1024 * 1024)
 
+/* --- traces ------------------------------------------------------------------------------- */
+
+/* What a submission or a fetched bundle looked like from here, as numbers: docs/formats/
+ * trace.md. Without program, keys or counts. */
+struct ks_trace;
+
+/* Who gets a row for each ks_client_run, ks_client_submit, ks_client_bundle and
+ * ks_client_bundle_in once it has ended, well or not; "not yet" alone has none. TAKE is called
+ * on the client's thread; the row is its own until it returns. */
+struct ks_trace_sink {
+    uint32_t version; /* 1 */
+    void (*take)(void *context, const struct ks_trace *trace);
+    void *context;
+};
+/* SINK is copied; NULL: nobody, as at the start. */
+KS_MUST_CHECK enum ks_err ks_client_trace_to(struct ks_client *client,
+                                             const struct ks_trace_sink *sink);
+/* Appends the line of names of a file of traces, and a row of it. */
+void ks_trace_csv_header(struct ks_buf *out);
+void ks_trace_csv_row(const struct ks_trace *trace, struct ks_buf *out);
+/* One number by its name, such as "round_trip_us": KS_ERR_NOT_FOUND where the row has it not.
+ */
+KS_MUST_CHECK enum ks_err ks_trace_number(const struct ks_trace *trace, const char *name,
+                                          double *out_value);
+
 /* --- single exchanges --------------------------------------------------------------------- */
 
 /* GET TARGET ("/v1/jobs/…", "/v1/ledger/checkpoint", …): appends the answer's body. */

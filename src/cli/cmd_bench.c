@@ -16,6 +16,7 @@
 
 #define RUN_MS_MAX   60000
 #define SAMPLE_CHUNK 4096
+#define FIGURE       "entropy_throughput_log"
 #define TABLE_MAX    ((size_t)1 << 20)
 
 enum { TPM, KERNEL, SOURCES };
@@ -385,7 +386,7 @@ static enum ks_err write_figure(const struct bench *bench)
         {"kernel", "Linux getrandom(2)", points[KERNEL], bench->block_count},
     };
     const struct ks_figure figure = {
-        .name = "trng",
+        .name = FIGURE,
         .title = "Throughput of random number generators",
         .subtitle = subtitle,
         .kind = "source",
@@ -478,8 +479,10 @@ static void print_result(const struct bench *bench)
                  info->manufacturer, info->vendor, (unsigned long long)info->firmware);
     print_speeds(bench);
     print_quality(bench);
-    ks_cli_print("\nin %s: trng.csv%s, trng-runs.csv, trng-entropy.csv, trng-health.csv\n",
-                 bench->directory, bench->draw ? ", trng.pdf, trng.svg, trng.png" : "");
+    ks_cli_print("\nin %s: " FIGURE ".csv%s, trng-runs.csv, trng-entropy.csv, "
+                 "trng-health.csv\n",
+                 bench->directory,
+                 bench->draw ? ", " FIGURE ".pdf, " FIGURE ".svg, " FIGURE ".png" : "");
 }
 
 /* --- the result as JSON ------------------------------------------------------------------- */

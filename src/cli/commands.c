@@ -3,7 +3,7 @@
 
 /* Every command, its flags and its help: the one table behind parsing, help and manual. */
 
-#include "cli/cli.h"
+#include "cli/flags.h"
 
 #define DEVICE_FLAGS                                                                           \
     {"device", KS_FLAG_TEXT,                                                                   \
@@ -755,64 +755,6 @@ static const struct ks_flag qkd_simulate_flags[] = {
     END,
 };
 
-#define COLUMN_FLAGS                                                                           \
-    {"ignore", KS_FLAG_MANY, "COLUMN", "a column that is no feature; may be repeated",         \
-     NULL,     false},                                                                         \
-        {"kind", KS_FLAG_TEXT, "COLUMN", "names what kind of anomaly a row is", NULL, false},  \
-        {"label", KS_FLAG_TEXT, "COLUMN", "1 for an anomaly, 0 for none; never a feature",     \
-         NULL,    false},                                                                      \
-    {                                                                                          \
-        "threads", KS_FLAG_NUMBER, "N", "threads to score with", "1", false                    \
-    }
-
-#define FOREST_FLAGS                                                                           \
-    {"trees", KS_FLAG_NUMBER, "N", "trees of the forest", "100", false},                       \
-        {"sample", KS_FLAG_NUMBER, "N", "rows that each tree grows from, 2 to 256",            \
-         "256",    false},                                                                     \
-        {"seed", KS_FLAG_NUMBER, "N", "seed of the forest", "1", false},                       \
-    {                                                                                          \
-        "contamination", KS_FLAG_TEXT, "SHARE",                                                \
-            "share of the rows that are called anomalies, 0 to 0.5", "0.01", false             \
-    }
-
-static const struct ks_flag detect_train_flags[] = {
-    {"out", KS_FLAG_TEXT, "FILE", "where the model goes", NULL, true},
-    FOREST_FLAGS,
-    COLUMN_FLAGS,
-    END,
-};
-
-static const struct ks_flag detect_score_flags[] = {
-    {"model", KS_FLAG_TEXT, "FILE", "the model", NULL, true},
-    {"out", KS_FLAG_TEXT, "FILE", "where the scores go; default: standard output", NULL, false},
-    COLUMN_FLAGS,
-    END,
-};
-
-static const struct ks_flag detect_explain_flags[] = {
-    {"model", KS_FLAG_TEXT, "FILE", "the model", NULL, true},
-    {"row", KS_FLAG_MANY, "N", "a row, from 1; may be repeated; default: all anomalies", NULL,
-     false},
-    {"reasons", KS_FLAG_NUMBER, "N", "how many features to name", "3", false},
-    COLUMN_FLAGS,
-    END,
-};
-
-static const struct ks_flag detect_evaluate_flags[] = {
-    {"label", KS_FLAG_TEXT, "COLUMN", "1 for an anomaly, 0 for none; never a feature", NULL,
-     true},
-    {"model", KS_FLAG_TEXT, "FILE", "a model; default: one is grown from the rows, unlabelled",
-     NULL, false},
-    {"bootstrap", KS_FLAG_NUMBER, "N", "draws behind the intervals of 95 %, 40 to 10000", "200",
-     false},
-    FOREST_FLAGS,
-    {"ignore", KS_FLAG_MANY, "COLUMN", "a column that is no feature; may be repeated", NULL,
-     false},
-    {"kind", KS_FLAG_TEXT, "COLUMN", "names what kind of anomaly a row is", NULL, false},
-    {"threads", KS_FLAG_NUMBER, "N", "threads to score with", "1", false},
-    END,
-};
-
 const struct ks_command ks_commands[] = {
     {"run", NULL, "[FILE]", 0, 1,
      "Runs an OpenQASM program or a template at a site and keeps the sealed bundle.", run_flags,
@@ -977,16 +919,49 @@ const struct ks_command ks_commands[] = {
      "Distils keys from a simulated link: error rates, lengths, bits a second, an "
      "eavesdropper.",
      qkd_simulate_flags, ks_command_qkd_simulate},
+    {"trace", "build", "", 0, 0,
+     "Makes a data set of traces: real jobs on sites of our own, some of them tampered with.",
+     ks_trace_build_flags, ks_command_trace_build},
     {"detect", "train", "FILE", 1, 1, "Grows an isolation forest from the rows of a CSV file.",
-     detect_train_flags, ks_command_detect_train},
+     ks_detect_train_flags, ks_command_detect_train},
     {"detect", "score", "FILE", 1, 1,
      "Scores the rows of a CSV file by a model; each anomaly with its first reason.",
-     detect_score_flags, ks_command_detect_score},
+     ks_detect_score_flags, ks_command_detect_score},
     {"detect", "explain", "FILE", 1, 1, "Says which features make rows strange, and how much.",
-     detect_explain_flags, ks_command_detect_explain},
+     ks_detect_explain_flags, ks_command_detect_explain},
+    {"detect", "figures", "FILE", 1, 1,
+     "Draws the scores of a CSV file's rows: histogram, scatter, boxes of a duration.",
+     ks_detect_figures_flags, ks_command_detect_figures},
+    {"detect", "report", "FILE", 1, 1,
+     "Writes one self-contained HTML page about the scores of a CSV file's rows.",
+     ks_detect_report_flags, ks_command_detect_report},
     {"detect", "evaluate", "FILE", 1, 1,
      "Measures how well anomalies are told from the rest, where labels say which they are.",
-     detect_evaluate_flags, ks_command_detect_evaluate},
+     ks_detect_evaluate_flags, ks_command_detect_evaluate},
+    {"detect", "follow", "FILE", 1, 1,
+     "Judges the rows of a CSV stream as they come, and trains anew as they change.",
+     ks_detect_follow_flags, ks_command_detect_follow},
+    {"trace", "export", "[FILE]", 0, 1, "Writes traces of executions as CSV.",
+     ks_trace_export_flags, ks_command_trace_export},
+    {"trace", "list", "", 0, 0, "Lists the newest traces.", ks_trace_list_flags,
+     ks_command_trace_list},
+    {"trace", "show", "JOB", 1, 1, "Shows every number of a job's traces, with its meaning.",
+     ks_trace_show_flags, ks_command_trace_show},
+    {"trace", "alerts", "", 0, 0,
+     "Lists what a detector has called anomalies, newest first, with the reasons.",
+     ks_trace_alerts_flags, ks_command_trace_alerts},
+    {"trace", "schema", "", 0, 0,
+     "Prints the columns of traces as JSON: name, type, unit, meaning.", NULL,
+     ks_command_trace_schema},
+    {"learn", "train", "DATA…", 1, KS_CLI_OPERANDS_MAX,
+     "Trains a model on a folder of IDX files (MNIST), or on tables of sensors, and tests it.",
+     ks_learn_train_flags, ks_command_learn_train},
+    {"learn", "evaluate", "DATA…", 1, KS_CLI_OPERANDS_MAX,
+     "Tests a model on the samples for testing.", ks_learn_evaluate_flags,
+     ks_command_learn_evaluate},
+    {"learn", "generate", "", 0, 0,
+     "Makes a table of hourly traffic and air of one site of an invented city.",
+     ks_learn_generate_flags, ks_command_learn_generate},
     {"bench", "trng", "", 0, 0,
      "Measures the TPM's random numbers against the kernel's: speed, estimates, health.",
      bench_trng_flags, ks_command_bench_trng},

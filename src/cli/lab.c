@@ -84,7 +84,8 @@ static bool is_program(const char *folder, const char *place, const char *name,
     return ks_path_join(folder, below, path) == KS_OK && access(path, X_OK) == 0;
 }
 
-enum ks_err ks_lab_find(const struct ks_lab *lab, const char *name, char out_path[KS_PATH_MAX])
+static enum ks_err find_program(const char *libexec, const char *name,
+                                char out_path[KS_PATH_MAX])
 {
     static const char *const places[] = {"", "enclave/", "server/", "kme/"}; /* of a build */
     char path[KS_PATH_MAX];
@@ -93,7 +94,7 @@ enum ks_err ks_lab_find(const struct ks_lab *lab, const char *name, char out_pat
     bool found = false;
 
     for (size_t i = 0; !found && i < sizeof places / sizeof places[0]; i++) {
-        found = is_program(lab->libexec, places[i], name, path);
+        found = is_program(libexec, places[i], name, path);
     }
     if (!found && len > 0) {
         self[len] = '\0';
@@ -108,11 +109,22 @@ enum ks_err ks_lab_find(const struct ks_lab *lab, const char *name, char out_pat
         found = is_program(self, place, name, path);
     }
     if (!found) {
-        return ks_fail(KS_ERR_UNAVAILABLE, "there is no program %s in '%s'", name,
-                       lab->libexec);
+        return ks_fail(KS_ERR_UNAVAILABLE, "there is no program %s in '%s'", name, libexec);
     }
     ks_copy(out_path, path, strlen(path) + 1);
     return KS_OK;
+}
+
+enum ks_err ks_lab_find(const struct ks_lab *lab, const char *name, char out_path[KS_PATH_MAX])
+{
+    return find_program(lab->libexec, name, out_path);
+}
+
+bool ks_lab_has(const char *libexec, const char *name)
+{
+    char path[KS_PATH_MAX];
+
+    return find_program(libexec == NULL ? KS_LIBEXEC_DIR : libexec, name, path) == KS_OK;
 }
 
 enum ks_err ks_lab_spawn(const char *program, const char *const *argv, const char *log,

@@ -73,6 +73,9 @@ struct ks_lab_spec {
 
 struct ks_lab;
 
+/* Whether a lab would find the program NAME; LIBEXEC as in its specification. */
+bool ks_lab_has(const char *libexec, const char *name);
+
 /* Starts it and waits until it is ready. KS_ERR_UNAVAILABLE where swtpm or a program is absent,
  * KS_ERR_IO, with the last line of its log, when it does not start. SPEC is copied. */
 KS_MUST_CHECK enum ks_err ks_lab_start(const struct ks_lab_spec *spec, struct ks_lab **out_lab);

@@ -131,7 +131,8 @@ static uint64_t due(struct ks_proxy *proxy, struct flow *flow, size_t len)
     if (rules->jitter_us > 0) {
         due_us += draw(proxy, rules->jitter_us + 1);
     }
-    if (rules->stall_permille > 0 && draw(proxy, PERMILLE) < rules->stall_permille) {
+    if (rules->stall_permille > 0 &&
+        (proxy->deeds.stalls == 0 || draw(proxy, PERMILLE) < rules->stall_permille)) {
         due_us += (uint64_t)rules->stall_us << flow->stalls;
         flow->stalls += flow->stalls < STALLS_IN_ROW;
         count(proxy, &proxy->deeds.stalls, 1);

@@ -24,7 +24,7 @@
 struct ks_proxy_rules {
     uint32_t delay_us;       /* each way */
     uint32_t jitter_us;      /* more of it, evenly from 0 to this; order is kept */
-    uint32_t stall_permille; /* of what arrives waits as a lost segment would: */
+    uint32_t stall_permille; /* of what arrives, and the first, wait as a lost segment would: */
     uint32_t stall_us;       /* so long, and after each further loss twice as long */
     uint64_t bytes_per_s;    /* each way; 0: no limit */
     uint64_t cut_at;         /* the byte with which both connections are reset */

@@ -6,8 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/json.h"
-
 #define VALUES_VERSION 1
 #define STARTED_MAX_US 253402300799999999 /* the last microsecond of the year 9999 */
 
@@ -191,6 +189,16 @@ bool ks_trace_is_table(const struct ks_table *table)
         }
     }
     return true;
+}
+
+bool ks_trace_is_identity(struct ks_bytes name)
+{
+    for (size_t i = 0; i < IDENTITY_COUNT; i++) {
+        if (ks_bytes_is(name, identity[i].name)) {
+            return true;
+        }
+    }
+    return ks_bytes_is(name, label_column.name) || ks_bytes_is(name, kind_column.name);
 }
 
 enum ks_err ks_trace_layout(const struct ks_table *table, struct ks_trace_layout *out_layout)

@@ -8,6 +8,7 @@
 #ifndef KS_DETECT_TRACE_H
 #define KS_DETECT_TRACE_H
 
+#include "base/json.h"
 #include "base/text.h"
 #include "detect/table.h"
 
@@ -135,6 +136,9 @@ void ks_trace_put_csv_row(const struct ks_trace *trace, const struct ks_trace_la
 
 /* Whether the first columns are those of a trace. */
 bool ks_trace_is_table(const struct ks_table *table);
+/* Whether NAME is a column of the CSV form that is no number of the row's: whose it is, label,
+ * kind. */
+bool ks_trace_is_identity(struct ks_bytes name);
 
 /* Where a table has a trace's columns. */
 struct ks_trace_layout {
@@ -164,6 +168,26 @@ void ks_trace_put_values(const struct ks_trace *trace, struct ks_buf *out);
 /* Sets those values of TRACE that BYTES have; the others, and whose it is, stay. KS_ERR_FORMAT.
  */
 KS_MUST_CHECK enum ks_err ks_trace_read_values(struct ks_bytes bytes, struct ks_trace *trace);
+
+/* --- JSON --------------------------------------------------------------------------------- */
+
+/* One row as an object: whose it is, and "values" by their names; what is missing is absent. */
+void ks_trace_put_json(const struct ks_trace *trace, struct ks_json_writer *writer);
+
+/* A page of rows as a site gives them, "ketseal.trace-list/1": begin, rows, end with the number
+ * that the next page begins behind, 0 for none. */
+void ks_trace_page_begin(struct ks_json_writer *writer);
+void ks_trace_page_put(uint64_t number, const struct ks_trace *trace,
+                       struct ks_json_writer *writer);
+void ks_trace_page_end(uint64_t next, struct ks_json_writer *writer);
+#define KS_TRACE_PAGE_ROWS_MAX  500
+#define KS_TRACE_PAGE_BYTES_MAX (1024 * 1024)
+typedef enum ks_err (*ks_trace_visit)(void *context, uint64_t number,
+                                      const struct ks_trace *trace);
+/* Calls VISIT for each row of the page TEXT; *OUT_NEXT as above. KS_ERR_FORMAT, also for a
+ * column that this version does not know. */
+KS_MUST_CHECK enum ks_err ks_trace_page_read(struct ks_bytes text, ks_trace_visit visit,
+                                             void *context, uint64_t *out_next);
 
 /* --- the schema --------------------------------------------------------------------------- */
 

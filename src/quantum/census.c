@@ -8,12 +8,19 @@
 
 void ks_census_take(const struct ks_circuit *circuit, struct ks_census *out_census)
 {
-    struct ks_census census = {0};
+    struct ks_census census = {.measures_last = true};
 
     for (size_t i = 0; i < circuit->op_count; i++) {
         const struct ks_op *op = &circuit->ops[i];
         struct ks_clifford clifford;
 
+        if (op->gate == KS_GATE_BARRIER) {
+            continue;
+        }
+        if (op->condition != 0 || op->gate > KS_GATE_MEASURE ||
+            (op->gate < KS_GATE_MEASURE && census.measurements > 0)) {
+            census.measures_last = false;
+        }
         if (op->gate >= KS_GATE_MEASURE) {
             census.measurements += op->gate == KS_GATE_MEASURE;
             continue;

@@ -14,6 +14,9 @@ struct ks_census {
     uint64_t gates_more;
     uint64_t gates_nonclifford; /* of those above, that no Clifford gate stands for */
     uint64_t measurements;
+    /* Behind the first measurement come measurements alone, nothing has a condition, is reset
+     * or flows: one state says all that the circuit does. */
+    bool measures_last;
 };
 void ks_census_take(const struct ks_circuit *circuit, struct ks_census *out_census);
 

@@ -102,14 +102,15 @@ out:
     ks_buf_done(&bundle);
 }
 
-/* The same of a job whose task is gone: its stages are in the store. */
+/* The same of a job whose task is gone: its stages wait, or are in the store. */
 static void reply_ended(struct ks_site_server *server, struct ks_http_request *request,
                         const struct ks_store_job *job, struct ks_bytes record,
                         const struct ks_witnessed *under)
 {
     struct ks_trace trace;
 
-    if (ks_store_trace_of(server->reader, job->id, &trace) != KS_OK) {
+    if (!ks_traces_find(&server->traces, job->id, &trace) &&
+        ks_store_trace_of(server->reader, job->id, &trace) != KS_OK) {
         ks_trace_init(&trace); /* dropped meanwhile: the answer does without */
     }
     reply_bundle(server, request, job, record, under, &trace);

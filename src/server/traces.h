@@ -11,37 +11,44 @@
 
 #include "detect/trace.h"
 #include "net/http_server.h"
+#include "server/alerts.h"
 #include "store/store.h"
 
-#define KS_TRACES_KEEP_DEFAULT 100000
-#define KS_TRACES_KEEP_MAX     10000000
-#define KS_TRACES_WAITING_MAX  4096 /* rows; further ones are counted as dropped */
-#define KS_TRACES_WAIT_MS      1000
+#define KS_TRACES_WAITING_MAX 4096 /* rows; further ones are counted as dropped */
+#define KS_TRACES_WAIT_MS     1000
 
 struct ks_site_server;
 struct ks_task;
 struct ks_traces_row;
 
 struct ks_traces {
-    uint64_t keep; /* rows in the store */
+    uint64_t keep; /* rows in the store; until it is set KS_CONFIG_TRACES_KEEP */
     struct ks_traces_row *rows;
     size_t count;
     uint64_t since_us; /* monotonic: since when the first of them waits */
     uint64_t dropped;  /* since that was last logged */
+    struct ks_alerts alerts;
 };
 
 KS_MUST_CHECK enum ks_err ks_traces_init(struct ks_traces *traces);
 void ks_traces_done(struct ks_traces *traces); /* zeroed is fine */
 
+/* The row of the job ID, if it waits. */
+bool ks_traces_find(const struct ks_traces *traces, const char *id, struct ks_trace *out_trace);
 /* Whether rows have waited long enough for a transaction of their own. */
 bool ks_traces_due(const struct ks_traces *traces, uint64_t now_us);
 /* How long poll may sleep for them: at most MS, -1 for ever. */
 int ks_traces_wait_ms(const struct ks_traces *traces, uint64_t now_us, int ms);
-/* Puts the waiting rows into STORE's open transaction. A row that the store refuses for what it
- * is is dropped; other errors have broken the transaction. */
+/* Puts the waiting rows, and what was said of them, into STORE's open transaction. A row
+ * that the store refuses for what it is is dropped; other errors have broken the transaction.
+ */
 KS_MUST_CHECK enum ks_err ks_traces_put(struct ks_traces *traces, struct ks_store *store);
 /* That transaction is durable: nothing waits any more. */
 void ks_traces_saved(struct ks_traces *traces);
+
+/* Puts what waits into the store by a transaction of its own, for somebody who reads there now.
+ * None may be open. */
+KS_MUST_CHECK enum ks_err ks_traces_flush(struct ks_traces *traces, struct ks_store *store);
 
 /* --- of a task ---------------------------------------------------------------------------- */
 
@@ -54,8 +61,9 @@ KS_MUST_CHECK enum ks_err ks_task_trace_put(struct ks_site_server *server,
                                             struct ks_task *task);
 /* The job is covered by a checkpoint: logs event record.sealed. */
 void ks_task_trace_sealed(struct ks_task *task);
-/* All is known that will be known: the row waits for the next transaction. */
-void ks_task_trace_end(struct ks_site_server *server, const struct ks_task *task);
+/* All is known that will be known: the row is judged, and waits for the next transaction. Frees
+ * the task, or makes it that of an alert. */
+void ks_task_trace_end(struct ks_site_server *server, struct ks_task *task);
 /* The row of a submission that came to no job. */
 void ks_trace_refused(struct ks_site_server *server, struct ks_trace *trace, enum ks_err err);
 /* The row of a JOB that a restart has ended. */

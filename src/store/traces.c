@@ -48,7 +48,7 @@ out:
 }
 
 enum ks_err ks_store_traces(struct ks_store_reader *reader, uint64_t after, uint64_t count,
-                            ks_store_trace_visit visit, void *context)
+                            ks_trace_visit visit, void *context)
 {
     enum ks_err err = KS_OK;
     sqlite3_stmt *statement = NULL;
