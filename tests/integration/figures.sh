@@ -42,10 +42,10 @@ check entropy_throughput_log 4 source,block_bytes,bytes_per_second,bytes_per_sec
     "Throughput of random number generators" "TPM 2.0 GetRandom (simulated)" "Linux getrandom(2)" "Block size" "1 KiB" "MB/s"
 
 run run_pqc_tls_benchmark --qubits=2 --qubits=6 --runs=2 --suite=mlkem768+mldsa65 --suite=x25519mlkem768+slhdsa128f --suite=x25519+p256
-check rtt_vs_circuit_pqc_tls_mlkem_mldsa 6 suite,qubits,round_trip_s,round_trip_s_low,round_trip_s_high \
+check rtt_vs_circuit_pqc_tls_mlkem_mldsa 6 suite,qubits,rtt_seconds,rtt_seconds_low,rtt_seconds_high \
     "Round trip" "ML-KEM, ML-DSA-65" "SLH-128f" "P-256 unsealed" Qubits " ms"
-check backend_exec_vs_circuit_pqc_tls_mlkem_mldsa 6 suite,qubits,backend_s,backend_s_low,backend_s_high \
-    "ML-KEM, ML-DSA-65" Qubits " µs"
+check backend_exec_vs_circuit_pqc_tls_mlkem_mldsa 6 suite,qubits,backend_seconds,backend_seconds_low,backend_seconds_high \
+    "Backend time" "ML-KEM, ML-DSA-65" Qubits "00 µs"
 
 run run_dataset_building --rows=130 --seed=5
 [ "$(wc -l <figures/traces.csv)" -eq 131 ] || { echo "figures: no 130 rows"; exit 1; }
