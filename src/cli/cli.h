@@ -99,9 +99,6 @@ extern const struct ks_command ks_commands[]; /* ends with a NULL noun */
 /* Usage of one command, or of all when COMMAND is NULL. */
 void ks_cli_help(FILE *stream, const struct ks_command *command);
 
-/* Those that stand beside their command. */
-extern const struct ks_flag ks_trace_build_flags[];
-
 enum ks_err ks_command_anchor_check(struct ks_cli *cli);
 enum ks_err ks_command_anchor_deploy(struct ks_cli *cli);
 enum ks_err ks_command_anchor_keygen(struct ks_cli *cli);
@@ -128,6 +125,7 @@ enum ks_err ks_command_compare(struct ks_cli *cli);
 enum ks_err ks_command_detect_evaluate(struct ks_cli *cli);
 enum ks_err ks_command_detect_explain(struct ks_cli *cli);
 enum ks_err ks_command_detect_figures(struct ks_cli *cli);
+enum ks_err ks_command_detect_follow(struct ks_cli *cli);
 enum ks_err ks_command_detect_report(struct ks_cli *cli);
 enum ks_err ks_command_detect_score(struct ks_cli *cli);
 enum ks_err ks_command_detect_train(struct ks_cli *cli);
@@ -149,6 +147,9 @@ enum ks_err ks_command_job_list(struct ks_cli *cli);
 enum ks_err ks_command_job_status(struct ks_cli *cli);
 enum ks_err ks_command_job_submit(struct ks_cli *cli);
 enum ks_err ks_command_job_wait(struct ks_cli *cli);
+enum ks_err ks_command_learn_evaluate(struct ks_cli *cli);
+enum ks_err ks_command_learn_generate(struct ks_cli *cli);
+enum ks_err ks_command_learn_train(struct ks_cli *cli);
 enum ks_err ks_command_ledger_check(struct ks_cli *cli);
 enum ks_err ks_command_ledger_export(struct ks_cli *cli);
 enum ks_err ks_command_ledger_follow(struct ks_cli *cli);
@@ -169,6 +170,7 @@ enum ks_err ks_command_site_certify(struct ks_cli *cli);
 enum ks_err ks_command_timestamp_check(struct ks_cli *cli);
 enum ks_err ks_command_timestamp_publish(struct ks_cli *cli);
 enum ks_err ks_command_timestamp_request(struct ks_cli *cli);
+enum ks_err ks_command_trace_alerts(struct ks_cli *cli);
 enum ks_err ks_command_trace_build(struct ks_cli *cli);
 enum ks_err ks_command_trace_export(struct ks_cli *cli);
 enum ks_err ks_command_trace_list(struct ks_cli *cli);

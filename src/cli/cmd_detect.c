@@ -10,6 +10,7 @@
 
 #define OUT_MAX  ((size_t)1 << 30)
 #define JSON_MAX ((size_t)1 << 24)
+
 /* --- train -------------------------------------------------------------------------------- */
 
 static void put_threshold(const struct ks_forest *forest, struct ks_json_writer *writer)

@@ -11,7 +11,7 @@
 
 #include "base/text.h"
 #include "cli/build.h"
-#include "cli/cli.h"
+#include "cli/flags.h"
 #include "cli/lab.h"
 
 #define PLAN_BYTES_MAX    ((size_t)256 << 20)
@@ -25,6 +25,8 @@ const struct ks_flag ks_trace_build_flags[] = {
      NULL, false},
     {"rows", KS_FLAG_NUMBER, "N", "jobs, each a row", "5000", false},
     {"seed", KS_FLAG_NUMBER, "N", "of the plan", "1", false},
+    {"anomalies", KS_FLAG_NUMBER, "PERCENT", "of the rows, 0 to 50; at least one of each kind",
+     "20", false},
     {"kind", KS_FLAG_MANY, "KIND", "only this kind of anomaly; may be repeated", NULL, false},
     {"plan", KS_FLAG_SWITCH, NULL, "print the plan as CSV, and do nothing", NULL, false},
     {"state", KS_FLAG_TEXT, "DIR",
@@ -222,9 +224,12 @@ static enum ks_err read_flags(struct command *command)
     const struct ks_cli *cli = command->cli;
     const char *state = ks_cli_text(cli, "state");
     uint64_t devices = 0;
+    uint64_t percent = 0;
 
     KS_TRY(ks_cli_number(cli, "rows", KS_PLAN_ROWS_MAX, &command->plan_spec.rows));
     KS_TRY(ks_cli_number(cli, "seed", KS_JSON_INTEGER_MAX, &command->plan_spec.seed));
+    KS_TRY(ks_cli_number(cli, "anomalies", KS_PLAN_ANOMALIES_MAX, &percent));
+    command->plan_spec.anomalies_percent = (unsigned)percent;
     KS_TRY(ks_cli_number(cli, "devices", KS_BUILD_LANES_MAX, &devices));
     KS_CHECK(devices >= 1, KS_ERR_USAGE, "--devices: at least 1");
     command->build.out = ks_cli_text(cli, "out");

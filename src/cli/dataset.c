@@ -169,16 +169,15 @@ out:
     return err;
 }
 
-enum ks_err ks_dataset_read(const struct ks_cli *cli, const struct ks_forest *model,
-                            struct ks_dataset *out_dataset)
+enum ks_err ks_dataset_of(const struct ks_cli *cli, struct ks_table *table,
+                          const struct ks_forest *model, struct ks_dataset *out_dataset)
 {
     enum ks_err err = KS_OK;
-    struct ks_dataset dataset = {0};
+    struct ks_dataset dataset = {.table = table};
     enum role roles[KS_TABLE_COLUMNS_MAX] = {ROLE_FEATURE};
     size_t label = 0;
     bool labelled = false;
 
-    KS_TRY(read_table(cli->operands[0], &dataset.table));
     KS_TRY(mark_all(cli, dataset.table, roles, &dataset, &label, &labelled));
     ignore_identity(dataset.table, roles);
     KS_TRY(ks_fail_prefix(model == NULL ? choose_all(&dataset, roles)
@@ -192,6 +191,18 @@ enum ks_err ks_dataset_read(const struct ks_cli *cli, const struct ks_forest *mo
     dataset = (struct ks_dataset){0}; /* transferred */
 out:
     ks_dataset_done(&dataset);
+    return err;
+}
+
+enum ks_err ks_dataset_read(const struct ks_cli *cli, const struct ks_forest *model,
+                            struct ks_dataset *out_dataset)
+{
+    enum ks_err err = KS_OK;
+    struct ks_table *table = NULL;
+
+    KS_TRY(read_table(cli->operands[0], &table));
+    KS_TRY(ks_dataset_of(cli, table, model, out_dataset));
+out:
     return err;
 }
 

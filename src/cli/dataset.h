@@ -7,7 +7,7 @@
 
 #include "cli/cli.h"
 #include "detect/forest.h"
-#include "detect/table.h"
+#include "base/table.h"
 
 struct ks_dataset {
     struct ks_table *table;
@@ -28,6 +28,10 @@ struct ks_dataset {
 KS_MUST_CHECK enum ks_err ks_dataset_read(const struct ks_cli *cli,
                                           const struct ks_forest *model,
                                           struct ks_dataset *out_dataset);
+/* The same of TABLE, which is taken over, also when it fails. */
+KS_MUST_CHECK enum ks_err ks_dataset_of(const struct ks_cli *cli, struct ks_table *table,
+                                        const struct ks_forest *model,
+                                        struct ks_dataset *out_dataset);
 void ks_dataset_done(struct ks_dataset *dataset); /* zeroed is fine */
 
 #endif

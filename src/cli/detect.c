@@ -5,25 +5,12 @@
 
 #include <stdlib.h>
 
-#include "base/sys.h"
 #include "base/text.h"
+#include "cli/model.h"
 
 #define THREADS_MAX 64
 
 /* --- models ------------------------------------------------------------------------------- */
-
-static enum ks_err read_model(const char *path, struct ks_forest **out_forest)
-{
-    enum ks_err err = KS_OK;
-    struct ks_buf bytes;
-
-    ks_buf_init(&bytes, KS_FOREST_BYTES_MAX);
-    KS_TRY(ks_file_read(path, KS_FOREST_BYTES_MAX, &bytes));
-    KS_TRY(ks_fail_prefix(ks_forest_read(ks_buf_view(&bytes), out_forest), "%s", path));
-out:
-    ks_buf_done(&bytes);
-    return err;
-}
 
 static enum ks_err find_paths(struct ks_detect *detect)
 {
@@ -90,7 +77,7 @@ enum ks_err ks_detect_open(struct ks_detect *detect)
     enum ks_err err = KS_OK;
 
     if (detect->model != NULL) {
-        KS_TRY(read_model(detect->model, &detect->forest));
+        KS_TRY(ks_cli_model_read(detect->model, &detect->forest));
     }
     KS_TRY(ks_dataset_read(detect->cli, detect->forest, &detect->data));
     if (detect->model != NULL) {

@@ -30,21 +30,21 @@
             "share of the rows that are called anomalies, 0 to 0.5", "0.01", false             \
     }
 
-const struct ks_flag ks_flags_detect_train[] = {
+const struct ks_flag ks_detect_train_flags[] = {
     {"out", KS_FLAG_TEXT, "FILE", "where the model goes", NULL, true},
     FOREST_FLAGS,
     COLUMN_FLAGS,
     END,
 };
 
-const struct ks_flag ks_flags_detect_score[] = {
+const struct ks_flag ks_detect_score_flags[] = {
     {"model", KS_FLAG_TEXT, "FILE", "the model", NULL, true},
     {"out", KS_FLAG_TEXT, "FILE", "where the scores go; default: standard output", NULL, false},
     COLUMN_FLAGS,
     END,
 };
 
-const struct ks_flag ks_flags_detect_explain[] = {
+const struct ks_flag ks_detect_explain_flags[] = {
     {"model", KS_FLAG_TEXT, "FILE", "the model", NULL, true},
     {"row", KS_FLAG_MANY, "N", "a row, from 1; may be repeated; default: all anomalies", NULL,
      false},
@@ -53,7 +53,7 @@ const struct ks_flag ks_flags_detect_explain[] = {
     END,
 };
 
-const struct ks_flag ks_flags_detect_evaluate[] = {
+const struct ks_flag ks_detect_evaluate_flags[] = {
     {"label", KS_FLAG_TEXT, "COLUMN", "1 for an anomaly, 0 for none; never a feature", NULL,
      true},
     {"model", KS_FLAG_TEXT, "FILE", "a model; default: one is grown from the rows, unlabelled",
@@ -68,7 +68,7 @@ const struct ks_flag ks_flags_detect_evaluate[] = {
     END,
 };
 
-const struct ks_flag ks_flags_detect_figures[] = {
+const struct ks_flag ks_detect_figures_flags[] = {
     {"out", KS_FLAG_TEXT, "DIR", "where the figures and their tables go", NULL, true},
     {"model", KS_FLAG_TEXT, "FILE", "a model; default: one is grown from the rows, unlabelled",
      NULL, false},
@@ -81,7 +81,7 @@ const struct ks_flag ks_flags_detect_figures[] = {
     END,
 };
 
-const struct ks_flag ks_flags_detect_report[] = {
+const struct ks_flag ks_detect_report_flags[] = {
     {"out", KS_FLAG_TEXT, "FILE", "where the page goes; default: standard output", NULL, false},
     {"model", KS_FLAG_TEXT, "FILE", "a model; default: one is grown from the rows, unlabelled",
      NULL, false},

@@ -7,12 +7,11 @@
 
 #include "base/philox.h"
 
-#define ANOMALIES_PERMILLE 200 /* of all rows */
-#define QUANTUM_PERMILLE   150 /* of the normal ones */
-#define FRESH_PERMILLE     300 /* of those where it may be either */
-#define ROWS_PER_KIND_MIN  4
-#define ROWS_PER_ROUND     1250
-#define SEED_BITS          53 /* what a job takes */
+#define QUANTUM_PERMILLE  150 /* of the normal ones */
+#define FRESH_PERMILLE    300 /* of those where it may be either */
+#define ROWS_PER_KIND_MIN 4
+#define ROWS_PER_ROUND    1250
+#define SEED_BITS         53 /* what a job takes */
 
 struct ks_plan {
     size_t count;
@@ -228,7 +227,9 @@ static enum ks_err divide(const struct ks_plan_spec *spec, struct portion *porti
              KS_PLAN_ROWS_MAX);
     KS_CHECK(spec->rows >= ROWS_PER_KIND_MIN * (wanted + 1), KS_ERR_USAGE,
              "rows: at least %zu for %zu kinds", ROWS_PER_KIND_MIN * (wanted + 1), wanted + 1);
-    each = wanted == 0 ? 0 : spec->rows * ANOMALIES_PERMILLE / 1000 / wanted;
+    KS_CHECK(spec->anomalies_percent <= KS_PLAN_ANOMALIES_MAX, KS_ERR_USAGE,
+             "anomalies: at most %d of 100 rows", KS_PLAN_ANOMALIES_MAX);
+    each = wanted == 0 ? 0 : spec->rows * spec->anomalies_percent / 100 / wanted;
     each = each == 0 ? 1 : each;
     for (size_t kind = 1; kind < KS_PLAN_KINDS; kind++) {
         if (spec->kinds[kind]) {

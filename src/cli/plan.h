@@ -81,13 +81,16 @@ struct ks_plan_step {
 struct ks_plan_spec {
     uint64_t rows;
     uint64_t seed;
-    bool kinds[KS_PLAN_KINDS]; /* NORMAL always is */
-    bool quantum;              /* some of the normal jobs under quantum keys */
+    unsigned anomalies_percent; /* of the rows, 0 to 50; at least one of each kind */
+    bool kinds[KS_PLAN_KINDS];  /* NORMAL always is */
+    bool quantum;               /* some of the normal jobs under quantum keys */
 };
 
 struct ks_plan;
 
-/* KS_ERR_USAGE for fewer rows than four for each kind, or more than KS_PLAN_ROWS_MAX. */
+/* KS_ERR_USAGE for fewer rows than four for each kind, or more than KS_PLAN_ROWS_MAX, and for a
+ * share out of range. */
+#define KS_PLAN_ANOMALIES_MAX 50
 KS_MUST_CHECK enum ks_err ks_plan_new(const struct ks_plan_spec *spec,
                                       struct ks_plan **out_plan);
 void ks_plan_free(struct ks_plan *plan); /* NULL is fine */

@@ -49,6 +49,9 @@ void ks_monitor_job_free(struct ks_monitor *monitor, struct ks_monitor_job *job)
     if (job == NULL) {
         return;
     }
+    if (job->state >= KS_MJOB_QUEUED) {
+        ks_monitor_job_ended(monitor, job);
+    }
     ks_request_body_done(&job->body);
     ks_buf_done(&job->certificate);
     ks_buf_done(&job->parameters);

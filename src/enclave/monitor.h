@@ -20,8 +20,9 @@
 
 #define KS_MONITOR_JOBS_MAX     4096 /* admitted and not yet answered */
 #define KS_MONITOR_WORKERS_MAX  256
-#define KS_MONITOR_DEVICES_MAX  256 /* verified certificates remembered */
-#define KS_QUOTE_BATCH_MAX      256 /* records under one quote */
+#define KS_MONITOR_DEVICES_MAX  256  /* verified certificates remembered */
+#define KS_MONITOR_ENDED_MAX    4096 /* jobs that ended last: what an alert can be about */
+#define KS_QUOTE_BATCH_MAX      256  /* records under one quote */
 #define KS_KEYS_LIFE_S          (24 * 3600)
 #define KS_SUBMISSION_AGE_MAX_S 300 /* between the device's clock and ours, either way */
 
@@ -87,6 +88,12 @@ struct ks_monitor_device {
     struct ks_verify_key *key;
 };
 
+/* A job that ran, well or not, and was not an alert yet. */
+struct ks_monitor_ended {
+    char id[KS_UUID_TEXT_LEN + 1]; /* empty: none, or it was an alert */
+    char device[KS_DEVICE_ID_MAX + 1];
+};
+
 struct ks_monitor {
     enum ks_monitor_phase phase;
     struct ks_channel launcher;
@@ -123,11 +130,14 @@ struct ks_monitor {
     uint32_t workers_max;
     uint64_t state_memory_max;
     uint64_t job_seconds_max;
-    uint64_t order;                                   /* of the next job */
-    struct ks_monitor_job *jobs;                      /* KS_MONITOR_JOBS_MAX */
-    size_t jobs_used;                                 /* all at and above are free */
-    struct ks_monitor_worker *workers;                /* KS_MONITOR_WORKERS_MAX */
-    struct ks_monitor_device *devices;                /* KS_MONITOR_DEVICES_MAX */
+    uint64_t order;                    /* of the next job */
+    struct ks_monitor_job *jobs;       /* KS_MONITOR_JOBS_MAX */
+    size_t jobs_used;                  /* all at and above are free */
+    struct ks_monitor_worker *workers; /* KS_MONITOR_WORKERS_MAX */
+    struct ks_monitor_device *devices; /* KS_MONITOR_DEVICES_MAX */
+    struct ks_monitor_ended *ended;    /* a ring of KS_MONITOR_ENDED_MAX */
+    size_t ended_next;
+    struct ks_alert_rules alerts;
     struct ks_monitor_job *batch[KS_QUOTE_BATCH_MAX]; /* under the quote being made */
     size_t batch_count;
     bool
@@ -184,6 +194,13 @@ KS_MUST_CHECK enum ks_err ks_monitor_site_activate(struct ks_monitor *, uint32_t
                                                    struct ks_bytes payload);
 KS_MUST_CHECK enum ks_err ks_monitor_site_certify(struct ks_monitor *, uint32_t id,
                                                   struct ks_bytes payload);
+
+KS_MUST_CHECK enum ks_err ks_monitor_alert(struct ks_monitor *, uint32_t id,
+                                           struct ks_bytes payload);
+
+/* --- alerts.c ----------------------------------------------------------------------------- */
+/* JOB, which ran, has ended: it can be an alert from now on. */
+void ks_monitor_job_ended(struct ks_monitor *monitor, const struct ks_monitor_job *job);
 
 /* --- requests.c --------------------------------------------------------------------------- */
 #define KS_MONITOR_CERTIFICATE_MAX 32768 /* bytes of DER in a frame */

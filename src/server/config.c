@@ -85,6 +85,16 @@ static const cyaml_schema_field_t devices_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t detector_fields[] = {
+    CYAML_FIELD_STRING_PTR("model", CYAML_FLAG_POINTER, struct ks_config_detector, model, 1,
+                           3000),
+    CYAML_FIELD_UINT("suspend_after", CYAML_FLAG_OPTIONAL, struct ks_config_detector,
+                     suspend_after),
+    CYAML_FIELD_UINT("suspend_window_s", CYAML_FLAG_OPTIONAL, struct ks_config_detector,
+                     suspend_window_s),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_value_t pcr_schema = {
     CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, unsigned),
 };
@@ -172,6 +182,8 @@ static const cyaml_schema_field_t config_fields[] = {
                         enrolment_fields),
     CYAML_FIELD_MAPPING("devices", CYAML_FLAG_OPTIONAL, struct ks_config, devices,
                         devices_fields),
+    CYAML_FIELD_MAPPING("detector", CYAML_FLAG_OPTIONAL, struct ks_config, detector,
+                        detector_fields),
     CYAML_FIELD_STRING_PTR("tpm", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct ks_config,
                            tpm, 1, 255),
     CYAML_FIELD_MAPPING("workers", CYAML_FLAG_OPTIONAL, struct ks_config, workers,
@@ -223,6 +235,25 @@ static enum ks_err complete_devices(const char *path, struct ks_config *config)
              KS_ERR_FORMAT,
              "enrolment.listen: it needs devices.reference, and devices.ek_roots or "
              "devices.simulated_ek_roots");
+out:
+    return err;
+}
+
+static enum ks_err complete_detector(const char *path, struct ks_config *config)
+{
+    enum ks_err err = KS_OK;
+    struct ks_config_detector *detector = &config->detector;
+
+    KS_TRY(ks_config_resolve(path, &detector->model));
+    KS_CHECK(detector->suspend_after > 0 || detector->suspend_window_s == 0, KS_ERR_FORMAT,
+             "detector.suspend_window_s: it needs detector.suspend_after");
+    if (detector->suspend_after > 0 && detector->suspend_window_s == 0) {
+        detector->suspend_window_s = 3600;
+    }
+    KS_CHECK(detector->suspend_after <= KS_ALERTS_AFTER_MAX, KS_ERR_LIMIT,
+             "detector.suspend_after: 0 to %d", KS_ALERTS_AFTER_MAX);
+    KS_CHECK(detector->suspend_window_s <= KS_ALERTS_WINDOW_S_MAX, KS_ERR_LIMIT,
+             "detector.suspend_window_s: 1 to %d", KS_ALERTS_WINDOW_S_MAX);
 out:
     return err;
 }
@@ -506,6 +537,7 @@ static enum ks_err complete(const char *path, struct ks_config *config)
         KS_TRY(ks_config_listen("enrolment.listen", config->enrolment.listen, address, &port));
     }
     KS_TRY(complete_devices(path, config));
+    KS_TRY(complete_detector(path, config));
     KS_TRY(complete_adapters(path, config));
     KS_TRY(complete_keys(path, config));
     KS_TRY(complete_witness(config));

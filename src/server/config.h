@@ -63,6 +63,12 @@ struct ks_config_devices {
     char *simulated_ek_roots;  /* PEM file: roots of simulators, such as swtpm's CA */
     char *reference;           /* reference policy (docs/formats/reference.md) */
 };
+/* The detector of traces (docs/formats/detection.md). */
+struct ks_config_detector {
+    char *model;               /* path of a model of traces' columns; NULL: none */
+    unsigned suspend_after;    /* alerts of one device; 0 (default): nobody is suspended */
+    unsigned suspend_window_s; /* within which they come; default 3600 */
+};
 struct ks_config_enclave {
     unsigned *seal_pcrs; /* NULL: the launch PCR alone */
     unsigned seal_pcrs_count;
@@ -122,6 +128,7 @@ struct ks_config {
     struct ks_config_tls tls;
     struct ks_config_enrolment enrolment;
     struct ks_config_devices devices;
+    struct ks_config_detector detector;
     char *tpm; /* "swtpm" or a device such as "/dev/tpmrm0"; default swtpm */
     struct ks_config_workers workers;
     struct ks_config_adapters adapters;

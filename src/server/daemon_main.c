@@ -218,6 +218,7 @@ static enum ks_err serve(struct daemon *daemon, const char *path)
     KS_TRY(ks_config_load(path, &daemon->config));
     KS_TRY(
         ks_site_server_open(daemon->config->site.state, KS_DAEMON_ENCLAVE_FD, &daemon->site));
+    KS_TRY(ks_alerts_open(daemon->config, &daemon->site->traces.alerts));
     KS_TRY(make_tls(daemon));
     KS_TRY(listen_http(daemon));
     KS_TRY(write_address(daemon));

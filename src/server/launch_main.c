@@ -163,6 +163,10 @@ static enum ks_err read_device_rules(struct site *site)
         KS_TRY(ks_reference_load(devices->reference, &site->reference));
         rules->reference = ks_buf_view(&site->reference);
     }
+    site->spec.alerts = (struct ks_alert_rules){
+        .suspend_after = config->detector.suspend_after,
+        .window_s = config->detector.suspend_window_s,
+    };
 out:
     return err;
 }

@@ -220,8 +220,10 @@ static enum ks_err put_task(struct ks_site_server *server, struct ks_task *task,
 
 void ks_task_answer_entry(struct ks_site_server *server, struct ks_task *task)
 {
-    ks_reply_json(task->request, 200, ks_buf_view(&task->record));
-    task->request = NULL;
+    if (task->request != NULL) { /* else nobody asked for it: an alert led to it */
+        ks_reply_json(task->request, 200, ks_buf_view(&task->record));
+        task->request = NULL;
+    }
     ks_task_free(server, task);
 }
 
@@ -235,6 +237,9 @@ static void after_commit(struct ks_site_server *server, struct ks_task *task)
             ks_api_job_accepted(task);
             task->request = NULL;
         }
+    } else if (task->state == KS_TASK_ALERT) {
+        server->checkpoint_wanted = true;
+        ks_task_alert_kept(server, task);
     } else if (task->state == KS_TASK_ENTRY) {
         server->checkpoint_wanted = true;
         ks_task_answer_entry(server, task);
@@ -242,7 +247,6 @@ static void after_commit(struct ks_site_server *server, struct ks_task *task)
         server->checkpoint_wanted = true;
         ks_api_job_ended(server, task);
         ks_task_trace_end(server, task);
-        ks_task_free(server, task);
     } else {
         task->committed_us = ks_clock_monotonic_us();
         task->state = KS_TASK_CHECKPOINT;
@@ -289,7 +293,7 @@ static enum ks_err commit(struct ks_site_server *server)
         struct ks_task *task = &server->tasks[i];
 
         if (task->state == KS_TASK_INTENT || task->state == KS_TASK_RESULT ||
-            task->state == KS_TASK_ENTRY) {
+            task->state == KS_TASK_ENTRY || task->state == KS_TASK_ALERT) {
             group[count++] = task;
         }
     }
@@ -367,7 +371,6 @@ static enum ks_err take_checkpoint(struct ks_site_server *server, struct ks_read
             }
             ks_api_job_ended(server, task);
             ks_task_trace_end(server, task);
-            ks_task_free(server, task);
         }
     }
     if (server->cosigners == NULL) { /* the answers carry it: nobody waits for the file */

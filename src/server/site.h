@@ -45,6 +45,7 @@ enum ks_task_state {
     KS_TASK_RESULT,     /* record or abort entry waits for the next commit */
     KS_TASK_CHECKPOINT, /* durable; waits for a checkpoint that covers it */
     KS_TASK_ENTRY,      /* an entry of no job waits for the next commit; RECORD is the answer */
+    KS_TASK_ALERT,      /* the entry of an anomaly waits for the next commit */
     KS_TASK_WITNESSED,  /* a bundle that waits for a checkpoint of WANTED that covers it */
 };
 

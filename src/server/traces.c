@@ -15,6 +15,7 @@
 struct ks_traces_row {
     uint64_t number; /* 0: not in the store yet */
     struct ks_trace trace;
+    struct ks_judged judged;
 };
 
 _Static_assert(KS_TRACE_DEVICE_MAX == KS_STORE_DEVICE_MAX, "each device can have traces");
@@ -28,22 +29,32 @@ enum ks_err ks_traces_init(struct ks_traces *traces)
 
 void ks_traces_done(struct ks_traces *traces)
 {
+    for (size_t i = 0; i < traces->count; i++) {
+        ks_judged_done(&traces->rows[i].judged);
+    }
+    ks_alerts_done(&traces->alerts);
     ks_free(traces->rows);
     *traces = (struct ks_traces){0};
 }
 
 /* --- rows that wait ----------------------------------------------------------------------- */
 
-static void add_row(struct ks_traces *traces, const struct ks_trace *trace, uint64_t number)
+/* The row's detection where it is an anomaly; NULL: it is none, or there is no room for it. */
+static const struct ks_judged *add_row(struct ks_traces *traces, const struct ks_trace *trace,
+                                       uint64_t number)
 {
+    struct ks_traces_row *row = NULL;
+
     if (traces->count == KS_TRACES_WAITING_MAX) {
         traces->dropped++;
-        return;
+        return NULL;
     }
     if (traces->count == 0) {
         traces->since_us = ks_clock_monotonic_us();
     }
-    traces->rows[traces->count++] = (struct ks_traces_row){.number = number, .trace = *trace};
+    row = &traces->rows[traces->count++];
+    *row = (struct ks_traces_row){.number = number, .trace = *trace};
+    return ks_alerts_judge(&traces->alerts, trace, &row->judged) ? &row->judged : NULL;
 }
 
 bool ks_traces_find(const struct ks_traces *traces, const char *id, struct ks_trace *out_trace)
@@ -92,7 +103,10 @@ enum ks_err ks_traces_put(struct ks_traces *traces, struct ks_store *store)
     enum ks_err err = KS_OK;
 
     for (size_t i = 0; i < traces->count; i++) {
-        KS_TRY(put_row(traces, store, &traces->rows[i].trace, &traces->rows[i].number));
+        struct ks_traces_row *row = &traces->rows[i];
+
+        KS_TRY(put_row(traces, store, &row->trace, &row->number));
+        KS_TRY(ks_judged_put(&traces->alerts, &row->judged, row->number, store));
     }
 out:
     return err;
@@ -102,6 +116,9 @@ void ks_traces_saved(struct ks_traces *traces)
 {
     struct ks_log_line line;
 
+    for (size_t i = 0; i < traces->count; i++) {
+        ks_judged_done(&traces->rows[i].judged);
+    }
     traces->count = 0;
     if (traces->dropped > 0) {
         ks_log_begin(&line, KS_LOG_WARN, "traces.dropped");
@@ -209,17 +226,25 @@ void ks_task_trace_sealed(struct ks_task *task)
     ks_log_end(&line);
 }
 
-void ks_task_trace_end(struct ks_site_server *server, const struct ks_task *task)
+void ks_task_trace_end(struct ks_site_server *server, struct ks_task *task)
 {
+    const struct ks_judged *anomaly = NULL;
+
     if (task->trace_number > 0) { /* else the store would not have it */
-        add_row(&server->traces, &task->trace, task->trace_number);
+        anomaly = add_row(&server->traces, &task->trace, task->trace_number);
+    }
+    if (anomaly != NULL) {
+        ks_task_alert(server, task, anomaly);
+    } else {
+        ks_task_free(server, task);
     }
 }
 
 void ks_trace_refused(struct ks_site_server *server, struct ks_trace *trace, enum ks_err err)
 {
     ks_trace_set_u64(trace, KS_TRACE_ERROR, (uint64_t)err);
-    add_row(&server->traces, trace, 0);
+    (void)add_row(&server->traces, trace,
+                  0); /* no job: an anomaly is kept and logged, no more */
 }
 
 enum ks_err ks_job_trace_interrupted(struct ks_site_server *server,

@@ -11,6 +11,7 @@
 
 #include "detect/trace.h"
 #include "net/http_server.h"
+#include "server/alerts.h"
 #include "store/store.h"
 
 #define KS_TRACES_WAITING_MAX 4096 /* rows; further ones are counted as dropped */
@@ -26,6 +27,7 @@ struct ks_traces {
     size_t count;
     uint64_t since_us; /* monotonic: since when the first of them waits */
     uint64_t dropped;  /* since that was last logged */
+    struct ks_alerts alerts;
 };
 
 KS_MUST_CHECK enum ks_err ks_traces_init(struct ks_traces *traces);
@@ -37,8 +39,9 @@ bool ks_traces_find(const struct ks_traces *traces, const char *id, struct ks_tr
 bool ks_traces_due(const struct ks_traces *traces, uint64_t now_us);
 /* How long poll may sleep for them: at most MS, -1 for ever. */
 int ks_traces_wait_ms(const struct ks_traces *traces, uint64_t now_us, int ms);
-/* Puts the waiting rows into STORE's open transaction. A row that the store refuses for what it
- * is is dropped; other errors have broken the transaction. */
+/* Puts the waiting rows, and what was said of them, into STORE's open transaction. A row
+ * that the store refuses for what it is is dropped; other errors have broken the transaction.
+ */
 KS_MUST_CHECK enum ks_err ks_traces_put(struct ks_traces *traces, struct ks_store *store);
 /* That transaction is durable: nothing waits any more. */
 void ks_traces_saved(struct ks_traces *traces);
@@ -58,8 +61,9 @@ KS_MUST_CHECK enum ks_err ks_task_trace_put(struct ks_site_server *server,
                                             struct ks_task *task);
 /* The job is covered by a checkpoint: logs event record.sealed. */
 void ks_task_trace_sealed(struct ks_task *task);
-/* All is known that will be known: the row waits for the next transaction. */
-void ks_task_trace_end(struct ks_site_server *server, const struct ks_task *task);
+/* All is known that will be known: the row is judged, and waits for the next transaction. Frees
+ * the task, or makes it that of an alert. */
+void ks_task_trace_end(struct ks_site_server *server, struct ks_task *task);
 /* The row of a submission that came to no job. */
 void ks_trace_refused(struct ks_site_server *server, struct ks_trace *trace, enum ks_err err);
 /* The row of a JOB that a restart has ended. */

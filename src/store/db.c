@@ -78,7 +78,15 @@ static const char additions[] = "CREATE TABLE IF NOT EXISTS cosigned ("
                                 "  measured BLOB NOT NULL CHECK (length(measured) >= 1)"
                                 ") STRICT;"
                                 "CREATE UNIQUE INDEX IF NOT EXISTS traces_by_job"
-                                "  ON traces (job) WHERE job <> '';";
+                                "  ON traces (job) WHERE job <> '';"
+                                "CREATE TABLE IF NOT EXISTS detections ("
+                                "  number INTEGER PRIMARY KEY CHECK (number >= 1),"
+                                "  path INTEGER NOT NULL CHECK (path >= 0),"
+                                "  model BLOB NOT NULL CHECK (length(model) = 32),"
+                                "  document BLOB CHECK (length(document) >= 1)"
+                                ") STRICT;"
+                                "CREATE INDEX IF NOT EXISTS detections_of_anomalies"
+                                "  ON detections (number) WHERE document IS NOT NULL;";
 
 const struct ks_db_kind ks_db_store = {
     .file_name = KS_DB_FILE_NAME,

@@ -26,6 +26,8 @@ enum statement {
     TRACE_INSERT,
     TRACE_REPLACE,
     TRACE_DROP,
+    DETECTION_DROP,
+    DETECTION_PUT,
     STATEMENTS,
 };
 
@@ -52,6 +54,10 @@ static const char *const statement_sql[STATEMENTS] = {
                      " VALUES (?1, ?2, ?3, ?4)",
     [TRACE_REPLACE] = "UPDATE traces SET measured = ?2 WHERE number = ?1",
     [TRACE_DROP] = "DELETE FROM traces WHERE number <= ?1",
+    [DETECTION_DROP] = "DELETE FROM detections WHERE number <= ?1",
+    [DETECTION_PUT] = "INSERT OR REPLACE INTO detections (number, path, model, document)"
+                      " SELECT ?1, ?2, ?3, ?4"
+                      " WHERE EXISTS (SELECT 1 FROM traces WHERE number = ?1)",
 };
 
 enum phase {
@@ -341,6 +347,9 @@ static enum ks_err insert_trace(struct ks_store *store, const struct ks_trace *t
     if (inserted > keep) {
         ks_db_bind_u64(drop, 1, inserted - keep);
         KS_TRY(give_up(store, ks_db_run(&store->db, drop, "drop the oldest traces")));
+        drop = store->statements[DETECTION_DROP];
+        ks_db_bind_u64(drop, 1, inserted - keep);
+        KS_TRY(give_up(store, ks_db_run(&store->db, drop, "drop the oldest detections")));
     }
     *number = inserted;
 out:
@@ -366,6 +375,27 @@ enum ks_err ks_store_trace_put(struct ks_store *store, const struct ks_trace *tr
         ks_db_bind_bytes(replace, 2, ks_buf_view(&measured));
         KS_TRY(give_up(store, ks_db_run(&store->db, replace, "complete a trace")));
     }
+out:
+    return err;
+}
+
+enum ks_err ks_store_detection_put(struct ks_store *store, uint64_t number,
+                                   const struct ks_store_detection *detection)
+{
+    enum ks_err err = KS_OK;
+    sqlite3_stmt *put = store->statements[DETECTION_PUT];
+
+    KS_TRY(check_open(store));
+    KS_CHECK(number >= 1 && number <= INT64_MAX &&
+                 detection->document.len <= KS_STORE_DETECTION_MAX,
+             KS_ERR_USAGE, "a detection of nothing");
+    ks_db_bind_u64(put, 1, number);
+    ks_db_bind_u64(put, 2, detection->path);
+    ks_db_bind_bytes(put, 3, KS_BYTES(detection->model));
+    if (detection->document.len > 0) { /* else NULL, which is not an anomaly */
+        ks_db_bind_bytes(put, 4, detection->document);
+    }
+    KS_TRY(give_up(store, ks_db_run(&store->db, put, "keep a detection")));
 out:
     return err;
 }

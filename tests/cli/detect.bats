@@ -118,6 +118,81 @@ make_rows() {
     same status "$status" 2
 }
 
+# Rows of a pipe: 300 like those that the model knows, then 300 elsewhere.
+make_stream() {
+    make_rows
+    "$KETSEAL" -q detect train --contamination=0.01 --out=m.forest plain.csv >/dev/null
+    awk 'BEGIN {
+        print "a,b,c"
+        for (i = 0; i < 600; i++) printf "%.3f,%.3f,%d\n", i % 20 + (i * 7 % 13) / 13 + (i < 300 ? 0 : 500), i * 11 % 29 / 29, i % 2
+    }' >stream.csv
+}
+
+@test "detect follow: every row has its line and its model, none is lost where models change" {
+    make_stream
+    mkdir models
+    "$KETSEAL" detect follow --model=m.forest --every=100 --batch=0 --window=200 --delay=3 --models=models stream.csv >out.csv 2>err.txt
+    same head "$(head -1 out.csv)" "row,score,path,anomaly,model,reason,robust_z"
+    same rows "$(tail -n +2 out.csv | cut -d, -f1 | tr '\n' ' ')" "$(seq -s ' ' 600) "
+    # Models are due behind rows 100, 200, …, and three rows later there.
+    same changes "$(tail -n +2 out.csv | awk -F, '$5 != last {printf "%s ", $1; last = $5}')" "1 104 204 304 404 504 "
+    # What they say is what the models that were kept say of these rows.
+    first=$(sed -n 2p out.csv | cut -d, -f5)
+    same first "$first" "$(tail -c 32 m.forest | od -An -tx1 | tr -d ' \n')"
+    for model in $(tail -n +2 out.csv | cut -d, -f5 | uniq | tail -n +2); do
+        "$KETSEAL" -q detect score --model="models/$model.forest" stream.csv | cut -d, -f1-4 >scores.csv
+        awk -F, -v m="$model" '$5 == m' out.csv | cut -d, -f1-4 >of_model.csv
+        same "$model" "$(grep -cxFf of_model.csv scores.csv)" "$(wc -l <of_model.csv)"
+    done
+    grep -q "row 100: a new model is due" err.txt
+    grep -q "row 104: the first of model" err.txt
+}
+
+@test "detect follow: drift is found, and the pipe may be cut anywhere" {
+    make_stream
+    ks --json detect follow --model=m.forest --batch=100 - <stream.csv
+    same status "$status" 0
+    same drift "$(jq -c 'select(.drifted) | [.row, .due]' <<<"$output" | tr '\n' ' ')" "[400,true] "
+    same rows "$(jq -c .row <<<"$output" | tr '\n' ' ')" "$(seq -s ' ' 600) "
+    same over "$(jq -c 'select(.handed_over) | .row' <<<"$output" | tr '\n' ' ')" "401 "
+    printf '%s\n' "$output" >straight.json
+    # In three pieces with a state between them, the last line without its end: the same lines.
+    head -151 stream.csv >one.csv
+    { head -1 stream.csv; sed -n '152,402p' stream.csv; } >two.csv
+    { head -1 stream.csv; tail -n +403 stream.csv; } | head -c -1 >three.csv
+    "$KETSEAL" -q --json detect follow --model=m.forest --batch=100 --state=s one.csv >pieces.json
+    "$KETSEAL" -q --json detect follow --state=s two.csv >>pieces.json
+    "$KETSEAL" -q --json detect follow --state=s three.csv >>pieces.json
+    cmp straight.json pieces.json
+}
+
+refuses() { # STATUS WORDS
+    same status "$status" "$1"
+    [[ $stderr == *"$2"* ]]
+}
+
+@test "detect follow: what it refuses" {
+    make_stream
+    ks detect follow stream.csv
+    refuses 2 "--model: a stream begins with a model"
+    ks detect follow --model=m.forest --window=10 stream.csv
+    refuses 2 "a window of 10 rows"
+    printf 'a,b,c\n1,2,0\n1,x,0\n' >bad.csv
+    ks -q detect follow --model=m.forest --state=s bad.csv
+    same status "$status" 3
+    same lines "${#lines[@]}" 2 # the row before it was judged
+    [[ $stderr == *"bad.csv, row 2:2:3"* ]]
+    printf 'a,b\n1,2\n' >less.csv
+    ks detect follow --model=m.forest less.csv
+    refuses 3 "trained on a column 'c'"
+    : >empty.csv
+    ks detect follow --model=m.forest empty.csv
+    refuses 3 "no line of names"
+    printf 'x' | dd of=s bs=1 seek=100 conv=notrunc 2>/dev/null
+    ks detect follow --state=s stream.csv
+    same status "$status" 1
+}
+
 # Each kind of bad input by each command that it can be given to, with the whole of what is said.
 @test "detect: bad tables, each at its place" {
     make_rows

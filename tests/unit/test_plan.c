@@ -19,7 +19,8 @@
 
 static struct ks_plan_spec spec_of(uint64_t rows, uint64_t seed)
 {
-    struct ks_plan_spec spec = {.rows = rows, .seed = seed, .quantum = true};
+    struct ks_plan_spec spec = {
+        .rows = rows, .seed = seed, .anomalies_percent = 20, .quantum = true};
 
     for (unsigned i = 0; i < KS_PLAN_KINDS; i++) {
         spec.kinds[i] = true;
@@ -168,7 +169,10 @@ static void wrong_numbers_of_rows_are_refused(void **state)
     (void)state;
     assert_int_equal(ks_plan_new(&spec, &plan), KS_ERR_USAGE);
     assert_string_equal(ks_err_detail(), "rows: at least 64 for 16 kinds");
-    spec.rows = KS_PLAN_ROWS_MAX + 1;
+    spec = spec_of(1000, 1);
+    spec.anomalies_percent = 51;
+    assert_int_equal(ks_plan_new(&spec, &plan), KS_ERR_USAGE);
+    spec = spec_of(KS_PLAN_ROWS_MAX + 1, 1);
     assert_int_equal(ks_plan_new(&spec, &plan), KS_ERR_USAGE);
     assert_null(plan);
 }

@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-#include "detect/table.h"
+#include "base/table.h"
 
 #define OK(call) assert_int_equal((call), KS_OK)
 

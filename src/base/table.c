@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-#include "detect/table.h"
+#include "base/table.h"
 
 #include <math.h>
 #include <string.h>
