@@ -7,7 +7,7 @@
 
 /* --- convolution -------------------------------------------------------------------------- */
 
-/* The part of a row of outputs that filter column KX takes from inside the image. */
+/* The part of a row of outputs that one column of a filter takes from inside the image. */
 struct span {
     size_t begin;
     size_t end;
@@ -21,67 +21,68 @@ static struct span inside(size_t in, size_t out, size_t shift, size_t padding)
     return (struct span){begin, end < begin ? begin : end};
 }
 
-/* COLUMNS[c, ky, kx][oy, ox] = X[c][oy + ky - padding][ox + kx - padding], 0 outside. */
-static void spread_out(const struct ks_layer *layer, const REAL *x, REAL *columns)
+/* One place of a filter: which outputs it serves, and the first number of the image that it
+ * does so with. */
+struct tap {
+    struct span y;
+    struct span x;
+    size_t first;
+};
+
+static struct tap tap_of(const struct ks_layer *layer, size_t number)
 {
     const size_t side = layer->spec.size;
     const size_t padding = layer->spec.padding;
-    const size_t height = layer->in[1];
-    const size_t width = layer->in[2];
+    const size_t ky = number / side % side;
+    const size_t kx = number % side;
+    struct tap tap = {.y = inside(layer->in[1], layer->out[1], ky, padding),
+                      .x = inside(layer->in[2], layer->out[2], kx, padding)};
+
+    tap.first =
+        (number / (side * side) * layer->in[1] + tap.y.begin + ky - padding) * layer->in[2] +
+        tap.x.begin + kx - padding;
+    return tap;
+}
+
+/* COLUMNS[c, ky, kx][oy, ox] = X[c][oy + ky - padding][ox + kx - padding], 0 outside. */
+static void spread_out(const struct ks_layer *layer, const REAL *x, REAL *columns)
+{
     const size_t rows = layer->out[1];
     const size_t row = layer->out[2];
 
-    for (size_t tap = 0; tap < layer->in[0] * side * side; tap++) {
-        const size_t ky = tap / side % side;
-        const size_t kx = tap % side;
-        const REAL *plane = x + tap / (side * side) * height * width;
-        const struct span y = inside(height, rows, ky, padding);
-        const struct span c = inside(width, row, kx, padding);
-        REAL *to = columns + tap * rows * row;
+    for (size_t t = 0; t < conv_taps(layer); t++) {
+        const struct tap tap = tap_of(layer, t);
+        REAL *to = columns + t * rows * row;
 
-        ks_zero(to, y.begin * row * sizeof *to);
-        for (size_t oy = y.begin; oy < y.end; oy++) {
-            const REAL *from = plane + (oy + ky - padding) * width + c.begin + kx - padding;
+        ks_zero(to, tap.y.begin * row * sizeof *to);
+        for (size_t oy = tap.y.begin; oy < tap.y.end; oy++) {
+            const REAL *from = x + tap.first + (oy - tap.y.begin) * layer->in[2];
             REAL *line = to + oy * row;
 
-            for (size_t ox = 0; ox < c.begin; ox++) {
-                line[ox] = 0;
+            ks_zero(line, tap.x.begin * sizeof *line);
+            for (size_t ox = tap.x.begin; ox < tap.x.end; ox++) {
+                line[ox] = from[ox - tap.x.begin];
             }
-            for (size_t ox = 0; ox < c.end - c.begin; ox++) {
-                line[c.begin + ox] = from[ox];
-            }
-            for (size_t ox = c.end; ox < row; ox++) {
-                line[ox] = 0;
-            }
+            ks_zero(line + tap.x.end, (row - tap.x.end) * sizeof *line);
         }
-        ks_zero(to + y.end * row, (rows - y.end) * row * sizeof *to);
+        ks_zero(to + tap.y.end * row, (rows - tap.y.end) * row * sizeof *to);
     }
 }
 
 /* The transpose: what COLUMNS has gathered is added back to DX. */
 static void add_back(const struct ks_layer *layer, const REAL *columns, REAL *dx)
 {
-    const size_t side = layer->spec.size;
-    const size_t padding = layer->spec.padding;
-    const size_t height = layer->in[1];
-    const size_t width = layer->in[2];
-    const size_t rows = layer->out[1];
     const size_t row = layer->out[2];
 
     ks_zero(dx, layer->in_size * sizeof *dx);
-    for (size_t tap = 0; tap < layer->in[0] * side * side; tap++) {
-        const size_t ky = tap / side % side;
-        const size_t kx = tap % side;
-        REAL *plane = dx + tap / (side * side) * height * width;
-        const struct span y = inside(height, rows, ky, padding);
-        const struct span c = inside(width, row, kx, padding);
-        const REAL *from = columns + tap * rows * row;
+    for (size_t t = 0; t < conv_taps(layer); t++) {
+        const struct tap tap = tap_of(layer, t);
 
-        for (size_t oy = y.begin; oy < y.end; oy++) {
-            REAL *to = plane + (oy + ky - padding) * width + c.begin + kx - padding;
-            const REAL *line = from + oy * row + c.begin;
+        for (size_t oy = tap.y.begin; oy < tap.y.end; oy++) {
+            REAL *to = dx + tap.first + (oy - tap.y.begin) * layer->in[2];
+            const REAL *line = columns + (t * layer->out[1] + oy) * row + tap.x.begin;
 
-            for (size_t ox = 0; ox < c.end - c.begin; ox++) {
+            for (size_t ox = 0; ox < tap.x.end - tap.x.begin; ox++) {
                 to[ox] += line[ox];
             }
         }
