@@ -32,8 +32,9 @@
 #define KS_MEMBERS              (1 << KS_MEMBERS_LOG)
 #define KS_STAGES_MAX           8  /* rotations in one group */
 #define KS_CHOICES_MAX          10 /* a table of phases exists in at most 2^10 variants, */
-#define KS_LANE_CHOICES_MAX     3  /* or 2^3 where the lanes have phases of their own */
+#define KS_LANE_CHOICES_MAX     4  /* or 2^4 where the lanes have phases of their own */
 #define KS_PARITIES_MAX         18 /* of a vector's index, that a group looks at */
+#define KS_CHAIN_LOG            8  /* vectors of a chain's block: 32 KiB, both parts */
 #define KS_BASE_LOG_MAX         9  /* of the bases of a group in a tile */
 
 enum ks_step_kind {
