@@ -13,11 +13,10 @@
 #define PHASES_MAX    256 /* in one group */
 #define CHOICES_SMALL 6
 #define CHOICES_BELOW 13 /* the slots */
-#define LANE_CHOICES                                                                           \
-    3                   /* of a table with lanes that few need, or not yet: it stays in the    \
-                          first-level cache */
-#define LANES_BELOW  16 /* the slots */
-#define NO_DIMENSION KS_MEMBERS_LOG
+#define LANE_CHOICES  3  /* of a table with lanes, but for what a rotation needs now */
+#define LANES_BELOW   16 /* the slots */
+#define ABSORBING_MIN 16 /* slots */
+#define NO_DIMENSION  KS_MEMBERS_LOG
 
 /* A set of parities, each a sum of some basic ones. */
 struct basis {
@@ -36,7 +35,8 @@ struct form {
     unsigned slots;       /* of the state then */
     unsigned choices_max; /* of a table without lanes */
     unsigned lane_choices_max;
-    size_t live; /* schedule->queue[0, live): steps still to be done, indices into local */
+    bool absorbs; /* the state is large: larger tables take less than one more of them */
+    size_t live;  /* schedule->queue[0, live): steps still to be done, indices into local */
     /* the group in hand: */
     struct ks_block block;
     uint64_t dimensions[KS_MEMBERS_LOG]; /* in vectors */
@@ -676,7 +676,7 @@ static void absorb_phases(struct form *form)
         lanes = lanes || (ks_step_bits(local_at(form, form->phases[i])) & low) != 0;
     }
     form->lane_choices_max = LANE_CHOICES;
-    for (size_t i = 0; form->phase_count > 0 && i < form->waiting; i++) {
+    for (size_t i = 0; form->absorbs && form->phase_count > 0 && i < form->waiting; i++) {
         const uint32_t index = form->schedule->waiting[i];
         const uint64_t bits = ks_step_bits(local_at(form, index));
 
@@ -787,6 +787,7 @@ enum ks_err ks_groups_make(struct ks_plan *plan, struct ks_schedule *schedule,
     form.choices_max = choices_max(form.slots);
     form.lane_choices_max =
         form.slots < KS_LANE_CHOICES_MAX + LANES_BELOW ? LANE_CHOICES : KS_LANE_CHOICES_MAX;
+    form.absorbs = form.slots >= ABSORBING_MIN;
     form.live = schedule->local_count;
     for (size_t i = 0; i < form.live; i++) {
         schedule->queue[i] = (uint32_t)i;
