@@ -92,7 +92,9 @@ enum ks_err ks_traces_put(struct ks_traces *traces, struct ks_store *store)
     enum ks_err err = KS_OK;
 
     for (size_t i = 0; i < traces->count; i++) {
-        KS_TRY(put_row(traces, store, &traces->rows[i].trace, &traces->rows[i].number));
+        uint64_t number = traces->rows[i].number; /* what fails is tried again as it was */
+
+        KS_TRY(put_row(traces, store, &traces->rows[i].trace, &number));
     }
 out:
     return err;
