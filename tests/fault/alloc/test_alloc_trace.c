@@ -117,6 +117,7 @@ static void keep(void *context, const struct ks_trace *trace)
 static void make_row(enum ks_err err, struct ks_trace *kept)
 {
     static const struct ks_session_facts facts = {
+        .calls = 1,
         .call = {.encrypted = true, .group = 4588, .attempts = 1, .timing = "admit;dur=1"},
         .connect_us = 5,
         .handshake_us = 6,
@@ -125,7 +126,7 @@ static void make_row(enum ks_err err, struct ks_trace *kept)
     struct ks_tracer tracer = {.sink = {.version = 1, .take = keep, .context = kept}};
     enum ks_err ended = KS_OK;
 
-    ks_tracer_begin(&tracer, "edge-1", NULL);
+    ks_tracer_begin(&tracer, "edge-1", NULL, &(struct ks_session_facts){0});
     ks_tracer_exchange(&tracer, &facts);
     if (err == KS_OK) {
         ks_tracer_bundle(&tracer, ks_buf_view(&bundle), site);
