@@ -74,7 +74,7 @@ int ks_traces_wait_ms(const struct ks_traces *traces, uint64_t now_us, int ms)
     return ms < 0 || left_ms < ms ? left_ms : ms;
 }
 
-/* A row that the store refuses, or has already, is no reason to lose a job. */
+/* A row that the store refuses is no reason to lose a job. */
 static enum ks_err put_row(struct ks_traces *traces, struct ks_store *store,
                            const struct ks_trace *trace, uint64_t *number)
 {

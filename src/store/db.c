@@ -76,9 +76,7 @@ static const char additions[] = "CREATE TABLE IF NOT EXISTS cosigned ("
                                 "  device TEXT NOT NULL,"
                                 "  started_us INTEGER NOT NULL CHECK (started_us >= 0),"
                                 "  measured BLOB NOT NULL CHECK (length(measured) >= 1)"
-                                ") STRICT;"
-                                "CREATE UNIQUE INDEX IF NOT EXISTS traces_by_job"
-                                "  ON traces (job) WHERE job <> '';";
+                                ") STRICT;";
 
 const struct ks_db_kind ks_db_store = {
     .file_name = KS_DB_FILE_NAME,
