@@ -719,7 +719,7 @@ enum ks_err ks_client_run(struct ks_client *client, const struct ks_job_spec *jo
     const size_t before = out_bundle->len;
     enum ks_err err = KS_OK;
 
-    ks_tracer_begin(&client->tracer, client->device, NULL);
+    ks_tracer_begin(&client->tracer, client->device, NULL, ks_session_facts(client->session));
     err = submit(client, job, "/qjob", out_bundle);
     if (err == KS_OK) {
         ks_tracer_bundle(&client->tracer,
@@ -735,7 +735,7 @@ enum ks_err ks_client_submit(struct ks_client *client, const struct ks_job_spec 
     const size_t before = out_state->len;
     enum ks_err err = KS_OK;
 
-    ks_tracer_begin(&client->tracer, client->device, NULL);
+    ks_tracer_begin(&client->tracer, client->device, NULL, ks_session_facts(client->session));
     err = submit(client, job, "/v1/jobs", out_state);
     if (err == KS_OK) {
         ks_tracer_state(&client->tracer,

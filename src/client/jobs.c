@@ -184,7 +184,8 @@ enum ks_err ks_client_bundle(struct ks_client *client, const char *id,
 {
     const size_t before = out_bundle->len;
 
-    ks_tracer_begin(ks_client_tracer(client), ks_client_device(client), id);
+    ks_tracer_begin(ks_client_tracer(client), ks_client_device(client), id,
+                    ks_client_facts(client));
     return end_row(client, out_bundle, before, await_bundle(client, id, out_bundle));
 }
 
@@ -206,7 +207,8 @@ enum ks_err ks_client_bundle_in(struct ks_client *client, const char *id, const 
     (void)snprintf(suffix, sizeof suffix, "/bundle?wait=%s&seconds=%u", states[i],
                    (unsigned)(seconds < KS_SITE_WAIT_S ? seconds : KS_SITE_WAIT_S));
     KS_TRY(ks_job_target(id, suffix, target));
-    ks_tracer_begin(ks_client_tracer(client), ks_client_device(client), id);
+    ks_tracer_begin(ks_client_tracer(client), ks_client_device(client), id,
+                    ks_client_facts(client));
     err = get_traced(client, target, out_bundle);
     if (err == KS_ERR_NOT_FOUND) { /* not yet */
         ks_tracer_drop(ks_client_tracer(client));

@@ -144,6 +144,7 @@ static void take_facts(struct ks_session *session, bool answered)
 {
     struct ks_session_facts *facts = &session->facts;
 
+    facts->calls++;
     facts->call = *ks_http_client_facts(session->http);
     if (facts->call.connected || !facts->call.encrypted) {
         facts->connect_us = facts->call.connect_us;

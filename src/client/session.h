@@ -49,6 +49,7 @@ bool ks_session_moved(const struct ks_session *session);
 /* What the connection was like that the last call used, and what that call took; of a call that
  * failed as far as it came. Borrowed until the next call. */
 struct ks_session_facts {
+    uint64_t calls; /* so far */
     struct ks_http_facts call;
     uint64_t connect_us; /* of the connection, whichever call made it; 0: not known */
     uint64_t handshake_us;

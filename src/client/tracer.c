@@ -20,14 +20,15 @@ _Static_assert(KS_TRACER_BITS_MAX <= KS_OUTCOME_CLBITS_MAX &&
                    KS_TRACER_BITS_MAX <= KS_PROBABILITIES_CLBITS_MAX,
                "a cheap circuit has a distribution");
 
-void ks_tracer_begin(struct ks_tracer *tracer, const char *device, const char *job_id)
+void ks_tracer_begin(struct ks_tracer *tracer, const char *device, const char *job_id,
+                     const struct ks_session_facts *facts)
 {
     struct ks_trace_sink sink = tracer->sink;
 
     if (sink.take == NULL) {
         return;
     }
-    *tracer = (struct ks_tracer){.sink = sink, .running = true};
+    *tracer = (struct ks_tracer){.sink = sink, .running = true, .calls_before = facts->calls};
     ks_trace_init(&tracer->trace);
     (void)snprintf(tracer->trace.device, sizeof tracer->trace.device, "%s", device);
     if (job_id != NULL && ks_text_is_uuid(ks_bytes_text(job_id))) {
@@ -238,7 +239,8 @@ enum ks_err ks_tracer_end(struct ks_tracer *tracer, enum ks_err err,
     struct ks_trace *trace = &tracer->trace;
     char detail[KS_ERR_DETAIL_MAX];
 
-    if (!tracer->running) {
+    if (!tracer->running || facts->calls == tracer->calls_before) {
+        tracer->running = false;
         return err;
     }
     (void)snprintf(detail, sizeof detail, "%s", ks_err_detail());

@@ -27,11 +27,13 @@ struct ks_tracer {
     bool asked;        /* JOB is what the device itself has submitted; its views are borrowed */
     struct ks_job job; /* without its noise model */
     bool noisy;
-    unsigned requests; /* that were answered, refused or lost */
+    unsigned requests;     /* that were answered, refused or lost */
+    uint64_t calls_before; /* of the session, when the row began */
 };
 
-/* A row for DEVICE begins. JOB_ID NULL: not known yet. */
-void ks_tracer_begin(struct ks_tracer *tracer, const char *device, const char *job_id);
+/* A row for DEVICE begins. JOB_ID NULL: not known yet. FACTS are those of what was before. */
+void ks_tracer_begin(struct ks_tracer *tracer, const char *device, const char *job_id,
+                     const struct ks_session_facts *facts);
 /* What is submitted; JOB's views live until the row ends. */
 void ks_tracer_asked(struct ks_tracer *tracer, const struct ks_job *job);
 /* The one-time key of the next request is at hand, after KEY_US. */
@@ -43,7 +45,8 @@ void ks_tracer_state(struct ks_tracer *tracer, struct ks_bytes state);
 void ks_tracer_bundle(struct ks_tracer *tracer, struct ks_bytes bundle,
                       const struct ks_site *site);
 /* The row is complete: ERR is how it ended, FACTS those of the last exchange, whatever it was
- * for. Hands it out, and returns ERR, its detail stored as before. */
+ * for. Hands it out, unless nothing has left the device; returns ERR, its detail stored as
+ * before. */
 enum ks_err ks_tracer_end(struct ks_tracer *tracer, enum ks_err err,
                           const struct ks_session_facts *facts);
 /* No row after all. */

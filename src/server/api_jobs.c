@@ -110,8 +110,8 @@ static void reply_ended(struct ks_site_server *server, struct ks_http_request *r
     struct ks_trace trace;
 
     if (!ks_traces_find(&server->traces, job->id, &trace) &&
-        ks_store_trace_of(server->reader, job->id, &trace) != KS_OK) {
-        ks_trace_init(&trace); /* dropped meanwhile: the answer does without */
+        ks_store_trace_of(server->reader, job->id, KS_TRACES_RECENT, &trace) != KS_OK) {
+        ks_trace_init(&trace); /* long ago: the answer does without */
     }
     reply_bundle(server, request, job, record, under, &trace);
 }

@@ -85,7 +85,7 @@ int ks_traces_wait_ms(const struct ks_traces *traces, uint64_t now_us, int ms)
     return ms < 0 || left_ms < ms ? left_ms : ms;
 }
 
-/* A row that the store refuses, or has already, is no reason to lose a job. */
+/* A row that the store refuses is no reason to lose a job. */
 static enum ks_err put_row(struct ks_traces *traces, struct ks_store *store,
                            const struct ks_trace *trace, uint64_t *number)
 {
@@ -104,9 +104,10 @@ enum ks_err ks_traces_put(struct ks_traces *traces, struct ks_store *store)
 
     for (size_t i = 0; i < traces->count; i++) {
         struct ks_traces_row *row = &traces->rows[i];
+        uint64_t number = row->number; /* what fails is tried again as it was */
 
-        KS_TRY(put_row(traces, store, &row->trace, &row->number));
-        KS_TRY(ks_judged_put(&traces->alerts, &row->judged, row->number, store));
+        KS_TRY(put_row(traces, store, &row->trace, &number));
+        KS_TRY(ks_judged_put(&traces->alerts, &row->judged, number, store));
     }
 out:
     return err;

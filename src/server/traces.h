@@ -16,6 +16,7 @@
 
 #define KS_TRACES_WAITING_MAX 4096 /* rows; further ones are counted as dropped */
 #define KS_TRACES_WAIT_MS     1000
+#define KS_TRACES_RECENT      1000 /* among so many is looked for what goes with a bundle */
 
 struct ks_site_server;
 struct ks_task;

@@ -184,9 +184,10 @@ KS_MUST_CHECK enum ks_err ks_store_timestamped(struct ks_store_reader *reader,
  * the same reader. */
 KS_MUST_CHECK enum ks_err ks_store_traces(struct ks_store_reader *reader, uint64_t after,
                                           uint64_t count, ks_trace_visit visit, void *context);
-/* The trace of the job ID: KS_ERR_NOT_FOUND. */
+/* The trace of the job ID, if it is among the newest WITHIN: KS_ERR_NOT_FOUND. There is no
+ * index: one would cost each job a page of the write-ahead log. */
 KS_MUST_CHECK enum ks_err ks_store_trace_of(struct ks_store_reader *reader, const char *id,
-                                            struct ks_trace *out_trace);
+                                            uint64_t within, struct ks_trace *out_trace);
 /* Calls VISIT for at most COUNT anomalies of DEVICE (NULL: all) whose traces have numbers below
  * BEFORE (0: from the newest), in descending order, stopping at its first error. DOCUMENT is
  * borrowed for the call. */

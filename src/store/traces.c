@@ -76,7 +76,7 @@ out:
     return err;
 }
 
-enum ks_err ks_store_trace_of(struct ks_store_reader *reader, const char *id,
+enum ks_err ks_store_trace_of(struct ks_store_reader *reader, const char *id, uint64_t within,
                               struct ks_trace *out_trace)
 {
     enum ks_err err = KS_OK;
@@ -84,9 +84,14 @@ enum ks_err ks_store_trace_of(struct ks_store_reader *reader, const char *id,
     uint64_t number = 0;
     bool row = false;
 
-    KS_TRY(prepare(&reader->db, COLUMNS "WHERE job = ?1 AND job <> ''", &statement));
+    KS_CHECK(within <= INT64_MAX, KS_ERR_LIMIT, "traces past any number");
+    KS_TRY(prepare(&reader->db,
+                   COLUMNS "WHERE number > (SELECT ifnull(max(number), 0) FROM traces) - ?2"
+                           " AND job = ?1 AND job <> '' ORDER BY number DESC LIMIT 1",
+                   &statement));
     if (statement != NULL) {
         ks_db_bind_text(statement, 1, id);
+        ks_db_bind_u64(statement, 2, within);
         KS_TRY(ks_db_step(&reader->db, statement, "look for a trace", &row));
     }
     KS_CHECK(row, KS_ERR_NOT_FOUND, "no trace of a job '%.40s'", id);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Holds the traces of traces.sh against each other, against the records and against the site's list of jobs.
 
-traces.py compare|complete     in the folder that traces.sh has filled
+traces.py compare|complete|sunk     in the folder that traces.sh has filled
 """
 
 import csv
@@ -185,4 +185,11 @@ def complete():
     print(f"traces.py: {len(by_job)} jobs ended, {len(interrupted)} by a restart; each has its row")
 
 
-{"compare": compare, "complete": complete}[sys.argv[1]]()
+def sunk():
+    row = rows("sunk.csv")[0]
+    by_job = {site["job"]: site for site in rows("state.csv") if site["job"]}
+    check_pair(row, by_job[row["job"]])
+    print("traces.py: libketseal's row agrees")
+
+
+{"compare": compare, "complete": complete, "sunk": sunk}[sys.argv[1]]()

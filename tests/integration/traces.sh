@@ -102,6 +102,13 @@ done
 printf '%s\n' "$cancelled" >cancelled
 python3 "$check" compare
 
+# --- a program of others, over libketseal -------------------------------------------------------------------
+# Its client is another one: the same row, and the site's of that job beside it.
+"$site_build/tests/integration/trace_sink" edge-2 >sunk.csv
+cmp -s edge-2.csv edge-2/traces.csv || site_fail "the library writes a file"
+"$ketseal" trace export --operator op --url "https://127.0.0.1:$site_port" --out state.csv 2>/dev/null
+python3 "$check" sunk
+
 # --- what is in them goes to the detector as it stands ----------------------------------------------------
 "$ketseal" -q detect train --out model state.csv >/dev/null
 "$ketseal" -q detect score --model model state.csv >/dev/null
@@ -139,6 +146,10 @@ rc=0
 "$ketseal" -q run --device edge-2 --template bell >said 2>&1 || rc=$?
 [ "$rc" -eq 4 ] || site_fail "a site that is gone: status $rc"
 tail -n 1 edge-2/traces.csv | grep -q '^,edge-2,device,.*,5$' || { tail -n 1 edge-2/traces.csv >&2; site_fail "a lost submission has no row"; }
+rc=0
+"$site_build/tests/integration/trace_sink" edge-2 >sunk.csv 2>said2 || rc=$?
+[ "$rc" -eq 4 ] || site_fail "libketseal: a lost submission: status $rc"
+tail -n 1 sunk.csv | grep -q '^,edge-2,device,.*,5$' || site_fail "libketseal: a lost submission has no row"
 mkdir edge-2.no
 mv edge-2/traces.csv edge-2.no/
 mkdir edge-2/traces.csv
