@@ -22,7 +22,7 @@ struct ks_policy;
 /* --- open --------------------------------------------------------------------------------- */
 
 /* A device's directory (docs/formats/device.md): root.pem, device.pem, site.json, its key or
- * its TPM's platform.json, and where it has them issuer.pem, keys.json, url. */
+ * its TPM's platform.json, and where it has them issuer.pem, keys.json, tls.json, url. */
 struct ks_device_spec {
     uint32_t version; /* 1 */
     const char *directory;
@@ -44,7 +44,7 @@ KS_MUST_CHECK enum ks_err ks_device_policy(const struct ks_device_spec *device,
 
 /* The same part by part: for a client whose files lie elsewhere. */
 struct ks_client_spec {
-    uint32_t version;        /* 1 */
+    uint32_t version;        /* 2; 1: without signature_algorithms */
     const char *url;         /* "https://host:port" */
     const char *root;        /* PEM file: who issued the site's certificate and ours */
     const char *certificate; /* PEM file */
@@ -56,6 +56,9 @@ struct ks_client_spec {
     const char *issuer;  /* PEM file: who issued our certificate; NULL: the root */
     const char *machine; /* directory of an enrolled device: its TPM holds the key; or NULL */
     const char *keys;    /* file that says where one-time keys come from; NULL: the site */
+    /* TLS signature algorithms, "mldsa65:slhdsa_sha2_128f": what the site's key and ours may
+     * be; NULL for ML-DSA-65 and -87. SLH-DSA is experimental. */
+    const char *signature_algorithms;
 };
 
 KS_MUST_CHECK enum ks_err ks_client_open(const struct ks_client_spec *spec,

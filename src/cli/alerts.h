@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* alerts.h: what a detector called anomalies: the command that lists them, and the detector of
- * a device, which judges the traces of its own runs. */
+/* alerts.h: what a detector called anomalies: where a device keeps them, and its detector,
+ * which judges the traces of its own runs. */
 #ifndef KS_CLI_ALERTS_H
 #define KS_CLI_ALERTS_H
 
@@ -14,9 +14,6 @@
 #define KS_ALERT_FILE_OLD       "alerts.jsonl.1"
 #define KS_ALERT_FILE_BYTES_MAX ((size_t)16 * 1024 * 1024) /* then it is moved */
 #define KS_DETECTOR_FILE        "detector.model"
-
-extern const struct ks_flag ks_trace_alerts_flags[];
-enum ks_err ks_command_trace_alerts(struct ks_cli *cli);
 
 /* The detector of the device that --device names: the model in its directory, or the one of
  * --detector; where there is neither, nothing is judged. */

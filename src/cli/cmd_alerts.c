@@ -9,6 +9,7 @@
 
 #include "base/sys.h"
 #include "cli/alerts.h"
+#include "cli/flags.h"
 #include "client/operator.h"
 #include "detect/detection.h"
 #include "store/store.h"

@@ -15,7 +15,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cli/dataset.h"
-#include "cli/follow.h"
+#include "cli/flags.h"
 #include "cli/model.h"
 #include "cli/stop.h"
 #include "detect/drift.h"

@@ -9,8 +9,7 @@
 #include <unistd.h>
 
 #include "base/sys.h"
-#include "cli/cli.h"
-#include "cli/trace.h"
+#include "cli/flags.h"
 #include "client/operator.h"
 #include "client/trace_file.h"
 #include "store/store.h"

@@ -7,7 +7,7 @@
 
 #include "cli/cli.h"
 #include "detect/forest.h"
-#include "detect/table.h"
+#include "base/table.h"
 
 struct ks_dataset {
     struct ks_table *table;

@@ -77,6 +77,7 @@ static enum ks_err open_session(const struct ks_client_spec *spec, struct ks_cli
     struct ks_session_spec session = {
         .url = spec->url,
         .groups = spec->groups,
+        .sigalgs = spec->version >= 2 ? spec->signature_algorithms : NULL,
         .timeout_ms = spec->timeout_ms == 0 ? TIMEOUT_MS_DEFAULT : spec->timeout_ms,
         .response_max = KS_BUNDLE_BYTES_MAX,
     };

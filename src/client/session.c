@@ -24,6 +24,7 @@ enum ks_err ks_session_open(const struct ks_session_spec *spec, struct ks_sessio
         .side = KS_TLS_CLIENT,
         .mode = spec->enrolment ? KS_TLS_ENROLMENT : KS_TLS_MUTUAL,
         .groups = spec->groups,
+        .sigalgs = spec->sigalgs,
         .root_pem = spec->root_pem,
         .issuer_pem = spec->issuer_pem,
         .cert_pem = spec->cert_pem,

@@ -27,6 +27,7 @@ struct ks_session_spec {
     struct ks_bytes cert_pem;
     struct ks_bytes key_pem;
     const char *groups;  /* NULL: the default */
+    const char *sigalgs; /* of the site's key and of ours; NULL: the default */
     unsigned timeout_ms; /* of one exchange */
     size_t response_max; /* bytes of an answer */
 };

@@ -6,15 +6,16 @@
 #include "attest/sealed.h"
 #include "crypto/digest.h"
 #include "crypto/ekcert.h"
+#include "crypto/sigalgs.h"
 #include "enclave/launch.h"
 
-#define POLICY_LABEL "ketseal/site-policy/1\n"
-#define ALERTS_BYTES (2 * 4)
-#define POLICY_BYTES (sizeof POLICY_LABEL - 1 + 6 * KS_SHA256_LEN + 1 + 2 * 8 + 4 * 4)
+#define POLICY_LABEL "ketseal/site-policy/2\n"
+#define POLICY_BYTES (sizeof POLICY_LABEL - 1 + 6 * KS_SHA256_LEN + 1 + 2 * 8 + 7 * 4)
 
 static void put_device_rules(const struct ks_device_rules *rules, struct ks_buf *out)
 {
     ks_buf_put_u8(out, rules->accept_issued ? 1 : 0);
+    ks_buf_put_u32(out, rules->key_algs);
     ks_buf_put_u64(out, rules->attest_every_s);
     ks_buf_put_u64(out, rules->certificate_s);
     ks_buf_put_lp32(out, rules->ek_roots_pem);
@@ -28,12 +29,14 @@ static enum ks_err read_device_rules(struct ks_reader *reader, struct ks_device_
     uint8_t issued = 0;
 
     KS_TRY(ks_read_u8(reader, &issued));
+    KS_TRY(ks_read_u32(reader, &rules->key_algs));
     KS_TRY(ks_read_u64(reader, &rules->attest_every_s));
     KS_TRY(ks_read_u64(reader, &rules->certificate_s));
     KS_TRY(ks_read_lp32(reader, KS_EK_PEM_MAX, &rules->ek_roots_pem));
     KS_TRY(ks_read_lp32(reader, KS_EK_PEM_MAX, &rules->simulated_ek_roots_pem));
     KS_TRY(ks_read_lp32(reader, KS_REFERENCE_MAX, &rules->reference));
-    KS_CHECK(issued <= 1 && rules->attest_every_s <= KS_DEVICE_SECONDS_MAX &&
+    KS_CHECK(issued <= 1 && rules->key_algs != 0 && (rules->key_algs & ~KS_SIGALGS_ALL) == 0 &&
+                 rules->attest_every_s <= KS_DEVICE_SECONDS_MAX &&
                  rules->certificate_s <= KS_DEVICE_SECONDS_MAX,
              KS_ERR_FORMAT, "enclave configuration: a value is out of range");
     rules->accept_issued = issued == 1;
@@ -203,13 +206,14 @@ void ks_enclave_config_policy(const struct ks_enclave_config *config, uint8_t ou
 {
     const struct ks_device_rules *devices = &config->devices;
     const struct ks_enclave_rules *rules = &config->rules;
-    uint8_t room[POLICY_BYTES + ALERTS_BYTES];
+    uint8_t room[POLICY_BYTES];
     struct ks_buf text = {.data = room, .cap = sizeof room, .max = sizeof room};
 
     ks_buf_put_text(&text, POLICY_LABEL);
     put_digest(config->root_pem, &text);
     put_digest(config->crl_pem, &text);
     ks_buf_put_u8(&text, devices->accept_issued ? 1 : 0);
+    ks_buf_put_u32(&text, devices->key_algs);
     ks_buf_put_u64(&text, devices->attest_every_s);
     ks_buf_put_u64(&text, devices->certificate_s);
     put_digest(devices->ek_roots_pem, &text);
@@ -220,11 +224,7 @@ void ks_enclave_config_policy(const struct ks_enclave_config *config, uint8_t ou
     ks_buf_put_u32(&text, rules->epoch_s);
     ks_buf_put_u32(&text, rules->quote_window_ms);
     ks_buf_put_u32(&text, rules->quote_refresh_s);
-    KS_ASSERT(text.len == POLICY_BYTES);
-    if (config->alerts.suspend_after >
-        0) { /* else a site of before would have another policy */
-        put_alert_rules(&config->alerts, &text);
-    }
-    KS_ASSERT(text.err == KS_OK);
+    put_alert_rules(&config->alerts, &text);
+    KS_ASSERT(text.len == POLICY_BYTES && text.err == KS_OK);
     ks_sha256(ks_buf_view(&text), out_hash);
 }

@@ -19,6 +19,8 @@
 /* What a site demands of devices. */
 struct ks_device_rules {
     bool accept_issued;           /* certificates of the root itself, without enrolment */
+    uint32_t key_algs;            /* of their certificates' keys: KS_SIGALG_BIT; enrolment gives
+                                     ML-DSA-65 */
     uint64_t attest_every_s;      /* 0: never again after the enrolment */
     uint64_t certificate_s;       /* life of the certificates that are issued here */
     struct ks_bytes ek_roots_pem; /* of TPM makers; may be empty */

@@ -26,14 +26,15 @@ struct request_rule {
     bool one_way;      /* never answered */
 };
 
-#define SIGNED_REQUEST_MAX (KS_HTTP_HEAD_BYTES + KS_JOB_BYTES_MAX + 65536)
-#define KS_HTTP_HEAD_BYTES 16384
+#define SIGNED_REQUEST_MAX  (KS_HTTP_HEAD_BYTES + KS_JOB_BYTES_MAX + 65536)
+#define KS_HTTP_HEAD_BYTES  16384
+#define SIGNED_DOCUMENT_MAX (KS_MONITOR_CERTIFICATE_MAX + KS_SIGNED_DOCUMENT_MAX + 64)
 
 /*   request              handler                 phases                             max bytes
  */
 static const struct request_rule request_rules[] = {
     {KS_FRAME_HELLO, ks_monitor_hello, KS_PHASE_READY | KS_PHASE_BROKEN, 0},
-    {KS_FRAME_KEYS, ks_monitor_keys, KS_PHASE_READY, 65536},
+    {KS_FRAME_KEYS, ks_monitor_keys, KS_PHASE_READY, SIGNED_DOCUMENT_MAX},
     {KS_FRAME_AUTH, ks_monitor_auth, KS_PHASE_READY, SIGNED_REQUEST_MAX},
     {KS_FRAME_ADMIT, ks_monitor_admit, KS_PHASE_READY, SIGNED_REQUEST_MAX},
     {KS_FRAME_RUN, ks_monitor_run, KS_PHASE_READY, 64},
@@ -52,7 +53,7 @@ static const struct request_rule request_rules[] = {
     {KS_FRAME_SITE_ACTIVATE, ks_monitor_site_activate, KS_PHASE_READY, 2048},
     {KS_FRAME_SITE_CERTIFY, ks_monitor_site_certify, KS_PHASE_READY, KS_SITE_BYTES_MAX + 64},
     {KS_FRAME_ALERT, ks_monitor_alert, KS_PHASE_READY, KS_UUID_TEXT_LEN},
-    {KS_FRAME_ANNOUNCE, ks_monitor_announce, KS_PHASE_READY, 65536},
+    {KS_FRAME_ANNOUNCE, ks_monitor_announce, KS_PHASE_READY, SIGNED_DOCUMENT_MAX},
     {KS_FRAME_LINK_DATA, ks_monitor_link_data, KS_PHASE_READY, KS_LINK_DATA_MAX,
      .one_way = true},
     {KS_FRAME_LINK_CLOSE, ks_monitor_link_close, KS_PHASE_READY, KS_LINK_TEXT_MAX,

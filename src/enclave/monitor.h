@@ -204,6 +204,7 @@ void ks_monitor_job_ended(struct ks_monitor *monitor, const struct ks_monitor_jo
 
 /* --- requests.c --------------------------------------------------------------------------- */
 #define KS_MONITOR_CERTIFICATE_MAX 32768 /* bytes of DER in a frame */
+#define KS_SIGNED_DOCUMENT_MAX     32768 /* bytes; an SLH-DSA-SHA2-128f signature has 22,784 */
 /* What a device asks for in a document that it signed: lp32 certificate, 32 channel, lp32
  * document. */
 struct ks_signed_document {

@@ -7,6 +7,7 @@
 
 #include "crypto/digest.h"
 #include "crypto/kem.h"
+#include "crypto/sigalgs.h"
 #include "enclave/monitor.h"
 #include "ledger/checkpoint.h"
 #include "net/head.h"
@@ -45,9 +46,12 @@ static enum ks_err verify_device(struct ks_monitor *monitor, struct ks_bytes der
     KS_CHECK(ks_text_is_name(name, KS_DEVICE_ID_MAX), KS_ERR_DENIED,
              "the certificate's subject is no device id");
     KS_TRY(ks_cert_key(cert, &device.key));
-    KS_CHECK(ks_verify_key_alg(device.key) == KS_SIG_MLDSA65, KS_ERR_DENIED,
-             "device '%s': its key is %s, not ML-DSA-65", ks_cert_subject(cert),
-             ks_sig_alg_name(ks_verify_key_alg(device.key)));
+    KS_CHECK(
+        (monitor->admission.rules.key_algs & KS_SIGALG_BIT(ks_verify_key_alg(device.key))) != 0,
+        KS_ERR_DENIED,
+        "device '%s': its key is %s, which tls.signature_algorithms of this site does not "
+        "name",
+        ks_cert_subject(cert), ks_sig_alg_name(ks_verify_key_alg(device.key)));
     KS_TRY(ks_verify_key_public(device.key, &public_key));
     ks_sha256(ks_buf_view(&public_key), device.key_hash);
     ks_sha256(der, device.fingerprint);
@@ -332,7 +336,7 @@ enum ks_err ks_signed_document_read(struct ks_bytes payload, const char *what,
 
     KS_TRY(ks_read_lp32(&reader, KS_MONITOR_CERTIFICATE_MAX, &document.certificate));
     KS_TRY(ks_read_copy(&reader, document.channel, sizeof document.channel));
-    KS_TRY(ks_read_lp32(&reader, 16384, &document.document));
+    KS_TRY(ks_read_lp32(&reader, KS_SIGNED_DOCUMENT_MAX, &document.document));
     KS_TRY(ks_read_end(&reader));
     *out_document = document;
 out:

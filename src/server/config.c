@@ -11,6 +11,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "config/yaml.h"
+#include "crypto/sigalgs.h"
 #include "enclave/launch.h"
 #include "enclave/vault.h"
 
@@ -30,6 +31,8 @@ static const cyaml_schema_field_t tls_fields[] = {
                            struct ks_config_tls, crl, 1, 3000),
     CYAML_FIELD_STRING_PTR("groups", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
                            struct ks_config_tls, groups, 1, 255),
+    CYAML_FIELD_STRING_PTR("signature_algorithms", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           struct ks_config_tls, signature_algorithms, 1, KS_SIGALGS_MAX),
     CYAML_FIELD_END,
 };
 
@@ -479,6 +482,31 @@ out:
     return err;
 }
 
+uint32_t ks_config_key_algs(const struct ks_config *config)
+{
+    uint32_t algs = 0;
+
+    KS_ASSERT(ks_sigalgs_parse(config->tls.signature_algorithms, &algs) == KS_OK);
+    return algs;
+}
+
+static enum ks_err complete_tls(const char *path, struct ks_config *config)
+{
+    enum ks_err err = KS_OK;
+    struct ks_config_tls *tls = &config->tls;
+    uint32_t algs = 0;
+
+    KS_TRY(ks_config_resolve(path, &tls->root));
+    KS_TRY(ks_config_resolve(path, &tls->certificate));
+    KS_TRY(ks_config_resolve(path, &tls->key));
+    KS_TRY(ks_config_resolve(path, &tls->crl));
+    err = ks_sigalgs_parse(tls->signature_algorithms, &algs);
+    KS_TRY(err == KS_ERR_USAGE ? ks_fail_prefix(KS_ERR_FORMAT, "tls.signature_algorithms")
+                               : err);
+out:
+    return err;
+}
+
 static enum ks_err complete(const char *path, struct ks_config *config)
 {
     enum ks_err err = KS_OK;
@@ -487,10 +515,7 @@ static enum ks_err complete(const char *path, struct ks_config *config)
     uint16_t port = 0;
 
     KS_TRY(ks_config_resolve(path, &config->site.state));
-    KS_TRY(ks_config_resolve(path, &config->tls.root));
-    KS_TRY(ks_config_resolve(path, &config->tls.certificate));
-    KS_TRY(ks_config_resolve(path, &config->tls.key));
-    KS_TRY(ks_config_resolve(path, &config->tls.crl));
+    KS_TRY(complete_tls(path, config));
     workers->count = workers->count == 0 ? 2 * processors() : workers->count;
     workers->threads = workers->threads == 0 ? 1 : workers->threads;
     workers->memory_mib = workers->memory_mib == 0 ? 1024 : workers->memory_mib;

@@ -27,8 +27,9 @@ struct ks_config_tls {
     char *root; /* PEM files */
     char *certificate;
     char *key;
-    char *crl;    /* NULL: none */
-    char *groups; /* NULL: X25519MLKEM768 */
+    char *crl;                  /* NULL: none */
+    char *groups;               /* NULL: X25519MLKEM768 */
+    char *signature_algorithms; /* NULL: KS_SIGALGS_DEFAULT */
 };
 struct ks_config_workers {
     unsigned count;      /* at once; default: twice the processors */
@@ -140,6 +141,9 @@ struct ks_config {
 };
 /* The mask of enclave.seal_pcrs. */
 uint32_t ks_config_seal_pcrs(const struct ks_config *config);
+
+/* The algorithms that keys of the site and of devices may have: KS_SIGALG_BIT. */
+uint32_t ks_config_key_algs(const struct ks_config *config);
 
 /* Errors name file and field. Free with ks_config_free. */
 KS_MUST_CHECK enum ks_err ks_config_load(const char *path, struct ks_config **out_config);

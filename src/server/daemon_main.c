@@ -48,6 +48,7 @@ static struct ks_tls_spec tls_spec(const struct daemon *daemon, struct ks_bytes 
     return (struct ks_tls_spec){
         .side = KS_TLS_SERVER,
         .groups = daemon->config->tls.groups,
+        .sigalgs = daemon->config->tls.signature_algorithms,
         .peer_roles = KS_TLS_PEER_DEVICE | KS_TLS_PEER_OPERATOR,
         .root_pem = ks_buf_view(&daemon->root),
         .issuer_pem = issuer_pem,

