@@ -49,6 +49,10 @@ struct ks_detection {
     struct ks_detection_reason reasons[KS_FOREST_FEATURES_MAX];
 };
 
+/* Puts the indices of COUNT reasons, at most KS_FOREST_FEATURES_MAX, in the order of weight. */
+void ks_detection_order(const struct ks_forest_reason *reasons, size_t count,
+                        size_t *out_order);
+
 /* Judges ROW, which has the features of FOREST in its order; HASH is the forest's own, made
  * once by the caller. The detection has no subject yet. */
 void ks_detection_of(const struct ks_forest *forest, const uint8_t hash[KS_FOREST_HASH_LEN],
