@@ -169,15 +169,33 @@ void ks_detector_done(struct ks_detector *detector)
     *detector = (struct ks_detector){0};
 }
 
+static void take_row(const struct ks_detector *detector, const struct ks_trace *trace,
+                     double *out_row)
+{
+    for (size_t i = 0; i < ks_forest_features(detector->forest); i++) {
+        out_row[i] = trace->values[detector->fields[i]];
+    }
+}
+
+uint32_t ks_detector_path(const struct ks_detector *detector, const struct ks_trace *trace)
+{
+    const size_t features = ks_forest_features(detector->forest);
+    double row[KS_FOREST_FEATURES_MAX];
+    const struct ks_rows rows = {row, 1, features, features};
+    uint32_t path = 0;
+
+    take_row(detector, trace, row);
+    ks_forest_paths(detector->forest, &rows, NULL, &path);
+    return path;
+}
+
 void ks_detector_judge(const struct ks_detector *detector, const struct ks_trace *trace,
                        struct ks_detection *out_detection)
 {
     double row[KS_FOREST_FEATURES_MAX];
     struct ks_detection_subject *subject = &out_detection->subject;
 
-    for (size_t i = 0; i < ks_forest_features(detector->forest); i++) {
-        row[i] = trace->values[detector->fields[i]];
-    }
+    take_row(detector, trace, row);
     ks_detection_of(detector->forest, detector->hash, row, out_detection);
     out_detection->has_subject = true;
     ks_copy(subject->job, trace->job, sizeof subject->job);

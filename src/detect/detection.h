@@ -68,6 +68,8 @@ struct ks_detector {
 KS_MUST_CHECK enum ks_err ks_detector_take(struct ks_forest *forest,
                                            struct ks_detector *out_detector);
 void ks_detector_done(struct ks_detector *detector); /* zeroed is fine */
+/* The path of TRACE alone, which says whether there is anything to explain. */
+uint32_t ks_detector_path(const struct ks_detector *detector, const struct ks_trace *trace);
 /* Judges TRACE; the detection's subject is the trace's. */
 void ks_detector_judge(const struct ks_detector *detector, const struct ks_trace *trace,
                        struct ks_detection *out_detection);
