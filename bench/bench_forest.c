@@ -175,7 +175,7 @@ static void run(struct bench *bench)
 
     (void)snprintf(arguments, sizeof arguments, "%zu %zu", bench->rows.features,
                    bench->rows.count);
-    peer_open(&peer, "KETSEAL_PEER_FOREST", arguments, NULL);
+    peer_open(&peer, getenv("KETSEAL_PEER_FOREST"), arguments, NULL);
     for (unsigned i = 0; i < bench->runs; i++) {
         fits[0][i] = fit(bench);
         for (size_t k = 0; k < KERNELS; k++) {

@@ -248,7 +248,7 @@ static enum ks_err read_flags(struct command *command)
     command->build.progress = tell_progress;
     command->build.context = command;
     KS_TRY(choose_kinds(command));
-    KS_TRY(ks_fail_prefix(ks_plan_new(&command->plan_spec, &command->plan), "--rows"));
+    KS_TRY(ks_plan_new(&command->plan_spec, &command->plan));
     command->build.plan = command->plan;
 out:
     return err;

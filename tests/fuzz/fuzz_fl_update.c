@@ -7,8 +7,8 @@
 
 #include "fl/update.h"
 
-#define PARAMS_MAX 65536 /* topk announces more in a few bytes, and is not to take gigabytes   \
-                          */
+/* topk announces more in a few bytes, and is not to take gigabytes. */
+#define PARAMS_MAX 65536
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,7 +5,7 @@
 #ifndef KS_TESTS_UNIT_FIGURE_FOLDER_H
 #define KS_TESTS_UNIT_FIGURE_FOLDER_H
 
-#include "unit/expect.h"
+#include "expect.h"
 
 #include <sys/stat.h>
 

@@ -133,9 +133,11 @@ static void test_boxes(void **state)
 {
     static const double x[] = {4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 2};
     static const double y[] = {9, 30, 1, 2, 3, 8, 7, 6, 5, 4, 1.5};
+    static const double few[] = {10, 0, 2, 1};
     const struct ks_plot_cloud clouds[] = {{"one", "one", x, y, NULL, 11},
-                                           {"two", "two", x, y, NULL, 1}};
-    const struct ks_plot plot = plot_of(KS_PLOT_BOXES, clouds, 2);
+                                           {"two", "two", x, y, NULL, 1},
+                                           {"few", "few", x, few, NULL, 4}};
+    const struct ks_plot plot = plot_of(KS_PLOT_BOXES, clouds, 3);
 
     (void)state;
     expect_table(&plot, "label,score,rows,share_low,share_q1,share_median,share_q3,share_high,"
@@ -143,7 +145,9 @@ static void test_boxes(void **state)
                         "one,2,1,1.5,1.5,1.5,1.5,1.5,\n"
                         "one,4,10,1,3.25,5.5,7.75,9,\n"
                         "one,4,,,,,,,30\n"
-                        "two,4,1,9,9,9,9,9,\n");
+                        "two,4,1,9,9,9,9,9,\n"
+                        "few,4,4,0,0.75,1.5,4,4,\n"
+                        "few,4,,,,,,,10\n");
 }
 
 static void test_limits(void **state)
