@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* alerts.h: what a detector called anomalies: the command that lists them, and the detector of
- * a device, which judges the traces of its own runs. */
+/* alerts.h: what a detector called anomalies: where a device keeps them, and its detector,
+ * which judges the traces of its own runs. */
 #ifndef KS_CLI_ALERTS_H
 #define KS_CLI_ALERTS_H
 

@@ -155,37 +155,14 @@ enum ks_err ks_detect_rank(const struct ks_detect *detect, size_t *out_order)
 
 /* --- reasons ------------------------------------------------------------------------------ */
 
-struct ranked {
-    size_t feature;
-    double weight;
-};
-
-static int by_weight(const void *left, const void *right)
-{
-    const struct ranked *a = left;
-    const struct ranked *b = right;
-
-    if (a->weight != b->weight) {
-        return a->weight < b->weight ? 1 : -1;
-    }
-    return (a->feature > b->feature) - (a->feature < b->feature);
-}
-
 void ks_detect_explain(const struct ks_detect *detect, size_t row,
                        struct ks_detect_reasons *out_reasons)
 {
     const size_t features = detect->data.rows.features;
-    struct ranked ranked[KS_FOREST_FEATURES_MAX];
 
     ks_forest_explain(detect->forest, &detect->data.values[row * features],
                       out_reasons->reasons, &out_reasons->baseline);
-    for (size_t i = 0; i < features; i++) {
-        ranked[i] = (struct ranked){i, out_reasons->reasons[i].contribution};
-    }
-    qsort(ranked, features, sizeof ranked[0], by_weight);
-    for (size_t i = 0; i < features; i++) {
-        out_reasons->order[i] = ranked[i].feature;
-    }
+    ks_detection_order(out_reasons->reasons, features, out_reasons->order);
 }
 
 /* --- evaluation --------------------------------------------------------------------------- */

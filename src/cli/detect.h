@@ -7,6 +7,7 @@
 #define KS_CLI_DETECT_H
 
 #include "cli/dataset.h"
+#include "detect/detection.h"
 #include "detect/evaluate.h"
 
 #define KS_DETECT_KINDS_MAX 64
@@ -34,7 +35,7 @@ size_t ks_detect_anomalies(const struct ks_detect *detect);
 /* All rows, the strangest first, equal ones in their order: OUT_ORDER has room for them. */
 KS_MUST_CHECK enum ks_err ks_detect_rank(const struct ks_detect *detect, size_t *out_order);
 
-/* Why a row has its score: features in ORDER, the largest contribution first. */
+/* Why a row has its score: features in the ORDER of weight that detections have. */
 struct ks_detect_reasons {
     double baseline;
     size_t order[KS_FOREST_FEATURES_MAX];

@@ -21,18 +21,6 @@
 
 /* --- order of reasons --------------------------------------------------------------------- */
 
-static double largest_contribution(const struct ks_detection *detection)
-{
-    double largest = 0;
-
-    for (size_t i = 0; i < detection->count; i++) {
-        const double contribution = detection->reasons[i].contribution;
-
-        largest = contribution > largest ? contribution : largest;
-    }
-    return largest;
-}
-
 /* A reason with what it is ranked by. */
 struct ranked {
     size_t feature;
@@ -41,16 +29,15 @@ struct ranked {
     double contribution;
 };
 
-static struct ranked rank_of(const struct ks_detection *detection, size_t index, double largest)
+/* LARGEST: the largest contribution, or 0 where none is above. */
+static struct ranked rank_of(size_t feature, double contribution, double robust_z,
+                             double largest)
 {
-    const struct ks_detection_reason *reason = &detection->reasons[index];
-
     return (struct ranked){
-        .feature = index,
-        .carries =
-            largest == 0 || reason->contribution >= largest / (double)KS_DETECTION_CARRIES,
-        .distance = fabs(reason->robust_z),
-        .contribution = reason->contribution,
+        .feature = feature,
+        .carries = largest == 0 || contribution >= largest / (double)KS_DETECTION_CARRIES,
+        .distance = fabs(robust_z),
+        .contribution = contribution,
     };
 }
 
@@ -78,12 +65,42 @@ static int by_rank(const void *left, const void *right)
     return order != 0 ? order : (a->feature > b->feature) - (a->feature < b->feature);
 }
 
+void ks_detection_order(const struct ks_forest_reason *reasons, size_t count, size_t *out_order)
+{
+    struct ranked ranked[KS_FOREST_FEATURES_MAX];
+    double largest = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        largest = reasons[i].contribution > largest ? reasons[i].contribution : largest;
+    }
+    for (size_t i = 0; i < count; i++) {
+        ranked[i] = rank_of(i, reasons[i].contribution, reasons[i].robust_z, largest);
+    }
+    qsort(ranked, count, sizeof ranked[0], by_rank);
+    for (size_t i = 0; i < count; i++) {
+        out_order[i] = ranked[i].feature;
+    }
+}
+
+/* The same of the reason INDEX of a detection. */
+static struct ranked rank_at(const struct ks_detection *detection, size_t index)
+{
+    double largest = 0;
+
+    for (size_t i = 0; i < detection->count; i++) {
+        const double contribution = detection->reasons[i].contribution;
+
+        largest = contribution > largest ? contribution : largest;
+    }
+    return rank_of(index, detection->reasons[index].contribution,
+                   detection->reasons[index].robust_z, largest);
+}
+
 size_t ks_detection_carriers(const struct ks_detection *detection)
 {
-    const double largest = largest_contribution(detection);
     size_t count = 0;
 
-    while (count < detection->count && rank_of(detection, count, largest).carries) {
+    while (count < detection->count && rank_at(detection, count).carries) {
         count++;
     }
     return count > 0 ? count : 1;
@@ -104,8 +121,7 @@ void ks_detection_of(const struct ks_forest *forest, const uint8_t hash[KS_FORES
     const struct ks_rows rows = {row, 1, count, count};
     const uint32_t threshold = ks_forest_threshold(forest);
     struct ks_forest_reason reasons[KS_FOREST_FEATURES_MAX];
-    struct ranked ranked[KS_FOREST_FEATURES_MAX];
-    double largest = 0;
+    size_t order[KS_FOREST_FEATURES_MAX];
 
     *out_detection = (struct ks_detection){.count = count};
     ks_forest_paths(forest, &rows, NULL, &out_detection->path);
@@ -116,23 +132,17 @@ void ks_detection_of(const struct ks_forest *forest, const uint8_t hash[KS_FORES
     out_detection->is_anomaly = ks_forest_is_anomaly(forest, out_detection->path);
     ks_copy(out_detection->model, hash, KS_FOREST_HASH_LEN);
     for (size_t i = 0; i < count; i++) {
-        out_detection->reasons[i].contribution = reasons[i].contribution;
-        out_detection->reasons[i].robust_z = saturated(reasons[i].robust_z);
+        reasons[i].robust_z = saturated(reasons[i].robust_z);
     }
-    largest = largest_contribution(out_detection);
+    ks_detection_order(reasons, count, order);
     for (size_t i = 0; i < count; i++) {
-        ranked[i] = rank_of(out_detection, i, largest);
-    }
-    qsort(ranked, count, sizeof ranked[0], by_rank);
-    for (size_t i = 0; i < count; i++) {
-        const size_t feature = ranked[i].feature;
-        const char *name = ks_forest_feature(forest, feature);
+        const char *name = ks_forest_feature(forest, order[i]);
         struct ks_detection_reason *reason = &out_detection->reasons[i];
 
         ks_copy(reason->feature, name, strlen(name) + 1);
-        reason->value = saturated(row[feature]);
-        reason->contribution = ranked[i].contribution;
-        reason->robust_z = saturated(reasons[feature].robust_z);
+        reason->value = saturated(row[order[i]]);
+        reason->contribution = reasons[order[i]].contribution;
+        reason->robust_z = reasons[order[i]].robust_z;
     }
 }
 
@@ -159,15 +169,33 @@ void ks_detector_done(struct ks_detector *detector)
     *detector = (struct ks_detector){0};
 }
 
+static void take_row(const struct ks_detector *detector, const struct ks_trace *trace,
+                     double *out_row)
+{
+    for (size_t i = 0; i < ks_forest_features(detector->forest); i++) {
+        out_row[i] = trace->values[detector->fields[i]];
+    }
+}
+
+uint32_t ks_detector_path(const struct ks_detector *detector, const struct ks_trace *trace)
+{
+    const size_t features = ks_forest_features(detector->forest);
+    double row[KS_FOREST_FEATURES_MAX];
+    const struct ks_rows rows = {row, 1, features, features};
+    uint32_t path = 0;
+
+    take_row(detector, trace, row);
+    ks_forest_paths(detector->forest, &rows, NULL, &path);
+    return path;
+}
+
 void ks_detector_judge(const struct ks_detector *detector, const struct ks_trace *trace,
                        struct ks_detection *out_detection)
 {
     double row[KS_FOREST_FEATURES_MAX];
     struct ks_detection_subject *subject = &out_detection->subject;
 
-    for (size_t i = 0; i < ks_forest_features(detector->forest); i++) {
-        row[i] = trace->values[detector->fields[i]];
-    }
+    take_row(detector, trace, row);
     ks_detection_of(detector->forest, detector->hash, row, out_detection);
     out_detection->has_subject = true;
     ks_copy(subject->job, trace->job, sizeof subject->job);
@@ -352,7 +380,6 @@ out:
 static enum ks_err check_detection(const struct ks_detection *detection)
 {
     enum ks_err err = KS_OK;
-    const double largest = largest_contribution(detection);
     double sum = detection->baseline;
 
     KS_CHECK(detection->score >= 0 && detection->score <= 1 && detection->baseline >= 0 &&
@@ -363,11 +390,11 @@ static enum ks_err check_detection(const struct ks_detection *detection)
     KS_CHECK(detection->is_anomaly == (detection->score >= detection->threshold), KS_ERR_FORMAT,
              "'anomaly' does not follow from score and threshold");
     for (size_t i = 0; i < detection->count; i++) {
-        const struct ranked next = rank_of(detection, i, largest);
+        const struct ranked next = rank_at(detection, i);
 
         sum += detection->reasons[i].contribution;
         if (i > 0) {
-            const struct ranked last = rank_of(detection, i - 1, largest);
+            const struct ranked last = rank_at(detection, i - 1);
 
             KS_CHECK(compare_ranks(&last, &next) <= 0, KS_ERR_FORMAT,
                      "'reasons' are not in the order of their weight");

@@ -49,6 +49,10 @@ struct ks_detection {
     struct ks_detection_reason reasons[KS_FOREST_FEATURES_MAX];
 };
 
+/* Puts the indices of COUNT reasons, at most KS_FOREST_FEATURES_MAX, in the order of weight. */
+void ks_detection_order(const struct ks_forest_reason *reasons, size_t count,
+                        size_t *out_order);
+
 /* Judges ROW, which has the features of FOREST in its order; HASH is the forest's own, made
  * once by the caller. The detection has no subject yet. */
 void ks_detection_of(const struct ks_forest *forest, const uint8_t hash[KS_FOREST_HASH_LEN],
@@ -64,6 +68,8 @@ struct ks_detector {
 KS_MUST_CHECK enum ks_err ks_detector_take(struct ks_forest *forest,
                                            struct ks_detector *out_detector);
 void ks_detector_done(struct ks_detector *detector); /* zeroed is fine */
+/* The path of TRACE alone, which says whether there is anything to explain. */
+uint32_t ks_detector_path(const struct ks_detector *detector, const struct ks_trace *trace);
 /* Judges TRACE; the detection's subject is the trace's. */
 void ks_detector_judge(const struct ks_detector *detector, const struct ks_trace *trace,
                        struct ks_detection *out_detection);

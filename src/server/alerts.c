@@ -100,18 +100,16 @@ bool ks_alerts_judge(struct ks_alerts *alerts, const struct ks_trace *trace,
     if (!alerts->there) {
         return false;
     }
-    ks_buf_init(&document, KS_DETECTION_BYTES_MAX);
-    ks_detector_judge(&alerts->detector, trace, &alerts->detection);
     judged.judged = true;
-    judged.path = alerts->detection.path;
-    if (alerts->detection.is_anomaly) {
+    judged.path = ks_detector_path(&alerts->detector, trace);
+    if (ks_forest_is_anomaly(alerts->detector.forest, judged.path)) {
+        ks_buf_init(&document, KS_DETECTION_BYTES_MAX);
+        ks_detector_judge(&alerts->detector, trace, &alerts->detection);
         ks_detection_write(&alerts->detection, &document);
         judged.judged = document.err == KS_OK &&
                         ks_bytes_dup(ks_buf_view(&document), &judged.document) == KS_OK;
         judged.document_len = document.len;
-    }
-    ks_buf_done(&document);
-    if (judged.judged && alerts->detection.is_anomaly) {
+        ks_buf_done(&document);
         log_alert(&alerts->detection);
     }
     *out_judged = judged;

@@ -166,11 +166,6 @@ make_stream() {
     cmp straight.json pieces.json
 }
 
-refuses() { # STATUS WORDS
-    same status "$status" "$1"
-    [[ $stderr == *"$2"* ]]
-}
-
 @test "detect follow: what it refuses" {
     make_stream
     ks detect follow stream.csv

@@ -35,6 +35,11 @@ fails() { # STATUS DETAIL
     says "$1" "" "ketseal: $2"
 }
 
+# The last command failed with STATUS, and WORDS are among what it said.
+refuses() { # STATUS WORDS
+    same "status" "$status" "$1" && [[ $stderr == *"$2"* ]]
+}
+
 # The files below here are exactly FILES.
 holds() { # FILES...
     same "files" "$(find . -mindepth 1 ! -type d -printf '%P\n' | LC_ALL=C sort | xargs)" "$*"

@@ -201,7 +201,9 @@ printf '{"cut' >>edge-2/alerts.jsonl
 rm -f job.bundle
 rc=0
 "$ketseal" -q run --device edge-2 --template ghz --qubits 3 --shots 97000 --fail-on-alert --out job.bundle 2>said || rc=$?
-[ "$rc" -eq 1 ] && [ -s job.bundle ] || site_fail "--fail-on-alert: status $rc"
+if [ "$rc" -ne 1 ] || [ ! -s job.bundle ]; then
+    site_fail "--fail-on-alert: status $rc"
+fi
 "$ketseal" -q run --device edge-2 --template ghz --qubits 3 --shots 120 --fail-on-alert --out job.bundle
 expect "behind a line that was cut" "$("$ketseal" -q --json trace alerts --device edge-2 | jq -c '[.alerts[].reasons[0].value]')" \
     '[97000,95000,90000]'

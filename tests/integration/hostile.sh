@@ -110,6 +110,7 @@ for line in 'checkpoint-shrinks refused DENIED' 'checkpoint-other-root refused D
     'checkpoint-grows-proof-3 refused DENIED' 'admit-unsigned refused DENIED.*not signed' \
     'admit-guessed-key refused DENIED: request signature' 'admit-unknown-key refused DENIED' 'admit-foreign-device refused DENIED' \
     'keys-foreign-device refused DENIED' 'keys-other-signer refused DENIED' 'run-unknown refused CONFLICT' \
+    'alert-unknown refused NOT_FOUND' 'alert-short refused FORMAT' 'alert-long refused LIMIT' 'alert-empty refused FORMAT' \
     'type-22 refused DENIED' 'type-20 refused DENIED'; do
     grep -q "^frame $line" "$report" || fail "calm: no line '$line'"
 done

@@ -209,7 +209,7 @@ static void say_hello(struct hostile *hostile)
 
 static void try_types(struct hostile *hostile)
 {
-    static const uint16_t types[] = {0,  9,  10, 19, 20,     21,     22,     23,
+    static const uint16_t types[] = {0,  9,  10, 19, 20,     21,     22,     24,
                                      29, 30, 31, 99, 0x7fff, 0x8001, 0x8005, 0xffff};
     char name[32];
 
@@ -228,8 +228,14 @@ static void try_jobs(struct hostile *hostile)
     ks_buf_put_text(&payload, id);
     try_frame(hostile, "cancel-unknown", KS_FRAME_CANCEL, ks_buf_view(&payload));
     try_frame(hostile, "run-short", KS_FRAME_RUN, ks_buf_view(&payload));
+    /* Nobody is suspended for a job that did not run here. */
+    try_frame(hostile, "alert-unknown", KS_FRAME_ALERT, ks_buf_view(&payload));
+    try_frame(hostile, "alert-short", KS_FRAME_ALERT,
+              ks_bytes_of(payload.data, payload.len - 1));
     ks_buf_put_u64(&payload, hostile->size);
     try_frame(hostile, "run-unknown", KS_FRAME_RUN, ks_buf_view(&payload));
+    try_frame(hostile, "alert-long", KS_FRAME_ALERT, ks_buf_view(&payload));
+    try_frame(hostile, "alert-empty", KS_FRAME_ALERT, (struct ks_bytes){0});
     ks_buf_put_u8(&payload, 0);
     try_frame(hostile, "run-long", KS_FRAME_RUN, ks_buf_view(&payload));
     (void)ks_buf_reserve(&payload, 64);

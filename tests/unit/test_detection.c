@@ -270,6 +270,7 @@ static void test_trace(void **state)
     ks_trace_set(&trace, KS_TRACE_DEPTH, 1e9); /* not among the features */
     ks_detector_judge(&detector, &trace, &detection);
     assert_true(detection.is_anomaly);
+    assert_int_equal(detection.path, ks_detector_path(&detector, &trace));
     assert_int_equal(detection.count, 2);
     assert_string_equal(detection.reasons[0].feature, "shots");
     assert_true(detection.reasons[0].value == 90000);
