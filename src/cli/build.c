@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
 #include "base/sys.h"
 #include "base/text.h"
@@ -16,10 +16,11 @@
 #include "cli/impostor.h"
 #include "cli/join.h"
 
-#define BLOCK_MAX  200 /* rows that a crash costs at most */
-#define EVE_SHARE  0.8 /* of the pulses, intercepted and sent again */
-#define MIB        ((size_t)1 << 20)
-#define DETAIL_MAX 512
+#define BLOCK_MAX   200 /* rows that a crash costs at most */
+#define EVE_SHARE   0.8 /* of the pulses, intercepted and sent again */
+#define MIB         ((size_t)1 << 20)
+#define HOG_MIB_MAX 4096
+#define DETAIL_MAX  512
 
 /* A site, and the devices that work on it. */
 struct room {
@@ -248,6 +249,17 @@ out:
     return err;
 }
 
+/* So many for each processor; together they stop at HOG_MIB_MAX. */
+static enum ks_err start_hogs(const struct ks_plan_step *step, struct ks_hogs **out_hogs)
+{
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    const unsigned count = step->amount * (processors < 1 ? 1U : (unsigned)processors);
+    size_t mib = HOG_MIB_MAX / count;
+
+    mib = mib > step->more ? step->more : mib;
+    return ks_hogs_start(count, (mib == 0 ? 1 : mib) * MIB, out_hogs);
+}
+
 /* Steps with the same surroundings. */
 static enum ks_err run_segment(struct build *build, size_t begin, size_t end)
 {
@@ -261,7 +273,7 @@ static enum ks_err run_segment(struct build *build, size_t begin, size_t end)
         KS_TRY(set_link(build, step));
     }
     if (step->kind == KS_PLAN_EXHAUSTION) {
-        KS_TRY(ks_hogs_start(step->amount, step->more * MIB, &hogs));
+        KS_TRY(start_hogs(step, &hogs));
     }
     for (size_t at = begin; at < end; at += BLOCK_MAX) {
         KS_TRY(run_block(build, room, at, end - at < BLOCK_MAX ? end : at + BLOCK_MAX));
