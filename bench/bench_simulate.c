@@ -14,8 +14,12 @@
  *                  fma_slots at the rate of multiplying in registers; both measured before
  *                  the runs with the same threads
  *   over_floor     seconds over floor_seconds
- *   peer_…         with KETSEAL_PEER_SINGLE or KETSEAL_PEER_DOUBLE set to a command (peer.h,
- *                  bench/peers/): the same for that, its runs between ours */
+ *   peers          with KETSEAL_PEER_SINGLE or KETSEAL_PEER_DOUBLE set to a command (peer.h,
+ *                  bench/peers/), or to several with semicolons between: the same for each,
+ *                  its runs between ours
+ *   peer_…         of the one with the least seconds, and how many times ours they are
+ *
+ * bench/table.py makes a table of the lines. */
 
 #include <inttypes.h>
 #include <math.h>
@@ -33,6 +37,8 @@
 
 #define FILE_MAX     (8u << 20)
 #define RUNS_MAX     64
+#define PEERS_MAX    4
+#define COMMANDS_MAX 4096
 #define REST_NS      100000000
 #define PROBE_RUNS   3
 #define PROBE_SLICES 64
@@ -150,10 +156,47 @@ static double fma_rate(const struct options *options, enum ks_precision precisio
 struct times {
     double seconds[RUNS_MAX];
     double cpu_seconds[RUNS_MAX];
-    double peer_seconds[RUNS_MAX];
-    double peer_cpu_seconds[RUNS_MAX];
-    unsigned peer_runs;
 };
+
+/* Another simulator, and its times. */
+struct other {
+    const char *command;
+    struct peer peer;
+    double seconds[RUNS_MAX];
+    double cpu_seconds[RUNS_MAX];
+    unsigned runs;
+};
+
+struct others {
+    char text[COMMANDS_MAX];
+    unsigned count;
+    struct other list[PEERS_MAX];
+};
+
+/* Those that VARIABLE names; PATH is the file of CIRCUIT, or NULL. */
+static void others_open(struct others *others, const char *variable, const char *path,
+                        const struct ks_circuit *circuit)
+{
+    const char *commands = getenv(variable);
+    char *rest = NULL;
+
+    *others = (struct others){0};
+    (void)snprintf(others->text, sizeof others->text, "%s", commands == NULL ? "" : commands);
+    for (char *command = strtok_r(others->text, ";", &rest);
+         command != NULL && others->count < PEERS_MAX; command = strtok_r(NULL, ";", &rest)) {
+        struct other *other = &others->list[others->count++];
+
+        other->command = command + strspn(command, " ");
+        peer_open(&other->peer, other->command, path, circuit);
+    }
+}
+
+static void others_close(struct others *others)
+{
+    for (unsigned i = 0; i < others->count; i++) {
+        peer_close(&others->list[i].peer);
+    }
+}
 
 /* The peer's threads may look for work for a while after it has answered. */
 static void let_rest(void)
@@ -163,16 +206,30 @@ static void let_rest(void)
     (void)nanosleep(&rest, NULL);
 }
 
-/* Our runs and the peer's, in turn. Each of ours is given its angles anew. */
+/* One run of each; after the FIRST all have their memory. */
+static void run_others(struct others *others, bool first)
+{
+    for (unsigned i = 0; i < others->count; i++) {
+        struct other *other = &others->list[i];
+        struct peer_time time;
+
+        if (peer_run(&other->peer, &time)) {
+            other->seconds[other->runs] = time.seconds;
+            other->cpu_seconds[other->runs] = time.cpu_seconds;
+            other->runs += first ? 0 : 1;
+            let_rest();
+        }
+    }
+}
+
+/* Our runs and the peers', in turn. Each of ours is given its angles anew. */
 static void measure(struct ks_program *program, const struct ks_circuit *circuit, unsigned runs,
-                    struct peer *peer, struct times *times)
+                    struct others *others, struct times *times)
 {
     const double *angles = ks_circuit_angles(circuit);
-    struct peer_time peer_time;
 
-    MUST(ks_program_run(program, angles)); /* both have their memory after this */
-    (void)peer_run(peer, &peer_time);
-    let_rest();
+    MUST(ks_program_run(program, angles));
+    run_others(others, true);
     for (unsigned run = 0; run < runs; run++) {
         const double start = clock_seconds(CLOCK_MONOTONIC);
         const double cpu_start = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
@@ -180,11 +237,7 @@ static void measure(struct ks_program *program, const struct ks_circuit *circuit
         MUST(ks_program_run(program, angles));
         times->seconds[run] = clock_seconds(CLOCK_MONOTONIC) - start;
         times->cpu_seconds[run] = clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu_start;
-        if (peer_run(peer, &peer_time)) {
-            times->peer_seconds[times->peer_runs] = peer_time.seconds;
-            times->peer_cpu_seconds[times->peer_runs++] = peer_time.cpu_seconds;
-            let_rest();
-        }
+        run_others(others, false);
     }
 }
 
@@ -232,9 +285,56 @@ static struct ks_circuit *measured(const struct ks_circuit *circuit)
     return copy;
 }
 
+/* The name of COMMAND: of its first script, or of its program. */
+static void print_name(const char *command)
+{
+    const char *script = strstr(command, ".py");
+    const char *end = script != NULL ? script : command + strcspn(command, " ");
+    const char *start = end;
+
+    while (start > command && start[-1] != '/' && start[-1] != ' ') {
+        start--;
+    }
+    (void)printf("{\"name\":\"%.*s\"", (int)(end - start), start);
+}
+
+/* SECONDS and CPU are ours. */
+static void print_others(struct others *others, double seconds, double cpu)
+{
+    const struct other *best = NULL;
+    double best_seconds = INFINITY;
+    double best_cpu = 0;
+    bool any = false;
+
+    for (unsigned i = 0; i < others->count; i++) {
+        struct other *other = &others->list[i];
+
+        if (other->runs > 0) {
+            const double theirs = median(other->seconds, other->runs);
+            const double theirs_cpu = median(other->cpu_seconds, other->runs);
+
+            (void)printf(any ? "," : ",\"peers\":[");
+            print_name(other->command);
+            (void)printf(",\"cpu_seconds\":%.6g,\"seconds\":%.6g}", theirs_cpu, theirs);
+            any = true;
+            if (theirs < best_seconds) {
+                best = other;
+                best_seconds = theirs;
+                best_cpu = theirs_cpu;
+            }
+        }
+    }
+    if (best != NULL) {
+        (void)printf("],\"peer_cpu_ratio\":%.2f,\"peer_cpu_seconds\":%.6g,\"peer_ratio\":%.2f,"
+                     "\"peer_seconds\":%.6g",
+                     best_cpu / cpu, best_cpu, best_seconds / seconds, best_seconds);
+    }
+}
+
 static void print_line(const char *name, const struct ks_circuit *circuit,
                        const struct ks_simulate_spec *spec, const struct ks_plan *plan,
-                       const struct options *options, struct times *times)
+                       const struct options *options, struct times *times,
+                       struct others *others)
 {
     const bool is_double = spec->precision == KS_PRECISION_DOUBLE;
     struct ks_plan_facts facts = {0};
@@ -256,14 +356,7 @@ static void print_line(const char *name, const struct ks_circuit *circuit,
         "\"over_floor\":%.3g,\"passes\":%u",
         facts.bytes, name, cpu, floor, fma, facts.fma_slots, gates, (double)gates / seconds,
         ks_simulate_kernels(), memory, seconds / floor, facts.passes);
-    if (times->peer_runs > 0) {
-        const double peer = median(times->peer_seconds, times->peer_runs);
-        const double peer_cpu = median(times->peer_cpu_seconds, times->peer_runs);
-
-        (void)printf(",\"peer_cpu_ratio\":%.2f,\"peer_cpu_seconds\":%.6g,\"peer_ratio\":%.2f,"
-                     "\"peer_seconds\":%.6g",
-                     peer_cpu / cpu, peer_cpu, peer / seconds, peer);
-    }
+    print_others(others, seconds, cpu);
     (void)printf(",\"precision\":\"%s\",\"qubits\":%u,\"seconds\":%.6g,\"threads\":%u,"
                  "\"whole_seconds\":%.6g}\n",
                  is_double ? "double" : "single", circuit->qubit_count, seconds,
@@ -281,18 +374,18 @@ static void bench(const char *name, const char *path, const struct ks_circuit *s
         struct ks_simulate_spec spec = KS_SIMULATE_SPEC_INIT;
         struct ks_program *program = NULL;
         struct times times = {0};
-        struct peer peer;
+        static struct others others; /* too large for some stacks */
 
         spec.precision = p;
         spec.method = KS_METHOD_STATEVECTOR;
         spec.pool = options->pool;
-        peer_open(&peer,
-                  p == KS_PRECISION_DOUBLE ? "KETSEAL_PEER_DOUBLE" : "KETSEAL_PEER_SINGLE",
-                  path, circuit);
+        others_open(&others,
+                    p == KS_PRECISION_DOUBLE ? "KETSEAL_PEER_DOUBLE" : "KETSEAL_PEER_SINGLE",
+                    path, circuit);
         MUST(ks_program_new(circuit, &spec, KS_PROGRAM_STATE, &program));
-        measure(program, circuit, options->runs, &peer, &times);
-        peer_close(&peer);
-        print_line(name, circuit, &spec, ks_program_plan(program), options, &times);
+        measure(program, circuit, options->runs, &others, &times);
+        others_close(&others);
+        print_line(name, circuit, &spec, ks_program_plan(program), options, &times, &others);
         ks_program_free(program);
     }
     ks_circuit_free(circuit);

@@ -3,6 +3,7 @@
 
 #include "peer.h"
 
+#include <fcntl.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,10 +70,9 @@ double peer_seconds(const char *variable, const struct ks_circuit *circuit)
     return seconds;
 }
 
-void peer_open(struct peer *peer, const char *variable, const char *path,
+void peer_open(struct peer *peer, const char *command, const char *path,
                const struct ks_circuit *circuit)
 {
-    const char *command = getenv(variable);
     posix_spawn_file_actions_t actions;
     char text[COMMAND_MAX];
     int to[2];
@@ -87,14 +87,11 @@ void peer_open(struct peer *peer, const char *variable, const char *path,
         path = peer->path;
     }
     (void)snprintf(text, sizeof text, "exec %s %s", command, path);
-    KS_ASSERT(pipe(to) == 0 && pipe(from) == 0);
+    KS_ASSERT(pipe2(to, O_CLOEXEC) == 0 &&
+              pipe2(from, O_CLOEXEC) == 0); /* not the next peer's */
     KS_ASSERT(posix_spawn_file_actions_init(&actions) == 0);
     KS_ASSERT(posix_spawn_file_actions_adddup2(&actions, to[0], 0) == 0 &&
               posix_spawn_file_actions_adddup2(&actions, from[1], 1) == 0);
-    for (unsigned i = 0; i < 2; i++) {
-        KS_ASSERT(posix_spawn_file_actions_addclose(&actions, to[i]) == 0 &&
-                  posix_spawn_file_actions_addclose(&actions, from[i]) == 0);
-    }
     KS_ASSERT(start(text, &actions, &peer->pid));
     (void)posix_spawn_file_actions_destroy(&actions);
     ks_fd_close(&to[0]);

@@ -30,8 +30,8 @@ struct peer_time {
     double cpu_seconds;
 };
 
-/* Not there where VARIABLE is not set. CIRCUIT is in the file PATH; NULL: one is written. */
-void peer_open(struct peer *peer, const char *variable, const char *path,
+/* Starts COMMAND; NULL: there is no peer. CIRCUIT is in the file PATH; NULL: one is written. */
+void peer_open(struct peer *peer, const char *command, const char *path,
                const struct ks_circuit *circuit);
 void peer_close(struct peer *peer);
 /* One run; false, and the peer is gone, when it gives no answer. */

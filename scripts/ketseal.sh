@@ -3,7 +3,8 @@
 # shellcheck shell=sh
 #
 # Read by the scripts beside it: takes their first argument as the folder of figures, and finds ketseal, which
-# KETSEAL may name: that of this tree's build, else the installed one.
+# KETSEAL may name: that of this tree's build, else the installed one. Where it is a build's, so are the programs of sites,
+# and among them those that are not what they should be, which are never installed.
 
 usage() { # STATUS
     sed -n '/^# Usage:/,/^[^#]/s/^# \{0,1\}//p' "$0"
@@ -21,3 +22,13 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 ketseal=${KETSEAL:-$root/build/release/src/cli/ketseal}
 [ -x "$ketseal" ] || ketseal=$(command -v ketseal) ||
     { echo "${0##*/}: no ketseal: make builds it, KETSEAL names one" >&2; exit 4; }
+build=${ketseal%/src/cli/ketseal}
+# shellcheck disable=SC2034 # theirs
+libexec=
+tampered=
+if [ "$build" != "$ketseal" ]; then
+    # shellcheck disable=SC2034
+    libexec=--libexec=$build/src
+    # shellcheck disable=SC2034
+    [ ! -x "$build/tests/lab/lying_worker" ] || tampered=$build/tests/lab
+fi

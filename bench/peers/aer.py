@@ -19,8 +19,11 @@ def main():
     precision, threads, path = sys.argv[1:]
     count, gates = qasm.read(path)
     circuit = QuantumCircuit(count)
-    for name, angles, qubits in gates:
-        getattr(circuit, {"cu1": "cp", "u1": "p"}.get(name, name))(*angles, *qubits)
+    missing = {"ch", "u1", "u2", "u3", "cu1"}
+    for name, angles, qubits in qasm.by(set(qasm.AS_OTHERS) - missing, gates):
+        if name == "cu3":
+            name, angles = "cu", [*angles, 0.0]
+        getattr(circuit, name)(*angles, *qubits)
     circuit.measure_all()
     simulator = AerSimulator(method="statevector", precision=precision, max_parallel_threads=int(threads))
     for _ in sys.stdin:

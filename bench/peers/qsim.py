@@ -6,7 +6,8 @@
 PROGRAM FILE THREADS FUSED drives qsim in single precision: it reads FILE, a circuit in qsim's own format, makes the
 state once, and for each line of standard input runs the circuit from |0...0> and answers with the seconds of that run
 and those of the CPU. It is started with huge pages for the state. Gates go to qsim as what they are there: rxx and ryy
-by one angle on one pair as fSim, a cu1 on the pair with them.
+by one angle on one pair as fSim, a cu1 on the pair with them; what it does not have as others, which its fusion puts
+together again.
 """
 import os
 import subprocess
@@ -16,31 +17,32 @@ import tempfile
 import qasm
 
 
+SAME = {"h": "h", "t": "t", "s": "s", "x": "x", "y": "y", "z": "z", "cz": "cz", "cx": "cnot", "sx": "x_1_2", "swap": "sw"}
+ANGLED = {"rx": "rx", "ry": "ry", "rz": "rz", "cp": "cp"}
+
+
 def translated(gates):
     """Yields lines of qsim's format without their time."""
-    same = {"h": "h", "t": "t", "s": "s", "x": "x", "y": "y", "z": "z", "cz": "cz", "cx": "cnot", "sx": "x_1_2"}
-    angled = {"rx": "rx", "ry": "ry", "rz": "rz", "cp": "cp", "cu1": "cp", "p": "rz", "u1": "rz"}
     at = 0
     while at < len(gates):
         name, angles, qubits = gates[at]
-        listed = " ".join(map(str, qubits))
         at += 1
-        if name in same:
-            yield f"{same[name]} {listed}"
-        elif name in angled:
-            yield f"{angled[name]} {listed} {angles[0]!r}"
-        elif name == "swap":
-            a, b = qubits
-            yield from (f"cnot {a} {b}", f"cnot {b} {a}", f"cnot {a} {b}")
-        elif name == "rxx" and at < len(gates) and gates[at] == ("ryy", angles, qubits):
+        if name == "rxx" and at < len(gates) and gates[at] == ("ryy", angles, qubits):
             phase = 0.0
             at += 1
             if at < len(gates) and gates[at][0] in ("cu1", "cp") and set(gates[at][2]) == set(qubits):
                 phase = -gates[at][1][0]
                 at += 1
-            yield f"fs {listed} {angles[0]!r} {phase!r}"
-        else:
-            sys.exit(f"qsim.py: no '{name}' in qsim's format")
+            yield f"fs {qubits[0]} {qubits[1]} {angles[0]!r} {phase!r}"
+            continue
+        for other, values, places in qasm.by({**SAME, **ANGLED}, [(name, angles, qubits)]):
+            listed = " ".join(map(str, places))
+            if other in SAME:
+                yield f"{SAME[other]} {listed}"
+            elif other in ANGLED:
+                yield f"{ANGLED[other]} {listed} {values[0]!r}"
+            else:
+                sys.exit(f"qsim.py: no '{other}' in qsim's format")
 
 
 def main():

@@ -53,7 +53,7 @@ GATES = {
 def main():
     count, gates = qasm.read(sys.argv[2])
     circuit = qulacs.QuantumCircuit(count)
-    for name, angles, qubits in gates:
+    for name, angles, qubits in qasm.by(GATES, gates):
         GATES[name](circuit, angles, qubits)
     optimizer.QuantumCircuitOptimizer().optimize(circuit, int(sys.argv[1]))
     state = qulacs.QuantumState(count)

@@ -72,7 +72,7 @@ void ks_circuit_print(const struct ks_circuit *circuit, struct ks_buf *out);
 
 /* What the numbers mean: while this stands, the same circuit, seed and precision give the same
  * bytes on every CPU, instruction set and thread count. */
-#define KS_NUMERICS 3
+#define KS_NUMERICS 4
 
 enum ks_precision { KS_PRECISION_DOUBLE = 0, KS_PRECISION_SINGLE = 1 };
 

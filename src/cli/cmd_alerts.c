@@ -155,8 +155,8 @@ out:
     return err;
 }
 
-/* The file's lines, the last one first. */
-static enum ks_err list_of_device(struct list *list, const char *directory)
+/* The lines of DIRECTORY/NAME, the last one first; it need not be there. */
+static enum ks_err list_of_file(struct list *list, const char *directory, const char *name)
 {
     enum ks_err err = KS_OK;
     struct ks_buf text;
@@ -164,24 +164,38 @@ static enum ks_err list_of_device(struct list *list, const char *directory)
     size_t end = 0;
 
     ks_buf_init(&text, 2 * KS_ALERT_FILE_BYTES_MAX);
-    KS_TRY(ks_path_join(directory, KS_ALERT_FILE, path));
-    KS_TRY(ks_file_read(path, 2 * KS_ALERT_FILE_BYTES_MAX, &text));
+    KS_TRY(ks_path_join(directory, name, path));
+    err = ks_file_read(path, 2 * KS_ALERT_FILE_BYTES_MAX, &text);
+    KS_TRY(err == KS_ERR_NOT_FOUND ? KS_OK : err);
     end = text.len;
     while (end > 0 && list->left > 0) {
+        enum ks_err taken = KS_OK;
         size_t begin = end - 1;
 
         while (begin > 0 && text.data[begin - 1] != '\n') {
             begin--;
         }
-        if (text.data[end - 1] == '\n') { /* else a crash has cut it */
-            KS_TRY(ks_fail_prefix(
-                take_document(list, 0, ks_bytes_of(text.data + begin, end - begin - 1)), "%s",
-                path));
+        taken = take_document(list, 0, ks_bytes_of(text.data + begin, end - begin - 1));
+        if (taken != KS_ERR_FORMAT) {
+            KS_TRY(taken);
+        } else { /* a crash has cut it */
+            ks_cli_progress(list->cli, "%s: a line of %zu bytes is left out: %s", path,
+                            end - begin, ks_err_detail());
         }
         end = begin;
     }
 out:
     ks_buf_done(&text);
+    return err;
+}
+
+static enum ks_err list_of_device(struct list *list, const char *directory)
+{
+    enum ks_err err = KS_OK;
+
+    KS_TRY(list_of_file(list, directory, KS_ALERT_FILE));
+    KS_TRY(list_of_file(list, directory, KS_ALERT_FILE_OLD));
+out:
     return err;
 }
 

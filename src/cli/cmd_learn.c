@@ -29,6 +29,7 @@ struct learn {
     struct ks_subset share; /* of the samples to train with */
     float *params;
     float *anchor; /* what --from has given; NULL: nothing */
+    char kernel[KS_TRAIN_KERNEL_MAX];
     unsigned epochs;
     double seconds; /* of the epochs */
     struct ks_train_stats trained;
@@ -256,7 +257,7 @@ static void put_card(const struct learn *learn, struct ks_buf *card)
     ks_json_member_text(&writer, "data",
                         learn->data.sites > 0 ? learn->data.schema.name : "idx");
     ks_json_member_u64(&writer, "epochs", learn->epochs);
-    ks_json_member_text(&writer, "kernel", ks_train_kernel());
+    ks_json_member_text(&writer, "kernel", learn->kernel);
     put_real(&writer, "momentum", how->momentum);
     ks_json_member_text(&writer, "optimiser",
                         how->optimiser == KS_OPTIMISER_ADAM ? "adam" : "sgd");
@@ -354,6 +355,7 @@ static enum ks_err prepare(struct learn *learn)
     KS_TRY(read_how(cli, &learn->how));
     KS_TRY(ks_cli_number(cli, "epochs", EPOCHS_MAX, &epochs));
     learn->epochs = (unsigned)epochs;
+    ks_train_kernel(learn->kernel);
     KS_TRY(make_pool(learn));
     KS_TRY(ks_learn_data_read(cli, &learn->data));
     KS_TRY(choose_share(learn));
@@ -363,7 +365,7 @@ static enum ks_err prepare(struct learn *learn)
     ks_cli_progress(cli, "%s, %zu parameters; %zu samples, %zu to test; %u threads, %s",
                     ks_model_spec(learn->model)->name, ks_model_params(learn->model),
                     learn->share.count, learn->data.test.count, ks_pool_threads(learn->pool),
-                    ks_train_kernel());
+                    learn->kernel);
 out:
     return err;
 }
@@ -382,7 +384,7 @@ static enum ks_err finish(const struct learn *learn, struct ks_json_writer *writ
         KS_TRY(put_sites(learn, NULL));
         return KS_OK;
     }
-    ks_json_member_text(writer, "kernel", ks_train_kernel());
+    ks_json_member_text(writer, "kernel", learn->kernel);
     ks_json_member_text(writer, "model", ks_model_spec(learn->model)->name);
     ks_json_member_u64(writer, "parameters", ks_model_params(learn->model));
     ks_json_member_u64(writer, "samples", learn->share.count);

@@ -120,8 +120,21 @@
     }
 
 static const struct ks_flag run_flags[] = {
-    DEVICE_FLAGS, PROGRAM_FLAGS, SAMPLE_FLAGS,     SDK_FLAG, METHOD_FLAGS,
-    NOISE_FLAG,   BUNDLE_FLAGS,  IDEMPOTENCY_FLAG, END,
+    DEVICE_FLAGS,
+    PROGRAM_FLAGS,
+    SAMPLE_FLAGS,
+    SDK_FLAG,
+    METHOD_FLAGS,
+    NOISE_FLAG,
+    BUNDLE_FLAGS,
+    IDEMPOTENCY_FLAG,
+    {"detector", KS_FLAG_TEXT, "FILE",
+     "model that judges the run's trace; default: DIR/detector.model, where it is there", NULL,
+     false},
+    {"fail-on-alert", KS_FLAG_SWITCH, NULL,
+     "status 1 where it calls the run an anomaly; the bundle is kept all the same", NULL,
+     false},
+    END,
 };
 
 static const struct ks_flag verify_flags[] = {

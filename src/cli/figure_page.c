@@ -11,11 +11,11 @@
 #define KEY_COLUMNS 3 /* of the key, beside each other */
 #define TICKS_MAX   8 /* labels that fit beside each other */
 
-/* Okabe and Ito's palette, told apart with any kind of colour vision; each colour has its
- * own mark, too. */
+/* Okabe and Ito's palette, told apart with any kind of colour vision, but with grey for its
+ * yellow, which paper swallows; each colour has its own mark, too. */
 const struct ks_figure_style ks_figure_styles[KS_FIGURE_SERIES_MAX] = {
     {"#0072B2", 7},  {"#D55E00", 9}, {"#009E73", 5}, {"#CC79A7", 13},
-    {"#E69F00", 11}, {"#56B4E9", 6}, {"#000000", 8}, {"#F0E442", 4},
+    {"#E69F00", 11}, {"#56B4E9", 6}, {"#000000", 8}, {"#7F7F7F", 4},
 };
 
 bool ks_figure_fits(const struct ks_figure_axis *axis, double value)

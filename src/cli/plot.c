@@ -274,7 +274,7 @@ static void script_scatter(const struct ks_plot *plot, const struct ks_gnuplot_f
                             "set grid xtics ytics ztics vertical lt 1 lc rgb '#dcdcdc' lw 0.7\n"
                             "set lmargin -1\nset rmargin -1\nset tmargin -1\nset bmargin -1\n"
                             "set origin 0.01,-0.05\nset size 0.98,1\n"
-                            "set xlabel offset 0,-0.5\nset ylabel offset 1,-0.5\n"
+                            "set xlabel offset 0,-0.5\nset ylabel offset 4,-1\n"
                             "set zlabel rotate by 90 offset -1.5,0\n"
                             "set xtics offset 0,-0.3\nset ytics offset 0,-0.3\n");
     for (size_t c = 0; c < plot->count; c++) {
@@ -379,8 +379,9 @@ static struct box box_of(const struct row *first, size_t count)
     while (first[highest].y > box.q3 + reach) {
         highest--;
     }
-    box.low = first[lowest].y;
-    box.high = first[highest].y;
+    /* Of few rows a quartile may lie beyond all that are within reach: no whisker then. */
+    box.low = fmin(first[lowest].y, box.q1);
+    box.high = fmax(first[highest].y, box.q3);
     return box;
 }
 

@@ -55,12 +55,25 @@ const char *ks_tls_file_text(const char *text)
     return text[0] == '\0' ? NULL : text;
 }
 
-enum ks_err ks_tls_file_read(const char *directory, struct ks_tls_file *out_file)
+enum ks_err ks_tls_file_parse(struct ks_bytes text, struct ks_tls_file *out_file)
 {
     static const struct ks_json_limits limits = {.len_max = KS_TLS_FILE_MAX, .nodes_max = 16};
     enum ks_err err = KS_OK;
     struct ks_tls_file file = {{0}};
     struct ks_json_doc *doc = NULL;
+
+    KS_TRY(ks_json_parse(text, &limits, &doc));
+    KS_TRY(read_members(ks_json_root(doc), &file));
+    *out_file = file;
+out:
+    ks_json_doc_free(doc);
+    return err;
+}
+
+enum ks_err ks_tls_file_read(const char *directory, struct ks_tls_file *out_file)
+{
+    enum ks_err err = KS_OK;
+    struct ks_tls_file file = {{0}};
     struct ks_buf text;
     char path[KS_PATH_MAX];
 
@@ -71,12 +84,10 @@ enum ks_err ks_tls_file_read(const char *directory, struct ks_tls_file *out_file
         err = KS_OK;
     } else {
         KS_TRY(err);
-        KS_TRY(ks_fail_prefix(ks_json_parse(ks_buf_view(&text), &limits, &doc), "%s", path));
-        KS_TRY(ks_fail_prefix(read_members(ks_json_root(doc), &file), "%s", path));
+        KS_TRY(ks_fail_prefix(ks_tls_file_parse(ks_buf_view(&text), &file), "%s", path));
     }
     *out_file = file;
 out:
-    ks_json_doc_free(doc);
     ks_buf_done(&text);
     return err;
 }

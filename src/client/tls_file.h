@@ -21,6 +21,8 @@ struct ks_tls_file {
 };
 /* Both empty where DIRECTORY has no such file. KS_ERR_FORMAT names what is wrong in it. */
 KS_MUST_CHECK enum ks_err ks_tls_file_read(const char *directory, struct ks_tls_file *out_file);
+/* The same of its text. */
+KS_MUST_CHECK enum ks_err ks_tls_file_parse(struct ks_bytes text, struct ks_tls_file *out_file);
 /* TEXT, or NULL where it is empty. */
 const char *ks_tls_file_text(const char *text);
 

@@ -15,7 +15,7 @@ _Static_assert(KS_ALERT_PAGE_BYTES_MAX >=
 void ks_alert_page_begin(struct ks_json_writer *writer)
 {
     ks_json_put_object(writer);
-    ks_json_put_key(writer, "alerts");
+    ks_json_put_key(writer, "items");
     ks_json_put_array(writer);
 }
 
@@ -31,15 +31,15 @@ void ks_alert_page_put(uint64_t number, struct ks_bytes document, struct ks_json
 void ks_alert_page_end(uint64_t next, struct ks_json_writer *writer)
 {
     ks_json_put_end(writer);
-    ks_json_member_text(writer, "schema", PAGE_SCHEMA);
     if (next > 0) {
-        ks_json_member_u64(writer, "then_before", next);
+        ks_json_member_u64(writer, "next", next);
     }
+    ks_json_member_text(writer, "schema", PAGE_SCHEMA);
     ks_json_put_end(writer);
 }
 
-static enum ks_err read_alert(const struct ks_json *alert, uint64_t *number,
-                              struct ks_detection *detection)
+static enum ks_err read_item(const struct ks_json *item, uint64_t *number,
+                             struct ks_detection *detection)
 {
     static const char *const names[] = {"detection", "number", NULL};
     enum ks_err err = KS_OK;
@@ -48,9 +48,9 @@ static enum ks_err read_alert(const struct ks_json *alert, uint64_t *number,
     struct ks_buf bytes;
 
     ks_buf_init(&bytes, KS_DETECTION_BYTES_MAX);
-    KS_TRY(ks_json_only(alert, names));
-    KS_TRY(ks_json_get(alert, "detection", KS_JSON_OBJECT, &document));
-    KS_TRY(ks_json_get_u64(alert, "number", KS_JSON_INTEGER_MAX, number));
+    KS_TRY(ks_json_only(item, names));
+    KS_TRY(ks_json_get(item, "detection", KS_JSON_OBJECT, &document));
+    KS_TRY(ks_json_get_u64(item, "number", KS_JSON_INTEGER_MAX, number));
     KS_CHECK(*number < before, KS_ERR_FORMAT, "'number': not below the one before");
     ks_json_canonical(document, &bytes);
     KS_TRY(ks_buf_check(&bytes));
@@ -67,11 +67,11 @@ enum ks_err ks_alert_page_read(struct ks_bytes text, ks_alert_visit visit, void 
 {
     static const struct ks_json_limits limits = {.len_max = KS_ALERT_PAGE_BYTES_MAX,
                                                  .nodes_max = PAGE_NODES_MAX};
-    static const char *const names[] = {"alerts", "schema", "then_before", NULL};
+    static const char *const names[] = {"items", "next", "schema", NULL};
     enum ks_err err = KS_OK;
     struct ks_json_doc *doc = NULL;
     const struct ks_json *page = NULL;
-    const struct ks_json *alerts = NULL;
+    const struct ks_json *items = NULL;
     struct ks_bytes schema = {0};
     struct ks_detection *detection = ks_calloc(1, sizeof *detection);
     uint64_t number = UINT64_MAX;
@@ -84,12 +84,12 @@ enum ks_err ks_alert_page_read(struct ks_bytes text, ks_alert_visit visit, void 
     KS_TRY(ks_json_get_string(page, "schema", &schema));
     KS_CHECK(ks_bytes_is(schema, PAGE_SCHEMA), KS_ERR_FORMAT,
              "'schema': expected " PAGE_SCHEMA);
-    KS_TRY(ks_json_get(page, "alerts", KS_JSON_ARRAY, &alerts));
-    if (ks_json_find(page, "then_before") != NULL) {
-        KS_TRY(ks_json_get_u64(page, "then_before", KS_JSON_INTEGER_MAX, &next));
+    KS_TRY(ks_json_get(page, "items", KS_JSON_ARRAY, &items));
+    if (ks_json_find(page, "next") != NULL) {
+        KS_TRY(ks_json_get_u64(page, "next", KS_JSON_INTEGER_MAX, &next));
     }
-    for (size_t i = 0; i < ks_json_count(alerts); i++) {
-        KS_TRY(read_alert(ks_json_at(alerts, i), &number, detection));
+    for (size_t i = 0; i < ks_json_count(items); i++) {
+        KS_TRY(read_item(ks_json_at(items, i), &number, detection));
         KS_TRY(visit(context, number, detection));
     }
     *out_next = next;

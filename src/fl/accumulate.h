@@ -27,7 +27,7 @@
  *   The mean itself is S, rounded to double, divided by W and scaled by a power of two, rounded
  *   to float: relative errors of at most 2^-52, 2^-53 and 2^-24.
  *
- * Memory: params * 8 (16) bytes and members_max * 80, whatever comes. An accumulator belongs to
+ * Memory: params * 8 (16) bytes and members_max * 72, whatever comes. An accumulator belongs to
  * one thread at a time. Pure. */
 #ifndef KS_FL_ACCUMULATE_H
 #define KS_FL_ACCUMULATE_H

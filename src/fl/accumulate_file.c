@@ -173,7 +173,9 @@ enum ks_err ks_fl_accumulator_read(struct ks_bytes bytes, size_t members_max,
     struct ks_bytes hash = {0};
 
     KS_TRY(read_head(&reader, members_max, &head));
-    KS_TRY(ks_fl_accumulator_new(&head.params, &accumulator));
+    err = ks_fl_accumulator_new(&head.params, &accumulator);
+    err = err == KS_ERR_USAGE ? KS_ERR_FORMAT : err; /* the file's, not the caller's */
+    KS_TRY(err);
     KS_TRY(read_members(&reader, &head, accumulator));
     KS_TRY(read_sums(&reader, accumulator));
     KS_TRY(ks_read_bytes(&reader, KS_FL_HASH_LEN, &hash));

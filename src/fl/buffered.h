@@ -56,10 +56,10 @@ uint64_t ks_fl_buffer_version(const struct ks_fl_buffer *buffer); /* begins at 0
 uint64_t ks_fl_buffer_divisor(const struct ks_fl_buffer *buffer);
 
 /* The update of CLIENT, trained from VERSION. *OUT_MEMBER is what to add, with its weight; it
- * is a member of the buffer from now on. KS_ERR_CONFLICT for a client that has another update
- * in this buffer, or when the buffer is full and waits for ks_fl_buffer_flush; KS_ERR_DENIED
- * for a version that is too old, or that there is not yet. The same update again is answered as
- * it was, with KS_ERR_NOT_FOUND never: see OUT_AGAIN. */
+ * is a member of the buffer from now on, and was before where *OUT_AGAIN says so: then there is
+ * nothing to add. KS_ERR_CONFLICT for a client that has another update in this buffer, or when
+ * the buffer is full and waits for ks_fl_buffer_flush; KS_ERR_DENIED for a version that is too
+ * old, or that there is not yet. */
 KS_MUST_CHECK enum ks_err ks_fl_buffer_accept(struct ks_fl_buffer *buffer,
                                               const uint8_t client[KS_FL_HASH_LEN],
                                               const uint8_t update[KS_FL_HASH_LEN],

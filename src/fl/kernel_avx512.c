@@ -11,7 +11,9 @@
 /* Lanes below COUNT. */
 static inline __mmask16 first(size_t count)
 {
-    return count >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << count) - 1);
+    const uint32_t bits = count >= 16 ? 0xffff : (1u << count) - 1;
+
+    return (__mmask16)bits;
 }
 
 static bool add_64(const struct ks_fl_scaled *scaled, int64_t *sums)

@@ -125,7 +125,8 @@ struct ks_fl_event {
     X(OTHER_UPDATE, "another update of this client counts already")                            \
     X(SAMPLES, "more samples than a client may claim, or none")                                \
     X(NOT_PAUSED, "this round is not paused")                                                  \
-    X(NOT_NOW, "not in this phase")
+    X(NOT_NOW, "not in this phase")                                                            \
+    X(METRIC, "a metric that is not a finite number")
 enum ks_fl_answer {
 #define KS_FL_ANSWER_ENUM(name, words) KS_FL_ANSWER_##name,
     KS_FL_ANSWER_LIST(KS_FL_ANSWER_ENUM)
@@ -150,11 +151,13 @@ enum ks_fl_answer ks_fl_round_check(const struct ks_fl_round *round,
                                     const struct ks_fl_event *event);
 enum ks_fl_answer ks_fl_round_apply(struct ks_fl_round *round, const struct ks_fl_event *event);
 
-/* Members of ACCUMULATOR that the round does not know count from now on, and updates that it
- * has not do no more: they were never acknowledged. Only while training. KS_ERR_CONFLICT for a
- * member that is no participant, or another context or phase. */
+/* Members of the COUNT ACCUMULATORS, all buckets of the round or its one sum, that the round
+ * does not know count from now on, and updates that are in none do no more: they were never
+ * acknowledged. Only while training. KS_ERR_CONFLICT, and nothing has changed, for a member
+ * that cannot have delivered, or another context or phase. */
 KS_MUST_CHECK enum ks_err ks_fl_round_adopt(struct ks_fl_round *round,
-                                            const struct ks_fl_accumulator *accumulator);
+                                            const struct ks_fl_accumulator *const *accumulators,
+                                            size_t count);
 
 struct ks_fl_round_status {
     enum ks_fl_phase phase;

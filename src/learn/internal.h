@@ -92,5 +92,15 @@ struct ks_net_kind {
 };
 extern const struct ks_net_kind ks_net_single;
 extern const struct ks_net_kind ks_net_double;
+extern const struct ks_net_kind ks_net_avx512; /* floats; on such CPUs */
+extern const struct ks_net_kind ks_net_avx2;
+
+/* What does the arithmetic of floats, the best first; the last one is everywhere. */
+struct ks_net_choice {
+    const char *name;
+    const struct ks_net_kind *kind;
+    bool (*is_here)(void);
+};
+extern const struct ks_net_choice ks_net_choices[]; /* ends with a NULL name */
 
 #endif

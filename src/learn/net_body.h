@@ -5,9 +5,7 @@
  * one for each thread, that go through all layers by themselves; what they add to the gradient
  * of convolutions and recurrent layers is kept apart and added up in the order of slices. The
  * gradient of dense layers, where most parameters are, is made afterwards, each thread some
- * units of the whole batch. */
-
-#include "learn/net_layers.h"
+ * units of the whole batch. Included after net_layers.h and one of net_blas.h, net_vector.h. */
 
 struct ks_net {
     const struct ks_model *model;
@@ -52,7 +50,7 @@ static size_t scratch_of(const struct ks_layer *layer, size_t batch)
 {
     switch (layer->spec.kind) {
     case KS_LAYER_CONV:
-        return 2 * conv_taps(layer) * conv_places(layer);
+        return conv_scratch(layer);
     case KS_LAYER_GRU:
         return 3 * layer->spec.units * batch;
     default:

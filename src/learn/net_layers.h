@@ -1,10 +1,11 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* net_layers.h: each layer forward and back, for COUNT samples that lie behind one another.
- * Written once for numbers of type REAL; net_single.c and net_double.c define it, GEMM (of
- * OpenBLAS), R_EXP and R_TANH. X, Y are what goes in and comes out, DX, DY the gradient of
- * these (DX may be NULL: not wanted), GRADIENT that of all parameters, which is added to. */
+/* net_layers.h: layers forward and back, for COUNT samples that lie behind one another, but for
+ * convolutions and dense layers, which are in net_blas.h and net_vector.h. Written once for
+ * numbers of type REAL; net_single.c and net_double.c define it, GEMM (of OpenBLAS), R_EXP and
+ * R_TANH. X, Y are what goes in and comes out, DX, DY the gradient of these (DX may be NULL:
+ * not wanted), GRADIENT that of all parameters, which is added to. */
 
 #define NO  CblasNoTrans
 #define YES CblasTrans
@@ -18,88 +19,7 @@ static void multiply(CBLAS_TRANSPOSE trans_a, CBLAS_TRANSPOSE trans_b, size_t m,
          (blasint)lda, b, (blasint)ldb, beta, c, (blasint)ldc);
 }
 
-/* --- convolution -------------------------------------------------------------------------- */
-
-/* The part of a row of outputs that filter column KX takes from inside the image. */
-struct span {
-    size_t begin;
-    size_t end;
-};
-
-static struct span inside(size_t in, size_t out, size_t shift, size_t padding)
-{
-    const size_t begin = shift < padding ? padding - shift : 0;
-    const size_t end = in + padding < shift + out ? in + padding - shift : out;
-
-    return (struct span){begin, end < begin ? begin : end};
-}
-
-/* COLUMNS[c, ky, kx][oy, ox] = X[c][oy + ky - padding][ox + kx - padding], 0 outside. */
-static void spread_out(const struct ks_layer *layer, const REAL *x, REAL *columns)
-{
-    const size_t side = layer->spec.size;
-    const size_t padding = layer->spec.padding;
-    const size_t height = layer->in[1];
-    const size_t width = layer->in[2];
-    const size_t rows = layer->out[1];
-    const size_t row = layer->out[2];
-
-    for (size_t tap = 0; tap < layer->in[0] * side * side; tap++) {
-        const size_t ky = tap / side % side;
-        const size_t kx = tap % side;
-        const REAL *plane = x + tap / (side * side) * height * width;
-        const struct span y = inside(height, rows, ky, padding);
-        const struct span c = inside(width, row, kx, padding);
-        REAL *to = columns + tap * rows * row;
-
-        ks_zero(to, y.begin * row * sizeof *to);
-        for (size_t oy = y.begin; oy < y.end; oy++) {
-            const REAL *from = plane + (oy + ky - padding) * width + c.begin + kx - padding;
-            REAL *line = to + oy * row;
-
-            for (size_t ox = 0; ox < c.begin; ox++) {
-                line[ox] = 0;
-            }
-            for (size_t ox = 0; ox < c.end - c.begin; ox++) {
-                line[c.begin + ox] = from[ox];
-            }
-            for (size_t ox = c.end; ox < row; ox++) {
-                line[ox] = 0;
-            }
-        }
-        ks_zero(to + y.end * row, (rows - y.end) * row * sizeof *to);
-    }
-}
-
-/* The transpose: what COLUMNS has gathered is added back to DX. */
-static void add_back(const struct ks_layer *layer, const REAL *columns, REAL *dx)
-{
-    const size_t side = layer->spec.size;
-    const size_t padding = layer->spec.padding;
-    const size_t height = layer->in[1];
-    const size_t width = layer->in[2];
-    const size_t rows = layer->out[1];
-    const size_t row = layer->out[2];
-
-    ks_zero(dx, layer->in_size * sizeof *dx);
-    for (size_t tap = 0; tap < layer->in[0] * side * side; tap++) {
-        const size_t ky = tap / side % side;
-        const size_t kx = tap % side;
-        REAL *plane = dx + tap / (side * side) * height * width;
-        const struct span y = inside(height, rows, ky, padding);
-        const struct span c = inside(width, row, kx, padding);
-        const REAL *from = columns + tap * rows * row;
-
-        for (size_t oy = y.begin; oy < y.end; oy++) {
-            REAL *to = plane + (oy + ky - padding) * width + c.begin + kx - padding;
-            const REAL *line = from + oy * row + c.begin;
-
-            for (size_t ox = 0; ox < c.end - c.begin; ox++) {
-                to[ox] += line[ox];
-            }
-        }
-    }
-}
+/* --- sizes and biases -------------------------------------------------------------------- */
 
 static size_t conv_taps(const struct ks_layer *layer)
 {
@@ -111,61 +31,27 @@ static size_t conv_places(const struct ks_layer *layer)
     return (size_t)layer->out[1] * layer->out[2];
 }
 
-/* SCRATCH: taps * places numbers. */
-static void conv_forward(const struct ks_layer *layer, const REAL *params, size_t count,
-                         const REAL *x, REAL *y, REAL *scratch)
+static void put_rows(const REAL *row, size_t width, size_t count, REAL *target)
 {
-    const size_t taps = conv_taps(layer);
-    const size_t places = conv_places(layer);
-    const size_t units = layer->spec.units;
-    const REAL *weight = params + layer->params;
-    const REAL *bias = weight + units * taps;
-
     for (size_t i = 0; i < count; i++) {
-        REAL *out = y + i * layer->out_size;
-
-        spread_out(layer, x + i * layer->in_size, scratch);
-        for (size_t u = 0; u < units; u++) {
-            for (size_t p = 0; p < places; p++) {
-                out[u * places + p] = bias[u];
-            }
-        }
-        multiply(NO, NO, units, places, taps, weight, taps, scratch, places, 1, out, places);
+        ks_copy(target + i * width, row, width * sizeof *row);
     }
 }
 
-/* SCRATCH: twice as much. */
-static void conv_back(const struct ks_layer *layer, const REAL *params, size_t count,
-                      const REAL *x, const REAL *dy, REAL *dx, REAL *gradient, REAL *scratch)
+/* The gradient of the biases of units BEGIN to END, which is set. */
+static void dense_bias_gradient(const struct ks_layer *layer, size_t count, const REAL *dy,
+                                size_t begin, size_t end, REAL *gradient)
 {
-    const size_t taps = conv_taps(layer);
-    const size_t places = conv_places(layer);
     const size_t units = layer->spec.units;
-    const REAL *weight = params + layer->params;
-    REAL *d_weight = gradient + layer->params;
-    REAL *d_bias = d_weight + units * taps;
+    REAL *d_bias = gradient + layer->params + units * layer->in_size;
 
-    for (size_t i = 0; i < count; i++) {
-        const REAL *d_out = dy + i * layer->out_size;
+    for (size_t u = begin; u < end; u++) {
+        REAL sum = 0;
 
-        spread_out(layer, x + i * layer->in_size, scratch);
-        multiply(NO, YES, units, taps, places, d_out, places, scratch, places, 1, d_weight,
-                 taps);
-        for (size_t u = 0; u < units; u++) {
-            REAL sum = 0;
-
-            for (size_t p = 0; p < places; p++) {
-                sum += d_out[u * places + p];
-            }
-            d_bias[u] += sum;
+        for (size_t i = 0; i < count; i++) {
+            sum += dy[i * units + u];
         }
-        if (dx != NULL) {
-            REAL *columns = scratch + taps * places;
-
-            multiply(YES, NO, taps, places, units, weight, taps, d_out, places, 0, columns,
-                     places);
-            add_back(layer, columns, dx + i * layer->in_size);
-        }
+        d_bias[u] = sum;
     }
 }
 
@@ -253,54 +139,6 @@ static void mean_forward(const struct ks_layer *layer, size_t count, const REAL 
     }
 }
 
-/* --- dense -------------------------------------------------------------------------------- */
-
-static void dense_forward(const struct ks_layer *layer, const REAL *params, size_t count,
-                          const REAL *x, REAL *y)
-{
-    const size_t units = layer->spec.units;
-    const REAL *weight = params + layer->params;
-    const REAL *bias = weight + units * layer->in_size;
-
-    for (size_t i = 0; i < count; i++) {
-        for (size_t u = 0; u < units; u++) {
-            y[i * units + u] = bias[u];
-        }
-    }
-    multiply(NO, YES, count, units, layer->in_size, x, layer->in_size, weight, layer->in_size,
-             1, y, units);
-}
-
-static void dense_back(const struct ks_layer *layer, const REAL *params, size_t count,
-                       const REAL *dy, REAL *dx)
-{
-    multiply(NO, NO, count, layer->in_size, layer->spec.units, dy, layer->spec.units,
-             params + layer->params, layer->in_size, 0, dx, layer->in_size);
-}
-
-/* Units BEGIN to END of the gradient, which is set here, of the whole batch. */
-static void dense_gradient(const struct ks_layer *layer, size_t count, const REAL *x,
-                           const REAL *dy, size_t begin, size_t end, REAL *gradient)
-{
-    const size_t units = layer->spec.units;
-    REAL *d_weight = gradient + layer->params;
-    REAL *d_bias = d_weight + units * layer->in_size;
-
-    if (begin == end) {
-        return;
-    }
-    multiply(YES, NO, end - begin, layer->in_size, count, dy + begin, units, x, layer->in_size,
-             0, d_weight + begin * layer->in_size, layer->in_size);
-    for (size_t u = begin; u < end; u++) {
-        REAL sum = 0;
-
-        for (size_t i = 0; i < count; i++) {
-            sum += dy[i * units + u];
-        }
-        d_bias[u] = sum;
-    }
-}
-
 /* --- a recurrent layer -------------------------------------------------------------------- */
 
 /* Gated recurrent units as PyTorch has them: with the gates r, z, n of step t,
@@ -357,13 +195,6 @@ static void gru_step(size_t units, REAL *gates, const REAL *from_state, REAL *ca
         gates[units + u] = z;
         gates[2 * units + u] = n;
         next[u] = (1 - z) * n + z * state[u];
-    }
-}
-
-static void put_rows(const REAL *row, size_t width, size_t count, REAL *target)
-{
-    for (size_t i = 0; i < count; i++) {
-        ks_copy(target + i * width, row, width * sizeof *row);
     }
 }
 

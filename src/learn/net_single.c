@@ -13,4 +13,8 @@
 #define R_TANH   tanhf
 #define NET_KIND ks_net_single
 
+#include "learn/net_layers.h"
+
+#include "learn/net_blas.h"
+
 #include "learn/net_body.h"

@@ -5,6 +5,8 @@
 
 #include <cblas.h>
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "learn/internal.h"
 
@@ -15,6 +17,7 @@ struct ks_trainer {
     const struct ks_model *model;
     struct ks_train_params params;
     struct ks_pool *pool;
+    const struct ks_net_kind *kind;
     struct ks_net *net;
     size_t batch; /* of the net */
     uint64_t step;
@@ -35,9 +38,37 @@ struct ks_trainer {
     float second_scale;
 };
 
-const char *ks_train_kernel(void)
+/* The choice called NAME, or the best; NULL: not here. */
+static const struct ks_net_choice *choose(const char *name)
 {
-    return openblas_get_corename();
+    for (const struct ks_net_choice *choice = ks_net_choices; choice->name != NULL; choice++) {
+        if (choice->is_here() && (name == NULL || strcmp(name, choice->name) == 0)) {
+            return choice;
+        }
+    }
+    return NULL;
+}
+
+void ks_train_kernel(char target[KS_TRAIN_KERNEL_MAX])
+{
+    const char *name = choose(NULL)->name;
+
+    if (strcmp(name, "openblas") == 0) {
+        (void)snprintf(target, KS_TRAIN_KERNEL_MAX, "OpenBLAS %s", openblas_get_corename());
+    } else {
+        (void)snprintf(target, KS_TRAIN_KERNEL_MAX, "%s, OpenBLAS %s", name,
+                       openblas_get_corename());
+    }
+}
+
+const char *ks_train_kernel_name(unsigned index)
+{
+    for (const struct ks_net_choice *choice = ks_net_choices; choice->name != NULL; choice++) {
+        if (choice->is_here() && index-- == 0) {
+            return choice->name;
+        }
+    }
+    return NULL;
 }
 
 static enum ks_err check_params(const struct ks_train_params *params)
@@ -68,6 +99,7 @@ enum ks_err ks_trainer_new(const struct ks_model *model, const struct ks_train_p
 {
     enum ks_err err = KS_OK;
     struct ks_trainer *trainer = ks_calloc(1, sizeof *trainer);
+    const struct ks_net_choice *choice = NULL;
     const bool adam = params->optimiser == KS_OPTIMISER_ADAM;
     const size_t count = model->params;
     const size_t batch = params->batch < EVALUATED_MIN ? EVALUATED_MIN : params->batch;
@@ -75,8 +107,11 @@ enum ks_err ks_trainer_new(const struct ks_model *model, const struct ks_train_p
     KS_CHECK(trainer != NULL, KS_ERR_NOMEM, "trainer");
     *trainer = (struct ks_trainer){.model = model, .params = *params, .pool = pool};
     KS_TRY(check_params(params));
+    choice = choose(params->kernel);
+    KS_CHECK(choice != NULL, KS_ERR_NOT_FOUND, "no kernel '%s' here", params->kernel);
+    trainer->kind = choice->kind;
     trainer->batch = batch;
-    KS_TRY(ks_net_single.make(model, batch, pool, &trainer->net));
+    KS_TRY(trainer->kind->make(model, batch, pool, &trainer->net));
     trainer->inputs = ks_calloc_huge(batch * model->layer[0].in_size, sizeof(float));
     trainer->labels = ks_calloc(batch, sizeof *trainer->labels);
     trainer->targets = ks_calloc(batch, sizeof *trainer->targets);
@@ -103,7 +138,9 @@ out:
 void ks_trainer_free(struct ks_trainer *trainer)
 {
     if (trainer != NULL) {
-        ks_net_single.free(trainer->net);
+        if (trainer->kind != NULL) {
+            trainer->kind->free(trainer->net);
+        }
         ks_free(trainer->inputs);
         ks_free(trainer->labels);
         ks_free(trainer->targets);
@@ -318,7 +355,7 @@ static enum ks_err gradient_of(struct ks_trainer *trainer, const struct ks_subse
         gather(trainer, subset, order, range.begin, range.end - range.begin);
 
     batch.training = true;
-    ks_net_single.gradient(trainer->net, params, &batch, gradient, out_result);
+    trainer->kind->gradient(trainer->net, params, &batch, gradient, out_result);
     if (!isfinite(out_result->loss)) {
         return ks_fail(KS_ERR_FORMAT,
                        "step %llu: the loss is no number any more; a smaller rate may help",
@@ -439,7 +476,7 @@ enum ks_err ks_train_evaluate(struct ks_trainer *trainer, const struct ks_subset
         const struct ks_net_batch batch =
             gather(trainer, subset, NULL, begin, left < trainer->batch ? left : trainer->batch);
         struct ks_net_result result;
-        const float *outputs = ks_net_single.forward(trainer->net, params, &batch, &result);
+        const float *outputs = trainer->kind->forward(trainer->net, params, &batch, &result);
 
         stats.loss += result.loss;
         stats.accuracy += (double)result.correct;
@@ -472,7 +509,7 @@ enum ks_err ks_train_predict(struct ks_trainer *trainer, const struct ks_subset 
             gather(trainer, subset, NULL, begin, left < trainer->batch ? left : trainer->batch);
 
         ks_copy(out_outputs + begin * outputs,
-                ks_net_single.forward(trainer->net, params, &batch, NULL),
+                trainer->kind->forward(trainer->net, params, &batch, NULL),
                 batch.count * outputs * sizeof *out_outputs);
     }
 out:

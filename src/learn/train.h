@@ -6,7 +6,7 @@
  * step.
  *
  * The same samples, parameters, seed and number of threads on the same machine give the same
- * bits. Another CPU may round otherwise, since OpenBLAS chooses its kernels by it: a training
+ * bits. Another CPU may round otherwise, since kernels are chosen by it: a training
  * run is not replayed elsewhere, and no document may claim so. */
 #ifndef KS_LEARN_TRAIN_H
 #define KS_LEARN_TRAIN_H
@@ -17,8 +17,12 @@
 
 #define KS_BATCH_MAX 8192
 
-/* What OpenBLAS has taken this CPU for, "SkylakeX": on it the bits of a training run depend. */
-const char *ks_train_kernel(void);
+/* What does the arithmetic here, "avx512, OpenBLAS SkylakeX": on it the bits of a training run
+ * depend. The second part is what OpenBLAS has taken this CPU for; it does recurrent layers. */
+#define KS_TRAIN_KERNEL_MAX 64
+void ks_train_kernel(char target[KS_TRAIN_KERNEL_MAX]);
+/* The names of what there is here, the best first; NULL beyond the last. */
+const char *ks_train_kernel_name(unsigned index);
 
 enum ks_optimiser { KS_OPTIMISER_SGD, KS_OPTIMISER_ADAM };
 
@@ -30,8 +34,9 @@ struct ks_train_params {
     double beta1, beta2; /* of Adam; 0.9, 0.999 serve */
     double weight_decay; /* added to the gradient, times the parameter; not below 0 */
     double clip_norm;    /* largest length of a gradient; 0: any */
-    double proximal; /* FedProx: the gradient of mu/2 |w - anchor|^2 is added; not below 0 */
-    uint64_t seed;   /* of order and dropout */
+    double proximal;    /* FedProx: the gradient of mu/2 |w - anchor|^2 is added; not below 0 */
+    uint64_t seed;      /* of order and dropout */
+    const char *kernel; /* one of ks_train_kernel_name; NULL: the best. For tests, benches */
 };
 #define KS_TRAIN_DEFAULTS                                                                      \
     ((struct ks_train_params){.batch = 32, .rate = 0.05, .beta1 = 0.9, .beta2 = 0.999})

@@ -7,7 +7,6 @@
 
 #include "quantum/plan.h"
 
-#define BLOCK_LOG 8 /* vectors of a block: 32 KiB, both parts */
 #define CHAIN_MAX 16
 #define ROWS_MAX  16
 
@@ -119,7 +118,7 @@ static size_t find_chain(const struct ks_group *groups, size_t group_count,
         struct echelon wider = *block;
 
         add_dimensions(&wider, &groups[chain]);
-        if (wider.count > BLOCK_LOG) {
+        if (wider.count > KS_CHAIN_LOG) {
             break;
         }
         *block = wider;

@@ -13,6 +13,9 @@
 #define PHASES_MAX    256 /* in one group */
 #define CHOICES_SMALL 6
 #define CHOICES_BELOW 13 /* the slots */
+#define LANE_CHOICES  3  /* of a table with lanes, but for what a rotation needs now */
+#define LANES_BELOW   16 /* the slots */
+#define ABSORBING_MIN 16 /* slots */
 #define NO_DIMENSION  KS_MEMBERS_LOG
 
 /* A set of parities, each a sum of some basic ones. */
@@ -31,7 +34,9 @@ struct form {
     unsigned log_last;    /* at the end of the pass */
     unsigned slots;       /* of the state then */
     unsigned choices_max; /* of a table without lanes */
-    size_t live; /* schedule->queue[0, live): steps still to be done, indices into local */
+    unsigned lane_choices_max;
+    bool absorbs; /* the state is large: larger tables take less than one more of them */
+    size_t live;  /* schedule->queue[0, live): steps still to be done, indices into local */
     /* the group in hand: */
     struct ks_block block;
     uint64_t dimensions[KS_MEMBERS_LOG]; /* in vectors */
@@ -41,7 +46,9 @@ struct form {
     unsigned phase_count;
     uint32_t rotations[KS_STAGES_MAX];
     unsigned rotation_count;
-    size_t waiting; /* schedule->waiting[0, waiting) */
+    size_t waiting;      /* schedule->waiting[0, waiting) */
+    struct ks_span near; /* dimensions of the groups before that this one may be chained to */
+    bool chained;        /* it takes what keeps the chain's block small */
 };
 
 /* The step of the plan that step INDEX of the pass is. */
@@ -455,7 +462,7 @@ static bool phases_fit(const struct form *form, uint64_t pivots, const uint32_t 
         }
         lanes = lanes || (step->kind == KS_STEP_GROW && step->slot < form->lanes);
     }
-    return basis.count <= (lanes ? KS_LANE_CHOICES_MAX : form->choices_max);
+    return basis.count <= (lanes ? form->lane_choices_max : form->choices_max);
 }
 
 /* Moves the waiting phases that STEP needs to the end of the list; returns how many. */
@@ -553,6 +560,19 @@ struct offer {
     unsigned count;
 };
 
+/* Whether the group in hand, with one more dimension FLIPS, reaches no more vectors than a
+ * chain does. */
+static bool stays_near(const struct form *form, uint64_t flips)
+{
+    struct ks_span span = form->near;
+
+    for (unsigned i = 0; i < form->dimension_count; i++) {
+        ks_span_add(&span, form->dimensions[i]);
+    }
+    ks_span_add(&span, flips);
+    return span.count <= KS_CHAIN_LOG;
+}
+
 /* Whether there is room but for the phases' parities. */
 static bool find_dimensions(const struct form *form, struct offer *offer)
 {
@@ -609,6 +629,9 @@ static enum fit take_rotation(struct form *form, uint32_t index, bool last, enum
     const bool empty = form->rotation_count == 0;
     struct offer offer = {.flips = step->flips >> form->lanes, .bits = ks_step_bits(step)};
 
+    if (form->chained && !stays_near(form, offer.flips)) {
+        return FIT_LATER;
+    }
     offer.needed = needed_phases(form, step, &offer.bits);
     offer.phases = form->schedule->waiting + (form->waiting - offer.needed);
     offer.growth = growth_for(form, offer.bits);
@@ -640,13 +663,40 @@ static enum fit take_rotation(struct form *form, uint32_t index, bool last, enum
     return FIT_TAKEN;
 }
 
-/* One group, or several where a rotation needs them. */
-static enum ks_err form_group(struct form *form, bool last)
+/* Phases that rotations behind the group in hand need go into its table, if it has one, where
+ * there is room: then those may do without. */
+static void absorb_phases(struct form *form)
+{
+    const uint64_t low = ((uint64_t)1 << form->lanes) - 1;
+    const uint64_t pivots = pivots_of(form->dimensions, form->dimension_count);
+    const unsigned lane_choices = form->lane_choices_max;
+    bool lanes = false;
+
+    for (unsigned i = 0; i < form->phase_count; i++) {
+        lanes = lanes || (ks_step_bits(local_at(form, form->phases[i])) & low) != 0;
+    }
+    form->lane_choices_max = LANE_CHOICES;
+    for (size_t i = 0; form->absorbs && form->phase_count > 0 && i < form->waiting; i++) {
+        const uint32_t index = form->schedule->waiting[i];
+        const uint64_t bits = ks_step_bits(local_at(form, index));
+
+        if (form->phase_count < PHASES_MAX && (lanes || (bits & low) == 0) &&
+            growth_for(form, bits) == 0 && phases_fit(form, pivots, &index, 1)) {
+            form->phases[form->phase_count++] = index;
+        }
+    }
+    form->lane_choices_max = lane_choices;
+}
+
+/* Takes rotations into an empty group, or does a part of what the first one needs:
+ * *OUT_EMITTED. */
+static enum ks_err take_steps(struct form *form, bool last, bool *out_emitted)
 {
     struct ks_schedule *schedule = form->schedule;
     enum ks_err err = KS_OK;
 
     form_reset(form);
+    *out_emitted = false;
     for (size_t i = 0; i < form->live && form->block.parities.count < form->slots; i++) {
         const uint32_t index = schedule->queue[i];
         const struct ks_step *step = local_at(form, index);
@@ -662,13 +712,51 @@ static enum ks_err form_group(struct form *form, bool last)
             }
             fit = take_rotation(form, index, last, &err);
             if (fit == FIT_EMITTED || fit == FIT_FAILED) {
+                *out_emitted = true;
                 return err;
             }
         }
         /* Rotations that are taken block too: all of a group's phases come first. */
         ks_block_add(&form->block, step);
     }
+    return err;
+}
+
+/* The group in hand goes to the chain of those before it, or begins another. */
+static void note_chain(struct form *form)
+{
+    if (!stays_near(form, 0)) {
+        form->near.count = 0;
+    }
+    for (unsigned i = 0; i < form->dimension_count; i++) {
+        ks_span_add(&form->near, form->dimensions[i]);
+    }
+}
+
+/* One group, or several where a rotation needs them: if rotations near by fill one, these. */
+static enum ks_err form_group(struct form *form, bool last)
+{
+    struct ks_schedule *schedule = form->schedule;
+    enum ks_err err = KS_OK;
+    bool emitted = false;
+    bool full = false;
+
+    form->chained = form->near.count > 0;
+    if (form->chained) {
+        err = take_steps(form, last, &emitted);
+        full =
+            form->dimension_count == KS_MEMBERS_LOG && form->rotation_count >= KS_MEMBERS_LOG;
+        form->chained = false;
+    }
+    if (!full && !emitted) {
+        err = take_steps(form, last, &emitted);
+    }
+    if (emitted) {
+        return err;
+    }
+    note_chain(form);
     if (form->rotation_count > 0) {
+        absorb_phases(form);
         return emit_group(form, last);
     }
     if (form->log < form->log_last) {
@@ -697,6 +785,9 @@ enum ks_err ks_groups_make(struct ks_plan *plan, struct ks_schedule *schedule,
     form.log_last = pass->tile_after;
     form.slots = pass->slots_after;
     form.choices_max = choices_max(form.slots);
+    form.lane_choices_max =
+        form.slots < KS_LANE_CHOICES_MAX + LANES_BELOW ? LANE_CHOICES : KS_LANE_CHOICES_MAX;
+    form.absorbs = form.slots >= ABSORBING_MIN;
     form.live = schedule->local_count;
     for (size_t i = 0; i < form.live; i++) {
         schedule->queue[i] = (uint32_t)i;

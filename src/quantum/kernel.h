@@ -10,7 +10,7 @@
 #ifndef KS_QUANTUM_KERNEL_H
 #define KS_QUANTUM_KERNEL_H
 
-#include "quantum/plan.h"
+#include "quantum/move.h"
 
 /* Arrays always hold at least this many amplitudes, zeros behind the state: a group's. */
 #define KS_AMPS_MIN 256
@@ -47,6 +47,8 @@ struct ks_kernels {
     /* target[i] = source[first ^ index[i]] for COUNT numbers. */
     void (*gather)(const void *source, size_t first, const uint32_t *index, size_t count,
                    void *target);
+    /* Stores one part of a folded tile as MOVE says; NULL where gathering is no slower. */
+    void (*move)(const void *tile, const struct ks_move *move, void *target);
     /* Makes the plan's ENTRIES: tables and factors of its groups, from its steps. ROWS has room
      * for plan->row_max numbers. */
     void (*fill)(const struct ks_plan *plan, double *rows, void *entries);

@@ -77,4 +77,18 @@ static inline vec v_partner(vec v, unsigned flip)
     return _mm512_permutexvar_pd(_mm512_xor_si512(lanes, _mm512_set1_epi64((int)flip)), v);
 }
 
+typedef __m512i picks;
+
+static inline picks v_picks(const uint32_t *lanes)
+{
+    return _mm512_cvtepu32_epi64(_mm256_loadu_si256((const __m256i *)(const void *)lanes));
+}
+
+static inline vec v_pick(vec a, vec b, picks lanes)
+{
+    return _mm512_permutex2var_pd(a, lanes, b);
+}
+
+#include "quantum/kernel_move.h"
+
 #include "quantum/kernel_body.h"

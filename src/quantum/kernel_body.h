@@ -18,6 +18,10 @@
 
 #define WIDTH (1u << WIDTH_LOG)
 
+#ifndef KERNELS_MOVE
+#define KERNELS_MOVE NULL
+#endif
+
 _Static_assert(WIDTH_LOG == KS_LANES_LOG(KERNELS_PRECISION), "vectors are those of the plan");
 _Static_assert(WIDTH << KS_MEMBERS_LOG <= KS_AMPS_MIN, "a state fills a group");
 
@@ -107,6 +111,15 @@ static INLINE void lane_stage(vec x[KS_MEMBERS], const struct ks_stage *stage,
 {
     const unsigned signs = stage->signs ^ (sign != 0 ? 0xffffu : 0);
 
+    if (signs == 0 || signs == 0xffff) { /* the same for all members: mostly */
+        const vec t = v_load(factors + (signs & 1) * WIDTH);
+
+        UNROLL
+        for (unsigned k = 0; k < KS_MEMBERS; k++) {
+            x[k] = v_fma(t, v_partner(x[k], stage->lane_flip), x[k]);
+        }
+        return;
+    }
     UNROLL
     for (unsigned k = 0; k < KS_MEMBERS; k++) {
         x[k] = v_fma(v_load(factors + (signs >> k & 1) * WIDTH),
@@ -176,9 +189,19 @@ struct places {
     size_t dimensions[KS_MEMBERS_LOG];
 };
 
+/* Where the walk begins, of which the compiler knows nothing: it would keep all sixteen places
+ * for the next walk, and has no registers for them. */
+static INLINE size_t first_place(const struct places *places)
+{
+    size_t at = places->base;
+
+    __asm__("" : "+r"(at));
+    return at;
+}
+
 static INLINE size_t next_place(const struct places *places, size_t at, unsigned turn)
 {
-    return turn == 0 ? places->base : at ^ places->dimensions[NEXT_DIMENSION(turn)];
+    return turn == 0 ? at : at ^ places->dimensions[NEXT_DIMENSION(turn)];
 }
 
 static INLINE vec load_at(const char *part, size_t at)
@@ -209,7 +232,7 @@ static INLINE vec phase_member(const real *table, unsigned k, const char *re, ch
 static INLINE void phase_members(vec x[KS_MEMBERS], const real *table, const char *re, char *im,
                                  const struct places *places, bool by_lane)
 {
-    size_t at = 0;
+    size_t at = first_place(places);
 
     UNROLL
     for (unsigned turn = 0; turn < KS_MEMBERS; turn++) {
@@ -221,7 +244,7 @@ static INLINE void phase_members(vec x[KS_MEMBERS], const real *table, const cha
 static INLINE void load_members(vec x[KS_MEMBERS], const char *part,
                                 const struct places *places)
 {
-    size_t at = 0;
+    size_t at = first_place(places);
 
     UNROLL
     for (unsigned turn = 0; turn < KS_MEMBERS; turn++) {
@@ -233,7 +256,7 @@ static INLINE void load_members(vec x[KS_MEMBERS], const char *part,
 static INLINE void store_members(const vec x[KS_MEMBERS], char *part,
                                  const struct places *places)
 {
-    size_t at = 0;
+    size_t at = first_place(places);
 
     UNROLL
     for (unsigned turn = 0; turn < KS_MEMBERS; turn++) {
@@ -275,7 +298,7 @@ static INLINE void finish_straight(vec x[KS_MEMBERS], const struct ks_group *gro
                                    uint64_t parities)
 {
     const vec t = factors_of(&group->stages[3], entries, parities);
-    size_t at = 0;
+    size_t at = first_place(places);
 
     plain_stage(x, factors_of(&group->stages[1], entries, parities), 1);
     plain_stage(x, factors_of(&group->stages[2], entries, parities), 2);
@@ -300,7 +323,7 @@ static INLINE void part_straight(const struct ks_group *group, const real *entri
                                  const struct places *places, uint64_t parities)
 {
     const vec t = factors_of(&group->stages[0], entries, parities);
-    size_t at = 0;
+    size_t at = first_place(places);
     vec x[KS_MEMBERS];
 
     UNROLL
@@ -321,7 +344,7 @@ static INLINE void phases_straight(const struct ks_group *group, const real *ent
                                    const struct places *places, uint64_t parities, bool by_lane)
 {
     const vec t = factors_of(&group->stages[0], entries, parities);
-    size_t at = 0;
+    size_t at = first_place(places);
     vec x[KS_MEMBERS];
 
     UNROLL
@@ -392,8 +415,8 @@ static INLINE void run_group(const struct ks_group *group, const real *entries,
             copy_fresh(group, where, tile, base);
         }
         if (table_kind == 0) {
-            part(group, entries, re, &places, parities);
-            part(group, entries, im, &places, parities);
+            (straight ? part_straight : part)(group, entries, re, &places, parities);
+            (straight ? part_straight : part)(group, entries, im, &places, parities);
             walk->word ^= walk->changes[__builtin_ctzll(i + 1)];
             continue;
         }
@@ -422,6 +445,7 @@ static INLINE void run_group(const struct ks_group *group, const real *entries,
     }
 
 RUN(run_none, run_group(group, entries, tile, walk, first, end, 0, false))
+RUN(run_none_straight, run_group(group, entries, tile, walk, first, end, 0, true))
 RUN(run_member, run_group(group, entries, tile, walk, first, end, 1, false))
 RUN(run_member_straight, run_group(group, entries, tile, walk, first, end, 1, true))
 RUN(run_lane, run_group(group, entries, tile, walk, first, end, 2, false))
@@ -436,7 +460,8 @@ static void group(const struct ks_group *group, const void *entries, const struc
 
     walk_init(&walk, group, &group->places[tile->folded ? 1 : 0], parities, first);
     if (group->table_kind == 0) {
-        run_none(group, entries, tile, &walk, first, end);
+        (group->straight ? run_none_straight : run_none)(group, entries, tile, &walk, first,
+                                                         end);
     } else if (group->stage_count == 0) {
         (group->table_kind == 1 ? run_member_phases : run_lane_phases)(group, entries, tile,
                                                                        &walk, first, end);
@@ -805,6 +830,7 @@ const struct ks_kernels KERNELS = {
     .store = store,
     .drain = drain,
     .gather = gather,
+    .move = KERNELS_MOVE,
     .fill = fill,
     .group = group,
     .small = small,

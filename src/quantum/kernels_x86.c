@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 
 #include "quantum/kernel.h"
+#include "quantum/math.h"
 
 /* Both answers include that the operating system keeps the registers. */
 static bool has_avx512(void)
@@ -25,3 +26,12 @@ const struct ks_kernel_set ks_kernel_sets[] = {
     {"scalar", {&ks_kernels_scalar_double, &ks_kernels_scalar_single}, always},
     {NULL, {NULL, NULL}, NULL},
 };
+
+bool ks_sincos_fast(double angle, double *out_sin, double *out_cos)
+{
+    if (!has_avx2()) {
+        return false;
+    }
+    ks_sincos_fma(angle, out_sin, out_cos);
+    return true;
+}

@@ -10,10 +10,17 @@
 #ifndef KS_QUANTUM_MATH_H
 #define KS_QUANTUM_MATH_H
 
+#include <stdbool.h>
+
 /* Sine and cosine of ANGLE in radians, for every finite double (Payne and Hanek's reduction:
  * the quadrant is exact at any size). 0.8 ulp. The sine of -0 is -0. NaN for both when ANGLE is
  * not finite. */
 void ks_sincos(double angle, double *out_sin, double *out_cos);
+/* The same by instructions that not each machine of its kind has: kernels_….c. False, and
+ * nothing is done, where this one does not have them or all do. */
+bool ks_sincos_fast(double angle, double *out_sin, double *out_cos);
+/* By those of AVX2 and FMA, which have to be there. */
+void ks_sincos_fma(double angle, double *out_sin, double *out_cos);
 
 /* 1.2 ulp; sign and NaN as for ks_sincos. */
 double ks_tan(double angle);

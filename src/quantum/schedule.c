@@ -14,7 +14,7 @@
 
 /* --- sets of vectors over two elements ---------------------------------------------------- */
 
-static void span_add(struct ks_span *span, uint64_t vector)
+void ks_span_add(struct ks_span *span, uint64_t vector)
 {
     unsigned i = 0;
 
@@ -54,12 +54,12 @@ void ks_block_reset(struct ks_block *block)
 void ks_block_add(struct ks_block *block, const struct ks_step *step)
 {
     if (step->kind == KS_STEP_ROTATE) {
-        span_add(&block->flips, step->flips);
-        span_add(&block->parities, step->masks[0]);
+        ks_span_add(&block->flips, step->flips);
+        ks_span_add(&block->parities, step->masks[0]);
         return;
     }
     for (unsigned i = 0; i < step->count; i++) {
-        span_add(&block->parities, step->masks[i]);
+        ks_span_add(&block->parities, step->masks[i]);
     }
 }
 

@@ -14,6 +14,8 @@ struct ks_span {
     uint64_t rows[64];
 };
 
+void ks_span_add(struct ks_span *span, uint64_t vector);
+
 /* Steps that stay where they are: what changes places with all of them is spared. */
 struct ks_block {
     struct ks_span flips;

@@ -222,6 +222,8 @@ struct moved {
     uint8_t bits[KS_SLOTS_MAX];
     unsigned run_log;                 /* so many places are 0, 1, … */
     uint32_t low[1 << MOVED_RUN_LOG]; /* where the amplitudes of a run come from */
+    bool picked;                      /* by the kernels' own way: */
+    struct ks_move move;
 };
 
 /* Where amplitude INDEX of a folded tile lies. */
@@ -230,8 +232,10 @@ static size_t folded(size_t index, unsigned lanes)
     return ks_tile_fold(index >> lanes) << lanes | (index & (((size_t)1 << lanes) - 1));
 }
 
-static void moved_init(struct moved *moved, const struct ks_pass *pass, unsigned lanes)
+static void moved_init(struct moved *moved, const struct ks_pass *pass,
+                       const struct ks_kernels *kernels)
 {
+    const unsigned lanes = KS_LANES_LOG(kernels->precision);
     unsigned count = 0;
 
     for (uint8_t place = 0; place < pass->slots_after; place++) {
@@ -250,6 +254,8 @@ static void moved_init(struct moved *moved, const struct ks_pass *pass, unsigned
     for (size_t i = 0; i < (size_t)1 << moved->run_log; i++) {
         moved->low[i] = (uint32_t)folded(ks_places_index(i, moved->bits), lanes);
     }
+    moved->picked = kernels->move != NULL &&
+                    ks_move_make(&moved->move, moved->bits, moved->places, count, lanes);
 }
 
 static void store_moved(const struct pass_run *run, const struct moved *moved, size_t origin,
@@ -260,6 +266,11 @@ static void store_moved(const struct pass_run *run, const struct moved *moved, s
     const size_t count = (size_t)1 << moved->run_log;
     const size_t size = real_size(kernels->precision);
 
+    if (moved->picked) {
+        kernels->move(tile->re, &moved->move, (char *)run->state->re + origin * size);
+        kernels->move(tile->im, &moved->move, (char *)run->state->im + origin * size);
+        return;
+    }
     for (size_t i = 0; i < (size_t)1 << run->pass->tile_after; i += count) {
         const size_t to = origin | ks_places_index(i, moved->places);
         const size_t from = folded(ks_places_index(i, moved->bits), lanes);
@@ -321,7 +332,7 @@ static void tiles_task(void *context, size_t slice)
     struct moved moved;
 
     if (pass->moves) {
-        moved_init(&moved, pass, KS_LANES_LOG(run->state->kernels->precision));
+        moved_init(&moved, pass, run->state->kernels);
     }
     for (size_t i = tiles * slice / run->slices;
          i < end && !ks_pool_cancelled(run->state->pool); i++) {

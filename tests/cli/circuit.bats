@@ -180,7 +180,7 @@ simulated by $method: asked for"
         ks --json circuit simulate --method=$method --shots=1000 --seed=7 bell.qasm
         is_json ketseal.simulate/1
         same method "$(jq -r '"\(.method) \(.method_reason) \(.numerics)"' <<<"$output")" \
-            "$method asked for $([[ $method == statevector ]] && echo 3 || echo 1)"
+            "$method asked for $([[ $method == statevector ]] && echo 4 || echo 1)"
     done
     same members "$(jq -r 'keys | join(" ")' <<<"$output")" \
         "bond bond_max circuit_hash counts cutoff discarded_weight method method_reason numerics precision schema seed shots"

@@ -73,12 +73,14 @@ forge() { # a count more, in a well-formed bundle
     same status "$status" 0
     is_json ketseal.bundle-show/1
     same version "$(jq .version <<<"$output")" 2
+    same "key of the device" "$(jq -r .device_key <<<"$output")" ML-DSA-65
     same chain "$(jq .anchor.chain_id <<<"$output")" 31337
     same signer "$(jq -r .timestamp.signer <<<"$output")" "CN = stamper"
     same bytes "$(jq .bytes <<<"$output")" "$(stat -c %s "$anchored/bell.bundle")"
     ks bundle show "$KS_SOURCE_ROOT/tests/vectors/bundle/4/bell.bundle"
     same status "$status" 0
-    same "lines of version 1" "$(wc -l <<<"$output")" 4
+    same "lines of version 1" "$(wc -l <<<"$output")" 5
+    [[ $output == *"submission  signed with ML-DSA-65"* ]]
 }
 
 @test "bundle complete: on the checkpoint of a proof, and nothing false" {
@@ -267,17 +269,17 @@ $outcome $count
     done
 }
 
-# What these three counted is the same under numerics 3, so their twins of today can be had by the number.
+# What these three counted is the same under the numerics of today, so their twins of today can be had by the number.
 @test "replay: bit for bit, whatever the kernels and threads" {
     for bundle in bell clifford qft16; do
-        sed 's/"numerics":1,/"numerics":3,/' "$bundles/$bundle.bundle" >today.bundle
+        sed 's/"numerics":1,/"numerics":'"$numerics"',/' "$bundles/$bundle.bundle" >today.bundle
         for arguments in --kernels=scalar --threads=2; do
             ks -q replay "$arguments" today.bundle
             same status "$status" 0
             [[ $output == "replayed: "*" bit for bit the same "* ]]
         done
     done
-    sed 's/"numerics":1,/"numerics":3,/' "$bundles/bell.bundle" >today.bundle
+    sed 's/"numerics":1,/"numerics":'"$numerics"',/' "$bundles/bell.bundle" >today.bundle
     ks --json replay --kernels=scalar today.bundle
     is_json ketseal.replay/1
     same replayed "$(jq -c '[.kernels, .replayed]' <<<"$output")" '["scalar",true]'

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 
 /* Prints a digest of the state and of the counts of fixed circuits, one line each: what
- * `numerics: 3` means. tests/vectors/quantum/golden.txt holds the lines; a change there is a
+ * `numerics: 4` means. tests/vectors/quantum/golden.txt holds the lines; a change there is a
  * change of KS_NUMERICS. Plain C with base and quantum only, so that it runs for any
  * architecture under an emulator.
  *

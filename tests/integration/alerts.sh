@@ -173,6 +173,43 @@ sleep 0.5
 expect "without a number" "$(state_of edge-2)" "ACTIVE: "
 expect "all the same" "$(alerts --of=edge-2 | jq '.alerts | length')" 4
 site_stop
+
+# --- the device judges its own rows, with the same model ------------------------------------------------------------
+site_start
+"$ketseal" trace alerts --device edge-2 >none.txt
+[ ! -s none.txt ] || site_fail "alerts of a device without a detector"
+cp detector.model edge-2/
+own() { # SHOTS [FLAG…]
+    own_shots=$1
+    shift
+    "$ketseal" "$@" run --device edge-2 --template ghz --qubits 3 --shots "$own_shots" --seed 1 --out own.bundle
+}
+own 120 -q 2>said
+[ ! -s said ] || site_fail "a normal run: $(cat said)"
+own 90000 -q 2>said
+grep -q '^ketseal: alert: score 0\.[0-9]*, threshold 0\.[0-9]*: shots = 90000, +[0-9.]* spreads from the median' said ||
+    site_fail "no alert: $(cat said)"
+own 95000 --json >summary.json 2>said
+[ ! -s said ] || site_fail "with --json: $(cat said)"
+expect "alert of the summary" "$(jq -r '.alert | .side + " " + .model + " " + .reasons[0].feature' summary.json)" \
+    "device $model shots"
+own 120 --json >summary.json
+expect "no alert" "$(jq .alert summary.json)" null
+"$ketseal" --json trace alerts --device edge-2 >own.json
+expect "kept" "$(jq -c '[.alerts[].reasons[0].value]' own.json)" '[95000,90000]'
+printf '{"cut' >>edge-2/alerts.jsonl
+rm -f job.bundle
+rc=0
+"$ketseal" -q run --device edge-2 --template ghz --qubits 3 --shots 97000 --fail-on-alert --out job.bundle 2>said || rc=$?
+[ "$rc" -eq 1 ] && [ -s job.bundle ] || site_fail "--fail-on-alert: status $rc"
+"$ketseal" -q run --device edge-2 --template ghz --qubits 3 --shots 120 --fail-on-alert --out job.bundle
+expect "behind a line that was cut" "$("$ketseal" -q --json trace alerts --device edge-2 | jq -c '[.alerts[].reasons[0].value]')" \
+    '[97000,95000,90000]'
+site_refused 6 'moon.model' "$ketseal" run --device edge-2 --template bell --detector moon.model --out no.bundle
+site_refused 3 'edge-2.*not a model' "$ketseal" run --device edge-2 --template bell --detector edge-2/device.pem --out no.bundle
+[ ! -e no.bundle ] || site_fail "it ran without its detector"
+site_stop
+
 # A model of other rows, or none, is no detector.
 printf 'a,b\n1,2\n2,1\n3,5\n' >other.csv
 "$ketseal" -q detect train --out=detector.model other.csv >/dev/null

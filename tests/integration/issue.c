@@ -39,6 +39,11 @@ static uint64_t now_s(void)
 
 struct test_authority *test_authority_new(const char *name)
 {
+    return test_authority_with(KS_SIG_SLHDSA_SHA2_128S, name);
+}
+
+struct test_authority *test_authority_with(enum ks_sig_alg alg, const char *name)
+{
     struct test_authority *authority = ks_calloc(1, sizeof *authority);
     const struct ks_cert_spec spec = {.role = KS_CERT_ROOT,
                                       .subject = name,
@@ -47,7 +52,7 @@ struct test_authority *test_authority_new(const char *name)
 
     KS_ASSERT(authority != NULL);
     ks_buf_init(&authority->pem, KS_CERT_PEM_MAX);
-    must(ks_sign_key_new(KS_SIG_SLHDSA_SHA2_128S, &authority->key));
+    must(ks_sign_key_new(alg, &authority->key));
     must(ks_cert_issue_root(authority->key, &spec, &authority->cert));
     ks_cert_to_pem(authority->cert, &authority->pem);
     must(ks_buf_check(&authority->pem));

@@ -21,6 +21,8 @@ struct test_authority;
 struct test_identity;
 
 struct test_authority *test_authority_new(const char *name);
+/* The same with a key of ALG. */
+struct test_authority *test_authority_with(enum ks_sig_alg alg, const char *name);
 /* The one that `ketseal ca new` made in DIRECTORY. */
 struct test_authority *test_authority_open(const char *directory);
 /* An issuer below ROOT: an authority for devices. */

@@ -30,6 +30,7 @@ run() {
     "$ketseal" verify --policy lab.policy "$1.bundle" >/dev/null || site_fail "$1.bundle does not verify"
     "$verify" lab.policy "$1.bundle" >/dev/null || site_fail "$1.bundle: ketseal-verify says no"
     jq -r .record.evidence.device_certificate "$1.bundle" | base64 -d >"$1.der"
+    [ "$("$ketseal" --json bundle show "$1.bundle" | jq -r .device_key)" = "$2" ] || site_fail "$1.bundle names another algorithm"
     openssl_of_build x509 -inform DER -in "$1.der" -noout -text | grep -q "Public Key Algorithm: $2\$" ||
         site_fail "$1: the record's certificate is not of $2"
     checks=$((checks + 1))
@@ -126,5 +127,15 @@ grep -q "tls.signature_algorithms: .*'ecdsa_secp256r1_sha256' is not one that TL
     site_fail "the configuration's error does not name the algorithm"
 site_refused 2 "none of ML-DSA-44" "$ketseal" ca issue device --ca ca --name x --out x --algorithm Ed25519
 site_refused 2 "none of ML-DSA-44" "$ketseal" ca issue device --ca ca --name x --out x --algorithm SLH-DSA-SHA2-192s
+
+# --- the benchmark runs on sites of its own ---------------------------------------------------------
+mkdir tmp
+TMPDIR=$site_work/tmp "$ketseal" -q bench jobs --out=bench --no-figure --runs=2 --qubits=2 --qubits=5 \
+    --suite=mlkem768+mldsa65 --suite=x25519mlkem768+slhdsa128f --suite=x25519+p256 --libexec="$site_build/src" >table ||
+    site_fail "bench jobs fails"
+[ "$(grep -c ' sealed ' table)" -eq 4 ] || site_fail "not two suites, sealed, in two ways"
+[ "$(wc -l <bench/jobs.csv)" -eq $((1 + (2 * 4 + 2) * 2 * 2)) ] || site_fail "not a row for each job"
+grep -q '^x25519+p256,sealed' bench/jobs.csv && site_fail "a classical suite is sealed"
+[ -z "$(ls tmp)" ] || site_fail "bench jobs leaves something behind"
 
 printf 'suites: %s jobs with keys of five algorithms, %s refusals\n' "$checks" "$site_refusals"

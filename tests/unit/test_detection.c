@@ -299,6 +299,71 @@ static void replace(const struct ks_buf *text, const char *old, const char *fres
     OK(ks_buf_check(out));
 }
 
+/* --- pages -------------------------------------------------------------------------------- */
+
+struct seen {
+    uint64_t numbers[4];
+    size_t count;
+};
+
+static enum ks_err see(void *context, uint64_t number, const struct ks_detection *detection)
+{
+    struct seen *seen = context;
+
+    assert_string_equal(detection->subject.device, "sensor-1");
+    assert_true(seen->count < 4);
+    seen->numbers[seen->count++] = number;
+    return KS_OK;
+}
+
+static void make_page(const struct ks_detection *detection, const uint64_t *numbers,
+                      size_t count, uint64_t next, struct ks_buf *out)
+{
+    struct ks_json_writer writer = ks_json_writer_of(out);
+    struct ks_buf document;
+
+    ks_buf_init(&document, KS_DETECTION_BYTES_MAX);
+    ks_detection_write(detection, &document);
+    ks_buf_clear(out);
+    ks_alert_page_begin(&writer);
+    for (size_t i = 0; i < count; i++) {
+        ks_alert_page_put(numbers[i], ks_buf_view(&document), &writer);
+    }
+    ks_alert_page_end(next, &writer);
+    OK(ks_buf_check(out));
+    ks_buf_done(&document);
+}
+
+static void test_pages(void **state)
+{
+    static const uint64_t numbers[] = {9, 7, 8};
+    struct ks_detection detection;
+    struct ks_buf page;
+    struct seen seen = {0};
+    uint64_t next = 99;
+
+    (void)state;
+    ks_buf_init(&page, KS_ALERT_PAGE_BYTES_MAX);
+    fill(&detection, true);
+    make_page(&detection, numbers, 2, 7, &page);
+    OK(ks_alert_page_read(ks_buf_view(&page), see, &seen, &next));
+    assert_true(seen.count == 2 && seen.numbers[0] == 9 && seen.numbers[1] == 7 && next == 7);
+    make_page(&detection, numbers, 0, 0, &page);
+    OK(ks_alert_page_read(ks_buf_view(&page), see, &seen, &next));
+    assert_true(seen.count == 2 && next == 0);
+    make_page(&detection, numbers, 3, 0, &page);
+    expect_failure(ks_alert_page_read(ks_buf_view(&page), see, &seen, &next), KS_ERR_FORMAT,
+                   "not below the one before");
+    detection.has_subject = false;
+    make_page(&detection, numbers, 1, 0, &page);
+    expect_failure(ks_alert_page_read(ks_buf_view(&page), see, &seen, &next), KS_ERR_FORMAT,
+                   "no alert");
+    expect_failure(
+        ks_alert_page_read(KS_LITERAL("{\"items\":[],\"schema\":\"x\"}"), see, &seen, &next),
+        KS_ERR_FORMAT, "ketseal.alert-list/1");
+    ks_buf_done(&page);
+}
+
 static void lie(struct ks_detection *detection)
 {
     detection->is_anomaly = false;
@@ -427,8 +492,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first_reason), cmocka_unit_test(test_document),
-        cmocka_unit_test(test_trace),        cmocka_unit_test(test_false),
-        cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_trace),        cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_false),        cmocka_unit_test(test_malformed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -228,11 +228,85 @@ static void test_models(void **state)
     }
 }
 
+/* --- single precision --------------------------------------------------------------------- */
+
+/* Each kind of arithmetic of floats on each number of threads, against the one in double. */
+static void check_single(const struct ks_model_spec *spec, const struct ks_net_kind *kind,
+                         unsigned threads)
+{
+    struct fixture fixture;
+    struct ks_net_batch batch;
+    struct ks_pool *pool = NULL;
+    struct ks_net *wide = NULL;
+    struct ks_net *net = NULL;
+    struct ks_net_result wanted;
+    struct ks_net_result result;
+    double largest = 0;
+
+    fixture_init(&fixture, spec);
+    batch = fixture.batch;
+    batch.inputs = fixture.inputs_single;
+    OK(ks_pool_new(threads, &pool));
+    OK(ks_net_double.make(fixture.model, BATCH, NULL, &wide));
+    OK(kind->make(fixture.model, BATCH, pool, &net));
+    ks_net_double.gradient(wide, fixture.params, &fixture.batch, fixture.gradient, &wanted);
+    /* Twice: nothing is left from the first time. */
+    for (unsigned i = 0; i < 2; i++) {
+        kind->gradient(net, fixture.params_single, &batch, fixture.gradient_single, &result);
+        assert_true(is_near(result.loss, wanted.loss, 1e-5));
+        assert_int_equal(result.correct, wanted.correct);
+    }
+    for (size_t i = 0; i < fixture.model->params; i++) {
+        largest = fmax(largest, fabs(fixture.gradient[i]));
+    }
+    for (size_t i = 0; i < fixture.model->params; i++) {
+        assert_true(fabs((double)fixture.gradient_single[i] - fixture.gradient[i]) <=
+                    2e-5 * largest);
+    }
+    kind->free(net);
+    ks_net_double.free(wide);
+    ks_pool_free(pool);
+    fixture_done(&fixture);
+}
+
+static void test_single(void **state)
+{
+    static const char *const names[] = {"lenet5", "mnist-cnn", "mcmahan-cnn", "mlp"};
+    static const unsigned image[] = {1, 28, 28};
+    static const unsigned series[] = {12, 5, 0};
+    const struct ks_layer_spec padded[] = {CONV(5, 3, 1),
+                                           CONV(7, 2, 1),
+                                           CONV(3, 4, 3),
+                                           {.kind = KS_LAYER_MEAN, .size = 2},
+                                           DENSE(4)};
+    const struct ks_model_spec own = of_layers(padded, 5, 3, KS_LOSS_CLASSES);
+
+    (void)state;
+    for (const struct ks_net_choice *choice = ks_net_choices; choice->name != NULL; choice++) {
+        struct ks_model_spec spec;
+
+        if (!choice->is_here()) {
+            print_message("no %s here\n", choice->name);
+            continue;
+        }
+        for (unsigned threads = 1; threads <= 7; threads += 2) { /* 7: more than samples */
+            check_single(&own, choice->kind, threads);
+            for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+                OK(ks_model_named(names[i], 3, image, 10, &spec));
+                check_single(&spec, choice->kind, threads);
+            }
+            OK(ks_model_named("gru", 2, series, 1, &spec));
+            check_single(&spec, choice->kind, threads);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
         cmocka_unit_test(test_layers),
         cmocka_unit_test(test_models),
+        cmocka_unit_test(test_single),
     };
 
     return cmocka_run_group_tests(all, NULL, NULL);

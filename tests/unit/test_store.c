@@ -544,6 +544,90 @@ static void test_traces(void **state)
     assert_int_equal(visited.count, 3);
 }
 
+/* --- detections --------------------------------------------------------------------------- */
+
+struct alerts_seen {
+    size_t count;
+    uint64_t numbers[8];
+    char first[64]; /* document of the first */
+};
+
+static enum ks_err visit_alert(void *context, uint64_t number, struct ks_bytes document)
+{
+    struct alerts_seen *seen = context;
+
+    assert_true(seen->count < 8 && document.len < sizeof seen->first);
+    if (seen->count == 0) {
+        ks_copy(seen->first, document.data, document.len);
+    }
+    seen->numbers[seen->count++] = number;
+    return KS_OK;
+}
+
+static struct alerts_seen alerts_of(struct fixture *fixture, const char *device,
+                                    uint64_t before, uint64_t count)
+{
+    struct alerts_seen seen = {0};
+
+    assert_int_equal(
+        ks_store_alerts(fixture->reader, device, before, count, visit_alert, &seen), KS_OK);
+    return seen;
+}
+
+static void put_detection(struct fixture *fixture, uint64_t number, const char *document)
+{
+    const struct ks_store_detection detection = {.path = (uint32_t)(1000 + number),
+                                                 .model = {1, 2, 3},
+                                                 .document = ks_bytes_text(document)};
+
+    assert_int_equal(ks_store_begin(fixture->store), KS_OK);
+    assert_int_equal(ks_store_detection_put(fixture->store, number, &detection), KS_OK);
+    assert_int_equal(ks_store_commit(fixture->store), KS_OK);
+}
+
+/* Kept beside its trace, and gone with it; anomalies are listed, the newest first. */
+static void test_detections(void **state)
+{
+    struct fixture *fixture = *state;
+    struct alerts_seen seen;
+    struct ks_buf document;
+    struct ks_trace trace;
+    uint32_t path = 0;
+    uint8_t model[KS_STORE_MODEL_LEN];
+
+    ks_buf_init(&document, KS_STORE_DETECTION_MAX);
+    open_all(fixture);
+    for (unsigned i = 1; i <= 6; i++) {
+        trace = trace_of("", i);
+        assert_int_equal(put_trace(fixture, &trace, 5, 0), i);
+    }
+    for (unsigned i = 1; i <= 6; i++) { /* of the first one, the trace has gone */
+        put_detection(fixture, i, i == 3 ? "" : i == 4 ? "four" : "another");
+    }
+    assert_int_equal(ks_store_detection(fixture->reader, 1, &path, model, &document),
+                     KS_ERR_NOT_FOUND);
+    assert_int_equal(ks_store_detection(fixture->reader, 3, &path, model, &document), KS_OK);
+    assert_true(path == 1003 && model[1] == 2 && document.len == 0);
+    assert_int_equal(ks_store_detection(fixture->reader, 4, &path, model, &document), KS_OK);
+    assert_true(ks_bytes_is(ks_buf_view(&document), "four"));
+    seen = alerts_of(fixture, NULL, 0, 9);
+    assert_true(seen.count == 4 && seen.numbers[0] == 6 && seen.numbers[3] == 2);
+    seen = alerts_of(fixture, NULL, 5, 1);
+    assert_true(seen.count == 1 && seen.numbers[0] == 4);
+    assert_string_equal(seen.first, "four");
+    seen = alerts_of(fixture, "device-1", 0, 9);
+    assert_true(seen.count == 1 && seen.numbers[0] == 5);
+    assert_int_equal(alerts_of(fixture, "device", 0, 9).count, 0);
+    put_detection(fixture, 4, ""); /* judged again: no anomaly */
+    assert_int_equal(alerts_of(fixture, NULL, 0, 9).count, 3);
+    trace = trace_of("", 7);
+    assert_int_equal(put_trace(fixture, &trace, 2, 0), 7);
+    seen = alerts_of(fixture, NULL, 0, 9);
+    assert_true(seen.count == 1 && seen.numbers[0] == 6);
+    assert_int_equal(ks_store_check(fixture->reader), KS_OK);
+    ks_buf_done(&document);
+}
+
 /* A trace that cannot be kept leaves the transaction, and what else is in it, as it was. */
 static void test_a_bad_trace_loses_no_job(void **state)
 {
@@ -842,6 +926,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_file_of_noise_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_two_writers_are_noticed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_traces, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_detections, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_bad_trace_loses_no_job, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_damaged_trace_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_store_of_before_traces, setup, teardown),

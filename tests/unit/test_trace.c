@@ -303,6 +303,109 @@ static void test_forest(void **state)
     ks_forest_free(forest);
 }
 
+/* --- JSON --------------------------------------------------------------------------------- */
+
+struct visited {
+    struct ks_trace traces[3];
+    uint64_t numbers[3];
+    size_t count;
+};
+
+static enum ks_err visit(void *context, uint64_t number, const struct ks_trace *trace)
+{
+    struct visited *visited = context;
+
+    assert_true(visited->count < 3);
+    visited->traces[visited->count] = *trace;
+    visited->numbers[visited->count++] = number;
+    return KS_OK;
+}
+
+static void test_page(void **state)
+{
+    const struct ks_json_limits limits = {.len_max = 65536, .nodes_max = 1024};
+    struct ks_trace rows[2] = {sample(), sample()};
+    struct visited visited = {0};
+    struct ks_buf text;
+    struct ks_json_writer writer = ks_json_writer_of(&text);
+    struct ks_json_doc *doc = NULL;
+    uint64_t next = 9;
+
+    (void)state;
+    rows[1].job[0] = '\0';
+    ks_buf_init(&text, 65536);
+    for (uint64_t more = 0; more < 2; more++) {
+        visited.count = 0;
+        ks_buf_clear(&text);
+        writer = ks_json_writer_of(&text);
+        ks_trace_page_begin(&writer);
+        ks_trace_page_put(7, &rows[0], &writer);
+        ks_trace_page_put(8, &rows[1], &writer);
+        ks_trace_page_end(8 * more, &writer);
+        OK(ks_buf_check(&text));
+        OK(ks_json_parse_canonical(ks_buf_view(&text), &limits, &doc));
+        ks_json_doc_free(doc);
+        OK(ks_trace_page_read(ks_buf_view(&text), visit, &visited, &next));
+        assert_int_equal(next, 8 * more);
+        assert_int_equal(visited.count, 2);
+        assert_int_equal(visited.numbers[1], 8);
+        for (size_t i = 0; i < 2; i++) {
+            expect_same(&visited.traces[i], &rows[i]);
+        }
+    }
+    ks_buf_clear(&text);
+    writer = ks_json_writer_of(&text);
+    ks_trace_put_json(&rows[0], &writer);
+    expect_text(ks_buf_view(&text),
+                "{\"device\":\"edge-1\",\"job\":\"" JOB "\",\"side\":\"site\","
+                "\"started_at\":\"2026-01-01T00:00:00.000001Z\",\"values\":{\"error\":0,"
+                "\"qubits\":5,\"result_entropy_bits\":1.75,\"simulate_us\":1234,"
+                "\"tvd_sigma\":-0.5}}");
+    ks_buf_done(&text);
+}
+
+#define ITEM                                                                                   \
+    "{\"device\":\"d\",\"job\":\"\",\"number\":1,\"started_at\":"                              \
+    "\"2026-01-01T00:00:00.000001Z\",\"values\":"
+
+static void test_refused_pages(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *detail;
+    } refused[] = {
+        {"{\"columns\":[],\"items\":[],\"schema\":\"ketseal.trace-list/2\"}", "'schema'"},
+        {"{\"columns\":[],\"schema\":\"ketseal.trace-list/1\"}", "'items'"},
+        {"{\"columns\":[\"cubits\"],\"items\":[],\"schema\":\"ketseal.trace-list/1\"}",
+         "one is unknown"},
+        {"{\"columns\":[\"tvd\",\"tvd\"],\"items\":[],\"schema\":\"ketseal.trace-list/1\"}",
+         "there twice"},
+        {"{\"columns\":[\"tvd\"],\"items\":[" ITEM "[]}],\"schema\":\"ketseal.trace-list/1\"}",
+         "'values': 0 of 1 columns"},
+        {"{\"columns\":[\"qubits\"],\"items\":[" ITEM
+         "[1.5]}],\"schema\":\"ketseal.trace-list/1\"}",
+         "out of range"},
+        {"{\"columns\":[\"qubits\"],\"items\":[" ITEM
+         "[\"1\"]}],\"schema\":\"ketseal.trace-list/1\"}",
+         "number"},
+        {"{\"columns\":[],\"items\":[" ITEM "[],\"x\":1}],\"schema\":\"ketseal.trace-list/1\"}",
+         "x"},
+        {"{\"columns\":[],\"items\":[],\"more\":1,\"schema\":\"ketseal.trace-list/1\"}",
+         "more"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        struct visited visited = {0};
+        uint64_t next = 0;
+
+        expect_failure(
+            ks_trace_page_read(ks_bytes_text(refused[i].text), visit, &visited, &next),
+            KS_ERR_FORMAT, refused[i].detail);
+        assert_int_equal(visited.count, 0);
+    }
+}
+
 static void test_schema(void **state)
 {
     const struct ks_json_limits limits = {.len_max = 65536, .nodes_max = 1024};
@@ -339,11 +442,12 @@ static void test_schema(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_csv),         cmocka_unit_test(test_other_layout),
-        cmocka_unit_test(test_set),         cmocka_unit_test(test_refused_tables),
-        cmocka_unit_test(test_check),       cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_bytes_range), cmocka_unit_test(test_forest),
-        cmocka_unit_test(test_schema),
+        cmocka_unit_test(test_csv),           cmocka_unit_test(test_other_layout),
+        cmocka_unit_test(test_set),           cmocka_unit_test(test_refused_tables),
+        cmocka_unit_test(test_check),         cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_bytes_range),   cmocka_unit_test(test_forest),
+        cmocka_unit_test(test_schema),        cmocka_unit_test(test_page),
+        cmocka_unit_test(test_refused_pages),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,437 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+#include "fl/rules.h"
+
+#include <math.h>
+
+#include "fl/internal.h"
+
+#define MAGIC "ketseal.fl-server/1\n"
+
+_Static_assert(KS_FL_PARAMS_MAX < UINT32_MAX, "a file counts parameters in 32 bits");
+
+static const char *const words[KS_FL_SERVER_RULES] = {
+#define SERVER_WORD(name, word) [KS_FL_##name] = word,
+    KS_FL_SERVER_LIST(SERVER_WORD)
+#undef SERVER_WORD
+};
+
+const char *ks_fl_server_word(enum ks_fl_server_rule rule)
+{
+    KS_ASSERT((unsigned)rule < KS_FL_SERVER_RULES);
+    return words[rule];
+}
+
+enum ks_err ks_fl_server_rule_of(struct ks_bytes word, enum ks_fl_server_rule *out_rule)
+{
+    for (unsigned i = 0; i < KS_FL_SERVER_RULES; i++) {
+        if (ks_bytes_is(word, words[i])) {
+            *out_rule = (enum ks_fl_server_rule)i;
+            return KS_OK;
+        }
+    }
+    return ks_fail(KS_ERR_USAGE, "no server rule '%.*s'", (int)(word.len < 64 ? word.len : 64),
+                   (const char *)word.data);
+}
+
+struct ks_fl_server_params ks_fl_server_defaults(enum ks_fl_server_rule rule, size_t params)
+{
+    const bool adaptive =
+        rule == KS_FL_FEDADAGRAD || rule == KS_FL_FEDADAM || rule == KS_FL_FEDYOGI;
+
+    return (struct ks_fl_server_params){
+        .rule = rule,
+        .params = params,
+        .rate = adaptive ? 0.01 : 1,
+        .beta1 = rule == KS_FL_FEDAVG || rule == KS_FL_SCAFFOLD || rule == KS_FL_FEDADAGRAD
+                     ? 0
+                     : 0.9,
+        .beta2 = 0.99,
+        .tau = 1e-3,
+    };
+}
+
+struct ks_fl_server {
+    struct ks_fl_server_params params;
+    uint64_t steps;
+    float *model;
+    float *first;   /* m, or SCAFFOLD's c; NULL for FedAvg */
+    float *second;  /* v; NULL but for the adaptive rules */
+    float *next[3]; /* what the three of them become, if a step turns out well */
+};
+
+static bool has_first(enum ks_fl_server_rule rule)
+{
+    return rule != KS_FL_FEDAVG;
+}
+
+static bool has_second(enum ks_fl_server_rule rule)
+{
+    return rule == KS_FL_FEDADAGRAD || rule == KS_FL_FEDADAM || rule == KS_FL_FEDYOGI;
+}
+
+/* --- life --------------------------------------------------------------------------------- */
+
+static bool is_share(double value)
+{
+    return value >= 0 && value < 1 && !signbit(value);
+}
+
+static bool is_above_zero(double value)
+{
+    return value > 0 && isfinite(value);
+}
+
+static enum ks_err check_params(const struct ks_fl_server_params *params)
+{
+    enum ks_err err = KS_OK;
+
+    KS_CHECK((unsigned)params->rule < KS_FL_SERVER_RULES, KS_ERR_USAGE, "no such server rule");
+    KS_CHECK(params->params >= 1 && params->params <= KS_FL_PARAMS_MAX, KS_ERR_LIMIT,
+             "server: %zu parameters, 1 to %zu", params->params, KS_FL_PARAMS_MAX);
+    KS_CHECK(is_above_zero(params->rate), KS_ERR_USAGE, "server: a rate that is not above 0");
+    KS_CHECK(is_share(params->beta1) && is_share(params->beta2), KS_ERR_USAGE,
+             "server: a beta outside of 0 to 1");
+    KS_CHECK(is_above_zero(params->tau), KS_ERR_USAGE, "server: a tau that is not above 0");
+    KS_CHECK((params->rule == KS_FL_SCAFFOLD) == (params->clients > 0), KS_ERR_USAGE,
+             "server: the number of all clients is for scaffold, which needs it");
+out:
+    return err;
+}
+
+static enum ks_err server_new(const struct ks_fl_server_params *params,
+                              struct ks_fl_server **out_server)
+{
+    enum ks_err err = KS_OK;
+    struct ks_fl_server *server = ks_calloc(1, sizeof *server);
+
+    KS_CHECK(server != NULL, KS_ERR_NOMEM, "server: out of memory");
+    server->params = *params;
+    server->model = ks_calloc_huge(params->params, sizeof *server->model);
+    server->next[0] = ks_calloc_huge(params->params, sizeof *server->model);
+    KS_CHECK(server->model != NULL && server->next[0] != NULL, KS_ERR_NOMEM,
+             "server: out of memory");
+    if (has_first(params->rule)) {
+        server->first = ks_calloc_huge(params->params, sizeof *server->first);
+        server->next[1] = ks_calloc_huge(params->params, sizeof *server->first);
+        KS_CHECK(server->first != NULL && server->next[1] != NULL, KS_ERR_NOMEM,
+                 "server: out of memory");
+    }
+    if (has_second(params->rule)) {
+        server->second = ks_calloc_huge(params->params, sizeof *server->second);
+        server->next[2] = ks_calloc_huge(params->params, sizeof *server->second);
+        KS_CHECK(server->second != NULL && server->next[2] != NULL, KS_ERR_NOMEM,
+                 "server: out of memory");
+    }
+    *out_server = server;
+    server = NULL; /* transferred */
+out:
+    ks_fl_server_free(server);
+    return err;
+}
+
+enum ks_err ks_fl_server_new(const struct ks_fl_server_params *params, const float *model,
+                             struct ks_fl_server **out_server)
+{
+    enum ks_err err = KS_OK;
+    struct ks_fl_server *server = NULL;
+
+    KS_TRY(check_params(params));
+    KS_TRY(ks_fl_check_finite(model, params->params));
+    KS_TRY(server_new(params, &server));
+    ks_copy(server->model, model, params->params * sizeof *model);
+    for (size_t i = 0; server->second != NULL && i < params->params; i++) {
+        server->second[i] = (float)(params->tau * params->tau);
+    }
+    *out_server = server;
+    server = NULL; /* transferred */
+out:
+    ks_fl_server_free(server);
+    return err;
+}
+
+void ks_fl_server_free(struct ks_fl_server *server)
+{
+    if (server == NULL) {
+        return;
+    }
+    ks_free(server->model);
+    ks_free(server->first);
+    ks_free(server->second);
+    for (size_t i = 0; i < 3; i++) {
+        ks_free(server->next[i]);
+    }
+    ks_free(server);
+}
+
+const struct ks_fl_server_params *ks_fl_server_params(const struct ks_fl_server *server)
+{
+    return &server->params;
+}
+
+uint64_t ks_fl_server_steps(const struct ks_fl_server *server)
+{
+    return server->steps;
+}
+
+const float *ks_fl_server_model(const struct ks_fl_server *server)
+{
+    return server->model;
+}
+
+const float *ks_fl_server_control(const struct ks_fl_server *server)
+{
+    return server->params.rule == KS_FL_SCAFFOLD ? server->first : NULL;
+}
+
+/* --- a step ------------------------------------------------------------------------------- */
+
+struct step {
+    struct ks_fl_server *server;
+    const float *change;
+    const float *control_change;
+    double participation; /* participants / clients */
+    struct ks_fl_slices slices;
+    bool finite[KS_FL_SLICES];
+};
+
+/* Where a number of the state goes to, from where it stood. */
+struct numbers {
+    float model;
+    float first;
+    float second;
+};
+
+static struct numbers moved(const struct step *step, size_t i)
+{
+    const struct ks_fl_server_params *params = &step->server->params;
+    const double change = (double)step->change[i];
+    const double square = change * change;
+    const double model = (double)step->server->model[i];
+    const double before = step->server->first == NULL ? 0 : (double)step->server->first[i];
+    double second = step->server->second == NULL ? 0 : (double)step->server->second[i];
+    double first = params->beta1 * before + (1 - params->beta1) * change;
+
+    switch (params->rule) {
+    case KS_FL_FEDAVG:
+        return (struct numbers){(float)(model + params->rate * change), 0, 0};
+    case KS_FL_SCAFFOLD:
+        return (struct numbers){
+            (float)(model + params->rate * change),
+            (float)(before + step->participation * (double)step->control_change[i]), 0};
+    case KS_FL_FEDAVGM:
+        first = params->beta1 * before + change;
+        return (struct numbers){(float)(model + params->rate * first), (float)first, 0};
+    case KS_FL_FEDADAGRAD:
+        second += square;
+        break;
+    case KS_FL_FEDADAM:
+        second = params->beta2 * second + (1 - params->beta2) * square;
+        break;
+    default: /* FedYogi */
+        second -=
+            (1 - params->beta2) * square * (double)((second > square) - (second < square));
+        break;
+    }
+    return (struct numbers){
+        (float)(model + params->rate * first / (sqrt(second) + params->tau)), (float)first,
+        (float)second};
+}
+
+static void step_slice(void *context, size_t slice)
+{
+    struct step *step = context;
+    struct ks_fl_server *server = step->server;
+    const size_t end = ks_fl_slice_begin(&step->slices, slice + 1, server->params.params);
+    bool finite = true;
+
+    for (size_t i = ks_fl_slice_begin(&step->slices, slice, server->params.params); i < end;
+         i++) {
+        const struct numbers numbers = moved(step, i);
+
+        server->next[0][i] = numbers.model;
+        finite = finite && isfinite(numbers.model) && isfinite(numbers.first) &&
+                 isfinite(numbers.second);
+        if (server->first != NULL) {
+            server->next[1][i] = numbers.first;
+        }
+        if (server->second != NULL) {
+            server->next[2][i] = numbers.second;
+        }
+    }
+    step->finite[slice] = finite;
+}
+
+static void exchange(float **a, float **b)
+{
+    float *const was = *a;
+
+    *a = *b;
+    *b = was;
+}
+
+static enum ks_err check_step(const struct ks_fl_server *server, const float *change,
+                              const float *control_change, uint32_t participants)
+{
+    enum ks_err err = KS_OK;
+    const bool scaffold = server->params.rule == KS_FL_SCAFFOLD;
+
+    KS_CHECK(scaffold == (control_change != NULL) &&
+                 (scaffold ? participants >= 1 && participants <= server->params.clients
+                           : participants == 0),
+             KS_ERR_USAGE, "server: control changes and participants are for scaffold");
+    KS_TRY(ks_fl_check_finite(change, server->params.params));
+    if (control_change != NULL) {
+        KS_TRY(ks_fl_check_finite(control_change, server->params.params));
+    }
+out:
+    return err;
+}
+
+enum ks_err ks_fl_server_step(struct ks_fl_server *server, const float *change,
+                              const float *control_change, uint32_t participants,
+                              struct ks_pool *pool)
+{
+    enum ks_err err = KS_OK;
+    struct step step = {
+        .server = server,
+        .change = change,
+        .control_change = control_change,
+        .slices = ks_fl_slices_of(server->params.params),
+    };
+
+    KS_TRY(check_step(server, change, control_change, participants));
+    if (control_change != NULL) {
+        step.participation = (double)participants / (double)server->params.clients;
+    }
+    ks_pool_run(pool, step_slice, &step, step.slices.count);
+    for (size_t i = 0; i < step.slices.count; i++) {
+        KS_CHECK(step.finite[i], KS_ERR_FORMAT,
+                 "server: this change makes a model of numbers "
+                 "that are not finite");
+    }
+    exchange(&server->model, &server->next[0]);
+    exchange(&server->first, &server->next[1]);
+    exchange(&server->second, &server->next[2]);
+    server->steps++;
+out:
+    return err;
+}
+
+/* --- the state: docs/formats/fl-server.md ------------------------------------------------- */
+
+static void put_vector(const float *values, size_t count, struct ks_buf *out)
+{
+    for (size_t i = 0; values != NULL && i < count; i++) {
+        uint32_t bits = 0;
+
+        ks_copy(&bits, &values[i], sizeof bits);
+        ks_buf_put_u32(out, bits);
+    }
+}
+
+void ks_fl_server_write(const struct ks_fl_server *server, struct ks_buf *out)
+{
+    const size_t start = out->len;
+    const struct ks_fl_server_params *params = &server->params;
+
+    ks_buf_put_text(out, MAGIC);
+    ks_buf_put_u8(out, (uint8_t)params->rule);
+    ks_buf_put_u32(out, (uint32_t)params->params);
+    ks_buf_put_double(out, params->rate);
+    ks_buf_put_double(out, params->beta1);
+    ks_buf_put_double(out, params->beta2);
+    ks_buf_put_double(out, params->tau);
+    ks_buf_put_u32(out, params->clients);
+    ks_buf_put_u64(out, server->steps);
+    put_vector(server->model, params->params, out);
+    put_vector(server->first, params->params, out);
+    put_vector(server->second, params->params, out);
+    ks_fl_put_hash(out, start);
+}
+
+static enum ks_err read_head(struct ks_reader *reader, struct ks_fl_server_params *params,
+                             uint64_t *steps)
+{
+    enum ks_err err = KS_OK;
+    uint8_t rule = 0;
+    uint32_t count = 0;
+
+    KS_TRY(ks_fl_read_magic(reader, MAGIC));
+    KS_TRY(ks_read_u8(reader, &rule));
+    KS_TRY(ks_read_u32(reader, &count));
+    KS_TRY(ks_read_double(reader, &params->rate));
+    KS_TRY(ks_read_double(reader, &params->beta1));
+    KS_TRY(ks_read_double(reader, &params->beta2));
+    KS_TRY(ks_read_double(reader, &params->tau));
+    KS_TRY(ks_read_u32(reader, &params->clients));
+    KS_TRY(ks_read_u64(reader, steps));
+    params->rule = (enum ks_fl_server_rule)rule;
+    params->params = count;
+    err = check_params(params);
+    if (err == KS_ERR_USAGE) {
+        err = KS_ERR_FORMAT; /* the file's, not the caller's */
+    }
+out:
+    return err;
+}
+
+static enum ks_err read_vector(struct ks_reader *reader, size_t count, float *values)
+{
+    enum ks_err err = KS_OK;
+
+    for (size_t i = 0; values != NULL && i < count; i++) {
+        uint32_t bits = 0;
+
+        KS_TRY(ks_read_u32(reader, &bits));
+        ks_copy(&values[i], &bits, sizeof bits);
+    }
+    if (values != NULL) {
+        KS_TRY(ks_fl_check_finite(values, count));
+    }
+out:
+    return err;
+}
+
+/* A second moment is never below 0. */
+static enum ks_err check_second(const struct ks_fl_server *server)
+{
+    enum ks_err err = KS_OK;
+
+    for (size_t i = 0; server->second != NULL && i < server->params.params; i++) {
+        KS_CHECK(server->second[i] >= 0, KS_ERR_FORMAT, "server: a second moment below 0");
+    }
+out:
+    return err;
+}
+
+enum ks_err ks_fl_server_read(struct ks_bytes bytes, struct ks_fl_server **out_server)
+{
+    enum ks_err err = KS_OK;
+    struct ks_reader reader = ks_reader_of(bytes, "server");
+    struct ks_fl_server *server = NULL;
+    struct ks_fl_server_params params = {0};
+    uint64_t steps = 0;
+    uint64_t vectors = 0;
+    struct ks_bytes hash = {0};
+
+    KS_TRY(read_head(&reader, &params, &steps));
+    vectors = 1u + has_first(params.rule) + has_second(params.rule);
+    KS_CHECK(reader.rest.len == vectors * params.params * sizeof(float) + KS_FL_HASH_LEN,
+             KS_ERR_FORMAT, "server: not of the length that its head says");
+    KS_TRY(server_new(&params, &server));
+    server->steps = steps;
+    KS_TRY(read_vector(&reader, params.params, server->model));
+    KS_TRY(read_vector(&reader, params.params, server->first));
+    KS_TRY(read_vector(&reader, params.params, server->second));
+    KS_TRY(check_second(server));
+    KS_TRY(ks_read_bytes(&reader, KS_FL_HASH_LEN, &hash));
+    KS_TRY(ks_read_end(&reader));
+    KS_TRY(ks_fl_check_hash(bytes, "server"));
+    *out_server = server;
+    server = NULL; /* transferred */
+out:
+    ks_fl_server_free(server);
+    return err;
+}
