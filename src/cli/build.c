@@ -3,10 +3,13 @@
 
 #include "cli/build.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/sys.h"
 #include "base/text.h"
@@ -16,10 +19,11 @@
 #include "cli/impostor.h"
 #include "cli/join.h"
 
-#define BLOCK_MAX  200 /* rows that a crash costs at most */
-#define EVE_SHARE  0.8 /* of the pulses, intercepted and sent again */
-#define MIB        ((size_t)1 << 20)
-#define DETAIL_MAX 512
+#define BLOCK_MAX   200 /* rows that a crash costs at most */
+#define EVE_SHARE   0.8 /* of the pulses, intercepted and sent again */
+#define MIB         ((size_t)1 << 20)
+#define HOG_MIB_MAX 4096
+#define DETAIL_MAX  512
 
 /* A site, and the devices that work on it. */
 struct room {
@@ -46,10 +50,11 @@ struct build {
     struct ks_build_report report;
     struct room rooms[KS_PLAN_ROOMS];
     struct lane lanes[KS_BUILD_LANES_MAX];
-    struct ks_trace *traces; /* BLOCK_MAX, of the block that is done */
-    uint64_t *ended_us;      /* BLOCK_MAX: realtime */
-    uint64_t *busy_us;       /* BLOCK_MAX */
-    size_t first;            /* step of traces[0] */
+    struct ks_trace *traces;   /* BLOCK_MAX, of the block that is done */
+    uint64_t *ended_us;        /* BLOCK_MAX: realtime */
+    uint64_t *busy_us;         /* BLOCK_MAX */
+    size_t first;              /* step of traces[0] */
+    atomic_size_t carried_out; /* of this block */
     struct ks_tls *impostor;
     struct ks_tls *classical;
     uint64_t begin_us;
@@ -161,6 +166,7 @@ static void *run_lane(void *context)
             "row %zu", i + 1));
         build->ended_us[at] = ks_clock_us();
         build->busy_us[at] = ks_clock_monotonic_us() - begin_us;
+        atomic_fetch_add(&build->carried_out, 1);
     }
 out:
     lane->err = err;
@@ -170,6 +176,29 @@ out:
     return NULL;
 }
 
+static void report(struct build *build, size_t more)
+{
+    struct ks_build_progress progress = build->report.progress;
+
+    progress.done += more;
+    progress.elapsed_us = ks_clock_monotonic_us() - build->begin_us;
+    if (build->spec->progress != NULL) {
+        build->spec->progress(build->spec->context, &progress);
+    }
+}
+
+/* Until LANE has ended; tells meanwhile how far they all are. */
+static void await_lane(struct build *build, struct lane *lane)
+{
+    struct timespec until;
+
+    do {
+        (void)clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec++;
+        report(build, atomic_load(&build->carried_out));
+    } while (pthread_timedjoin_np(lane->thread, NULL, &until) == ETIMEDOUT);
+}
+
 /* Each step by its device, those of different ones at once. */
 static enum ks_err run_lanes(struct build *build, struct room *room, size_t begin, size_t end)
 {
@@ -177,6 +206,7 @@ static enum ks_err run_lanes(struct build *build, struct room *room, size_t begi
     const unsigned lanes = build->spec->lanes;
 
     build->first = begin;
+    atomic_store(&build->carried_out, 0);
     for (unsigned i = 0; i < lanes; i++) {
         struct lane *lane = &build->lanes[i];
 
@@ -188,7 +218,7 @@ static enum ks_err run_lanes(struct build *build, struct room *room, size_t begi
         struct lane *lane = &build->lanes[i];
 
         if (lane->running) {
-            (void)pthread_join(lane->thread, NULL);
+            await_lane(build, lane);
         }
         if (err == KS_OK && !lane->running) {
             err = ks_fail(KS_ERR_NOMEM, "a thread for a device");
@@ -228,10 +258,7 @@ static void tell(struct build *build, size_t count, uint64_t elapsed_us)
         build->report.kinds[step->kind].elapsed_us += elapsed_us / count;
     }
     progress->done += count;
-    progress->elapsed_us = ks_clock_monotonic_us() - build->begin_us;
-    if (build->spec->progress != NULL) {
-        build->spec->progress(build->spec->context, progress);
-    }
+    report(build, 0);
 }
 
 static enum ks_err run_block(struct build *build, struct room *room, size_t begin, size_t end)
@@ -248,6 +275,17 @@ out:
     return err;
 }
 
+/* So many for each processor; together they stop at HOG_MIB_MAX. */
+static enum ks_err start_hogs(const struct ks_plan_step *step, struct ks_hogs **out_hogs)
+{
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    const unsigned count = step->amount * (processors < 1 ? 1U : (unsigned)processors);
+    size_t mib = HOG_MIB_MAX / count;
+
+    mib = mib > step->more ? step->more : mib;
+    return ks_hogs_start(count, (mib == 0 ? 1 : mib) * MIB, out_hogs);
+}
+
 /* Steps with the same surroundings. */
 static enum ks_err run_segment(struct build *build, size_t begin, size_t end)
 {
@@ -261,7 +299,7 @@ static enum ks_err run_segment(struct build *build, size_t begin, size_t end)
         KS_TRY(set_link(build, step));
     }
     if (step->kind == KS_PLAN_EXHAUSTION) {
-        KS_TRY(ks_hogs_start(step->amount, step->more * MIB, &hogs));
+        KS_TRY(start_hogs(step, &hogs));
     }
     for (size_t at = begin; at < end; at += BLOCK_MAX) {
         KS_TRY(run_block(build, room, at, end - at < BLOCK_MAX ? end : at + BLOCK_MAX));

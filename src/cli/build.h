@@ -15,7 +15,7 @@
 #define KS_BUILD_LANES_MAX 32
 
 struct ks_build_progress {
-    size_t done;    /* rows in the file */
+    size_t done;    /* jobs that were carried out */
     size_t resumed; /* of these, before this run */
     size_t count;
     uint64_t elapsed_us;

@@ -19,6 +19,7 @@
 #define STATE_SUFFIX      ".state"
 #define OPEN_FOLDERS_MAX  16
 #define PROGRESS_EVERY_US 2000000
+#define BAR_LEN           30
 
 const struct ks_flag ks_trace_build_flags[] = {
     {"out", KS_FLAG_TEXT, "FILE", "where the data set goes; what is there already is kept",
@@ -43,6 +44,8 @@ const struct ks_flag ks_trace_build_flags[] = {
     {NULL, KS_FLAG_SWITCH, NULL, NULL, NULL, false},
 };
 
+static const char not_named[] = "not among those of --kind";
+
 /* A kind that is not carried out, and why. */
 struct left_out {
     const char *why; /* NULL: it is carried out */
@@ -57,6 +60,7 @@ struct command {
     struct ks_build_report report;
     char state[KS_PATH_MAX];
     uint64_t told_us;
+    bool bar; /* standard error is a terminal */
 };
 
 /* --- which kinds -------------------------------------------------------------------------- */
@@ -99,8 +103,8 @@ static enum ks_err choose_kinds(struct command *command)
         command->plan_spec.kinds[kind] = true;
     }
     for (unsigned i = 1; i < KS_PLAN_KINDS; i++) {
-        if (!command->plan_spec.kinds[i] && command->left_out[i].why == NULL) {
-            command->left_out[i].why = "not among those of --kind";
+        if (!command->plan_spec.kinds[i] && (count > 0 || command->left_out[i].why == NULL)) {
+            command->left_out[i].why = not_named;
         }
     }
     command->plan_spec.quantum = command->plan_spec.kinds[KS_PLAN_EAVESDROP];
@@ -110,21 +114,31 @@ out:
 
 /* --- telling ------------------------------------------------------------------------------ */
 
+/* On a terminal a bar that grows; else a line now and then. */
 static void tell_progress(void *context, const struct ks_build_progress *progress)
 {
     struct command *command = context;
+    const bool ended = progress->done == progress->count;
     const size_t here = progress->done - progress->resumed;
     const double seconds = (double)progress->elapsed_us / 1e6;
     const double rate = seconds > 0 ? (double)here / seconds : 0;
+    const double left_s = rate > 0 ? (double)(progress->count - progress->done) / rate : 0;
+    char bar[BAR_LEN + 1];
 
-    if (progress->done < progress->count &&
-        progress->elapsed_us - command->told_us < PROGRESS_EVERY_US) {
+    if (command->cli->quiet || command->cli->json ||
+        (!ended &&
+         (here == 0 || progress->elapsed_us - command->told_us < PROGRESS_EVERY_US))) {
         return;
     }
     command->told_us = progress->elapsed_us;
-    ks_cli_progress(command->cli, "%zu of %zu rows, %zu %%, %.1f a second, %.0f s to go",
-                    progress->done, progress->count, 100 * progress->done / progress->count,
-                    rate, rate > 0 ? (double)(progress->count - progress->done) / rate : 0);
+    for (size_t i = 0; i < BAR_LEN; i++) {
+        bar[i] = i * progress->count < progress->done * BAR_LEN ? '#' : '.';
+    }
+    bar[BAR_LEN] = '\0';
+    (void)fprintf(stderr, "%s%s%s%zu of %zu rows, %.1f a second, %.0f s to go%s",
+                  command->bar ? "\r" : "", command->bar ? bar : "", command->bar ? " " : "",
+                  progress->done, progress->count, rate, left_s,
+                  command->bar && !ended ? "   " : "\n");
 }
 
 static void put_kinds(const struct command *command, struct ks_json_writer *writer)
@@ -273,7 +287,7 @@ static enum ks_err build(struct command *command)
     enum ks_err err = KS_OK;
 
     for (unsigned i = 1; i < KS_PLAN_KINDS; i++) {
-        if (command->left_out[i].why != NULL) {
+        if (command->left_out[i].why != NULL && command->left_out[i].why != not_named) {
             ks_cli_progress(command->cli, "left out: %s (%s): %s",
                             ks_plan_kind_name((enum ks_plan_kind)i),
                             ks_plan_kind_what((enum ks_plan_kind)i), command->left_out[i].why);
@@ -293,7 +307,7 @@ out:
 enum ks_err ks_command_trace_build(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
-    struct command command = {.cli = cli};
+    struct command command = {.cli = cli, .bar = isatty(STDERR_FILENO) == 1};
 
     KS_TRY(read_flags(&command));
     KS_TRY(ks_cli_switch(cli, "plan") ? print_plan(command.plan) : build(&command));

@@ -42,10 +42,9 @@ enum ks_err ks_hogs_start(unsigned count, size_t memory, struct ks_hogs **out_ho
     struct ks_hogs *hogs = ks_calloc(1, sizeof *hogs);
 
     KS_CHECK(hogs != NULL, KS_ERR_NOMEM, "hogs");
-    KS_CHECK(count >= 1 && count <= KS_HOGS_MAX && memory > 0, KS_ERR_USAGE,
-             "hogs: 1 to %d, with some memory each", KS_HOGS_MAX);
+    KS_CHECK(count >= 1 && memory > 0, KS_ERR_USAGE, "hogs: at least one, with some memory");
     hogs->memory = memory;
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count && i < KS_HOGS_MAX; i++) {
         struct hog *hog = &hogs->hogs[hogs->count++];
 
         hog->all = hogs;

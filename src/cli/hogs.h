@@ -7,11 +7,12 @@
 
 #include "base/mem.h"
 
-#define KS_HOGS_MAX 64
+#define KS_HOGS_MAX 1024
 
 struct ks_hogs;
 
-/* COUNT of them, each computing for ever, and writing MEMORY bytes over and over. */
+/* COUNT of them, or KS_HOGS_MAX where that is less, each computing for ever, and writing MEMORY
+ * bytes over and over. */
 KS_MUST_CHECK enum ks_err ks_hogs_start(unsigned count, size_t memory,
                                         struct ks_hogs **out_hogs);
 void ks_hogs_stop(struct ks_hogs *hogs); /* NULL is fine */

@@ -465,6 +465,16 @@ out:
     return err;
 }
 
+/* Paths stand in YAML as they are. */
+static enum ks_err check_path(const char *path)
+{
+    if (strpbrk(path, ":#,'\"\\\n\t{}[]&*!|>%@`") != NULL) {
+        return ks_fail(KS_ERR_USAGE, "lab: '%s': a path of letters, digits, '/', '.', '-', '_'",
+                       path);
+    }
+    return KS_OK;
+}
+
 static enum ks_err take_spec(const struct ks_lab_spec *spec, struct ks_lab *lab)
 {
     enum ks_err err = KS_OK;
@@ -488,6 +498,7 @@ static enum ks_err take_spec(const struct ks_lab_spec *spec, struct ks_lab *lab)
     /* Whole paths: those of a configuration are relative to its folder. */
     KS_CHECK(realpath(spec->directory, lab->directory) != NULL, KS_ERR_IO, "'%s': %s",
              spec->directory, strerror(errno));
+    KS_TRY(check_path(lab->directory));
     KS_TRY(ks_path_join(lab->directory, "authority", authority));
     if (spec->authority != NULL) {
         KS_CHECK(strlen(spec->authority) < sizeof authority, KS_ERR_LIMIT,
@@ -497,6 +508,7 @@ static enum ks_err take_spec(const struct ks_lab_spec *spec, struct ks_lab *lab)
     KS_TRY(ks_dir_make(authority, 0700));
     KS_CHECK(realpath(authority, lab->authority) != NULL, KS_ERR_IO, "'%s': %s", authority,
              strerror(errno));
+    KS_TRY(check_path(lab->authority));
     KS_TRY(ks_path_join(lab->authority, "operator", lab->operator_));
     lab->devices = ks_calloc(spec->devices, sizeof *lab->devices);
     KS_CHECK(lab->devices != NULL, KS_ERR_NOMEM, "%u devices", spec->devices);

@@ -47,7 +47,8 @@ struct ks_lab_spec {
     uint32_t version; /* 1 */
     /* Made, with what is missing in it. A lab that was here before is started again, with its
      * keys, its TPM and its ledger; suite and devices are then as they were, and more devices
-     * are added. */
+     * are added. Its whole path has none of the characters that mean something in YAML, else
+     * KS_ERR_USAGE. */
     const char *directory;
     /* Where the programs are: an installation's folder of programs, or src of a build. NULL:
      * KS_LIBEXEC_DIR. ketseal-launch and ketseal-kme are looked for there first, and then

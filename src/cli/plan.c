@@ -171,7 +171,7 @@ static void draw_kind(struct dice *dice, struct ks_plan_step *step)
         step->shots *= step->amount;
         break;
     case KS_PLAN_EXHAUSTION:
-        step->amount = 4;
+        step->amount = 2;
         step->more = 64;
         break;
     default:

@@ -72,7 +72,8 @@ struct ks_plan_step {
     bool single;
     const char *method;
     /* DELAY, LOSS: us and jitter in us, per mille and us; THROTTLE: bytes per second; CUT,
-     * TAMPER: the byte; SHOTS: how many times what the grid has; EXHAUSTION: hogs, MiB of each;
+     * TAMPER: the byte; SHOTS: how many times what the grid has; EXHAUSTION: hogs for each
+     * processor, MiB of each hog;
      * POISONED and others: none. */
     uint32_t amount;
     uint32_t more;

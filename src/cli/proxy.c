@@ -299,9 +299,7 @@ static void greet(struct ks_proxy *proxy)
         impersonate(proxy);
         return;
     }
-    if (connection == NULL) {
-        return; /* it waits for a place */
-    }
+    KS_ASSERT(connection != NULL); /* without a place nobody is heard */
     device = accept4(proxy->listener, NULL, NULL, SOCK_CLOEXEC);
     site = device >= 0 ? connect_site(proxy) : -1;
     if (site < 0) {
@@ -399,7 +397,8 @@ static void *run(void *context)
         uint64_t now_us = ks_clock_monotonic_us();
 
         proxy->polled[0] = (struct pollfd){.fd = proxy->wake, .events = POLLIN};
-        proxy->polled[1] = (struct pollfd){.fd = proxy->listener, .events = POLLIN};
+        proxy->polled[1] = (struct pollfd){
+            .fd = free_place(proxy) == NULL ? -1 : proxy->listener, .events = POLLIN};
         for (size_t i = 0; i < KS_PROXY_CONNECTIONS_MAX; i++) {
             const struct connection *at = &proxy->connections[i];
 

@@ -51,6 +51,9 @@ for wrong in 'nothing slhdsa-mldsa65 -' "$build/src rsa -" "$build/src slhdsa-ml
     [ "$(grep -c '^lab: ' said)" -eq 1 ] || fail "no word of why: $wrong"
 done
 
+! "$lab" 'a: b' "$build/src" slhdsa-mldsa65 - >said 2>&1 || fail "a path that is no plain text in YAML"
+grep -q "a path of letters" said || fail "no word of the path"
+
 # Killed with whoever started it.
 "$lab" one "$build/src" hold >launcher &
 holder=$!

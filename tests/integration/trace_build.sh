@@ -72,7 +72,6 @@ done
 all replay '@retries > 0' # the key was refused, another one was not
 all shots '@shots >= 20 * 64 && @error == 0'
 higher shots shots
-higher exhaustion round_trip_us
 all poisoned '@error == 0 && (@tvd_sigma == "" || @tvd_sigma > 4)'
 [ "$(rows_with poisoned '@tvd_sigma != ""' | cut -d' ' -f2)" -gt 0 ] || fail "no distance of a poisoned result is known"
 all altered '@error == 7 && @job == ""'
@@ -81,6 +80,13 @@ all eavesdrop '@key_source == 0 && @error == 0' # the site's own keys: the link 
 [ "$(rows_with normal '@key_source == 2' | cut -d' ' -f2)" -gt 10 ] || fail "no job under a quantum key"
 "$build/src/cli/ketseal" --json detect train --out=model --ignore=job --ignore=device --ignore=side --ignore=started_at \
     --label=label --kind=kind data.csv >said || fail "the detector does not take it"
+
+# Enough of them to tell them from what else goes on here.
+make_rows trace build --rows=60 --seed=4 --kind=exhaustion --anomalies=40 --devices=2 --out=busy.csv >said 2>&1 ||
+    fail "it does not build with taken processors"
+cp busy.csv data.csv
+[ "$(rows_with exhaustion '@error == 0')" = "24 24" ] || fail "jobs on a busy machine"
+higher exhaustion round_trip_us
 
 # --- killed, and resumed -----------------------------------------------------------------------------------
 make_rows trace build --rows=260 --seed=12 --plan >plan.csv
