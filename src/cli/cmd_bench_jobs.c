@@ -457,7 +457,7 @@ static bool is_drawn(const struct bench *bench, unsigned cell)
            first->shots == at->shots;
 }
 
-/* Sealed jobs where they can be, each on a new connection; of one post-quantum suite the
+/* Sealed jobs where they can be, each on a new connection; of the first post-quantum suite the
  * unsealed ones too where classical ones are drawn, which have no others to stand beside. */
 static unsigned choose_ways(const struct bench *bench, unsigned chosen[KS_FIGURE_SERIES_MAX])
 {
@@ -477,8 +477,7 @@ static unsigned choose_ways(const struct bench *bench, unsigned chosen[KS_FIGURE
         const struct way *at = &bench->ways[way];
 
         if (count < KS_FIGURE_SERIES_MAX && at->link == KS_LANE_NEW &&
-            at->path == KS_LANE_UNSEALED && !bench->suites[at->lane]->classical &&
-            strcmp(bench->suites[at->lane]->name, "mlkem768+mldsa65") != 0) {
+            at->path == KS_LANE_UNSEALED && !bench->suites[at->lane]->classical) {
             chosen[count++] = way;
             break;
         }

@@ -27,7 +27,7 @@
 #define CAPABILITY    "TLS-SIGALG"
 #define SECURITY_BITS 128 /* FIPS 205 table 2: n = 16, category 1 */
 
-/* The numbers that libcrypto reads where a parameter points. TLS 1.3 alone (draft, section 4);
+/* The numbers that libcrypto reads where a parameter points. TLS 1.3 alone (draft, section 3);
  * no DTLS. */
 struct numbers {
     unsigned code;
