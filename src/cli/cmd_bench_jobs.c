@@ -381,20 +381,7 @@ static void put_quantile(const struct ks_quantile *quantile, struct ks_buf *tabl
     }
 }
 
-static enum ks_err write_table(const struct bench *bench, const char *name,
-                               const struct ks_buf *table)
-{
-    enum ks_err err = KS_OK;
-    char path[KS_PATH_MAX];
-
-    KS_TRY(ks_buf_check(table));
-    KS_TRY(ks_path_join(bench->directory, name, path));
-    KS_TRY(ks_file_write(path, ks_buf_view(table), 0644));
-out:
-    return err;
-}
-
-static enum ks_err write_samples(const struct bench *bench, struct ks_buf *table)
+static void put_samples(const struct bench *bench, struct ks_buf *table)
 {
     ks_buf_put_text(table, KEY_COLUMNS ",run,rtt_us,backend_us\n");
     for (unsigned way = 0; way < bench->way_count; way++) {
@@ -408,10 +395,9 @@ static enum ks_err write_samples(const struct bench *bench, struct ks_buf *table
             }
         }
     }
-    return write_table(bench, "jobs.csv", table);
 }
 
-static enum ks_err write_summary(const struct bench *bench, struct ks_buf *table)
+static void put_summary(const struct bench *bench, struct ks_buf *table)
 {
     static const char *const names[] = {"rtt_median_us", "rtt_p99_us", "backend_median_us",
                                         "backend_p99_us"};
@@ -434,18 +420,26 @@ static enum ks_err write_summary(const struct bench *bench, struct ks_buf *table
             ks_buf_put_text(table, "\n");
         }
     }
-    return write_table(bench, "jobs-summary.csv", table);
 }
 
 static enum ks_err write_tables(const struct bench *bench)
 {
+    static const struct {
+        const char *name;
+        void (*put)(const struct bench *bench, struct ks_buf *table);
+    } tables[] = {{"jobs.csv", put_samples}, {"jobs-summary.csv", put_summary}};
     enum ks_err err = KS_OK;
+    char path[KS_PATH_MAX];
     struct ks_buf table;
 
     ks_buf_init(&table, TABLE_MAX);
-    KS_TRY(write_samples(bench, &table));
-    ks_buf_clear(&table);
-    KS_TRY(write_summary(bench, &table));
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        ks_buf_clear(&table);
+        tables[i].put(bench, &table);
+        KS_TRY(ks_buf_check(&table));
+        KS_TRY(ks_path_join(bench->directory, tables[i].name, path));
+        KS_TRY(ks_file_write(path, ks_buf_view(&table), 0644));
+    }
 out:
     ks_buf_done(&table);
     return err;
@@ -463,7 +457,7 @@ static bool is_drawn(const struct bench *bench, unsigned cell)
            first->shots == at->shots;
 }
 
-/* Sealed jobs where they can be, each on a new connection; of one post-quantum suite the
+/* Sealed jobs where they can be, each on a new connection; of the first post-quantum suite the
  * unsealed ones too where classical ones are drawn, which have no others to stand beside. */
 static unsigned choose_ways(const struct bench *bench, unsigned chosen[KS_FIGURE_SERIES_MAX])
 {
@@ -483,8 +477,7 @@ static unsigned choose_ways(const struct bench *bench, unsigned chosen[KS_FIGURE
         const struct way *at = &bench->ways[way];
 
         if (count < KS_FIGURE_SERIES_MAX && at->link == KS_LANE_NEW &&
-            at->path == KS_LANE_UNSEALED && !bench->suites[at->lane]->classical &&
-            strcmp(bench->suites[at->lane]->name, "mlkem768+mldsa65") != 0) {
+            at->path == KS_LANE_UNSEALED && !bench->suites[at->lane]->classical) {
             chosen[count++] = way;
             break;
         }

@@ -30,10 +30,10 @@ static const struct suite {
     {                                                                                          \
         {name, label, leaf, root, true, standard}, "X25519", 0, KS_YARDSTICK_##keys, sigalgs   \
     }
-    SUITE("mlkem768+mldsa65", "ML-KEM, ML-DSA-65", "ML-DSA-65", "ML-DSA-87", true, "MLKEM768",
-          ALL_MLDSA),
     SUITE("x25519mlkem768+mldsa65", "hybrid, ML-DSA-65", "ML-DSA-65", "ML-DSA-87", true,
           "X25519MLKEM768", ALL_MLDSA),
+    SUITE("mlkem768+mldsa65", "ML-KEM, ML-DSA-65", "ML-DSA-65", "ML-DSA-87", true, "MLKEM768",
+          ALL_MLDSA),
     SUITE("x25519mlkem768+mldsa44", "hybrid, ML-DSA-44", "ML-DSA-44", "ML-DSA-87", true,
           "X25519MLKEM768", MLDSA44),
     SUITE("x25519mlkem768+mldsa87", "hybrid, ML-DSA-87", "ML-DSA-87", "ML-DSA-87", true,

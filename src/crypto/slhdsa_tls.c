@@ -15,6 +15,7 @@
 
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/objects.h>
 #include <openssl/provider.h>
 #include <openssl/tls1.h>
@@ -26,7 +27,7 @@
 #define CAPABILITY    "TLS-SIGALG"
 #define SECURITY_BITS 128 /* FIPS 205 table 2: n = 16, category 1 */
 
-/* The numbers that libcrypto reads where a parameter points. TLS 1.3 alone (draft, section 4);
+/* The numbers that libcrypto reads where a parameter points. TLS 1.3 alone (draft, section 3);
  * no DTLS. */
 struct numbers {
     unsigned code;
@@ -198,6 +199,27 @@ static int note_provider(OSSL_PROVIDER *provider, void *argument)
     return 1;
 }
 
+/* ARGUMENT is an OSSL_PROVIDER *: becomes ours. */
+static int find_provider(OSSL_PROVIDER *provider, void *argument)
+{
+    OSSL_PROVIDER **found = argument;
+
+    if (strcmp(OSSL_PROVIDER_get0_name(provider), PROVIDER) == 0) {
+        *found = provider;
+    }
+    return 1;
+}
+
+/* At the end of the program, as libcrypto's own go. */
+static void remove_provider(void)
+{
+    OSSL_PROVIDER *provider = NULL;
+
+    if (OSSL_PROVIDER_do_all(NULL, find_provider, &provider) == 1 && provider != NULL) {
+        (void)OSSL_PROVIDER_unload(provider);
+    }
+}
+
 /* That the types do what the head of this file says. */
 static enum ks_err check_types(void)
 {
@@ -229,7 +251,8 @@ enum ks_err ks_slhdsa_tls_add(void)
     }
     /* The default provider, which is there for as long as none was asked for, has to stay. */
     if (OSSL_PROVIDER_add_builtin(NULL, PROVIDER, provider_init) != 1 ||
-        OSSL_PROVIDER_try_load(NULL, PROVIDER, 1) == NULL) {
+        OSSL_PROVIDER_try_load(NULL, PROVIDER, 1) == NULL ||
+        OPENSSL_atexit(remove_provider) != 1) {
         return ks_fail_libcrypto(KS_ERR_UNAVAILABLE, "adding the provider " PROVIDER);
     }
     return check_types();

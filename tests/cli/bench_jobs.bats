@@ -31,7 +31,7 @@ leaves_nothing() {
     fails 2 "--runs: '1000' is no number from 1 to 999"
     ks bench jobs --out=o --suite=x25519
     same status "$status" 2
-    [[ $stderr == "ketseal: --suite: 'x25519' is no suite; there are mlkem768+mldsa65, "*", x25519+ed25519" ]]
+    [[ $stderr == "ketseal: --suite: 'x25519' is no suite; there are x25519mlkem768+mldsa65, "*", x25519+ed25519" ]]
     ks bench jobs --out=o --suite=x25519+p256 --suite=x25519+p256
     fails 2 "--suite: x25519+p256 twice"
     ks bench jobs --out=o --qubits=4 --qubits=2

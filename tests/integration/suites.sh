@@ -59,6 +59,9 @@ grep -q "its key is SLH-DSA-SHA2-128f, and the signature algorithms are 'mldsa65
 # --- everything by name ----------------------------------------------------------------------------
 site_tls="  groups: X25519MLKEM768:MLKEM768
   signature_algorithms: $all"
+site_reference reference.yaml ketseal "$(site_digest "$ketseal")"
+site_more="$site_enrolment_lines
+  issued: accept"
 site_start
 for algorithm in ML-DSA-44 ML-DSA-65 ML-DSA-87 SLH-DSA-SHA2-128s SLH-DSA-SHA2-128f; do
     run "d-$algorithm" "$algorithm"
@@ -84,6 +87,19 @@ site_refused 5 'the job is not running' "$ketseal" job cancel --device "$device"
 "$ketseal" --json device list --operator op --url "$(cat "$device/url")" >/dev/null ||
     site_fail "an operator with an SLH-DSA key is not let in"
 
+# Who enrols there gets an ML-DSA-65 certificate of the site's issuer, and meets the same server.
+site_certify
+mkdir edge
+tls edge mldsa65:slhdsa_sha2_128f X25519MLKEM768
+site_enrol edge || site_fail "a device cannot enrol at a site with an SLH-DSA key"
+"$ketseal" -q run --device edge --template bell --shots 10 --seed 1 --out edge.bundle ||
+    site_fail "an enrolled device cannot run a job"
+[ "$("$ketseal" --json bundle show edge.bundle | jq -r .device_key)" = ML-DSA-65 ] || site_fail "it has another key"
+mkdir unnamed-edge
+site_token unnamed-edge
+site_refused 1 TLS "$ketseal" -q device enrol --device unnamed-edge --token unnamed-edge.token --swtpm-ca "$maker" \
+    --ek-chain "$maker/issuing.pem"
+
 # Who does not name it does not meet the site, and says so.
 cp -r d-ML-DSA-65 narrow
 rm narrow/tls.json
@@ -99,6 +115,7 @@ site_stop
 
 # --- a site of ML-DSA that lets SLH-DSA devices in, and then no longer ------------------------------
 site_algorithm=ML-DSA-65
+site_more=
 rm -r server
 "$ketseal" -q ca issue server --ca ca --name test-site --ip 127.0.0.1 --out server >/dev/null
 site_tls='  signature_algorithms: mldsa65:slhdsa_sha2_128f'
