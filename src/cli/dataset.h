@@ -5,9 +5,9 @@
 #ifndef KS_CLI_DATASET_H
 #define KS_CLI_DATASET_H
 
+#include "base/table.h"
 #include "cli/cli.h"
 #include "detect/forest.h"
-#include "base/table.h"
 
 struct ks_dataset {
     struct ks_table *table;
