@@ -18,7 +18,10 @@
 #define BLOCKS_MAX    60 /* of the rows in their order */
 #define PARTS         4
 #define POINTS_MAX    (4 * CURVE_MAX)
-#define JOB_COLUMN    "job"
+
+/* Columns of traces that are shown where a table has them. */
+#define JOB_COLUMN  "job"
+#define TIME_COLUMN "started_at"
 
 /* The points of one line of a chart. */
 struct points {
@@ -583,6 +586,21 @@ static void put_drift_chart(struct report *report)
                       blocks);
 }
 
+/* When the first and the last row were, where the table says. */
+static void put_span(struct report *report)
+{
+    const struct ks_table *table = report->detect.data.table;
+    size_t column = 0;
+
+    if (ks_table_find(table, KS_LITERAL(TIME_COLUMN), &column) == KS_OK) {
+        ks_buf_put_text(&report->page, " From ");
+        ks_html_put(&report->page, ks_table_cell(table, 0, column));
+        ks_buf_put_text(&report->page, " to ");
+        ks_html_put(&report->page, ks_table_cell(table, ks_table_rows(table) - 1, column));
+        ks_buf_put_text(&report->page, ".");
+    }
+}
+
 static void put_drift(struct report *report)
 {
     const size_t rows = report->detect.data.rows.count;
@@ -590,8 +608,9 @@ static void put_drift(struct report *report)
 
     ks_buf_put_text(page,
                     "<h2>Scores over time</h2>\n<p class=\"note\">A median that moves says "
-                    "that the rows are no longer those that the model was trained on.</p>\n"
-                    "<div class=\"charts\"><figure>\n");
+                    "that the rows are no longer those that the model was trained on.");
+    put_span(report);
+    ks_buf_put_text(page, "</p>\n<div class=\"charts\"><figure>\n");
     put_drift_chart(report);
     ks_buf_put_text(page, "<table>\n<tr><th>rows</th><th class=\"n\">median score</th>"
                           "<th class=\"n\">95th percentile</th><th class=\"n\">called anomalies"

@@ -10,7 +10,7 @@
 
 #define THREADS_MAX 64
 
-/* --- models ------------------------------------------------------------------------------- */
+/* --- rows under a model ------------------------------------------------------------------- */
 
 static enum ks_err find_paths(struct ks_detect *detect)
 {

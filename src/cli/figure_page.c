@@ -8,8 +8,9 @@
 
 #include "base/text.h"
 
-#define KEY_COLUMNS 3 /* of the key, beside each other */
-#define TICKS_MAX   8 /* labels that fit beside each other */
+#define VALUE_MAX   1e300 /* so that what lies between two values is a number as well */
+#define KEY_COLUMNS 3     /* of the key, beside each other */
+#define TICKS_MAX   8     /* labels that fit beside each other */
 
 /* Okabe and Ito's palette, told apart with any kind of colour vision, but with grey for its
  * yellow, which paper swallows; each colour has its own mark, too. */
@@ -20,7 +21,7 @@ const struct ks_figure_style ks_figure_styles[KS_FIGURE_SERIES_MAX] = {
 
 bool ks_figure_fits(const struct ks_figure_axis *axis, double value)
 {
-    return isfinite(value) && (axis->scale == KS_FIGURE_LINEAR || value > 0);
+    return fabs(value) <= VALUE_MAX && (axis->scale == KS_FIGURE_LINEAR || value > 0);
 }
 
 void ks_figure_put_number(struct ks_buf *out, double value)

@@ -4,7 +4,7 @@
 #
 # detect train, score, explain, evaluate.
 
-# shellcheck disable=SC2154 # bats sets status, output, stderr
+# shellcheck disable=SC2030,SC2031,SC2154 # bats sets status, output, stderr
 load helper
 
 # 400 rows on a line with some wobble, and four that are not on it.

@@ -89,6 +89,8 @@ static void test_bins(void **state)
     static const double alike[] = {7, 7, 7};
     static const double far[] = {1e9, 3e9};
     static const double below[] = {-0.003, -0.001};
+    static const double ends[] = {-1e300, 1e300};
+    static const double near[] = {1, 1.0000000000000002};
     const struct {
         const double *values;
         size_t count;
@@ -97,6 +99,8 @@ static void test_bins(void **state)
         {alike, 3, "label,score_low,score_high,rows,share\none,7,7.01,3,100\n"},
         {far, 2, "label,score_low,score_high,rows,share\none,1000000000,1050000000,1,50\n"},
         {below, 2, "label,score_low,score_high,rows,share\none,-0.003,-0.00295,1,50\n"},
+        {ends, 2, "label,score_low,score_high,rows,share\none,-1.0499999999999999e+300,"},
+        {near, 2, "label,score_low,score_high,rows,share\none,1,"},
     };
 
     (void)state;
@@ -153,7 +157,7 @@ static void test_boxes(void **state)
 static void test_limits(void **state)
 {
     static double many[KS_PLOT_POINTS_MAX + 1];
-    static const double bad[] = {(double)NAN};
+    static const double bad[] = {(double)NAN, 1.1e300};
     struct ks_plot_cloud cloud = {"one", "one", bad, NULL, NULL, 1};
     struct ks_plot plot = plot_of(KS_PLOT_HISTOGRAM, &cloud, 1);
 
@@ -161,6 +165,8 @@ static void test_limits(void **state)
     plot.name = "bad";
     expect_failure(ks_plot_write_table(&plot, figure_folder), KS_ERR_LIMIT,
                    "row 1 of one is off its scale");
+    expect_failure(ks_plot_draw(&plot, figure_folder), KS_ERR_LIMIT, "off its scale");
+    cloud.x = &bad[1];
     expect_failure(ks_plot_draw(&plot, figure_folder), KS_ERR_LIMIT, "off its scale");
     cloud.count = 0;
     expect_failure(ks_plot_write_table(&plot, figure_folder), KS_ERR_LIMIT, "no points");
