@@ -125,22 +125,14 @@ static void conv_back(const struct ks_layer *layer, const REAL *params, size_t c
     const size_t units = layer->spec.units;
     const REAL *weight = params + layer->params;
     REAL *d_weight = gradient + layer->params;
-    REAL *d_bias = d_weight + units * taps;
 
+    conv_bias_gradient(layer, count, dy, gradient);
     for (size_t i = 0; i < count; i++) {
         const REAL *d_out = dy + i * layer->out_size;
 
         spread_out(layer, x + i * layer->in_size, scratch);
         multiply(NO, YES, units, taps, places, d_out, places, scratch, places, 1, d_weight,
                  taps);
-        for (size_t u = 0; u < units; u++) {
-            REAL sum = 0;
-
-            for (size_t p = 0; p < places; p++) {
-                sum += d_out[u * places + p];
-            }
-            d_bias[u] += sum;
-        }
         if (dx != NULL) {
             REAL *columns = scratch + taps * places;
 

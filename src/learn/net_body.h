@@ -7,11 +7,17 @@
  * gradient of dense layers, where most parameters are, is made afterwards, each thread some
  * units of the whole batch. Included after net_layers.h and one of net_blas.h, net_vector.h. */
 
+/* Samples that go through the layers before the first dense one together: their numbers stay in
+ * the cache from layer to layer. Dense layers take all samples at once, for their weights'
+ * sake. */
+#define GROUP 4
+
 struct ks_net {
     const struct ks_model *model;
     size_t batch;
     struct ks_pool *pool;
     size_t slices;
+    unsigned first_dense;
     unsigned first_params; /* the first layer with parameters: nothing below it is asked for */
     REAL *memory;          /* all of the following */
     uint8_t *bytes;        /* and of these */
@@ -21,6 +27,7 @@ struct ks_net {
     uint8_t *marks[KS_LAYERS_MAX]; /* pools: where the largest was; dropout: what was kept */
     size_t widest;
     REAL *passed[2]; /* gradients on their way down, widest numbers for each sample */
+    REAL *group;     /* of each slice: the same for the samples of a group */
     size_t scratch_size;
     REAL *scratch;  /* of each slice */
     REAL *partials; /* gradients of slices but the first */
@@ -96,6 +103,7 @@ static void lay_out(struct ks_net *net, size_t *out_numbers, size_t *out_bytes)
     }
     TAKE(net->passed[0], net->batch * net->widest);
     TAKE(net->passed[1], net->batch * net->widest);
+    TAKE(net->group, net->slices * GROUP * net->widest);
     TAKE(net->scratch, net->slices * net->scratch_size);
     TAKE(net->partials, (net->slices - 1) * model->params);
 #undef TAKE
@@ -128,12 +136,17 @@ static enum ks_err net_make(const struct ks_model *model, size_t batch, struct k
         .pool = pool,
         .slices = ks_pool_threads(pool),
         .first_params = model->spec.layers,
+        .first_dense = model->spec.layers,
     };
     for (unsigned i = model->spec.layers; i-- > 0;) {
         const struct ks_layer *layer = &model->layer[i];
         const size_t scratch = scratch_of(layer, batch);
 
         net->first_params = layer->tensors > 0 ? i : net->first_params;
+        net->first_dense =
+            layer->spec.kind == KS_LAYER_DENSE || layer->spec.kind == KS_LAYER_GRU
+                ? i
+                : net->first_dense;
         net->widest = layer->out_size > net->widest ? layer->out_size : net->widest;
         net->scratch_size = scratch > net->scratch_size ? scratch : net->scratch_size;
     }
@@ -165,6 +178,13 @@ static struct slice slice_of(const struct ks_net *net, size_t number)
     const size_t begin = net->task->count * number / net->slices;
 
     return (struct slice){number, begin, net->task->count * (number + 1) / net->slices - begin};
+}
+
+static struct slice group_of(const struct slice *slice, size_t at)
+{
+    const size_t left = slice->count - at;
+
+    return (struct slice){slice->number, slice->begin + at, left < GROUP ? left : GROUP};
 }
 
 static const REAL *input_of(const struct ks_net *net, unsigned index, size_t begin)
@@ -274,7 +294,14 @@ static void forward_slice(void *context, size_t number)
     if (slice.count == 0) {
         return;
     }
-    for (unsigned i = 0; i < net->model->spec.layers; i++) {
+    for (size_t at = 0; at < slice.count; at += GROUP) {
+        const struct slice group = group_of(&slice, at);
+
+        for (unsigned i = 0; i < net->first_dense; i++) {
+            layer_forward(net, i, &group);
+        }
+    }
+    for (unsigned i = net->first_dense; i < net->model->spec.layers; i++) {
         layer_forward(net, i, &slice);
     }
     if (net->with_loss) {
@@ -365,6 +392,24 @@ static REAL *layer_back(struct ks_net *net, unsigned index, const struct slice *
     return delta;
 }
 
+/* The layers before the first dense one; what comes from there lies in DELTA. */
+static void back_group(struct ks_net *net, const struct slice *group, REAL *delta, REAL *other)
+{
+    REAL *spare = net->group + group->number * GROUP * net->widest;
+
+    for (unsigned i = net->first_dense; i-- > net->first_params;) {
+        REAL *next = layer_back(net, i, group, delta, other);
+
+        if (next != delta) {
+            REAL *used = other;
+
+            other = spare;
+            spare = used;
+            delta = next;
+        }
+    }
+}
+
 static void back_slice(void *context, size_t number)
 {
     struct ks_net *net = context;
@@ -385,11 +430,17 @@ static void back_slice(void *context, size_t number)
         return;
     }
     add_losses(net, &slice, delta);
-    for (unsigned i = net->model->spec.layers; i-- > net->first_params;) {
+    for (unsigned i = net->model->spec.layers; i-- > net->first_dense;) {
         REAL *next = layer_back(net, i, &slice, delta, other);
 
         other = next == delta ? other : delta;
         delta = next;
+    }
+    for (size_t at = 0; at < slice.count && net->first_params < net->first_dense; at += GROUP) {
+        const struct slice group = group_of(&slice, at);
+
+        back_group(net, &group, delta + at * net->model->layer[net->first_dense].in_size,
+                   other);
     }
 }
 

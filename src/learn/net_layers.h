@@ -38,6 +38,40 @@ static void put_rows(const REAL *row, size_t width, size_t count, REAL *target)
     }
 }
 
+#define SUM_LANES 16 /* sums at once: a vector */
+
+static REAL sum_of(const REAL *values, size_t count)
+{
+    REAL lanes[SUM_LANES] = {0};
+    REAL sum = 0;
+    size_t i = 0;
+
+    for (; i + SUM_LANES <= count; i += SUM_LANES) {
+        for (size_t k = 0; k < SUM_LANES; k++) {
+            lanes[k] += values[i + k];
+        }
+    }
+    for (; i < count; i++) {
+        lanes[0] += values[i];
+    }
+    for (size_t k = 0; k < SUM_LANES; k++) {
+        sum += lanes[k];
+    }
+    return sum;
+}
+
+/* What COUNT images add to the gradient of a convolution's biases. */
+static void conv_bias_gradient(const struct ks_layer *layer, size_t count, const REAL *dy,
+                               REAL *gradient)
+{
+    const size_t units = layer->spec.units;
+    REAL *d_bias = gradient + layer->params + units * conv_taps(layer);
+
+    for (size_t plane = 0; plane < count * units; plane++) {
+        d_bias[plane % units] += sum_of(dy + plane * conv_places(layer), conv_places(layer));
+    }
+}
+
 /* The gradient of the biases of units BEGIN to END, which is set. */
 static void dense_bias_gradient(const struct ks_layer *layer, size_t count, const REAL *dy,
                                 size_t begin, size_t end, REAL *gradient)
@@ -57,7 +91,7 @@ static void dense_bias_gradient(const struct ks_layer *layer, size_t count, cons
 
 /* --- pools -------------------------------------------------------------------------------- */
 
-/* TAKEN: where in its window each largest number was. */
+/* TAKEN: where in its window each largest number was, the first of equal ones. */
 static void pool_forward(const struct ks_layer *layer, size_t count, const REAL *x, REAL *y,
                          uint8_t *taken)
 {
@@ -68,21 +102,22 @@ static void pool_forward(const struct ks_layer *layer, size_t count, const REAL 
     for (size_t line = 0; line < count * layer->in[0] * layer->out[1]; line++) {
         const size_t plane = line / layer->out[1];
         const REAL *from = x + (plane * layer->in[1] + line % layer->out[1] * side) * width;
+        REAL *best = y + line * out_width;
+        uint8_t *at = taken + line * out_width;
 
         for (size_t ox = 0; ox < out_width; ox++) {
-            REAL best = from[ox * side];
-            uint8_t at = 0;
+            best[ox] = from[ox * side];
+            at[ox] = 0;
+        }
+        for (size_t k = 1; k < side * side; k++) {
+            const REAL *other = from + k / side * width + k % side;
 
-            for (size_t k = 1; k < side * side; k++) {
-                const REAL value = from[k / side * width + ox * side + k % side];
+            for (size_t ox = 0; ox < out_width; ox++) {
+                const bool larger = other[ox * side] > best[ox];
 
-                if (value > best) {
-                    best = value;
-                    at = (uint8_t)k;
-                }
+                best[ox] = larger ? other[ox * side] : best[ox];
+                at[ox] = larger ? (uint8_t)k : at[ox];
             }
-            y[line * out_width + ox] = best;
-            taken[line * out_width + ox] = at;
         }
     }
 }

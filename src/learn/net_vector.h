@@ -235,7 +235,6 @@ static void conv_back(const struct ks_layer *layer, const float *params, size_t 
     const size_t taps = conv_taps(layer);
     const size_t units = layer->spec.units;
     float *d_weight = gradient + layer->params;
-    float *d_bias = d_weight + units * taps;
     struct ks_across_product product = {
         .m = units,
         .k = taps,
@@ -261,15 +260,7 @@ static void conv_back(const struct ks_layer *layer, const float *params, size_t 
         }
         VECTORS->across(&product);
     }
-    for (size_t line = 0; line < count * units; line++) {
-        const float *one = dy + line * conv_places(layer);
-        float sum = 0;
-
-        for (size_t p = 0; p < conv_places(layer); p++) {
-            sum += one[p];
-        }
-        d_bias[line % units] += sum;
-    }
+    conv_bias_gradient(layer, count, dy, gradient);
     if (dx != NULL) {
         put_rows_of(&work.out, layer->spec.size, work.out_rows);
         ks_zero(work.delta, work.out.size * sizeof *work.delta);
