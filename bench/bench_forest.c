@@ -23,6 +23,7 @@
 #include "peer.h"
 
 #define RUNS_MAX   100
+#define KERNELS    3
 #define SINGLE_MAX 100000
 
 struct bench {
@@ -165,9 +166,9 @@ static void print_size(const struct bench *bench)
 
 static void run(struct bench *bench)
 {
-    static const char *const kernels[] = {"avx512", "portable"};
+    static const char *const kernels[KERNELS] = {"avx512", "neon", "portable"};
     static double fits[2][RUNS_MAX];
-    static double scores[3][RUNS_MAX];
+    static double scores[KERNELS + 1][RUNS_MAX]; /* the last ones are the peer's */
     struct peer peer;
     struct peer_time time;
     char arguments[64];
@@ -177,22 +178,23 @@ static void run(struct bench *bench)
     peer_open(&peer, "KETSEAL_PEER_FOREST", arguments, NULL);
     for (unsigned i = 0; i < bench->runs; i++) {
         fits[0][i] = fit(bench);
-        scores[0][i] = score(bench, kernels[0]);
-        scores[1][i] = score(bench, kernels[1]);
+        for (size_t k = 0; k < KERNELS; k++) {
+            scores[k][i] = score(bench, kernels[k]);
+        }
         if (peer_run(&peer, &time)) {
             fits[1][i] = time.seconds;
-            scores[2][i] = time.cpu_seconds;
+            scores[KERNELS][i] = time.cpu_seconds;
         }
     }
     print_fit(bench, "ketseal", fits[0]);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < KERNELS; i++) {
         if (scores[i][0] >= 0) {
             print_batch(bench, kernels[i], scores[i]);
         }
     }
     if (peer.ask != NULL) {
         print_fit(bench, "peer", fits[1]);
-        print_batch(bench, "peer", scores[2]);
+        print_batch(bench, "peer", scores[KERNELS]);
     }
     peer_close(&peer);
     bench_single(bench);

@@ -5,19 +5,25 @@
  * device of the root and by one of an issuer below it, and against a bare loop of SSL_accept,
  * SSL_read, SSL_write with the same context, in the same run, round after round. One blocking
  * libssl client. One JSON line per measurement; server_us is the processor time that was not
- * the client's, so that per_core does not depend on how many cores the two share. */
+ * the client's, so that per_core does not depend on how many cores the two share.
+ *
+ * Then handshakes of several suites, each with bare loops of its own, in turns, beside what the
+ * project measured of them before its first line, on another machine (reference_…: ratios
+ * between suites carry over, times do not). */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/sys.h"
 #include "base/text.h"
+#include "crypto/yardstick.h"
 #include "net/http_server.h"
 #include "tests/integration/issue.h"
 
@@ -40,12 +46,19 @@ _Static_assert(sizeof BODY - 1 == 100, "as Content-Length says");
 struct target {
     const char *name;
     uint16_t port;
-    SSL_CTX *context; /* the client's */
+    SSL_CTX *context;    /* the client's */
+    unsigned sparing;    /* one handshake of so many that others have; 0: all */
+    double reference_ms; /* median of a connection, where it is known */
+    double reference_per_core;
 };
+
+#define SUITES 6
 
 struct bench {
     size_t count;
+    uint32_t *connect_us; /* of COUNT connections */
     struct target targets[3];
+    struct target suites[SUITES];
 };
 
 struct bare {
@@ -138,7 +151,17 @@ struct measure {
     uint64_t count;
     uint64_t wall_us, client_us, all_us;
     uint64_t sent, received; /* bytes of one, 0: not counted */
+    uint32_t connect_us;     /* median, 0: not measured */
+    double reference_ms, reference_per_core;
 };
+
+static int compare(const void *a, const void *b)
+{
+    const uint32_t *x = a;
+    const uint32_t *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
 
 static void begin(struct measure *measure)
 {
@@ -154,15 +177,17 @@ static void end(struct measure *measure, unsigned round)
     uint64_t server_us = clock_us(CLOCK_PROCESS_CPUTIME_ID) - measure->all_us - client_us;
 
     (void)printf(
-        "{\"bench\":\"tls.%s\",\"client_us\":%.1f,\"count\":%llu,\"per_core\":%.0f,"
-        "\"received\":%llu,\"round\":%u,\"sent\":%llu,\"server\":\"%s\",\"server_us\":%.1f,"
+        "{\"bench\":\"tls.%s\",\"client_us\":%.1f,\"connect_p50_us\":%u,\"count\":%llu,"
+        "\"per_core\":%.0f,\"received\":%llu,\"reference_connect_ms\":%.2f,"
+        "\"reference_per_core\":%.0f,\"round\":%u,\"sent\":%llu,\"server\":\"%s\",\"server_"
+        "us\":%.1f,"
         "\"wall_us\":%.1f}\n",
         measure->what, (double)client_us / (double)measure->count,
-        (unsigned long long)measure->count,
+        (unsigned)measure->connect_us, (unsigned long long)measure->count,
         1e6 * (double)measure->count / (double)(server_us > 0 ? server_us : 1),
-        (unsigned long long)measure->received, round, (unsigned long long)measure->sent,
-        measure->target, (double)server_us / (double)measure->count,
-        (double)wall_us / (double)measure->count);
+        (unsigned long long)measure->received, measure->reference_ms,
+        measure->reference_per_core, round, (unsigned long long)measure->sent, measure->target,
+        (double)server_us / (double)measure->count, (double)wall_us / (double)measure->count);
 }
 
 /* One request each, so that the session's ticket and a failure of client authentication are
@@ -172,7 +197,9 @@ static void bench_handshakes(struct bench *bench, const struct target *target, b
 {
     struct measure measure = {.what = resume ? "handshake.resumed" : "handshake.full",
                               .target = target->name,
-                              .count = bench->count};
+                              .count = bench->count,
+                              .reference_ms = resume ? 0 : target->reference_ms,
+                              .reference_per_core = resume ? 0 : target->reference_per_core};
     SSL_SESSION *session = NULL;
     SSL *ssl = open_connection(target, NULL);
 
@@ -181,9 +208,14 @@ static void bench_handshakes(struct bench *bench, const struct target *target, b
     exchange(ssl);
     session = SSL_get1_session(ssl);
     close_connection(ssl);
+    measure.count = target->sparing > 0 ? (bench->count + target->sparing - 1) / target->sparing
+                                        : bench->count;
     begin(&measure);
-    for (size_t i = 0; i < bench->count; i++) {
+    for (size_t i = 0; i < measure.count; i++) {
+        uint64_t connect_us = ks_clock_monotonic_us();
+
         ssl = open_connection(target, resume ? session : NULL);
+        bench->connect_us[i] = (uint32_t)(ks_clock_monotonic_us() - connect_us);
         KS_ASSERT(SSL_session_reused(ssl) == (int)resume);
         if (resume) {
             measure.received = BIO_number_read(SSL_get_rbio(ssl));
@@ -194,6 +226,8 @@ static void bench_handshakes(struct bench *bench, const struct target *target, b
         session = SSL_get1_session(ssl); /* each can be used once */
         close_connection(ssl);
     }
+    qsort(bench->connect_us, measure.count, sizeof *bench->connect_us, compare);
+    measure.connect_us = bench->connect_us[measure.count / 2];
     end(&measure, round);
     SSL_SESSION_free(session);
 }
@@ -262,6 +296,111 @@ out:
     return err;
 }
 
+/* --- suites ------------------------------------------------------------------------------- */
+
+static const struct suite {
+    const char *name;
+    const char *groups;
+    const char *sigalgs;
+    bool classical;
+    enum ks_sig_alg root, leaf; /* of a post-quantum suite */
+    unsigned sparing;
+    double reference_ms, reference_per_core;
+} suites[SUITES] = {
+    {"X25519, P-256", "X25519", "ecdsa_secp256r1_sha256", true, 0, 0, 0, 0.67, 2090},
+    {"X25519MLKEM768, P-256", "X25519MLKEM768", "ecdsa_secp256r1_sha256", true, 0, 0, 0, 0.78,
+     1840},
+    {"MLKEM768, ML-DSA-44", "MLKEM768", "mldsa44", false, KS_SIG_MLDSA44, KS_SIG_MLDSA44, 0,
+     1.49, 940},
+    {"X25519MLKEM768, ML-DSA-65", "X25519MLKEM768", "mldsa65", false, KS_SIG_MLDSA65,
+     KS_SIG_MLDSA65, 0, 2.20, 646},
+    {"X25519MLKEM768, ML-DSA-65, SLH-DSA-128s root", "X25519MLKEM768", "mldsa65", false,
+     KS_SIG_SLHDSA_SHA2_128S, KS_SIG_MLDSA65, 0, 1.76, 601},
+    {"X25519MLKEM768, SLH-DSA-128f, root the same", "X25519MLKEM768", "slhdsa_sha2_128f", false,
+     KS_SIG_SLHDSA_SHA2_128F, KS_SIG_SLHDSA_SHA2_128F, 10, 25.6, 55},
+};
+
+static enum ks_err open_ends(const struct suite *suite, struct ks_tls_spec spec,
+                             struct ks_bytes client_cert, struct ks_bytes client_key,
+                             struct bare *bare, struct target *target)
+{
+    enum ks_err err = KS_OK;
+    struct ks_tls *client = NULL;
+
+    spec.groups = suite->groups;
+    spec.sigalgs = suite->sigalgs;
+    KS_TRY(ks_tls_new(&spec, &bare->tls));
+    start_bare(bare, target);
+    spec.side = KS_TLS_CLIENT;
+    spec.cert_pem = client_cert;
+    spec.key_pem = client_key;
+    KS_TRY(ks_tls_new(&spec, &client));
+    target->context = SSL_CTX_new(TLS_client_method());
+    KS_CHECK(target->context != NULL, KS_ERR_NOMEM, "no memory");
+    KS_TRY(ks_tls_configure(client, target->context));
+    target->name = suite->name;
+    target->sparing = suite->sparing;
+    target->reference_ms = suite->reference_ms;
+    target->reference_per_core = suite->reference_per_core;
+out:
+    ks_tls_free(client);
+    return err;
+}
+
+static enum ks_err open_suite(const struct suite *suite, struct bare *bare,
+                              struct target *target)
+{
+    enum ks_err err = KS_OK;
+    struct ks_yardstick classical = {0};
+    struct test_authority *root = NULL;
+    struct test_identity *site = NULL;
+    struct test_identity *device = NULL;
+    struct ks_tls_spec spec = {.side = KS_TLS_SERVER};
+
+    if (suite->classical) {
+        KS_TRY(ks_yardstick_make(KS_YARDSTICK_P256, ks_clock_us() / 1000000, &classical));
+        spec.profile = KS_TLS_CLASSICAL;
+        spec.root_pem = ks_buf_view(&classical.root);
+        spec.cert_pem = ks_buf_view(&classical.server);
+        spec.key_pem = ks_buf_view(&classical.server_key);
+        KS_TRY(open_ends(suite, spec, ks_buf_view(&classical.client),
+                         ks_buf_view(&classical.client_key), bare, target));
+    } else {
+        root = test_authority_with(suite->root, "bench root");
+        site = test_issue_with(root, TEST_SERVER, suite->leaf, "site", "localhost");
+        device = test_issue_with(root, TEST_DEVICE, suite->leaf, "device", NULL);
+        spec.root_pem = test_root_pem(root);
+        spec.cert_pem = test_cert_pem(site);
+        spec.key_pem = test_key_pem(site);
+        KS_TRY(
+            open_ends(suite, spec, test_cert_pem(device), test_key_pem(device), bare, target));
+        test_identity_free(device);
+        test_identity_free(site);
+        test_authority_free(root);
+    }
+out:
+    ks_yardstick_done(&classical);
+    return err;
+}
+
+static enum ks_err run_suites(struct bench *bench)
+{
+    static struct bare bares[SUITES]; /* used until the program ends */
+    enum ks_err err = KS_OK;
+
+    for (size_t i = 0; i < SUITES; i++) {
+        KS_TRY(open_suite(&suites[i], &bares[i], &bench->suites[i]));
+    }
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        for (size_t i = 0; i < SUITES; i++) {
+            bench_handshakes(bench, &bench->suites[i], false, round);
+            bench_handshakes(bench, &bench->suites[i], true, round);
+        }
+    }
+out:
+    return err;
+}
+
 int main(int argc, char **argv)
 {
     enum ks_err err = KS_OK;
@@ -288,6 +427,8 @@ int main(int argc, char **argv)
     (void)signal(SIGPIPE, SIG_IGN);
     KS_TRY(argc > 1 ? ks_text_u64(ks_bytes_text(argv[1]), COUNT_MAX, &count) : KS_OK);
     bench.count = (size_t)count;
+    bench.connect_us = ks_calloc(bench.count, sizeof *bench.connect_us);
+    KS_CHECK(bench.connect_us != NULL, KS_ERR_NOMEM, "no memory");
     KS_TRY(ks_tls_new(&spec, &server_tls));
     KS_TRY(client_context(spec, device, &root_device));
     KS_TRY(client_context(spec, enrolled, &issuer_device));
@@ -301,6 +442,7 @@ int main(int argc, char **argv)
     start_bare(&bare, &bench.targets[2]);
     bench.targets[2].context = root_device;
     run(&bench);
+    KS_TRY(run_suites(&bench));
     KS_TRY(ks_http_server_stop(server, 5000));
     ks_http_server_free(server);
 out:

@@ -2,8 +2,8 @@
 # SPDX-FileCopyrightText: The ketseal authors
 # SPDX-License-Identifier: Apache-2.0
 
-# Compiles base, quantum and the golden program for arm64 and compares its digests, under an emulator, with
-# the committed ones. Needs gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user-static.
+# Compiles base, quantum, detect and the golden programs for arm64 and compares their digests, under an emulator,
+# with the committed ones. Needs gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user-static.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 for tool in aarch64-linux-gnu-gcc qemu-aarch64-static; do
@@ -39,6 +39,17 @@ done
 qemu-aarch64-static "$work/golden_methods" >"$work/got"
 diff tests/vectors/quantum/methods.txt "$work/got" >&2 || {
     echo "golden_arm64: the methods give other digests on arm64" >&2
+    exit 1
+}
+# The detector's kernel for NEON; what a model's file is like takes no part in it.
+# shellcheck disable=SC2086
+aarch64-linux-gnu-gcc -std=c17 -O2 -static -ffp-contract=off -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Wall -Wextra -Werror \
+    -Isrc -Iinclude -Itests -o "$work/golden_forest" tests/golden/golden_forest.c $base src/detect/fit.c \
+    src/detect/forest.c src/detect/kernel_portable.c src/detect/kernel_neon.c src/detect/kernels_neon.c -lpthread -lm
+qemu-aarch64-static "$work/golden_forest" >"$work/got" 2>"$work/kernels"
+grep -qx 'kernels: neon portable' "$work/kernels" || { cat "$work/kernels" >&2; exit 1; }
+diff tests/vectors/detect/forest.txt "$work/got" >&2 || {
+    echo "golden_arm64: the forest gives other paths on arm64" >&2
     exit 1
 }
 echo "golden_arm64: as committed"

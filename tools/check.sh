@@ -102,7 +102,7 @@ stage_spelling() {
 
 stage_shell() {
     command -v shellcheck >/dev/null || { echo "shellcheck is not installed"; return 77; }
-    { git ls-files -z --cached --others --exclude-standard '*.sh' '*.bats'; printf '.ci/run\0'; } |
+    { git ls-files -z --cached --others --exclude-standard '*.sh' '*.bats' 'scripts/*'; printf '.ci/run\0'; } |
         xargs -0 shellcheck
 }
 

@@ -57,9 +57,10 @@ command -v dpkg-query >/dev/null || die "this script knows Debian and its deriva
 # What the build needs, what the programs need, what the tests need.
 packages="build-essential meson ninja-build pkg-config dpkg-dev git python3 ca-certificates
 libevent-dev libtss2-dev libseccomp-dev libsecp256k1-dev libcurl4-openssl-dev libcyaml-dev libyaml-dev libsqlite3-dev
+libopenblas-serial-dev zlib1g-dev
 swtpm swtpm-tools
 libcmocka-dev python3-yaml python3-jsonschema python3-cffi python3-pytest bats jq curl tpm2-tools codespell shellcheck mandoc xxd openssl procps
-gnuplot-nox fonts-dejavu-core"
+gnuplot-nox fonts-dejavu-core poppler-utils"
 # Checks that have one pinned version or one host architecture, ketseal-mpi, and what make adapters needs: left out,
 # loudly, without it.
 optional="clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev libopenmpi-dev openmpi-bin python3-venv"

@@ -59,9 +59,10 @@ OUTSIDE = [
     (r'(seccomp\.h|linux/(landlock|seccomp|filter|audit|bpf)\.h)', {'enclave', None}),
     (r'cyaml/', {'config', 'server', 'kme', 'witness', 'cli', None}),
     (r'cblas\.h', {'learn', None}),
+    (r'zlib\.h', {'learn', None}),
     (r'mpi\.h', {'mpi', None}),
     (r'secp256k1', {'anchor', None}),
-    (r'(immintrin|x86intrin|cpuid|arm_neon|arm_sve)\.h', {'quantum', 'qkd', 'detect', 'fl', None}),
+    (r'(immintrin|x86intrin|cpuid|arm_neon|arm_sve)\.h', {'quantum', 'qkd', 'detect', 'fl', 'learn', None}),
     (r'(cmocka\.h|valgrind/)', {None}),
 ]
 CMOCKA = re.compile(r'cmocka\.h|valgrind/')
@@ -99,9 +100,9 @@ MEMCMP = {
 }
 
 # A kernel is written once for numbers of any kind, and names them.
-TYPED = re.compile(r'src/(quantum|qkd|detect|fl)/kernel')
+TYPED = re.compile(r'src/(quantum|qkd|detect|fl|learn)/kernel')
 # Included several times on purpose, each time with other macros: no guard, and nothing alone.
-BODIES = re.compile(r'src/(quantum/kernel_(body|lanes|neon)|(qkd|fl)/kernel_body)\.h$')
+BODIES = re.compile(r'src/(quantum/kernel_(body|lanes|neon)|(qkd|fl)/kernel_body|learn/(kernel_body|net_(blas|body|layers|vector)))\.h$')
 
 # Functions of libraries, defined again so that a static program goes without them, or another one until it needs them.
 NAMES_OF_OTHERS = re.compile(r'src/(cli/verify_absent|net/curl_late)\.c$')
@@ -118,7 +119,7 @@ PURE_CALLS = re.compile(r'(?<![\w.>])(time|clock|clock_gettime|gettimeofday|loca
 FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 1000
 # Built on machines of one kind only.
-OF_MACHINE = re.compile(r'src/(quantum|qkd|detect|fl)/kernel.*_(portable|x86|pclmul|avx2|avx512|neon)')
+OF_MACHINE = re.compile(r'src/(quantum|qkd|detect|fl|learn)/(kernel.*|net)_(portable|x86|pclmul|avx2|avx512|neon)')
 SPDX = ('SPDX-FileCopyrightText: The ketseal authors', 'SPDX-License-Identifier: Apache-2.0')
 
 # Written in two parts, so that this file does not find itself.

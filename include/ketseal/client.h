@@ -22,7 +22,7 @@ struct ks_policy;
 /* --- open --------------------------------------------------------------------------------- */
 
 /* A device's directory (docs/formats/device.md): root.pem, device.pem, site.json, its key or
- * its TPM's platform.json, and where it has them issuer.pem, keys.json, url. */
+ * its TPM's platform.json, and where it has them issuer.pem, keys.json, tls.json, url. */
 struct ks_device_spec {
     uint32_t version; /* 1 */
     const char *directory;
@@ -44,7 +44,7 @@ KS_MUST_CHECK enum ks_err ks_device_policy(const struct ks_device_spec *device,
 
 /* The same part by part: for a client whose files lie elsewhere. */
 struct ks_client_spec {
-    uint32_t version;        /* 1 */
+    uint32_t version;        /* 2; 1: without signature_algorithms */
     const char *url;         /* "https://host:port" */
     const char *root;        /* PEM file: who issued the site's certificate and ours */
     const char *certificate; /* PEM file */
@@ -56,6 +56,9 @@ struct ks_client_spec {
     const char *issuer;  /* PEM file: who issued our certificate; NULL: the root */
     const char *machine; /* directory of an enrolled device: its TPM holds the key; or NULL */
     const char *keys;    /* file that says where one-time keys come from; NULL: the site */
+    /* TLS signature algorithms, "mldsa65:slhdsa_sha2_128f": what the site's key and ours may
+     * be; NULL for ML-DSA-65 and -87. SLH-DSA is experimental. */
+    const char *signature_algorithms;
 };
 
 KS_MUST_CHECK enum ks_err ks_client_open(const struct ks_client_spec *spec,
@@ -159,6 +162,31 @@ KS_MUST_CHECK enum ks_err ks_client_bundle_in(struct ks_client *client, const ch
                                               struct ks_buf *out_bundle);
 /* The most bytes of a bundle: for ks_buf_new. */
 #define KS_BUNDLE_LEN_MAX (48 * 1024 * 1024)
+
+/* --- traces ------------------------------------------------------------------------------- */
+
+/* What a submission or a fetched bundle looked like from here, as numbers: docs/formats/
+ * trace.md. Without program, keys or counts. */
+struct ks_trace;
+
+/* Who gets a row for each ks_client_run, ks_client_submit, ks_client_bundle and
+ * ks_client_bundle_in once it has ended, well or not; "not yet" alone has none. TAKE is called
+ * on the client's thread; the row is its own until it returns. */
+struct ks_trace_sink {
+    uint32_t version; /* 1 */
+    void (*take)(void *context, const struct ks_trace *trace);
+    void *context;
+};
+/* SINK is copied; NULL: nobody, as at the start. */
+KS_MUST_CHECK enum ks_err ks_client_trace_to(struct ks_client *client,
+                                             const struct ks_trace_sink *sink);
+/* Appends the line of names of a file of traces, and a row of it. */
+void ks_trace_csv_header(struct ks_buf *out);
+void ks_trace_csv_row(const struct ks_trace *trace, struct ks_buf *out);
+/* One number by its name, such as "round_trip_us": KS_ERR_NOT_FOUND where the row has it not.
+ */
+KS_MUST_CHECK enum ks_err ks_trace_number(const struct ks_trace *trace, const char *name,
+                                          double *out_value);
 
 /* --- single exchanges --------------------------------------------------------------------- */
 

@@ -268,6 +268,27 @@ uint64_t ks_clock_monotonic_us(void)
     return clock_us(CLOCK_MONOTONIC);
 }
 
+void ks_usage_of(const struct rusage *resources, struct ks_usage *out_usage)
+{
+    const struct timeval *user = &resources->ru_utime;
+    const struct timeval *system = &resources->ru_stime;
+
+    *out_usage = (struct ks_usage){
+        .cpu_us = (uint64_t)(user->tv_sec + system->tv_sec) * 1000000 +
+                  (uint64_t)(user->tv_usec + system->tv_usec),
+        .memory_bytes = (uint64_t)resources->ru_maxrss * 1024, /* Linux counts in KiB */
+    };
+}
+
+void ks_usage_self(struct ks_usage *out_usage)
+{
+    struct rusage resources = {0};
+
+    /* It fails for bad arguments only. */
+    (void)getrusage(RUSAGE_SELF, &resources);
+    ks_usage_of(&resources, out_usage);
+}
+
 enum ks_err ks_random(void *target, size_t len)
 {
     size_t done = 0;

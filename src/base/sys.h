@@ -44,6 +44,16 @@ uint64_t ks_clock_monotonic_us(void); /* CLOCK_MONOTONIC */
 /* getrandom(2); blocks until seeded at boot; KS_ERR_IO where the kernel refuses. */
 KS_MUST_CHECK enum ks_err ks_random(void *target, size_t len);
 
+/* What a process has used: processor time of all its threads, and the most memory that it held
+ * at once (its resident set, that of the program before execve included). */
+struct ks_usage {
+    uint64_t cpu_us;
+    uint64_t memory_bytes;
+};
+struct rusage;
+void ks_usage_of(const struct rusage *resources, struct ks_usage *out_usage);
+void ks_usage_self(struct ks_usage *out_usage); /* getrusage(2) */
+
 /* No core dump, not dumpable (so no /proc/self/mem for others), umask 077. First thing in each
  * daemon. */
 KS_MUST_CHECK enum ks_err ks_process_harden(void);

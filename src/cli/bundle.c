@@ -103,14 +103,23 @@ out:
     return err;
 }
 
-static enum ks_err print_summary(const struct ks_cli *cli, const struct ks_bundle *bundle)
+static enum ks_err print_summary(const struct ks_cli *cli, const struct ks_bundle *bundle,
+                                 const struct ks_detection *alert)
 {
     enum ks_err err = KS_OK;
     struct ks_buf out;
+    struct ks_buf said;
     struct ks_json_writer writer = ks_json_writer_of(&out);
 
-    ks_buf_init(&out, 65536 + KS_RESULT_BYTES_MAX);
+    ks_buf_init(&out, 65536 + KS_RESULT_BYTES_MAX + KS_DETECTION_BYTES_MAX);
+    ks_buf_init(&said, KS_DETECTION_BYTES_MAX);
     ks_json_put_object(&writer);
+    if (alert != NULL) {
+        ks_detection_write(alert, &said);
+        KS_TRY(ks_buf_check(&said));
+        ks_json_put_key(&writer, "alert");
+        ks_json_put_canonical(&writer, ks_buf_view(&said));
+    }
     ks_json_member_text(&writer, "bundle", ks_cli_text(cli, "out"));
     ks_json_member_u64(&writer, "index", bundle->inclusion.index);
     ks_json_member_text(&writer, "record_id", bundle->core.record_id);
@@ -122,11 +131,12 @@ static enum ks_err print_summary(const struct ks_cli *cli, const struct ks_bundl
     KS_TRY(ks_cli_print_json(&out));
 out:
     ks_buf_done(&out);
+    ks_buf_done(&said);
     return err;
 }
 
 enum ks_err ks_cli_bundle_keep(const struct ks_cli *cli, const struct ks_buf *bytes,
-                               const char *input)
+                               const char *input, const struct ks_detection *alert)
 {
     enum ks_err err = KS_OK;
     struct ks_bundle *bundle = NULL;
@@ -134,7 +144,7 @@ enum ks_err ks_cli_bundle_keep(const struct ks_cli *cli, const struct ks_buf *by
     KS_TRY(ks_fail_prefix(ks_bundle_parse(ks_buf_view(bytes), &bundle), "the site's bundle"));
     KS_TRY(check(cli, bytes));
     KS_TRY(ks_cli_output(ks_cli_text(cli, "out"), input, ks_buf_view(bytes)));
-    KS_TRY(cli->json ? print_summary(cli, bundle) : show_result(cli, bundle));
+    KS_TRY(cli->json ? print_summary(cli, bundle, alert) : show_result(cli, bundle));
 out:
     ks_bundle_free(bundle);
     return err;

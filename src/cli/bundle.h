@@ -6,15 +6,18 @@
 #define KS_CLI_BUNDLE_H
 
 #include "cli/cli.h"
+#include "detect/detection.h"
 #include "record/record.h"
 
 /* --json needs standard output for its summary: KS_ERR_USAGE when --out would put the bundle
  * there. To be asked before anything is sent. */
 KS_MUST_CHECK enum ks_err ks_cli_bundle_room(const struct ks_cli *cli);
 /* Verifies BYTES against --policy, when it was given; writes them to --out, never over INPUT
- * (may be NULL); prints a summary. A bundle that fails is not written. */
+ * (may be NULL); prints a summary, with ALERT (may be NULL) where that is JSON. A bundle that
+ * fails is not written. */
 KS_MUST_CHECK enum ks_err ks_cli_bundle_keep(const struct ks_cli *cli,
-                                             const struct ks_buf *bytes, const char *input);
+                                             const struct ks_buf *bytes, const char *input,
+                                             const struct ks_detection *alert);
 /* The bundle in the file PATH, read strictly, not verified. */
 KS_MUST_CHECK enum ks_err ks_cli_bundle_read(const char *path, struct ks_bundle **out_bundle);
 /* The outcomes of RESULT (canonical JSON) as lines "OUTCOME COUNT", at most LINES_MAX of them.

@@ -3,7 +3,6 @@
 
 /* bench trng: the TPM's generator against the kernel's. docs/formats/trng.md has the tables. */
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,11 +10,13 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/figure.h"
+#include "cli/stop.h"
 #include "cli/trng.h"
 #include "tpm/tpm.h"
 
 #define RUN_MS_MAX   60000
 #define SAMPLE_CHUNK 4096
+#define FIGURE       "entropy_throughput_log"
 #define TABLE_MAX    ((size_t)1 << 20)
 
 enum { TPM, KERNEL, SOURCES };
@@ -170,37 +171,6 @@ static enum ks_err close_tpm(struct bench *bench, enum ks_err err)
     return err;
 }
 
-/* --- signals ------------------------------------------------------------------------------ */
-
-/* What would end the program waits until the TPM's process and its folder are gone, and ends
- * it then. */
-static const int deferred[] = {SIGINT, SIGTERM, SIGHUP};
-#define DEFERRED (sizeof deferred / sizeof deferred[0])
-
-static void defer_signals(sigset_t *out_before)
-{
-    sigset_t set;
-
-    (void)sigemptyset(&set);
-    for (size_t i = 0; i < DEFERRED; i++) {
-        (void)sigaddset(&set, deferred[i]);
-    }
-    (void)sigprocmask(SIG_BLOCK, &set, out_before);
-}
-
-static bool interrupted(void)
-{
-    sigset_t pending;
-
-    (void)sigpending(&pending);
-    for (size_t i = 0; i < DEFERRED; i++) {
-        if (sigismember(&pending, deferred[i]) == 1) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* --- flags -------------------------------------------------------------------------------- */
 
 static enum ks_err number_between(const struct ks_cli *cli, const char *name, uint64_t min,
@@ -259,7 +229,7 @@ static enum ks_err read_flags(struct bench *bench)
         number_between(bench->cli, "sample", KS_TRNG_SAMPLE_MIN, KS_TRNG_SAMPLE_MAX, &sample));
     KS_TRY(read_blocks(bench));
     bench->spec = (struct ks_trng_spec){
-        .runs = (unsigned)runs, .run_us = run_ms * 1000, .stop = interrupted};
+        .runs = (unsigned)runs, .run_us = run_ms * 1000, .stop = ks_cli_signal_waits};
     bench->sample_len = (size_t)sample;
     bench->directory = ks_cli_text(bench->cli, "out");
     bench->draw = !ks_cli_switch(bench->cli, "no-figure");
@@ -281,7 +251,7 @@ static enum ks_err judge(struct bench *bench, unsigned source)
         const size_t left = bench->sample_len - done;
         const size_t len = left < SAMPLE_CHUNK ? left : SAMPLE_CHUNK;
 
-        KS_CHECK(!interrupted(), KS_ERR_UNAVAILABLE, "interrupted");
+        KS_CHECK(!ks_cli_signal_waits(), KS_ERR_UNAVAILABLE, "interrupted");
         KS_TRY(from->read(from->context, sample + done, len));
         done += len;
     }
@@ -416,7 +386,7 @@ static enum ks_err write_figure(const struct bench *bench)
         {"kernel", "Linux getrandom(2)", points[KERNEL], bench->block_count},
     };
     const struct ks_figure figure = {
-        .name = "trng",
+        .name = FIGURE,
         .title = "Throughput of random number generators",
         .subtitle = subtitle,
         .kind = "source",
@@ -509,8 +479,10 @@ static void print_result(const struct bench *bench)
                  info->manufacturer, info->vendor, (unsigned long long)info->firmware);
     print_speeds(bench);
     print_quality(bench);
-    ks_cli_print("\nin %s: trng.csv%s, trng-runs.csv, trng-entropy.csv, trng-health.csv\n",
-                 bench->directory, bench->draw ? ", trng.pdf, trng.svg, trng.png" : "");
+    ks_cli_print("\nin %s: " FIGURE ".csv%s, trng-runs.csv, trng-entropy.csv, "
+                 "trng-health.csv\n",
+                 bench->directory,
+                 bench->draw ? ", " FIGURE ".pdf, " FIGURE ".svg, " FIGURE ".png" : "");
 }
 
 /* --- the result as JSON ------------------------------------------------------------------- */
@@ -642,9 +614,9 @@ enum ks_err ks_command_bench_trng(struct ks_cli *cli)
     struct bench bench = {.cli = cli, .tpm_fd = -1, .tpm_pid = -1};
     sigset_t before;
 
-    defer_signals(&before);
+    ks_cli_signals_defer(&before);
     enum ks_err err = close_tpm(&bench, run(&bench));
 
-    (void)sigprocmask(SIG_SETMASK, &before, NULL); /* one that waited ends the program here */
+    ks_cli_signals_go(&before); /* one that waited ends the program here */
     return err;
 }

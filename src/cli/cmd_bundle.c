@@ -24,6 +24,7 @@ struct contents {
     const struct ks_bundle *bundle;
     struct ks_note note;
     struct ks_checkpoint checkpoint;
+    struct ks_cert *device; /* who submitted, with the key that signed */
     size_t bundle_len;
 };
 
@@ -107,6 +108,7 @@ static enum ks_err print_contents_json(const struct contents *contents)
     }
     ks_json_member_u64(&writer, "bytes", contents->bundle_len);
     put_checkpoint(&writer, contents);
+    ks_json_member_text(&writer, "device_key", ks_cert_key_name(contents->device));
     ks_json_member_u64(&writer, "index", bundle->inclusion.index);
     ks_json_member_u64(&writer, "intent", bundle->core.intent_index);
     ks_json_member_u64(&writer, "record_bytes", bundle->record.len);
@@ -158,6 +160,7 @@ static enum ks_err print_contents(const struct contents *contents)
     ks_cli_print("record      %zu bytes: %s of device %.*s, schema ketseal-%u\n",
                  bundle->record.len, bundle->core.record_id, (int)bundle->core.device.len,
                  (const char *)bundle->core.device.data, bundle->core.schema);
+    ks_cli_print("submission  signed with %s\n", ks_cert_key_name(contents->device));
     ks_cli_print("ledger      index %llu, intent %llu, paths of %zu and %zu hashes\n",
                  (unsigned long long)bundle->inclusion.index,
                  (unsigned long long)bundle->core.intent_index, bundle->inclusion.path.count,
@@ -180,9 +183,13 @@ enum ks_err ks_command_bundle_show(struct ks_cli *cli)
 
     KS_TRY(ks_cli_bundle_read(cli->operands[0], &bundle));
     KS_TRY(open_contents(bundle, &contents));
+    KS_TRY(
+        ks_fail_prefix(ks_cert_parse_der(ks_buf_view(&bundle->certificate), &contents.device),
+                       "device certificate"));
     KS_TRY(cli->json ? print_contents_json(&contents) : print_contents(&contents));
 out:
     ks_note_done(&contents.note);
+    ks_cert_free(contents.device);
     ks_bundle_free(bundle);
     return err;
 }

@@ -9,43 +9,11 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cli/ca.h"
-#include "crypto/keyfile.h"
+#include "crypto/sigalgs.h"
 
 #define DAY_S      UINT64_C(86400)
 #define DAYS_MAX   36500
 #define BACKDATE_S 300 /* for clocks that are a little behind */
-
-static enum ks_err write_cert(const struct ks_cert *cert, const char *directory,
-                              const char *name)
-{
-    enum ks_err err = KS_OK;
-    char path[KS_PATH_MAX];
-    struct ks_buf pem;
-
-    ks_buf_init(&pem, KS_CERT_PEM_MAX);
-    KS_TRY(ks_path_join(directory, name, path));
-    ks_cert_to_pem(cert, &pem);
-    KS_TRY(ks_buf_check(&pem));
-    KS_TRY(ks_file_create(path, ks_buf_view(&pem), 0644));
-out:
-    ks_buf_done(&pem);
-    return err;
-}
-
-enum ks_err ks_ca_read_cert(const char *directory, const char *name, struct ks_cert **out_cert)
-{
-    enum ks_err err = KS_OK;
-    char path[KS_PATH_MAX];
-    struct ks_buf pem;
-
-    ks_buf_init(&pem, KS_CERT_PEM_MAX);
-    KS_TRY(ks_path_join(directory, name, path));
-    KS_TRY(ks_file_read(path, KS_CERT_PEM_MAX, &pem));
-    KS_TRY(ks_fail_prefix(ks_cert_parse_pem(ks_buf_view(&pem), out_cert), "%s", path));
-out:
-    ks_buf_done(&pem);
-    return err;
-}
 
 static enum ks_err validity(const struct ks_cli *cli, struct ks_cert_spec *spec)
 {
@@ -102,44 +70,16 @@ enum ks_err ks_command_ca_new(struct ks_cli *cli)
     enum ks_err err = KS_OK;
     const char *directory = ks_cli_text(cli, "out");
     char path[KS_PATH_MAX];
-    struct ks_sign_key *key = NULL;
     struct ks_cert *root = NULL;
     struct ks_cert_spec spec = {.role = KS_CERT_ROOT, .subject = ks_cli_text(cli, "name")};
 
     KS_TRY(validity(cli, &spec));
-    KS_TRY(ks_path_join(directory, "issued", path));
-    KS_TRY(ks_dir_make(path, 0700));
     ks_cli_progress(cli, "making an SLH-DSA-SHA2-128s root");
-    KS_TRY(ks_sign_key_new(KS_SIG_SLHDSA_SHA2_128S, &key));
-    KS_TRY(ks_cert_issue_root(key, &spec, &root));
-    KS_TRY(ks_path_join(directory, "root.key", path));
-    KS_TRY(ks_sign_key_save(key, path));
-    KS_TRY(write_cert(root, directory, "root.pem"));
-    KS_TRY(ks_ca_issue_crl(directory, root, key, NULL, 0));
+    KS_TRY(ks_ca_make(directory, KS_SIG_SLHDSA_SHA2_128S, &spec, &root));
     KS_TRY(ks_path_join(directory, "root.pem", path));
     KS_TRY(print_cert(cli, root, path));
 out:
-    ks_sign_key_free(key);
     ks_cert_free(root);
-    return err;
-}
-
-/* The names of the files in a directory that `ca issue` makes: device.pem, server.key, … */
-static enum ks_err write_identity(const char *out, const char *role, const struct ks_cert *root,
-                                  const struct ks_cert *cert, const struct ks_sign_key *key)
-{
-    enum ks_err err = KS_OK;
-    char path[KS_PATH_MAX];
-    char name[64];
-
-    KS_TRY(ks_dir_make(out, 0700));
-    (void)snprintf(name, sizeof name, "%s.key", role);
-    KS_TRY(ks_path_join(out, name, path));
-    KS_TRY(ks_sign_key_save(key, path));
-    (void)snprintf(name, sizeof name, "%s.pem", role);
-    KS_TRY(write_cert(cert, out, name));
-    KS_TRY(write_cert(root, out, "root.pem"));
-out:
     return err;
 }
 
@@ -157,23 +97,40 @@ static enum ks_err read_role(const char *name, enum ks_cert_role *out_role)
     return ks_fail(KS_ERR_USAGE, "'%s': expected server, device or operator", name);
 }
 
+/* What TLS can have. */
+static enum ks_err read_algorithm(const struct ks_cli *cli, enum ks_sig_alg *out_alg)
+{
+    enum ks_err err = KS_OK;
+    const char *name = ks_cli_text(cli, "algorithm");
+    enum ks_sig_alg alg = KS_SIG_MLDSA65;
+
+    KS_CHECK(ks_sig_alg_from_name(ks_bytes_text(name), &alg) == KS_OK &&
+                 (KS_SIGALGS_ALL & KS_SIGALG_BIT(alg)) != 0,
+             KS_ERR_USAGE,
+             "--algorithm: '%s' is none of ML-DSA-44, ML-DSA-65, ML-DSA-87, SLH-DSA-SHA2-128s, "
+             "SLH-DSA-SHA2-128f",
+             name);
+    if ((KS_SIGALGS_SLHDSA & KS_SIGALG_BIT(alg)) != 0) {
+        ks_cli_progress(cli, "SLH-DSA keys in TLS are experimental: site and devices have to "
+                             "name them in their signature algorithms");
+    }
+    *out_alg = alg;
+out:
+    return err;
+}
+
 enum ks_err ks_command_ca_issue(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
-    const char *ca = ks_cli_text(cli, "ca");
+    enum ks_sig_alg alg = KS_SIG_MLDSA65;
     const char *out = ks_cli_text(cli, "out");
     const char *role = cli->operands[0];
     char path[KS_PATH_MAX];
-    char issued[KS_CERT_SUBJECT_MAX + 80];
-    struct ks_sign_key *root_key = NULL;
-    struct ks_sign_key *key = NULL;
-    struct ks_verify_key *public_key = NULL;
-    struct ks_cert *root = NULL;
     struct ks_cert *cert = NULL;
     struct ks_cert_spec spec = {.subject = ks_cli_text(cli, "name")};
-    char serial[2 * KS_CERT_SERIAL_MAX + 1];
 
     KS_TRY(read_role(role, &spec.role));
+    KS_TRY(read_algorithm(cli, &alg));
     spec.dns_count = ks_cli_many(cli, "dns", &spec.dns);
     spec.ip_count = ks_cli_many(cli, "ip", &spec.ips);
     KS_CHECK(spec.role == KS_CERT_SERVER || spec.dns_count + spec.ip_count == 0, KS_ERR_USAGE,
@@ -181,28 +138,10 @@ enum ks_err ks_command_ca_issue(struct ks_cli *cli)
     KS_CHECK(spec.role != KS_CERT_SERVER || spec.dns_count + spec.ip_count > 0, KS_ERR_USAGE,
              "a server needs at least one --dns or --ip");
     KS_TRY(validity(cli, &spec));
-    KS_TRY(ks_path_join(ca, "root.key", path));
-    KS_TRY(ks_sign_key_load(path, &root_key));
-    KS_TRY(ks_ca_read_cert(ca, "root.pem", &root));
-    spec.not_before_s = spec.not_before_s < ks_cert_not_before_s(root)
-                            ? ks_cert_not_before_s(root)
-                            : spec.not_before_s;
-    spec.not_after_s = spec.not_after_s > ks_cert_not_after_s(root) ? ks_cert_not_after_s(root)
-                                                                    : spec.not_after_s;
-    KS_TRY(ks_sign_key_new(KS_SIG_MLDSA65, &key));
-    KS_TRY(ks_sign_key_verify_key(key, &public_key));
-    KS_TRY(ks_cert_issue(root, root_key, &spec, public_key, &cert));
-    KS_TRY(write_identity(out, role, root, cert, key));
-    ks_hex_encode(ks_cert_serial(cert), serial);
-    (void)snprintf(issued, sizeof issued, "issued/%s.pem", serial);
-    KS_TRY(write_cert(cert, ca, issued));
+    KS_TRY(ks_ca_issue(ks_cli_text(cli, "ca"), alg, &spec, out, &cert));
     (void)snprintf(path, sizeof path, "%s/%s.pem", out, role);
     KS_TRY(print_cert(cli, cert, path));
 out:
-    ks_sign_key_free(root_key);
-    ks_sign_key_free(key);
-    ks_verify_key_free(public_key);
-    ks_cert_free(root);
     ks_cert_free(cert);
     return err;
 }

@@ -152,7 +152,7 @@ static enum ks_err fetch(const struct ks_cli *cli, struct ks_client *client, con
             client, id, state, (uint32_t)(seconds < KS_SITE_WAIT_S ? seconds : KS_SITE_WAIT_S),
             &bytes));
     }
-    KS_TRY(ks_cli_bundle_keep(cli, &bytes, NULL));
+    KS_TRY(ks_cli_bundle_keep(cli, &bytes, NULL, NULL));
 out:
     ks_buf_done(&bytes);
     return err;

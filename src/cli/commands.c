@@ -3,7 +3,7 @@
 
 /* Every command, its flags and its help: the one table behind parsing, help and manual. */
 
-#include "cli/cli.h"
+#include "cli/flags.h"
 
 #define DEVICE_FLAGS                                                                           \
     {"device", KS_FLAG_TEXT,                                                                   \
@@ -120,8 +120,21 @@
     }
 
 static const struct ks_flag run_flags[] = {
-    DEVICE_FLAGS, PROGRAM_FLAGS, SAMPLE_FLAGS,     SDK_FLAG, METHOD_FLAGS,
-    NOISE_FLAG,   BUNDLE_FLAGS,  IDEMPOTENCY_FLAG, END,
+    DEVICE_FLAGS,
+    PROGRAM_FLAGS,
+    SAMPLE_FLAGS,
+    SDK_FLAG,
+    METHOD_FLAGS,
+    NOISE_FLAG,
+    BUNDLE_FLAGS,
+    IDEMPOTENCY_FLAG,
+    {"detector", KS_FLAG_TEXT, "FILE",
+     "model that judges the run's trace; default: DIR/detector.model, where it is there", NULL,
+     false},
+    {"fail-on-alert", KS_FLAG_SWITCH, NULL,
+     "status 1 where it calls the run an anomaly; the bundle is kept all the same", NULL,
+     false},
+    END,
 };
 
 static const struct ks_flag verify_flags[] = {
@@ -448,6 +461,11 @@ static const struct ks_flag ca_issue_flags[] = {
      true},
     {"out", KS_FLAG_TEXT, "DIR", "directory to make, with certificate, key and root", NULL,
      true},
+    {"algorithm", KS_FLAG_TEXT, "NAME",
+     "of its key: ML-DSA-44, ML-DSA-65, ML-DSA-87; experimental, for those who name it in "
+     "their "
+     "TLS settings: SLH-DSA-SHA2-128s, SLH-DSA-SHA2-128f",
+     "ML-DSA-65", false},
     {"days", KS_FLAG_NUMBER, "N", "validity", "365", false},
     {"dns", KS_FLAG_MANY, "NAME", "DNS name of a server (repeatable)", NULL, false},
     {"ip", KS_FLAG_MANY, "ADDRESS", "address of a server (repeatable)", NULL, false},
@@ -686,6 +704,30 @@ static const struct ks_flag bench_trng_flags[] = {
     END,
 };
 
+static const struct ks_flag bench_jobs_flags[] = {
+    {"out", KS_FLAG_TEXT, "DIR", "directory for the tables and the figures, made if absent",
+     NULL, true},
+    {"suite", KS_FLAG_MANY, "NAME",
+     "key exchange and certificates, such as x25519mlkem768+mldsa65, x25519mlkem768+slhdsa128f "
+     "or, unsealed alone, x25519+p256 (repeatable); default: seven",
+     NULL, false},
+    {"template", KS_FLAG_MANY, "NAME",
+     "circuit (repeatable); default: clifford_t_sampling; figures show the first template, "
+     "depth and number of shots",
+     NULL, false},
+    {"qubits", KS_FLAG_MANY, "N", "ascending (repeatable); default: 2, 4, 8, 12, 16", NULL,
+     false},
+    {"depth", KS_FLAG_MANY, "N", "ascending (repeatable); default: 8", NULL, false},
+    {"shots", KS_FLAG_MANY, "N", "ascending (repeatable); default: 1000", NULL, false},
+    {"runs", KS_FLAG_NUMBER, "N", "jobs of each suite, path, connection and circuit", "15",
+     false},
+    {"seed", KS_FLAG_NUMBER, "N", "of circuits and sampling", "7", false},
+    {"libexec", KS_FLAG_TEXT, "DIR", "where the programs of a site are", KS_LIBEXEC_DIR, false},
+    {"no-figure", KS_FLAG_SWITCH, NULL, "write the tables alone; needs no gnuplot", NULL,
+     false},
+    END,
+};
+
 static const struct ks_flag qkd_simulate_flags[] = {
     {"distance", KS_FLAG_MANY, "KM",
      "length of the fibre, or FROM:TO:STEP (repeatable); default: 25", NULL, false},
@@ -726,64 +768,6 @@ static const struct ks_flag qkd_simulate_flags[] = {
     END,
 };
 
-#define COLUMN_FLAGS                                                                           \
-    {"ignore", KS_FLAG_MANY, "COLUMN", "a column that is no feature; may be repeated",         \
-     NULL,     false},                                                                         \
-        {"kind", KS_FLAG_TEXT, "COLUMN", "names what kind of anomaly a row is", NULL, false},  \
-        {"label", KS_FLAG_TEXT, "COLUMN", "1 for an anomaly, 0 for none; never a feature",     \
-         NULL,    false},                                                                      \
-    {                                                                                          \
-        "threads", KS_FLAG_NUMBER, "N", "threads to score with", "1", false                    \
-    }
-
-#define FOREST_FLAGS                                                                           \
-    {"trees", KS_FLAG_NUMBER, "N", "trees of the forest", "100", false},                       \
-        {"sample", KS_FLAG_NUMBER, "N", "rows that each tree grows from, 2 to 256",            \
-         "256",    false},                                                                     \
-        {"seed", KS_FLAG_NUMBER, "N", "seed of the forest", "1", false},                       \
-    {                                                                                          \
-        "contamination", KS_FLAG_TEXT, "SHARE",                                                \
-            "share of the rows that are called anomalies, 0 to 0.5", "0.01", false             \
-    }
-
-static const struct ks_flag detect_train_flags[] = {
-    {"out", KS_FLAG_TEXT, "FILE", "where the model goes", NULL, true},
-    FOREST_FLAGS,
-    COLUMN_FLAGS,
-    END,
-};
-
-static const struct ks_flag detect_score_flags[] = {
-    {"model", KS_FLAG_TEXT, "FILE", "the model", NULL, true},
-    {"out", KS_FLAG_TEXT, "FILE", "where the scores go; default: standard output", NULL, false},
-    COLUMN_FLAGS,
-    END,
-};
-
-static const struct ks_flag detect_explain_flags[] = {
-    {"model", KS_FLAG_TEXT, "FILE", "the model", NULL, true},
-    {"row", KS_FLAG_MANY, "N", "a row, from 1; may be repeated; default: all anomalies", NULL,
-     false},
-    {"reasons", KS_FLAG_NUMBER, "N", "how many features to name", "3", false},
-    COLUMN_FLAGS,
-    END,
-};
-
-static const struct ks_flag detect_evaluate_flags[] = {
-    {"label", KS_FLAG_TEXT, "COLUMN", "1 for an anomaly, 0 for none; never a feature", NULL,
-     true},
-    {"model", KS_FLAG_TEXT, "FILE", "a model; default: one is grown from the rows, unlabelled",
-     NULL, false},
-    {"bootstrap", KS_FLAG_NUMBER, "N", "draws behind the intervals of 95 %, 40 to 10000", "200",
-     false},
-    FOREST_FLAGS,
-    {"ignore", KS_FLAG_MANY, "COLUMN", "a column that is no feature; may be repeated", NULL,
-     false},
-    {"kind", KS_FLAG_TEXT, "COLUMN", "names what kind of anomaly a row is", NULL, false},
-    {"threads", KS_FLAG_NUMBER, "N", "threads to score with", "1", false},
-    END,
-};
-
 const struct ks_command ks_commands[] = {
     {"run", NULL, "[FILE]", 0, 1,
      "Runs an OpenQASM program or a template at a site and keeps the sealed bundle.", run_flags,
@@ -800,8 +784,8 @@ const struct ks_command ks_commands[] = {
      replay_flags, ks_command_replay},
     {"ca", "new", "", 0, 0, "Makes a CA with an SLH-DSA-SHA2-128s root.", ca_new_flags,
      ks_command_ca_new},
-    {"ca", "issue", "server|device|operator", 1, 1,
-     "Issues an ML-DSA-65 certificate with a fresh key.", ca_issue_flags, ks_command_ca_issue},
+    {"ca", "issue", "server|device|operator", 1, 1, "Issues a certificate with a fresh key.",
+     ca_issue_flags, ks_command_ca_issue},
     {"ca", "show", "FILE", 1, 1, "Prints a certificate or a revocation list.", NULL,
      ks_command_ca_show},
     {"ca", "revoke", "[SERIAL…]", 0, KS_CLI_OPERANDS_MAX,
@@ -948,19 +932,56 @@ const struct ks_command ks_commands[] = {
      "Distils keys from a simulated link: error rates, lengths, bits a second, an "
      "eavesdropper.",
      qkd_simulate_flags, ks_command_qkd_simulate},
+    {"trace", "build", "", 0, 0,
+     "Makes a data set of traces: real jobs on sites of our own, some of them tampered with.",
+     ks_trace_build_flags, ks_command_trace_build},
     {"detect", "train", "FILE", 1, 1, "Grows an isolation forest from the rows of a CSV file.",
-     detect_train_flags, ks_command_detect_train},
+     ks_detect_train_flags, ks_command_detect_train},
     {"detect", "score", "FILE", 1, 1,
      "Scores the rows of a CSV file by a model; each anomaly with its first reason.",
-     detect_score_flags, ks_command_detect_score},
+     ks_detect_score_flags, ks_command_detect_score},
     {"detect", "explain", "FILE", 1, 1, "Says which features make rows strange, and how much.",
-     detect_explain_flags, ks_command_detect_explain},
+     ks_detect_explain_flags, ks_command_detect_explain},
+    {"detect", "figures", "FILE", 1, 1,
+     "Draws the scores of a CSV file's rows: histogram, scatter, boxes of a duration.",
+     ks_detect_figures_flags, ks_command_detect_figures},
+    {"detect", "report", "FILE", 1, 1,
+     "Writes one self-contained HTML page about the scores of a CSV file's rows.",
+     ks_detect_report_flags, ks_command_detect_report},
     {"detect", "evaluate", "FILE", 1, 1,
      "Measures how well anomalies are told from the rest, where labels say which they are.",
-     detect_evaluate_flags, ks_command_detect_evaluate},
+     ks_detect_evaluate_flags, ks_command_detect_evaluate},
+    {"detect", "follow", "FILE", 1, 1,
+     "Judges the rows of a CSV stream as they come, and trains anew as they change.",
+     ks_detect_follow_flags, ks_command_detect_follow},
+    {"trace", "export", "[FILE]", 0, 1, "Writes traces of executions as CSV.",
+     ks_trace_export_flags, ks_command_trace_export},
+    {"trace", "list", "", 0, 0, "Lists the newest traces.", ks_trace_list_flags,
+     ks_command_trace_list},
+    {"trace", "show", "JOB", 1, 1, "Shows every number of a job's traces, with its meaning.",
+     ks_trace_show_flags, ks_command_trace_show},
+    {"trace", "alerts", "", 0, 0,
+     "Lists what a detector has called anomalies, newest first, with the reasons.",
+     ks_trace_alerts_flags, ks_command_trace_alerts},
+    {"trace", "schema", "", 0, 0,
+     "Prints the columns of traces as JSON: name, type, unit, meaning.", NULL,
+     ks_command_trace_schema},
+    {"learn", "train", "DATA…", 1, KS_CLI_OPERANDS_MAX,
+     "Trains a model on a folder of IDX files (MNIST), or on tables of sensors, and tests it.",
+     ks_learn_train_flags, ks_command_learn_train},
+    {"learn", "evaluate", "DATA…", 1, KS_CLI_OPERANDS_MAX,
+     "Tests a model on the samples for testing.", ks_learn_evaluate_flags,
+     ks_command_learn_evaluate},
+    {"learn", "generate", "", 0, 0,
+     "Makes a table of hourly traffic and air of one site of an invented city.",
+     ks_learn_generate_flags, ks_command_learn_generate},
     {"bench", "trng", "", 0, 0,
      "Measures the TPM's random numbers against the kernel's: speed, estimates, health.",
      bench_trng_flags, ks_command_bench_trng},
+    {"bench", "jobs", "", 0, 0,
+     "Times jobs over TLS of several suites, on sites of its own, against the size of the "
+     "circuit: tables and two figures.",
+     bench_jobs_flags, ks_command_bench_jobs},
     {"help", NULL, "[NOUN] [VERB]", 0, 2,
      "Prints usage; or, from the same table, manual and completion.", help_flags,
      ks_command_help},

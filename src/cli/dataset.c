@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "base/sys.h"
+#include "detect/trace.h"
 
 /* The columns that are not features, marked by what they are. */
 enum role { ROLE_FEATURE, ROLE_LABEL, ROLE_KIND, ROLE_IGNORED };
@@ -49,6 +50,18 @@ static enum ks_err mark_all(const struct ks_cli *cli, const struct ks_table *tab
     }
 out:
     return err;
+}
+
+/* Of a table of traces, whose each row is, and what data sets say of it, are no features. */
+static void ignore_identity(const struct ks_table *table, enum role *roles)
+{
+    for (size_t i = 0; ks_trace_is_table(table) && i < ks_table_columns(table); i++) {
+        const struct ks_bytes name = ks_table_name(table, i);
+
+        if (roles[i] == ROLE_FEATURE && ks_trace_is_identity(name)) {
+            roles[i] = ROLE_IGNORED;
+        }
+    }
 }
 
 static enum ks_err add_feature(struct ks_dataset *dataset, size_t column)
@@ -156,17 +169,17 @@ out:
     return err;
 }
 
-enum ks_err ks_dataset_read(const struct ks_cli *cli, const struct ks_forest *model,
-                            struct ks_dataset *out_dataset)
+enum ks_err ks_dataset_of(const struct ks_cli *cli, struct ks_table *table,
+                          const struct ks_forest *model, struct ks_dataset *out_dataset)
 {
     enum ks_err err = KS_OK;
-    struct ks_dataset dataset = {0};
+    struct ks_dataset dataset = {.table = table};
     enum role roles[KS_TABLE_COLUMNS_MAX] = {ROLE_FEATURE};
     size_t label = 0;
     bool labelled = false;
 
-    KS_TRY(read_table(cli->operands[0], &dataset.table));
     KS_TRY(mark_all(cli, dataset.table, roles, &dataset, &label, &labelled));
+    ignore_identity(dataset.table, roles);
     KS_TRY(ks_fail_prefix(model == NULL ? choose_all(&dataset, roles)
                                         : choose_model(&dataset, model, roles),
                           "%s", cli->operands[0]));
@@ -178,6 +191,18 @@ enum ks_err ks_dataset_read(const struct ks_cli *cli, const struct ks_forest *mo
     dataset = (struct ks_dataset){0}; /* transferred */
 out:
     ks_dataset_done(&dataset);
+    return err;
+}
+
+enum ks_err ks_dataset_read(const struct ks_cli *cli, const struct ks_forest *model,
+                            struct ks_dataset *out_dataset)
+{
+    enum ks_err err = KS_OK;
+    struct ks_table *table = NULL;
+
+    KS_TRY(read_table(cli->operands[0], &table));
+    KS_TRY(ks_dataset_of(cli, table, model, out_dataset));
+out:
     return err;
 }
 

@@ -5,9 +5,9 @@
 #ifndef KS_CLI_DATASET_H
 #define KS_CLI_DATASET_H
 
+#include "base/table.h"
 #include "cli/cli.h"
 #include "detect/forest.h"
-#include "detect/table.h"
 
 struct ks_dataset {
     struct ks_table *table;
@@ -22,12 +22,16 @@ struct ks_dataset {
 
 /* Reads the file in operand 0 ("-": standard input). Features are all columns but those that
  * the flags label, kind and ignore name; those that MODEL has, in its order, when it is not
- * NULL: KS_ERR_FORMAT for one that is missing, and for a column that is none of these. A label
- * is 0 or
- * 1. Errors name file, line and column. */
+ * NULL: KS_ERR_FORMAT for one that is missing, and for a column that is none of these. Of a
+ * table of traces (detect/trace.h) the columns that are no numbers of a row's are ignored. A
+ * label is 0 or 1. Errors name file, line and column. */
 KS_MUST_CHECK enum ks_err ks_dataset_read(const struct ks_cli *cli,
                                           const struct ks_forest *model,
                                           struct ks_dataset *out_dataset);
+/* The same of TABLE, which is taken over, also when it fails. */
+KS_MUST_CHECK enum ks_err ks_dataset_of(const struct ks_cli *cli, struct ks_table *table,
+                                        const struct ks_forest *model,
+                                        struct ks_dataset *out_dataset);
 void ks_dataset_done(struct ks_dataset *dataset); /* zeroed is fine */
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/sys.h"
 #include "base/text.h"
+#include "client/trace_file.h"
 
 struct ks_device_spec ks_cli_device(const struct ks_cli *cli)
 {
@@ -18,11 +19,23 @@ struct ks_device_spec ks_cli_device(const struct ks_cli *cli)
     };
 }
 
+/* A row that cannot be kept is no reason for a command to fail, nor to say so each time. */
+static void keep_trace(void *context, const struct ks_trace *trace)
+{
+    (void)!ks_trace_file_append(context, trace);
+}
+
 enum ks_err ks_cli_client(const struct ks_cli *cli, struct ks_client **out_client)
 {
+    enum ks_err err = KS_OK;
     const struct ks_device_spec device = ks_cli_device(cli);
+    const struct ks_trace_sink sink = {
+        .version = 1, .take = keep_trace, .context = (void *)(uintptr_t)device.directory};
 
-    return ks_client_open_device(&device, out_client);
+    KS_TRY(ks_client_open_device(&device, out_client));
+    KS_TRY(ks_client_trace_to(*out_client, &sink));
+out:
+    return err;
 }
 
 void ks_cli_key_notice(const struct ks_cli *cli, const struct ks_client *client)

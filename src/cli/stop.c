@@ -32,3 +32,35 @@ bool ks_cli_stopped(int fd, unsigned ms)
 
     return poll(&entry, 1, (int)ms) > 0;
 }
+
+static const int deferred[] = {SIGINT, SIGTERM, SIGHUP};
+#define DEFERRED (sizeof deferred / sizeof deferred[0])
+
+void ks_cli_signals_defer(sigset_t *out_before)
+{
+    sigset_t set;
+
+    (void)sigemptyset(&set);
+    for (size_t i = 0; i < DEFERRED; i++) {
+        (void)sigaddset(&set, deferred[i]);
+    }
+    (void)sigprocmask(SIG_BLOCK, &set, out_before);
+}
+
+bool ks_cli_signal_waits(void)
+{
+    sigset_t pending;
+
+    (void)sigpending(&pending);
+    for (size_t i = 0; i < DEFERRED; i++) {
+        if (sigismember(&pending, deferred[i]) == 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void ks_cli_signals_go(const sigset_t *before)
+{
+    (void)sigprocmask(SIG_SETMASK, before, NULL);
+}

@@ -24,6 +24,7 @@
     X(ks_simulate_facts)                                                                       \
     X(ks_simulate_spec)                                                                        \
     X(ks_template_spec)                                                                        \
+    X(ks_trace_sink)                                                                           \
     X(ks_wait_spec)
 
 const char *ks_abi_version(void)

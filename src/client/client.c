@@ -12,6 +12,7 @@
 #include "client/machine.h"
 #include "client/quantum.h"
 #include "client/session.h"
+#include "client/tracer.h"
 #include "crypto/digest.h"
 #include "crypto/kem.h"
 #include "crypto/keyfile.h"
@@ -36,6 +37,7 @@ struct ks_client {
     struct ks_site *site;
     char device[KS_DEVICE_ID_MAX + 1];
     char machine[KS_PATH_MAX]; /* of an enrolled device, which can attest; else empty */
+    struct ks_tracer tracer;
 };
 
 /* --- open and close ----------------------------------------------------------------------- */
@@ -75,6 +77,7 @@ static enum ks_err open_session(const struct ks_client_spec *spec, struct ks_cli
     struct ks_session_spec session = {
         .url = spec->url,
         .groups = spec->groups,
+        .sigalgs = spec->version >= 2 ? spec->signature_algorithms : NULL,
         .timeout_ms = spec->timeout_ms == 0 ? TIMEOUT_MS_DEFAULT : spec->timeout_ms,
         .response_max = KS_BUNDLE_BYTES_MAX,
     };
@@ -172,6 +175,36 @@ const uint8_t *ks_client_channel(const struct ks_client *client)
 const char *ks_client_notice(const struct ks_client *client)
 {
     return client->notice;
+}
+
+/* --- traces ------------------------------------------------------------------------------- */
+
+enum ks_err ks_client_trace_to(struct ks_client *client, const struct ks_trace_sink *sink)
+{
+    if (sink != NULL && (sink->version != 1 || sink->take == NULL)) {
+        return ks_fail(KS_ERR_USAGE, "trace sink: version %u, or nobody takes",
+                       (unsigned)sink->version);
+    }
+    client->tracer = (struct ks_tracer){0};
+    if (sink != NULL) {
+        client->tracer.sink = *sink;
+    }
+    return KS_OK;
+}
+
+struct ks_tracer *ks_client_tracer(struct ks_client *client)
+{
+    return &client->tracer;
+}
+
+const struct ks_session_facts *ks_client_facts(const struct ks_client *client)
+{
+    return ks_session_facts(client->session);
+}
+
+const struct ks_site *ks_client_site(const struct ks_client *client)
+{
+    return client->site;
 }
 
 /* --- exchanges ---------------------------------------------------------------------------- */
@@ -368,6 +401,11 @@ static struct ks_keyring_want wanted_keys(const struct ks_client *client, bool w
     };
 }
 
+static enum ks_key_source source_now(const struct ks_client *client)
+{
+    return client->fallen_back ? KS_KEY_SOURCE_KEM : ks_quantum_source(client->quantum);
+}
+
 /* Fetches what is missing. */
 static enum ks_err stock_up(struct ks_client *client)
 {
@@ -502,7 +540,8 @@ out:
     return err;
 }
 
-static enum ks_err write_job(const struct ks_job_spec *spec, struct ks_buf *out)
+static enum ks_err write_job(struct ks_client *client, const struct ks_job_spec *spec,
+                             struct ks_buf *out)
 {
     static const struct ks_json_limits limits = {.len_max = 65536, .nodes_max = 64};
     enum ks_err err = KS_OK;
@@ -545,6 +584,7 @@ static enum ks_err write_job(const struct ks_job_spec *spec, struct ks_buf *out)
     }
     ks_job_write(&job, out);
     KS_TRY(ks_fail_prefix(ks_buf_check(out), "the job"));
+    ks_tracer_asked(&client->tracer, &job);
 out:
     ks_json_doc_free(noise);
     return err;
@@ -570,8 +610,9 @@ static enum ks_err send_once(struct ks_client *client, const struct signed_reque
         ks_buf_put_text(&body, "{}");
         KS_TRY(ks_buf_check(&body));
     }
-    KS_TRY(post_signed(client, request->target, ks_buf_view(&body), key, request->idempotency,
-                       out));
+    err = post_signed(client, request->target, ks_buf_view(&body), key, request->idempotency,
+                      out);
+    ks_tracer_exchange(&client->tracer, ks_session_facts(client->session));
 out:
     ks_buf_done(&body);
     return err;
@@ -585,9 +626,12 @@ static enum ks_err send_with_key(struct ks_client *client, const struct signed_r
 {
     enum ks_err err = KS_OK;
     struct ks_keyring_key key = {0};
+    uint64_t begin_us = 0;
 
     KS_TRY(ks_session_connect(client->session));
+    begin_us = ks_clock_monotonic_us();
     KS_TRY(take_key(client, request->job.len > 0, &key));
+    ks_tracer_key(&client->tracer, source_now(client), ks_clock_monotonic_us() - begin_us);
     *out_sent = true;
     for (unsigned attempt = 0; attempt < KS_SESSION_ATTEMPTS_MAX; attempt++) {
         KS_TRY(ks_session_connect(client->session));
@@ -661,7 +705,7 @@ static enum ks_err submit(struct ks_client *client, const struct ks_job_spec *sp
     struct signed_request request = {.target = target, .idempotency = spec->idempotency};
 
     ks_buf_init(&job, KS_JOB_BYTES_MAX);
-    KS_TRY(write_job(spec, &job));
+    KS_TRY(write_job(client, spec, &job));
     request.job = ks_buf_view(&job);
     KS_TRY(name_program(spec, send_signed(client, &request, out)));
 out:
@@ -672,13 +716,32 @@ out:
 enum ks_err ks_client_run(struct ks_client *client, const struct ks_job_spec *job,
                           struct ks_buf *out_bundle)
 {
-    return submit(client, job, "/qjob", out_bundle);
+    const size_t before = out_bundle->len;
+    enum ks_err err = KS_OK;
+
+    ks_tracer_begin(&client->tracer, client->device, NULL);
+    err = submit(client, job, "/qjob", out_bundle);
+    if (err == KS_OK) {
+        ks_tracer_bundle(&client->tracer,
+                         ks_bytes_of(out_bundle->data + before, out_bundle->len - before),
+                         client->site);
+    }
+    return ks_tracer_end(&client->tracer, err, ks_session_facts(client->session));
 }
 
 enum ks_err ks_client_submit(struct ks_client *client, const struct ks_job_spec *job,
                              struct ks_buf *out_state)
 {
-    return submit(client, job, "/v1/jobs", out_state);
+    const size_t before = out_state->len;
+    enum ks_err err = KS_OK;
+
+    ks_tracer_begin(&client->tracer, client->device, NULL);
+    err = submit(client, job, "/v1/jobs", out_state);
+    if (err == KS_OK) {
+        ks_tracer_state(&client->tracer,
+                        ks_bytes_of(out_state->data + before, out_state->len - before));
+    }
+    return ks_tracer_end(&client->tracer, err, ks_session_facts(client->session));
 }
 
 enum ks_err ks_client_cancel(struct ks_client *client, const char *id)

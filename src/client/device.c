@@ -8,6 +8,7 @@
 
 #include "base/sys.h"
 #include "client/machine.h"
+#include "client/tls_file.h"
 #include "ketseal/client.h"
 #include "record/policy.h"
 #include "record/record.h"
@@ -76,8 +77,9 @@ enum ks_err ks_client_open_device(const struct ks_device_spec *device,
     char issuer[KS_PATH_MAX];
     char platform[KS_PATH_MAX];
     char keys[KS_PATH_MAX];
+    struct ks_tls_file tls;
     struct ks_client_spec spec = {
-        .version = 1,
+        .version = 2,
         .url = url,
         .root = root,
         .certificate = certificate,
@@ -107,6 +109,9 @@ enum ks_err ks_client_open_device(const struct ks_device_spec *device,
     }
     KS_TRY(ks_path_join(directory, "keys.json", keys));
     spec.keys = access(keys, F_OK) == 0 ? keys : NULL; /* without: the site's own */
+    KS_TRY(ks_tls_file_read(directory, &tls));
+    spec.groups = ks_tls_file_text(tls.groups);
+    spec.signature_algorithms = ks_tls_file_text(tls.sigalgs);
     KS_TRY(ks_client_open(&spec, out_client));
 out:
     return err;

@@ -5,6 +5,7 @@
 
 #include "base/sys.h"
 #include "client/session.h"
+#include "client/tls_file.h"
 #include "crypto/ekcert.h"
 #include "record/exhibit.h"
 
@@ -240,6 +241,7 @@ static enum ks_err open_enrolment(struct enrolment *enrolment)
 {
     enum ks_err err = KS_OK;
     char url[KS_URL_MAX + 1];
+    struct ks_tls_file tls;
     struct ks_session_spec session = {.url = url,
                                       .enrolment = true,
                                       .groups = enrolment->spec->groups,
@@ -250,6 +252,10 @@ static enum ks_err open_enrolment(struct enrolment *enrolment)
     ks_copy(url, enrolment->token.url.data, enrolment->token.url.len);
     url[enrolment->token.url.len] = '\0';
     session.root_pem = enrolment->token.root_pem;
+    KS_TRY(ks_tls_file_read(enrolment->spec->directory, &tls));
+    session.groups = enrolment->spec->groups != NULL ? enrolment->spec->groups
+                                                     : ks_tls_file_text(tls.groups);
+    session.sigalgs = ks_tls_file_text(tls.sigalgs);
     KS_TRY(ks_machine_open(enrolment->spec->directory, &enrolment->machine));
     KS_TRY(ks_session_open(&session, &enrolment->session));
     KS_TRY(ks_session_connect(enrolment->session));

@@ -9,6 +9,7 @@
 
 #include "base/sys.h"
 #include "base/text.h"
+#include "client/tracer.h"
 #include "record/record.h"
 
 #define POLL_FIRST_MS 50
@@ -134,9 +135,30 @@ static void pause_ms(uint64_t ms)
     (void)nanosleep(&left, NULL); /* a signal shortens one pause, which harms nothing */
 }
 
+/* One exchange that the row of the bundle is about. */
+static enum ks_err get_traced(struct ks_client *client, const char *target, struct ks_buf *out)
+{
+    enum ks_err err = ks_client_get(client, target, out);
+
+    ks_tracer_exchange(ks_client_tracer(client), ks_client_facts(client));
+    return err;
+}
+
+/* The row of a bundle that came behind what was in OUT before, or did not come. */
+static enum ks_err end_row(struct ks_client *client, const struct ks_buf *out, size_t before,
+                           enum ks_err err)
+{
+    if (err == KS_OK) {
+        ks_tracer_bundle(ks_client_tracer(client),
+                         ks_bytes_of(out->data + before, out->len - before),
+                         ks_client_site(client));
+    }
+    return ks_tracer_end(ks_client_tracer(client), err, ks_client_facts(client));
+}
+
 /* A job is done when its record is durable, the checkpoint over it comes a moment later. */
-enum ks_err ks_client_bundle(struct ks_client *client, const char *id,
-                             struct ks_buf *out_bundle)
+static enum ks_err await_bundle(struct ks_client *client, const char *id,
+                                struct ks_buf *out_bundle)
 {
     enum ks_err err = KS_OK;
     uint64_t begin_us = ks_clock_monotonic_us();
@@ -144,17 +166,26 @@ enum ks_err ks_client_bundle(struct ks_client *client, const char *id,
     char target[KS_JOB_TARGET_MAX];
 
     KS_TRY(ks_job_target(id, "/bundle", target));
-    err = ks_client_get(client, target, out_bundle);
+    err = get_traced(client, target, out_bundle);
     while (err == KS_ERR_NOT_FOUND &&
            ks_clock_monotonic_us() - begin_us < CHECKPOINT_MS * UINT64_C(1000)) {
         KS_TRY(ks_client_status(client, id, &state));
         KS_CHECK(state.phase == KS_JOB_PHASE_DONE, KS_ERR_NOT_FOUND, "job %s has not ended yet",
                  id);
         pause_ms(POLL_FIRST_MS);
-        err = ks_client_get(client, target, out_bundle);
+        err = get_traced(client, target, out_bundle);
     }
 out:
     return err;
+}
+
+enum ks_err ks_client_bundle(struct ks_client *client, const char *id,
+                             struct ks_buf *out_bundle)
+{
+    const size_t before = out_bundle->len;
+
+    ks_tracer_begin(ks_client_tracer(client), ks_client_device(client), id);
+    return end_row(client, out_bundle, before, await_bundle(client, id, out_bundle));
 }
 
 enum ks_err ks_client_bundle_in(struct ks_client *client, const char *id, const char *state,
@@ -162,6 +193,7 @@ enum ks_err ks_client_bundle_in(struct ks_client *client, const char *id, const 
 {
     static const char *const states[] = {"cosigned", "anchored", "timestamped"};
     enum ks_err err = KS_OK;
+    const size_t before = out_bundle->len;
     size_t i = 0;
     char suffix[64];
     char target[KS_JOB_TARGET_MAX];
@@ -174,7 +206,12 @@ enum ks_err ks_client_bundle_in(struct ks_client *client, const char *id, const 
     (void)snprintf(suffix, sizeof suffix, "/bundle?wait=%s&seconds=%u", states[i],
                    (unsigned)(seconds < KS_SITE_WAIT_S ? seconds : KS_SITE_WAIT_S));
     KS_TRY(ks_job_target(id, suffix, target));
-    KS_TRY(ks_client_get(client, target, out_bundle));
+    ks_tracer_begin(ks_client_tracer(client), ks_client_device(client), id);
+    err = get_traced(client, target, out_bundle);
+    if (err == KS_ERR_NOT_FOUND) { /* not yet */
+        ks_tracer_drop(ks_client_tracer(client));
+    }
+    err = end_row(client, out_bundle, before, err);
 out:
     return err;
 }

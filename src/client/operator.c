@@ -7,6 +7,7 @@
 
 #include "base/sys.h"
 #include "client/session.h"
+#include "client/tls_file.h"
 #include "crypto/digest.h"
 #include "crypto/keyfile.h"
 
@@ -41,9 +42,13 @@ static enum ks_err open_session(const struct ks_operator_spec *spec, struct ks_o
                                       .groups = spec->groups,
                                       .timeout_ms = TIMEOUT_MS,
                                       .response_max = KS_SITE_REQUEST_BYTES_MAX};
+    struct ks_tls_file tls;
 
     ks_buf_init(&cert, KS_CERT_PEM_MAX);
     ks_buf_init(&key, KS_KEY_PEM_MAX);
+    KS_TRY(ks_tls_file_read(spec->directory, &tls));
+    session.groups = spec->groups != NULL ? spec->groups : ks_tls_file_text(tls.groups);
+    session.sigalgs = ks_tls_file_text(tls.sigalgs);
     ks_cert_to_pem(op->cert, &cert);
     KS_TRY(ks_buf_check(&cert));
     KS_TRY(ks_sign_key_to_pem(op->key, &key));

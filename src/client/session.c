@@ -4,14 +4,16 @@
 #include "client/session.h"
 
 #include "base/json.h"
-#include "net/http_client.h"
+#include "base/sys.h"
 
 struct ks_session {
     struct ks_tls *tls;
     struct ks_http_client *http;
     uint8_t channel[KS_CHANNEL_LEN];
     bool channel_known;
-    bool moved; /* the last call was not sent: the connection was made anew */
+    bool moved;           /* the last call was not sent: the connection was made anew */
+    uint64_t prepared_us; /* monotonic: when the last call's head was made; 0: it was not */
+    struct ks_session_facts facts;
 };
 
 enum ks_err ks_session_open(const struct ks_session_spec *spec, struct ks_session **out_session)
@@ -22,6 +24,7 @@ enum ks_err ks_session_open(const struct ks_session_spec *spec, struct ks_sessio
         .side = KS_TLS_CLIENT,
         .mode = spec->enrolment ? KS_TLS_ENROLMENT : KS_TLS_MUTUAL,
         .groups = spec->groups,
+        .sigalgs = spec->sigalgs,
         .root_pem = spec->root_pem,
         .issuer_pem = spec->issuer_pem,
         .cert_pem = spec->cert_pem,
@@ -61,6 +64,11 @@ const char *ks_session_authority(const struct ks_session *session)
     return ks_http_client_authority(session->http);
 }
 
+const struct ks_session_facts *ks_session_facts(const struct ks_session *session)
+{
+    return &session->facts;
+}
+
 bool ks_session_moved(const struct ks_session *session)
 {
     return session->moved;
@@ -85,6 +93,7 @@ static enum ks_err prepare(void *context, const uint8_t exporter[KS_TLS_EXPORTER
                                                          ks_bytes_of(exporter, KS_CHANNEL_LEN));
 
     (void)peer; /* verified by the client below us */
+    session->prepared_us = ks_clock_monotonic_us();
     ks_copy(session->channel, exporter, KS_CHANNEL_LEN);
     session->moved = exchange->call->bound && !same;
     session->channel_known = !session->moved; /* a call that is not sent ends its connection */
@@ -130,6 +139,19 @@ out:
                : err;
 }
 
+/* ANSWERED: the call has come to its end. */
+static void take_facts(struct ks_session *session, bool answered)
+{
+    struct ks_session_facts *facts = &session->facts;
+
+    facts->call = *ks_http_client_facts(session->http);
+    if (facts->call.connected || !facts->call.encrypted) {
+        facts->connect_us = facts->call.connect_us;
+        facts->handshake_us = facts->call.handshake_us;
+    }
+    facts->round_trip_us = answered ? ks_clock_monotonic_us() - session->prepared_us : 0;
+}
+
 enum ks_err ks_session_call(struct ks_session *session, const struct ks_session_call *call,
                             struct ks_buf *out)
 {
@@ -146,7 +168,10 @@ enum ks_err ks_session_call(struct ks_session *session, const struct ks_session_
     struct ks_http_answer answer = {0};
 
     session->moved = false;
-    KS_TRY(ks_http_client_call(session->http, &http, &answer));
+    session->prepared_us = 0;
+    err = ks_http_client_call(session->http, &http, &answer);
+    take_facts(session, err == KS_OK);
+    KS_TRY(err);
     if (answer.status >= 300) {
         KS_TRY(take_refusal(&answer, call->target));
     }

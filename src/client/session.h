@@ -9,6 +9,7 @@
 #define KS_CLIENT_SESSION_H
 
 #include "base/buf.h"
+#include "net/http_client.h"
 #include "net/signature.h"
 #include "net/tls.h"
 #include "record/job.h"
@@ -26,6 +27,7 @@ struct ks_session_spec {
     struct ks_bytes cert_pem;
     struct ks_bytes key_pem;
     const char *groups;  /* NULL: the default */
+    const char *sigalgs; /* of the site's key and of ours; NULL: the default */
     unsigned timeout_ms; /* of one exchange */
     size_t response_max; /* bytes of an answer */
 };
@@ -43,6 +45,16 @@ const char *ks_session_authority(const struct ks_session *session);
 /* Whether the last call was not sent because the connection was made anew: connect, and build
  * it again for the channel that is then known. */
 bool ks_session_moved(const struct ks_session *session);
+
+/* What the connection was like that the last call used, and what that call took; of a call that
+ * failed as far as it came. Borrowed until the next call. */
+struct ks_session_facts {
+    struct ks_http_facts call;
+    uint64_t connect_us; /* of the connection, whichever call made it; 0: not known */
+    uint64_t handshake_us;
+    uint64_t round_trip_us; /* from the head's making to the end of the answer; 0: no answer */
+};
+const struct ks_session_facts *ks_session_facts(const struct ks_session *session);
 
 struct ks_session_call {
     const char *method;

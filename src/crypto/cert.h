@@ -137,8 +137,9 @@ KS_MUST_CHECK enum ks_err ks_cert_issue_root(const struct ks_sign_key *key,
                                              struct ks_cert **out_cert);
 /* A certificate for SUBJECT_KEY, signed by CA_KEY, within CA's own validity: of any role but
  * KS_CERT_ROOT when CA is a root, of a device alone when it is an issuer. KS_ERR_USAGE for
- * other roles, when CA_KEY is not CA's, SUBJECT_KEY is not ML-DSA (OpenSSL 3.5 has no SLH-DSA
- * in TLS), or an issuer is asked of a root with path length 0. */
+ * other roles, when CA_KEY is not CA's, SUBJECT_KEY is classical or an issuer's and not ML-DSA
+ * (it signs on line), or an issuer is asked of a root with path length 0. TLS takes SLH-DSA
+ * keys only where it is told to (crypto/slhdsa_tls.h). */
 KS_MUST_CHECK enum ks_err ks_cert_issue(const struct ks_cert *ca,
                                         const struct ks_sign_key *ca_key,
                                         const struct ks_cert_spec *spec,

@@ -386,6 +386,11 @@ out:
     return err;
 }
 
+static bool is_slhdsa(enum ks_sig_alg alg)
+{
+    return alg == KS_SIG_SLHDSA_SHA2_128S || alg == KS_SIG_SLHDSA_SHA2_128F;
+}
+
 enum ks_err ks_cert_issue(const struct ks_cert *ca, const struct ks_sign_key *ca_key,
                           const struct ks_cert_spec *spec,
                           const struct ks_verify_key *subject_key, struct ks_cert **out_cert)
@@ -395,9 +400,9 @@ enum ks_err ks_cert_issue(const struct ks_cert *ca, const struct ks_sign_key *ca
 
     KS_TRY(check_ca_key(ca, ca_key));
     KS_TRY(check_role(ca, spec->role));
-    KS_CHECK(alg == KS_SIG_MLDSA44 || alg == KS_SIG_MLDSA65 || alg == KS_SIG_MLDSA87,
-             KS_ERR_USAGE, "certificate '%s': its key must be ML-DSA, not %s", spec->subject,
-             ks_sig_alg_name(alg));
+    KS_CHECK(ks_sig_alg_post_quantum(alg) && (!is_slhdsa(alg) || spec->role != KS_CERT_ISSUER),
+             KS_ERR_USAGE, "certificate '%s': its key must be ML-DSA%s, not %s", spec->subject,
+             spec->role != KS_CERT_ISSUER ? " or SLH-DSA" : "", ks_sig_alg_name(alg));
     KS_TRY(check_spec(spec));
     KS_CHECK(spec->not_before_s >= ca->not_before_s && spec->not_after_s <= ca->not_after_s,
              KS_ERR_USAGE, "certificate '%s': valid outside the validity of %s '%s'",

@@ -117,7 +117,35 @@ out:
     return err;
 }
 
+enum ks_err ks_evaluate_curve(const struct ks_labelled *rows,
+                              struct ks_curve_point **out_points, size_t *out_count)
+{
+    enum ks_err err = KS_OK;
+    struct ks_curve_point *points = NULL;
+    struct ks_curve_point point = {0};
+    struct step *steps = NULL;
+    size_t count = 0;
+
+    KS_TRY(check_kinds(rows));
+    KS_TRY(make_steps(rows, &steps, &count));
+    points = ks_calloc(count, sizeof *points);
+    KS_CHECK(points != NULL, KS_ERR_NOMEM, "%zu points", count);
+    for (size_t i = 0; i < count; i++) {
+        point.path = steps[i].path;
+        point.true_positives += steps[i].anomalies;
+        point.false_positives += steps[i].normals;
+        points[i] = point;
+    }
+    *out_points = points;
+    *out_count = count;
+out:
+    ks_free(steps);
+    return err;
+}
+
 /* --- bootstrap ---------------------------------------------------------------------------- */
+
+#define MEASURES 4
 
 struct bootstrap {
     const struct step *steps;
@@ -127,7 +155,7 @@ struct bootstrap {
     uint32_t *normals;
     size_t anomaly_count;
     size_t normal_count;
-    double *measures[3]; /* of each draw */
+    double *measures[MEASURES]; /* of each draw */
 };
 
 static void bootstrap_done(struct bootstrap *bootstrap)
@@ -135,7 +163,7 @@ static void bootstrap_done(struct bootstrap *bootstrap)
     ks_free(bootstrap->drawn);
     ks_free(bootstrap->anomalies);
     ks_free(bootstrap->normals);
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < MEASURES; i++) {
         ks_free(bootstrap->measures[i]);
     }
 }
@@ -154,7 +182,7 @@ static enum ks_err bootstrap_init(struct bootstrap *bootstrap, unsigned draws)
     KS_CHECK(bootstrap->drawn != NULL && bootstrap->anomalies != NULL &&
                  bootstrap->normals != NULL,
              KS_ERR_NOMEM, "bootstrap");
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < MEASURES; i++) {
         bootstrap->measures[i] = ks_calloc(draws, sizeof *bootstrap->measures[i]);
         KS_CHECK(bootstrap->measures[i] != NULL, KS_ERR_NOMEM, "bootstrap");
     }
@@ -204,6 +232,7 @@ static void draw_once(struct bootstrap *bootstrap, uint32_t threshold, uint64_t 
     bootstrap->measures[0][draw] = evaluation.roc_auc;
     bootstrap->measures[1][draw] = evaluation.pr_auc;
     bootstrap->measures[2][draw] = evaluation.f1;
+    bootstrap->measures[3][draw] = evaluation.recall;
 }
 
 static int by_value(const void *left, const void *right)
@@ -242,6 +271,7 @@ enum ks_err ks_evaluate_bounds(const struct ks_labelled *rows, uint32_t threshol
         interval_of(bootstrap.measures[0], draws),
         interval_of(bootstrap.measures[1], draws),
         interval_of(bootstrap.measures[2], draws),
+        interval_of(bootstrap.measures[3], draws),
     };
 out:
     bootstrap_done(&bootstrap);

@@ -37,6 +37,18 @@ struct ks_evaluation {
 KS_MUST_CHECK enum ks_err ks_evaluate(const struct ks_labelled *rows, uint32_t threshold,
                                       struct ks_evaluation *out_evaluation);
 
+/* The counts where rows of at most PATH are called anomalies. */
+struct ks_curve_point {
+    uint32_t path;
+    size_t true_positives;
+    size_t false_positives;
+};
+/* A point for each path that occurs, rising: both the ROC curve and that of precision against
+ * recall. The caller frees OUT_POINTS. Errors as of ks_evaluate. */
+KS_MUST_CHECK enum ks_err ks_evaluate_curve(const struct ks_labelled *rows,
+                                            struct ks_curve_point **out_points,
+                                            size_t *out_count);
+
 /* Percentile intervals of 95 % by the bootstrap: DRAWS samples with replacement, of anomalies
  * and of normal rows each as many as there are (Efron 1979). Reproducible from SEED. */
 struct ks_interval {
@@ -47,6 +59,7 @@ struct ks_evaluation_bounds {
     struct ks_interval roc_auc;
     struct ks_interval pr_auc;
     struct ks_interval f1;
+    struct ks_interval recall;
 };
 #define KS_BOOTSTRAP_DRAWS_MAX 10000
 /* KS_ERR_USAGE for DRAWS outside 40 to KS_BOOTSTRAP_DRAWS_MAX; else as ks_evaluate. */

@@ -14,6 +14,7 @@
 
 #define SPREAD_ROWS_MAX 512 /* rows from which centre and spread of a feature are taken */
 #define ROWS_AHEAD      16
+#define LINE_DOUBLES    8    /* of a line of the cache */
 #define TAKEN_SLOTS     1024 /* of the set of rows taken: four times KS_FOREST_SAMPLE_MAX */
 
 /* What a stream of random numbers is for: the last word of Philox's counter. */
@@ -87,6 +88,17 @@ struct growth {
     uint16_t value[KS_TREE_NODES];          /* path of what ended, then mean path */
     double ahead[KS_FOREST_SAMPLE_MAX + 1]; /* ks_forest_path_ahead */
 };
+
+/* Rows of a sample lie all over memory: what is asked for early is there when it is needed. */
+static void ask_for(const struct ks_rows *rows, size_t row)
+{
+    const double *values = &rows->values[row * rows->stride];
+
+    for (size_t i = 0; i < rows->features; i += LINE_DOUBLES) {
+        __builtin_prefetch(&values[i]);
+    }
+    __builtin_prefetch(&values[rows->features - 1]);
+}
 
 /* --- samples ------------------------------------------------------------------------------ */
 
@@ -333,6 +345,9 @@ static void grow_tree(struct growth *growth, size_t tree, unsigned levels)
     growth->stream = stream_of(forest->params.seed, (uint32_t)tree, STREAM_TREE);
     take_sample(growth, count);
     for (size_t i = 0; i < count; i++) {
+        if (i + ROWS_AHEAD < count) {
+            ask_for(growth->rows, growth->sample[i + ROWS_AHEAD]);
+        }
         ks_forest_standard(
             forest, &growth->rows->values[growth->sample[i] * growth->rows->stride], standard);
         for (size_t feature = 0; feature < forest->features; feature++) {

@@ -62,9 +62,9 @@ const struct ks_forest_params *ks_forest_params(const struct ks_forest *forest);
  * asserted). POOL may be NULL. */
 void ks_forest_paths(const struct ks_forest *forest, const struct ks_rows *rows,
                      struct ks_pool *pool, uint32_t *out_paths);
-/* The same by the kernel called NAME, "avx512" or "portable": KS_ERR_NOT_FOUND when this build
- * or this CPU has no such kernel, or the kernel cannot hold so many features. For tests and
- * benches. */
+/* The same by the kernel called NAME, "avx512", "neon" or "portable": KS_ERR_NOT_FOUND when
+ * this build or this CPU has no such kernel, or the kernel cannot hold so many features. For
+ * tests and benches. */
 KS_MUST_CHECK enum ks_err ks_forest_paths_by(const struct ks_forest *forest, const char *name,
                                              const struct ks_rows *rows, uint32_t *out_paths);
 /* The kernel that ks_forest_paths takes here. */

@@ -72,6 +72,8 @@ void ks_forest_paths_portable(const struct ks_forest *forest, const float *rows,
                               size_t count, uint32_t *out_paths);
 void ks_forest_paths_avx512(const struct ks_forest *forest, const float *rows, size_t width,
                             size_t count, uint32_t *out_paths); /* x86-64 alone */
+void ks_forest_paths_neon(const struct ks_forest *forest, const float *rows, size_t width,
+                          size_t count, uint32_t *out_paths); /* AArch64 alone */
 
 /* ROW in units of the training rows' spread: FEATURES floats to OUT_STANDARD. */
 void ks_forest_standard(const struct ks_forest *forest, const double *row, float *out_standard);

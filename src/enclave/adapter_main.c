@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -42,7 +43,8 @@ struct adapter {
     uint64_t memory_max;
     uint64_t seconds_max;
     pid_t child;
-    uint64_t deadline_us; /* monotonic */
+    uint64_t deadline_us;  /* monotonic */
+    struct ks_usage usage; /* of the interpreter, once it has ended */
     /* The last that it said to standard error. */
     uint8_t complaint[COMPLAINT_MAX];
     size_t complaint_len;
@@ -244,16 +246,18 @@ static enum ks_err end(struct adapter *adapter)
     const struct timespec tick = {.tv_nsec = END_TICK_NS};
     const uint64_t until_us = ks_clock_monotonic_us() + END_GRACE_US;
     char complaint[COMPLAINT_MAX + 1];
+    struct rusage resources = {0};
     int status = 0;
     pid_t ended = 0;
 
-    while ((ended = waitpid(adapter->child, &status, WNOHANG)) == 0 && !is_late(adapter) &&
-           ks_clock_monotonic_us() < until_us) {
+    while ((ended = wait4(adapter->child, &status, WNOHANG, &resources)) == 0 &&
+           !is_late(adapter) && ks_clock_monotonic_us() < until_us) {
         (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &tick, NULL);
     }
     if (ended == 0) {
         return ks_fail(KS_ERR_IO, "it closed its output, and did not end");
     }
+    ks_usage_of(&resources, &adapter->usage);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
         return KS_OK;
     }
@@ -321,6 +325,9 @@ static enum ks_err run(struct adapter *adapter, const struct ks_work_job *job,
     result->threads = 1;
     result->parse_us = parsed_us - begin_us;
     result->simulate_us = ks_clock_monotonic_us() - parsed_us;
+    ks_census_take(circuit, &result->census);
+    result->cpu_us = adapter->usage.cpu_us;
+    result->memory_bytes = adapter->usage.memory_bytes;
 out:
     ks_circuit_free(circuit);
     return err;

@@ -30,6 +30,7 @@ enum ks_err ks_admission_init(const struct ks_device_rules *rules,
 {
     enum ks_err err = KS_OK;
     struct ks_admission admission = {.rules = {.accept_issued = rules->accept_issued,
+                                               .key_algs = rules->key_algs,
                                                .attest_every_s = rules->attest_every_s,
                                                .certificate_s = rules->certificate_s}};
 

@@ -6,14 +6,16 @@
 #include "attest/sealed.h"
 #include "crypto/digest.h"
 #include "crypto/ekcert.h"
+#include "crypto/sigalgs.h"
 #include "enclave/launch.h"
 
-#define POLICY_LABEL "ketseal/site-policy/1\n"
-#define POLICY_BYTES (sizeof POLICY_LABEL - 1 + 6 * KS_SHA256_LEN + 1 + 2 * 8 + 4 * 4)
+#define POLICY_LABEL "ketseal/site-policy/2\n"
+#define POLICY_BYTES (sizeof POLICY_LABEL - 1 + 6 * KS_SHA256_LEN + 1 + 2 * 8 + 7 * 4)
 
 static void put_device_rules(const struct ks_device_rules *rules, struct ks_buf *out)
 {
     ks_buf_put_u8(out, rules->accept_issued ? 1 : 0);
+    ks_buf_put_u32(out, rules->key_algs);
     ks_buf_put_u64(out, rules->attest_every_s);
     ks_buf_put_u64(out, rules->certificate_s);
     ks_buf_put_lp32(out, rules->ek_roots_pem);
@@ -27,12 +29,14 @@ static enum ks_err read_device_rules(struct ks_reader *reader, struct ks_device_
     uint8_t issued = 0;
 
     KS_TRY(ks_read_u8(reader, &issued));
+    KS_TRY(ks_read_u32(reader, &rules->key_algs));
     KS_TRY(ks_read_u64(reader, &rules->attest_every_s));
     KS_TRY(ks_read_u64(reader, &rules->certificate_s));
     KS_TRY(ks_read_lp32(reader, KS_EK_PEM_MAX, &rules->ek_roots_pem));
     KS_TRY(ks_read_lp32(reader, KS_EK_PEM_MAX, &rules->simulated_ek_roots_pem));
     KS_TRY(ks_read_lp32(reader, KS_REFERENCE_MAX, &rules->reference));
-    KS_CHECK(issued <= 1 && rules->attest_every_s <= KS_DEVICE_SECONDS_MAX &&
+    KS_CHECK(issued <= 1 && rules->key_algs != 0 && (rules->key_algs & ~KS_SIGALGS_ALL) == 0 &&
+                 rules->attest_every_s <= KS_DEVICE_SECONDS_MAX &&
                  rules->certificate_s <= KS_DEVICE_SECONDS_MAX,
              KS_ERR_FORMAT, "enclave configuration: a value is out of range");
     rules->accept_issued = issued == 1;
@@ -123,6 +127,26 @@ out:
     return err;
 }
 
+static void put_alert_rules(const struct ks_alert_rules *alerts, struct ks_buf *out)
+{
+    ks_buf_put_u32(out, alerts->suspend_after);
+    ks_buf_put_u32(out, alerts->window_s);
+}
+
+static enum ks_err read_alert_rules(struct ks_reader *reader, struct ks_alert_rules *alerts)
+{
+    enum ks_err err = KS_OK;
+
+    KS_TRY(ks_read_u32(reader, &alerts->suspend_after));
+    KS_TRY(ks_read_u32(reader, &alerts->window_s));
+    KS_CHECK(alerts->suspend_after <= KS_ALERTS_AFTER_MAX &&
+                 alerts->window_s <= KS_ALERTS_WINDOW_S_MAX &&
+                 (alerts->suspend_after == 0) == (alerts->window_s == 0),
+             KS_ERR_FORMAT, "enclave configuration: a rule of alerts is out of range");
+out:
+    return err;
+}
+
 void ks_enclave_config_put(const struct ks_enclave_config *config, struct ks_buf *out)
 {
     ks_buf_put_lp16(out, config->origin);
@@ -137,6 +161,7 @@ void ks_enclave_config_put(const struct ks_enclave_config *config, struct ks_buf
     put_device_rules(&config->devices, out);
     put_rules(&config->rules, out);
     put_key_rules(&config->keys, out);
+    put_alert_rules(&config->alerts, out);
 }
 
 enum ks_err ks_enclave_config_read(struct ks_bytes payload,
@@ -159,6 +184,7 @@ enum ks_err ks_enclave_config_read(struct ks_bytes payload,
     KS_TRY(read_device_rules(&reader, &config.devices));
     KS_TRY(read_rules(&reader, &config.rules));
     KS_TRY(read_key_rules(&reader, &config.keys));
+    KS_TRY(read_alert_rules(&reader, &config.alerts));
     KS_TRY(ks_read_end(&reader));
     KS_CHECK(simulated <= 1 && config.workers >= 1 && config.workers <= KS_LAUNCH_WORKERS_MAX,
              KS_ERR_FORMAT, "enclave configuration: a value is out of range");
@@ -187,6 +213,7 @@ void ks_enclave_config_policy(const struct ks_enclave_config *config, uint8_t ou
     put_digest(config->root_pem, &text);
     put_digest(config->crl_pem, &text);
     ks_buf_put_u8(&text, devices->accept_issued ? 1 : 0);
+    ks_buf_put_u32(&text, devices->key_algs);
     ks_buf_put_u64(&text, devices->attest_every_s);
     ks_buf_put_u64(&text, devices->certificate_s);
     put_digest(devices->ek_roots_pem, &text);
@@ -197,6 +224,7 @@ void ks_enclave_config_policy(const struct ks_enclave_config *config, uint8_t ou
     ks_buf_put_u32(&text, rules->epoch_s);
     ks_buf_put_u32(&text, rules->quote_window_ms);
     ks_buf_put_u32(&text, rules->quote_refresh_s);
-    KS_ASSERT(text.len == sizeof room);
+    put_alert_rules(&config->alerts, &text);
+    KS_ASSERT(text.len == POLICY_BYTES && text.err == KS_OK);
     ks_sha256(ks_buf_view(&text), out_hash);
 }

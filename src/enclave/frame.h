@@ -35,6 +35,7 @@ enum ks_frame_type {
     KS_FRAME_SITE_ACTIVATE = 17,    /* a credential for our TPM -> the proof that it is ours */
     KS_FRAME_SITE_CERTIFY = 18,     /* the site's document, certified -> in use */
     KS_FRAME_ANNOUNCE = 19,         /* a device names quantum keys that it holds */
+    KS_FRAME_ALERT = 23,            /* a job that ran is an anomaly -> how many, an entry */
     /* enclave -> launcher */
     KS_FRAME_KILL = 20, /* end a worker: u32 process id */
     /* launcher -> enclave, each with one descriptor attached */

@@ -7,7 +7,9 @@
 
 #include <stdio.h>
 
+#include "attest/quote.h"
 #include "crypto/digest.h"
+#include "detect/outcome.h"
 #include "enclave/monitor.h"
 #include "enclave/work.h"
 #include "ledger/merkle.h"
@@ -25,6 +27,7 @@ enum ks_err ks_monitor_job_new(struct ks_monitor *monitor, struct ks_monitor_job
             monitor->jobs_used = i >= monitor->jobs_used ? i + 1 : monitor->jobs_used;
             *job =
                 (struct ks_monitor_job){.state = KS_MJOB_ADMITTED, .order = ++monitor->order};
+            ks_trace_init(&job->trace);
             ks_buf_init(&job->certificate, KS_CERT_DER_MAX);
             ks_buf_init(&job->parameters, 4096);
             ks_buf_init(&job->result, KS_RESULT_BYTES_MAX);
@@ -45,6 +48,9 @@ void ks_monitor_job_free(struct ks_monitor *monitor, struct ks_monitor_job *job)
 {
     if (job == NULL) {
         return;
+    }
+    if (job->state >= KS_MJOB_QUEUED) {
+        ks_monitor_job_ended(monitor, job);
     }
     ks_request_body_done(&job->body);
     ks_buf_done(&job->certificate);
@@ -227,7 +233,7 @@ static enum ks_err send_job(struct ks_monitor *monitor, struct ks_monitor_worker
     worker->job = job;
     job->state = KS_MJOB_RUNNING;
     job->started_us = ks_clock_us();
-    job->timing_us[0] = ks_clock_monotonic_us() - job->queued_us;
+    ks_trace_set_u64(&job->trace, KS_TRACE_QUEUE_US, ks_clock_monotonic_us() - job->queued_us);
     job->deadline_us =
         ks_clock_monotonic_us() + monitor->job_seconds_max * 1000000 + DEADLINE_MARGIN_US;
     KS_TRY(ks_channel_flush(&worker->channel));
@@ -384,6 +390,31 @@ out:
     return err;
 }
 
+/* What the worker says of the circuit and of itself. */
+static enum ks_err trace_result(struct ks_monitor_job *job, const struct ks_work_result *result)
+{
+    struct ks_trace *trace = &job->trace;
+    const struct ks_census *census = &result->census;
+
+    ks_trace_set_u64(trace, KS_TRACE_QUBITS, result->qubits);
+    ks_trace_set_u64(trace, KS_TRACE_CLBITS, result->clbits);
+    ks_trace_set_u64(trace, KS_TRACE_DEPTH, result->depth);
+    ks_trace_set_u64(trace, KS_TRACE_OPS, result->ops);
+    ks_trace_set_u64(trace, KS_TRACE_GATES_1Q, census->gates_1q);
+    ks_trace_set_u64(trace, KS_TRACE_GATES_2Q, census->gates_2q);
+    ks_trace_set_u64(trace, KS_TRACE_GATES_MORE, census->gates_more);
+    ks_trace_set_u64(trace, KS_TRACE_GATES_NONCLIFFORD, census->gates_nonclifford);
+    ks_trace_set_u64(trace, KS_TRACE_MEASUREMENTS, census->measurements);
+    if (job->body.job.sdk == KS_SDK_KETSEAL) { /* of others nobody here knows it */
+        ks_trace_set_u64(trace, KS_TRACE_METHOD, result->facts.method);
+    }
+    ks_trace_set_u64(trace, KS_TRACE_PARSE_US, result->parse_us);
+    ks_trace_set_u64(trace, KS_TRACE_SIMULATE_US, result->simulate_us);
+    ks_trace_set_u64(trace, KS_TRACE_WORKER_CPU_US, result->cpu_us);
+    ks_trace_set_u64(trace, KS_TRACE_WORKER_MEMORY_BYTES, result->memory_bytes);
+    return ks_trace_set_result(trace, result->counts);
+}
+
 /* Makes the core of what the worker answered. Its counts are canonical JSON or are refused: the
  * worker is as untrusted as the program that it ran. */
 static enum ks_err make_core(struct ks_monitor *monitor, struct ks_monitor_job *job,
@@ -438,8 +469,7 @@ static enum ks_err make_core(struct ks_monitor *monitor, struct ks_monitor_job *
     KS_TRY(ks_buf_check(&job->core_bytes));
     ks_sha256(ks_buf_view(&job->core_bytes), hash);
     ks_merkle_leaf(KS_BYTES(hash), job->leaf);
-    job->timing_us[1] = result->parse_us;
-    job->timing_us[2] = result->simulate_us;
+    KS_TRY(trace_result(job, result));
     job->finished_us = ks_clock_monotonic_us();
     job->state = KS_MJOB_FINISHED;
 out:
@@ -636,6 +666,7 @@ static enum ks_err seal(struct ks_monitor *monitor, size_t index, const uint8_t 
     struct ks_buf evidence_bytes;
     struct ks_buf record;
     struct ks_buf entry;
+    struct ks_buf values;
     struct ks_evidence evidence = {
         .device_certificate = ks_buf_view(&job->certificate),
         .event_log = ks_buf_view(&monitor->event_log),
@@ -655,25 +686,54 @@ static enum ks_err seal(struct ks_monitor *monitor, size_t index, const uint8_t 
     ks_buf_init(&evidence_bytes, KS_RECORD_BYTES_MAX);
     ks_buf_init(&record, KS_RECORD_BYTES_MAX);
     ks_buf_init(&entry, KS_ENTRY_BYTES_MAX);
+    ks_buf_init(&values, KS_TRACE_BYTES_MAX);
     KS_TRY(ks_merkle_path(leaves, monitor->batch_count, index, &evidence.quote.path));
     ks_evidence_write(&evidence, &evidence_bytes);
     KS_TRY(ks_buf_check(&evidence_bytes));
     KS_TRY(ks_record_seal(&job->core, ks_buf_view(&job->core_bytes),
                           ks_buf_view(&evidence_bytes), monitor->keys.ed25519,
                           monitor->keys.mldsa65, &record, &entry));
-    job->timing_us[4] = ks_clock_monotonic_us() - begin_us;
+    ks_trace_set_u64(&job->trace, KS_TRACE_SIGN_US, ks_clock_monotonic_us() - begin_us);
+    ks_trace_put_values(&job->trace, &values);
+    KS_TRY(ks_buf_check(&values));
     begin = ks_answer_begin(out, KS_FRAME_RUN, job->request);
     ks_buf_put_lp32(out, ks_buf_view(&record));
     ks_buf_put_lp16(out, ks_buf_view(&entry));
-    for (size_t i = 0; i < sizeof job->timing_us / sizeof job->timing_us[0]; i++) {
-        ks_buf_put_u64(out, job->timing_us[i]);
-    }
+    ks_buf_put_lp16(out, ks_buf_view(&values));
     ks_frame_end(out, begin);
 out:
     ks_buf_done(&evidence_bytes);
     ks_buf_done(&record);
     ks_buf_done(&entry);
+    ks_buf_done(&values);
     return err;
+}
+
+/* Whether ATTEST is over the launch's PCR alone, with the value that the launch's event log
+ * comes to. Nothing hangs on it here: the record carries both, and verifiers judge. */
+static bool shows_launch(const struct ks_monitor *monitor, struct ks_bytes attest)
+{
+    uint8_t expected[1][KS_PCR_DIGEST_LEN];
+    struct ks_quote_view view;
+
+    ks_event_log_replay(&monitor->site.event_log, expected[0]);
+    return ks_quote_parse(attest, &view) == KS_OK &&
+           ks_quote_check_pcrs(&view, LAUNCH_MASK,
+                               (const uint8_t(*)[KS_PCR_DIGEST_LEN])expected) == KS_OK;
+}
+
+/* What all records under a quote have in common. */
+static void trace_batch(struct ks_monitor *monitor, struct ks_bytes attest)
+{
+    const uint64_t quote_us = ks_clock_monotonic_us() - monitor->quote_begin_us;
+    const bool match = shows_launch(monitor, attest);
+
+    for (size_t i = 0; i < monitor->batch_count; i++) {
+        struct ks_trace *trace = &monitor->batch[i]->trace;
+
+        ks_trace_set_u64(trace, KS_TRACE_QUOTE_US, quote_us);
+        ks_trace_set_u64(trace, KS_TRACE_PCR_MATCH, match ? 1 : 0);
+    }
 }
 
 enum ks_err ks_monitor_quote_finish(struct ks_monitor *monitor)
@@ -689,8 +749,8 @@ enum ks_err ks_monitor_quote_finish(struct ks_monitor *monitor)
     quoted = ks_tpm_quote_finish(monitor->tpm, &attest, &signature);
     for (size_t i = 0; i < monitor->batch_count; i++) {
         ks_copy(leaves[i], monitor->batch[i]->leaf, sizeof leaves[i]);
-        monitor->batch[i]->timing_us[3] = ks_clock_monotonic_us() - monitor->quote_begin_us;
     }
+    trace_batch(monitor, ks_buf_view(&attest));
     for (size_t i = 0; i < monitor->batch_count; i++) {
         struct ks_monitor_job *job = monitor->batch[i];
 

@@ -253,6 +253,7 @@ static enum ks_err send_config(struct launcher *launcher)
         .job_seconds_max = spec->job_seconds_max,
         .devices = spec->devices,
         .rules = spec->rules,
+        .alerts = spec->alerts,
         .keys = spec->keys,
     };
     size_t begin = 0;

@@ -19,6 +19,8 @@
 /* What a site demands of devices. */
 struct ks_device_rules {
     bool accept_issued;           /* certificates of the root itself, without enrolment */
+    uint32_t key_algs;            /* of their certificates' keys: KS_SIGALG_BIT; enrolment gives
+                                     ML-DSA-65 */
     uint64_t attest_every_s;      /* 0: never again after the enrolment */
     uint64_t certificate_s;       /* life of the certificates that are issued here */
     struct ks_bytes ek_roots_pem; /* of TPM makers; may be empty */
@@ -64,6 +66,16 @@ struct ks_key_rules {
 #define KS_KEYS_LIFE_MAX      86400 /* seconds */
 #define KS_KEYS_STOCK_MAX     4096
 
+/* When alerts of the site's detector suspend a device; from launcher to enclave as it is.
+ * ketseald says that a job was an alert; how many of them are too many, and what follows, is
+ * the enclave's to say. */
+struct ks_alert_rules {
+    uint32_t suspend_after; /* alerts of one device; 0: they suspend nobody */
+    uint32_t window_s;      /* within which these come; 0 if SUSPEND_AFTER is */
+};
+#define KS_ALERTS_AFTER_MAX    64
+#define KS_ALERTS_WINDOW_S_MAX (366 * 24 * 3600)
+
 /* What runs jobs of other SDKs. */
 struct ks_adapter_rules {
     unsigned count;      /* of each SDK that there is: waiting or working at once */
@@ -90,6 +102,7 @@ struct ks_launch_spec {
     struct ks_device_rules devices;
     struct ks_enclave_rules rules;
     struct ks_key_rules keys;
+    struct ks_alert_rules alerts;
 };
 
 /* Runs until SIGTERM or SIGINT (KS_OK after a graceful stop) or until a part fails. Must be
@@ -112,6 +125,7 @@ struct ks_enclave_config {
     struct ks_device_rules devices;
     struct ks_enclave_rules rules;
     struct ks_key_rules keys;
+    struct ks_alert_rules alerts;
 };
 void ks_enclave_config_put(const struct ks_enclave_config *config, struct ks_buf *out);
 KS_MUST_CHECK enum ks_err ks_enclave_config_read(struct ks_bytes payload,

@@ -26,14 +26,15 @@ struct request_rule {
     bool one_way;      /* never answered */
 };
 
-#define SIGNED_REQUEST_MAX (KS_HTTP_HEAD_BYTES + KS_JOB_BYTES_MAX + 65536)
-#define KS_HTTP_HEAD_BYTES 16384
+#define SIGNED_REQUEST_MAX  (KS_HTTP_HEAD_BYTES + KS_JOB_BYTES_MAX + 65536)
+#define KS_HTTP_HEAD_BYTES  16384
+#define SIGNED_DOCUMENT_MAX (KS_MONITOR_CERTIFICATE_MAX + KS_SIGNED_DOCUMENT_MAX + 64)
 
 /*   request              handler                 phases                             max bytes
  */
 static const struct request_rule request_rules[] = {
     {KS_FRAME_HELLO, ks_monitor_hello, KS_PHASE_READY | KS_PHASE_BROKEN, 0},
-    {KS_FRAME_KEYS, ks_monitor_keys, KS_PHASE_READY, 65536},
+    {KS_FRAME_KEYS, ks_monitor_keys, KS_PHASE_READY, SIGNED_DOCUMENT_MAX},
     {KS_FRAME_AUTH, ks_monitor_auth, KS_PHASE_READY, SIGNED_REQUEST_MAX},
     {KS_FRAME_ADMIT, ks_monitor_admit, KS_PHASE_READY, SIGNED_REQUEST_MAX},
     {KS_FRAME_RUN, ks_monitor_run, KS_PHASE_READY, 64},
@@ -51,7 +52,8 @@ static const struct request_rule request_rules[] = {
     {KS_FRAME_SITE_REQUEST, ks_monitor_site_request, KS_PHASE_READY, 128},
     {KS_FRAME_SITE_ACTIVATE, ks_monitor_site_activate, KS_PHASE_READY, 2048},
     {KS_FRAME_SITE_CERTIFY, ks_monitor_site_certify, KS_PHASE_READY, KS_SITE_BYTES_MAX + 64},
-    {KS_FRAME_ANNOUNCE, ks_monitor_announce, KS_PHASE_READY, 65536},
+    {KS_FRAME_ALERT, ks_monitor_alert, KS_PHASE_READY, KS_UUID_TEXT_LEN},
+    {KS_FRAME_ANNOUNCE, ks_monitor_announce, KS_PHASE_READY, SIGNED_DOCUMENT_MAX},
     {KS_FRAME_LINK_DATA, ks_monitor_link_data, KS_PHASE_READY, KS_LINK_DATA_MAX,
      .one_way = true},
     {KS_FRAME_LINK_CLOSE, ks_monitor_link_close, KS_PHASE_READY, KS_LINK_TEXT_MAX,
@@ -120,6 +122,7 @@ static enum ks_err apply_config(struct ks_monitor *monitor,
     monitor->workers_max = config->workers;
     monitor->state_memory_max = config->state_memory_max;
     monitor->job_seconds_max = config->job_seconds_max;
+    monitor->alerts = config->alerts;
     ks_copy(monitor->worker_digest, config->worker_digest, sizeof monitor->worker_digest);
     KS_TRY(ks_admission_init(&config->devices, &monitor->admission));
     KS_TRY(apply_rules(monitor, &config->rules));
@@ -264,7 +267,9 @@ static enum ks_err allocate(struct ks_monitor *monitor)
     monitor->jobs = ks_calloc(KS_MONITOR_JOBS_MAX, sizeof *monitor->jobs);
     monitor->workers = ks_calloc(KS_MONITOR_WORKERS_MAX, sizeof *monitor->workers);
     monitor->devices = ks_calloc(KS_MONITOR_DEVICES_MAX, sizeof *monitor->devices);
-    KS_CHECK(monitor->jobs != NULL && monitor->workers != NULL && monitor->devices != NULL,
+    monitor->ended = ks_calloc(KS_MONITOR_ENDED_MAX, sizeof *monitor->ended);
+    KS_CHECK(monitor->jobs != NULL && monitor->workers != NULL && monitor->devices != NULL &&
+                 monitor->ended != NULL,
              KS_ERR_NOMEM, "tables of the enclave");
     for (size_t i = 0; i < KS_MONITOR_WORKERS_MAX; i++) {
         monitor->workers[i].channel.fd = -1;
@@ -498,6 +503,7 @@ static void monitor_done(struct ks_monitor *monitor)
     ks_free(monitor->jobs);
     ks_free(monitor->workers);
     ks_free(monitor->devices);
+    ks_free(monitor->ended);
     ks_enclave_state_close(&monitor->state);
     ks_buf_done(&monitor->authorisation);
     ks_buf_done(&monitor->last_attest);

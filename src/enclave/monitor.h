@@ -7,6 +7,7 @@
 #ifndef KS_ENCLAVE_MONITOR_H
 #define KS_ENCLAVE_MONITOR_H
 
+#include "detect/trace.h"
 #include "enclave/admission.h"
 #include "enclave/frame.h"
 #include "enclave/journal.h"
@@ -19,8 +20,9 @@
 
 #define KS_MONITOR_JOBS_MAX     4096 /* admitted and not yet answered */
 #define KS_MONITOR_WORKERS_MAX  256
-#define KS_MONITOR_DEVICES_MAX  256 /* verified certificates remembered */
-#define KS_QUOTE_BATCH_MAX      256 /* records under one quote */
+#define KS_MONITOR_DEVICES_MAX  256  /* verified certificates remembered */
+#define KS_MONITOR_ENDED_MAX    4096 /* jobs that ended last: what an alert can be about */
+#define KS_QUOTE_BATCH_MAX      256  /* records under one quote */
 #define KS_KEYS_LIFE_S          (24 * 3600)
 #define KS_SUBMISSION_AGE_MAX_S 300 /* between the device's clock and ours, either way */
 
@@ -66,7 +68,7 @@ struct ks_monitor_job {
     struct ks_buf start_attest; /* the latest quote when the job was admitted */
     struct ks_buf start_signature;
     uint64_t finished_us;  /* monotonic */
-    uint64_t timing_us[6]; /* queue, parse, simulate, quote, sign, key */
+    struct ks_trace trace; /* values alone: what is known of its execution here */
 };
 
 struct ks_monitor_worker {
@@ -84,6 +86,12 @@ struct ks_monitor_device {
     uint8_t key_hash[32]; /* SHA-256 of its public key: owner of one-time keys */
     bool enrolled;        /* its certificate is of our issuer's making, not the root's own */
     struct ks_verify_key *key;
+};
+
+/* A job that ran, well or not, and was not an alert yet. */
+struct ks_monitor_ended {
+    char id[KS_UUID_TEXT_LEN + 1]; /* empty: none, or it was an alert */
+    char device[KS_DEVICE_ID_MAX + 1];
 };
 
 struct ks_monitor {
@@ -122,11 +130,14 @@ struct ks_monitor {
     uint32_t workers_max;
     uint64_t state_memory_max;
     uint64_t job_seconds_max;
-    uint64_t order;                                   /* of the next job */
-    struct ks_monitor_job *jobs;                      /* KS_MONITOR_JOBS_MAX */
-    size_t jobs_used;                                 /* all at and above are free */
-    struct ks_monitor_worker *workers;                /* KS_MONITOR_WORKERS_MAX */
-    struct ks_monitor_device *devices;                /* KS_MONITOR_DEVICES_MAX */
+    uint64_t order;                    /* of the next job */
+    struct ks_monitor_job *jobs;       /* KS_MONITOR_JOBS_MAX */
+    size_t jobs_used;                  /* all at and above are free */
+    struct ks_monitor_worker *workers; /* KS_MONITOR_WORKERS_MAX */
+    struct ks_monitor_device *devices; /* KS_MONITOR_DEVICES_MAX */
+    struct ks_monitor_ended *ended;    /* a ring of KS_MONITOR_ENDED_MAX */
+    size_t ended_next;
+    struct ks_alert_rules alerts;
     struct ks_monitor_job *batch[KS_QUOTE_BATCH_MAX]; /* under the quote being made */
     size_t batch_count;
     bool
@@ -184,8 +195,16 @@ KS_MUST_CHECK enum ks_err ks_monitor_site_activate(struct ks_monitor *, uint32_t
 KS_MUST_CHECK enum ks_err ks_monitor_site_certify(struct ks_monitor *, uint32_t id,
                                                   struct ks_bytes payload);
 
+KS_MUST_CHECK enum ks_err ks_monitor_alert(struct ks_monitor *, uint32_t id,
+                                           struct ks_bytes payload);
+
+/* --- alerts.c ----------------------------------------------------------------------------- */
+/* JOB, which ran, has ended: it can be an alert from now on. */
+void ks_monitor_job_ended(struct ks_monitor *monitor, const struct ks_monitor_job *job);
+
 /* --- requests.c --------------------------------------------------------------------------- */
 #define KS_MONITOR_CERTIFICATE_MAX 32768 /* bytes of DER in a frame */
+#define KS_SIGNED_DOCUMENT_MAX     32768 /* bytes; an SLH-DSA-SHA2-128f signature has 22,784 */
 /* What a device asks for in a document that it signed: lp32 certificate, 32 channel, lp32
  * document. */
 struct ks_signed_document {

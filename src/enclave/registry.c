@@ -11,6 +11,7 @@
 #define HAS_DEVICE 1u
 #define HAS_TOKEN  2u
 #define HAS_ORDER  4u
+#define HAS_ALERT  8u /* with a device; its job and time are where a token's id and end are */
 #define DEVICE_LEN                                                                             \
     (64 + 1 + KS_REASON_MAX + 1 + 32 + 32 + 2 + KS_REGISTRY_AK_MAX + 32 + 32 + 5 * 8 + 1)
 #define TOKEN_LEN   (KS_TOKEN_ID_LEN + 8)
@@ -19,10 +20,11 @@
 #define RECORDS_MAX 65536
 #define SLACK       4096 /* changes beyond what is live before the file is rewritten */
 
-_Static_assert(2 * (KS_REGISTRY_DEVICES_MAX + KS_REGISTRY_TOKENS_MAX +
-                    KS_REGISTRY_OPERATORS_MAX) ==
-                   RECORDS_MAX + 2 * KS_REGISTRY_OPERATORS_MAX,
-               "what is live fills half of the file at most");
+_Static_assert(1 + KS_REGISTRY_DEVICES_MAX + KS_REGISTRY_TOKENS_MAX +
+                       KS_REGISTRY_OPERATORS_MAX + KS_REGISTRY_ALERTS_TOTAL + SLACK <=
+                   RECORDS_MAX,
+               "what is live, and what may be superseded, fits the file");
+_Static_assert(KS_REGISTRY_JOB_LEN == KS_TOKEN_ID_LEN, "an alert lies where a token does");
 
 struct token {
     uint8_t id[KS_TOKEN_ID_LEN];
@@ -32,12 +34,17 @@ struct operator_seen {
     uint8_t key[32];
     uint64_t created_us;
 };
+struct alert {
+    const struct ks_device_entry *device; /* borrowed: devices keep their place in memory */
+    uint8_t job[KS_REGISTRY_JOB_LEN];
+    uint64_t at_us;
+};
 
 /* What one record says. */
 struct change {
     unsigned has;
     struct ks_device_entry device;
-    struct token token;
+    struct token token; /* of an alert: its job and its time */
     struct operator_seen order;
 };
 
@@ -50,6 +57,8 @@ struct ks_registry {
     size_t token_count;
     struct operator_seen operators[KS_REGISTRY_OPERATORS_MAX];
     size_t operator_count;
+    struct alert *alerts; /* in the order in which they came */
+    size_t alert_count;
 };
 
 const char *ks_device_state_name(enum ks_device_state state)
@@ -202,8 +211,9 @@ static enum ks_err read_change(struct ks_bytes record, struct change *out_change
     KS_TRY(ks_read_copy(&reader, change.order.key, sizeof change.order.key));
     KS_TRY(ks_read_u64(&reader, &change.order.created_us));
     KS_TRY(ks_read_end(&reader));
-    KS_CHECK((has & ~(HAS_DEVICE | HAS_TOKEN | HAS_ORDER)) == 0, KS_ERR_FORMAT,
-             "devices: a record of another version");
+    KS_CHECK((has & ~(HAS_DEVICE | HAS_TOKEN | HAS_ORDER | HAS_ALERT)) == 0 &&
+                 ((has & HAS_ALERT) == 0 || (has & (HAS_DEVICE | HAS_TOKEN)) == HAS_DEVICE),
+             KS_ERR_FORMAT, "devices: a record of another version");
     KS_TRY((has & HAS_DEVICE) == 0 ? KS_OK : check_device(&change.device));
     change.has = has;
     *out_change = change;
@@ -259,6 +269,41 @@ static struct operator_seen *find_operator(struct ks_registry *registry, const u
     return NULL;
 }
 
+static void drop_alert(struct ks_registry *registry, size_t index)
+{
+    registry->alert_count--;
+    for (size_t i = index; i < registry->alert_count; i++) {
+        registry->alerts[i] = registry->alerts[i + 1];
+    }
+}
+
+/* Drops the oldest alerts of DEVICE until LEFT are left. */
+static void drop_alerts(struct ks_registry *registry, const struct ks_device_entry *device,
+                        size_t left)
+{
+    size_t count = 0;
+
+    for (size_t i = registry->alert_count; i > 0; i--) {
+        if (registry->alerts[i - 1].device == device && ++count > left) {
+            drop_alert(registry, i - 1);
+        }
+    }
+}
+
+static void take_alert(struct ks_registry *registry, const struct ks_device_entry *device,
+                       const struct token *said)
+{
+    struct alert *alert = NULL;
+
+    drop_alerts(registry, device, KS_REGISTRY_ALERTS_MAX - 1);
+    if (registry->alert_count == KS_REGISTRY_ALERTS_TOTAL) {
+        drop_alert(registry, 0);
+    }
+    alert = &registry->alerts[registry->alert_count++];
+    *alert = (struct alert){.device = device, .at_us = said->expires_us};
+    ks_copy(alert->job, said->id, sizeof alert->job);
+}
+
 /* Everything that could fail, before anything is written. */
 static enum ks_err check_room(struct ks_registry *registry, const struct change *change,
                               struct ks_device_entry **out_fresh)
@@ -304,6 +349,11 @@ static void take_change(struct ks_registry *registry, const struct change *chang
             }
             registry->devices[place] = fresh;
             registry->device_count++;
+        }
+        if (registry->devices[place]->state != change->device.state) {
+            drop_alerts(registry, registry->devices[place], 0);
+        } else if ((change->has & HAS_ALERT) != 0) {
+            take_alert(registry, registry->devices[place], &change->token);
         }
         *registry->devices[place] = change->device;
     }
@@ -355,6 +405,14 @@ static enum ks_err rewrite(struct ks_registry *registry)
         change = (struct change){.has = HAS_ORDER, .order = registry->operators[i]};
         put_change(&records, &change);
     }
+    for (size_t i = 0; i < registry->alert_count; i++) {
+        const struct alert *alert = &registry->alerts[i];
+
+        change = (struct change){.has = HAS_DEVICE | HAS_ALERT, .device = *alert->device};
+        ks_copy(change.token.id, alert->job, sizeof change.token.id);
+        change.token.expires_us = alert->at_us;
+        put_change(&records, &change);
+    }
     KS_TRY(ks_buf_check(&records));
     KS_TRY(ks_chain_rewrite(registry->chain, ks_buf_view(&records)));
 out:
@@ -365,8 +423,8 @@ out:
 static enum ks_err apply(struct ks_registry *registry, const struct change *change)
 {
     enum ks_err err = KS_OK;
-    const size_t live =
-        1 + registry->device_count + registry->token_count + registry->operator_count;
+    const size_t live = 1 + registry->device_count + registry->token_count +
+                        registry->operator_count + registry->alert_count;
     struct ks_device_entry *fresh = NULL;
     struct ks_buf record;
 
@@ -401,8 +459,9 @@ enum ks_err ks_registry_open(const struct ks_fs *fs, struct ks_bytes master, uin
     registry->now_us = now_us;
     registry->devices = ks_calloc(KS_REGISTRY_DEVICES_MAX, sizeof *registry->devices);
     registry->tokens = ks_calloc(KS_REGISTRY_TOKENS_MAX, sizeof *registry->tokens);
-    KS_CHECK(registry->devices != NULL && registry->tokens != NULL, KS_ERR_NOMEM,
-             "registry of devices");
+    registry->alerts = ks_calloc(KS_REGISTRY_ALERTS_TOTAL, sizeof *registry->alerts);
+    KS_CHECK(registry->devices != NULL && registry->tokens != NULL && registry->alerts != NULL,
+             KS_ERR_NOMEM, "registry of devices");
     KS_TRY(ks_hkdf_sha256(master, (struct ks_bytes){0}, KS_LITERAL("ketseal/devices/1"),
                           spec.key, sizeof spec.key));
     KS_TRY(ks_chain_open(&spec, reached, visit_record, registry, &registry->chain));
@@ -426,6 +485,7 @@ void ks_registry_close(struct ks_registry *registry)
     }
     ks_free(registry->devices);
     ks_free(registry->tokens);
+    ks_free(registry->alerts);
     ks_free(registry);
 }
 
@@ -507,4 +567,35 @@ enum ks_err ks_registry_order(struct ks_registry *registry, const struct ks_devi
     }
     ks_copy(change.order.key, key, sizeof change.order.key);
     return apply(registry, &change);
+}
+
+enum ks_err ks_registry_alert(struct ks_registry *registry, const struct ks_device_entry *entry,
+                              const uint8_t job[KS_REGISTRY_JOB_LEN], uint64_t at_us)
+{
+    enum ks_err err = KS_OK;
+    struct change change = {.has = HAS_DEVICE | HAS_ALERT, .device = *entry};
+
+    for (size_t i = 0; i < registry->alert_count; i++) {
+        KS_CHECK(!ks_bytes_equal(KS_BYTES(registry->alerts[i].job),
+                                 ks_bytes_of(job, KS_REGISTRY_JOB_LEN)),
+                 KS_ERR_CONFLICT, "that job's alert is known");
+    }
+    ks_copy(change.token.id, job, sizeof change.token.id);
+    change.token.expires_us = at_us;
+    KS_TRY(apply(registry, &change));
+out:
+    return err;
+}
+
+size_t ks_registry_alerts(const struct ks_registry *registry, struct ks_bytes id,
+                          uint64_t since_us)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < registry->alert_count; i++) {
+        const struct alert *alert = &registry->alerts[i];
+
+        count += alert->at_us >= since_us && ks_bytes_is(id, alert->device->id);
+    }
+    return count;
 }

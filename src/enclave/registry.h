@@ -16,7 +16,10 @@
 #define KS_REGISTRY_DEVICES_MAX   16384
 #define KS_REGISTRY_TOKENS_MAX    16384 /* used, and not yet expired by themselves */
 #define KS_REGISTRY_OPERATORS_MAX 64
-#define KS_REGISTRY_AK_MAX        320 /* RSA-2048 needs 280 */
+#define KS_REGISTRY_AK_MAX        320  /* RSA-2048 needs 280 */
+#define KS_REGISTRY_ALERTS_MAX    64   /* of one device: the last ones */
+#define KS_REGISTRY_ALERTS_TOTAL  8192 /* of all devices: the last ones */
+#define KS_REGISTRY_JOB_LEN       16   /* bytes of a job's id, a UUID */
 
 /*      name              value  text                  what it means */
 #define KS_DEVICE_STATE_LIST(X)                                                                \
@@ -92,5 +95,17 @@ bool ks_registry_token_used(const struct ks_registry *registry,
 KS_MUST_CHECK enum ks_err ks_registry_order(struct ks_registry *registry,
                                             const struct ks_device_entry *entry,
                                             const uint8_t key[32], uint64_t created_us);
+
+/* --- alerts of the detector --------------------------------------------------------------- */
+/* Keeps ENTRY, of a device that is known, and that its job JOB was an alert at AT_US, in one
+ * step. KS_ERR_CONFLICT when that alert is kept already. A device whose state changes, by this
+ * or by any other record, has no alerts from then on. */
+KS_MUST_CHECK enum ks_err ks_registry_alert(struct ks_registry *registry,
+                                            const struct ks_device_entry *entry,
+                                            const uint8_t job[KS_REGISTRY_JOB_LEN],
+                                            uint64_t at_us);
+/* How many alerts of the device ID that are kept are not older than SINCE_US. */
+size_t ks_registry_alerts(const struct ks_registry *registry, struct ks_bytes id,
+                          uint64_t since_us);
 
 #endif

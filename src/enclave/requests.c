@@ -7,6 +7,7 @@
 
 #include "crypto/digest.h"
 #include "crypto/kem.h"
+#include "crypto/sigalgs.h"
 #include "enclave/monitor.h"
 #include "ledger/checkpoint.h"
 #include "net/head.h"
@@ -45,9 +46,12 @@ static enum ks_err verify_device(struct ks_monitor *monitor, struct ks_bytes der
     KS_CHECK(ks_text_is_name(name, KS_DEVICE_ID_MAX), KS_ERR_DENIED,
              "the certificate's subject is no device id");
     KS_TRY(ks_cert_key(cert, &device.key));
-    KS_CHECK(ks_verify_key_alg(device.key) == KS_SIG_MLDSA65, KS_ERR_DENIED,
-             "device '%s': its key is %s, not ML-DSA-65", ks_cert_subject(cert),
-             ks_sig_alg_name(ks_verify_key_alg(device.key)));
+    KS_CHECK(
+        (monitor->admission.rules.key_algs & KS_SIGALG_BIT(ks_verify_key_alg(device.key))) != 0,
+        KS_ERR_DENIED,
+        "device '%s': its key is %s, which tls.signature_algorithms of this site does not "
+        "name",
+        ks_cert_subject(cert), ks_sig_alg_name(ks_verify_key_alg(device.key)));
     KS_TRY(ks_verify_key_public(device.key, &public_key));
     ks_sha256(ks_buf_view(&public_key), device.key_hash);
     ks_sha256(der, device.fingerprint);
@@ -255,6 +259,24 @@ out:
     return err;
 }
 
+/* What the job asks for, for the trace of one that never ends well, too. */
+static void trace_asked(struct ks_monitor_job *job, uint64_t key_us, struct ks_buf *out_values)
+{
+    const struct ks_job *asked = &job->body.job;
+    struct ks_trace *trace = &job->trace;
+
+    ks_trace_set_u64(trace, KS_TRACE_SHOTS, asked->shots);
+    ks_trace_set_u64(trace, KS_TRACE_PRECISION_BITS, asked->single ? 32 : 64);
+    ks_trace_set_u64(trace, KS_TRACE_NOISE, asked->noise != NULL ? 1 : 0);
+    ks_trace_set_u64(trace, KS_TRACE_SDK, asked->sdk);
+    if (asked->sdk == KS_SDK_KETSEAL) {
+        ks_trace_set_u64(trace, KS_TRACE_METHOD, asked->method);
+    }
+    ks_trace_set_u64(trace, KS_TRACE_KEY_SOURCE, job->key_source);
+    ks_trace_set_u64(trace, KS_TRACE_KEY_US, key_us);
+    ks_trace_put_values(trace, out_values);
+}
+
 enum ks_err ks_monitor_admit(struct ks_monitor *monitor, uint32_t id, struct ks_bytes payload)
 {
     enum ks_err err = KS_OK;
@@ -263,21 +285,24 @@ enum ks_err ks_monitor_admit(struct ks_monitor *monitor, uint32_t id, struct ks_
     struct ks_monitor_job *job = NULL;
     struct used_key key = {0};
     struct ks_buf entry;
+    struct ks_buf values;
     struct ks_buf *out = &monitor->daemon.out;
     uint64_t begin_us = ks_clock_monotonic_us();
     uint64_t key_us = 0;
     size_t begin = 0;
 
     ks_buf_init(&entry, KS_ENTRY_BYTES_MAX);
+    ks_buf_init(&values, KS_TRACE_BYTES_MAX);
     KS_TRY(read_request(payload, &request));
     KS_TRY(authenticate(monitor, &request, &device, &key));
     key_us = ks_clock_monotonic_us() - begin_us;
     KS_TRY(ks_monitor_job_new(monitor, &job));
-    job->timing_us[5] = key_us;
     job->key_source = key.source;
     KS_TRY(ks_fail_prefix(ks_request_body_parse(request.body, &job->body), "body"));
     KS_TRY(check_submission(monitor, &request, device, key.id, &job->body));
     KS_TRY(fill_job(monitor, &request, device, job));
+    trace_asked(job, key_us, &values);
+    KS_TRY(ks_buf_check(&values));
     ks_entry_intent_write(job->body.submission.counter, job->body.submission.device,
                           job->body.submission.job, job->submission_hash, &entry);
     KS_TRY(ks_buf_check(&entry));
@@ -289,11 +314,13 @@ enum ks_err ks_monitor_admit(struct ks_monitor *monitor, uint32_t id, struct ks_
     ks_buf_put_lp16(out, ks_buf_view(&entry));
     ks_buf_put_u8(out, (uint8_t)key.source);
     ks_buf_put_u8(out, (uint8_t)monitor->key_policy);
+    ks_buf_put_lp16(out, ks_buf_view(&values));
     ks_frame_end(out, begin);
     job = NULL; /* stays admitted */
 out:
     ks_monitor_job_free(monitor, job);
     ks_buf_done(&entry);
+    ks_buf_done(&values);
     return err;
 }
 
@@ -309,7 +336,7 @@ enum ks_err ks_signed_document_read(struct ks_bytes payload, const char *what,
 
     KS_TRY(ks_read_lp32(&reader, KS_MONITOR_CERTIFICATE_MAX, &document.certificate));
     KS_TRY(ks_read_copy(&reader, document.channel, sizeof document.channel));
-    KS_TRY(ks_read_lp32(&reader, 16384, &document.document));
+    KS_TRY(ks_read_lp32(&reader, KS_SIGNED_DOCUMENT_MAX, &document.document));
     KS_TRY(ks_read_end(&reader));
     *out_document = document;
 out:

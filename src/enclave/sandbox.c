@@ -73,6 +73,7 @@ static const struct rule worker_rules[] = {
     {SCMP_SYS(rseq), 0, 0, 0, "a thread of the pool that begins only now"},
     {SCMP_SYS(recvmsg), 0, WORD, KS_WORKER_SOCKET_FD, "its one socket"},
     {SCMP_SYS(sendto), 0, WORD, KS_WORKER_SOCKET_FD, "its one socket"},
+    {SCMP_SYS(getrusage), 0, WORD, RUSAGE_SELF, "own time and memory, for the trace"},
 };
 
 static const struct rule adapter_rules[] = {

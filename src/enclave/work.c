@@ -101,6 +101,13 @@ void ks_work_result_put(const struct ks_work_result *result, struct ks_buf *out)
     ks_buf_put_double(out, result->cutoff);
     ks_buf_put_u64(out, result->parse_us);
     ks_buf_put_u64(out, result->simulate_us);
+    ks_buf_put_u64(out, result->census.gates_1q);
+    ks_buf_put_u64(out, result->census.gates_2q);
+    ks_buf_put_u64(out, result->census.gates_more);
+    ks_buf_put_u64(out, result->census.gates_nonclifford);
+    ks_buf_put_u64(out, result->census.measurements);
+    ks_buf_put_u64(out, result->cpu_us);
+    ks_buf_put_u64(out, result->memory_bytes);
     ks_buf_put_lp16(out, result->sdk_version);
     ks_buf_put_lp16(out, result->backend);
     ks_buf_put_lp16(out, result->backend_version);
@@ -130,6 +137,13 @@ enum ks_err ks_work_result_read(struct ks_reader *reader, struct ks_work_result 
     KS_TRY(read_double(reader, &result.cutoff));
     KS_TRY(ks_read_u64(reader, &result.parse_us));
     KS_TRY(ks_read_u64(reader, &result.simulate_us));
+    KS_TRY(ks_read_u64(reader, &result.census.gates_1q));
+    KS_TRY(ks_read_u64(reader, &result.census.gates_2q));
+    KS_TRY(ks_read_u64(reader, &result.census.gates_more));
+    KS_TRY(ks_read_u64(reader, &result.census.gates_nonclifford));
+    KS_TRY(ks_read_u64(reader, &result.census.measurements));
+    KS_TRY(ks_read_u64(reader, &result.cpu_us));
+    KS_TRY(ks_read_u64(reader, &result.memory_bytes));
     KS_TRY(ks_read_lp16(reader, KS_WORK_NAME_MAX, &result.sdk_version));
     KS_TRY(ks_read_lp16(reader, KS_WORK_NAME_MAX, &result.backend));
     KS_TRY(ks_read_lp16(reader, KS_WORK_NAME_MAX, &result.backend_version));

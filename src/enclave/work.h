@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "ketseal/circuit.h"
+#include "quantum/census.h"
 
 #define KS_WORK_PROGRAM_MAX (2 * 1024 * 1024)
 #define KS_WORK_RESULT_MAX  (8 * 1024 * 1024)
@@ -55,6 +56,9 @@ struct ks_work_result {
     double cutoff;                  /* MPS, as it was used */
     uint64_t parse_us;
     uint64_t simulate_us;
+    struct ks_census census; /* of the circuit */
+    uint64_t cpu_us;         /* of the process that simulated, up to its answer */
+    uint64_t memory_bytes;   /* most that it held */
     /* Of ketseal-adapter; else empty and zero. */
     struct ks_bytes sdk_version;
     struct ks_bytes backend;

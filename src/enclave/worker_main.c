@@ -96,6 +96,7 @@ static enum ks_err run(const struct ks_work_job *job, struct ks_pool *pool,
     struct ks_work_result *result = &answer->result;
     uint64_t begin_us = ks_clock_monotonic_us();
     uint64_t parsed_us = 0;
+    struct ks_usage usage;
 
     KS_TRY(ks_work_circuit(job, &circuit));
     ks_circuit_print(circuit, &answer->circuit);
@@ -111,6 +112,10 @@ static enum ks_err run(const struct ks_work_job *job, struct ks_pool *pool,
     result->threads = ks_pool_threads(pool);
     result->parse_us = parsed_us - begin_us;
     result->simulate_us = ks_clock_monotonic_us() - parsed_us;
+    ks_census_take(circuit, &result->census);
+    ks_usage_self(&usage);
+    result->cpu_us = usage.cpu_us;
+    result->memory_bytes = usage.memory_bytes;
 out:
     ks_circuit_free(circuit);
     return err;

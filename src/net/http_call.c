@@ -4,6 +4,7 @@
 #include "net/http_call.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define SCHEME "https://"
 
@@ -47,4 +48,28 @@ enum ks_err ks_http_field_check(const char *name, const char *value)
         return ks_fail(KS_ERR_FORMAT, "field '%s' cannot stand in a request head", name);
     }
     return KS_OK;
+}
+
+bool ks_http_timing_take(struct ks_bytes line, char timing[KS_HTTP_TIMING_MAX + 1])
+{
+    static const char name[] = "server-timing:";
+    const size_t name_len = sizeof name - 1;
+    struct ks_bytes value = {0};
+
+    if (line.len < name_len || strncasecmp((const char *)line.data, name, name_len) != 0) {
+        return false;
+    }
+    value = ks_bytes_of(line.data + name_len, line.len - name_len);
+    while (value.len > 0 && strchr(" \t\r\n", value.data[value.len - 1]) != NULL) {
+        value.len--;
+    }
+    while (value.len > 0 && (value.data[0] == ' ' || value.data[0] == '\t')) {
+        value = ks_bytes_of(value.data + 1, value.len - 1);
+    }
+    if (value.len > KS_HTTP_TIMING_MAX || !ks_http_is_value(value)) {
+        value.len = 0;
+    }
+    ks_copy(timing, value.data, value.len);
+    timing[value.len] = '\0';
+    return true;
 }

@@ -16,6 +16,9 @@ KS_MUST_CHECK enum ks_err ks_http_origin_parse(const char *origin,
                                                char authority[KS_HTTP_HOST_MAX + 1]);
 /* Method, target, and a content type where there is a body. */
 KS_MUST_CHECK enum ks_err ks_http_call_check(const struct ks_http_call *call);
+/* Whether LINE of an answer's head is a field Server-Timing; then TIMING becomes its value, or
+ * empty where that is too long. */
+bool ks_http_timing_take(struct ks_bytes line, char timing[KS_HTTP_TIMING_MAX + 1]);
 /* Whether NAME and VALUE can stand in a head. */
 KS_MUST_CHECK enum ks_err ks_http_field_check(const char *name, const char *value);
 

@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/sslerr.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -21,6 +22,7 @@
 #define ANSWER_HEAD_MAX 65536
 #define FIELDS_MAX      32
 #define SCHEME          "https://"
+#define NO_EXPECT       "Expect:" /* a field that is not sent */
 
 struct ks_http_client {
     struct ks_tls *tls;
@@ -31,6 +33,7 @@ struct ks_http_client {
     long connect_ms;
     long total_ms;
     struct exchange *exchange; /* while a call runs */
+    struct ks_http_facts facts;
 };
 
 struct ks_http_outgoing {
@@ -45,7 +48,10 @@ struct exchange {
     struct ks_http_outgoing outgoing;
     struct ks_buf body;
     size_t head_len;
+    unsigned timings; /* fields Server-Timing */
     unsigned attempts;
+    uint64_t begin_us; /* monotonic */
+    uint64_t tls_us;   /* when TLS began on the last connection; 0: it did not */
     bool resumed;
     int alert;       /* of TLS, sent or received; -1: none */
     enum ks_err err; /* what a callback refused for; its detail is stored */
@@ -77,6 +83,7 @@ static CURLcode on_context(CURL *curl, void *context, void *user)
     struct ks_http_client *client = user;
     enum ks_err err = ks_tls_configure(client->tls, context);
 
+    client->exchange->tls_us = ks_clock_monotonic_us();
     (void)curl;
     if (err != KS_OK) {
         client->exchange->err = err;
@@ -122,10 +129,29 @@ static enum ks_err put_plain_fields(struct exchange *exchange)
                                     exchange->call->content_type));
     }
     /* A body goes out at once: waiting for 100 would cost a round trip. */
-    exchange->outgoing.fields = curl_slist_append(exchange->outgoing.fields, "Expect:");
+    exchange->outgoing.fields = curl_slist_append(exchange->outgoing.fields, NO_EXPECT);
     KS_CHECK(exchange->outgoing.fields != NULL, KS_ERR_NOMEM, "no memory for a request head");
 out:
     return err;
+}
+
+/* The bytes of the request that libcurl is about to write: its own account of them has the body
+ * once or twice, by its length. */
+static size_t request_len(const struct exchange *exchange)
+{
+    static const char line[] = "  HTTP/1.1\r\nHost: \r\nAccept: */*\r\n\r\n";
+    const struct ks_http_call *call = exchange->call;
+    size_t len = sizeof line - 1 + strlen(call->method) + strlen(call->target) +
+                 strlen(exchange->client->authority) + call->body.len;
+
+    for (const struct curl_slist *field = exchange->outgoing.fields; field != NULL;
+         field = field->next) {
+        len += strcmp(field->data, NO_EXPECT) == 0 ? 0 : strlen(field->data) + 2;
+    }
+    if (call->content_type != NULL) {
+        len += (size_t)snprintf(NULL, 0, "Content-Length: %zu\r\n", call->body.len);
+    }
+    return len;
 }
 
 static enum ks_err prepare(struct exchange *exchange)
@@ -146,6 +172,9 @@ static enum ks_err prepare(struct exchange *exchange)
              KS_ERR_INTERNAL, "libcurl does not give its TLS connection");
     ssl = info->internals;
     exchange->resumed = SSL_session_reused(ssl) == 1;
+    exchange->client->facts.encrypted = true;
+    exchange->client->facts.group = ks_tls_group(ssl);
+    exchange->client->facts.resumed = exchange->resumed;
     if (ks_tls_profile(exchange->client->tls) == KS_TLS_CLASSICAL) {
         /* libcurl has held the names of the certificate against the host (VERIFYHOST). */
         KS_TRY(ks_tls_classical_peer(exchange->client->tls, ssl, NULL, name));
@@ -160,6 +189,7 @@ static enum ks_err prepare(struct exchange *exchange)
     }
     KS_CHECK(curl_easy_setopt(curl, CURLOPT_HTTPHEADER, exchange->outgoing.fields) == CURLE_OK,
              KS_ERR_INTERNAL, "libcurl takes no fields at this point");
+    exchange->client->facts.bytes_sent += request_len(exchange);
 out:
     ks_cert_free(peer);
     return err;
@@ -193,7 +223,8 @@ static size_t on_head_line(char *data, size_t size, size_t count, void *user)
 {
     struct exchange *exchange = user;
 
-    (void)data;
+    exchange->timings +=
+        ks_http_timing_take(ks_bytes_of(data, size * count), exchange->client->facts.timing);
     exchange->head_len += size * count;
     if (exchange->head_len > ANSWER_HEAD_MAX) {
         exchange->err = ks_fail(KS_ERR_LIMIT, "answer head over %d bytes", ANSWER_HEAD_MAX);
@@ -443,18 +474,63 @@ out:
     return err;
 }
 
+/* What libcurl measured; each is 0 where it does not know. */
+static void take_facts(struct exchange *exchange)
+{
+    struct ks_http_facts *facts = &exchange->client->facts;
+    CURL *curl = exchange->client->curl;
+    curl_off_t connect_us = 0;
+    curl_off_t handshake_us = 0;
+    curl_off_t downloaded = 0;
+    long connects = 0;
+    long received = 0;
+
+    (void)curl_easy_getinfo(curl, CURLINFO_NUM_CONNECTS, &connects);
+    (void)curl_easy_getinfo(curl, CURLINFO_CONNECT_TIME_T, &connect_us);
+    (void)curl_easy_getinfo(curl, CURLINFO_APPCONNECT_TIME_T, &handshake_us);
+    (void)curl_easy_getinfo(curl, CURLINFO_HEADER_SIZE, &received);
+    (void)curl_easy_getinfo(curl, CURLINFO_SIZE_DOWNLOAD_T, &downloaded);
+    if (!facts->encrypted && exchange->tls_us > 0) {
+        /* A connection whose handshake failed: libcurl knows nothing of it. */
+        connects = 1;
+        connect_us = (curl_off_t)(exchange->tls_us - exchange->begin_us);
+    }
+    facts->connected = connects > 0;
+    if (facts->connected && connect_us > 0) {
+        facts->connect_us = (uint64_t)connect_us;
+        facts->handshake_us =
+            handshake_us > connect_us ? (uint64_t)(handshake_us - connect_us) : 0;
+    }
+    facts->bytes_received = (uint64_t)received + (uint64_t)downloaded;
+    facts->attempts = exchange->attempts;
+    if (exchange->timings > 1) {
+        facts->timing[0] = '\0';
+    }
+}
+
+const struct ks_http_facts *ks_http_client_facts(const struct ks_http_client *client)
+{
+    return &client->facts;
+}
+
 enum ks_err ks_http_client_call(struct ks_http_client *client, const struct ks_http_call *call,
                                 struct ks_http_answer *out_answer)
 {
     enum ks_err err = KS_OK;
     struct exchange exchange = {.client = client, .call = call, .alert = -1};
     char url[URL_MAX];
+    CURLcode code = CURLE_OK;
+
+    client->facts = (struct ks_http_facts){0};
 
     ks_buf_init(&exchange.body, client->response_max);
     client->exchange = &exchange;
     KS_TRY(set_request(&exchange, url, sizeof url));
     KS_TRY(put_plain_fields(&exchange));
-    KS_TRY(outcome(&exchange, ks_curl_perform(client->curl)));
+    exchange.begin_us = ks_clock_monotonic_us();
+    code = ks_curl_perform(client->curl);
+    take_facts(&exchange);
+    KS_TRY(outcome(&exchange, code));
     KS_TRY(read_answer(&exchange, out_answer));
 out:
     client->exchange = NULL;

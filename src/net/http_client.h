@@ -70,6 +70,22 @@ struct ks_http_answer {
 KS_MUST_CHECK enum ks_err ks_http_client_call(struct ks_http_client *client,
                                               const struct ks_http_call *call,
                                               struct ks_http_answer *out_answer);
+/* What the last call of CLIENT took, whether it came to an answer or not. */
+#define KS_HTTP_TIMING_MAX 1024
+struct ks_http_facts {
+    bool connected;        /* a connection was made for it */
+    uint64_t connect_us;   /* until that stood, its name looked up; 0: not so far */
+    uint64_t handshake_us; /* and then until the end of the handshake; 0: not so far */
+    bool encrypted;      /* there was a connection of TLS, new or not: of it are the next two */
+    uint16_t group;      /* ks_tls_group */
+    bool resumed;        /* its session was */
+    uint64_t bytes_sent; /* of HTTP: heads and bodies */
+    uint64_t bytes_received;
+    unsigned attempts; /* requests that went out, or were about to */
+    /* The answer's Server-Timing field; empty when absent, repeated or too long. */
+    char timing[KS_HTTP_TIMING_MAX + 1];
+};
+const struct ks_http_facts *ks_http_client_facts(const struct ks_http_client *client);
 void ks_http_answer_done(struct ks_http_answer *answer); /* zeroed or NULL is fine */
 
 #endif

@@ -191,8 +191,13 @@ static enum step step_handshake(struct ks_http_connection *connection)
         (void)SSL_CTX_remove_session(SSL_get_SSL_CTX(connection->ssl),
                                      SSL_get_session(connection->ssl));
     } else {
+        connection->tls = (struct ks_http_tls){
+            .group = ks_tls_group(connection->ssl),
+            .resumed = SSL_session_reused(connection->ssl) == 1,
+            .handshake_us = ks_clock_monotonic_us() - connection->accepted_us,
+        };
         (void)atomic_fetch_add(&server->handshakes, 1);
-        if (SSL_session_reused(connection->ssl) == 1) {
+        if (connection->tls.resumed) {
             (void)atomic_fetch_add(&server->resumed, 1);
         }
     }
@@ -575,6 +580,7 @@ void ks_http_connection_open(struct ks_http_loop *loop, int fd, const char *addr
     connection->loop = loop;
     connection->fd = fd;
     connection->state = KS_HTTP_HANDSHAKE;
+    connection->accepted_us = ks_clock_monotonic_us();
     connection->request.connection = connection;
     connection->next = loop->connections;
     if (loop->connections != NULL) {

@@ -46,6 +46,7 @@ struct ks_http_client {
     int fd; /* -1: not connected */
     struct ks_tls_memory *memory;
     uint64_t used_us; /* when the last exchange on it ended */
+    struct ks_http_facts facts;
 };
 
 struct ks_http_outgoing {
@@ -338,6 +339,8 @@ static enum ks_err connect_site(struct exchange *exchange)
     struct ks_http_client *client = exchange->client;
     uint64_t total_us = exchange->deadline_us;
     uint64_t connect_us = ks_clock_monotonic_us() + client->connect_us;
+    uint64_t begin_us = 0;
+    uint64_t connected_us = 0;
 
     exchange->reused = still_good(client);
     if (exchange->reused) {
@@ -345,9 +348,14 @@ static enum ks_err connect_site(struct exchange *exchange)
     }
     disconnect(client);
     exchange->deadline_us = connect_us < total_us ? connect_us : total_us;
+    begin_us = ks_clock_monotonic_us();
     KS_TRY(open_socket(client, exchange->deadline_us));
+    connected_us = ks_clock_monotonic_us();
+    client->facts.connected = true;
+    client->facts.connect_us = connected_us - begin_us;
     KS_TRY(ks_tls_memory_new(client->tls, client->origin.host, &client->memory));
     KS_TRY(shake_hands(exchange));
+    client->facts.handshake_us = ks_clock_monotonic_us() - connected_us;
 out:
     exchange->deadline_us = total_us;
     return err;
@@ -381,6 +389,10 @@ static enum ks_err put_request(struct exchange *exchange)
     ks_buf_put_text(&exchange->outgoing, "\r\n");
     ks_buf_put(&exchange->outgoing, call->body);
     KS_TRY(ks_buf_check(&exchange->outgoing));
+    client->facts.encrypted = true;
+    client->facts.group = ks_tls_memory_group(client->memory);
+    client->facts.bytes_sent += exchange->outgoing.len;
+    client->facts.attempts++;
 out:
     ks_buf_done(&outgoing.fields);
     ks_wipe(exporter, sizeof exporter);
@@ -399,6 +411,10 @@ static enum ks_err take_answer(struct exchange *exchange,
     ks_copy(answer->content_type, head->content_type.data, head->content_type.len);
     answer->status = head->status;
     answer->reused = exchange->reused;
+    client->facts.bytes_received += head->len;
+    if (head->server_timing.len <= KS_HTTP_TIMING_MAX) {
+        ks_copy(client->facts.timing, head->server_timing.data, head->server_timing.len);
+    }
     /* What stands behind the answer is none of ours: nobody asked. */
     if (head->close || head->len != exchange->incoming.len) {
         disconnect(client);
@@ -450,6 +466,7 @@ enum ks_err ks_http_client_call(struct ks_http_client *client, const struct ks_h
     ks_buf_init(&exchange.ciphertext, CIPHERTEXT_MAX);
     ks_buf_init(&exchange.incoming,
                 KS_HTTP_RESPONSE_HEAD_MAX + client->response_max + FRAMING_MAX);
+    client->facts = (struct ks_http_facts){0};
     KS_TRY(ks_http_call_check(call));
     exchange.deadline_us = ks_clock_monotonic_us() + client->total_us;
     KS_TRY(connect_site(&exchange));
@@ -468,6 +485,11 @@ out:
     ks_buf_done(&exchange.ciphertext);
     ks_buf_wipe(&exchange.incoming);
     return err;
+}
+
+const struct ks_http_facts *ks_http_client_facts(const struct ks_http_client *client)
+{
+    return &client->facts;
 }
 
 void ks_http_answer_done(struct ks_http_answer *answer)

@@ -57,6 +57,8 @@ struct ks_http_connection {
     struct ks_cert *peer; /* NULL: not admitted, or a server of peers_unknown or classical */
     char peer_name[KS_CERT_SUBJECT_MAX + 1]; /* empty: none */
     uint8_t exporter[KS_TLS_EXPORTER_LEN];
+    struct ks_http_tls tls;
+    uint64_t accepted_us; /* monotonic */
     char address[KS_HTTP_ADDRESS_MAX];
     struct ks_buf in;    /* the current request, then what came with it of later ones */
     struct ks_buf ahead; /* what came while it was answered */

@@ -80,6 +80,11 @@ struct ks_bytes ks_http_request_exporter(const struct ks_http_request *request)
     return KS_BYTES(request->connection->exporter);
 }
 
+const struct ks_http_tls *ks_http_request_tls(const struct ks_http_request *request)
+{
+    return &request->connection->tls;
+}
+
 const char *ks_http_request_address(const struct ks_http_request *request)
 {
     return request->connection->address;
@@ -146,6 +151,9 @@ void ks_http_reply_write(struct ks_http_request *request,
     }
     if (ks_buf_check(out) != KS_OK) {
         ks_buf_done(out); /* the connection is closed without an answer */
+    }
+    if (response->out_len != NULL) {
+        *response->out_len = out->len;
     }
 }
 

@@ -98,6 +98,13 @@ const struct ks_cert *ks_http_request_peer(const struct ks_http_request *request
 const char *ks_http_request_peer_name(const struct ks_http_request *request);
 /* Of this connection: ks_tls_exporter. */
 struct ks_bytes ks_http_request_exporter(const struct ks_http_request *request);
+/* How its connection was made. */
+struct ks_http_tls {
+    uint16_t group; /* as ks_tls_group */
+    bool resumed;
+    uint64_t handshake_us; /* from accept to the end of the handshake */
+};
+const struct ks_http_tls *ks_http_request_tls(const struct ks_http_request *request);
 /* "192.0.2.1:4711" or "[2001:db8::1]:4711". */
 const char *ks_http_request_address(const struct ks_http_request *request);
 /* Monotonic microseconds at which the head was complete. */
@@ -111,6 +118,7 @@ struct ks_http_response {
     const struct ks_http_field *fields; /* more fields; names and values asserted to be legal */
     size_t field_count;
     struct ks_bytes body;
+    size_t *out_len; /* NULL, or becomes the bytes of the answer */
 };
 /* Answers and gives REQUEST back: it is dead afterwards. All of RESPONSE is copied; the copy is
  * wiped when it was sent. */

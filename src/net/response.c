@@ -18,6 +18,8 @@ struct framing {
     bool chunked;
     bool close;
     struct ks_bytes content_type;
+    struct ks_bytes server_timing;
+    unsigned timings;
 };
 
 /* Up to and without the next CR LF, which is consumed. */
@@ -116,6 +118,8 @@ static enum ks_err take_field(struct ks_bytes line, struct framing *framing)
         KS_CHECK(framing->content_type.data == NULL, KS_ERR_FORMAT,
                  WHAT ": Content-Type twice");
         framing->content_type = value;
+    } else if (is_named(name, "server-timing")) {
+        framing->server_timing = framing->timings++ == 0 ? value : (struct ks_bytes){0};
     } else if (is_named(name, "connection")) {
         framing->close = framing->close || is_named(value, "close");
     }
@@ -141,6 +145,7 @@ static enum ks_err read_head(struct ks_reader *reader, struct ks_http_response_h
     }
     head->close = head->close || framing->close;
     head->content_type = framing->content_type;
+    head->server_timing = framing->server_timing;
     KS_CHECK(!(framing->chunked && framing->has_length), KS_ERR_FORMAT,
              WHAT ": both Content-Length and Transfer-Encoding");
     KS_CHECK(framing->chunked || framing->has_length, KS_ERR_FORMAT,

@@ -17,10 +17,11 @@
 #define KS_HTTP_RESPONSE_CHUNK_LINE 64 /* bytes of a chunk's first line; extensions refused */
 
 struct ks_http_response_head {
-    int status;                   /* 200..599 */
-    bool close;                   /* no other answer comes on this connection */
-    size_t len;                   /* bytes that the whole answer takes of what came */
-    struct ks_bytes content_type; /* of BYTES; empty when absent */
+    int status;                    /* 200..599 */
+    bool close;                    /* no other answer comes on this connection */
+    size_t len;                    /* bytes that the whole answer takes of what came */
+    struct ks_bytes content_type;  /* of BYTES; empty when absent */
+    struct ks_bytes server_timing; /* the same; also when it comes twice */
 };
 
 /* BYTES is what has come so far. KS_ERR_NOT_FOUND: it is not complete, but may become so.

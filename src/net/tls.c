@@ -12,6 +12,8 @@
 
 #include "base/sys.h"
 #include "crypto/digest.h"
+#include "crypto/sigalgs.h"
+#include "crypto/slhdsa_tls.h"
 #include "crypto/version.h"
 
 #define NAMES_MAX      256   /* bytes of a list of groups or signature algorithms */
@@ -24,7 +26,6 @@
 /* What may be configured: all of it post-quantum, so whatever is negotiated is. */
 static const char *const groups_known[] = {"X25519MLKEM768", "SecP256r1MLKEM768",
                                            "SecP384r1MLKEM1024", "MLKEM768", "MLKEM1024"};
-static const char *const sigalgs_known[] = {"mldsa44", "mldsa65", "mldsa87"};
 /* And what the classical profile adds. */
 static const char *const groups_classical[] = {
     "X25519MLKEM768", "SecP256r1MLKEM768", "SecP384r1MLKEM1024", "MLKEM768", "MLKEM1024",
@@ -41,12 +42,14 @@ static const char *const sigalgs_classical[] = {"mldsa44",
                                                 "rsa_pkcs1_sha256",
                                                 "rsa_pkcs1_sha384",
                                                 "rsa_pkcs1_sha512"};
+_Static_assert(KS_SIGALGS_MAX < NAMES_MAX, "a list of signature algorithms fits");
 #define CLASSICAL_DEPTH 3 /* certificates between leaf and root */
 
 /* One generation of keys and certificates; a reload makes another. */
 struct material {
     char groups[NAMES_MAX];
     char sigalgs[NAMES_MAX];
+    uint32_t key_algs; /* what they are for: KS_SIGALG_BIT; of the classical profile 0 */
     enum ks_tls_side side;
     enum ks_tls_mode mode;
     enum ks_tls_profile profile;
@@ -132,6 +135,21 @@ static enum ks_err take_names(const char *list, const char *const *known, size_t
         start += name_len + 1;
     }
     ks_copy(target, list, len + 1);
+    return KS_OK;
+}
+
+/* The key of CERT, WHOSE, is for one of the configured signature algorithms. Of a peer's libssl
+ * has seen to that already; of this side's own it would say so in the first handshake only. */
+static enum ks_err check_key_type(const struct material *material, const struct ks_cert *cert,
+                                  const char *whose)
+{
+    enum ks_sig_alg alg = KS_SIG_ED25519;
+
+    if (ks_sig_alg_from_name(ks_bytes_text(ks_cert_key_name(cert)), &alg) != KS_OK ||
+        (material->key_algs & KS_SIGALG_BIT(alg)) == 0) {
+        return ks_fail(KS_ERR_VERIFY, "%s key is %s, and the signature algorithms are '%s'",
+                       whose, ks_cert_key_name(cert), material->sigalgs);
+    }
     return KS_OK;
 }
 
@@ -308,6 +326,7 @@ static enum ks_err check_own(const struct ks_tls_spec *spec, const struct materi
         role = KS_CERT_OPERATOR;
     }
     KS_TRY(ks_cert_verify(own, material->trust, role, ks_clock_us() / 1000000));
+    KS_TRY(check_key_type(material, own, "its"));
 out:
     ks_cert_free(own);
     return ks_fail_prefix(err, "TLS certificate of this side");
@@ -465,6 +484,7 @@ out:
 static enum ks_err take_algorithms(const struct ks_tls_spec *spec, struct material *material)
 {
     enum ks_err err = KS_OK;
+    const char *sigalgs = NULL;
 
     if (spec->profile == KS_TLS_CLASSICAL) {
         KS_TRY(take_names(
@@ -479,9 +499,12 @@ static enum ks_err take_algorithms(const struct ks_tls_spec *spec, struct materi
     KS_TRY(take_names(spec->groups != NULL ? spec->groups : KS_TLS_GROUPS, groups_known,
                       sizeof groups_known / sizeof groups_known[0], "groups",
                       material->groups));
-    KS_TRY(take_names(spec->sigalgs != NULL ? spec->sigalgs : KS_TLS_SIGALGS, sigalgs_known,
-                      sizeof sigalgs_known / sizeof sigalgs_known[0], "signature algorithms",
-                      material->sigalgs));
+    sigalgs = spec->sigalgs != NULL ? spec->sigalgs : KS_TLS_SIGALGS;
+    KS_TRY(ks_fail_prefix(ks_sigalgs_parse(sigalgs, &material->key_algs), "TLS"));
+    ks_copy(material->sigalgs, sigalgs, strlen(sigalgs) + 1);
+    if ((material->key_algs & KS_SIGALGS_SLHDSA) != 0) {
+        KS_TRY(ks_slhdsa_tls_add());
+    }
 out:
     return err;
 }
@@ -694,6 +717,7 @@ enum ks_err ks_tls_peer(struct ks_tls *tls, SSL *ssl, uint64_t time_s,
         goto out;
     }
     KS_TRY(peer_der(ssl, &peer));
+    KS_TRY(check_key_type(&tls->material, peer, "the peer's"));
     KS_TRY(verify_peer(tls, peer, time_s));
     *out_peer = peer;
     peer = NULL;
@@ -747,6 +771,26 @@ out:
     (void)pthread_rwlock_unlock(&tls->lock);
     ERR_clear_error();
     return err;
+}
+
+uint16_t ks_tls_group(SSL *ssl)
+{
+    /* Groups that OpenSSL has numbers of its own for; of others it gives the code point. */
+    static const struct {
+        long nid;
+        uint16_t group;
+    } named[] = {
+        {NID_X9_62_prime256v1, 23}, {NID_secp384r1, 24}, {NID_secp521r1, 25},
+        {NID_X25519, 29},           {NID_X448, 30},
+    };
+    const long nid = SSL_get_negotiated_group(ssl);
+
+    for (size_t i = 0; i < sizeof named / sizeof named[0]; i++) {
+        if (named[i].nid == nid) {
+            return named[i].group;
+        }
+    }
+    return nid > 0 && (nid & TLSEXT_nid_unknown) != 0 ? (uint16_t)(nid & 0xffff) : 0;
 }
 
 enum ks_err ks_tls_exporter(SSL *ssl, uint8_t out[KS_TLS_EXPORTER_LEN])

@@ -9,6 +9,9 @@
  * post-quantum; classical ones are not offered and not accepted. Everything is loaded at
  * construction: no file is opened here, ever. A ks_tls may be used from any thread.
  *
+ * Signatures are ML-DSA's, unless the list of signature algorithms names SLH-DSA: that is
+ * experimental (crypto/slhdsa_tls.h), and every end that is to meet has to name it.
+ *
  * The classical profile is for key managers of others, and for clients of ours, whose equipment
  * has no post-quantum certificates (docs/formats/kme.md). It is asked for by name, has its own
  * call for the peer, and ks_tls_peer never accepts anyone on it: so nothing that wants a
@@ -18,12 +21,13 @@
 
 #include "base/mem.h"
 #include "crypto/cert.h"
+#include "crypto/sigalgs.h"
 
 struct ssl_st;     /* SSL of OpenSSL */
 struct ssl_ctx_st; /* SSL_CTX */
 
 #define KS_TLS_GROUPS           "X25519MLKEM768" /* or "MLKEM768"; ':' separates several */
-#define KS_TLS_SIGALGS          "mldsa65:mldsa87"
+#define KS_TLS_SIGALGS          KS_SIGALGS_DEFAULT
 #define KS_TLS_CLASSICAL_GROUPS "X25519MLKEM768:X25519:secp256r1:secp384r1"
 #define KS_TLS_CLASSICAL_SIGALGS                                                               \
     "mldsa65:mldsa87:ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384:ed25519:"                   \
@@ -65,7 +69,8 @@ struct ks_tls_spec {
     struct ks_bytes crl_pem;    /* the root's list; may be empty */
     struct ks_bytes issuer_crl_pem; /* the issuer's list; may be empty */
     const char *groups;             /* NULL: KS_TLS_GROUPS */
-    const char *sigalgs;            /* NULL: KS_TLS_SIGALGS */
+    const char *sigalgs;            /* of own and of peers' keys (crypto/sigalgs.h); NULL:
+                                       KS_TLS_SIGALGS, ML-DSA alone */
     size_t sessions_max;            /* server: cached for resumption; 0: KS_TLS_SESSIONS_MAX */
 };
 
@@ -73,10 +78,10 @@ struct ks_tls;
 
 /* A server's own certificate is of role server; a client's is a device's or an operator's.
  * KS_ERR_FORMAT for bytes that do not parse; KS_ERR_VERIFY when issuer or lists are not the
- * root's, or the own certificate is not good under them (ks_cert_verify), has the wrong role or
- * not this key; KS_ERR_USAGE for unknown groups, signature algorithms or roles, and for a
- * certificate on an enrolling client; KS_ERR_UNAVAILABLE when the OpenSSL found at run time is
- * older than 3.5. SPEC is copied. */
+ * root's, or the own certificate is not good under them (ks_cert_verify), has the wrong role, a
+ * key for none of SIGALGS, or not this key; KS_ERR_USAGE for unknown groups, signature
+ * algorithms or roles, and for a certificate on an enrolling client; KS_ERR_UNAVAILABLE when
+ * the OpenSSL found at run time is older than 3.5. SPEC is copied. */
 KS_MUST_CHECK enum ks_err ks_tls_new(const struct ks_tls_spec *spec, struct ks_tls **out_tls);
 void ks_tls_free(struct ks_tls *tls); /* NULL is fine; connections made before live on */
 
@@ -115,6 +120,10 @@ KS_MUST_CHECK enum ks_err ks_tls_classical_peer(struct ks_tls *tls, struct ssl_s
 /* RFC 9266 tls-exporter: 32 bytes, label "EXPORTER-Channel-Binding", equal at both ends,
  * different for each connection, resumed ones too. */
 KS_MUST_CHECK enum ks_err ks_tls_exporter(struct ssl_st *ssl, uint8_t out[KS_TLS_EXPORTER_LEN]);
+
+/* The code point of its key exchange in IANA's registry of TLS supported groups, such as 4588
+ * for X25519MLKEM768; 0 before a handshake is complete, and for one that has none. */
+uint16_t ks_tls_group(struct ssl_st *ssl);
 
 /* The reason of the first error in OpenSSL's queue, which is emptied; "no detail" when there is
  * none. A constant text, without secrets. */

@@ -158,6 +158,11 @@ enum ks_err ks_tls_memory_exporter(const struct ks_tls_memory *memory,
     return ks_tls_exporter(memory->ssl, out);
 }
 
+uint16_t ks_tls_memory_group(const struct ks_tls_memory *memory)
+{
+    return ks_tls_group(memory->ssl);
+}
+
 const char *ks_tls_memory_alert(const struct ks_tls_memory *memory)
 {
     return memory->alert == 0 ? NULL : SSL_alert_desc_string_long(memory->alert);

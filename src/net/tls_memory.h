@@ -35,6 +35,8 @@ const struct ks_cert *ks_tls_memory_peer(const struct ks_tls_memory *memory);
 /* As ks_tls_exporter. KS_ERR_NOT_FOUND before the peer is verified. */
 KS_MUST_CHECK enum ks_err ks_tls_memory_exporter(const struct ks_tls_memory *memory,
                                                  uint8_t out[KS_TLS_EXPORTER_LEN]);
+/* As ks_tls_group. */
+uint16_t ks_tls_memory_group(const struct ks_tls_memory *memory);
 /* What the peer's alert that ended the connection says: a constant text; NULL where none came.
  */
 const char *ks_tls_memory_alert(const struct ks_tls_memory *memory);

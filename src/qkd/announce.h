@@ -11,8 +11,8 @@
 #include "qkd/etsi014.h"
 
 #define KS_CONTEXT_ANNOUNCE     "ketseal/announce/1"
-#define KS_ANNOUNCE_BYTES_MAX   16384
-#define KS_ANNOUNCE_DEVICE_MAX  100 /* characters of a device's id */
+#define KS_ANNOUNCE_BYTES_MAX   32768 /* as much as the enclave takes of a signed document */
+#define KS_ANNOUNCE_DEVICE_MAX  100   /* characters of a device's id */
 #define KS_ANNOUNCE_CHANNEL_LEN 32
 #define KS_ANNOUNCE_NONCE_LEN   32
 

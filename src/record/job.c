@@ -7,7 +7,8 @@
 
 static const struct ks_json_limits body_limits = {.len_max = KS_JOB_BYTES_MAX,
                                                   .nodes_max = 256};
-static const struct ks_json_limits keys_limits = {.len_max = 16384, .nodes_max = 64};
+/* An SLH-DSA-SHA2-128f signature has 22,784 characters. */
+static const struct ks_json_limits keys_limits = {.len_max = 32768, .nodes_max = 64};
 
 /* --- job ---------------------------------------------------------------------------------- */
 

@@ -864,3 +864,25 @@ void ks_entry_device_write(const char *device, const char *event, const uint8_t 
     ks_json_member_text(&writer, "schema", "ketseal.entry/1");
     ks_json_put_end(&writer);
 }
+
+void ks_entry_alert_write(const struct ks_alert *alert, struct ks_buf *out)
+{
+    struct ks_json_writer writer = ks_json_writer_of(out);
+
+    ks_json_put_object(&writer);
+    ks_json_member_hex(&writer, "detection", KS_BYTES(alert->detection));
+    ks_json_member_string(&writer, "device", alert->device);
+    ks_json_member_u64(&writer, "intent", alert->intent_index);
+    ks_json_member_text(&writer, "kind", "alert");
+    ks_json_member_hex(&writer, "model", KS_BYTES(alert->model));
+    ks_json_put_key(&writer, "reasons");
+    ks_json_put_array(&writer);
+    for (size_t i = 0; i < alert->reason_count; i++) {
+        ks_json_put_string(&writer, alert->reasons[i]);
+    }
+    ks_json_put_end(&writer);
+    ks_json_member_text(&writer, "schema", "ketseal.entry/1");
+    ks_json_put_key(&writer, "score");
+    ks_json_put_double(&writer, alert->score);
+    ks_json_put_end(&writer);
+}

@@ -170,6 +170,17 @@ void ks_entry_device_write(const char *device, const char *event, const uint8_t 
 /* A job that ended without a record: refused by the worker, cancelled, or interrupted. */
 void ks_entry_abort_write(struct ks_bytes device, enum ks_err error, uint64_t intent_index,
                           struct ks_buf *out);
+/* A job whose trace the site's detector calls an anomaly. */
+struct ks_alert {
+    struct ks_bytes device;
+    uint64_t intent_index;
+    uint8_t model[32];     /* the model's hash */
+    uint8_t detection[32]; /* SHA-256 of all that was said of the row: detect/detection.h */
+    double score;          /* 0 to 1 */
+    struct ks_bytes reasons[3]; /* names of features, the first one first */
+    size_t reason_count;
+};
+void ks_entry_alert_write(const struct ks_alert *alert, struct ks_buf *out);
 
 /* --- bundle ------------------------------------------------------------------------------- */
 struct ks_inclusion {

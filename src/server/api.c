@@ -40,6 +40,8 @@ static const struct route routes[] = {
     {"GET", "/v1/devices", OPERATOR, ks_api_device_list},
     {"GET", "/v1/devices/{}", OPERATOR, ks_api_device_show},
     {"POST", "/v1/orders", OPERATOR, ks_api_order},
+    {"GET", "/v1/traces", OPERATOR, ks_api_traces},
+    {"GET", "/v1/alerts", OPERATOR, ks_api_alerts},
     {"GET", "/v1/site/request", OPERATOR, ks_api_site_request},
     {"POST", "/v1/site/activate", OPERATOR, ks_api_site_activate},
     {"POST", "/v1/site/certificate", OPERATOR, ks_api_site_certify},

@@ -58,6 +58,8 @@ void ks_api_site_activate(struct ks_site_server *, struct ks_http_request *,
                           struct ks_bytes segment);
 void ks_api_site_certify(struct ks_site_server *, struct ks_http_request *,
                          struct ks_bytes segment);
+void ks_api_alerts(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
+void ks_api_traces(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
 void ks_api_health(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
 void ks_api_ready(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
 

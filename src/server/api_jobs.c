@@ -13,6 +13,8 @@
 #define PAGE_DEFAULT 50
 #define PAGE_MAX     200
 
+#define ERROR_BODY_MAX 8192
+
 #define WITNESSED_WAIT_S                                                                       \
     20 /* that a bundle waits at most for its checkpoint before "not yet" */
 
@@ -53,15 +55,18 @@ static void put_job(struct ks_json_writer *writer, const struct ks_store_job *jo
     ks_json_put_end(writer);
 }
 
+/* TRACE NULL: nobody counts. */
 static void reply_job(struct ks_http_request *request, int status,
-                      const struct ks_store_job *job)
+                      const struct ks_store_job *job, struct ks_trace *trace)
 {
     struct ks_buf body;
     struct ks_json_writer writer = ks_json_writer_of(&body);
 
     ks_buf_init(&body, 8192);
     put_job(&writer, job);
-    if (body.err == KS_OK) {
+    if (body.err == KS_OK && trace != NULL) {
+        ks_reply_traced(request, status, ks_buf_view(&body), trace);
+    } else if (body.err == KS_OK) {
         ks_reply_json(request, status, ks_buf_view(&body));
     } else {
         ks_http_reply_error(request, body.err, "job state");
@@ -69,10 +74,11 @@ static void reply_job(struct ks_http_request *request, int status,
     ks_buf_done(&body);
 }
 
-/* The bundle of a job that is done, with the newest checkpoint, or with that of UNDER. */
+/* The bundle of a job that is done, with the newest checkpoint, or with that of UNDER. The
+ * answer's bytes are counted in TRACE, whose stages go along. */
 static void reply_bundle(struct ks_site_server *server, struct ks_http_request *request,
                          const struct ks_store_job *job, struct ks_bytes record,
-                         const struct ks_witnessed *under)
+                         const struct ks_witnessed *under, struct ks_trace *trace)
 {
     enum ks_err err = KS_OK;
     struct ks_inclusion inclusion;
@@ -87,25 +93,54 @@ static void reply_bundle(struct ks_site_server *server, struct ks_http_request *
         parts.timestamp = ks_buf_view(&under->timestamp);
     }
     ks_bundle_write(&parts, &bundle);
+    KS_TRY(ks_buf_check(&bundle));
+    ks_reply_traced(request, 200, ks_buf_view(&bundle), trace);
 out:
-    ks_reply_buffer(request, err, &bundle);
+    if (err != KS_OK) {
+        ks_reply_failure(request, err);
+    }
     ks_buf_done(&bundle);
+}
+
+/* The same of a job whose task is gone: its stages wait, or are in the store. */
+static void reply_ended(struct ks_site_server *server, struct ks_http_request *request,
+                        const struct ks_store_job *job, struct ks_bytes record,
+                        const struct ks_witnessed *under)
+{
+    struct ks_trace trace;
+
+    if (!ks_traces_find(&server->traces, job->id, &trace) &&
+        ks_store_trace_of(server->reader, job->id, &trace) != KS_OK) {
+        ks_trace_init(&trace); /* dropped meanwhile: the answer does without */
+    }
+    reply_bundle(server, request, job, record, under, &trace);
 }
 
 void ks_api_job_accepted(struct ks_task *task)
 {
-    reply_job(task->request, 202, &task->job);
+    reply_job(task->request, 202, &task->job, &task->trace);
 }
 
 void ks_api_job_ended(struct ks_site_server *server, struct ks_task *task)
 {
+    struct ks_buf error;
+
     if (task->request == NULL) {
         return;
     }
     if (task->failure == KS_OK) {
-        reply_bundle(server, task->request, &task->job, ks_buf_view(&task->record), NULL);
+        if (task->fetched) {
+            reply_ended(server, task->request, &task->job, ks_buf_view(&task->record), NULL);
+        } else {
+            reply_bundle(server, task->request, &task->job, ks_buf_view(&task->record), NULL,
+                         &task->trace);
+        }
     } else {
-        ks_http_reply_error(task->request, task->failure, task->job.detail);
+        ks_buf_init(&error, ERROR_BODY_MAX);
+        ks_http_error_put(task->failure, task->job.detail, &error);
+        ks_reply_traced(task->request, ks_err_http_status(task->failure), ks_buf_view(&error),
+                        &task->trace);
+        ks_buf_done(&error);
     }
     task->request = NULL;
 }
@@ -157,6 +192,7 @@ static enum ks_err read_admission(struct ks_task *task, struct ks_reader *answer
     KS_TRY(ks_read_lp16(answer, KS_ENTRY_BYTES_MAX, &intent));
     KS_TRY(ks_read_u8(answer, &source));
     KS_TRY(ks_read_u8(answer, &policy));
+    KS_TRY(ks_task_trace_take(task, answer));
     KS_TRY(ks_read_end(answer));
     KS_CHECK(source < KS_KEY_SOURCES && policy < KS_KEY_SOURCES, KS_ERR_FORMAT,
              "enclave: no such source of keys");
@@ -180,6 +216,7 @@ static void step_admitted(struct ks_site_server *server, struct ks_task *task, e
     ks_task_admitted(server, task);
 out:
     if (err != KS_OK) {
+        ks_trace_refused(server, &task->trace, err);
         ks_task_fail(server, task, err);
     }
 }
@@ -216,11 +253,11 @@ static void step_repeated(struct ks_site_server *server, struct ks_task *task, e
              "job %s with this Idempotency-Key is under way; ask again later", job.id);
     if (task->wait && job.state == KS_JOB_DONE) {
         KS_TRY(ks_store_record(server->reader, job.id, &record));
-        reply_bundle(server, task->request, &job, ks_buf_view(&record), NULL);
+        reply_ended(server, task->request, &job, ks_buf_view(&record), NULL);
     } else if (task->wait) {
         KS_TRY(ks_fail(job.error, "%s", job.detail));
     } else {
-        reply_job(task->request, 200, &job);
+        reply_job(task->request, 200, &job, NULL);
     }
     task->request = NULL;
 out:
@@ -260,7 +297,9 @@ static void submit(struct ks_site_server *server, struct ks_http_request *reques
     struct ks_store_job before;
     char idempotency[KS_STORE_IDEMPOTENCY_MAX + 1];
     const char *device = ks_cert_subject(ks_http_request_peer(request));
+    struct ks_trace trace;
 
+    ks_request_trace(request, &trace);
     KS_TRY(read_idempotency(request, idempotency));
     same =
         idempotency[0] == '\0' ? NULL : ks_task_find_idempotency(server, device, idempotency);
@@ -274,9 +313,11 @@ static void submit(struct ks_site_server *server, struct ks_http_request *reques
         goto out;
     }
     task = ks_task_new(server, request);
-    if (task == NULL) {
+    if (task == NULL) { /* it was told that too many wait, or that the site stops */
+        ks_trace_refused(server, &trace, KS_ERR_UNAVAILABLE);
         return;
     }
+    task->trace = trace;
     task->wait = wait;
     (void)snprintf(task->job.idempotency, sizeof task->job.idempotency, "%s", idempotency);
     (void)snprintf(task->job.device, sizeof task->job.device, "%s", device);
@@ -287,6 +328,7 @@ static void submit(struct ks_site_server *server, struct ks_http_request *reques
     }
     return;
 out:
+    ks_trace_refused(server, &trace, err);
     ks_reply_failure(request, err);
 }
 
@@ -332,7 +374,7 @@ void ks_api_job_status(struct ks_site_server *server, struct ks_http_request *re
     enum ks_err err = find_job(server, request, segment, &job);
 
     if (err == KS_OK) {
-        reply_job(request, 200, &job);
+        reply_job(request, 200, &job, NULL);
     } else {
         ks_reply_failure(request, err);
     }
@@ -345,8 +387,8 @@ void ks_api_job_witnessed(struct ks_site_server *server, struct ks_task *task)
 
     ks_buf_init(&record, KS_RECORD_BYTES_MAX);
     KS_TRY(ks_store_record(server->reader, task->job.id, &record));
-    reply_bundle(server, task->request, &task->job, ks_buf_view(&record),
-                 &server->witnessed[task->wanted]);
+    reply_ended(server, task->request, &task->job, ks_buf_view(&record),
+                &server->witnessed[task->wanted]);
 out:
     if (err != KS_OK) {
         ks_reply_failure(task->request, err);
@@ -425,7 +467,7 @@ void ks_api_job_bundle(struct ks_site_server *server, struct ks_http_request *re
     }
     KS_TRY(ks_store_record(server->reader, job.id, &record));
     if (job.result_index < server->signed_head.size && server->checkpoint.len > 0) {
-        reply_bundle(server, request, &job, ks_buf_view(&record), NULL);
+        reply_ended(server, request, &job, ks_buf_view(&record), NULL);
     } else {
         await_bundle(server, request, &job, ks_buf_view(&record));
     }

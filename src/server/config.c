@@ -11,6 +11,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "config/yaml.h"
+#include "crypto/sigalgs.h"
 #include "enclave/launch.h"
 #include "enclave/vault.h"
 
@@ -30,6 +31,8 @@ static const cyaml_schema_field_t tls_fields[] = {
                            struct ks_config_tls, crl, 1, 3000),
     CYAML_FIELD_STRING_PTR("groups", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
                            struct ks_config_tls, groups, 1, 255),
+    CYAML_FIELD_STRING_PTR("signature_algorithms", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           struct ks_config_tls, signature_algorithms, 1, KS_SIGALGS_MAX),
     CYAML_FIELD_END,
 };
 
@@ -79,6 +82,16 @@ static const cyaml_schema_field_t devices_fields[] = {
     DEVICES_PATH(ek_roots),
     DEVICES_PATH(simulated_ek_roots),
     DEVICES_PATH(reference),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t detector_fields[] = {
+    CYAML_FIELD_STRING_PTR("model", CYAML_FLAG_POINTER, struct ks_config_detector, model, 1,
+                           3000),
+    CYAML_FIELD_UINT("suspend_after", CYAML_FLAG_OPTIONAL, struct ks_config_detector,
+                     suspend_after),
+    CYAML_FIELD_UINT("suspend_window_s", CYAML_FLAG_OPTIONAL, struct ks_config_detector,
+                     suspend_window_s),
     CYAML_FIELD_END,
 };
 
@@ -135,6 +148,11 @@ static const cyaml_schema_value_t vkey_schema = {
     CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 1, KS_NOTE_VKEY_MAX),
 };
 
+static const cyaml_schema_field_t traces_fields[] = {
+    CYAML_FIELD_UINT("keep", CYAML_FLAG_OPTIONAL, struct ks_config_traces, keep),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t witness_server_fields[] = {
     CYAML_FIELD_STRING_PTR("url", CYAML_FLAG_POINTER, struct ks_config_witness_server, url, 1,
                            511),
@@ -164,6 +182,8 @@ static const cyaml_schema_field_t config_fields[] = {
                         enrolment_fields),
     CYAML_FIELD_MAPPING("devices", CYAML_FLAG_OPTIONAL, struct ks_config, devices,
                         devices_fields),
+    CYAML_FIELD_MAPPING("detector", CYAML_FLAG_OPTIONAL, struct ks_config, detector,
+                        detector_fields),
     CYAML_FIELD_STRING_PTR("tpm", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct ks_config,
                            tpm, 1, 255),
     CYAML_FIELD_MAPPING("workers", CYAML_FLAG_OPTIONAL, struct ks_config, workers,
@@ -175,6 +195,7 @@ static const cyaml_schema_field_t config_fields[] = {
                         enclave_fields),
     CYAML_FIELD_MAPPING("quote", CYAML_FLAG_OPTIONAL, struct ks_config, quote, quote_fields),
     CYAML_FIELD_MAPPING("keys", CYAML_FLAG_OPTIONAL, struct ks_config, keys, keys_fields),
+    CYAML_FIELD_MAPPING("traces", CYAML_FLAG_OPTIONAL, struct ks_config, traces, traces_fields),
     CYAML_FIELD_MAPPING("witness", CYAML_FLAG_OPTIONAL, struct ks_config, witness,
                         witness_fields),
     CYAML_FIELD_END,
@@ -214,6 +235,25 @@ static enum ks_err complete_devices(const char *path, struct ks_config *config)
              KS_ERR_FORMAT,
              "enrolment.listen: it needs devices.reference, and devices.ek_roots or "
              "devices.simulated_ek_roots");
+out:
+    return err;
+}
+
+static enum ks_err complete_detector(const char *path, struct ks_config *config)
+{
+    enum ks_err err = KS_OK;
+    struct ks_config_detector *detector = &config->detector;
+
+    KS_TRY(ks_config_resolve(path, &detector->model));
+    KS_CHECK(detector->suspend_after > 0 || detector->suspend_window_s == 0, KS_ERR_FORMAT,
+             "detector.suspend_window_s: it needs detector.suspend_after");
+    if (detector->suspend_after > 0 && detector->suspend_window_s == 0) {
+        detector->suspend_window_s = 3600;
+    }
+    KS_CHECK(detector->suspend_after <= KS_ALERTS_AFTER_MAX, KS_ERR_LIMIT,
+             "detector.suspend_after: 0 to %d", KS_ALERTS_AFTER_MAX);
+    KS_CHECK(detector->suspend_window_s <= KS_ALERTS_WINDOW_S_MAX, KS_ERR_LIMIT,
+             "detector.suspend_window_s: 1 to %d", KS_ALERTS_WINDOW_S_MAX);
 out:
     return err;
 }
@@ -442,6 +482,31 @@ out:
     return err;
 }
 
+uint32_t ks_config_key_algs(const struct ks_config *config)
+{
+    uint32_t algs = 0;
+
+    KS_ASSERT(ks_sigalgs_parse(config->tls.signature_algorithms, &algs) == KS_OK);
+    return algs;
+}
+
+static enum ks_err complete_tls(const char *path, struct ks_config *config)
+{
+    enum ks_err err = KS_OK;
+    struct ks_config_tls *tls = &config->tls;
+    uint32_t algs = 0;
+
+    KS_TRY(ks_config_resolve(path, &tls->root));
+    KS_TRY(ks_config_resolve(path, &tls->certificate));
+    KS_TRY(ks_config_resolve(path, &tls->key));
+    KS_TRY(ks_config_resolve(path, &tls->crl));
+    err = ks_sigalgs_parse(tls->signature_algorithms, &algs);
+    KS_TRY(err == KS_ERR_USAGE ? ks_fail_prefix(KS_ERR_FORMAT, "tls.signature_algorithms")
+                               : err);
+out:
+    return err;
+}
+
 static enum ks_err complete(const char *path, struct ks_config *config)
 {
     enum ks_err err = KS_OK;
@@ -450,16 +515,17 @@ static enum ks_err complete(const char *path, struct ks_config *config)
     uint16_t port = 0;
 
     KS_TRY(ks_config_resolve(path, &config->site.state));
-    KS_TRY(ks_config_resolve(path, &config->tls.root));
-    KS_TRY(ks_config_resolve(path, &config->tls.certificate));
-    KS_TRY(ks_config_resolve(path, &config->tls.key));
-    KS_TRY(ks_config_resolve(path, &config->tls.crl));
+    KS_TRY(complete_tls(path, config));
     workers->count = workers->count == 0 ? 2 * processors() : workers->count;
     workers->threads = workers->threads == 0 ? 1 : workers->threads;
     workers->memory_mib = workers->memory_mib == 0 ? 1024 : workers->memory_mib;
     workers->seconds = workers->seconds == 0 ? 300 : workers->seconds;
     config->http.loops = config->http.loops == 0 ? 1 : config->http.loops;
     config->http.connections = config->http.connections == 0 ? 1024 : config->http.connections;
+    config->traces.keep =
+        config->traces.keep == 0 ? KS_CONFIG_TRACES_KEEP : config->traces.keep;
+    KS_CHECK(config->traces.keep <= KS_CONFIG_TRACES_KEEP_MAX, KS_ERR_LIMIT,
+             "traces.keep: 1 to %d", KS_CONFIG_TRACES_KEEP_MAX);
     KS_CHECK(workers->count <= 256, KS_ERR_LIMIT, "workers.count: 1 to 256");
     KS_CHECK(workers->threads <= 256, KS_ERR_LIMIT, "workers.threads: 1 to 256");
     KS_CHECK(config->http.loops <= 64, KS_ERR_LIMIT, "http.loops: 1 to 64");
@@ -471,6 +537,7 @@ static enum ks_err complete(const char *path, struct ks_config *config)
         KS_TRY(ks_config_listen("enrolment.listen", config->enrolment.listen, address, &port));
     }
     KS_TRY(complete_devices(path, config));
+    KS_TRY(complete_detector(path, config));
     KS_TRY(complete_adapters(path, config));
     KS_TRY(complete_keys(path, config));
     KS_TRY(complete_witness(config));

@@ -27,8 +27,9 @@ struct ks_config_tls {
     char *root; /* PEM files */
     char *certificate;
     char *key;
-    char *crl;    /* NULL: none */
-    char *groups; /* NULL: X25519MLKEM768 */
+    char *crl;                  /* NULL: none */
+    char *groups;               /* NULL: X25519MLKEM768 */
+    char *signature_algorithms; /* NULL: KS_SIGALGS_DEFAULT */
 };
 struct ks_config_workers {
     unsigned count;      /* at once; default: twice the processors */
@@ -61,6 +62,12 @@ struct ks_config_devices {
     char *ek_roots;            /* PEM file: roots of TPM makers; NULL: none */
     char *simulated_ek_roots;  /* PEM file: roots of simulators, such as swtpm's CA */
     char *reference;           /* reference policy (docs/formats/reference.md) */
+};
+/* The detector of traces (docs/formats/detection.md). */
+struct ks_config_detector {
+    char *model;               /* path of a model of traces' columns; NULL: none */
+    unsigned suspend_after;    /* alerts of one device; 0 (default): nobody is suspended */
+    unsigned suspend_window_s; /* within which they come; default 3600 */
 };
 struct ks_config_enclave {
     unsigned *seal_pcrs; /* NULL: the launch PCR alone */
@@ -109,11 +116,19 @@ struct ks_config_witness {
     unsigned servers_count;
 };
 
+/* Rows of executions (docs/formats/trace.md). */
+#define KS_CONFIG_TRACES_KEEP     100000
+#define KS_CONFIG_TRACES_KEEP_MAX 10000000
+struct ks_config_traces {
+    unsigned keep; /* the newest rows that stay; default KS_CONFIG_TRACES_KEEP */
+};
+
 struct ks_config {
     struct ks_config_site site;
     struct ks_config_tls tls;
     struct ks_config_enrolment enrolment;
     struct ks_config_devices devices;
+    struct ks_config_detector detector;
     char *tpm; /* "swtpm" or a device such as "/dev/tpmrm0"; default swtpm */
     struct ks_config_workers workers;
     struct ks_config_adapters adapters;
@@ -121,10 +136,14 @@ struct ks_config {
     struct ks_config_enclave enclave;
     struct ks_config_quote quote;
     struct ks_config_keys keys;
+    struct ks_config_traces traces;
     struct ks_config_witness witness;
 };
 /* The mask of enclave.seal_pcrs. */
 uint32_t ks_config_seal_pcrs(const struct ks_config *config);
+
+/* The algorithms that keys of the site and of devices may have: KS_SIGALG_BIT. */
+uint32_t ks_config_key_algs(const struct ks_config *config);
 
 /* Errors name file and field. Free with ks_config_free. */
 KS_MUST_CHECK enum ks_err ks_config_load(const char *path, struct ks_config **out_config);

@@ -48,6 +48,7 @@ static struct ks_tls_spec tls_spec(const struct daemon *daemon, struct ks_bytes 
     return (struct ks_tls_spec){
         .side = KS_TLS_SERVER,
         .groups = daemon->config->tls.groups,
+        .sigalgs = daemon->config->tls.signature_algorithms,
         .peer_roles = KS_TLS_PEER_DEVICE | KS_TLS_PEER_OPERATOR,
         .root_pem = ks_buf_view(&daemon->root),
         .issuer_pem = issuer_pem,
@@ -173,6 +174,7 @@ static enum ks_err close_doors(const struct daemon *daemon)
         KS_TRY(ks_relay_find(&daemon->site->relay, authority.host, authority.port));
         ports[port_count++] = authority.port;
     }
+    daemon->site->traces.keep = daemon->config->traces.keep;
     KS_TRY(ks_cosigners_new(daemon->config, &daemon->site->cosigners));
     if (daemon->site->cosigners != NULL) {
         port_count += ks_cosigners_ports(daemon->site->cosigners, &ports[port_count]);
@@ -216,6 +218,7 @@ static enum ks_err serve(struct daemon *daemon, const char *path)
     KS_TRY(ks_config_load(path, &daemon->config));
     KS_TRY(
         ks_site_server_open(daemon->config->site.state, KS_DAEMON_ENCLAVE_FD, &daemon->site));
+    KS_TRY(ks_alerts_open(daemon->config, &daemon->site->traces.alerts));
     KS_TRY(make_tls(daemon));
     KS_TRY(listen_http(daemon));
     KS_TRY(write_address(daemon));

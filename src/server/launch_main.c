@@ -152,6 +152,7 @@ static enum ks_err read_device_rules(struct site *site)
     struct ks_device_rules *rules = &site->spec.devices;
 
     rules->accept_issued = ks_config_accepts_issued(config);
+    rules->key_algs = ks_config_key_algs(config);
     rules->attest_every_s = devices->attest_every_s;
     rules->certificate_s = (uint64_t)devices->certificate_days * 24 * 3600;
     KS_TRY(
@@ -162,6 +163,10 @@ static enum ks_err read_device_rules(struct site *site)
         KS_TRY(ks_reference_load(devices->reference, &site->reference));
         rules->reference = ks_buf_view(&site->reference);
     }
+    site->spec.alerts = (struct ks_alert_rules){
+        .suspend_after = config->detector.suspend_after,
+        .window_s = config->detector.suspend_window_s,
+    };
 out:
     return err;
 }

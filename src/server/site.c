@@ -37,6 +37,7 @@ struct ks_task *ks_task_new(struct ks_site_server *server, struct ks_http_reques
             ks_buf_init(&task->intent, KS_ENTRY_BYTES_MAX);
             ks_buf_init(&task->entry, KS_ENTRY_BYTES_MAX);
             ks_buf_init(&task->record, KS_RECORD_BYTES_MAX);
+            ks_trace_init(&task->trace);
             task->begin_us = ks_http_request_time_us(request);
             return task;
         }
@@ -129,9 +130,7 @@ static void step_sealed(struct ks_site_server *server, struct ks_task *task, enu
     KS_TRY(err);
     KS_TRY(ks_read_lp32(answer, KS_RECORD_BYTES_MAX, &record));
     KS_TRY(ks_read_lp16(answer, KS_ENTRY_BYTES_MAX, &entry));
-    for (size_t i = 0; i < sizeof task->enclave_us / sizeof task->enclave_us[0]; i++) {
-        KS_TRY(ks_read_u64(answer, &task->enclave_us[i]));
-    }
+    KS_TRY(ks_task_trace_take(task, answer));
     KS_TRY(ks_read_end(answer));
     ks_buf_put(&task->record, record);
     ks_buf_put(&task->entry, entry);
@@ -193,6 +192,7 @@ static enum ks_err put_result(struct ks_site_server *server, struct ks_task *tas
                                 task->job.finished_us, task->job.result_index, task->failure,
                                 task->job.detail));
     }
+    KS_TRY(ks_task_trace_put(server, task));
 out:
     return err;
 }
@@ -220,8 +220,10 @@ static enum ks_err put_task(struct ks_site_server *server, struct ks_task *task,
 
 void ks_task_answer_entry(struct ks_site_server *server, struct ks_task *task)
 {
-    ks_reply_json(task->request, 200, ks_buf_view(&task->record));
-    task->request = NULL;
+    if (task->request != NULL) { /* else nobody asked for it: an alert led to it */
+        ks_reply_json(task->request, 200, ks_buf_view(&task->record));
+        task->request = NULL;
+    }
     ks_task_free(server, task);
 }
 
@@ -235,13 +237,16 @@ static void after_commit(struct ks_site_server *server, struct ks_task *task)
             ks_api_job_accepted(task);
             task->request = NULL;
         }
+    } else if (task->state == KS_TASK_ALERT) {
+        server->checkpoint_wanted = true;
+        ks_task_alert_kept(server, task);
     } else if (task->state == KS_TASK_ENTRY) {
         server->checkpoint_wanted = true;
         ks_task_answer_entry(server, task);
     } else if (task->failure != KS_OK) {
         server->checkpoint_wanted = true;
         ks_api_job_ended(server, task);
-        ks_task_free(server, task);
+        ks_task_trace_end(server, task);
     } else {
         task->committed_us = ks_clock_monotonic_us();
         task->state = KS_TASK_CHECKPOINT;
@@ -260,6 +265,20 @@ out:
     return err;
 }
 
+/* What goes along with any transaction, and its end. */
+static enum ks_err save_rest(struct ks_site_server *server)
+{
+    enum ks_err err = KS_OK;
+
+    KS_TRY(save_checkpoint(server));
+    KS_TRY(ks_traces_put(&server->traces, server->store));
+    KS_TRY(ks_store_commit(server->store));
+    server->checkpoint_unsaved = false;
+    ks_traces_saved(&server->traces);
+out:
+    return err;
+}
+
 /* One transaction for all that waits. A store that fails ends ketseald: what was promised to
  * nobody is lost with it, and a restart finds the rest. */
 static enum ks_err commit(struct ks_site_server *server)
@@ -274,20 +293,21 @@ static enum ks_err commit(struct ks_site_server *server)
         struct ks_task *task = &server->tasks[i];
 
         if (task->state == KS_TASK_INTENT || task->state == KS_TASK_RESULT ||
-            task->state == KS_TASK_ENTRY) {
+            task->state == KS_TASK_ENTRY || task->state == KS_TASK_ALERT) {
             group[count++] = task;
         }
     }
-    if (count == 0) {
+    if (count == 0 && !ks_traces_due(&server->traces, ks_clock_monotonic_us())) {
         return KS_OK;
     }
     KS_TRY(ks_store_begin(server->store));
     for (size_t i = 0; i < count; i++) {
         KS_TRY(put_task(server, group[i], leaves[i]));
     }
-    KS_TRY(save_checkpoint(server));
-    KS_TRY(ks_store_commit(server->store));
-    server->checkpoint_unsaved = false;
+    KS_TRY(save_rest(server));
+    if (count == 0) {
+        goto out;
+    }
     KS_TRY(ks_ledger_append(server->ledger, leaves[0], count, &first));
     for (size_t i = 0; i < count; i++) {
         after_commit(server, group[i]);
@@ -319,31 +339,6 @@ out:
     return err;
 }
 
-static void log_sealed(const struct ks_task *task)
-{
-    struct ks_log_line line;
-    uint64_t now_us = ks_clock_monotonic_us();
-
-    ks_log_begin(&line, KS_LOG_INFO, "record.sealed");
-    ks_log_text(&line, "job", task->job.id);
-    ks_log_text(&line, "device", task->job.device);
-    ks_log_u64(&line, "index", task->job.result_index);
-    ks_log_text(&line, "key_source", ks_key_source_name(task->key_source));
-    ks_log_text(&line, "key_policy", ks_key_source_name(task->key_policy));
-    ks_log_u64(&line, "admit_us", task->admitted_us - task->begin_us);
-    ks_log_u64(&line, "intent_us", task->intended_us - task->admitted_us);
-    ks_log_u64(&line, "queue_us", task->enclave_us[0]);
-    ks_log_u64(&line, "parse_us", task->enclave_us[1]);
-    ks_log_u64(&line, "simulate_us", task->enclave_us[2]);
-    ks_log_u64(&line, "quote_us", task->enclave_us[3]);
-    ks_log_u64(&line, "sign_us", task->enclave_us[4]);
-    ks_log_u64(&line, "key_us", task->enclave_us[5]);
-    ks_log_u64(&line, "seal_us", task->sealed_us - task->intended_us);
-    ks_log_u64(&line, "commit_us", task->committed_us - task->sealed_us);
-    ks_log_u64(&line, "checkpoint_us", now_us - task->committed_us);
-    ks_log_end(&line);
-}
-
 /* The checkpoint among the ledger's files: the newest, or, where there are witnesses, the
  * newest that they have cosigned. */
 static const struct ks_buf *published_note(const struct ks_site_server *server)
@@ -372,10 +367,10 @@ static enum ks_err take_checkpoint(struct ks_site_server *server, struct ks_read
         if (task->state == KS_TASK_CHECKPOINT &&
             task->job.result_index < server->signed_head.size) {
             if (!task->fetched) {
-                log_sealed(task);
+                ks_task_trace_sealed(task);
             }
             ks_api_job_ended(server, task);
-            ks_task_free(server, task);
+            ks_task_trace_end(server, task);
         }
     }
     if (server->cosigners == NULL) { /* the answers carry it: nobody waits for the file */
@@ -488,7 +483,7 @@ static int wait_ms(const struct ks_site_server *server)
             ms = WITNESSED_TICK_MS;
         }
     }
-    return ms;
+    return ks_traces_wait_ms(&server->traces, ks_clock_monotonic_us(), ms);
 }
 
 /* First the files of a head, then its checkpoint, then that among the files: one after the
@@ -707,10 +702,9 @@ enum ks_err ks_site_server_run(struct ks_site_server *server)
         KS_TRY(turn(server));
     }
     close_queue(server);
-    if (server->checkpoint_unsaved) {
+    if (server->checkpoint_unsaved || server->traces.count > 0) {
         KS_TRY(ks_store_begin(server->store));
-        KS_TRY(save_checkpoint(server));
-        KS_TRY(ks_store_commit(server->store));
+        KS_TRY(save_rest(server));
     }
 out:
     ks_store_rollback(server->store);
@@ -852,6 +846,7 @@ static enum ks_err end_interrupted(struct ks_site_server *server)
             KS_TRY(ks_store_job_end(server->store, jobs[i].id, KS_JOB_FAILED, ks_clock_us(),
                                     index, KS_ERR_UNAVAILABLE,
                                     "interrupted by a restart of the site"));
+            KS_TRY(ks_job_trace_interrupted(server, &jobs[i]));
             KS_TRY(ks_ledger_append(server->ledger, leaf, 1, &first));
         }
         KS_TRY(count > 0 ? ks_store_commit(server->store) : KS_OK);
@@ -940,6 +935,7 @@ enum ks_err ks_site_server_open(const char *state_dir, int enclave_fd,
     KS_CHECK(server->tasks != NULL && server->queue != NULL, KS_ERR_NOMEM, "server");
     server->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     KS_CHECK(server->wake >= 0, KS_ERR_IO, "eventfd: %s", strerror(errno));
+    KS_TRY(ks_traces_init(&server->traces));
     KS_TRY(greet(server));
     KS_TRY(ks_store_open(&options, &server->store));
     KS_TRY(ks_store_reader_new(&options, &server->reader));
@@ -981,6 +977,7 @@ void ks_site_server_close(struct ks_site_server *server)
         ks_witnessed_done(&server->witnessed[i]);
     }
     ks_cosigners_free(server->cosigners);
+    ks_traces_done(&server->traces);
     ks_fd_close(&server->wake);
     ks_free(server->tasks);
     ks_free((void *)server->queue);

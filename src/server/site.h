@@ -23,6 +23,7 @@
 #include "server/cosigners.h"
 #include "server/publish.h"
 #include "server/relay.h"
+#include "server/traces.h"
 #include "server/witnessed.h"
 #include "store/store.h"
 
@@ -44,6 +45,7 @@ enum ks_task_state {
     KS_TASK_RESULT,     /* record or abort entry waits for the next commit */
     KS_TASK_CHECKPOINT, /* durable; waits for a checkpoint that covers it */
     KS_TASK_ENTRY,      /* an entry of no job waits for the next commit; RECORD is the answer */
+    KS_TASK_ALERT,      /* the entry of an anomaly waits for the next commit */
     KS_TASK_WITNESSED,  /* a bundle that waits for a checkpoint of WANTED that covers it */
 };
 
@@ -71,8 +73,8 @@ struct ks_task {
     uint64_t intended_us;
     uint64_t sealed_us;
     uint64_t committed_us;
-    uint64_t
-        enclave_us[6]; /* queue, parse, simulate, quote, sign, key: as the enclave measured */
+    struct ks_trace trace;
+    uint64_t trace_number; /* in the store; 0: not there */
 };
 
 /* What ketseald's main does when the site's document changes: CONTEXT is its own; ISSUER_PEM is
@@ -102,6 +104,7 @@ struct ks_site_server {
     bool checkpoint_wanted; /* though nobody waits for it: entries without one after a crash or
                                failure */
     struct ks_witnessed witnessed[KS_WITNESSED_STATES];
+    struct ks_traces traces;
     struct ks_task *tasks; /* KS_SITE_PENDING_MAX */
     size_t tasks_used;     /* all at and above are free */
     uint32_t next_id;

@@ -34,6 +34,10 @@ static const char *const rules[] = {
     " WHERE size > (SELECT ifnull(max(position) + 1, 0) FROM entries) LIMIT 1",
     "SELECT 'attachment to the checkpoint of ' || size, 'past the ledger' FROM attachments"
     " WHERE size > (SELECT ifnull(max(position) + 1, 0) FROM entries) LIMIT 1",
+    "SELECT 'trace ' || number, 'its job ' || job || ' has not ended' FROM traces"
+    " WHERE job <> '' AND job NOT IN (SELECT id FROM jobs WHERE state <> 1) LIMIT 1",
+    "SELECT 'detection ' || number, 'its trace is missing' FROM detections"
+    " WHERE number NOT IN (SELECT number FROM traces) LIMIT 1",
 };
 
 #define WHAT_LEN 512

@@ -57,7 +57,8 @@ static const char schema[] =
 _Static_assert(KS_DB_APPLICATION_ID == 1801811059 && KS_DB_SCHEMA == 1,
                "as in the schema's text");
 
-/* What others said of checkpoints since: a version without them goes on working on the file. */
+/* What others said of checkpoints since, and what executions looked like: a version without
+ * them goes on working on the file. */
 static const char additions[] = "CREATE TABLE IF NOT EXISTS cosigned ("
                                 "  size INTEGER PRIMARY KEY CHECK (size >= 0),"
                                 "  note BLOB NOT NULL CHECK (length(note) >= 1)"
@@ -68,7 +69,24 @@ static const char additions[] = "CREATE TABLE IF NOT EXISTS cosigned ("
                                 "  anchor BLOB NOT NULL,"
                                 "  timestamp BLOB NOT NULL,"
                                 "  CHECK (length(anchor) + length(timestamp) >= 1)"
-                                ") STRICT;";
+                                ") STRICT;"
+                                "CREATE TABLE IF NOT EXISTS traces ("
+                                "  number INTEGER PRIMARY KEY CHECK (number >= 1),"
+                                "  job TEXT NOT NULL,"
+                                "  device TEXT NOT NULL,"
+                                "  started_us INTEGER NOT NULL CHECK (started_us >= 0),"
+                                "  measured BLOB NOT NULL CHECK (length(measured) >= 1)"
+                                ") STRICT;"
+                                "CREATE UNIQUE INDEX IF NOT EXISTS traces_by_job"
+                                "  ON traces (job) WHERE job <> '';"
+                                "CREATE TABLE IF NOT EXISTS detections ("
+                                "  number INTEGER PRIMARY KEY CHECK (number >= 1),"
+                                "  path INTEGER NOT NULL CHECK (path >= 0),"
+                                "  model BLOB NOT NULL CHECK (length(model) = 32),"
+                                "  document BLOB CHECK (length(document) >= 1)"
+                                ") STRICT;"
+                                "CREATE INDEX IF NOT EXISTS detections_of_anomalies"
+                                "  ON detections (number) WHERE document IS NOT NULL;";
 
 const struct ks_db_kind ks_db_store = {
     .file_name = KS_DB_FILE_NAME,

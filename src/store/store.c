@@ -23,6 +23,11 @@ enum statement {
     COSIGNED_DROP,
     COSIGNED_PUT,
     ATTACHMENT_PUT,
+    TRACE_INSERT,
+    TRACE_REPLACE,
+    TRACE_DROP,
+    DETECTION_DROP,
+    DETECTION_PUT,
     STATEMENTS,
 };
 
@@ -45,6 +50,14 @@ static const char *const statement_sql[STATEMENTS] = {
     [COSIGNED_PUT] = "INSERT INTO cosigned (size, note) VALUES (?1, ?2)",
     [ATTACHMENT_PUT] = "INSERT OR REPLACE INTO attachments (size, note, anchor, timestamp)"
                        " VALUES (?1, ?2, ?3, ?4)",
+    [TRACE_INSERT] = "INSERT INTO traces (job, device, started_us, measured)"
+                     " VALUES (?1, ?2, ?3, ?4)",
+    [TRACE_REPLACE] = "UPDATE traces SET measured = ?2 WHERE number = ?1",
+    [TRACE_DROP] = "DELETE FROM traces WHERE number <= ?1",
+    [DETECTION_DROP] = "DELETE FROM detections WHERE number <= ?1",
+    [DETECTION_PUT] = "INSERT OR REPLACE INTO detections (number, path, model, document)"
+                      " SELECT ?1, ?2, ?3, ?4"
+                      " WHERE EXISTS (SELECT 1 FROM traces WHERE number = ?1)",
 };
 
 enum phase {
@@ -311,6 +324,78 @@ enum ks_err ks_store_attachment_put(struct ks_store *store, uint64_t size,
     ks_db_bind_bytes(put, 4,
                      attachment->timestamp.len > 0 ? attachment->timestamp : KS_LITERAL(""));
     KS_TRY(give_up(store, ks_db_run(&store->db, put, "keep an attachment")));
+out:
+    return err;
+}
+
+/* --- traces ------------------------------------------------------------------------------- */
+
+static enum ks_err insert_trace(struct ks_store *store, const struct ks_trace *trace,
+                                struct ks_bytes measured, uint64_t keep, uint64_t *number)
+{
+    enum ks_err err = KS_OK;
+    sqlite3_stmt *insert = store->statements[TRACE_INSERT];
+    sqlite3_stmt *drop = store->statements[TRACE_DROP];
+    uint64_t inserted = 0;
+
+    ks_db_bind_text(insert, 1, trace->job);
+    ks_db_bind_text(insert, 2, trace->device);
+    ks_db_bind_u64(insert, 3, trace->started_us);
+    ks_db_bind_bytes(insert, 4, measured);
+    KS_TRY(give_up(store, ks_db_run(&store->db, insert, "keep a trace")));
+    inserted = (uint64_t)sqlite3_last_insert_rowid(store->db.handle);
+    if (inserted > keep) {
+        ks_db_bind_u64(drop, 1, inserted - keep);
+        KS_TRY(give_up(store, ks_db_run(&store->db, drop, "drop the oldest traces")));
+        drop = store->statements[DETECTION_DROP];
+        ks_db_bind_u64(drop, 1, inserted - keep);
+        KS_TRY(give_up(store, ks_db_run(&store->db, drop, "drop the oldest detections")));
+    }
+    *number = inserted;
+out:
+    return err;
+}
+
+enum ks_err ks_store_trace_put(struct ks_store *store, const struct ks_trace *trace,
+                               uint64_t keep, uint64_t *number)
+{
+    enum ks_err err = KS_OK;
+    sqlite3_stmt *replace = store->statements[TRACE_REPLACE];
+    uint8_t room[KS_TRACE_BYTES_MAX];
+    struct ks_buf measured = {.data = room, .cap = sizeof room, .max = sizeof room};
+
+    KS_TRY(check_open(store));
+    KS_CHECK(ks_trace_check(trace) == KS_OK && keep >= 1, KS_ERR_USAGE, "a trace of nothing");
+    ks_trace_put_values(trace, &measured);
+    KS_TRY(ks_buf_check(&measured));
+    if (*number == 0) {
+        KS_TRY(insert_trace(store, trace, ks_buf_view(&measured), keep, number));
+    } else {
+        ks_db_bind_u64(replace, 1, *number);
+        ks_db_bind_bytes(replace, 2, ks_buf_view(&measured));
+        KS_TRY(give_up(store, ks_db_run(&store->db, replace, "complete a trace")));
+    }
+out:
+    return err;
+}
+
+enum ks_err ks_store_detection_put(struct ks_store *store, uint64_t number,
+                                   const struct ks_store_detection *detection)
+{
+    enum ks_err err = KS_OK;
+    sqlite3_stmt *put = store->statements[DETECTION_PUT];
+
+    KS_TRY(check_open(store));
+    KS_CHECK(number >= 1 && number <= INT64_MAX &&
+                 detection->document.len <= KS_STORE_DETECTION_MAX,
+             KS_ERR_USAGE, "a detection of nothing");
+    ks_db_bind_u64(put, 1, number);
+    ks_db_bind_u64(put, 2, detection->path);
+    ks_db_bind_bytes(put, 3, KS_BYTES(detection->model));
+    if (detection->document.len > 0) { /* else NULL, which is not an anomaly */
+        ks_db_bind_bytes(put, 4, detection->document);
+    }
+    KS_TRY(give_up(store, ks_db_run(&store->db, put, "keep a detection")));
 out:
     return err;
 }

@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "detect/trace.h"
 
 #define KS_STORE_ENTRY_MAX       1024               /* bytes of a ledger entry */
 #define KS_STORE_RECORD_MAX      (64 * 1024 * 1024) /* bytes of a record */
@@ -22,6 +23,8 @@
 #define KS_STORE_PAGE_MAX        1000
 #define KS_STORE_COSIGNED_MAX    131072 /* bytes of a note with cosignatures */
 #define KS_STORE_ATTACHED_MAX    131072 /* bytes of an anchor, of a time stamp */
+#define KS_STORE_MODEL_LEN       32     /* a model's hash */
+#define KS_STORE_DETECTION_MAX   65536  /* bytes of what was said of a trace */
 
 struct ks_store;
 struct ks_store_reader;
@@ -104,6 +107,22 @@ struct ks_store_attachment {
  * has merged them. */
 KS_MUST_CHECK enum ks_err ks_store_attachment_put(struct ks_store *store, uint64_t size,
                                                   const struct ks_store_attachment *attachment);
+/* Keeps TRACE: as a new row where *NUMBER is 0, which becomes its number, 1 or more and larger
+ * than those before; else in place of that row, if it still is there. Of all rows the KEEP
+ * newest stay, at least one. A trace that ks_trace_check refuses is KS_ERR_USAGE. */
+KS_MUST_CHECK enum ks_err ks_store_trace_put(struct ks_store *store,
+                                             const struct ks_trace *trace, uint64_t keep,
+                                             uint64_t *number);
+/* Keeps what the detector said of the trace NUMBER, if that still is there, in place of what it
+ * said before: of an anomaly all, DOCUMENT; else (empty) the path and the model. Goes with the
+ * trace. */
+struct ks_store_detection {
+    uint32_t path;
+    uint8_t model[KS_STORE_MODEL_LEN];
+    struct ks_bytes document; /* the store does not read it */
+};
+KS_MUST_CHECK enum ks_err ks_store_detection_put(struct ks_store *store, uint64_t number,
+                                                 const struct ks_store_detection *detection);
 /* Durable when this returns KS_OK; on an error the transaction is rolled back. */
 KS_MUST_CHECK enum ks_err ks_store_commit(struct ks_store *store);
 void ks_store_rollback(struct ks_store *store); /* without a transaction: nothing */
@@ -160,6 +179,28 @@ KS_MUST_CHECK enum ks_err ks_store_anchored(struct ks_store_reader *reader,
                                             struct ks_store_attached *attached);
 KS_MUST_CHECK enum ks_err ks_store_timestamped(struct ks_store_reader *reader,
                                                struct ks_store_attached *attached);
+/* Calls VISIT for at most COUNT traces with numbers above AFTER, in ascending order, stopping
+ * at its first error. A store of before there were traces has none. VISIT must not read with
+ * the same reader. */
+KS_MUST_CHECK enum ks_err ks_store_traces(struct ks_store_reader *reader, uint64_t after,
+                                          uint64_t count, ks_trace_visit visit, void *context);
+/* The trace of the job ID: KS_ERR_NOT_FOUND. */
+KS_MUST_CHECK enum ks_err ks_store_trace_of(struct ks_store_reader *reader, const char *id,
+                                            struct ks_trace *out_trace);
+/* Calls VISIT for at most COUNT anomalies of DEVICE (NULL: all) whose traces have numbers below
+ * BEFORE (0: from the newest), in descending order, stopping at its first error. DOCUMENT is
+ * borrowed for the call. */
+typedef enum ks_err (*ks_store_alert_visit)(void *context, uint64_t number,
+                                            struct ks_bytes document);
+KS_MUST_CHECK enum ks_err ks_store_alerts(struct ks_store_reader *reader, const char *device,
+                                          uint64_t before, uint64_t count,
+                                          ks_store_alert_visit visit, void *context);
+/* What was said of the trace NUMBER; the document, of an anomaly, is appended to OUT. *OUT_PATH
+ * and OUT_MODEL in either case. KS_ERR_NOT_FOUND. */
+KS_MUST_CHECK enum ks_err ks_store_detection(struct ks_store_reader *reader, uint64_t number,
+                                             uint32_t *out_path,
+                                             uint8_t out_model[KS_STORE_MODEL_LEN],
+                                             struct ks_buf *out);
 /* SQLite's own integrity check and ours: entries gapless, leaf hashes 32 bytes, each DONE job
  * has its record, each job's indices are below the size. KS_ERR_VERIFY names the first thing
  * that is wrong. */

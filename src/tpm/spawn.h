@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* spawn.h: shared inside src/tpm only. Children that inherit nothing of ours but what they are
- * given. */
+/* spawn.h: children that inherit nothing of ours but what they are given: for src/tpm, and for
+ * commands that start programs beside themselves. */
 #ifndef KS_TPM_SPAWN_H
 #define KS_TPM_SPAWN_H
 

@@ -51,7 +51,7 @@ leaves_nothing() {
         --no-figure --block=16 --runs=1 --run-ms=1 --sample=64
     same status "$status" 0
     same "standard error" "$stderr" ""
-    holds o/trng-entropy.csv o/trng-health.csv o/trng-runs.csv o/trng.csv
+    holds o/entropy_throughput_log.csv o/trng-entropy.csv o/trng-health.csv o/trng-runs.csv
     leaves_nothing
 }
 
@@ -71,12 +71,12 @@ sampling 20000 bytes of the kernel
 drawing" ]]
     leaves_nothing
     rmdir tmp
-    holds deep/o/trng-entropy.csv deep/o/trng-health.csv deep/o/trng-runs.csv deep/o/trng.csv \
-        deep/o/trng.pdf deep/o/trng.png deep/o/trng.svg
+    holds deep/o/entropy_throughput_log.csv deep/o/entropy_throughput_log.pdf deep/o/entropy_throughput_log.png \
+        deep/o/entropy_throughput_log.svg deep/o/trng-entropy.csv deep/o/trng-health.csv deep/o/trng-runs.csv
     cd deep/o
-    same "first line" "$(head -n 1 trng.csv)" \
+    same "first line" "$(head -n 1 entropy_throughput_log.csv)" \
         "source,block_bytes,bytes_per_second,bytes_per_second_low,bytes_per_second_high"
-    same rows "$(cut -d, -f1,2 trng.csv | tail -n +2 | xargs)" \
+    same rows "$(cut -d, -f1,2 entropy_throughput_log.csv | tail -n +2 | xargs)" \
         "tpm,16 tpm,1024 kernel,16 kernel,1024"
     same runs "$(wc -l <trng-runs.csv)" 13
     same estimates "$(cut -d, -f1-4 trng-entropy.csv | xargs)" "source,estimate,width_bits,samples \
@@ -85,7 +85,7 @@ kernel,most-common-value,8,20000 kernel,most-common-value,1,160000 kernel,collis
     same tests "$(cut -d, -f2-7,9 trng-health.csv | sort -u | xargs)" \
         "adaptive-proportion,1,160000,1,-40,625,0 adaptive-proportion,8,20000,8,-40,19,0 \
 repetition-count,1,160000,1,-40,41,0 repetition-count,8,20000,8,-40,6,0 test,width_bits,samples,claim_bits,alpha_log2,cutoff,alarms"
-    grep -q 'tpm: simulated' trng.svg
+    grep -q 'tpm: simulated' entropy_throughput_log.svg
 }
 
 # The table of the figure, computed again from the runs.
@@ -101,7 +101,7 @@ runs = {}
 for row in csv.DictReader(open('o/trng-runs.csv')):
     speed = int(row['block_bytes']) * int(row['repeats']) / (int(row['run_us']) * 1e-6)
     runs.setdefault((row['source'], row['block_bytes']), []).append(speed)
-rows = list(csv.DictReader(open('o/trng.csv')))
+rows = list(csv.DictReader(open('o/entropy_throughput_log.csv')))
 assert len(rows) == 4
 for row in rows:
     speeds = runs[row['source'], row['block_bytes']]
@@ -119,7 +119,7 @@ CHECK
     same tpm "$(jq -r '.tpm + " " + .tpm_manufacturer + " " + (.healthy | tostring)' <<<"$output")" \
         "simulated IBM true"
     same speeds "$(jq -r '.speeds[] | "\(.source),\(.block_bytes),\(.bytes_per_second),\(.bytes_per_second_low),\(.bytes_per_second_high)"' <<<"$output" | awk -F, '{printf "%s,%s,%.9g,%.9g,%.9g\n", $1, $2, $3, $4, $5}')" \
-        "$(tail -n +2 o/trng.csv | awk -F, '{printf "%s,%s,%.9g,%.9g,%.9g\n", $1, $2, $3, $4, $5}')"
+        "$(tail -n +2 o/entropy_throughput_log.csv | awk -F, '{printf "%s,%s,%.9g,%.9g,%.9g\n", $1, $2, $3, $4, $5}')"
     same estimates "$(jq -c '[.estimates[] | [.source, .estimate, .width_bits]] | length' <<<"$output")" 8
     jq -e '.estimates | all(.min_entropy_bits > 0 and .min_entropy_bits <= .width_bits)' <<<"$output"
 }

@@ -56,6 +56,26 @@ load helper
     says 0 "ca/crl.pem: list 4, 1 revoked, valid for 30 days" ""
 }
 
+@test "keys of other algorithms" {
+    ks -q ca new --out=ca
+    for algorithm in ML-DSA-44 ML-DSA-87 SLH-DSA-SHA2-128f; do
+        ks -q ca issue device --ca=ca --name=edge --out="$algorithm" --algorithm="$algorithm"
+        same status "$status" 0
+        [[ $output == "$algorithm/device.pem: device certificate of 'edge', $algorithm, serial "* ]]
+        ks --json ca show "$algorithm/device.pem"
+        same key "$(jq -r .key <<<"$output")" "$algorithm"
+    done
+    ks ca issue server --ca=ca --name=site --ip=127.0.0.1 --out=server --algorithm=SLH-DSA-SHA2-128f
+    same status "$status" 0
+    same "standard error" "$stderr" \
+        "SLH-DSA keys in TLS are experimental: site and devices have to name them in their signature algorithms"
+    for algorithm in Ed25519 P-256 ml-dsa-65 SLH-DSA-SHA2-192s ''; do
+        ks ca issue device --ca=ca --name=edge --out=none --algorithm="$algorithm"
+        fails 2 "--algorithm: '$algorithm' is none of ML-DSA-44, ML-DSA-65, ML-DSA-87, SLH-DSA-SHA2-128s, SLH-DSA-SHA2-128f"
+    done
+    [ ! -e none ]
+}
+
 @test "an operator" {
     ks -q ca new --out=ca
     ks ca issue operator --ca=ca --name=op-1 --out=op

@@ -73,12 +73,14 @@ forge() { # a count more, in a well-formed bundle
     same status "$status" 0
     is_json ketseal.bundle-show/1
     same version "$(jq .version <<<"$output")" 2
+    same "key of the device" "$(jq -r .device_key <<<"$output")" ML-DSA-65
     same chain "$(jq .anchor.chain_id <<<"$output")" 31337
     same signer "$(jq -r .timestamp.signer <<<"$output")" "CN = stamper"
     same bytes "$(jq .bytes <<<"$output")" "$(stat -c %s "$anchored/bell.bundle")"
     ks bundle show "$KS_SOURCE_ROOT/tests/vectors/bundle/4/bell.bundle"
     same status "$status" 0
-    same "lines of version 1" "$(wc -l <<<"$output")" 4
+    same "lines of version 1" "$(wc -l <<<"$output")" 5
+    [[ $output == *"submission  signed with ML-DSA-65"* ]]
 }
 
 @test "bundle complete: on the checkpoint of a proof, and nothing false" {

@@ -27,8 +27,10 @@ struct site {
     struct ks_fs fs;
     struct crash_random random;
     struct ks_registry *registry;
-    uint64_t kept[DEVICES];      /* attested_us as acknowledged; 0: not there */
-    uint64_t tried[DEVICES];     /* as asked for */
+    uint64_t kept[DEVICES];  /* attested_us as acknowledged; 0: not there */
+    uint64_t tried[DEVICES]; /* as asked for */
+    size_t alerts[DEVICES];  /* acknowledged, and with those that may have got through */
+    size_t alerts_tried[DEVICES];
     uint8_t token_state[TOKENS]; /* 0 never, 1 tried, 2 acknowledged */
     unsigned tokens;
     uint64_t step;
@@ -72,6 +74,14 @@ static void verify(struct site *site)
         if (mark != site->kept[i] && mark != site->tried[i]) {
             set_wrong(site, "a device is not as it was acknowledged", i);
         }
+        const size_t alerts = ks_registry_alerts(site->registry, ks_bytes_text(want.id), 0);
+
+        if (alerts < KS_REGISTRY_ALERTS_MAX &&
+            (alerts < site->alerts[i] || alerts > site->alerts_tried[i])) {
+            set_wrong(site, "an alert is lost, or came of nothing", i);
+        }
+        site->alerts[i] = alerts;
+        site->alerts_tried[i] = alerts;
         site->kept[i] = mark; /* the one tried may have got through */
         site->tried[i] = mark;
     }
@@ -107,6 +117,14 @@ static void change(struct site *site)
         if (err == KS_OK) {
             site->token_state[fresh] = 2;
         }
+    } else if (crash_random_below(&site->random, 4) == 0 &&
+               ks_registry_find(site->registry, ks_bytes_text(entry.id)) != NULL) {
+        const uint8_t job[KS_REGISTRY_JOB_LEN] = {
+            (uint8_t)(site->step >> 16), (uint8_t)(site->step >> 8), (uint8_t)site->step};
+
+        site->alerts_tried[number]++;
+        err = ks_registry_alert(site->registry, &entry, job, entry.attested_us);
+        site->alerts[number] += err == KS_OK;
     } else {
         err = ks_registry_put(site->registry, &entry);
     }

@@ -2,9 +2,9 @@
  * SPDX-License-Identifier: Apache-2.0 */
 
 /* The store on a disk that crashes. After every crash the store opens, passes its own check,
- * and holds exactly what was acknowledged, or that and one transaction in flight, whole; the
- * ledger's old root is consistent with the new one. And with any one of the syncs left out,
- * this test fails. */
+ * has a trace of each job that ended and of no other, and holds exactly what was acknowledged,
+ * or that and one transaction in flight, whole; the ledger's old root is consistent with the
+ * new one. And with any one of the syncs left out, this test fails. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,6 +25,7 @@
 #define JOBS_MAX     200
 #define CANDIDATES   3
 #define RECORD_MAX   9000 /* bytes: up to three pages */
+#define TRACES_KEPT  60   /* of at most JOBS_MAX */
 #define STEPS_RUN    160  /* a crash comes within these */
 #define STEPS_OPEN   24
 #define WHAT_MAX     1024
@@ -43,6 +44,7 @@ struct job {
     uint64_t result;
     uint64_t salt;
     size_t record_len;
+    bool traced_whole; /* its trace was completed */
 };
 
 /* What the store should hold. */
@@ -144,6 +146,36 @@ out:
     return err;
 }
 
+static void trace_of(const struct job *job, size_t number, struct ks_trace *out_trace)
+{
+    ks_trace_init(out_trace);
+    out_trace->side = KS_TRACE_SIDE_SITE;
+    ks_copy(out_trace->job, job->id, sizeof job->id);
+    (void)snprintf(out_trace->device, sizeof out_trace->device, "device-%zu", number % 3);
+    out_trace->started_us = 1000000 + number;
+    ks_trace_set_u64(out_trace, KS_TRACE_SIMULATE_US, job->salt & 0xffff);
+    ks_trace_set_u64(out_trace, KS_TRACE_ERROR, job->state == KS_JOB_DONE ? 0 : KS_ERR_FORMAT);
+    if (job->traced_whole) {
+        ks_trace_set_u64(out_trace, KS_TRACE_CHECKPOINT_US, job->salt & 0xff);
+    }
+}
+
+/* The trace of the ended job NUMBER: new, or with what is measured later. */
+static enum ks_err job_trace(struct site *site, const struct model *model, size_t number,
+                             bool fresh)
+{
+    enum ks_err err = KS_OK;
+    struct ks_trace trace;
+    uint64_t kept = fresh ? 0 : number + 1;
+
+    trace_of(&model->jobs[number], number, &trace);
+    KS_TRY(ks_store_trace_put(site->store, &trace, TRACES_KEPT, &kept));
+    KS_CHECK(kept == number + 1, KS_ERR_VERIFY, "trace %llu of job %zu",
+             (unsigned long long)kept, number);
+out:
+    return err;
+}
+
 static enum ks_err job_finish(struct site *site, struct model *model)
 {
     enum ks_err err = KS_OK;
@@ -164,6 +196,7 @@ static enum ks_err job_finish(struct site *site, struct model *model)
         KS_TRY(ks_store_job_end(site->store, row.id, row.state, row.finished_us,
                                 row.result_index, row.error, row.detail));
     }
+    KS_TRY(job_trace(site, model, number, true));
     model->jobs_ended++;
 out:
     return err;
@@ -185,6 +218,12 @@ static enum ks_err fill_transaction(struct site *site, struct model *model)
         } else {
             KS_TRY(job_accept(site, model));
         }
+    }
+    if (model->jobs_ended > 0 && below(site, 2) == 0) {
+        const size_t number = (size_t)below(site, model->jobs_ended);
+
+        model->jobs[number].traced_whole = true;
+        KS_TRY(job_trace(site, model, number, false));
     }
     if (below(site, 3) == 0) {
         char note[64];
@@ -291,6 +330,49 @@ out:
     return err;
 }
 
+struct traces {
+    const struct model *model;
+    size_t next; /* the job whose trace comes next */
+};
+
+static enum ks_err compare_trace(void *context, uint64_t number, const struct ks_trace *trace)
+{
+    enum ks_err err = KS_OK;
+    struct traces *traces = context;
+    struct ks_trace wanted;
+    struct ks_buf bytes;
+    struct ks_buf wanted_bytes;
+
+    ks_buf_init(&bytes, KS_TRACE_CSV_ROW_MAX);
+    ks_buf_init(&wanted_bytes, KS_TRACE_CSV_ROW_MAX);
+    KS_CHECK(number == traces->next + 1 && traces->next < traces->model->jobs_ended,
+             KS_ERR_VERIFY, "trace %llu instead of %zu", (unsigned long long)number,
+             traces->next + 1);
+    trace_of(&traces->model->jobs[traces->next], traces->next, &wanted);
+    ks_trace_put_csv_row(trace, NULL, &bytes);
+    ks_trace_put_csv_row(&wanted, NULL, &wanted_bytes);
+    KS_CHECK(ks_bytes_equal(ks_buf_view(&bytes), ks_buf_view(&wanted_bytes)), KS_ERR_VERIFY,
+             "trace %llu has other values", (unsigned long long)number);
+    traces->next++;
+out:
+    ks_buf_done(&bytes);
+    ks_buf_done(&wanted_bytes);
+    return err;
+}
+
+static enum ks_err compare_traces(struct ks_store_reader *reader, const struct model *model)
+{
+    enum ks_err err = KS_OK;
+    struct traces traces = {.model = model};
+
+    traces.next = model->jobs_ended > TRACES_KEPT ? model->jobs_ended - TRACES_KEPT : 0;
+    KS_TRY(ks_store_traces(reader, 0, JOBS_MAX, compare_trace, &traces));
+    KS_CHECK(traces.next == model->jobs_ended, KS_ERR_VERIFY, "traces of %zu jobs, %zu ended",
+             traces.next, model->jobs_ended);
+out:
+    return err;
+}
+
 static enum ks_err compare_checkpoint(struct ks_store_reader *reader, const struct model *model)
 {
     enum ks_err err = KS_OK;
@@ -373,6 +455,7 @@ static enum ks_err compare(struct site *site, struct ks_store_reader *reader,
     KS_TRY(ks_store_jobs_open(reader, JOBS_MAX + 1, rows, &rows_count));
     KS_CHECK(rows_count == model->jobs_count - model->jobs_ended, KS_ERR_VERIFY,
              "%zu open jobs instead of %zu", rows_count, model->jobs_count - model->jobs_ended);
+    KS_TRY(compare_traces(reader, model));
     KS_TRY(compare_checkpoint(reader, model));
     KS_TRY(prove(site, &recovered));
 out:

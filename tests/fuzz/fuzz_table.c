@@ -3,7 +3,7 @@
 
 /* CSV: every cell of what is read can be looked at, and written again it is read as the same.
  */
-#include "detect/table.h"
+#include "base/table.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -165,7 +165,8 @@ static void seed_frames(const struct fixture *fixture)
                   .counter = KS_COUNTER_DEFAULT,
                   .epoch_s = 60,
                   .quote_refresh_s = 300},
-        .keys = {.timeout_ms = 5000, .life_s = 3600, .stock_max = 512, .low = 16}};
+        .keys = {.timeout_ms = 5000, .life_s = 3600, .stock_max = 512, .low = 16},
+        .alerts = {.suspend_after = 3, .window_s = 3600}};
     const struct ks_work_job job = {.source = fixture->job.source, .shots = 1000, .seed = 7};
     const struct ks_work_result result = {.counts = ks_buf_view(&fixture->result),
                                           .circuit = fixture->job.source,

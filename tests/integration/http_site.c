@@ -66,6 +66,29 @@ out:
     return err;
 }
 
+static void answer_facts(struct site *site, struct ks_http_request *request)
+{
+    const struct ks_http_head *head = ks_http_request_head(request);
+    const struct ks_http_field fields[] = {
+        {.name = KS_LITERAL("server-timing"), .value = KS_LITERAL("admit;dur=1.5")},
+        {.name = KS_LITERAL("Server-Timing"), .value = KS_LITERAL("admit;dur=2")},
+    };
+    size_t sent = 0;
+    const struct ks_http_response response = {
+        .status = 200,
+        .content_type = "text/plain",
+        .fields = fields,
+        .field_count = head->query.len > 0 ? 2 : 1,
+        .body = KS_LITERAL("measured"),
+        .out_len = &sent,
+    };
+
+    atomic_store(&site->facts_received, head->raw.len + ks_http_request_body(request).len);
+    atomic_store(&site->facts_group, ks_http_request_tls(request)->group);
+    ks_http_reply(request, &response);
+    atomic_store(&site->facts_sent, sent);
+}
+
 static void handle(void *context, struct ks_http_request *request)
 {
     struct site *site = context;
@@ -84,6 +107,8 @@ static void handle(void *context, struct ks_http_request *request)
         answer_bytes(request, ks_bytes_text(ks_http_request_address(request)));
     } else if (ks_bytes_is(path, "/big")) {
         answer_bytes(request, ks_bytes_of(site->big, BIG_LEN));
+    } else if (ks_bytes_is(path, "/facts")) {
+        answer_facts(site, request);
     } else if (ks_bytes_is(path, "/signed")) {
         enum ks_err err = check_signed(site, request);
         atomic_store(&site->signature_err, (int)err);

@@ -32,7 +32,10 @@ struct site {
     unsigned held_count;
     atomic_uint threads; /* answering later */
     uint8_t key[32];
-    atomic_int signature_err; /* of the last /signed */
+    atomic_int signature_err;     /* of the last /signed */
+    atomic_size_t facts_received; /* bytes of the last request to /facts and of its answer */
+    atomic_size_t facts_sent;
+    atomic_uint facts_group; /* and of its connection */
     uint8_t *big;
 };
 
@@ -43,8 +46,8 @@ int http_set_up(void **state);
 int http_tear_down(void **state);
 void sleep_ms(unsigned ms);
 
-/* Paths: /head /body /exporter /peer /big (at once), /signed, /later (by another thread),
- * /hold. */
+/* Paths: /head /body /exporter /peer /big /facts (at once), /signed, /later (by another
+ * thread), /hold. /facts comes with Server-Timing, twice for a query. */
 void site_open(struct site *site, unsigned loops, struct ks_http_limits limits);
 void site_close(struct site *site);
 /* Request INDEX of those to /hold; waits for it. */

@@ -39,6 +39,11 @@ static uint64_t now_s(void)
 
 struct test_authority *test_authority_new(const char *name)
 {
+    return test_authority_with(KS_SIG_SLHDSA_SHA2_128S, name);
+}
+
+struct test_authority *test_authority_with(enum ks_sig_alg alg, const char *name)
+{
     struct test_authority *authority = ks_calloc(1, sizeof *authority);
     const struct ks_cert_spec spec = {.role = KS_CERT_ROOT,
                                       .subject = name,
@@ -47,7 +52,7 @@ struct test_authority *test_authority_new(const char *name)
 
     KS_ASSERT(authority != NULL);
     ks_buf_init(&authority->pem, KS_CERT_PEM_MAX);
-    must(ks_sign_key_new(KS_SIG_SLHDSA_SHA2_128S, &authority->key));
+    must(ks_sign_key_new(alg, &authority->key));
     must(ks_cert_issue_root(authority->key, &spec, &authority->cert));
     ks_cert_to_pem(authority->cert, &authority->pem);
     must(ks_buf_check(&authority->pem));
@@ -108,7 +113,7 @@ const struct ks_cert *test_root_cert(const struct test_authority *authority)
 }
 
 static void issue_ours(struct test_authority *authority, enum test_role role,
-                       const char *subject, const char *dns_name,
+                       enum ks_sig_alg alg, const char *subject, const char *dns_name,
                        struct test_identity *identity)
 {
     static const char *const ips[] = {"127.0.0.1"};
@@ -131,9 +136,9 @@ static void issue_ours(struct test_authority *authority, enum test_role role,
     };
 
     ks_buf_init(&raw, KS_SIG_PUBLIC_LEN_MAX);
-    must(ks_sign_key_new(KS_SIG_MLDSA65, &key));
+    must(ks_sign_key_new(alg, &key));
     must(ks_sign_key_public(key, &raw));
-    must(ks_verify_key_new(KS_SIG_MLDSA65, ks_buf_view(&raw), &public_key));
+    must(ks_verify_key_new(alg, ks_buf_view(&raw), &public_key));
     must(ks_cert_issue(authority->cert, authority->key, &spec, public_key, &identity->cert));
     must(ks_sign_key_to_pem(key, &identity->key_pem));
     ks_verify_key_free(public_key);
@@ -216,6 +221,13 @@ static void issue_classical(struct test_authority *authority, const char *subjec
 struct test_identity *test_issue(struct test_authority *authority, enum test_role role,
                                  const char *subject, const char *dns_name)
 {
+    return test_issue_with(authority, role, KS_SIG_MLDSA65, subject, dns_name);
+}
+
+struct test_identity *test_issue_with(struct test_authority *authority, enum test_role role,
+                                      enum ks_sig_alg alg, const char *subject,
+                                      const char *dns_name)
+{
     struct test_identity *identity = ks_calloc(1, sizeof *identity);
 
     KS_ASSERT(identity != NULL);
@@ -224,7 +236,7 @@ struct test_identity *test_issue(struct test_authority *authority, enum test_rol
     if (role == TEST_CLASSICAL_DEVICE) {
         issue_classical(authority, subject, identity);
     } else {
-        issue_ours(authority, role, subject, dns_name, identity);
+        issue_ours(authority, role, alg, subject, dns_name, identity);
         ks_cert_to_pem(identity->cert, &identity->cert_pem);
         must(ks_buf_check(&identity->cert_pem));
     }

@@ -21,6 +21,8 @@ struct test_authority;
 struct test_identity;
 
 struct test_authority *test_authority_new(const char *name);
+/* The same with a key of ALG. */
+struct test_authority *test_authority_with(enum ks_sig_alg alg, const char *name);
 /* The one that `ketseal ca new` made in DIRECTORY. */
 struct test_authority *test_authority_open(const char *directory);
 /* An issuer below ROOT: an authority for devices. */
@@ -32,6 +34,10 @@ const struct ks_cert *test_root_cert(const struct test_authority *authority);
 /* DNS_NAME: for a server; its certificate is also for 127.0.0.1. */
 struct test_identity *test_issue(struct test_authority *authority, enum test_role role,
                                  const char *subject, const char *dns_name);
+/* The same with a key of ALG: SLH-DSA, or another of ML-DSA. */
+struct test_identity *test_issue_with(struct test_authority *authority, enum test_role role,
+                                      enum ks_sig_alg alg, const char *subject,
+                                      const char *dns_name);
 void test_identity_free(struct test_identity *identity);
 struct ks_bytes test_cert_pem(const struct test_identity *identity);
 struct ks_bytes test_cert_der(const struct test_identity *identity);

@@ -5,7 +5,7 @@
 # kill -9 of any process of a site at random moments under load, then SIGTERM under load. After each: it
 # starts again; every bundle that a client has received verifies and its record is in the ledger, proven
 # against the checkpoint of the new start; a one-time key that was accepted is never accepted again; jobs
-# that were interrupted say so; no file is partial.
+# that were interrupted say so; each job that ended has its trace; no file is partial.
 #
 #   kill.sh BUILD [ROUNDS] [SEED]
 set -eu
@@ -96,7 +96,12 @@ check() { # ROUND
             site_fail "round $1: a job of before the restart is still 'accepted'"
         jq -e '[.jobs[] | select(.state == "failed" and (.detail | test("^interrupted by a restart|^the worker died") | not))] == []' \
             jobs >/dev/null || { cat jobs >&2; site_fail "round $1: a job failed without its reason"; }
-    done
+        jq -r '.jobs[].id' jobs
+    done | sort >ended
+    "$ketseal" -q trace export --state state --out traces.csv || site_fail "round $1: the traces"
+    cut -d, -f1 traces.csv | grep -- - | sort >traced
+    [ -z "$(uniq -d traced)" ] || site_fail "round $1: a job has two traces"
+    [ -z "$(comm -23 ended traced)" ] || site_fail "round $1: without a trace: $(comm -23 ended traced)"
 }
 
 # The key that edge-1 used first in ROUND, used again by a device that forgot that it did.

@@ -36,6 +36,12 @@ programs:
 resets_ahead_max: 1000
 restarts_ahead_max: 1000
 YAML
+# What most rows are to a model of few others.
+{
+    echo shots,qubits
+    seq 1 64 | sed 's/.*/&,&/'
+} >few.csv
+"$ketseal" -q detect train --contamination=0.5 --out=detector.model few.csv >/dev/null
 peer_begin
 # shellcheck disable=SC2034 # for site.sh
 site_more="$(peer_section kem refuse)
@@ -44,7 +50,9 @@ enrolment:
 devices:
   issued: accept
   simulated_ek_roots: state/swtpm-ca/root.pem
-  reference: reference.yaml"
+  reference: reference.yaml
+detector:
+  model: detector.model"
 site_start
 "$ketseal" -q ca issue operator --ca ca --name op-1 --out op >/dev/null
 # An operator and somebody unknown, as directories that site_client takes for a device's.

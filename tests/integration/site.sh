@@ -20,13 +20,16 @@
 #
 # Each ends the test when it fails; the end of a failed test shows the site's log. The file ketseal.yaml
 # is made from these, which may be set before each start: site_workers, site_seconds, site_memory_mib,
-# site_crl (a path), site_enclave and site_quote (lines of the mappings 'enclave' and 'quote'), site_more (further
-# sections), site_flags (of ketseal-launch). site_at_end is a command for the end, whatever it is.
+# site_crl (a path), site_tls, site_enclave and site_quote (lines of the mappings 'tls', 'enclave' and 'quote'), site_more
+# (further sections), site_flags (of ketseal-launch). Certificates are made with keys of site_algorithm. site_at_end is a
+# command for the end, whatever it is.
 
 site_workers=4
 site_seconds=60
 site_memory_mib=256
 site_crl=
+site_tls=
+site_algorithm=ML-DSA-65
 site_more=
 site_enclave=
 site_quote=
@@ -101,11 +104,12 @@ site_begin() {
     done
     : >site.log
     "$ketseal" -q ca new --out ca >/dev/null
-    "$ketseal" -q ca issue server --ca ca --name test-site --ip 127.0.0.1 --out server >/dev/null
+    "$ketseal" -q ca issue server --ca ca --name test-site --ip 127.0.0.1 --out server \
+        --algorithm "$site_algorithm" >/dev/null
 }
 
 site_device() {
-    "$ketseal" -q ca issue device --ca ca --name "$1" --out "$1" >/dev/null
+    "$ketseal" -q ca issue device --ca ca --name "$1" --out "$1" --algorithm "$site_algorithm" >/dev/null
     site_devices="${site_devices:-} $1"
 }
 
@@ -120,6 +124,7 @@ tls:
   certificate: server/server.pem
   key: server/server.key
 ${site_crl:+  crl: $site_crl}
+$site_tls
 workers:
   count: $site_workers
   seconds: $site_seconds

@@ -359,6 +359,102 @@ static void the_client_refuses_bad_calls(void **state)
     ks_tls_free(tls);
 }
 
+/* Calls /facts; the site has counted the same bytes. */
+static const struct ks_http_facts *measure(struct site *site, struct ks_http_client *client,
+                                           const struct ks_http_call *call)
+{
+    const struct ks_http_facts *facts = NULL;
+    struct ks_http_answer answer;
+
+    atomic_store(&site->facts_sent, 0);
+    call_ok(client, call, &answer);
+    ks_http_answer_done(&answer);
+    for (unsigned i = 0; atomic_load(&site->facts_sent) == 0 && i < 100; i++) {
+        sleep_ms(10); /* the handler writes it down after the answer is on its way */
+    }
+    facts = ks_http_client_facts(client);
+    assert_int_equal(facts->bytes_sent, atomic_load(&site->facts_received));
+    assert_int_equal(facts->bytes_received, atomic_load(&site->facts_sent));
+    assert_true(facts->encrypted);
+    assert_int_equal(facts->group, 4588); /* X25519MLKEM768 */
+    assert_int_equal(facts->group, atomic_load(&site->facts_group));
+    assert_int_equal(facts->attempts, 1);
+    return facts;
+}
+
+static void both_ends_measure_the_same(void **state)
+{
+    static uint8_t body[200000];
+    struct site site;
+    struct ks_tls *tls = tls_of(KS_TLS_CLIENT, device_identity);
+    struct ks_http_client *client = NULL;
+    struct prepared prepared = {0};
+    struct ks_http_call call = {
+        .method = "GET", .target = "/facts", .prepare = keep_channel, .context = &prepared};
+    const struct ks_http_facts *facts = NULL;
+
+    (void)state;
+    memset(body, 'b', sizeof body);
+    ks_buf_init(&prepared.peer, 65536);
+    site_open(&site, 1, (struct ks_http_limits){0});
+    client = client_of(&site, tls, (struct ks_http_client_spec){0});
+    facts = measure(&site, client, &call);
+    assert_true(facts->connected && facts->connect_us > 0 && facts->handshake_us > 0);
+    assert_false(facts->resumed);
+    assert_string_equal(facts->timing, "admit;dur=1.5");
+    call.method = "POST";
+    call.content_type = "text/plain";
+    for (size_t len = 0; len <= sizeof body; len += 40000) {
+        call.body = ks_bytes_of(body, len);
+        facts = measure(&site, client, &call);
+        assert_true(!facts->connected && facts->connect_us == 0 && facts->handshake_us == 0);
+    }
+    call.target = "/facts?twice";
+    facts = measure(&site, client, &call);
+    assert_string_equal(facts->timing, "");
+    ks_http_client_free(client);
+    site_close(&site);
+    ks_tls_free(tls);
+    ks_buf_done(&prepared.peer);
+}
+
+/* What is known of a connection whose handshake failed, and of one that could not be made. */
+static void failures_are_measured(void **state)
+{
+    struct site site;
+    struct ks_tls *tls = NULL;
+    struct ks_http_client *client = NULL;
+    const struct ks_http_call call = {.method = "GET", .target = "/head"};
+    struct ks_http_answer answer;
+    const struct ks_http_facts *facts = NULL;
+    struct ks_http_client_spec gone = {.connect_to = "127.0.0.1:1"};
+    const struct ks_tls_spec spec = {
+        .side = KS_TLS_CLIENT,
+        .groups = "MLKEM1024", /* not the site's */
+        .root_pem = test_root_pem(authority),
+        .cert_pem = test_cert_pem(device_identity),
+        .key_pem = test_key_pem(device_identity),
+    };
+
+    (void)state;
+    site_open(&site, 1, (struct ks_http_limits){0});
+    assert_int_equal(ks_tls_new(&spec, &tls), KS_OK);
+    client = client_of(&site, tls, (struct ks_http_client_spec){0});
+    assert_int_equal(ks_http_client_call(client, &call, &answer), KS_ERR_VERIFY);
+    facts = ks_http_client_facts(client);
+    assert_true(facts->connected && facts->connect_us > 0);
+    assert_true(facts->handshake_us == 0 && !facts->encrypted && facts->group == 0);
+    assert_true(facts->bytes_sent == 0 && facts->bytes_received == 0 && facts->attempts == 0);
+    ks_http_client_free(client);
+    client = client_of(&site, tls, gone);
+    assert_int_equal(ks_http_client_call(client, &call, &answer), KS_ERR_IO);
+    facts = ks_http_client_facts(client);
+    assert_true(!facts->connected && facts->connect_us == 0);
+    ks_http_client_free(client);
+    site_close(&site);
+    ks_tls_free(tls);
+}
+
 static void the_client_resumes(void **state)
 {
     const struct ks_http_limits limits = {.idle_ms = 100};
@@ -709,6 +805,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_ends_see_one_exporter_and_each_other),
+        cmocka_unit_test(both_ends_measure_the_same),
+        cmocka_unit_test(failures_are_measured),
         cmocka_unit_test(a_signed_request_verifies_from_the_raw_head),
         cmocka_unit_test(bodies_of_any_size_come_whole),
         cmocka_unit_test(the_client_refuses_what_is_not_the_site),

@@ -52,7 +52,8 @@ static const int compute_calls[] = {
     SYS_rt_sigreturn,  SYS_rt_sigprocmask, SYS_sysinfo,         SYS_exit,
     SYS_clock_gettime, SYS_exit_group,     SYS_restart_syscall, SYS_clone3,
 };
-static const int worker_calls[] = {SYS_set_robust_list, SYS_rseq, SYS_recvmsg, SYS_sendto};
+static const int worker_calls[] = {SYS_set_robust_list, SYS_rseq, SYS_recvmsg, SYS_sendto,
+                                   SYS_getrusage};
 static const int enclave_calls[] = {
     SYS_openat,  SYS_close,           SYS_lseek,     SYS_fstat,    SYS_newfstatat, SYS_pread64,
     SYS_fsync,   SYS_pwrite64,        SYS_ftruncate, SYS_fchmod,   SYS_fdatasync,  SYS_fcntl,

@@ -717,7 +717,9 @@ static void test_issue_refused(void **state)
 #define ASSERT_ISSUE(key, subject_key, err)                                                    \
     assert_int_equal(ks_cert_issue(pki.root, (key), &spec, (subject_key), &cert), (err))
     ASSERT_ISSUE(pki.root_key, classical, KS_ERR_USAGE);
-    ASSERT_ISSUE(pki.root_key, slh_dsa, KS_ERR_USAGE);
+    spec = spec_of(KS_CERT_ISSUER, "s");
+    ASSERT_ISSUE(pki.root_key, slh_dsa, KS_ERR_USAGE); /* it is to sign on line */
+    spec = spec_of(KS_CERT_DEVICE, "d");
     ASSERT_ISSUE(pki.other_key, pki.leaf_key, KS_ERR_USAGE);
     assert_int_equal(ks_cert_issue_root(ed25519, &root_spec, &cert), KS_ERR_USAGE);
     assert_int_equal(ks_cert_issue_root(pki.root_key, &spec, &cert), KS_ERR_USAGE);

@@ -5,6 +5,7 @@
 
 #include "base/sys.h"
 #include "config/yaml.h"
+#include "crypto/sigalgs.h"
 #include "server/config.h"
 
 #define SITE "site:\n  origin: lab.example/ketseal\n  listen: 127.0.0.1:8443\n  state: state\n"
@@ -70,6 +71,7 @@ static void test_smallest(void **state)
     assert_int_equal(config->enclave.counter, 0x018b5e01);
     assert_int_equal(config->enclave.epoch_seconds, 60);
     assert_true(config->quote.window_ms == 0 && config->quote.refresh_seconds == 300);
+    assert_int_equal(config->traces.keep, 100000);
     assert_int_equal(ks_config_listen("site.listen", config->site.listen, address, &port),
                      KS_OK);
     assert_string_equal(address, "127.0.0.1");
@@ -89,7 +91,8 @@ static void test_all_fields(void **state)
                           "enclave:\n  seal_pcrs: [0, 7, 14]\n  counter: 0x01800007\n"
                           "  update_authority: authority.der\n"
                           "  update_authorisation: /var/update\n  epoch_seconds: 86400\n"
-                          "quote:\n  window_ms: 10000\n  refresh_seconds: 9\n",
+                          "quote:\n  window_ms: 10000\n  refresh_seconds: 9\n"
+                          "traces:\n  keep: 7\n",
                           &config),
                      KS_OK);
     expect_path(config->tls.crl, "crl.pem");
@@ -104,6 +107,7 @@ static void test_all_fields(void **state)
     assert_string_equal(config->enclave.update_authorisation, "/var/update");
     assert_int_equal(config->enclave.epoch_seconds, 86400);
     assert_true(config->quote.window_ms == 10000 && config->quote.refresh_seconds == 9);
+    assert_int_equal(config->traces.keep, 7);
     ks_config_free(config);
 }
 
@@ -144,6 +148,23 @@ static void test_enrolment(void **state)
     ks_config_free(config);
 }
 
+static void test_signature_algorithms(void **state)
+{
+    (void)state;
+    struct ks_config *config = NULL;
+
+    assert_int_equal(load(SITE TLS, &config), KS_OK);
+    assert_null(config->tls.signature_algorithms);
+    assert_int_equal(ks_config_key_algs(config),
+                     KS_SIGALG_BIT(KS_SIG_MLDSA65) | KS_SIGALG_BIT(KS_SIG_MLDSA87));
+    ks_config_free(config);
+    assert_int_equal(
+        load(SITE TLS "  signature_algorithms: slhdsa_sha2_128f:mldsa65\n", &config), KS_OK);
+    assert_int_equal(ks_config_key_algs(config),
+                     KS_SIGALG_BIT(KS_SIG_MLDSA65) | KS_SIGALG_BIT(KS_SIG_SLHDSA_SHA2_128F));
+    ks_config_free(config);
+}
+
 /* The example of the manual, as it stands there. */
 static void test_the_manuals_example(void **state)
 {
@@ -167,6 +188,34 @@ static void test_the_manuals_example(void **state)
     assert_int_equal(config->workers.memory_mib, 4096);
     ks_config_free(config);
     ks_buf_done(&manual);
+}
+
+/* Off unless a model is named, and then nobody is suspended unless that is asked for. */
+static void test_detector(void **state)
+{
+    (void)state;
+    struct ks_config *config = NULL;
+
+    assert_int_equal(load(SITE TLS, &config), KS_OK);
+    assert_null(config->detector.model);
+    assert_int_equal(config->detector.suspend_after, 0);
+    ks_config_free(config);
+    assert_int_equal(load(SITE TLS "detector:\n  model: /m.forest\n", &config), KS_OK);
+    assert_string_equal(config->detector.model, "/m.forest");
+    assert_true(config->detector.suspend_after == 0 && config->detector.suspend_window_s == 0);
+    ks_config_free(config);
+    assert_int_equal(load(SITE TLS "detector:\n  model: m\n  suspend_after: 3\n", &config),
+                     KS_OK);
+    assert_true(config->detector.suspend_after == 3 &&
+                config->detector.suspend_window_s == 3600);
+    ks_config_free(config);
+    assert_int_equal(load(SITE TLS "detector:\n  model: m\n  suspend_after: 64\n"
+                                   "  suspend_window_s: 60\n",
+                          &config),
+                     KS_OK);
+    assert_true(config->detector.suspend_after == 64 &&
+                config->detector.suspend_window_s == 60);
+    ks_config_free(config);
 }
 
 #define KME(url)                                                                               \
@@ -257,7 +306,16 @@ static const struct {
      "enclave.counter: 0x01800000 to 0x01bfffff"},
     {SITE TLS "enclave:\n  epoch_seconds: 86401\n", KS_ERR_LIMIT,
      "enclave.epoch_seconds: 1 to 86400"},
+    {SITE TLS "detector:\n  suspend_after: 3\n", KS_ERR_FORMAT,
+     "detector: Missing required mapping field: model"},
+    {SITE TLS "detector:\n  model: m\n  suspend_after: 65\n", KS_ERR_LIMIT,
+     "detector.suspend_after: 0 to 64"},
+    {SITE TLS "detector:\n  model: m\n  suspend_window_s: 5\n", KS_ERR_FORMAT,
+     "detector.suspend_window_s: it needs detector.suspend_after"},
+    {SITE TLS "detector:\n  model: m\n  suspend_after: 1\n  suspend_window_s: 31622401\n",
+     KS_ERR_LIMIT, "detector.suspend_window_s: 1 to 31622400"},
     {SITE TLS "quote:\n  window_ms: 10001\n", KS_ERR_LIMIT, "quote.window_ms: 0 to 10000"},
+    {SITE TLS "traces:\n  keep: 10000001\n", KS_ERR_LIMIT, "traces.keep: 1 to 10000000"},
     {SITE TLS "quote:\n  refresh_seconds: 86401\n", KS_ERR_LIMIT,
      "quote.refresh_seconds: 1 to 86400"},
     {SITE TLS "enrolment:\n  colour: red\n", KS_ERR_FORMAT,
@@ -284,6 +342,13 @@ static const struct {
     {SITE TLS "devices:\n  attest_every_s: often\n", KS_ERR_FORMAT,
      "devices.attest_every_s: Invalid uint64_t value: 'often'"},
     {SITE TLS "tpm: tpmrm0\n", KS_ERR_FORMAT, "tpm: 'swtpm' or the path of a device"},
+    {SITE TLS "  signature_algorithms: ed25519\n", KS_ERR_FORMAT,
+     "tls.signature_algorithms: signature algorithms: 'ed25519' is not one that TLS may use "
+     "here"},
+    {SITE TLS "  signature_algorithms: mldsa65:mldsa65\n", KS_ERR_FORMAT,
+     "tls.signature_algorithms: signature algorithms: 'mldsa65' is there twice"},
+    {SITE TLS "  signature_algorithms: ''\n", KS_ERR_FORMAT,
+     "tls.signature_algorithms: STRING length < 1: "},
 };
 
 static void test_refused(void **state)
@@ -373,10 +438,16 @@ int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(test_smallest),   IN_FOLDER(test_all_fields),
-        IN_FOLDER(test_enrolment),  IN_FOLDER(test_the_manuals_example),
-        IN_FOLDER(test_refused),    IN_FOLDER(test_listen),
-        IN_FOLDER(test_not_a_file), IN_FOLDER(test_keys),
+        IN_FOLDER(test_smallest),
+        IN_FOLDER(test_all_fields),
+        IN_FOLDER(test_enrolment),
+        IN_FOLDER(test_signature_algorithms),
+        IN_FOLDER(test_the_manuals_example),
+        IN_FOLDER(test_refused),
+        IN_FOLDER(test_listen),
+        IN_FOLDER(test_not_a_file),
+        IN_FOLDER(test_keys),
+        IN_FOLDER(test_detector),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -105,17 +105,62 @@ static void test_counts(void **state)
     assert_true(isnan(got.precision) && got.f1 == 0 && got.recall == 0);
 }
 
+/* Each point by counting, and the area beneath them by trapezoids: that of the evaluation. */
+static void test_curve(void **state)
+{
+    (void)state;
+    for (uint32_t number = 0; number < 20; number++) {
+        const size_t count = 5 + number * 14;
+        const struct ks_labelled rows = {paths, labels, count};
+        struct ks_curve_point *points = NULL;
+        struct ks_curve_point before = {0};
+        struct ks_evaluation got;
+        size_t points_count = 0;
+        double area = 0;
+
+        make(number, count, 1 + number * 3);
+        OK(ks_evaluate(&rows, 0, &got));
+        OK(ks_evaluate_curve(&rows, &points, &points_count));
+        assert_true(points_count >= 1 && points_count <= count);
+        for (size_t i = 0; i < points_count; i++) {
+            size_t anomalies = 0;
+            size_t normals = 0;
+
+            assert_true(points[i].path > before.path);
+            for (size_t row = 0; row < count; row++) {
+                anomalies += labels[row] && paths[row] <= points[i].path;
+                normals += !labels[row] && paths[row] <= points[i].path;
+            }
+            assert_int_equal(points[i].true_positives, anomalies);
+            assert_int_equal(points[i].false_positives, normals);
+            area += (double)(points[i].false_positives - before.false_positives) *
+                    (double)(points[i].true_positives + before.true_positives) / 2;
+            before = points[i];
+        }
+        assert_int_equal(before.true_positives, got.anomalies);
+        assert_int_equal(before.false_positives, got.normals);
+        area /= (double)got.anomalies * (double)got.normals;
+        assert_true(fabs(area - got.roc_auc) < 1e-12);
+        ks_free(points);
+    }
+}
+
 static void test_one_kind(void **state)
 {
     const struct ks_labelled rows = {paths, labels, 10};
     struct ks_evaluation got;
     struct ks_evaluation_bounds bounds;
+    struct ks_curve_point *points = NULL;
+    size_t count = 0;
 
     (void)state;
     ks_zero(labels, sizeof labels);
     expect_failure(ks_evaluate(&rows, 1, &got), KS_ERR_FORMAT, "0 of them labelled");
     (void)memset(labels, 1, sizeof labels);
     expect_failure(ks_evaluate(&rows, 1, &got), KS_ERR_FORMAT, "10 of them labelled");
+    expect_failure(ks_evaluate_curve(&rows, &points, &count), KS_ERR_FORMAT,
+                   "expected both kinds");
+    assert_null(points);
     expect_failure(ks_evaluate_bounds(&rows, 1, 1, 100, &bounds), KS_ERR_FORMAT,
                    "expected both kinds");
 }
@@ -139,6 +184,8 @@ static void test_bootstrap(void **state)
         assert_memory_equal(&bounds, &again, sizeof bounds);
         assert_true(bounds.roc_auc.low < got.roc_auc && got.roc_auc < bounds.roc_auc.high);
         assert_true(bounds.f1.low <= got.f1 && got.f1 <= bounds.f1.high);
+        assert_true(bounds.recall.low <= got.recall && got.recall <= bounds.recall.high);
+        assert_true(bounds.recall.low < bounds.recall.high && bounds.recall.high <= 1);
         assert_true(bounds.roc_auc.high - bounds.roc_auc.low < width);
         width = bounds.roc_auc.high - bounds.roc_auc.low;
     }
@@ -149,9 +196,8 @@ static void test_bootstrap(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_areas),
-        cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_one_kind),
+        cmocka_unit_test(test_areas),     cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_curve),     cmocka_unit_test(test_one_kind),
         cmocka_unit_test(test_bootstrap),
     };
 

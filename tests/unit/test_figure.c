@@ -10,20 +10,14 @@
 
 #include <cmocka.h>
 
-#include "unit/expect.h"
+#include "unit/figure_folder.h"
 
 #include <math.h>
-#include <sys/stat.h>
 #include <time.h>
 
-#include "base/sys.h"
-#include "base/text.h"
 #include "cli/figure.h"
 
-#define FILE_LEN_MAX (1 << 22)
-#define SKIPPED      77
-
-static char *folder;
+#define SKIPPED 77
 
 static const struct ks_figure_point points_a[] = {
     {16, 400000, 300000, 450000}, {256, 2.1e6, 1.9e6, 2.25e6}, {65536, 2200000.5, 2e6, 2.3e6}};
@@ -41,56 +35,13 @@ static const struct ks_figure figure = {
     .count = 2,
 };
 
-static const char *in_folder(const char *name)
-{
-    static char path[KS_PATH_MAX];
-
-    assert_int_equal(ks_path_join(folder, name, path), KS_OK);
-    return path;
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    return ks_dir_temporary("ketseal-figure", &folder) != KS_OK;
-}
-
-static int remove_folder(void **state)
-{
-    const int failed = ks_dir_remove(folder) != KS_OK;
-
-    (void)state;
-    ks_free(folder);
-    return failed;
-}
-
-static void read_file(const char *name, struct ks_buf *out)
-{
-    ks_buf_init(out, FILE_LEN_MAX);
-    assert_int_equal(ks_file_read(in_folder(name), FILE_LEN_MAX, out), KS_OK);
-}
-
-static bool exists(const char *name)
-{
-    struct stat info;
-
-    return stat(in_folder(name), &info) == 0;
-}
-
-static void expect_holds(const struct ks_buf *file, const char *text)
-{
-    if (memmem(file->data, file->len, text, strlen(text)) == NULL) {
-        fail_msg("'%s' is not there", text);
-    }
-}
-
 static void test_table(void **state)
 {
     struct ks_buf file;
 
     (void)state;
-    assert_int_equal(ks_figure_write_table(&figure, folder), KS_OK);
-    read_file("trial.csv", &file);
+    assert_int_equal(ks_figure_write_table(&figure, figure_folder), KS_OK);
+    read_figure("trial.csv", &file);
     expect_text(
         ks_buf_view(&file),
         "source,block_bytes,bytes_per_second,bytes_per_second_low,bytes_per_second_high\n"
@@ -119,14 +70,15 @@ static void test_limits(void **state)
     trial.count = 1;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         one.points = bad[i];
-        expect_failure(ks_figure_write_table(&trial, folder), KS_ERR_LIMIT, "off its scale");
-        expect_failure(ks_figure_draw(&trial, folder), KS_ERR_LIMIT, "off its scale");
+        expect_failure(ks_figure_write_table(&trial, figure_folder), KS_ERR_LIMIT,
+                       "off its scale");
+        expect_failure(ks_figure_draw(&trial, figure_folder), KS_ERR_LIMIT, "off its scale");
     }
     one.count = 0;
-    expect_failure(ks_figure_write_table(&trial, folder), KS_ERR_LIMIT, "no points");
+    expect_failure(ks_figure_write_table(&trial, figure_folder), KS_ERR_LIMIT, "no points");
     trial.count = KS_FIGURE_SERIES_MAX + 1;
-    expect_failure(ks_figure_draw(&trial, folder), KS_ERR_LIMIT, "9 series");
-    assert_true(!exists("bad.csv") && !exists("bad.pdf"));
+    expect_failure(ks_figure_draw(&trial, figure_folder), KS_ERR_LIMIT, "9 series");
+    assert_true(!figure_exists("bad.csv") && !figure_exists("bad.pdf"));
 }
 
 /* --- with gnuplot --------------------------------------------------------------------------
@@ -140,10 +92,10 @@ static void test_drawings(void **state)
 
     (void)state;
     assert_int_equal(ks_figure_check(), KS_OK);
-    assert_int_equal(ks_figure_draw(&figure, folder), KS_OK);
-    read_file("trial.pdf", &pdf);
-    read_file("trial.svg", &svg);
-    read_file("trial.png", &png);
+    assert_int_equal(ks_figure_draw(&figure, figure_folder), KS_OK);
+    read_figure("trial.pdf", &pdf);
+    read_figure("trial.svg", &svg);
+    read_figure("trial.png", &png);
     assert_int_equal(memcmp(pdf.data, "%PDF-", 5), 0);
     assert_null(memmem(pdf.data, pdf.len, "CreationDate", 12));
     assert_int_equal(memcmp(png.data, "\x89PNG\r\n\x1a\n", 8), 0);
@@ -176,14 +128,14 @@ static void test_reproducible(void **state)
     struct ks_buf after;
 
     (void)state;
-    assert_int_equal(ks_figure_draw(&figure, folder), KS_OK);
+    assert_int_equal(ks_figure_draw(&figure, figure_folder), KS_OK);
     for (size_t i = 0; i < 3; i++) {
-        read_file(names[i], &before[i]);
+        read_figure(names[i], &before[i]);
     }
     (void)nanosleep(&second, NULL);
-    assert_int_equal(ks_figure_draw(&figure, folder), KS_OK);
+    assert_int_equal(ks_figure_draw(&figure, figure_folder), KS_OK);
     for (size_t i = 0; i < 3; i++) {
-        read_file(names[i], &after);
+        read_figure(names[i], &after);
         assert_true(ks_bytes_equal(ks_buf_view(&before[i]), ks_buf_view(&after)));
         ks_buf_done(&before[i]);
         ks_buf_done(&after);
@@ -209,8 +161,8 @@ static void test_linear(void **state)
     struct ks_buf svg;
 
     (void)state;
-    assert_int_equal(ks_figure_draw(&trial, folder), KS_OK);
-    read_file("linear.svg", &svg);
+    assert_int_equal(ks_figure_draw(&trial, figure_folder), KS_OK);
+    read_figure("linear.svg", &svg);
     expect_holds(&svg, ">10<");
     expect_holds(&svg, ">0 ms<");
     expect_holds(&svg, ">80 ms<");
@@ -242,8 +194,8 @@ static void test_ticks(void **state)
 
         trial.series = &one;
         trial.count = 1;
-        assert_int_equal(ks_figure_draw(&trial, folder), KS_OK);
-        read_file("trial.svg", &svg);
+        assert_int_equal(ks_figure_draw(&trial, figure_folder), KS_OK);
+        read_figure("trial.svg", &svg);
         expect_holds(&svg, table[i].x_tick);
         expect_holds(&svg, table[i].y_tick);
         ks_buf_done(&svg);
@@ -253,14 +205,14 @@ static void test_ticks(void **state)
 /* --- without -------------------------------------------------------------------------------
  */
 
-/* PATH is one folder, with a gnuplot that is SCRIPT, or none. */
+/* PATH is one figure_folder, with a gnuplot that is SCRIPT, or none. */
 static void set_gnuplot(const char *script)
 {
     if (script != NULL) {
         assert_int_equal(ks_file_write(in_folder("gnuplot"), ks_bytes_text(script), 0755),
                          KS_OK);
     }
-    assert_int_equal(setenv("PATH", folder, 1), 0);
+    assert_int_equal(setenv("PATH", figure_folder, 1), 0);
 }
 
 static void test_no_gnuplot(void **state)
@@ -274,17 +226,19 @@ static void test_no_gnuplot(void **state)
     trial.name = "none";
     set_gnuplot(NULL);
     expect_failure(ks_figure_check(), KS_ERR_IO, "gnuplot is not installed");
-    expect_failure(ks_figure_draw(&trial, folder), KS_ERR_IO, "none.pdf: gnuplot is not");
+    expect_failure(ks_figure_draw(&trial, figure_folder), KS_ERR_IO,
+                   "none.pdf: gnuplot is not");
     set_gnuplot("#!/bin/sh\necho 'line 0: unknown terminal' >&2; exit 3\n");
     expect_failure(ks_figure_check(), KS_ERR_IO, "(status 3): 'line 0: unknown terminal?'");
     set_gnuplot("#!/bin/sh\nkill -TERM $$\n");
-    expect_failure(ks_figure_draw(&trial, folder), KS_ERR_IO, "(signal 15)");
+    expect_failure(ks_figure_draw(&trial, figure_folder), KS_ERR_IO, "(signal 15)");
     set_gnuplot("#!/bin/sh\nexit 0\n");
-    expect_failure(ks_figure_draw(&trial, folder), KS_ERR_IO, "wrote nothing");
+    expect_failure(ks_figure_draw(&trial, figure_folder), KS_ERR_IO, "wrote nothing");
     /* The last of the three fails: the others, drawn already, do not appear. */
     set_gnuplot("#!/bin/sh\nread a; read b; case $b in *png*) exit 1;; *) echo drawn;; esac\n");
-    expect_failure(ks_figure_draw(&trial, folder), KS_ERR_IO, "none.png: ");
-    assert_true(!exists("none.pdf") && !exists("none.svg") && !exists("none.png"));
+    expect_failure(ks_figure_draw(&trial, figure_folder), KS_ERR_IO, "none.png: ");
+    assert_true(!figure_exists("none.pdf") && !figure_exists("none.svg") &&
+                !figure_exists("none.png"));
     assert_int_equal(setenv("PATH", path, 1), 0);
     assert_int_equal(unlink(in_folder("gnuplot")), 0);
     ks_free(path);
@@ -302,7 +256,7 @@ static void test_closed_files(void **state)
         (void)close(0);
         (void)close(1);
         (void)close(2);
-        _exit(ks_figure_draw(&figure, folder) == KS_OK ? 0 : 1);
+        _exit(ks_figure_draw(&figure, figure_folder) == KS_OK ? 0 : 1);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);

@@ -190,6 +190,103 @@ static void test_orders(void **state)
     site_close(&site);
 }
 
+/* --- alerts ------------------------------------------------------------------------------- */
+
+static size_t alerts(const struct site *site, const char *id, uint64_t since_us)
+{
+    return ks_registry_alerts(site->registry, ks_bytes_text(id), since_us);
+}
+
+static enum ks_err alert(struct site *site, const struct ks_device_entry *entry,
+                         unsigned number, uint64_t at_us)
+{
+    const uint8_t job[KS_REGISTRY_JOB_LEN] = {(uint8_t)(number >> 8), (uint8_t)number, 77};
+
+    return ks_registry_alert(site->registry, entry, job, at_us);
+}
+
+/* Each device has its own, also after restarts; a change of its state ends them. */
+static void test_alerts(void **state)
+{
+    (void)state;
+    struct site site;
+    struct ks_device_entry one = entry_of("edge-1", 1);
+    struct ks_device_entry other = entry_of("edge-2", 2);
+
+    site_open(&site);
+    assert_int_equal(ks_registry_put(site.registry, &one), KS_OK);
+    assert_int_equal(ks_registry_put(site.registry, &other), KS_OK);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(alert(&site, &one, i, NOW_US + 10 * i), KS_OK);
+    }
+    assert_int_equal(alert(&site, &other, 5, NOW_US + 7), KS_OK);
+    expect_failure(alert(&site, &other, 2, NOW_US + 99), KS_ERR_CONFLICT, "is known");
+    one.attested_us++; /* another record of the device, in the same state */
+    assert_int_equal(ks_registry_put(site.registry, &one), KS_OK);
+    for (unsigned round = 0; round < 3; round++) {
+        assert_int_equal(alerts(&site, "edge-1", 0), 5);
+        assert_int_equal(alerts(&site, "edge-1", NOW_US + 20), 3);
+        assert_int_equal(alerts(&site, "edge-1", NOW_US + 41), 0);
+        assert_int_equal(alerts(&site, "edge-2", 0), 1);
+        assert_int_equal(alerts(&site, "edge", 0), 0);
+        reopen(&site, NOW_US + 1000000);
+    }
+    one.state = KS_DEVICE_SUSPENDED;
+    assert_int_equal(alert(&site, &one, 6, NOW_US + 50), KS_OK);
+    assert_int_equal(alerts(&site, "edge-1", 0), 0);
+    assert_int_equal(alerts(&site, "edge-2", 0), 1);
+    reopen(&site, NOW_US);
+    expect_entry(ks_registry_find(site.registry, KS_LITERAL("edge-1")), &one);
+    assert_int_equal(alerts(&site, "edge-1", 0), 0);
+    one.state = KS_DEVICE_ACTIVE;
+    assert_int_equal(ks_registry_put(site.registry, &one), KS_OK);
+    assert_int_equal(alert(&site, &one, 1, NOW_US + 60), KS_OK); /* was forgotten */
+    assert_int_equal(alerts(&site, "edge-1", 0), 1);
+    site_close(&site);
+}
+
+/* The last ones of a device and of all are kept, and no device takes another one's place before
+ * its own are over. */
+static void test_many_alerts(void **state)
+{
+    (void)state;
+    enum { OF_ONE = 3 * KS_REGISTRY_ALERTS_MAX };
+    struct site site;
+    const struct ks_device_entry one = entry_of("edge-1", 1);
+    const struct ks_device_entry other = entry_of("edge-2", 2);
+
+    site_open(&site);
+    assert_int_equal(ks_registry_put(site.registry, &one), KS_OK);
+    assert_int_equal(ks_registry_put(site.registry, &other), KS_OK);
+    assert_int_equal(alert(&site, &other, 60000, NOW_US), KS_OK);
+    for (unsigned i = 0; i < OF_ONE; i++) {
+        assert_int_equal(alert(&site, &one, i, NOW_US + i), KS_OK);
+    }
+    for (unsigned round = 0; round < 2; round++) {
+        assert_int_equal(alerts(&site, "edge-1", 0), KS_REGISTRY_ALERTS_MAX);
+        assert_int_equal(alerts(&site, "edge-1", NOW_US + OF_ONE - 10), 10);
+        assert_int_equal(alerts(&site, "edge-2", 0), 1);
+        reopen(&site, NOW_US);
+    }
+    for (unsigned device = 0; device < 2 * KS_REGISTRY_ALERTS_TOTAL / 64; device++) {
+        struct ks_device_entry entry = entry_of("", (uint8_t)device);
+
+        (void)snprintf(entry.id, sizeof entry.id, "many-%u", device);
+        assert_int_equal(ks_registry_put(site.registry, &entry), KS_OK);
+        for (unsigned i = 0; i < 64; i++) {
+            assert_int_equal(alert(&site, &entry, 1000 + device * 64 + i, NOW_US + i), KS_OK);
+        }
+        assert_int_equal(alerts(&site, entry.id, 0), 64);
+    }
+    assert_int_equal(alerts(&site, "edge-2", 0), 0); /* the oldest of all */
+    assert_int_equal(alerts(&site, "many-0", 0), 0);
+    assert_int_equal(alerts(&site, "many-129", 0), 64);
+    reopen(&site, NOW_US);
+    assert_int_equal(alerts(&site, "many-128", 0), 64);
+    assert_int_equal(alerts(&site, "many-127", 0), 0);
+    site_close(&site);
+}
+
 static void test_states(void **state)
 {
     (void)state;
@@ -353,7 +450,10 @@ static void test_records_of_another_version(void **state)
         {0, 0, "devices: version 0"},
         {0, 1, NULL},
         {0, 2, "devices: version 2"},
-        {1, 8, "another version"},
+        {1, 8, "another version"}, /* an alert of no device */
+        {1, 9, NULL},
+        {1, 11, "another version"}, /* an alert where a token is */
+        {1, 16, "another version"},
         {1, 0x81, "another version"},
         {2 + 63, 'x', "bytes behind a text"},
         {2, 0xff, "devices: a text"},
@@ -516,6 +616,8 @@ int main(void)
         cmocka_unit_test(test_last_word_counts),
         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_orders),
+        cmocka_unit_test(test_alerts),
+        cmocka_unit_test(test_many_alerts),
         cmocka_unit_test(test_states),
         cmocka_unit_test(test_tampering),
         cmocka_unit_test(test_moved_records),

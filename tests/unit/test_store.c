@@ -460,6 +460,266 @@ static void test_two_writers_are_noticed(void **state)
     ks_store_close(other);
 }
 
+/* --- traces ------------------------------------------------------------------------------- */
+
+static struct ks_trace trace_of(const char *job, unsigned number)
+{
+    struct ks_trace trace;
+
+    ks_trace_init(&trace);
+    trace.side = KS_TRACE_SIDE_SITE;
+    (void)snprintf(trace.job, sizeof trace.job, "%s", job);
+    (void)snprintf(trace.device, sizeof trace.device, "device-%u", number % 2);
+    trace.started_us = 1000 + number;
+    ks_trace_set_u64(&trace, KS_TRACE_SIMULATE_US, number);
+    return trace;
+}
+
+static uint64_t put_trace(struct fixture *fixture, const struct ks_trace *trace, uint64_t keep,
+                          uint64_t number)
+{
+    assert_int_equal(ks_store_begin(fixture->store), KS_OK);
+    assert_int_equal(ks_store_trace_put(fixture->store, trace, keep, &number), KS_OK);
+    assert_int_equal(ks_store_commit(fixture->store), KS_OK);
+    return number;
+}
+
+struct seen {
+    uint64_t numbers[16];
+    double simulated[16];
+    size_t count;
+};
+
+static enum ks_err visit_trace(void *context, uint64_t number, const struct ks_trace *trace)
+{
+    struct seen *visited = context;
+
+    assert_true(visited->count < 16);
+    visited->numbers[visited->count] = number;
+    visited->simulated[visited->count++] = trace->values[KS_TRACE_SIMULATE_US];
+    return KS_OK;
+}
+
+static void test_traces(void **state)
+{
+    struct fixture *fixture = *state;
+    struct ks_trace trace = trace_of("", 0);
+    struct seen visited = {0};
+    const char *job = job_of(1, 0).id;
+    char id[KS_UUID_TEXT_LEN + 1];
+
+    (void)snprintf(id, sizeof id, "%s", job);
+    open_all(fixture);
+    assert_int_equal(ks_store_traces(fixture->reader, 0, 9, visit_trace, &visited), KS_OK);
+    assert_int_equal(visited.count, 0);
+    for (unsigned i = 1; i <= 5; i++) { /* of no job, three stay */
+        trace = trace_of("", i);
+        assert_int_equal(put_trace(fixture, &trace, 3, 0), i);
+    }
+    assert_int_equal(ks_store_traces(fixture->reader, 0, 9, visit_trace, &visited), KS_OK);
+    assert_int_equal(visited.count, 3);
+    assert_int_equal(visited.numbers[0], 3);
+    assert_true(visited.simulated[2] == 5);
+    visited.count = 0;
+    assert_int_equal(ks_store_traces(fixture->reader, 3, 1, visit_trace, &visited), KS_OK);
+    assert_int_equal(visited.count, 1);
+    assert_int_equal(visited.numbers[0], 4);
+
+    /* A job's is completed in place; of one that is gone nothing comes back. */
+    trace = trace_of(id, 6);
+    assert_int_equal(put_trace(fixture, &trace, 3, 0), 6);
+    ks_trace_set_u64(&trace, KS_TRACE_SIMULATE_US, 66);
+    assert_int_equal(put_trace(fixture, &trace, 3, 6), 6);
+    assert_int_equal(put_trace(fixture, &trace, 3, 1), 1);
+    ks_trace_init(&trace);
+    assert_int_equal(ks_store_trace_of(fixture->reader, id, &trace), KS_OK);
+    assert_true(trace.values[KS_TRACE_SIMULATE_US] == 66);
+    assert_int_equal(trace.started_us, 1006);
+    assert_string_equal(trace.device, "device-0");
+    assert_int_equal(ks_store_trace_of(fixture->reader, job_of(2, 0).id, &trace),
+                     KS_ERR_NOT_FOUND);
+    assert_int_equal(ks_store_trace_of(fixture->reader, "", &trace), KS_ERR_NOT_FOUND);
+    visited.count = 0;
+    assert_int_equal(ks_store_traces(fixture->reader, 0, 9, visit_trace, &visited), KS_OK);
+    assert_int_equal(visited.count, 3);
+}
+
+/* --- detections --------------------------------------------------------------------------- */
+
+struct alerts_seen {
+    size_t count;
+    uint64_t numbers[8];
+    char first[64]; /* document of the first */
+};
+
+static enum ks_err visit_alert(void *context, uint64_t number, struct ks_bytes document)
+{
+    struct alerts_seen *seen = context;
+
+    assert_true(seen->count < 8 && document.len < sizeof seen->first);
+    if (seen->count == 0) {
+        ks_copy(seen->first, document.data, document.len);
+    }
+    seen->numbers[seen->count++] = number;
+    return KS_OK;
+}
+
+static struct alerts_seen alerts_of(struct fixture *fixture, const char *device,
+                                    uint64_t before, uint64_t count)
+{
+    struct alerts_seen seen = {0};
+
+    assert_int_equal(
+        ks_store_alerts(fixture->reader, device, before, count, visit_alert, &seen), KS_OK);
+    return seen;
+}
+
+static void put_detection(struct fixture *fixture, uint64_t number, const char *document)
+{
+    const struct ks_store_detection detection = {.path = (uint32_t)(1000 + number),
+                                                 .model = {1, 2, 3},
+                                                 .document = ks_bytes_text(document)};
+
+    assert_int_equal(ks_store_begin(fixture->store), KS_OK);
+    assert_int_equal(ks_store_detection_put(fixture->store, number, &detection), KS_OK);
+    assert_int_equal(ks_store_commit(fixture->store), KS_OK);
+}
+
+/* Kept beside its trace, and gone with it; anomalies are listed, the newest first. */
+static void test_detections(void **state)
+{
+    struct fixture *fixture = *state;
+    struct alerts_seen seen;
+    struct ks_buf document;
+    struct ks_trace trace;
+    uint32_t path = 0;
+    uint8_t model[KS_STORE_MODEL_LEN];
+
+    ks_buf_init(&document, KS_STORE_DETECTION_MAX);
+    open_all(fixture);
+    for (unsigned i = 1; i <= 6; i++) {
+        trace = trace_of("", i);
+        assert_int_equal(put_trace(fixture, &trace, 5, 0), i);
+    }
+    for (unsigned i = 1; i <= 6; i++) { /* of the first one, the trace has gone */
+        put_detection(fixture, i, i == 3 ? "" : i == 4 ? "four" : "another");
+    }
+    assert_int_equal(ks_store_detection(fixture->reader, 1, &path, model, &document),
+                     KS_ERR_NOT_FOUND);
+    assert_int_equal(ks_store_detection(fixture->reader, 3, &path, model, &document), KS_OK);
+    assert_true(path == 1003 && model[1] == 2 && document.len == 0);
+    assert_int_equal(ks_store_detection(fixture->reader, 4, &path, model, &document), KS_OK);
+    assert_true(ks_bytes_is(ks_buf_view(&document), "four"));
+    seen = alerts_of(fixture, NULL, 0, 9);
+    assert_true(seen.count == 4 && seen.numbers[0] == 6 && seen.numbers[3] == 2);
+    seen = alerts_of(fixture, NULL, 5, 1);
+    assert_true(seen.count == 1 && seen.numbers[0] == 4);
+    assert_string_equal(seen.first, "four");
+    seen = alerts_of(fixture, "device-1", 0, 9);
+    assert_true(seen.count == 1 && seen.numbers[0] == 5);
+    assert_int_equal(alerts_of(fixture, "device", 0, 9).count, 0);
+    put_detection(fixture, 4, ""); /* judged again: no anomaly */
+    assert_int_equal(alerts_of(fixture, NULL, 0, 9).count, 3);
+    trace = trace_of("", 7);
+    assert_int_equal(put_trace(fixture, &trace, 2, 0), 7);
+    seen = alerts_of(fixture, NULL, 0, 9);
+    assert_true(seen.count == 1 && seen.numbers[0] == 6);
+    assert_int_equal(ks_store_check(fixture->reader), KS_OK);
+    ks_buf_done(&document);
+}
+
+/* A trace that cannot be kept leaves the transaction, and what else is in it, as it was. */
+static void test_a_bad_trace_loses_no_job(void **state)
+{
+    struct fixture *fixture = *state;
+    struct ks_trace trace = trace_of("", 1);
+    struct ks_store_job found;
+    uint64_t number = 0;
+
+    open_all(fixture);
+    accept(fixture->store, 1);
+    assert_int_equal(ks_store_begin(fixture->store), KS_OK);
+    assert_int_equal(ks_store_job_done(fixture->store, job_of(1, 0).id, 9,
+                                       append(fixture->store, "record"), KS_LITERAL("{}")),
+                     KS_OK);
+    trace.device[0] = '\0';
+    assert_int_equal(ks_store_trace_put(fixture->store, &trace, 3, &number), KS_ERR_USAGE);
+    trace = trace_of(job_of(1, 0).id, 1);
+    trace.values[KS_TRACE_QUBITS] = 0.5;
+    assert_int_equal(ks_store_trace_put(fixture->store, &trace, 3, &number), KS_ERR_USAGE);
+    trace = trace_of(job_of(1, 0).id, 1);
+    assert_int_equal(ks_store_trace_put(fixture->store, &trace, 3, &number), KS_OK);
+    assert_int_equal(number, 1);
+    number = 0; /* the job has one */
+    assert_int_equal(ks_store_trace_put(fixture->store, &trace, 3, &number), KS_ERR_CONFLICT);
+    assert_int_equal(ks_store_commit(fixture->store), KS_OK);
+    assert_int_equal(ks_store_job(fixture->reader, job_of(1, 0).id, &found), KS_OK);
+    assert_int_equal(found.state, KS_JOB_DONE);
+    assert_int_equal(ks_store_check(fixture->reader), KS_OK);
+}
+
+static void test_a_damaged_trace_is_named(void **state)
+{
+    struct fixture *fixture = *state;
+    struct ks_trace trace = trace_of("", 1);
+    struct seen visited = {0};
+
+    open_all(fixture);
+    (void)put_trace(fixture, &trace, 3, 0);
+    close_all(fixture);
+    run_sql(fixture, "UPDATE traces SET measured = x'0105'");
+    open_all(fixture);
+    assert_int_equal(ks_store_traces(fixture->reader, 0, 9, visit_trace, &visited),
+                     KS_ERR_VERIFY);
+    assert_detail("trace 1 is damaged");
+}
+
+/* The fixture was dumped from a store that a version without traces has made: one job done, one
+ * open. */
+static void test_a_store_of_before_traces(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *root = getenv("KS_SOURCE_ROOT");
+    struct seen visited = {0};
+    struct ks_store_job job;
+    struct ks_trace trace = trace_of("00000000-0000-4000-8000-000000000002", 2);
+    struct ks_buf sql;
+    char path[4096];
+
+    (void)snprintf(path, sizeof path, "%s/tests/vectors/store/before_traces.sql",
+                   root == NULL ? "." : root);
+    ks_buf_init(&sql, 65536);
+    assert_int_equal(ks_file_read(path, 65536, &sql), KS_OK);
+    ks_buf_put_u8(&sql, 0);
+    assert_int_equal(ks_buf_check(&sql), KS_OK);
+    assert_int_equal(mkdir(fixture->directory, 0700), 0);
+    run_sql(fixture, (const char *)sql.data);
+    ks_buf_done(&sql);
+
+    /* Who only reads it finds all that is there, and no traces. */
+    assert_int_equal(ks_store_reader_new(&fixture->options, &fixture->reader), KS_OK);
+    assert_int_equal(size_of(fixture->reader), 3);
+    assert_int_equal(ks_store_traces(fixture->reader, 0, 9, visit_trace, &visited), KS_OK);
+    assert_int_equal(ks_store_trace_of(fixture->reader, trace.job, &trace), KS_ERR_NOT_FOUND);
+    close_all(fixture);
+
+    open_all(fixture);
+    assert_int_equal(ks_store_check(fixture->reader), KS_OK);
+    assert_int_equal(ks_store_traces(fixture->reader, 0, 9, visit_trace, &visited), KS_OK);
+    assert_int_equal(visited.count, 0);
+    assert_int_equal(
+        ks_store_job(fixture->reader, "00000000-0000-4000-8000-000000000001", &job), KS_OK);
+    assert_int_equal(job.state, KS_JOB_DONE);
+    assert_int_equal(ks_store_begin(fixture->store), KS_OK);
+    assert_int_equal(ks_store_job_end(fixture->store, trace.job, KS_JOB_FAILED, 9,
+                                      append(fixture->store, "abort"), KS_ERR_FORMAT, "no"),
+                     KS_OK);
+    assert_int_equal(ks_store_commit(fixture->store), KS_OK);
+    (void)put_trace(fixture, &trace, 3, 0);
+    assert_int_equal(ks_store_trace_of(fixture->reader, trace.job, &trace), KS_OK);
+    assert_int_equal(ks_store_check(fixture->reader), KS_OK);
+}
+
 static void test_the_check_names_what_is_wrong(void **state)
 {
     struct fixture *fixture = *state;
@@ -478,6 +738,8 @@ static void test_the_check_names_what_is_wrong(void **state)
         {"UPDATE jobs SET result_index = 0 WHERE state = 2", "not after its intent"},
         {"UPDATE jobs SET result_index = NULL WHERE state = 2", "state 2 with result none"},
         {"INSERT INTO checkpoints VALUES (78, x'41')", "checkpoint of 78: past the ledger"},
+        {"INSERT INTO traces SELECT 1, id, device, 0, x'01' FROM jobs WHERE state = 1 LIMIT 1",
+         "trace 1: its job 00000000"},
         {"PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'jobs_open'",
          "Page"},
     };
@@ -663,6 +925,11 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_file_of_noise_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_two_writers_are_noticed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_traces, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_detections, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_bad_trace_loses_no_job, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_damaged_trace_is_named, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_store_of_before_traces, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_check_names_what_is_wrong, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_gap_is_not_passed_over, setup, teardown),
         cmocka_unit_test(test_a_full_disk_rolls_back),

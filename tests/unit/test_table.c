@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-#include "detect/table.h"
+#include "base/table.h"
 
 #define OK(call) assert_int_equal((call), KS_OK)
 
@@ -91,11 +91,11 @@ static void test_refused(void **state)
         const char *detail;
     } cases[] = {
         {"", KS_ERR_FORMAT, "t.csv:1:1: expected a line with the columns' names"},
-        {"a,b\n1\n", KS_ERR_FORMAT, "t.csv:2: 1 cells, the first line names 2 columns"},
-        {"a,b\n1,2\n1,2,3\n", KS_ERR_FORMAT, "t.csv:3: 3 cells"},
-        {"a,b\n\n", KS_ERR_FORMAT, "t.csv:2: 1 cells"},
-        {"a,,c\n", KS_ERR_FORMAT, "t.csv:1: column 2 has no name"},
-        {"a,b,a\n", KS_ERR_FORMAT, "t.csv:1: columns 1 and 3 are both called 'a'"},
+        {"a,b\n1\n", KS_ERR_FORMAT, "t.csv:2:1: 1 cells, the first line names 2 columns"},
+        {"a,b\n1,2\n1,2,3\n", KS_ERR_FORMAT, "t.csv:3:5: 3 cells"},
+        {"a,b\n\n", KS_ERR_FORMAT, "t.csv:2:1: 1 cells"},
+        {"a,,c\n", KS_ERR_FORMAT, "t.csv:1:3: column 2 has no name"},
+        {"a,b,a\n", KS_ERR_FORMAT, "t.csv:1:5: columns 1 and 3 are both called 'a'"},
         {"a,b\n1,\"2\n3,4\n", KS_ERR_FORMAT, "t.csv:2:3: this quote is never closed"},
         {"a,b\n1,2\"3\n", KS_ERR_FORMAT, "t.csv:2:4: a quote inside"},
         {"a,b\n\"1\"2,3\n", KS_ERR_FORMAT, "t.csv:2:4: expected a comma"},

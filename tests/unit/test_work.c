@@ -10,14 +10,16 @@
 #include "attest/reference.h"
 #include "base/text.h"
 #include "crypto/ekcert.h"
+#include "crypto/sigalgs.h"
 #include "enclave/launch.h"
 #include "enclave/work.h"
 
 #define ENCODED_MAX ((size_t)32 * 1024 * 1024)
 /* Of config_full: the rules for devices, for the sealing of the state. */
-#define DEVICES_LEN (1 + 8 + 8 + (4 + 6) + (4 + 10) + (4 + 7))
+#define DEVICES_LEN (1 + 4 + 8 + 8 + (4 + 6) + (4 + 10) + (4 + 7))
 #define SEALING_LEN (4 + 2 + 3 + 2 + 4 + 4 + 4 + 1 + 4 + 4)
-#define KEYS_LEN    (2 + (2 + 16) + (4 + 8) + (4 + 8) + (4 + 7) + 1 + 4 * 4)
+#define ALERTS_LEN  (2 * 4)
+#define KEYS_LEN    (2 + (2 + 16) + (4 + 8) + (4 + 8) + (4 + 7) + 1 + 4 * 4 + ALERTS_LEN)
 #define RULES_LEN   (DEVICES_LEN + SEALING_LEN + KEYS_LEN)
 /* Of job_source: method, bond, cutoff, noise. */
 #define METHOD_LEN (1 + 4 + 8 + 2 + 2)
@@ -61,6 +63,13 @@ static const struct ks_work_result result_full = {
     .cutoff = 0.25,
     .parse_us = 7,
     .simulate_us = 8,
+    .census = {.gates_1q = 12,
+               .gates_2q = 13,
+               .gates_more = 14,
+               .gates_nonclifford = 15,
+               .measurements = 16},
+    .cpu_us = 17,
+    .memory_bytes = UINT64_C(18) << 30,
 };
 static const struct ks_enclave_config config_full = {
     .origin = {(const uint8_t *)"lab.example/ketseal", 19},
@@ -73,6 +82,7 @@ static const struct ks_enclave_config config_full = {
     .job_seconds_max = 2,
     .worker_digest = {9, 8, 7},
     .devices = {.accept_issued = true,
+                .key_algs = KS_SIGALG_BIT(KS_SIG_MLDSA65) | KS_SIGALG_BIT(KS_SIG_MLDSA87),
                 .attest_every_s = 3,
                 .certificate_s = KS_DEVICE_SECONDS_MAX,
                 .ek_roots_pem = {(const uint8_t *)"makers", 6},
@@ -103,6 +113,7 @@ static const struct ks_enclave_config config_full = {
             .stock_max = 512,
             .low = 16,
         },
+    .alerts = {.suspend_after = 3, .window_s = 3600},
 };
 
 /* --- three formats behind one form: read, and write again what was read ------------------- */
@@ -242,6 +253,7 @@ static void test_fields(void **state)
     assert_true(config.state_memory_max == 1 && config.job_seconds_max == 2);
     expect_bytes(KS_BYTES(config.worker_digest), KS_BYTES(config_full.worker_digest));
     assert_true(config.devices.accept_issued && config.devices.attest_every_s == 3);
+    assert_int_equal(config.devices.key_algs, config_full.devices.key_algs);
     assert_true(config.devices.certificate_s == KS_DEVICE_SECONDS_MAX);
     expect_text(config.devices.ek_roots_pem, "makers");
     expect_text(config.devices.simulated_ek_roots_pem, "simulators");
@@ -259,6 +271,7 @@ static void test_fields(void **state)
     assert_true(config.keys.classical && config.keys.timeout_ms == 5000);
     assert_true(config.keys.life_s == 3600 && config.keys.stock_max == 512);
     assert_int_equal(config.keys.low, 16);
+    assert_true(config.alerts.suspend_after == 3 && config.alerts.window_s == 3600);
     ks_buf_done(&out);
 }
 
@@ -287,6 +300,24 @@ static void test_key_rules_out_of_range(void **state)
         encoded_config(&wrong[i], &out);
         expect_failure(ks_enclave_config_read(ks_buf_view(&out), &config), KS_ERR_FORMAT,
                        "enclave configuration: a rule of keys is out of range");
+        ks_buf_done(&out);
+    }
+}
+
+static void test_alert_rules_out_of_range(void **state)
+{
+    (void)state;
+    static const struct ks_alert_rules wrong[] = {
+        {KS_ALERTS_AFTER_MAX + 1, 60}, {1, KS_ALERTS_WINDOW_S_MAX + 1}, {1, 0}, {0, 1}};
+
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct ks_buf out;
+        struct ks_enclave_config config = config_full;
+
+        config.alerts = wrong[i];
+        encoded_config(&config, &out);
+        expect_failure(ks_enclave_config_read(ks_buf_view(&out), &config), KS_ERR_FORMAT,
+                       "enclave configuration: a rule of alerts is out of range");
         ks_buf_done(&out);
     }
 }
@@ -452,7 +483,7 @@ static void test_config_out_of_range(void **state)
     expect_failure(ks_enclave_config_read(ks_buf_view(&out), &got), KS_ERR_FORMAT,
                    "enclave configuration: a rule is out of range");
     out.data[out.len - 9 - KEYS_LEN] = 1;
-    const size_t flags[] = {KEYS_LEN - 1, 4 * 4 + 1};
+    const size_t flags[] = {KEYS_LEN - 1, 4 * 4 + 1 + ALERTS_LEN};
     for (size_t i = 0; i < 2; i++) {
         out.data[out.len - flags[i]] = 2;
         expect_failure(ks_enclave_config_read(ks_buf_view(&out), &got), KS_ERR_FORMAT,
@@ -481,6 +512,17 @@ static void test_device_rules_out_of_range(void **state)
     expect_failure(ks_enclave_config_read(ks_buf_view(&out), &got), KS_ERR_FORMAT,
                    "enclave configuration: a value is out of range");
     ks_buf_done(&out);
+    /* No algorithm, a classical one, one that there is not. */
+    const uint32_t algs[] = {0, KS_SIGALG_BIT(KS_SIG_ED25519) | KS_SIGALG_BIT(KS_SIG_MLDSA65),
+                             UINT32_C(1) << KS_SIG_ALG_COUNT};
+    for (size_t i = 0; i < sizeof algs / sizeof algs[0]; i++) {
+        config = config_full;
+        config.devices.key_algs = algs[i];
+        encoded_config(&config, &out);
+        expect_failure(ks_enclave_config_read(ks_buf_view(&out), &got), KS_ERR_FORMAT,
+                       "enclave configuration: a value is out of range");
+        ks_buf_done(&out);
+    }
     config = config_full;
     config.devices.certificate_s = UINT64_MAX;
     encoded_config(&config, &out);
@@ -489,7 +531,7 @@ static void test_device_rules_out_of_range(void **state)
     ks_buf_done(&out);
     encoded_config(&config_full, &out);
     const uint32_t len_max[] = {KS_EK_PEM_MAX, KS_EK_PEM_MAX, KS_REFERENCE_MAX};
-    const size_t before[] = {RULES_LEN - 17, RULES_LEN - 17 - 10, RULES_LEN - 17 - 10 - 14};
+    const size_t before[] = {RULES_LEN - 21, RULES_LEN - 21 - 10, RULES_LEN - 21 - 10 - 14};
     for (size_t i = 0; i < 3; i++) {
         struct ks_buf longer;
 
@@ -505,14 +547,15 @@ static void test_device_rules_out_of_range(void **state)
 }
 
 /* By docs/formats/enclave-state.md, computed without ketseal. */
-#define POLICY_FULL "d9f9be45a3dffdb6f50fcf9290cde060b0ab190ebd008c6e7ae208f9ce550d15"
+#define POLICY_FULL "36cdce8d69cd0cc829684da6d8a82dad31d949f0210883a5f44ffeb93f178958"
 
 /* What a site demands is in its policy, each member; what a launch is, is not. */
 static void test_policy(void **state)
 {
     struct ks_enclave_config configs[] = {
-        config_full, config_full, config_full, config_full, config_full, config_full,
-        config_full, config_full, config_full, config_full, config_full, config_full,
+        config_full, config_full, config_full, config_full, config_full,
+        config_full, config_full, config_full, config_full, config_full,
+        config_full, config_full, config_full, config_full, config_full,
     };
     const size_t count = sizeof configs / sizeof configs[0];
     struct ks_enclave_config same = config_full;
@@ -533,6 +576,9 @@ static void test_policy(void **state)
     configs[9].rules.update_authority = (struct ks_bytes){0};
     configs[10].rules.quote_window_ms = 300;
     configs[11].rules.epoch_s = 61;
+    configs[12].alerts.window_s = 3601;
+    configs[13].alerts = (struct ks_alert_rules){0};
+    configs[14].devices.key_algs = KS_SIGALGS_ALL;
     for (size_t i = 0; i < count; i++) {
         ks_enclave_config_policy(&configs[i], hash);
         ks_hex_encode(KS_BYTES(hash), seen[i]);
@@ -558,6 +604,7 @@ int main(void)
         cmocka_unit_test(test_fields),
         cmocka_unit_test(test_rules_out_of_range),
         cmocka_unit_test(test_key_rules_out_of_range),
+        cmocka_unit_test(test_alert_rules_out_of_range),
         cmocka_unit_test(test_precision_is_0_or_1),
         cmocka_unit_test(test_method_out_of_range),
         cmocka_unit_test(test_lengths_over_the_limit),

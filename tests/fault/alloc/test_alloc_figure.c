@@ -60,6 +60,57 @@ static enum ks_err task_draw(const struct ks_figure *figure)
     return ks_figure_draw(figure, folder);
 }
 
+static const double places[] = {1, 2, 2, 3, 90};
+static const struct ks_plot_cloud cloud = {"one", "one", places, places, places, 5};
+
+static struct ks_plot plot_of(enum ks_plot_shape shape)
+{
+    return (struct ks_plot){.shape = shape,
+                            .name = "plot",
+                            .title = "A title",
+                            .subtitle = "",
+                            .kind = "kind",
+                            .x = {"x", "", "x", KS_FIGURE_LINEAR},
+                            .y = {"y", "", "y", KS_FIGURE_LINEAR},
+                            .z = {"z", "", "z", KS_FIGURE_LINEAR},
+                            .clouds = &cloud,
+                            .count = 1};
+}
+
+static enum ks_err task_plot_table(const struct ks_figure *figure)
+{
+    const struct ks_plot boxes = plot_of(KS_PLOT_BOXES);
+
+    (void)figure;
+    return ks_plot_write_table(&boxes, folder);
+}
+
+static enum ks_err task_histogram(const struct ks_figure *figure)
+{
+    const struct ks_plot plot = plot_of(KS_PLOT_HISTOGRAM);
+
+    (void)figure;
+    return ks_plot_draw(&plot, folder);
+}
+
+static enum ks_err task_scatter(const struct ks_figure *figure)
+{
+    struct ks_plot plot = plot_of(KS_PLOT_SCATTER);
+
+    (void)figure;
+    plot.name = "scatter";
+    return ks_plot_draw(&plot, folder);
+}
+
+static enum ks_err task_boxes(const struct ks_figure *figure)
+{
+    struct ks_plot plot = plot_of(KS_PLOT_BOXES);
+
+    (void)figure;
+    plot.name = "boxes";
+    return ks_plot_draw(&plot, folder);
+}
+
 static enum ks_err task_check(const struct ks_figure *figure)
 {
     (void)figure;
@@ -85,9 +136,11 @@ static enum ks_err task_measure(const struct ks_figure *figure)
 
 static void test_each(void **state)
 {
-    static enum ks_err (*const tasks[])(const struct ks_figure *) = {task_table, task_draw,
-                                                                     task_check, task_measure};
-    static const char *const made[] = {"trial.csv", "trial.png", NULL, NULL};
+    static enum ks_err (*const tasks[])(const struct ks_figure *) = {
+        task_table,      task_draw,      task_check,   task_measure,
+        task_plot_table, task_histogram, task_scatter, task_boxes};
+    static const char *const made[] = {"trial.csv", "trial.png", NULL,          NULL,
+                                       "plot.csv",  "plot.png",  "scatter.png", "boxes.png"};
     const struct ks_figure_point points[] = {{1, 2, 2, 2}, {1000, 3, 2, 5}};
     const struct ks_figure_series series = {"one", "one", points, 2};
     const struct ks_figure figure = {

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-#include "detect/table.h"
+#include "base/table.h"
 
 #include <math.h>
 #include <string.h>
@@ -190,23 +190,54 @@ out:
     return err;
 }
 
+/* The place of a cell of the row that begins at PLACE: of what is in its quotes, where it has
+ * any. */
+static enum ks_err fail_at(const struct ks_table *table, const struct place *place,
+                           const struct cell *cell, enum ks_err code)
+{
+    return ks_fail_prefix(code, "%s:%u:%u", table->name, place->line,
+                          cell->begin - place->begin + 1);
+}
+
 static enum ks_err check_names(const struct ks_table *table)
 {
     enum ks_err err = KS_OK;
 
-    for (size_t i = 0; i < table->columns; i++) {
+    for (size_t i = 0; i < table->columns && err == KS_OK; i++) {
         const struct ks_bytes name = ks_table_name(table, i);
 
-        KS_CHECK(name.len > 0, KS_ERR_FORMAT, "%s:1: column %zu has no name", table->name,
-                 i + 1);
-        for (size_t k = 0; k < i; k++) {
-            KS_CHECK(!ks_bytes_equal(name, ks_table_name(table, k)), KS_ERR_FORMAT,
-                     "%s:1: columns %zu and %zu are both called '%.*s'", table->name, k + 1,
-                     i + 1, (int)(name.len < 64 ? name.len : 64), (const char *)name.data);
+        if (name.len == 0) {
+            err = ks_fail(KS_ERR_FORMAT, "column %zu has no name", i + 1);
+        }
+        for (size_t k = 0; k < i && err == KS_OK; k++) {
+            if (ks_bytes_equal(name, ks_table_name(table, k))) {
+                err = ks_fail(KS_ERR_FORMAT, "columns %zu and %zu are both called '%.*s'",
+                              k + 1, i + 1, (int)(name.len < 64 ? name.len : 64),
+                              (const char *)name.data);
+            }
+        }
+        if (err != KS_OK) {
+            err = fail_at(table, &table->places[0], &table->cells[i], err);
         }
     }
-out:
     return err;
+}
+
+/* The row just read has as many cells as there are names; else the first one too many is where
+ * it is wrong, or its last one. */
+static enum ks_err check_row(const struct scan *scan)
+{
+    const struct ks_table *table = scan->table;
+    const struct cell *cells = &table->cells[table->cells_count - scan->row_cells];
+    const size_t wrong =
+        scan->row_cells > table->columns ? table->columns : scan->row_cells - 1;
+
+    if (scan->row_cells == table->columns) {
+        return KS_OK;
+    }
+    return fail_at(table, &table->places[table->rows + 1], &cells[wrong],
+                   ks_fail(KS_ERR_FORMAT, "%zu cells, the first line names %zu columns",
+                           scan->row_cells, table->columns));
 }
 
 static enum ks_err scan_rows(struct scan *scan)
@@ -222,15 +253,11 @@ static enum ks_err scan_rows(struct scan *scan)
     table->columns = scan->row_cells;
     KS_TRY(check_names(table));
     while (scan->at < scan->len) {
-        const size_t line = scan->line;
-
         KS_CHECK(table->rows < KS_TABLE_ROWS_MAX, KS_ERR_LIMIT, "%s:%zu: over %zu rows",
-                 table->name, line, KS_TABLE_ROWS_MAX);
+                 table->name, scan->line, KS_TABLE_ROWS_MAX);
         KS_TRY(add_place(scan, table->rows + 1));
         KS_TRY(read_row(scan));
-        KS_CHECK(scan->row_cells == table->columns, KS_ERR_FORMAT,
-                 "%s:%zu: %zu cells, the first line names %zu columns", table->name, line,
-                 scan->row_cells, table->columns);
+        KS_TRY(check_row(scan));
         table->rows++;
     }
 out:
@@ -319,11 +346,8 @@ enum ks_err ks_table_find(const struct ks_table *table, struct ks_bytes name,
 enum ks_err ks_table_fail_at(const struct ks_table *table, size_t row, size_t column,
                              enum ks_err code)
 {
-    const struct place *place = &table->places[row + 1];
-    const size_t begin = table->cells[(row + 1) * table->columns + column].begin;
-
-    return ks_fail_prefix(code, "%s:%u:%zu", table->name, place->line,
-                          begin - place->begin + 1);
+    return fail_at(table, &table->places[row + 1],
+                   &table->cells[(row + 1) * table->columns + column], code);
 }
 
 enum ks_err ks_table_number(const struct ks_table *table, size_t row, size_t column,

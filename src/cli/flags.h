@@ -1,0 +1,26 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* flags.h: flags of commands that stand in a file of their own, for the table in commands.c. */
+#ifndef KS_CLI_FLAGS_H
+#define KS_CLI_FLAGS_H
+
+#include "cli/cli.h"
+
+extern const struct ks_flag ks_detect_evaluate_flags[];
+extern const struct ks_flag ks_detect_explain_flags[];
+extern const struct ks_flag ks_detect_figures_flags[];
+extern const struct ks_flag ks_detect_follow_flags[];
+extern const struct ks_flag ks_detect_report_flags[];
+extern const struct ks_flag ks_detect_score_flags[];
+extern const struct ks_flag ks_detect_train_flags[];
+extern const struct ks_flag ks_learn_evaluate_flags[];
+extern const struct ks_flag ks_learn_generate_flags[];
+extern const struct ks_flag ks_learn_train_flags[];
+extern const struct ks_flag ks_trace_alerts_flags[];
+extern const struct ks_flag ks_trace_build_flags[];
+extern const struct ks_flag ks_trace_export_flags[];
+extern const struct ks_flag ks_trace_list_flags[];
+extern const struct ks_flag ks_trace_show_flags[];
+
+#endif

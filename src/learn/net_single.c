@@ -1,0 +1,20 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+#include "learn/internal.h"
+
+#include <cblas.h>
+#include <math.h>
+
+#define REAL     float
+#define GEMM     cblas_sgemm
+#define R_EXP    expf
+#define R_LOG    logf
+#define R_TANH   tanhf
+#define NET_KIND ks_net_single
+
+#include "learn/net_layers.h"
+
+#include "learn/net_blas.h"
+
+#include "learn/net_body.h"
