@@ -5,11 +5,7 @@
 
 #include <math.h>
 
-#include "fl/internal.h"
-
-#define MAGIC "ketseal.fl-server/1\n"
-
-_Static_assert(KS_FL_PARAMS_MAX < UINT32_MAX, "a file counts parameters in 32 bits");
+#include "fl/rules_state.h"
 
 static const char *const words[KS_FL_SERVER_RULES] = {
 #define SERVER_WORD(name, word) [KS_FL_##name] = word,
@@ -37,8 +33,7 @@ enum ks_err ks_fl_server_rule_of(struct ks_bytes word, enum ks_fl_server_rule *o
 
 struct ks_fl_server_params ks_fl_server_defaults(enum ks_fl_server_rule rule, size_t params)
 {
-    const bool adaptive =
-        rule == KS_FL_FEDADAGRAD || rule == KS_FL_FEDADAM || rule == KS_FL_FEDYOGI;
+    const bool adaptive = ks_fl_server_has_second(rule);
 
     return (struct ks_fl_server_params){
         .rule = rule,
@@ -50,25 +45,6 @@ struct ks_fl_server_params ks_fl_server_defaults(enum ks_fl_server_rule rule, si
         .beta2 = 0.99,
         .tau = 1e-3,
     };
-}
-
-struct ks_fl_server {
-    struct ks_fl_server_params params;
-    uint64_t steps;
-    float *model;
-    float *first;   /* m, or SCAFFOLD's c; NULL for FedAvg */
-    float *second;  /* v; NULL but for the adaptive rules */
-    float *next[3]; /* what the three of them become, if a step turns out well */
-};
-
-static bool has_first(enum ks_fl_server_rule rule)
-{
-    return rule != KS_FL_FEDAVG;
-}
-
-static bool has_second(enum ks_fl_server_rule rule)
-{
-    return rule == KS_FL_FEDADAGRAD || rule == KS_FL_FEDADAM || rule == KS_FL_FEDYOGI;
 }
 
 /* --- life --------------------------------------------------------------------------------- */
@@ -83,7 +59,7 @@ static bool is_above_zero(double value)
     return value > 0 && isfinite(value);
 }
 
-static enum ks_err check_params(const struct ks_fl_server_params *params)
+enum ks_err ks_fl_server_check_params(const struct ks_fl_server_params *params)
 {
     enum ks_err err = KS_OK;
 
@@ -100,8 +76,8 @@ out:
     return err;
 }
 
-static enum ks_err server_new(const struct ks_fl_server_params *params,
-                              struct ks_fl_server **out_server)
+enum ks_err ks_fl_server_alloc(const struct ks_fl_server_params *params,
+                               struct ks_fl_server **out_server)
 {
     enum ks_err err = KS_OK;
     struct ks_fl_server *server = ks_calloc(1, sizeof *server);
@@ -112,13 +88,13 @@ static enum ks_err server_new(const struct ks_fl_server_params *params,
     server->next[0] = ks_calloc_huge(params->params, sizeof *server->model);
     KS_CHECK(server->model != NULL && server->next[0] != NULL, KS_ERR_NOMEM,
              "server: out of memory");
-    if (has_first(params->rule)) {
+    if (ks_fl_server_has_first(params->rule)) {
         server->first = ks_calloc_huge(params->params, sizeof *server->first);
         server->next[1] = ks_calloc_huge(params->params, sizeof *server->first);
         KS_CHECK(server->first != NULL && server->next[1] != NULL, KS_ERR_NOMEM,
                  "server: out of memory");
     }
-    if (has_second(params->rule)) {
+    if (ks_fl_server_has_second(params->rule)) {
         server->second = ks_calloc_huge(params->params, sizeof *server->second);
         server->next[2] = ks_calloc_huge(params->params, sizeof *server->second);
         KS_CHECK(server->second != NULL && server->next[2] != NULL, KS_ERR_NOMEM,
@@ -137,9 +113,9 @@ enum ks_err ks_fl_server_new(const struct ks_fl_server_params *params, const flo
     enum ks_err err = KS_OK;
     struct ks_fl_server *server = NULL;
 
-    KS_TRY(check_params(params));
+    KS_TRY(ks_fl_server_check_params(params));
     KS_TRY(ks_fl_check_finite(model, params->params));
-    KS_TRY(server_new(params, &server));
+    KS_TRY(ks_fl_server_alloc(params, &server));
     ks_copy(server->model, model, params->params * sizeof *model);
     for (size_t i = 0; server->second != NULL && i < params->params; i++) {
         server->second[i] = (float)(params->tau * params->tau);
@@ -316,122 +292,5 @@ enum ks_err ks_fl_server_step(struct ks_fl_server *server, const float *change,
     exchange(&server->second, &server->next[2]);
     server->steps++;
 out:
-    return err;
-}
-
-/* --- the state: docs/formats/fl-server.md ------------------------------------------------- */
-
-static void put_vector(const float *values, size_t count, struct ks_buf *out)
-{
-    for (size_t i = 0; values != NULL && i < count; i++) {
-        uint32_t bits = 0;
-
-        ks_copy(&bits, &values[i], sizeof bits);
-        ks_buf_put_u32(out, bits);
-    }
-}
-
-void ks_fl_server_write(const struct ks_fl_server *server, struct ks_buf *out)
-{
-    const size_t start = out->len;
-    const struct ks_fl_server_params *params = &server->params;
-
-    ks_buf_put_text(out, MAGIC);
-    ks_buf_put_u8(out, (uint8_t)params->rule);
-    ks_buf_put_u32(out, (uint32_t)params->params);
-    ks_buf_put_double(out, params->rate);
-    ks_buf_put_double(out, params->beta1);
-    ks_buf_put_double(out, params->beta2);
-    ks_buf_put_double(out, params->tau);
-    ks_buf_put_u32(out, params->clients);
-    ks_buf_put_u64(out, server->steps);
-    put_vector(server->model, params->params, out);
-    put_vector(server->first, params->params, out);
-    put_vector(server->second, params->params, out);
-    ks_fl_put_hash(out, start);
-}
-
-static enum ks_err read_head(struct ks_reader *reader, struct ks_fl_server_params *params,
-                             uint64_t *steps)
-{
-    enum ks_err err = KS_OK;
-    uint8_t rule = 0;
-    uint32_t count = 0;
-
-    KS_TRY(ks_fl_read_magic(reader, MAGIC));
-    KS_TRY(ks_read_u8(reader, &rule));
-    KS_TRY(ks_read_u32(reader, &count));
-    KS_TRY(ks_read_double(reader, &params->rate));
-    KS_TRY(ks_read_double(reader, &params->beta1));
-    KS_TRY(ks_read_double(reader, &params->beta2));
-    KS_TRY(ks_read_double(reader, &params->tau));
-    KS_TRY(ks_read_u32(reader, &params->clients));
-    KS_TRY(ks_read_u64(reader, steps));
-    params->rule = (enum ks_fl_server_rule)rule;
-    params->params = count;
-    err = check_params(params);
-    if (err == KS_ERR_USAGE) {
-        err = KS_ERR_FORMAT; /* the file's, not the caller's */
-    }
-out:
-    return err;
-}
-
-static enum ks_err read_vector(struct ks_reader *reader, size_t count, float *values)
-{
-    enum ks_err err = KS_OK;
-
-    for (size_t i = 0; values != NULL && i < count; i++) {
-        uint32_t bits = 0;
-
-        KS_TRY(ks_read_u32(reader, &bits));
-        ks_copy(&values[i], &bits, sizeof bits);
-    }
-    if (values != NULL) {
-        KS_TRY(ks_fl_check_finite(values, count));
-    }
-out:
-    return err;
-}
-
-/* A second moment is never below 0. */
-static enum ks_err check_second(const struct ks_fl_server *server)
-{
-    enum ks_err err = KS_OK;
-
-    for (size_t i = 0; server->second != NULL && i < server->params.params; i++) {
-        KS_CHECK(server->second[i] >= 0, KS_ERR_FORMAT, "server: a second moment below 0");
-    }
-out:
-    return err;
-}
-
-enum ks_err ks_fl_server_read(struct ks_bytes bytes, struct ks_fl_server **out_server)
-{
-    enum ks_err err = KS_OK;
-    struct ks_reader reader = ks_reader_of(bytes, "server");
-    struct ks_fl_server *server = NULL;
-    struct ks_fl_server_params params = {0};
-    uint64_t steps = 0;
-    uint64_t vectors = 0;
-    struct ks_bytes hash = {0};
-
-    KS_TRY(read_head(&reader, &params, &steps));
-    vectors = 1u + has_first(params.rule) + has_second(params.rule);
-    KS_CHECK(reader.rest.len == vectors * params.params * sizeof(float) + KS_FL_HASH_LEN,
-             KS_ERR_FORMAT, "server: not of the length that its head says");
-    KS_TRY(server_new(&params, &server));
-    server->steps = steps;
-    KS_TRY(read_vector(&reader, params.params, server->model));
-    KS_TRY(read_vector(&reader, params.params, server->first));
-    KS_TRY(read_vector(&reader, params.params, server->second));
-    KS_TRY(check_second(server));
-    KS_TRY(ks_read_bytes(&reader, KS_FL_HASH_LEN, &hash));
-    KS_TRY(ks_read_end(&reader));
-    KS_TRY(ks_fl_check_hash(bytes, "server"));
-    *out_server = server;
-    server = NULL; /* transferred */
-out:
-    ks_fl_server_free(server);
     return err;
 }
