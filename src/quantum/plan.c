@@ -167,6 +167,7 @@ void ks_plan_begin(struct ks_plan *plan, struct ks_frame *frame)
     plan->group_count = 0;
     plan->phase_count = 0;
     plan->entry_count = 0;
+    plan->chain_max = 0;
     plan->row_max = 0;
     plan->slots_first = frame->slot_count;
     plan->slots_peak = frame->slot_count;
