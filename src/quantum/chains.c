@@ -126,7 +126,23 @@ static size_t find_chain(const struct ks_group *groups, size_t group_count,
     return chain;
 }
 
-void ks_chains_make(struct ks_group *groups, size_t group_count, unsigned lanes)
+/* Entries of the groups of the longest chain, by these. */
+static size_t find_entries(const struct ks_group *groups, size_t group_count)
+{
+    size_t most = 0;
+
+    for (size_t first = 0; first < group_count; first += groups[first].chain) {
+        size_t entries = 0;
+
+        for (size_t i = first; i < first + groups[first].chain; i++) {
+            entries += groups[i].entry_count;
+        }
+        most = entries > most ? entries : most;
+    }
+    return most;
+}
+
+size_t ks_chains_make(struct ks_group *groups, size_t group_count, unsigned lanes)
 {
     for (size_t first = 0; first < group_count;) {
         struct echelon block;
@@ -140,6 +156,10 @@ void ks_chains_make(struct ks_group *groups, size_t group_count, unsigned lanes)
             }
         }
         groups[first].chain = (uint8_t)chain;
+        for (size_t i = first; i < first + chain && groups[first].outer == 0; i++) {
+            groups[i].chain = 1; /* one block has all vectors */
+        }
         first += chain;
     }
+    return find_entries(groups, group_count);
 }

@@ -119,10 +119,11 @@ static bool basis_add(struct basis *basis, uint64_t vector, unsigned *out_sum)
 
 /* --- emitting a group --------------------------------------------------------------------- */
 
-static size_t take_entries(struct ks_plan *plan, size_t count)
+static size_t take_entries(struct ks_plan *plan, struct ks_group *group, size_t count)
 {
-    const size_t first = plan->entry_count;
+    const size_t first = group->entry_count;
 
+    group->entry_count += count;
     plan->entry_count += count;
     return first;
 }
@@ -137,7 +138,7 @@ static enum ks_err group_room(struct ks_plan *plan, struct ks_group **out_group)
     }
     plan->groups = groups;
     *out_group = &groups[plan->group_count++];
-    **out_group = (struct ks_group){0};
+    **out_group = (struct ks_group){.first_entry = plan->entry_count};
     return KS_OK;
 }
 
@@ -239,7 +240,7 @@ static void put_stage(struct form *form, struct ks_group *group, uint32_t index,
     for (unsigned k = 0; stage->plain && k < KS_MEMBERS; k++) {
         stage->plain = (stage->signs >> k & 1) == (k >> stage->dimension & 1);
     }
-    stage->factors = take_entries(form->plan, 2 * (size_t)width);
+    stage->factors = take_entries(form->plan, group, 2 * (size_t)width);
     form->schedule->unscaled++;
 }
 
@@ -384,7 +385,7 @@ static enum ks_err emit_group(struct form *form, bool last)
         const size_t width = group->table_kind == 2 ? (size_t)1 << form->lanes : 1;
         const size_t count = 2 * KS_MEMBERS * width << group->choices;
 
-        group->table = take_entries(form->plan, count);
+        group->table = take_entries(form->plan, group, count);
         form->plan->row_max = form->plan->row_max < count ? count : form->plan->row_max;
         form->schedule->unscaled = 0;
     } else {
@@ -500,7 +501,7 @@ static enum ks_err emit_small(struct form *form)
     form->phases[form->phase_count++] = index;
     KS_TRY(put_phases(form, group, ~(uint64_t)0)); /* for the step alone */
     group->table_kind = 0;
-    group->table = take_entries(form->plan, 4);
+    group->table = take_entries(form->plan, group, 4);
     drop_done(form);
 out:
     return err;

@@ -49,11 +49,12 @@ struct ks_kernels {
                    void *target);
     /* Stores one part of a folded tile as MOVE says; NULL where gathering is no slower. */
     void (*move)(const void *tile, const struct ks_move *move, void *target);
-    /* Makes the plan's ENTRIES: tables and factors of its groups, from its steps. ROWS has room
-     * for plan->row_max numbers. */
-    void (*fill)(const struct ks_plan *plan, double *rows, void *entries);
-    /* Does GROUP to the bases [first, end) of a tile; it has 2^(inner + outer). PARITIES: of
-     * what is outside of the tile, by ks_group_parities. */
+    /* Makes the ENTRIES of GROUP, one of PLAN: its table and factors, from the plan's steps.
+     * ROWS has room for plan->row_max numbers. */
+    void (*fill)(const struct ks_plan *plan, const struct ks_group *group, double *rows,
+                 void *entries);
+    /* Does GROUP, which has these ENTRIES, to the bases [first, end) of a tile; it has 2^(inner
+     * + outer). PARITIES: of what is outside of the tile, by ks_group_parities. */
     void (*group)(const struct ks_group *group, const void *entries, const struct ks_tile *tile,
                   uint32_t parities, size_t first, size_t end);
     /* Grows a small tile by a slot. */

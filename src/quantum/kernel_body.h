@@ -677,34 +677,32 @@ static void fill_table(const struct ks_plan *plan, const struct ks_group *group,
     }
 }
 
-static void fill(const struct ks_plan *plan, double *rows, void *entries)
+static void fill(const struct ks_plan *plan, const struct ks_group *group, double *rows,
+                 void *entries)
 {
-    for (size_t g = 0; g < plan->group_count; g++) {
-        const struct ks_group *group = &plan->groups[g];
-        real *table = (real *)entries + group->table;
+    real *table = (real *)entries + group->table;
 
-        if (group->small) {
-            const struct ks_step *step = &plan->steps[plan->phases[group->first_phase].step];
+    if (group->small) {
+        const struct ks_step *step = &plan->steps[plan->phases[group->first_phase].step];
 
-            for (unsigned i = 0; i < 4; i++) {
-                table[i] = (real)(step->values[i] * group->scale);
-            }
-        } else if (group->table_kind != 0) {
-            fill_table(plan, group, rows, table);
+        for (unsigned i = 0; i < 4; i++) {
+            table[i] = (real)(step->values[i] * group->scale);
         }
-        for (unsigned k = 0; k < group->stage_count; k++) {
-            const struct ks_stage *stage = &group->stages[k];
-            const real t = (real)plan->steps[stage->step].values[0];
-            real *factors = (real *)entries + stage->factors;
+    } else if (group->table_kind != 0) {
+        fill_table(plan, group, rows, table);
+    }
+    for (unsigned k = 0; k < group->stage_count; k++) {
+        const struct ks_stage *stage = &group->stages[k];
+        const real t = (real)plan->steps[stage->step].values[0];
+        real *factors = (real *)entries + stage->factors;
 
-            v_store(factors, v_all(-t));
-            v_store(factors + WIDTH, v_all(t));
-            for (unsigned lanes = stage->lane_signs; lanes != 0; lanes &= lanes - 1) {
-                const unsigned lane = (unsigned)__builtin_ctz(lanes);
+        v_store(factors, v_all(-t));
+        v_store(factors + WIDTH, v_all(t));
+        for (unsigned lanes = stage->lane_signs; lanes != 0; lanes &= lanes - 1) {
+            const unsigned lane = (unsigned)__builtin_ctz(lanes);
 
-                factors[lane] = t;
-                factors[WIDTH + lane] = -t;
-            }
+            factors[lane] = t;
+            factors[WIDTH + lane] = -t;
         }
     }
 }

@@ -100,7 +100,7 @@ static void snap(double entry[2])
 }
 
 /* A / B, brought to size 1; returns the size that it had. */
-static double phase_between(const double a[2], const double b[2], double out[2])
+static inline double phase_between(const double a[2], const double b[2], double out[2])
 {
     const double conjugate[2] = {b[0], -b[1]};
     double size = 0;
@@ -167,6 +167,7 @@ void ks_plan_begin(struct ks_plan *plan, struct ks_frame *frame)
     plan->group_count = 0;
     plan->phase_count = 0;
     plan->entry_count = 0;
+    plan->chain_max = 0;
     plan->row_max = 0;
     plan->slots_first = frame->slot_count;
     plan->slots_peak = frame->slot_count;
@@ -310,6 +311,10 @@ static void pend(struct ks_qubit *qubit, const double m[8])
     if (!qubit->pending) {
         ks_copy(qubit->matrix, m, sizeof qubit->matrix);
         qubit->pending = true;
+    } else if (is_diagonal(m)) { /* the product's other halves are zeros */
+        for (unsigned i = 0; i < 8; i += 2) {
+            multiply_entry(&qubit->matrix[i], i < 4 ? &m[0] : &m[6]);
+        }
     } else {
         multiply_matrix(qubit->matrix, m);
     }

@@ -144,6 +144,10 @@ struct ks_group {
     uint8_t table_kind; /* 0: none, 1: one factor for each member, 2: for each lane of each */
     uint64_t parities[KS_PARITIES_MAX]; /* masks over the vector's index; beyond the tile's bits
                                            those of the other slots follow */
+    /* What the kernels make from the steps; those of tables and factors count from the first.
+     */
+    size_t first_entry;
+    size_t entry_count;
     /* Entry of the table: for each variant the real parts of its 16 members, then the imaginary
      * ones; or for each variant and member those of its lanes. */
     size_t table;
@@ -193,7 +197,8 @@ struct ks_plan {
     size_t group_count;
     struct ks_entry_phase *phases; /* of the groups' tables */
     size_t phase_count;
-    size_t entry_count;   /* of tables and factors, which the kernels make from the steps */
+    size_t entry_count;   /* of all groups */
+    size_t chain_max;     /* entries of the groups of one chain */
     size_t row_max;       /* entries of the largest table */
     uint32_t slots_first; /* at the start */
     uint32_t slots_peak;  /* most slots at any time; above KS_SLOTS_MAX steps are missing */
@@ -263,9 +268,9 @@ void ks_gate_matrix(const struct ks_op *op, const double *params, double out_mat
 /* schedule.c: makes passes of plan->steps, and frees its memory. */
 KS_MUST_CHECK enum ks_err ks_schedule_make(struct ks_plan *plan);
 void ks_schedule_free(struct ks_schedule *schedule);
-/* chains.c: the same for the GROUP_COUNT groups at GROUPS, those of one pass, and where their
- * vectors are. */
-void ks_chains_make(struct ks_group *groups, size_t group_count, unsigned lanes);
+/* chains.c: which of the GROUP_COUNT groups at GROUPS, those of one pass, are a chain, and
+ * where their vectors are; returns the most entries that one chain has. */
+size_t ks_chains_make(struct ks_group *groups, size_t group_count, unsigned lanes);
 /* groups.c: gives the tables of PLAN, which is complete but for them, the scale that the
  * rotations of its steps leave to be multiplied in. */
 void ks_groups_scale(struct ks_plan *plan);

@@ -664,6 +664,7 @@ enum ks_err ks_schedule_make(struct ks_plan *plan)
         const struct ks_draft *draft = &schedule->drafts[i];
         const bool last = i + 1 == schedule->draft_count;
         struct ks_pass *pass = &plan->passes[i];
+        size_t chain = 0;
 
         *pass = (struct ks_pass){.first_group = plan->group_count};
         if (draft->shear) {
@@ -674,8 +675,9 @@ enum ks_err ks_schedule_make(struct ks_plan *plan)
         localise(plan, schedule, draft, &layout);
         KS_TRY(ks_groups_make(plan, schedule, pass, i == last_tiles));
         pass->group_count = plan->group_count - pass->first_group;
-        ks_chains_make(&plan->groups[pass->first_group], pass->group_count,
-                       KS_LANES_LOG(plan->precision));
+        chain = ks_chains_make(&plan->groups[pass->first_group], pass->group_count,
+                               KS_LANES_LOG(plan->precision));
+        plan->chain_max = plan->chain_max < chain ? chain : plan->chain_max;
     }
     plan->pass_count = schedule->draft_count;
     ks_groups_scale(plan);

@@ -54,6 +54,7 @@ void ks_state_done(struct ks_state *state)
     ks_free(state->memory);
     ks_free(state->sums);
     ks_free(state->entries);
+    ks_free(state->spare);
     ks_free(state->rows);
     ks_free(state->tiles);
     *state =
@@ -157,8 +158,20 @@ struct pass_run {
     const struct ks_pass *pass;
     const struct ks_outside *outside; /* NULL: the number of a tile is what is outside */
     bool past;                        /* the caches, when tiles are stored */
+    bool once;                        /* there is one tile: entries are made chain by chain */
     size_t slices;
 };
+
+/* Where the entries of GROUP are, of the chain that begins with FIRST. */
+static void *entries_of(const struct pass_run *run, const struct ks_group *first,
+                        const struct ks_group *group)
+{
+    const size_t size = real_size(run->plan->precision);
+
+    return run->once
+               ? (char *)run->state->spare + (group->first_entry - first->first_entry) * size
+               : (char *)run->state->entries + group->first_entry * size;
+}
 
 /* Does a chain of groups, all of them to a block before the next. */
 static void do_chain(const struct pass_run *run, const struct ks_group *groups,
@@ -175,8 +188,8 @@ static void do_chain(const struct pass_run *run, const struct ks_group *groups,
         for (unsigned i = 0; i < groups->chain; i++) {
             const struct ks_group *group = &groups[i];
 
-            kernels->group(group, run->state->entries, tile, parities[i], block << group->inner,
-                           (block + 1) << group->inner);
+            kernels->group(group, entries_of(run, groups, group), tile, parities[i],
+                           block << group->inner, (block + 1) << group->inner);
         }
     }
 }
@@ -187,8 +200,12 @@ static void do_groups(const struct pass_run *run, const struct ks_tile *tile, ui
     const struct ks_group *end = group + run->pass->group_count;
 
     for (; group < end && !ks_pool_cancelled(run->state->pool); group += group->chain) {
+        for (unsigned i = 0; run->once && i < group->chain; i++) {
+            run->state->kernels->fill(run->plan, group + i, run->state->rows,
+                                      entries_of(run, group, group + i));
+        }
         if (group->small) {
-            run->state->kernels->small(group, run->state->entries, tile);
+            run->state->kernels->small(group, entries_of(run, group, group), tile);
         } else {
             do_chain(run, group, tile, outside);
         }
@@ -362,6 +379,7 @@ static void run_whole(struct pass_run *run)
         .im = run->state->im,
     };
 
+    run->once = true;
     do_groups(run, &tile, outside_of(run, 0));
 }
 
@@ -420,54 +438,74 @@ static void shear_task(void *context, size_t slice)
     }
 }
 
+/* Room for COUNT numbers at *MEMORY, which has room for *CAP; what was there is gone. */
+static enum ks_err numbers_room(void **memory, size_t *cap, size_t count, size_t size)
+{
+    if (*cap < count) {
+        ks_free(*memory);
+        *cap = 0;
+        *memory = ks_calloc(count, size);
+        if (*memory == NULL) {
+            return ks_fail(KS_ERR_NOMEM, "no memory for a plan's factors");
+        }
+        *cap = count;
+    }
+    return KS_OK;
+}
+
+/* Whether PASS goes over tiles, whose entries are all made before. */
+static bool has_tiles(const struct ks_state *state, const struct ks_pass *pass)
+{
+    return pass->kind == KS_PASS_TILES && (state->team != NULL || !is_whole(pass));
+}
+
 static enum ks_err run_room(struct ks_state *state, const struct ks_plan *plan)
 {
     const size_t size = real_size(state->kernels->precision);
     const unsigned tile = KS_TILE_LOG(state->kernels->precision);
     const size_t threads = ks_pool_threads(state->pool);
+    enum ks_err err = KS_OK;
+    void *rows = state->rows;
     bool tiles = false;
 
-    if (state->entry_cap < plan->entry_count) {
-        ks_free(state->entries);
-        state->entry_cap = 0;
-        state->entries = ks_calloc(plan->entry_count, size);
-        if (state->entries == NULL) {
-            return ks_fail(KS_ERR_NOMEM, "no memory for a plan's factors");
-        }
-        state->entry_cap = plan->entry_count;
-    }
-    if (state->row_cap < plan->row_max) {
-        ks_free(state->rows);
-        state->row_cap = 0;
-        state->rows = ks_calloc(plan->row_max, sizeof *state->rows);
-        if (state->rows == NULL) {
-            return ks_fail(KS_ERR_NOMEM, "no memory for a table of phases");
-        }
-        state->row_cap = plan->row_max;
-    }
     for (size_t i = 0; i < plan->pass_count; i++) {
-        tiles = tiles || (plan->passes[i].kind == KS_PASS_TILES &&
-                          (state->team != NULL || !is_whole(&plan->passes[i])));
+        tiles = tiles || has_tiles(state, &plan->passes[i]);
     }
+    if (tiles) {
+        KS_TRY(numbers_room(&state->entries, &state->entry_cap, plan->entry_count, size));
+    }
+    KS_TRY(numbers_room(&state->spare, &state->spare_cap, plan->chain_max, size));
+    err = numbers_room(&rows, &state->row_cap, plan->row_max, sizeof *state->rows);
+    state->rows = rows;
+    KS_TRY(err);
     if (tiles && state->tiles == NULL) {
         state->tiles =
             ks_calloc_huge(1, ((2 * threads * ((size << tile) + GAP) / TILES_ALIGNMENT) + 2) *
                                   TILES_ALIGNMENT);
-        if (state->tiles == NULL) {
-            return ks_fail(KS_ERR_NOMEM, "no memory for the tiles of %zu threads", threads);
-        }
+        KS_CHECK(state->tiles != NULL, KS_ERR_NOMEM, "no memory for the tiles of %zu threads",
+                 threads);
     }
-    return KS_OK;
+out:
+    return err;
 }
 
 enum ks_err ks_state_prepare(struct ks_state *state, const struct ks_plan *plan)
 {
+    const size_t size = real_size(state->kernels->precision);
     enum ks_err err = KS_OK;
 
     KS_ASSERT(plan->precision == state->kernels->precision);
     KS_ASSERT(plan->slots_first == state->slot_count);
     KS_TRY(run_room(state, plan));
-    state->kernels->fill(plan, state->rows, state->entries);
+    for (size_t i = 0; i < plan->pass_count; i++) {
+        const struct ks_pass *pass = &plan->passes[i];
+
+        for (size_t g = pass->first_group;
+             has_tiles(state, pass) && g < pass->first_group + pass->group_count; g++) {
+            state->kernels->fill(plan, &plan->groups[g], state->rows,
+                                 (char *)state->entries + plan->groups[g].first_entry * size);
+        }
+    }
 out:
     return err;
 }

@@ -25,8 +25,10 @@ struct ks_state {
     void *re;
     void *im;
     double *sums;  /* owned; two for each block */
-    void *entries; /* owned; of the plan, as the kernels take them */
+    void *entries; /* owned; of the plan's passes over tiles, as the kernels take them */
     size_t entry_cap;
+    void *spare; /* owned; those of one chain, in a pass over a state that is one tile */
+    size_t spare_cap;
     double *rows; /* owned; room for a table in the making */
     size_t row_cap;
     void *tiles; /* owned; room for one tile for each thread */
