@@ -245,32 +245,28 @@ out:
     return err;
 }
 
-static void tell(struct build *build, size_t count, uint64_t elapsed_us)
+static void tell(struct build *build, size_t count)
 {
-    const struct ks_plan_step *step = NULL;
-    struct ks_build_progress *progress = &build->report.progress;
-
     for (size_t i = 0; i < count; i++) {
-        step = ks_plan_at(build->spec->plan, build->first + i);
-        build->report.kinds[step->kind].rows++;
-        build->report.kinds[step->kind].failed += build->traces[i].values[KS_TRACE_ERROR] != 0;
-        build->report.kinds[step->kind].busy_us += build->busy_us[i];
-        build->report.kinds[step->kind].elapsed_us += elapsed_us / count;
+        const enum ks_plan_kind kind = ks_plan_at(build->spec->plan, build->first + i)->kind;
+
+        build->report.kinds[kind].rows++;
+        build->report.kinds[kind].failed += build->traces[i].values[KS_TRACE_ERROR] != 0;
+        build->report.kinds[kind].busy_us += build->busy_us[i];
     }
-    progress->done += count;
+    build->report.progress.done += count;
     report(build, 0);
 }
 
 static enum ks_err run_block(struct build *build, struct room *room, size_t begin, size_t end)
 {
     enum ks_err err = KS_OK;
-    const uint64_t begin_us = ks_clock_monotonic_us();
 
     KS_TRY(run_lanes(build, room, begin, end));
     KS_TRY(join(build, room, end - begin));
     KS_TRY(
         ks_build_file_append(build->fd, build->spec->plan, begin, build->traces, end - begin));
-    tell(build, end - begin, ks_clock_monotonic_us() - begin_us);
+    tell(build, end - begin);
 out:
     return err;
 }
@@ -317,8 +313,6 @@ static enum ks_err prepare(struct build *build)
     const struct ks_build_spec *spec = build->spec;
     char folder[KS_PATH_MAX];
 
-    KS_CHECK(spec->lanes >= 1 && spec->lanes <= KS_BUILD_LANES_MAX, KS_ERR_USAGE,
-             "lanes: 1 to %d", KS_BUILD_LANES_MAX);
     build->traces = ks_calloc(BLOCK_MAX, sizeof *build->traces);
     build->ended_us = ks_calloc(BLOCK_MAX, sizeof *build->ended_us);
     build->busy_us = ks_calloc(BLOCK_MAX, sizeof *build->busy_us);
@@ -356,10 +350,12 @@ static enum ks_err stop_rooms(struct build *build)
 enum ks_err ks_build_run(const struct ks_build_spec *spec, struct ks_build_report *out_report)
 {
     enum ks_err err = KS_OK;
-    struct build *build = ks_calloc(1, sizeof *build);
+    struct build *build = NULL;
     size_t at = 0;
     size_t end = 0;
 
+    KS_ASSERT(spec->lanes >= 1 && spec->lanes <= KS_BUILD_LANES_MAX);
+    build = ks_calloc(1, sizeof *build);
     KS_CHECK(build != NULL, KS_ERR_NOMEM, "build");
     build->fd = -1;
     build->spec = spec;

@@ -26,7 +26,7 @@ struct ks_build_spec {
     const char *out;     /* the file */
     const char *state;   /* a folder for the sites; made, and used again */
     const char *libexec; /* as of struct ks_lab_spec */
-    unsigned lanes;      /* devices at work at once */
+    unsigned lanes;      /* devices at work at once: 1 to KS_BUILD_LANES_MAX (asserted) */
     uint64_t seed;       /* of the relays */
     /* Programs in place of a site's, by the room that has them; NULL where no step is there. */
     const char *instead[KS_PLAN_ROOMS];
@@ -41,7 +41,6 @@ struct ks_build_report {
         uint64_t rows;
         uint64_t failed;  /* whose job came to no record */
         uint64_t busy_us; /* of the devices, together */
-        uint64_t elapsed_us;
     } kinds[KS_PLAN_KINDS];
 };
 
