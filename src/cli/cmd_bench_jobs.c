@@ -501,7 +501,9 @@ static void name_series(const struct bench *bench, const struct way *way, struct
     (void)snprintf(drawn->name, sizeof drawn->name, "%s%s", suite->name,
                    unsealed ? "-unsealed" : "");
     for (char *at = drawn->name; *at != '\0'; at++) {
-        *at = *at == '+' ? '-' : *at;
+        if (*at == '+') {
+            *at = '-';
+        }
     }
     (void)snprintf(drawn->label, sizeof drawn->label, "%s%s",
                    unsealed ? suite->leaf : suite->label, unsealed ? " unsealed" : "");

@@ -47,7 +47,7 @@ struct ks_quantile ks_quantile_of(const double *values, size_t count, double q)
     KS_ASSERT(count >= 1 && count <= KS_QUANTILE_COUNT_MAX && q > 0 && q < 1);
     rank = ceil(q * (double)count);
     quantile.value = values[(size_t)rank - 1];
-    if (count % 2 == 0 && (double)count * q == (double)(count / 2)) {
+    if (q == 0.5 && count % 2 == 0) {
         quantile.value = (values[count / 2 - 1] + values[count / 2]) / 2;
     }
     ranks = ranks_of(count, q);
