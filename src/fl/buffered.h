@@ -35,7 +35,7 @@ enum ks_fl_staleness {
 uint32_t ks_fl_staleness_weight(enum ks_fl_staleness by, uint32_t staleness);
 
 struct ks_fl_buffer_params {
-    uint8_t session[16];
+    uint8_t session[KS_FL_SESSION_LEN];
     uint32_t size; /* K: 1 to KS_FL_BUFFER_MAX */
     enum ks_fl_staleness by;
     uint32_t staleness_max; /* older updates are refused; at most KS_FL_STALENESS_MAX */

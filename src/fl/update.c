@@ -10,9 +10,8 @@
 #include "crypto/digest.h"
 #include "fl/internal.h"
 
-#define MAGIC "ketseal.fl-update/1\n"
-#define HEAD_LEN                                                                               \
-    (sizeof MAGIC - 1 + KS_FL_ROUND_ID_LEN + 8 + 2 * KS_FL_HASH_LEN + 4 + 4 + 1 + 4)
+#define MAGIC    "ketseal.fl-update/1\n"
+#define HEAD_LEN (sizeof MAGIC - 1 + KS_FL_SESSION_LEN + 8 + 2 * KS_FL_HASH_LEN + 4 + 4 + 1 + 4)
 
 uint64_t ks_fl_update_bytes_max(size_t params)
 {

@@ -9,12 +9,11 @@
 #include "fl/accumulate.h"
 #include "fl/compress.h"
 
-#define KS_FL_ROUND_ID_LEN    16
 #define KS_FL_CLIENT_NAME_MAX 100 /* [A-Za-z0-9_-] */
 
 /* What an update is about; all of it is compared with what the round says. */
 struct ks_fl_subject {
-    uint8_t session[KS_FL_ROUND_ID_LEN];
+    uint8_t session[KS_FL_SESSION_LEN];
     uint64_t round;                 /* number in the session */
     uint8_t parent[KS_FL_HASH_LEN]; /* the model that training began with */
     uint8_t shape[KS_FL_HASH_LEN];  /* of the table of names, types and sizes */

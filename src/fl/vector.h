@@ -12,8 +12,9 @@
 #include "base/mem.h"
 #include "base/pool.h"
 
-#define KS_FL_PARAMS_MAX ((size_t)1 << 28) /* numbers of a model */
-#define KS_FL_HASH_LEN   32                /* SHA-256, of models, shapes, updates, clients */
+#define KS_FL_PARAMS_MAX  ((size_t)1 << 28) /* numbers of a model */
+#define KS_FL_HASH_LEN    32                /* SHA-256, of models, shapes, updates, clients */
+#define KS_FL_SESSION_LEN 16                /* names a session */
 
 /* KS_ERR_FORMAT, with the place, where a number is not finite. */
 KS_MUST_CHECK enum ks_err ks_fl_check_finite(const float *values, size_t count);
