@@ -8,7 +8,10 @@
 #   learn.sh SOURCE_ROOT KETSEAL
 set -eu
 data=${KS_SHARED_DATA:-$1/../shared/data}
-[ -d "$data/mnist" ] && [ -d "$data/sensors" ] || { echo "SKIPPED: no mnist and sensors in $data" >&2; exit 77; }
+if [ ! -d "$data/mnist" ] || [ ! -d "$data/sensors" ]; then
+    echo "SKIPPED: no mnist and sensors in $data" >&2
+    exit 77
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
