@@ -78,6 +78,8 @@ static inline vec v_partner(vec v, unsigned flip)
     return _mm512_permutexvar_ps(_mm512_xor_si512(lanes, _mm512_set1_epi32((int)flip)), v);
 }
 
+#define KERNELS_MOVE move_tile
+
 typedef __m512i picks;
 
 static inline picks v_picks(const uint32_t *lanes)
@@ -89,7 +91,5 @@ static inline vec v_pick(vec a, vec b, picks lanes)
 {
     return _mm512_permutex2var_ps(a, lanes, b);
 }
-
-#include "quantum/kernel_move.h"
 
 #include "quantum/kernel_body.h"

@@ -18,10 +18,6 @@
 
 #define WIDTH (1u << WIDTH_LOG)
 
-#ifndef KERNELS_MOVE
-#define KERNELS_MOVE NULL
-#endif
-
 _Static_assert(WIDTH_LOG == KS_LANES_LOG(KERNELS_PRECISION), "vectors are those of the plan");
 _Static_assert(WIDTH << KS_MEMBERS_LOG <= KS_AMPS_MIN, "a state fills a group");
 
@@ -33,6 +29,12 @@ _Static_assert(WIDTH << KS_MEMBERS_LOG <= KS_AMPS_MIN, "a state fills a group");
 #else
 #define UNROLL _Pragma("GCC unroll 16")
 #define INLINE inline __attribute__((always_inline))
+#endif
+
+#ifdef KERNELS_MOVE
+#include "quantum/kernel_move.h"
+#else
+#define KERNELS_MOVE NULL
 #endif
 
 /* --- where the members of a group are ----------------------------------------------------- */

@@ -2,17 +2,15 @@
  * SPDX-License-Identifier: Apache-2.0 */
 
 /* kernel_move.h: a tile put back with other bits in its lanes, for machines that pick the lanes
- * of a vector from two others. Included before kernel_body.h, which names what it wants, after
+ * of a vector from two others. Included by kernel_body.h for those that define KERNELS_MOVE as
+ * move_tile, and
  *   picks                    a vector of lanes' numbers
  *   v_picks(n)               from memory
  *   v_pick(a, b, p)          lane i gets lane p[i] of A, or of B where that is WIDTH or more */
 
-#define KERNELS_MOVE move_tile
-
-static inline __attribute__((always_inline)) void
-move_blocks(const real *tile, const struct ks_move *move, real *target, unsigned log)
+static INLINE void move_blocks(const real *tile, const struct ks_move *move, real *target,
+                               unsigned log)
 {
-    const unsigned width = 1u << WIDTH_LOG;
     size_t source = 0;
     size_t to = 0;
     picks low[KS_MOVE_LOG_MAX];
@@ -25,16 +23,16 @@ move_blocks(const real *tile, const struct ks_move *move, real *target, unsigned
     for (size_t block = 0; block < move->count; block++) {
         vec x[1 << KS_MOVE_LOG_MAX];
 
-#pragma GCC unroll 16
+        UNROLL
         for (unsigned i = 0; i < 1u << log; i++) {
-            x[i] = v_load(tile + (source ^ move->sources[i]) * width);
+            x[i] = v_load(tile + (source ^ move->sources[i]) * WIDTH);
         }
         if (log == 0) {
             x[0] = v_pick(x[0], x[0], low[0]);
         }
-#pragma GCC unroll 4
+        UNROLL
         for (unsigned s = 0; s < log; s++) {
-#pragma GCC unroll 16
+            UNROLL
             for (unsigned i = 0; i < 1u << log; i++) {
                 if ((i >> s & 1) == 0) {
                     const vec a = x[i];
@@ -45,7 +43,7 @@ move_blocks(const real *tile, const struct ks_move *move, real *target, unsigned
                 }
             }
         }
-#pragma GCC unroll 16
+        UNROLL
         for (unsigned i = 0; i < 1u << log; i++) {
             v_store(target + (to ^ move->targets[i]), x[i]);
         }

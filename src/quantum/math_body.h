@@ -5,6 +5,9 @@
  * machines whose compiler has to be told that they multiply and add at once: a call of fma()
  * for each takes longer than all the rest. The same operations, so the same bits. */
 
+#ifndef KS_QUANTUM_MATH_BODY_H
+#define KS_QUANTUM_MATH_BODY_H
+
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -206,3 +209,5 @@ static void sincos_rounded(double angle, double *out_sin, double *out_cos)
     *out_sin = signbit(angle) ? -magnitude : magnitude;
     *out_cos = cosine.hi + cosine.lo;
 }
+
+#endif
