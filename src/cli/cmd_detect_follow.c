@@ -320,8 +320,7 @@ static enum ks_err judge(struct follow *follow, size_t len)
     ks_buf_put(&text, ks_bytes_of(follow->in.data, len));
     KS_TRY(ks_buf_check(&text));
     KS_TRY(ks_table_read(ks_buf_view(&text), name, &table));
-    err = ks_dataset_of(follow->cli, table, ks_drift_model(follow->drift), &dataset);
-    KS_TRY(err);
+    KS_TRY(ks_dataset_of(follow->cli, table, ks_drift_model(follow->drift), &dataset));
     KS_CHECK(dataset.rows.count == 1, KS_ERR_FORMAT, "%s: no row", name);
     KS_TRY(ks_drift_row(follow->drift, dataset.values, &follow->step));
     KS_TRY(print_row(follow));

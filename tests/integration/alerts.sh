@@ -172,6 +172,17 @@ done
 sleep 0.5
 expect "without a number" "$(state_of edge-2)" "ACTIVE: "
 expect "all the same" "$(alerts --of=edge-2 | jq '.alerts | length')" 4
+# A job that fails is judged, too, and its alert names the intent that its abort names.
+if "$ketseal" -q run --device edge-2 --template rqc --qubits 40 --depth 20 --method statevector --shots 90000 --seed 1 --out no.bundle 2>said; then
+    site_fail "40 qubits fit into $site_memory_mib MiB"
+fi
+expect "a failed one" "$(alerts --of=edge-2 | jq -c '.alerts[0].reasons[0] | [.feature, .value]')" '["shots",90000]'
+tries=0
+until entries abort >aborts && entries alert | jq .intent | grep -qxF "$(jq .intent aborts | tail -n 1)"; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 100 ] || site_fail "the alert of a failed job is not in the ledger"
+    sleep 0.1
+done
 site_stop
 
 # --- the device judges its own rows, with the same model ------------------------------------------------------------
