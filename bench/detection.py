@@ -62,12 +62,12 @@ def select(source, target, columns):
             writer.writerow([row[name] for name in columns])
 
 
-def first(reasons, weight):
+def largest(reasons, weight):
     return max(reasons, key=weight)['feature']
 
 
 def try_out(ketseal, directory, name, columns):
-    """The evaluation, and per kind: flagged rows, and how often each kind of first reason is right."""
+    """The evaluation, and per kind: flagged rows, and how often the first reason is right; those by one measure alone."""
     train, test, model = (os.path.join(directory, f'{name}.{part}') for part in ('train.csv', 'test.csv', 'model'))
     select(os.path.join(directory, 'train.csv'), train, [*columns, 'label', 'kind'])
     select(os.path.join(directory, 'test.csv'), test, [*columns, 'label', 'kind'])
@@ -81,10 +81,12 @@ def try_out(ketseal, directory, name, columns):
     for row in explained['rows']:
         kind = kinds[row['row'] - 1]
         if kind in CAUSES:
-            count = counts.setdefault(kind, [0, 0, 0])
+            reasons = row['reasons']
+            count = counts.setdefault(kind, [0, 0, 0, 0])
             count[0] += 1
-            count[1] += first(row['reasons'], lambda reason: reason['contribution']) in CAUSES[kind]
-            count[2] += first(row['reasons'], lambda reason: abs(reason['robust_z'])) in CAUSES[kind]
+            count[1] += reasons[0]['feature'] in CAUSES[kind]
+            count[2] += largest(reasons, lambda reason: reason['contribution']) in CAUSES[kind]
+            count[3] += largest(reasons, lambda reason: abs(reason['robust_z'])) in CAUSES[kind]
     return evaluation, counts
 
 
@@ -103,18 +105,20 @@ def main():
         everything = [name for name in next(csv.reader(text)) if name not in IDENTITY]
     all_of, _ = try_out(ketseal, directory, 'all', everything)
     signals, counts = try_out(ketseal, directory, 'signals', SIGNALS)
-    print('| kind | rows | ROC-AUC, all columns | ROC-AUC, signals | found | first reason right | by robust z |')
-    print('|---|---|---|---|---|---|---|')
+    print('| kind | rows | ROC-AUC, all columns | ROC-AUC, signals | found | first reason right | by contribution | by robust z |')
+    print('|---|---|---|---|---|---|---|---|')
     everywhere = {kind['kind']: kind['roc_auc'] for kind in all_of['kinds']}
-    total = [0, 0, 0]
+    total = [0, 0, 0, 0]
     for kind in sorted(signals['kinds'], key=lambda kind: -kind['roc_auc']):
         name = kind['kind']
-        count = counts.get(name, [0, 0, 0])
+        count = counts.get(name, [0, 0, 0, 0])
         total = [a + b for a, b in zip(total, count)]
         print(f"| {name} | {kind['anomalies']} | {everywhere[name]:.3f} | {kind['roc_auc']:.3f} | "
-              f"{share(count[0], kind['anomalies'])} | {share(count[1], count[0])} | {share(count[2], count[0])} |")
+              f"{share(count[0], kind['anomalies'])} | "
+              + ' | '.join(share(right, count[0]) for right in count[1:]) + ' |')
     print(f"| all | {signals['anomalies']} | {all_of['roc_auc']:.3f} | {signals['roc_auc']:.3f} | "
-          f"{share(total[0], signals['anomalies'])} | {share(total[1], total[0])} | {share(total[2], total[0])} |")
+          f"{share(total[0], signals['anomalies'])} | "
+          + ' | '.join(share(right, total[0]) for right in total[1:]) + ' |')
     normal = signals['false_positives'] + signals['true_negatives']
     print(f"\nOf {normal} normal rows {share(signals['false_positives'], normal)} are called anomalies.")
 
