@@ -46,14 +46,14 @@ struct spread {
 static struct spread spread_of(double *scratch, size_t count, double least)
 {
     struct spread spread = {median_of(scratch, count), 0};
-    const double floor = least > 0 ? least : LEAST * fabs(spread.median);
+    const double bottom = least > 0 ? least : LEAST * fabs(spread.median);
 
     for (size_t i = 0; i < count; i++) {
         scratch[i] = fabs(scratch[i] - spread.median);
     }
     spread.deviation = NORMAL * median_of(scratch, count);
-    if (spread.deviation < floor) {
-        spread.deviation = floor;
+    if (spread.deviation < bottom) {
+        spread.deviation = bottom;
     }
     return spread;
 }
