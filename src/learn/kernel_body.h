@@ -9,13 +9,8 @@
  *   ACROSS_M ACROSS_K       rows and columns (across product)
  * and KERNELS. */
 
-#if defined(__SANITIZE_ADDRESS__)
-#define UNROLL
-#define INLINE
-#else
 #define UNROLL _Pragma("GCC unroll 16")
 #define INLINE inline __attribute__((always_inline))
-#endif
 
 #define ROW(product, index)                                                                    \
     ((product)->x +                                                                            \

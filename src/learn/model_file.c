@@ -198,8 +198,8 @@ void ks_model_write(const struct ks_model *model, const float *params, struct ks
     ks_buf_done(&description);
 }
 
-static enum ks_err read_one(const struct ks_model_tensor *wanted,
-                            const struct ks_tensor *tensor, float *params)
+static enum ks_err check_one(const struct ks_model_tensor *wanted,
+                             const struct ks_tensor *tensor)
 {
     enum ks_err err = KS_OK;
 
@@ -214,13 +214,12 @@ static enum ks_err read_one(const struct ks_model_tensor *wanted,
                  "tensor '%s': side %u is %llu, expected %llu", wanted->name, i + 1,
                  (unsigned long long)tensor->shape[i], (unsigned long long)wanted->shape[i]);
     }
-    KS_TRY(ks_tensor_floats(tensor, params + wanted->offset));
 out:
     return err;
 }
 
-static enum ks_err read_tensors(const struct ks_model *model, const struct ks_tensors *tensors,
-                                float *params)
+/* The file has exactly the model's tensors: before that, no memory is taken for them. */
+static enum ks_err check_tensors(const struct ks_model *model, const struct ks_tensors *tensors)
 {
     enum ks_err err = KS_OK;
 
@@ -229,7 +228,7 @@ static enum ks_err read_tensors(const struct ks_model *model, const struct ks_te
         const struct ks_tensor *tensor = ks_tensors_find(tensors, wanted->name);
 
         KS_CHECK(tensor != NULL, KS_ERR_FORMAT, "no tensor '%s'", wanted->name);
-        KS_TRY(read_one(wanted, tensor, params));
+        KS_TRY(check_one(wanted, tensor));
     }
     for (size_t i = 0; i < ks_tensors_count(tensors); i++) {
         const struct ks_bytes name = ks_tensors_at(tensors, i)->name;
@@ -245,6 +244,19 @@ out:
     return err;
 }
 
+static enum ks_err take_tensors(const struct ks_model *model, const struct ks_tensors *tensors,
+                                float *params)
+{
+    enum ks_err err = KS_OK;
+
+    for (unsigned i = 0; i < model->tensors; i++) {
+        KS_TRY(ks_tensor_floats(ks_tensors_find(tensors, model->tensor[i].name),
+                                params + model->tensor[i].offset));
+    }
+out:
+    return err;
+}
+
 enum ks_err ks_model_read_params(const struct ks_model *model, struct ks_bytes bytes,
                                  float *params)
 {
@@ -252,7 +264,8 @@ enum ks_err ks_model_read_params(const struct ks_model *model, struct ks_bytes b
     struct ks_tensors *tensors = NULL;
 
     KS_TRY(ks_tensors_read(bytes, KS_TENSORS_BYTES_MAX, &tensors));
-    KS_TRY(read_tensors(model, tensors, params));
+    KS_TRY(check_tensors(model, tensors));
+    KS_TRY(take_tensors(model, tensors, params));
 out:
     ks_tensors_free(tensors);
     return err;
@@ -277,9 +290,10 @@ enum ks_err ks_model_read(struct ks_bytes bytes, struct ks_model **out_model,
         err = KS_ERR_FORMAT;
     }
     KS_TRY(ks_fail_prefix(err, KEY_MODEL));
+    KS_TRY(check_tensors(model, tensors));
     params = ks_calloc_huge(model->params, sizeof *params);
     KS_CHECK(params != NULL, KS_ERR_NOMEM, "%zu parameters", model->params);
-    KS_TRY(read_tensors(model, tensors, params));
+    KS_TRY(take_tensors(model, tensors, params));
     if (ks_tensors_meta(tensors, KEY_CARD, &text)) {
         KS_CHECK(text.len <= KS_MODEL_CARD_MAX, KS_ERR_LIMIT, KEY_CARD ": over %d bytes",
                  KS_MODEL_CARD_MAX);

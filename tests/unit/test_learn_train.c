@@ -13,7 +13,7 @@
 #define OK(call) assert_int_equal((call), KS_OK)
 #define COUNT    60
 #define SIDE     8
-#define EPOCHS   25
+#define EPOCHS   15
 
 /* Images whose label is where their bright stripe is. */
 static void make_images(struct ks_samples *samples)
