@@ -288,10 +288,14 @@ static struct ks_circuit *measured(const struct ks_circuit *circuit)
 /* The name of COMMAND: of its first script, or of its program. */
 static void print_name(const char *command)
 {
-    const char *script = strstr(command, ".py");
-    const char *end = script != NULL ? script : command + strcspn(command, " ");
-    const char *start = end;
+    const char *end = strstr(command, ".py");
+    const char *start = NULL;
 
+    while (end != NULL && end[3] != ' ' && end[3] != '\0') { /* of another word */
+        end = strstr(end + 3, ".py");
+    }
+    end = end != NULL ? end : command + strcspn(command, " ");
+    start = end;
     while (start > command && start[-1] != '/' && start[-1] != ' ') {
         start--;
     }
