@@ -9,8 +9,8 @@
 #define KS_DETECT_TRACE_H
 
 #include "base/json.h"
+#include "base/table.h"
 #include "base/text.h"
-#include "detect/table.h"
 
 #define KS_TRACE_DEVICE_MAX 100                /* characters of a device's id */
 #define KS_TRACE_KIND_MAX   64                 /* of a kind of anomaly */

@@ -5,9 +5,9 @@
  * write no result, and leak nothing (the sanitizer build looks). */
 #include "fault/alloc/fail_each.h"
 
+#include "base/table.h"
 #include "detect/evaluate.h"
 #include "detect/forest.h"
-#include "detect/table.h"
 
 #define ROWS     300
 #define FEATURES 3
