@@ -21,7 +21,7 @@
 #define CIRCUITS 10000
 #endif
 #define THREADS_MAX 8
-#define LARGE       12
+#define LARGE       24
 
 #define OK(call) assert_int_equal((call), KS_OK)
 
@@ -145,16 +145,20 @@ static void test_random(void **state)
     }
 }
 
-/* More slots than a tile has: passes over tiles, moves of bits, slots that grow in them. */
+/* More slots than a tile has: passes over tiles, moves of bits, slots that grow in them, chains
+ * of groups and phase tables that take in phases of later gates. */
 static void test_tiles(void **state)
 {
     static const char *const names[] = {"hea", "rqc", "qft"};
 
     (void)state;
     for (unsigned i = 0; i < LARGE; i++) {
-        const struct ks_template_spec template = {
-            .version = 1, .name = names[i % 3], .qubits = 18 + i / 6, .depth = 2, .seed = i};
-        const struct random_spec random = {.seed = i, .qubits = 18, .gates = 60};
+        const struct ks_template_spec template = {.version = 1,
+                                                  .name = names[i % 3],
+                                                  .qubits = 18 + i % 2,
+                                                  .depth = 2 + i % 5,
+                                                  .seed = i};
+        const struct random_spec random = {.seed = i, .qubits = 18, .gates = 60 + 40 * (i / 4)};
         struct ks_circuit *circuit = NULL;
 
         if (i % 4 == 3) {

@@ -3,9 +3,9 @@
 
 /* Tables, forests, model files and evaluations that run out of memory at any allocation say so,
  * write no result, and leak nothing (the sanitizer build looks). */
+#include "base/table.h"
 #include "fault/alloc/fail_each.h"
 
-#include "base/table.h"
 #include "detect/evaluate.h"
 #include "detect/forest.h"
 
