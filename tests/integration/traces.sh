@@ -115,7 +115,7 @@ python3 "$check" sunk
 
 # --- a site that is killed -------------------------------------------------------------------------------------
 for n in 1 2 3 4 5 6; do
-    "$ketseal" -q job submit --device edge-1 --template rqc --qubits 16 --depth 300 --shots 10 --seed "$n" >/dev/null
+    "$ketseal" -q job submit --device edge-1 --template rqc --qubits 22 --depth 1000 --shots 10 --seed "$n" >/dev/null
 done
 for round in 1 2 3; do
     victim=$(site_processes | grep ' ketseald$' | cut -d' ' -f1)
