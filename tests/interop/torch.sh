@@ -12,7 +12,8 @@ python=${KETSEAL_TORCH_PYTHON:-python3}
     echo "SKIPPED: $python has no torch, numpy and safetensors (KETSEAL_TORCH_PYTHON names one that has)" >&2
     exit 77
 }
+ketseal=$(realpath "$2")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-"$python" "$1/tests/interop/torch_models.py" "$2"
+"$python" "$1/tests/interop/torch_models.py" "$ketseal"
