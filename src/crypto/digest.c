@@ -42,6 +42,30 @@ void ks_sha256(struct ks_bytes data, uint8_t out_digest[KS_SHA256_LEN])
     KS_ASSERT(ok == 1);
 }
 
+void ks_sha256_put_end(struct ks_buf *out, size_t start)
+{
+    uint8_t hash[KS_SHA256_LEN];
+
+    if (out->err == KS_OK) {
+        ks_sha256(ks_bytes_of(out->data + start, out->len - start), hash);
+        ks_buf_put(out, KS_BYTES(hash));
+    }
+}
+
+enum ks_err ks_sha256_check_end(struct ks_bytes bytes)
+{
+    enum ks_err err = KS_OK;
+    uint8_t hash[KS_SHA256_LEN];
+
+    KS_CHECK(bytes.len > sizeof hash, KS_ERR_FORMAT, "cut short");
+    ks_sha256(ks_bytes_of(bytes.data, bytes.len - sizeof hash), hash);
+    KS_CHECK(ks_bytes_equal(KS_BYTES(hash),
+                            ks_bytes_of(bytes.data + bytes.len - sizeof hash, sizeof hash)),
+             KS_ERR_VERIFY, "its bytes do not have the hash that they end with");
+out:
+    return err;
+}
+
 void ks_sha256_parts(const struct ks_bytes *parts, size_t count,
                      uint8_t out_digest[KS_SHA256_LEN])
 {

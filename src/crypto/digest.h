@@ -8,7 +8,7 @@
 #ifndef KS_CRYPTO_DIGEST_H
 #define KS_CRYPTO_DIGEST_H
 
-#include "base/mem.h"
+#include "base/buf.h"
 
 #define KS_SHA256_LEN          32
 #define KS_HMAC_SHA256_LEN     32
@@ -20,6 +20,12 @@ void ks_sha256(struct ks_bytes data, uint8_t out_digest[KS_SHA256_LEN]);
 /* SHA-256 of COUNT views one after the other, as if they stood in one buffer. */
 void ks_sha256_parts(const struct ks_bytes *parts, size_t count,
                      uint8_t out_digest[KS_SHA256_LEN]);
+
+/* Documents that end with the SHA-256 of all that is before it. Appends that of what stands in
+ * OUT from START on; nothing after an error of OUT's. */
+void ks_sha256_put_end(struct ks_buf *out, size_t start);
+/* KS_ERR_FORMAT: BYTES are too short for one; KS_ERR_VERIFY: it is another's. */
+KS_MUST_CHECK enum ks_err ks_sha256_check_end(struct ks_bytes bytes);
 
 /* Streaming SHA-256. After _final the object can only be freed. */
 struct ks_sha256;

@@ -392,7 +392,6 @@ enum ks_err ks_drift_write(struct ks_drift *drift, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
     const size_t start = out->len;
-    uint8_t hash[KS_SHA256_LEN];
 
     KS_TRY(ks_drift_train(drift));
     ks_buf_put_text(out, MAGIC);
@@ -407,9 +406,7 @@ enum ks_err ks_drift_write(struct ks_drift *drift, struct ks_buf *out)
     put_paths(drift->reference, drift->reference_count, out);
     put_paths(drift->recent, drift->recent_count, out);
     put_window(drift, out);
-    KS_TRY(ks_buf_check(out));
-    ks_sha256(ks_bytes_of(out->data + start, out->len - start), hash);
-    ks_buf_put(out, KS_BYTES(hash));
+    ks_sha256_put_end(out, start);
     KS_TRY(ks_buf_check(out));
 out:
     return err;
@@ -535,20 +532,6 @@ out:
     return err;
 }
 
-static enum ks_err check_hash(struct ks_bytes bytes)
-{
-    enum ks_err err = KS_OK;
-    uint8_t hash[KS_SHA256_LEN];
-
-    KS_CHECK(bytes.len > sizeof hash, KS_ERR_FORMAT, "cut short");
-    ks_sha256(ks_bytes_of(bytes.data, bytes.len - sizeof hash), hash);
-    KS_CHECK(ks_bytes_equal(KS_BYTES(hash),
-                            ks_bytes_of(bytes.data + bytes.len - sizeof hash, sizeof hash)),
-             KS_ERR_VERIFY, "its bytes do not have the hash that they end with");
-out:
-    return err;
-}
-
 static enum ks_err read_head(struct ks_reader *reader, struct ks_drift **out_drift)
 {
     enum ks_err err = KS_OK;
@@ -591,7 +574,7 @@ enum ks_err ks_drift_read(struct ks_bytes bytes, struct ks_drift **out_drift)
 
     KS_CHECK(bytes.len <= KS_DRIFT_BYTES_MAX, KS_ERR_LIMIT, "over %d bytes",
              KS_DRIFT_BYTES_MAX);
-    KS_TRY(check_hash(bytes));
+    KS_TRY(ks_sha256_check_end(bytes));
     KS_TRY(read_head(&reader, &drift));
     KS_TRY(ks_read_u8(&reader, &pending));
     KS_TRY(ks_read_u32(&reader, &left));

@@ -55,16 +55,12 @@ static void put_tree(const struct ks_group *group, size_t lane, struct ks_buf *o
 void ks_forest_write(const struct ks_forest *forest, struct ks_buf *out)
 {
     const size_t start = out->len;
-    uint8_t hash[KS_FOREST_HASH_LEN];
 
     put_head(forest, out);
     for (size_t tree = 0; tree < forest->params.trees; tree++) {
         put_tree(&forest->groups[tree / KS_LANES], tree % KS_LANES, out);
     }
-    if (out->err == KS_OK) {
-        ks_sha256(ks_bytes_of(out->data + start, out->len - start), hash);
-        ks_buf_put(out, KS_BYTES(hash));
-    }
+    ks_sha256_put_end(out, start);
 }
 
 enum ks_err ks_forest_hash(const struct ks_forest *forest, uint8_t out_hash[KS_FOREST_HASH_LEN])
@@ -168,20 +164,6 @@ out:
     return err;
 }
 
-static enum ks_err check_hash(struct ks_bytes bytes)
-{
-    enum ks_err err = KS_OK;
-    uint8_t hash[KS_FOREST_HASH_LEN];
-
-    KS_CHECK(bytes.len > sizeof hash, KS_ERR_FORMAT, "model: cut short");
-    ks_sha256(ks_bytes_of(bytes.data, bytes.len - sizeof hash), hash);
-    KS_CHECK(ks_bytes_equal(KS_BYTES(hash),
-                            ks_bytes_of(bytes.data + bytes.len - sizeof hash, sizeof hash)),
-             KS_ERR_VERIFY, "model: its bytes do not have the hash that they end with");
-out:
-    return err;
-}
-
 enum ks_err ks_forest_read(struct ks_bytes bytes, struct ks_forest **out_forest)
 {
     enum ks_err err = KS_OK;
@@ -205,7 +187,7 @@ enum ks_err ks_forest_read(struct ks_bytes bytes, struct ks_forest **out_forest)
     }
     KS_TRY(ks_read_bytes(&reader, KS_FOREST_HASH_LEN, &hash));
     KS_TRY(ks_read_end(&reader));
-    KS_TRY(check_hash(bytes));
+    KS_TRY(ks_fail_prefix(ks_sha256_check_end(bytes), "model"));
     ks_forest_settle(forest);
     *out_forest = forest;
     forest = NULL; /* transferred */

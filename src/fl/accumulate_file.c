@@ -3,6 +3,7 @@
 
 /* The checkpoint: docs/formats/fl-accumulator.md. Writer and reader, one beside the other. */
 
+#include "crypto/digest.h"
 #include "fl/internal.h"
 
 #define MAGIC      "ketseal.fl-accumulator/1\n"
@@ -68,7 +69,7 @@ void ks_fl_accumulator_write(const struct ks_fl_accumulator *accumulator, struct
         ks_buf_put_u32(out, member->weight);
     }
     put_sums(accumulator, out);
-    ks_fl_put_hash(out, start);
+    ks_sha256_put_end(out, start);
 }
 
 /* --- reading ------------------------------------------------------------------------------ */
@@ -180,7 +181,7 @@ enum ks_err ks_fl_accumulator_read(struct ks_bytes bytes, size_t members_max,
     KS_TRY(read_sums(&reader, accumulator));
     KS_TRY(ks_read_bytes(&reader, KS_FL_HASH_LEN, &hash));
     KS_TRY(ks_read_end(&reader));
-    KS_TRY(ks_fl_check_hash(bytes, "accumulator"));
+    KS_TRY(ks_fail_prefix(ks_sha256_check_end(bytes), "accumulator"));
     *out_accumulator = accumulator;
     accumulator = NULL; /* transferred */
 out:

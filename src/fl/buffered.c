@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "crypto/digest.h"
 #include "fl/internal.h"
 
 #define MAGIC       "ketseal.fl-buffer/1\n"
@@ -198,7 +199,7 @@ void ks_fl_buffer_write(const struct ks_fl_buffer *buffer, struct ks_buf *out)
         ks_buf_put(out, KS_BYTES(buffer->arrivals[i].member.update));
         ks_buf_put_u64(out, buffer->arrivals[i].version);
     }
-    ks_fl_put_hash(out, start);
+    ks_sha256_put_end(out, start);
 }
 
 static enum ks_err read_arrivals(struct ks_reader *reader, uint32_t count,
@@ -251,7 +252,7 @@ enum ks_err ks_fl_buffer_read(struct ks_bytes bytes, struct ks_fl_buffer **out_b
     KS_TRY(read_arrivals(&reader, count, buffer));
     KS_TRY(ks_read_bytes(&reader, KS_FL_HASH_LEN, &hash));
     KS_TRY(ks_read_end(&reader));
-    KS_TRY(ks_fl_check_hash(bytes, "buffer"));
+    KS_TRY(ks_fail_prefix(ks_sha256_check_end(bytes), "buffer"));
     *out_buffer = buffer;
     buffer = NULL; /* transferred */
 out:

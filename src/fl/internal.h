@@ -20,10 +20,6 @@ struct ks_fl_slices ks_fl_slices_of(size_t params);
 /* Where slice INDEX begins; PARAMS for the one behind the last. */
 size_t ks_fl_slice_begin(const struct ks_fl_slices *slices, size_t index, size_t params);
 
-/* Files of the module end with the SHA-256 of what is before: from START of OUT on. */
-void ks_fl_put_hash(struct ks_buf *out, size_t start);
-/* KS_ERR_FORMAT for fewer bytes than a hash has, KS_ERR_VERIFY for another hash. */
-KS_MUST_CHECK enum ks_err ks_fl_check_hash(struct ks_bytes bytes, const char *what);
 /* KS_ERR_FORMAT when what comes next is not MAGIC. */
 KS_MUST_CHECK enum ks_err ks_fl_read_magic(struct ks_reader *reader, const char *magic);
 

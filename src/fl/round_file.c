@@ -5,6 +5,7 @@
 
 #include <math.h>
 
+#include "crypto/digest.h"
 #include "fl/internal.h"
 #include "fl/round_state.h"
 
@@ -69,7 +70,7 @@ void ks_fl_round_write(const struct ks_fl_round *round, struct ks_buf *out)
             ks_buf_put(out, KS_BYTES(participant->update));
         }
     }
-    ks_fl_put_hash(out, start);
+    ks_sha256_put_end(out, start);
 }
 
 /* --- reading ------------------------------------------------------------------------------ */
@@ -221,7 +222,7 @@ enum ks_err ks_fl_round_read(struct ks_bytes bytes, struct ks_fl_round **out_rou
     }
     KS_TRY(ks_read_bytes(&reader, KS_FL_HASH_LEN, &hash));
     KS_TRY(ks_read_end(&reader));
-    KS_TRY(ks_fl_check_hash(bytes, "round"));
+    KS_TRY(ks_fail_prefix(ks_sha256_check_end(bytes), "round"));
     *out_round = round;
     round = NULL; /* transferred */
 out:

@@ -4,6 +4,7 @@
 /* The state of a server rule: docs/formats/fl-server.md. Writer and reader, one beside the
  * other. */
 
+#include "crypto/digest.h"
 #include "fl/rules_state.h"
 
 #define MAGIC "ketseal.fl-server/1\n"
@@ -37,7 +38,7 @@ void ks_fl_server_write(const struct ks_fl_server *server, struct ks_buf *out)
     put_vector(server->model, params->params, out);
     put_vector(server->first, params->params, out);
     put_vector(server->second, params->params, out);
-    ks_fl_put_hash(out, start);
+    ks_sha256_put_end(out, start);
 }
 
 static enum ks_err read_head(struct ks_reader *reader, struct ks_fl_server_params *params,
@@ -117,7 +118,7 @@ enum ks_err ks_fl_server_read(struct ks_bytes bytes, struct ks_fl_server **out_s
     KS_TRY(check_second(server));
     KS_TRY(ks_read_bytes(&reader, KS_FL_HASH_LEN, &hash));
     KS_TRY(ks_read_end(&reader));
-    KS_TRY(ks_fl_check_hash(bytes, "server"));
+    KS_TRY(ks_fail_prefix(ks_sha256_check_end(bytes), "server"));
     *out_server = server;
     server = NULL; /* transferred */
 out:

@@ -11,6 +11,7 @@
 #include "base/philox.h"
 #include "crypto/digest.h"
 #include "detect/drift.h"
+#include "unit/same_detection.h"
 
 #define OK(call) assert_int_equal((call), KS_OK)
 
@@ -92,20 +93,6 @@ static void judge(const struct ks_forest *forest, size_t row, struct ks_detectio
 
     OK(ks_forest_hash(forest, hash));
     ks_detection_of(forest, hash, &values[row * FEATURES], detection);
-}
-
-static void expect_same(const struct ks_detection *got, const struct ks_detection *want)
-{
-    struct ks_buf a;
-    struct ks_buf b;
-
-    ks_buf_init(&a, KS_DETECTION_BYTES_MAX);
-    ks_buf_init(&b, KS_DETECTION_BYTES_MAX);
-    ks_detection_write(got, &a);
-    ks_detection_write(want, &b);
-    expect_bytes(ks_buf_view(&a), ks_buf_view(&b));
-    ks_buf_done(&a);
-    ks_buf_done(&b);
 }
 
 /* Models are due behind rows 300, 600, …; each takes over DELAY rows later. */

@@ -7,6 +7,7 @@
 #include "fault/alloc/fail_each.h"
 
 #include "detect/drift.h"
+#include "unit/same_detection.h"
 
 #define ROWS     200
 #define FEATURES 3
@@ -138,20 +139,6 @@ static void test_each(void **state)
     fail_each(read_detection, 3, "");
     fail_each(read_page, 4, "");
     fail_each(read_state, 8, "");
-}
-
-static void expect_same(const struct ks_detection *got, const struct ks_detection *want)
-{
-    struct ks_buf a;
-    struct ks_buf b;
-
-    ks_buf_init(&a, KS_DETECTION_BYTES_MAX);
-    ks_buf_init(&b, KS_DETECTION_BYTES_MAX);
-    ks_detection_write(got, &a);
-    ks_detection_write(want, &b);
-    expect_bytes(ks_buf_view(&a), ks_buf_view(&b));
-    ks_buf_done(&a);
-    ks_buf_done(&b);
 }
 
 /* The row behind which a model takes over: it fails at each allocation, and comes again. */
