@@ -13,6 +13,7 @@
 #define KS_LAUNCH_PCR         14                /* not resettable without a reset of the TPM */
 #define KS_LAUNCH_ENCLAVE     "ketseal-enclave" /* events that every launch has */
 #define KS_LAUNCH_WORKER      "ketseal-worker"
+#define KS_LAUNCH_WORKER_FL   "ketseal-worker-fl"
 #define KS_LAUNCH_ADAPTER     "ketseal-adapter" /* of a site with adapters */
 #define KS_LAUNCH_ENVIRONMENT "environment-"    /* and an SDK's name: what it runs in */
 #define KS_EVENTS_MAX         64                /* events in one log */

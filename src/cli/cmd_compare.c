@@ -81,6 +81,7 @@ static enum ks_err read_side(const char *path, const char *policy, struct side *
     ks_buf_init(&bytes, KS_BUNDLE_BYTES_MAX);
     KS_TRY(ks_file_read(path, KS_BUNDLE_BYTES_MAX, &bytes));
     KS_TRY(ks_bundle_parse(ks_buf_view(&bytes), &side->bundle));
+    KS_TRY(ks_cli_recorded_is_circuit(&side->bundle->core));
     KS_TRY(ks_result_check(side->bundle->core.result, side->bundle->core.clbits,
                            side->bundle->core.shots));
     KS_TRY(ks_cli_recorded_counts(&side->bundle->core, &side->counts));

@@ -144,11 +144,8 @@ static void put_method(const struct ks_core *core, struct ks_buf *out)
     }
 }
 
-static void put_core(const struct ks_core *core, struct ks_buf *out)
+static void put_run(const struct ks_core *core, struct ks_buf *out)
 {
-    put_line(out, "record", ks_bytes_text(core->record_id));
-    put_line(out, "workload", core->name);
-    put_line(out, "parameters", core->parameters);
     ks_buf_put_format(out, "%-12s %u qubits, %u clbits, %llu shots, seed %llu, %s precision\n",
                       "run", core->qubits, core->clbits, (unsigned long long)core->shots,
                       (unsigned long long)core->seed, core->single ? "single" : "double");
@@ -156,19 +153,64 @@ static void put_core(const struct ks_core *core, struct ks_buf *out)
     if (core->sdk == KS_SDK_KETSEAL) {
         put_line(out, "kernels", core->isa);
     }
-    ks_buf_put_format(out, "%-12s %u\n", "threads", core->threads);
-    put_time_line(out, "started", core->started_us);
-    put_time_line(out, "finished", core->finished_us);
-    put_time_line(out, "sealed", core->created_us);
+}
+
+/* What a round, or a contribution to it, has in place of a circuit. */
+static void put_learning(const struct ks_core *core, struct ks_buf *out)
+{
+    const struct ks_core_fl *fl = &core->fl;
+
+    put_hex_line(out, "session", KS_BYTES(fl->session));
+    ks_buf_put_format(out, "%-12s %llu\n", "round", (unsigned long long)fl->round);
+    put_hex_line(out, "parent", KS_BYTES(fl->parent));
+    ks_buf_put_format(out, "%-12s %llu\n", "params", (unsigned long long)fl->params);
+    put_hex_line(out, "descriptor", KS_BYTES(fl->descriptor));
+    if (core->kind == KS_KIND_UPDATE) {
+        ks_buf_put_format(out, "%-12s %llu, %llu bytes sealed, ", "samples",
+                          (unsigned long long)fl->samples, (unsigned long long)fl->length);
+        ks_cli_put_shown(out, fl->encoding);
+        ks_buf_put_text(out, "\n");
+        put_hex_line(out, "sealed", KS_BYTES(fl->sealed));
+    }
+    put_line(out, "kernels", core->isa);
+}
+
+/* Who asked, and with which key. */
+static void put_request(const struct ks_core *core, struct ks_buf *out)
+{
+    if (core->kind == KS_KIND_ROUND) {
+        put_line(out, "operator", core->device);
+        put_hex_line(out, "order", KS_BYTES(core->fl.order));
+        return;
+    }
     put_line(out, "device", core->device);
     ks_buf_put_format(out, "%-12s %llu\n", "counter", (unsigned long long)core->counter);
     put_line(out, "key", core->key_id);
     ks_buf_put_format(out, "%-12s %s, asked for %s\n", "key source",
                       ks_key_source_name(core->key_source),
                       ks_key_source_name(core->key_policy));
+}
+
+static void put_core(const struct ks_core *core, struct ks_buf *out)
+{
+    put_line(out, "record", ks_bytes_text(core->record_id));
+    put_line(out, "workload", core->name);
+    put_line(out, "parameters", core->parameters);
+    if (core->kind == KS_KIND_CIRCUIT) {
+        put_run(core, out);
+    } else {
+        put_learning(core, out);
+    }
+    ks_buf_put_format(out, "%-12s %u\n", "threads", core->threads);
+    put_time_line(out, "started", core->started_us);
+    put_time_line(out, "finished", core->finished_us);
+    put_time_line(out, "sealed", core->created_us);
+    put_request(core, out);
     put_line(out, "ledger", core->origin);
-    put_hex_line(out, "circuit", KS_BYTES(core->circuit_hash));
-    put_hex_line(out, "source", KS_BYTES(core->source_digest));
+    if (core->kind == KS_KIND_CIRCUIT) {
+        put_hex_line(out, "circuit", KS_BYTES(core->circuit_hash));
+        put_hex_line(out, "source", KS_BYTES(core->source_digest));
+    }
     put_hex_line(out, "worker", KS_BYTES(core->build));
     put_line(out, "tpm", ks_bytes_text(core->simulated_tpm ? "simulated" : "hardware"));
 }
@@ -187,7 +229,12 @@ static enum ks_err show_text(const struct ks_bundle *bundle)
                       (unsigned long long)bundle->inclusion.index);
     put_hex_line(&out, "hash", KS_BYTES(bundle->core_hash));
     ks_buf_put_text(&out, "result\n");
-    KS_TRY(ks_cli_outcomes(bundle->core.result, SIZE_MAX, &result));
+    if (bundle->core.kind == KS_KIND_CIRCUIT) {
+        KS_TRY(ks_cli_outcomes(bundle->core.result, SIZE_MAX, &result));
+    } else {
+        ks_cli_put_shown(&result, bundle->core.result);
+        ks_buf_put_text(&result, "\n");
+    }
     ks_buf_put(&out, ks_buf_view(&result));
     ks_buf_put_text(&out, "(read, not verified: ketseal verify)\n");
     KS_TRY(ks_buf_check(&out));

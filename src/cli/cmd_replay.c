@@ -359,6 +359,7 @@ enum ks_err ks_command_replay(struct ks_cli *cli)
     replay.bundle = bundle;
     const struct ks_core *core = &bundle->core;
 
+    KS_TRY(ks_cli_recorded_is_circuit(core));
     KS_TRY(ks_result_check(core->result, core->clbits, core->shots));
     KS_TRY(ks_cli_recorded_circuit(bundle, &replay.circuit));
     KS_TRY(fill_spec(&replay));

@@ -23,6 +23,15 @@ static enum ks_err make_circuit(const struct ks_bundle *bundle, struct ks_circui
     return ks_cli_circuit(&spec, "program", out_circuit);
 }
 
+enum ks_err ks_cli_recorded_is_circuit(const struct ks_core *core)
+{
+    if (core->kind != KS_KIND_CIRCUIT) {
+        return ks_fail(KS_ERR_USAGE, "the record is of '%s', not of a circuit",
+                       ks_kind_name(core->kind));
+    }
+    return KS_OK;
+}
+
 enum ks_err ks_cli_recorded_circuit(const struct ks_bundle *bundle,
                                     struct ks_circuit **out_circuit)
 {
@@ -32,6 +41,7 @@ enum ks_err ks_cli_recorded_circuit(const struct ks_bundle *bundle,
     uint8_t hash[32];
 
     ks_buf_init(&text, KS_CIRCUIT_TEXT_MAX);
+    KS_TRY(ks_cli_recorded_is_circuit(&bundle->core));
     KS_TRY(make_circuit(bundle, &circuit));
     KS_TRY(ks_cli_circuit_text(circuit, &text, hash));
     KS_CHECK(ks_bytes_equal(KS_BYTES(hash), KS_BYTES(bundle->core.circuit_hash)), KS_ERR_VERIFY,

@@ -8,6 +8,9 @@
 #include "cli/simulate.h"
 #include "record/record.h"
 
+/* KS_ERR_USAGE unless CORE is of a circuit: what else there is cannot be computed again here.
+ */
+KS_MUST_CHECK enum ks_err ks_cli_recorded_is_circuit(const struct ks_core *core);
 /* The circuit of BUNDLE's program: KS_ERR_VERIFY when it is another than was hashed. */
 KS_MUST_CHECK enum ks_err ks_cli_recorded_circuit(const struct ks_bundle *bundle,
                                                   struct ks_circuit **out_circuit);

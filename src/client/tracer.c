@@ -206,6 +206,10 @@ void ks_tracer_bundle(struct ks_tracer *tracer, struct ks_bytes bytes,
     if (!tracer->running || ks_bundle_parse(bytes, &bundle) != KS_OK) {
         return;
     }
+    if (bundle->core.kind != KS_KIND_CIRCUIT) { /* of others there is no such row */
+        ks_bundle_free(bundle);
+        return;
+    }
     ks_copy(trace->job, bundle->core.record_id, sizeof trace->job);
     if (!tracer->asked) { /* fetched: the record says what was asked for */
         set_asked(tracer, &bundle->job);

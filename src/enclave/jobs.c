@@ -438,7 +438,7 @@ static enum ks_err make_core(struct ks_monitor *monitor, struct ks_monitor_job *
     KS_TRY(ks_buf_check(&job->reason));
     KS_TRY(ks_buf_check(&job->parameters));
     *core = (struct ks_core){
-        .schema = KS_RECORD_SCHEMA_MAX,
+        .schema = KS_RECORD_SCHEMA_CIRCUIT,
         .name = ks_job_name(asked),
         .parameters = ks_buf_view(&job->parameters),
         .qubits = result->qubits,

@@ -245,6 +245,8 @@ static enum ks_err fill_job(struct ks_monitor *monitor, const struct request *re
     ks_copy(job->device, device->name, sizeof job->device);
     ks_copy(job->channel, request->channel, sizeof job->channel);
     ks_sha256(ks_buf_view(&job->body.submission_bytes), job->submission_hash);
+    KS_CHECK(job->body.job.kind == KS_KIND_CIRCUIT, KS_ERR_UNAVAILABLE,
+             "this site runs no federated learning");
     KS_CHECK(job->body.job.sdk == KS_SDK_KETSEAL ||
                  ks_monitor_environment(monitor, job->body.job.sdk) != NULL,
              KS_ERR_UNAVAILABLE, "this site does not have the SDK '%s'",

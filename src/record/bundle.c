@@ -168,6 +168,35 @@ out:
     return err;
 }
 
+/* Of a round, who asked for it is an operator. */
+static enum ks_err parse_order(const struct ks_json *evidence, struct ks_bundle *bundle)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_json *value = NULL;
+    uint8_t digest[KS_SHA256_LEN];
+
+    KS_TRY(ks_json_get_base64(evidence, "operator_certificate", &bundle->certificate));
+    KS_TRY(digest_member(evidence, "order", &bundle->order_bytes, digest, &value));
+    KS_TRY(ks_fail_prefix(ks_fl_order_parse(value, &bundle->order), "order"));
+out:
+    return err;
+}
+
+static enum ks_err parse_submission(const struct ks_json *evidence, struct ks_bundle *bundle)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_json *value = NULL;
+    uint8_t digest[KS_SHA256_LEN];
+
+    KS_TRY(ks_json_get_base64(evidence, "device_certificate", &bundle->certificate));
+    KS_TRY(digest_member(evidence, "job", &bundle->job_bytes, digest, &value));
+    KS_TRY(ks_fail_prefix(ks_job_parse(value, &bundle->job), "job"));
+    KS_TRY(digest_member(evidence, "submission", &bundle->submission_bytes, digest, &value));
+    KS_TRY(ks_fail_prefix(ks_submission_parse(value, &bundle->submission), "submission"));
+out:
+    return err;
+}
+
 static enum ks_err parse_evidence(const struct ks_json *evidence, struct ks_bundle *bundle)
 {
     static const char *const names_1[] = {"device_certificate", "event_log",  "job", "quote",
@@ -175,19 +204,20 @@ static enum ks_err parse_evidence(const struct ks_json *evidence, struct ks_bund
     static const char *const names_2[] = {
         "device_certificate", "event_log",   "job",        "quote",
         "signature",          "start_quote", "submission", NULL};
+    static const char *const names_round[] = {
+        "event_log", "operator_certificate", "order", "quote",
+        "signature", "start_quote",          NULL};
     enum ks_err err = KS_OK;
     const struct ks_json *value = NULL;
-    uint8_t digest[KS_SHA256_LEN];
+    const bool round = bundle->core.kind == KS_KIND_ROUND;
 
-    KS_TRY(ks_json_only(evidence, bundle->core.schema == 1 ? names_1 : names_2));
-    KS_TRY(ks_json_get_base64(evidence, "device_certificate", &bundle->certificate));
+    KS_TRY(ks_json_only(evidence, round                      ? names_round
+                                  : bundle->core.schema == 1 ? names_1
+                                                             : names_2));
     KS_TRY(ks_json_get(evidence, "event_log", KS_JSON_OBJECT, &value));
     KS_TRY(ks_fail_prefix(ks_event_log_from_json(value, &bundle->event_log), "event_log"));
-    KS_TRY(digest_member(evidence, "job", &bundle->job_bytes, digest, &value));
-    KS_TRY(ks_fail_prefix(ks_job_parse(value, &bundle->job), "job"));
+    KS_TRY(round ? parse_order(evidence, bundle) : parse_submission(evidence, bundle));
     KS_TRY(ks_json_get_base64(evidence, "signature", &bundle->submission_signature));
-    KS_TRY(digest_member(evidence, "submission", &bundle->submission_bytes, digest, &value));
-    KS_TRY(ks_fail_prefix(ks_submission_parse(value, &bundle->submission), "submission"));
     KS_TRY(parse_quote(evidence, bundle));
     if (bundle->core.schema > 1) {
         KS_TRY(parse_start_quote(evidence, bundle));
@@ -286,6 +316,7 @@ static enum ks_err bundle_new(struct ks_bundle **out_bundle)
     ks_buf_init(&bundle->result, KS_RESULT_BYTES_MAX);
     ks_buf_init(&bundle->job_bytes, KS_JOB_BYTES_MAX);
     ks_buf_init(&bundle->submission_bytes, KS_JOB_BYTES_MAX);
+    ks_buf_init(&bundle->order_bytes, KS_FL_DOCUMENT_MAX);
     ks_buf_init(&bundle->submission_signature, KS_SIG_LEN_MAX);
     ks_buf_init(&bundle->certificate, KS_CERT_DER_MAX);
     ks_buf_init(&bundle->attest, KS_ATTEST_MAX);
@@ -311,6 +342,8 @@ void ks_bundle_free(struct ks_bundle *bundle)
     ks_buf_done(&bundle->result);
     ks_buf_done(&bundle->job_bytes);
     ks_buf_done(&bundle->submission_bytes);
+    ks_fl_order_done(&bundle->order);
+    ks_buf_done(&bundle->order_bytes);
     ks_buf_done(&bundle->submission_signature);
     ks_buf_done(&bundle->certificate);
     ks_buf_done(&bundle->attest);

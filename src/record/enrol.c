@@ -4,6 +4,7 @@
 #include "record/enrol.h"
 
 #include "crypto/digest.h"
+#include "record/internal.h"
 
 static const struct ks_json_limits token_limits = {.len_max = KS_TOKEN_BYTES_MAX,
                                                    .nodes_max = 4096};
@@ -12,21 +13,6 @@ static const struct ks_json_limits enrol_limits = {.len_max = KS_ENROL_BYTES_MAX
 static const struct ks_json_limits finish_limits = {.len_max = KS_FINISH_BYTES_MAX,
                                                     .nodes_max = 512};
 static const struct ks_json_limits order_limits = {.len_max = 16384, .nodes_max = 32};
-
-/* --- what all of them have ---------------------------------------------------------------- */
-
-static enum ks_err check_schema(const struct ks_json *value, const char *schema,
-                                const char *const *names)
-{
-    enum ks_err err = KS_OK;
-    struct ks_bytes text = {0};
-
-    KS_TRY(ks_json_only(value, names));
-    KS_TRY(ks_json_get_string(value, "schema", &text));
-    KS_CHECK(ks_bytes_is(text, schema), KS_ERR_FORMAT, "'schema': expected %s", schema);
-out:
-    return err;
-}
 
 static enum ks_err get_device(const struct ks_json *value, struct ks_bytes *out_device)
 {
@@ -39,91 +25,13 @@ out:
     return err;
 }
 
-static enum ks_err get_site(const struct ks_json *value, struct ks_bytes *out_site)
-{
-    enum ks_err err = KS_OK;
-
-    KS_TRY(ks_json_get_string(value, "site", out_site));
-    KS_CHECK(out_site->len >= 1 && out_site->len <= KS_ORIGIN_MAX, KS_ERR_LIMIT,
-             "'site': 1 to %d bytes", KS_ORIGIN_MAX);
-out:
-    return err;
-}
-
-static enum ks_err get_time(const struct ks_json *value, const char *name, uint64_t *out_us)
-{
-    enum ks_err err = KS_OK;
-    struct ks_bytes text = {0};
-
-    KS_TRY(ks_json_get_string(value, name, &text));
-    KS_TRY(ks_fail_prefix(ks_time_parse(text, out_us), "'%s'", name));
-out:
-    return err;
-}
-
-static void member_time(struct ks_json_writer *writer, const char *name, uint64_t time_us)
-{
-    char text[KS_TIME_TEXT_LEN + 1];
-
-    ks_time_text(time_us, text);
-    ks_json_member_text(writer, name, text);
-}
-
-/* {"body":BODY,"signature":…}, signed by KEY under CONTEXT. */
-static enum ks_err write_signed(struct ks_bytes body, const struct ks_sign_key *key,
-                                const char *context, struct ks_buf *out)
-{
-    enum ks_err err = KS_OK;
-    struct ks_buf signature;
-    struct ks_json_writer writer = ks_json_writer_of(out);
-
-    ks_buf_init(&signature, KS_SIG_LEN_MAX);
-    KS_TRY(ks_sign(key, context, body, &signature));
-    ks_json_put_object(&writer);
-    ks_json_put_key(&writer, "body");
-    ks_json_put_canonical(&writer, body);
-    ks_json_member_base64(&writer, "signature", ks_buf_view(&signature));
-    ks_json_put_end(&writer);
-    KS_TRY(ks_buf_check(out));
-out:
-    ks_buf_done(&signature);
-    return err;
-}
-
-/* The body, which lives in *OUT_DOC, and the canonical bytes of it that the signature covers.
- */
-static enum ks_err read_signed(struct ks_bytes document, const struct ks_json_limits *limits,
-                               struct ks_json_doc **out_doc, const struct ks_json **out_body,
-                               struct ks_buf *message, struct ks_buf *signature)
-{
-    static const char *const names[] = {"body", "signature", NULL};
-    enum ks_err err = KS_OK;
-    struct ks_json_doc *doc = NULL;
-    const struct ks_json *body = NULL;
-
-    ks_buf_init(message, limits->len_max);
-    ks_buf_init(signature, KS_SIG_LEN_MAX);
-    KS_TRY(ks_json_parse_canonical(document, limits, &doc));
-    KS_TRY(ks_json_only(ks_json_root(doc), names));
-    KS_TRY(ks_json_get(ks_json_root(doc), "body", KS_JSON_OBJECT, &body));
-    KS_TRY(ks_json_get_base64(ks_json_root(doc), "signature", signature));
-    ks_json_canonical(body, message);
-    KS_TRY(ks_buf_check(message));
-    *out_doc = doc;
-    *out_body = body;
-    doc = NULL; /* transferred */
-out:
-    ks_json_doc_free(doc);
-    return err;
-}
-
 /* --- token -------------------------------------------------------------------------------- */
 
 static void put_statement(const struct ks_grant *grant, struct ks_json_writer *writer)
 {
     ks_json_put_object(writer);
     ks_json_member_string(writer, "device", grant->device);
-    member_time(writer, "expires_at", grant->expires_us);
+    ks_document_put_time(writer, "expires_at", grant->expires_us);
     ks_json_member_hex(writer, "id", KS_BYTES(grant->id));
     ks_json_member_base64(writer, "key", KS_BYTES(grant->key));
     ks_json_member_text(writer, "schema", "ketseal.grant/1");
@@ -137,12 +45,12 @@ static enum ks_err parse_statement(const struct ks_json *value, struct ks_grant 
                                         "schema", "site",       NULL};
     enum ks_err err = KS_OK;
 
-    KS_TRY(check_schema(value, "ketseal.grant/1", names));
+    KS_TRY(ks_document_schema(value, "ketseal.grant/1", names));
     KS_TRY(get_device(value, &grant->device));
-    KS_TRY(get_time(value, "expires_at", &grant->expires_us));
+    KS_TRY(ks_document_get_time(value, "expires_at", &grant->expires_us));
     KS_TRY(ks_json_get_hex(value, "id", grant->id, sizeof grant->id));
     KS_TRY(ks_json_get_base64_exact(value, "key", grant->key, sizeof grant->key));
-    KS_TRY(get_site(value, &grant->site));
+    KS_TRY(ks_document_site(value, &grant->site));
 out:
     return err;
 }
@@ -319,7 +227,7 @@ enum ks_err ks_token_read(struct ks_bytes text, struct ks_token *out_token)
     ks_buf_init(&token.site_document, KS_SITE_BYTES_MAX);
     KS_TRY(ks_json_parse(text, &token_limits, &token.doc));
     root = ks_json_root(token.doc);
-    KS_TRY(check_schema(root, "ketseal.token/1", names));
+    KS_TRY(ks_document_schema(root, "ketseal.token/1", names));
     KS_TRY(ks_json_get(root, "grant", KS_JSON_OBJECT, &grant));
     KS_TRY(ks_grant_parse(grant, &token.grant));
     KS_TRY(ks_json_get_string(root, "root", &token.root_pem));
@@ -394,7 +302,7 @@ enum ks_err ks_enrol_write(const struct ks_enrol *enrol, const struct ks_token *
     ks_json_member_text(&writer, "schema", "ketseal.enrol/1");
     ks_json_put_end(&writer);
     KS_TRY(ks_buf_check(&body));
-    KS_TRY(write_signed(ks_buf_view(&body), token->key, KS_CONTEXT_ENROL, out));
+    KS_TRY(ks_document_write_signed(ks_buf_view(&body), token->key, KS_CONTEXT_ENROL, out));
 out:
     ks_buf_done(&body);
     return err;
@@ -427,7 +335,7 @@ static enum ks_err parse_enrol(const struct ks_json *body, struct ks_enrol *enro
     enum ks_err err = KS_OK;
     const struct ks_json *grant = NULL;
 
-    KS_TRY(check_schema(body, "ketseal.enrol/1", names));
+    KS_TRY(ks_document_schema(body, "ketseal.enrol/1", names));
     KS_TRY(ks_json_get_base64(body, "ak", &enrol->ak));
     KS_TRY(ks_json_get_base64_exact(body, "channel", enrol->channel, sizeof enrol->channel));
     KS_TRY(get_device(body, &enrol->device));
@@ -455,7 +363,8 @@ enum ks_err ks_enrol_read(struct ks_bytes document, struct ks_enrol *out_enrol)
     struct ks_buf signature;
 
     ks_enrol_init(&enrol);
-    KS_TRY(read_signed(document, &enrol_limits, &enrol.doc, &body, &message, &signature));
+    KS_TRY(ks_document_read_signed(document, &enrol_limits, &enrol.doc, &body, &message,
+                                   &signature));
     KS_TRY(parse_enrol(body, &enrol));
     KS_TRY(ks_verify_key_new(KS_SIG_MLDSA44, KS_BYTES(enrol.grant.key), &key));
     KS_TRY(ks_verify(key, KS_CONTEXT_ENROL, ks_buf_view(&message), ks_buf_view(&signature)));
@@ -525,7 +434,7 @@ enum ks_err ks_challenge_read(struct ks_bytes document, struct ks_challenge *out
     ks_challenge_init(&challenge);
     KS_TRY(ks_json_parse_canonical(document, &enrol_limits, &doc));
     root = ks_json_root(doc);
-    KS_TRY(check_schema(root, "ketseal.challenge/1", names));
+    KS_TRY(ks_document_schema(root, "ketseal.challenge/1", names));
     KS_TRY(ks_json_get_base64(root, "encrypted_secret", &challenge.encrypted_secret));
     KS_TRY(ks_json_get_base64(root, "id_object", &challenge.id_object));
     KS_TRY(ks_json_get_base64_exact(root, "nonce", challenge.nonce, sizeof challenge.nonce));
@@ -670,7 +579,7 @@ static enum ks_err parse_csr(const struct ks_json *value, struct ks_csr *csr)
                                         "schema",  "session", NULL};
     enum ks_err err = KS_OK;
 
-    KS_TRY(check_schema(value, "ketseal.csr/1", names));
+    KS_TRY(ks_document_schema(value, "ketseal.csr/1", names));
     KS_TRY(ks_json_get_base64_exact(value, "channel", csr->channel, sizeof csr->channel));
     KS_TRY(get_device(value, &csr->device));
     KS_TRY(ks_json_get_base64_exact(value, "kem", csr->kem, sizeof csr->kem));
@@ -814,7 +723,7 @@ enum ks_err ks_finish_read(struct ks_bytes document, struct ks_finish *out_finis
     ks_finish_init(&finish);
     KS_TRY(ks_json_parse_canonical(document, &finish_limits, &finish.doc));
     root = ks_json_root(finish.doc);
-    KS_TRY(check_schema(root, "ketseal.enrol-finish/1", names));
+    KS_TRY(ks_document_schema(root, "ketseal.enrol-finish/1", names));
     KS_TRY(check_csr(root, &finish));
     KS_TRY(ks_json_get_base64_exact(root, "proof", finish.proof, sizeof finish.proof));
     KS_TRY(ks_json_get(root, "platform", KS_JSON_OBJECT, &platform));
@@ -865,7 +774,7 @@ enum ks_err ks_order_write(const struct ks_order *order, const struct ks_sign_ke
              "reason: at most %d bytes of UTF-8", KS_REASON_MAX);
     ks_json_put_object(&writer);
     ks_json_member_base64(&writer, "channel", KS_BYTES(order->channel));
-    member_time(&writer, "created_at", order->created_us);
+    ks_document_put_time(&writer, "created_at", order->created_us);
     ks_json_member_string(&writer, "device", order->device);
     ks_json_member_text(&writer, "order", ks_order_name(order->verb));
     ks_json_member_string(&writer, "reason", order->reason);
@@ -873,7 +782,7 @@ enum ks_err ks_order_write(const struct ks_order *order, const struct ks_sign_ke
     ks_json_member_string(&writer, "site", order->site);
     ks_json_put_end(&writer);
     KS_TRY(ks_buf_check(&body));
-    KS_TRY(write_signed(ks_buf_view(&body), key, KS_CONTEXT_OPERATOR, out));
+    KS_TRY(ks_document_write_signed(ks_buf_view(&body), key, KS_CONTEXT_OPERATOR, out));
 out:
     ks_buf_done(&body);
     return err;
@@ -886,11 +795,11 @@ static enum ks_err parse_order(const struct ks_json *body, struct ks_order *orde
     enum ks_err err = KS_OK;
     struct ks_bytes text = {0};
 
-    KS_TRY(check_schema(body, "ketseal.order/1", names));
+    KS_TRY(ks_document_schema(body, "ketseal.order/1", names));
     KS_TRY(ks_json_get_base64_exact(body, "channel", order->channel, sizeof order->channel));
-    KS_TRY(get_time(body, "created_at", &order->created_us));
+    KS_TRY(ks_document_get_time(body, "created_at", &order->created_us));
     KS_TRY(get_device(body, &order->device));
-    KS_TRY(get_site(body, &order->site));
+    KS_TRY(ks_document_site(body, &order->site));
     KS_TRY(ks_json_get_string(body, "order", &text));
     KS_TRY(ks_fail_prefix(ks_order_from_name(text, &order->verb), "'order'"));
     KS_TRY(ks_json_get_string(body, "reason", &order->reason));
@@ -909,7 +818,8 @@ enum ks_err ks_order_read(struct ks_bytes document, const struct ks_verify_key *
     struct ks_buf message;
     struct ks_buf signature;
 
-    KS_TRY(read_signed(document, &order_limits, &order.doc, &body, &message, &signature));
+    KS_TRY(ks_document_read_signed(document, &order_limits, &order.doc, &body, &message,
+                                   &signature));
     KS_TRY(parse_order(body, &order));
     KS_TRY(ks_verify(key, KS_CONTEXT_OPERATOR, ks_buf_view(&message), ks_buf_view(&signature)));
     *out_order = order;

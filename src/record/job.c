@@ -12,6 +12,15 @@ static const struct ks_json_limits keys_limits = {.len_max = 32768, .nodes_max =
 
 /* --- job ---------------------------------------------------------------------------------- */
 
+static const char *schema_name(unsigned schema)
+{
+    static const char *const names[KS_JOB_SCHEMA_MAX] = {"ketseal.job/1", "ketseal.job/2",
+                                                         "ketseal.job/3", "ketseal.job/4"};
+
+    KS_ASSERT(schema >= 1 && schema <= KS_JOB_SCHEMA_MAX);
+    return names[schema - 1];
+}
+
 static enum ks_err parse_source(const struct ks_json *program, struct ks_job *job)
 {
     static const char *const names[] = {"format", "source", NULL};
@@ -154,14 +163,78 @@ out:
     return err;
 }
 
-static const char *schema_name(unsigned schema)
-{
-    static const char *const names[KS_JOB_SCHEMA_MAX] = {"ketseal.job/1", "ketseal.job/2",
-                                                         "ketseal.job/3"};
+/* --- a contribution ----------------------------------------------------------------------- */
 
-    KS_ASSERT(schema >= 1 && schema <= KS_JOB_SCHEMA_MAX);
-    return names[schema - 1];
+static const char *const kind_names[] = {
+#define KIND_NAME(name, text) [KS_KIND_##name] = (text),
+    KS_KIND_LIST(KIND_NAME)
+#undef KIND_NAME
+};
+
+const char *ks_kind_name(enum ks_kind kind)
+{
+    KS_ASSERT((unsigned)kind < sizeof kind_names / sizeof kind_names[0]);
+    return kind_names[kind];
 }
+
+/* A positive integer of at most MAX. */
+static enum ks_err get_count(const struct ks_json *value, const char *name, uint64_t max,
+                             uint64_t *out_count)
+{
+    enum ks_err err = KS_OK;
+    uint64_t count = 0;
+
+    KS_TRY(ks_json_get_u64(value, name, KS_JSON_INTEGER_MAX, &count));
+    KS_CHECK(count >= 1 && count <= max, KS_ERR_LIMIT, "'%s': 1 to %llu", name,
+             (unsigned long long)max);
+    *out_count = count;
+out:
+    return err;
+}
+
+static enum ks_err parse_update(const struct ks_json *value, struct ks_job_update *update)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_json *loss = NULL;
+
+    KS_TRY(ks_json_get_string(value, "encoding", &update->encoding));
+    KS_CHECK(ks_text_is_name(update->encoding, KS_UPDATE_WORD_MAX), KS_ERR_FORMAT,
+             "'encoding': not a name");
+    KS_TRY(ks_json_get_base64_exact(value, "kem_ciphertext", update->kem_ciphertext,
+                                    sizeof update->kem_ciphertext));
+    KS_TRY(get_count(value, "length", KS_UPDATE_SEALED_MAX, &update->length));
+    KS_TRY(ks_json_get(value, "loss", KS_JSON_NUMBER, &loss));
+    KS_TRY(ks_json_double(loss, &update->loss));
+    KS_TRY(ks_json_get_hex(value, "parent", update->parent, sizeof update->parent));
+    KS_TRY(get_count(value, "round", KS_JSON_INTEGER_MAX, &update->round));
+    KS_TRY(get_count(value, "samples", KS_UPDATE_SAMPLES_MAX, &update->samples));
+    KS_TRY(ks_json_get_hex(value, "sealed", update->sealed, sizeof update->sealed));
+    KS_TRY(ks_json_get_hex(value, "session", update->session, sizeof update->session));
+    KS_TRY(ks_json_get_u64(value, "steps", KS_JSON_INTEGER_MAX, &update->steps));
+out:
+    return err;
+}
+
+static void put_update(const struct ks_job_update *update, struct ks_json_writer *writer)
+{
+    ks_json_put_object(writer);
+    ks_json_member_string(writer, "encoding", update->encoding);
+    ks_json_member_base64(writer, "kem_ciphertext", KS_BYTES(update->kem_ciphertext));
+    ks_json_member_text(writer, "kind", ks_kind_name(KS_KIND_UPDATE));
+    ks_json_member_u64(writer, "length", update->length);
+    ks_json_put_key(writer, "loss");
+    ks_json_put_double(writer, update->loss);
+    ks_json_member_hex(writer, "parent", KS_BYTES(update->parent));
+    ks_json_member_u64(writer, "round", update->round);
+    ks_json_member_u64(writer, "samples", update->samples);
+    ks_json_member_text(writer, "schema", schema_name(4));
+    ks_json_member_hex(writer, "sealed", KS_BYTES(update->sealed));
+    ks_json_member_hex(writer, "session", KS_BYTES(update->session));
+    ks_json_member_u64(writer, "steps", update->steps);
+    ks_json_put_end(writer);
+}
+
+/* --- a circuit ---------------------------------------------------------------------------- */
 
 static enum ks_err parse_schema(const struct ks_json *value, struct ks_job *job)
 {
@@ -172,7 +245,11 @@ static enum ks_err parse_schema(const struct ks_json *value, struct ks_job *job)
                                           "seed",     "shots",     NULL};
     static const char *const names_3[] = {"kind", "precision", "program", "schema",
                                           "sdk",  "seed",      "shots",   NULL};
-    static const char *const *const names[KS_JOB_SCHEMA_MAX] = {names_1, names_2, names_3};
+    static const char *const names_4[] = {
+        "encoding", "kem_ciphertext", "kind",   "length",  "loss",  "parent", "round",
+        "samples",  "schema",         "sealed", "session", "steps", NULL};
+    static const char *const *const names[KS_JOB_SCHEMA_MAX] = {names_1, names_2, names_3,
+                                                                names_4};
     enum ks_err err = KS_OK;
     struct ks_bytes text = {0};
 
@@ -184,12 +261,40 @@ static enum ks_err parse_schema(const struct ks_json *value, struct ks_job *job)
              schema_name(KS_JOB_SCHEMA_MAX));
     job->cutoff = KS_CUTOFF_UNSAID;
     KS_TRY(ks_json_only(value, names[job->schema - 1]));
+    job->kind = job->schema == 4 ? KS_KIND_UPDATE : KS_KIND_CIRCUIT;
+    KS_TRY(ks_json_get_string(value, "kind", &text));
+    KS_CHECK(ks_bytes_is(text, ks_kind_name(job->kind)), KS_ERR_FORMAT, "'kind': expected %s",
+             ks_kind_name(job->kind));
     if (job->schema == 1) {
         job->method = KS_METHOD_STATEVECTOR;
     } else if (job->schema == 2) {
         KS_TRY(parse_method(value, job));
-    } else {
+    } else if (job->schema == 3) {
         KS_TRY(parse_sdk(value, job));
+    }
+out:
+    return err;
+}
+
+static enum ks_err parse_circuit(const struct ks_json *value, struct ks_job *job)
+{
+    enum ks_err err = KS_OK;
+    struct ks_bytes text = {0};
+    const struct ks_json *program = NULL;
+
+    KS_TRY(ks_json_get_string(value, "precision", &text));
+    job->single = ks_bytes_is(text, "single");
+    KS_CHECK(job->single || ks_bytes_is(text, "double"), KS_ERR_FORMAT,
+             "'precision': expected single or double");
+    KS_TRY(ks_json_get_u64(value, "seed", KS_JSON_INTEGER_MAX, &job->seed));
+    KS_TRY(ks_json_get_u64(value, "shots", KS_JSON_INTEGER_MAX, &job->shots));
+    KS_CHECK(job->shots >= 1 && job->shots <= KS_SHOTS_MAX, KS_ERR_LIMIT, "'shots': 1 to %d",
+             KS_SHOTS_MAX);
+    KS_TRY(ks_json_get(value, "program", KS_JSON_OBJECT, &program));
+    if (ks_json_find(program, "template") != NULL) {
+        KS_TRY(parse_template(program, job));
+    } else {
+        KS_TRY(parse_source(program, job));
     }
 out:
     return err;
@@ -199,25 +304,12 @@ enum ks_err ks_job_parse(const struct ks_json *value, struct ks_job *out_job)
 {
     enum ks_err err = KS_OK;
     struct ks_job job = {0};
-    struct ks_bytes text = {0};
-    const struct ks_json *program = NULL;
 
     KS_TRY(parse_schema(value, &job));
-    KS_TRY(ks_json_get_string(value, "kind", &text));
-    KS_CHECK(ks_bytes_is(text, "circuit"), KS_ERR_FORMAT, "'kind': expected circuit");
-    KS_TRY(ks_json_get_string(value, "precision", &text));
-    job.single = ks_bytes_is(text, "single");
-    KS_CHECK(job.single || ks_bytes_is(text, "double"), KS_ERR_FORMAT,
-             "'precision': expected single or double");
-    KS_TRY(ks_json_get_u64(value, "seed", KS_JSON_INTEGER_MAX, &job.seed));
-    KS_TRY(ks_json_get_u64(value, "shots", KS_JSON_INTEGER_MAX, &job.shots));
-    KS_CHECK(job.shots >= 1 && job.shots <= KS_SHOTS_MAX, KS_ERR_LIMIT, "'shots': 1 to %d",
-             KS_SHOTS_MAX);
-    KS_TRY(ks_json_get(value, "program", KS_JSON_OBJECT, &program));
-    if (ks_json_find(program, "template") != NULL) {
-        KS_TRY(parse_template(program, &job));
+    if (job.kind == KS_KIND_UPDATE) {
+        KS_TRY(parse_update(value, &job.update));
     } else {
-        KS_TRY(parse_source(program, &job));
+        KS_TRY(parse_circuit(value, &job));
     }
     *out_job = job;
 out:
@@ -243,6 +335,7 @@ void ks_job_program_write(const struct ks_job *job, struct ks_buf *out)
 {
     struct ks_json_writer writer = ks_json_writer_of(out);
 
+    KS_ASSERT(job->kind == KS_KIND_CIRCUIT);
     put_program(job, &writer);
 }
 
@@ -268,6 +361,11 @@ void ks_job_write(const struct ks_job *job, struct ks_buf *out)
 {
     struct ks_json_writer writer = ks_json_writer_of(out);
 
+    KS_ASSERT((job->schema == 4) == (job->kind == KS_KIND_UPDATE));
+    if (job->kind == KS_KIND_UPDATE) {
+        put_update(&job->update, &writer);
+        return;
+    }
     KS_ASSERT(job->schema != 1 || job->method == KS_METHOD_STATEVECTOR);
     KS_ASSERT((job->schema == 3) == (job->sdk != KS_SDK_KETSEAL));
     ks_json_put_object(&writer);

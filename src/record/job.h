@@ -24,11 +24,14 @@
 #define KS_CONTEXT_KEYS        "ketseal/keys/1"
 #define KS_CONTEXT_KEYS_ANSWER "ketseal/keys-answer/1"
 
+#define KS_KEM_PUBLIC_LEN     1184
+#define KS_KEM_CIPHERTEXT_LEN 1088
+
 /* --- job ---------------------------------------------------------------------------------- */
 
 /* "ketseal.job/1" is run by the state vector, without noise; "ketseal.job/2" says how;
- * "ketseal.job/3" names another SDK than ours. */
-#define KS_JOB_SCHEMA_MAX 3
+ * "ketseal.job/3" names another SDK than ours; "ketseal.job/4" is no circuit. */
+#define KS_JOB_SCHEMA_MAX 4
 #define KS_CUTOFF_UNSAID  (-1.0)
 #define KS_JOB_NOISE_MAX  4096 /* bytes of the canonical model */
 
@@ -47,8 +50,42 @@ const char *ks_sdk_name(enum ks_sdk sdk);
 /* KS_ERR_FORMAT naming those that there are. */
 KS_MUST_CHECK enum ks_err ks_sdk_find(struct ks_bytes name, enum ks_sdk *out_sdk);
 
+/* What a job, or a record, is of. A round's record has no job: an operator's order is behind
+ * it. */
+#define KS_KIND_LIST(X)                                                                        \
+    X(CIRCUIT, "circuit")                                                                      \
+    X(UPDATE, "fl.update") /* a contribution to a round of federated learning */               \
+    X(ROUND, "fl.round")   /* such a round */
+enum ks_kind {
+#define KS_KIND_ENUM(name, text) KS_KIND_##name,
+    KS_KIND_LIST(KS_KIND_ENUM)
+#undef KS_KIND_ENUM
+};
+const char *ks_kind_name(enum ks_kind kind);
+
+#define KS_SESSION_LEN        16
+#define KS_UPDATE_SAMPLES_MAX 2147483647
+#define KS_UPDATE_SEALED_MAX  (((uint64_t)1 << 30) + 1024) /* bytes of a sealed update */
+#define KS_UPDATE_WORD_MAX    16                           /* of an encoding's name */
+
+/* What a device says of its contribution, which itself was sent ahead, sealed to the enclave:
+ * docs/formats/fl-sealed.md. */
+struct ks_job_update {
+    uint8_t session[KS_SESSION_LEN];
+    uint64_t round;           /* from 1 */
+    uint8_t parent[32];       /* hash of the global model that training began with */
+    struct ks_bytes encoding; /* a word, [A-Za-z0-9_-] */
+    uint64_t samples;         /* that it was trained on: 1 to KS_UPDATE_SAMPLES_MAX */
+    double loss;              /* of the local training's last pass over them */
+    uint64_t steps;           /* of the local training */
+    uint8_t kem_ciphertext[KS_KEM_CIPHERTEXT_LEN];
+    uint8_t sealed[32]; /* SHA-256 of the sealed update */
+    uint64_t length;    /* its bytes: 1 to KS_UPDATE_SEALED_MAX */
+};
+
 struct ks_job {
     unsigned schema;          /* 1 to KS_JOB_SCHEMA_MAX */
+    enum ks_kind kind;        /* CIRCUIT; of schema 4 UPDATE, and then UPDATE alone counts */
     struct ks_bytes source;   /* OpenQASM 2 text; empty when the program is a template */
     struct ks_bytes template; /* template name; empty when the program is a source */
     uint32_t qubits;          /* template only */
@@ -64,6 +101,7 @@ struct ks_job {
     double cutoff;         /* AUTO, MPS: KS_CUTOFF_UNSAID, or from 0 to below 1 */
     const struct ks_json *noise; /* AUTO, STATEVECTOR: an object; NULL for none */
     enum ks_sdk sdk;             /* schema 3: not KETSEAL, and all of the above is unsaid */
+    struct ks_job_update update; /* schema 4 */
 };
 
 /* Names of methods without the simulator: "mps" and back. KS_ERR_FORMAT for what is none. */
@@ -74,10 +112,10 @@ KS_MUST_CHECK enum ks_err ks_job_method_find(struct ks_bytes name, enum ks_metho
  * reads those. */
 KS_MUST_CHECK enum ks_err ks_job_parse(const struct ks_json *value, struct ks_job *out_job);
 void ks_job_write(const struct ks_job *job, struct ks_buf *out);
-/* The program member alone: its SHA-256 is the core's source_digest. */
+/* The program member of a circuit alone: its SHA-256 is the core's source_digest. */
 void ks_job_program_write(const struct ks_job *job, struct ks_buf *out);
 /* What a record says of the program: "openqasm2" or the template's name (borrowed), and the
- * parameters, a JSON object that is empty for a source. */
+ * parameters, a JSON object that is empty for a source. Of circuits alone. */
 struct ks_bytes ks_job_name(const struct ks_job *job);
 void ks_job_parameters_write(const struct ks_job *job, struct ks_buf *out);
 
@@ -124,8 +162,6 @@ struct ks_keys_request {
         kem_public; /* ML-KEM-768 encapsulation key, 1,184 bytes, base64 in the document */
     uint8_t nonce[KS_NONCE_LEN];
 };
-#define KS_KEM_PUBLIC_LEN     1184
-#define KS_KEM_CIPHERTEXT_LEN 1088
 
 /* Writes the request signed by KEY (context KS_CONTEXT_KEYS); DIGEST is SHA-256 of the bytes
  * signed. */

@@ -4,16 +4,9 @@
 #include "record/record.h"
 
 #include "crypto/digest.h"
+#include "record/internal.h"
 
 /* --- core --------------------------------------------------------------------------------- */
-
-static void put_time(struct ks_json_writer *writer, const char *name, uint64_t time_us)
-{
-    char text[KS_TIME_TEXT_LEN + 1];
-
-    ks_time_text(time_us, text);
-    ks_json_member_text(writer, name, text);
-}
 
 static const char *const key_sources[KS_KEY_SOURCES] = {
 #define KEY_SOURCE_NAME(name, text) [KS_KEY_SOURCE_##name] = (text),
@@ -94,7 +87,7 @@ static void put_sdk_execution(const struct ks_core *core, struct ks_json_writer 
     ks_json_member_string(writer, "backend_version", run->backend_version);
     ks_json_member_hex(writer, "build", KS_BYTES(core->build));
     ks_json_member_hex(writer, "environment", KS_BYTES(run->environment));
-    put_time(writer, "finished_at", core->finished_us);
+    ks_document_put_time(writer, "finished_at", core->finished_us);
     ks_json_member_text(writer, "isolation", "interpreter");
     ks_json_member_text(writer, "precision", core->single ? "single" : "double");
 }
@@ -103,7 +96,7 @@ static void put_own_execution(const struct ks_core *core, struct ks_json_writer 
 {
     ks_json_member_text(writer, "backend", backend_name(core->schema));
     ks_json_member_hex(writer, "build", KS_BYTES(core->build));
-    put_time(writer, "finished_at", core->finished_us);
+    ks_document_put_time(writer, "finished_at", core->finished_us);
     ks_json_member_string(writer, "isa", core->isa);
     ks_json_member_text(writer, "isolation", "process");
     if (core->schema >= 3) {
@@ -119,9 +112,11 @@ static void put_execution(const struct ks_core *core, struct ks_json_writer *wri
     uint8_t digest[KS_SHA256_LEN];
 
     ks_sha256(core->result, digest);
-    KS_ASSERT(core->sdk == KS_SDK_KETSEAL || core->schema >= 4);
+    KS_ASSERT(core->sdk == KS_SDK_KETSEAL || core->schema == KS_RECORD_SCHEMA_CIRCUIT);
     ks_json_put_object(writer);
-    if (core->sdk == KS_SDK_KETSEAL) {
+    if (core->kind != KS_KIND_CIRCUIT) {
+        ks_core_fl_put_execution(core, writer);
+    } else if (core->sdk == KS_SDK_KETSEAL) {
         put_own_execution(core, writer);
     } else {
         put_sdk_execution(core, writer);
@@ -129,7 +124,7 @@ static void put_execution(const struct ks_core *core, struct ks_json_writer *wri
     ks_json_member_hex(writer, "result_digest", KS_BYTES(digest));
     ks_json_put_key(writer, "result_summary");
     ks_json_put_canonical(writer, core->result);
-    put_time(writer, "started_at", core->started_us);
+    ks_document_put_time(writer, "started_at", core->started_us);
     ks_json_member_u64(writer, "threads", core->threads);
     if (core->sdk != KS_SDK_KETSEAL) {
         ks_json_member_hex(writer, "transpiled", KS_BYTES(core->sdk_run.transpiled));
@@ -139,6 +134,10 @@ static void put_execution(const struct ks_core *core, struct ks_json_writer *wri
 
 static void put_request(const struct ks_core *core, struct ks_json_writer *writer)
 {
+    if (core->kind == KS_KIND_ROUND) {
+        ks_core_fl_put_request(core, writer);
+        return;
+    }
     ks_json_put_object(writer);
     ks_json_member_base64(writer, "channel", KS_BYTES(core->channel));
     ks_json_member_u64(writer, "counter", core->counter);
@@ -156,6 +155,10 @@ static void put_request(const struct ks_core *core, struct ks_json_writer *write
 
 static void put_workload(const struct ks_core *core, struct ks_json_writer *writer)
 {
+    if (core->kind != KS_KIND_CIRCUIT) {
+        ks_core_fl_put_workload(core, writer);
+        return;
+    }
     ks_json_put_object(writer);
     ks_json_member_text(writer, "bit_order", "clbit 0 rightmost");
     ks_json_member_hex(writer, "circuit_hash", KS_BYTES(core->circuit_hash));
@@ -181,8 +184,8 @@ static void put_workload(const struct ks_core *core, struct ks_json_writer *writ
 
 static const char *schema_name(unsigned schema)
 {
-    static const char *const names[KS_RECORD_SCHEMA_MAX] = {"ketseal-1", "ketseal-2",
-                                                            "ketseal-3", "ketseal-4"};
+    static const char *const names[KS_RECORD_SCHEMA_MAX] = {
+        "ketseal-1", "ketseal-2", "ketseal-3", "ketseal-4", "ketseal-5"};
 
     KS_ASSERT(schema >= 1 && schema <= KS_RECORD_SCHEMA_MAX);
     return names[schema - 1];
@@ -192,6 +195,7 @@ void ks_core_write(const struct ks_core *core, struct ks_buf *out)
 {
     struct ks_json_writer writer = ks_json_writer_of(out);
 
+    KS_ASSERT((core->schema == KS_RECORD_SCHEMA_FL) == (core->kind != KS_KIND_CIRCUIT));
     ks_json_put_object(&writer);
     ks_json_put_key(&writer, "execution");
     put_execution(core, &writer);
@@ -213,7 +217,7 @@ void ks_core_write(const struct ks_core *core, struct ks_buf *out)
     ks_json_put_end(&writer);
     ks_json_put_key(&writer, "record");
     ks_json_put_object(&writer);
-    put_time(&writer, "created_at", core->created_us);
+    ks_document_put_time(&writer, "created_at", core->created_us);
     ks_json_member_text(&writer, "hash_alg", "sha256");
     ks_json_member_text(&writer, "record_id", core->record_id);
     ks_json_put_end(&writer);
@@ -223,30 +227,6 @@ void ks_core_write(const struct ks_core *core, struct ks_buf *out)
     ks_json_put_key(&writer, "workload");
     put_workload(core, &writer);
     ks_json_put_end(&writer);
-}
-
-/* Member NAME must be exactly TEXT. */
-static enum ks_err expect_text(const struct ks_json *object, const char *name, const char *text)
-{
-    enum ks_err err = KS_OK;
-    struct ks_bytes value = {0};
-
-    KS_TRY(ks_json_get_string(object, name, &value));
-    KS_CHECK(ks_bytes_is(value, text), KS_ERR_FORMAT, "'%s': expected '%s'", name, text);
-out:
-    return err;
-}
-
-static enum ks_err get_time(const struct ks_json *object, const char *name,
-                            uint64_t *out_time_us)
-{
-    enum ks_err err = KS_OK;
-    struct ks_bytes text = {0};
-
-    KS_TRY(ks_json_get_string(object, name, &text));
-    KS_TRY(ks_fail_prefix(ks_time_parse(text, out_time_us), "'%s'", name));
-out:
-    return err;
 }
 
 /* Member NAME is FIRST or SECOND; tells which. */
@@ -260,18 +240,6 @@ static enum ks_err get_choice(const struct ks_json *object, const char *name, co
     KS_CHECK(ks_bytes_is(text, first) || ks_bytes_is(text, second), KS_ERR_FORMAT,
              "'%s': expected '%s' or '%s'", name, first, second);
     *out_is_first = ks_bytes_is(text, first);
-out:
-    return err;
-}
-
-static enum ks_err get_unsigned(const struct ks_json *object, const char *name,
-                                uint32_t *out_value)
-{
-    enum ks_err err = KS_OK;
-    uint64_t value = 0;
-
-    KS_TRY(ks_json_get_u64(object, name, UINT32_MAX, &value));
-    *out_value = (uint32_t)value;
 out:
     return err;
 }
@@ -315,8 +283,8 @@ static enum ks_err parse_method(const struct ks_json *execution, struct ks_core 
         KS_TRY(ks_json_get_u64(value, "amplitudes", KS_JSON_INTEGER_MAX, &facts->amplitudes));
     }
     if (facts->method == KS_METHOD_MPS) {
-        KS_TRY(get_unsigned(value, "bond", &facts->bond));
-        KS_TRY(get_unsigned(value, "bond_max", &core->bond_max));
+        KS_TRY(ks_document_get_unsigned(value, "bond", &facts->bond));
+        KS_TRY(ks_document_get_unsigned(value, "bond_max", &core->bond_max));
         KS_TRY(get_number(value, "cutoff", &core->cutoff));
     }
     if (facts->method == KS_METHOD_SPARSE || facts->method == KS_METHOD_MPS) {
@@ -351,10 +319,12 @@ static enum ks_err parse_sdk_execution(const struct ks_json *value, struct ks_co
     struct ks_sdk_run *run = &core->sdk_run;
 
     KS_TRY(ks_json_only(value, names));
+    core->facts.method = KS_METHOD_STATEVECTOR;
     KS_TRY(get_sdk_text(value, "backend", &run->backend));
     KS_TRY(get_sdk_text(value, "backend_version", &run->backend_version));
+    KS_TRY(get_choice(value, "precision", "single", "double", &core->single));
     KS_TRY(ks_json_get_hex(value, "environment", run->environment, sizeof run->environment));
-    KS_TRY(expect_text(value, "isolation", "interpreter"));
+    KS_TRY(ks_document_expect_text(value, "isolation", "interpreter"));
     KS_TRY(ks_json_get_hex(value, "transpiled", run->transpiled, sizeof run->transpiled));
 out:
     return err;
@@ -372,12 +342,14 @@ static enum ks_err parse_own_execution(const struct ks_json *value, struct ks_co
     enum ks_err err = KS_OK;
 
     KS_TRY(ks_json_only(value, core->schema < 3 ? names_1 : names_3));
-    KS_TRY(expect_text(value, "backend", backend_name(core->schema)));
+    KS_TRY(ks_document_expect_text(value, "backend", backend_name(core->schema)));
+    KS_TRY(get_choice(value, "precision", "single", "double", &core->single));
+    core->facts.method = KS_METHOD_STATEVECTOR;
     if (core->schema >= 3) {
         KS_TRY(parse_method(value, core));
     }
     KS_TRY(ks_json_get_string(value, "isa", &core->isa));
-    KS_TRY(expect_text(value, "isolation", "process"));
+    KS_TRY(ks_document_expect_text(value, "isolation", "process"));
     KS_TRY(ks_json_get_u64(value, "numerics", KS_JSON_INTEGER_MAX, &core->numerics));
 out:
     return err;
@@ -393,15 +365,14 @@ static enum ks_err parse_execution(const struct ks_json *root, struct ks_buf *re
     uint8_t digest[KS_SHA256_LEN];
     uint32_t threads = 0;
 
-    core->facts.method = KS_METHOD_STATEVECTOR;
     KS_TRY(ks_json_get(root, "execution", KS_JSON_OBJECT, &value));
-    KS_TRY(core->sdk == KS_SDK_KETSEAL ? parse_own_execution(value, core)
-                                       : parse_sdk_execution(value, core));
+    KS_TRY(core->kind != KS_KIND_CIRCUIT ? ks_core_fl_parse_execution(value, core)
+           : core->sdk == KS_SDK_KETSEAL ? parse_own_execution(value, core)
+                                         : parse_sdk_execution(value, core));
     KS_TRY(ks_json_get_hex(value, "build", core->build, sizeof core->build));
-    KS_TRY(get_time(value, "finished_at", &core->finished_us));
-    KS_TRY(get_choice(value, "precision", "single", "double", &core->single));
-    KS_TRY(get_time(value, "started_at", &core->started_us));
-    KS_TRY(get_unsigned(value, "threads", &threads));
+    KS_TRY(ks_document_get_time(value, "finished_at", &core->finished_us));
+    KS_TRY(ks_document_get_time(value, "started_at", &core->started_us));
+    KS_TRY(ks_document_get_unsigned(value, "threads", &threads));
     core->threads = threads;
     KS_TRY(ks_json_get(value, "result_summary", KS_JSON_OBJECT, &summary));
     ks_json_canonical(summary, result);
@@ -435,7 +406,7 @@ static enum ks_err parse_ledger_platform(const struct ks_json *root, struct ks_c
     KS_TRY(ks_json_get_string(value, "origin", &core->origin));
     KS_TRY(ks_json_get(root, "platform", KS_JSON_OBJECT, &value));
     KS_TRY(ks_json_only(value, platform_names));
-    KS_TRY(expect_text(value, "backend", "process"));
+    KS_TRY(ks_document_expect_text(value, "backend", "process"));
     KS_TRY(ks_json_get_hex(value, "event_log", core->event_log, sizeof core->event_log));
     KS_TRY(get_choice(value, "tpm", "simulated", "hardware", &core->simulated_tpm));
 out:
@@ -468,6 +439,9 @@ static enum ks_err parse_request(const struct ks_json *root, struct ks_core *cor
     const struct ks_json *value = NULL;
 
     KS_TRY(ks_json_get(root, "request", KS_JSON_OBJECT, &value));
+    if (core->kind == KS_KIND_ROUND) {
+        return ks_fail_prefix(ks_core_fl_parse_request(value, core), "request");
+    }
     KS_TRY(ks_json_only(value, core->schema < 3 ? names_1 : names_3));
     KS_TRY(ks_json_get_base64_exact(value, "channel", core->channel, sizeof core->channel));
     KS_TRY(ks_json_get_u64(value, "counter", KS_JSON_INTEGER_MAX, &core->counter));
@@ -475,7 +449,8 @@ static enum ks_err parse_request(const struct ks_json *root, struct ks_core *cor
     KS_TRY(ks_json_get_hex(value, "job", core->job, sizeof core->job));
     KS_TRY(ks_json_get_string(value, "key_id", &core->key_id));
     if (core->schema < 3) {
-        KS_TRY(expect_text(value, "key_source", ks_key_source_name(KS_KEY_SOURCE_KEM)));
+        KS_TRY(ks_document_expect_text(value, "key_source",
+                                       ks_key_source_name(KS_KEY_SOURCE_KEM)));
     } else {
         KS_TRY(get_key_source(value, "key_policy", &core->key_policy));
         KS_TRY(get_key_source(value, "key_source", &core->key_source));
@@ -519,6 +494,9 @@ static enum ks_err parse_workload(const struct ks_json *root, struct ks_buf *par
     const struct ks_json *member = NULL;
 
     KS_TRY(ks_json_get(root, "workload", KS_JSON_OBJECT, &value));
+    if (core->schema == KS_RECORD_SCHEMA_FL) {
+        return ks_fail_prefix(ks_core_fl_parse_workload(value, parameters, core), "workload");
+    }
     KS_TRY(parse_sdk(value, core));
     KS_TRY(ks_json_only(value, core->sdk != KS_SDK_KETSEAL ? names_sdk
                                : core->schema < 3          ? names_1
@@ -526,21 +504,21 @@ static enum ks_err parse_workload(const struct ks_json *root, struct ks_buf *par
     if (core->sdk != KS_SDK_KETSEAL) {
         KS_TRY(get_sdk_text(value, "sdk_version", &core->sdk_run.version));
     }
-    KS_TRY(expect_text(value, "bit_order", "clbit 0 rightmost"));
+    KS_TRY(ks_document_expect_text(value, "bit_order", "clbit 0 rightmost"));
     if (ks_json_find(value, "noise") != NULL) {
         KS_TRY(ks_json_get(value, "noise", KS_JSON_OBJECT, &core->noise));
     }
     KS_TRY(
         ks_json_get_hex(value, "circuit_hash", core->circuit_hash, sizeof core->circuit_hash));
-    KS_TRY(get_unsigned(value, "clbits", &core->clbits));
+    KS_TRY(ks_document_get_unsigned(value, "clbits", &core->clbits));
     KS_TRY(ks_json_get_string(value, "name", &core->name));
     KS_TRY(ks_json_get(value, "parameters", KS_JSON_OBJECT, &member));
     ks_json_canonical(member, parameters);
     KS_TRY(ks_buf_check(parameters));
     core->parameters = ks_buf_view(parameters);
-    KS_TRY(get_unsigned(value, "qubits", &core->qubits));
+    KS_TRY(ks_document_get_unsigned(value, "qubits", &core->qubits));
     KS_TRY(ks_json_get_u64(value, "seed", KS_JSON_INTEGER_MAX, &core->seed));
-    KS_TRY(expect_text(value, "seed_provenance", "client"));
+    KS_TRY(ks_document_expect_text(value, "seed_provenance", "client"));
     KS_TRY(ks_json_get_u64(value, "shots", KS_SHOTS_MAX, &core->shots));
     KS_TRY(ks_json_get_hex(value, "source_digest", core->source_digest,
                            sizeof core->source_digest));
@@ -568,8 +546,8 @@ enum ks_err ks_core_parse(const struct ks_json *value, struct ks_buf *parameters
     KS_TRY(ks_json_only(value, names));
     KS_TRY(ks_json_get(value, "record", KS_JSON_OBJECT, &record));
     KS_TRY(ks_json_only(record, record_names));
-    KS_TRY(get_time(record, "created_at", &core.created_us));
-    KS_TRY(expect_text(record, "hash_alg", "sha256"));
+    KS_TRY(ks_document_get_time(record, "created_at", &core.created_us));
+    KS_TRY(ks_document_expect_text(record, "hash_alg", "sha256"));
     KS_TRY(ks_json_get_string(record, "record_id", &text));
     KS_CHECK(ks_text_is_uuid(text), KS_ERR_FORMAT, "'record_id': not a UUID");
     ks_copy(core.record_id, text.data, text.len);
@@ -702,13 +680,22 @@ out:
 void ks_evidence_write(const struct ks_evidence *evidence, struct ks_buf *out)
 {
     struct ks_json_writer writer = ks_json_writer_of(out);
+    const bool ordered = evidence->order.len > 0;
 
     ks_json_put_object(&writer);
-    ks_json_member_base64(&writer, "device_certificate", evidence->device_certificate);
+    if (!ordered) {
+        ks_json_member_base64(&writer, "device_certificate", evidence->device_certificate);
+    }
     ks_json_put_key(&writer, "event_log");
     ks_json_put_canonical(&writer, evidence->event_log);
-    ks_json_put_key(&writer, "job");
-    ks_json_put_canonical(&writer, evidence->job);
+    if (ordered) {
+        ks_json_member_base64(&writer, "operator_certificate", evidence->device_certificate);
+        ks_json_put_key(&writer, "order");
+        ks_json_put_canonical(&writer, evidence->order);
+    } else {
+        ks_json_put_key(&writer, "job");
+        ks_json_put_canonical(&writer, evidence->job);
+    }
     ks_json_put_key(&writer, "quote");
     ks_json_put_object(&writer);
     ks_json_member_base64(&writer, "attest", evidence->quote.attest);
@@ -730,8 +717,10 @@ void ks_evidence_write(const struct ks_evidence *evidence, struct ks_buf *out)
         ks_json_member_base64(&writer, "signature", evidence->start.signature);
         ks_json_put_end(&writer);
     }
-    ks_json_put_key(&writer, "submission");
-    ks_json_put_canonical(&writer, evidence->submission);
+    if (!ordered) {
+        ks_json_put_key(&writer, "submission");
+        ks_json_put_canonical(&writer, evidence->submission);
+    }
     ks_json_put_end(&writer);
 }
 
@@ -818,18 +807,38 @@ void ks_entry_intent_write(uint64_t counter, struct ks_bytes device, const uint8
     ks_json_put_end(&writer);
 }
 
+void ks_entry_round_write(const uint8_t session[KS_SESSION_LEN], uint64_t round,
+                          const uint8_t descriptor[32], struct ks_buf *out)
+{
+    struct ks_json_writer writer = ks_json_writer_of(out);
+
+    ks_json_put_object(&writer);
+    ks_json_member_hex(&writer, "descriptor", ks_bytes_of(descriptor, 32));
+    ks_json_member_text(&writer, "kind", "round");
+    ks_json_member_u64(&writer, "round", round);
+    ks_json_member_text(&writer, "schema", "ketseal.entry/1");
+    ks_json_member_hex(&writer, "session", ks_bytes_of(session, KS_SESSION_LEN));
+    ks_json_put_end(&writer);
+}
+
 void ks_entry_record_write(const struct ks_core *core, const uint8_t core_hash[32],
                            const uint8_t evidence_hash[32], const uint8_t signatures_hash[32],
                            struct ks_buf *out)
 {
     struct ks_json_writer writer = ks_json_writer_of(out);
+    const bool round = core->kind == KS_KIND_ROUND;
 
     ks_json_put_object(&writer);
-    ks_json_member_u64(&writer, "counter", core->counter);
-    ks_json_member_string(&writer, "device", core->device);
+    if (!round) {
+        ks_json_member_u64(&writer, "counter", core->counter);
+        ks_json_member_string(&writer, "device", core->device);
+    }
     ks_json_member_hex(&writer, "evidence", ks_bytes_of(evidence_hash, 32));
     ks_json_member_u64(&writer, "intent", core->intent_index);
     ks_json_member_text(&writer, "kind", "record");
+    if (round) {
+        ks_json_member_string(&writer, "operator", core->device);
+    }
     ks_json_member_hex(&writer, "record", ks_bytes_of(core_hash, 32));
     ks_json_member_text(&writer, "schema", "ketseal.entry/1");
     ks_json_member_hex(&writer, "signatures", ks_bytes_of(signatures_hash, 32));

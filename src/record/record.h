@@ -11,6 +11,7 @@
 #include "crypto/cert.h"
 #include "crypto/timestamp.h"
 #include "ledger/merkle.h"
+#include "record/fl.h"
 #include "record/job.h"
 #include "record/site.h"
 
@@ -19,11 +20,15 @@
 #define KS_RESULT_BYTES_MAX (8 * 1024 * 1024) /* the canonical result_summary */
 #define KS_ENTRY_BYTES_MAX  1024
 
-/* Schemas "ketseal-1" to "ketseal-4": the second has a start quote, the third the method, the
- * noise and what keys the site asks for, the fourth what other SDKs ran. */
-#define KS_RECORD_SCHEMA_MAX 4
-#define KS_CONTEXT_RECORD    "ketseal/record/1"
-#define KS_SDK_TEXT_MAX      64 /* bytes of a backend's name, of a version */
+/* Schemas "ketseal-1" to "ketseal-5": the second has a start quote, the third the method, the
+ * noise and what keys the site asks for, the fourth what other SDKs ran. The fifth is of no
+ * circuit; circuits stay with the fourth. */
+#define KS_RECORD_SCHEMA_MAX     5
+#define KS_RECORD_SCHEMA_CIRCUIT 4
+#define KS_RECORD_SCHEMA_FL      5
+#define KS_CONTEXT_RECORD        "ketseal/record/1"
+#define KS_SDK_TEXT_MAX          64   /* bytes of a backend's name, of a version */
+#define KS_RULE_BYTES_MAX        2048 /* of the canonical rule of an aggregation */
 
 /* Where the one-time key of a request came from. */
 #define KS_KEY_SOURCE_LIST(X)                                                                  \
@@ -50,10 +55,30 @@ struct ks_sdk_run {
     uint8_t transpiled[32];  /* SHA-256 of what the SDK made of the circuit, by its own word */
 };
 
+/* What a contribution, or a round, is about: docs/formats/record.md. */
+struct ks_core_fl {
+    uint8_t session[KS_SESSION_LEN];
+    uint64_t round;
+    uint8_t parent[32];     /* hash of the model that the round began with */
+    uint8_t shape[32];      /* of the table of its tensors */
+    uint64_t params;        /* numbers in it */
+    uint8_t descriptor[32]; /* SHA-256 of the round's descriptor, which the enclave signed */
+    /* of a contribution: as its job says */
+    struct ks_bytes encoding;
+    uint64_t samples;
+    uint8_t sealed[32];
+    uint64_t length;
+    /* of a round: the order that it goes back to */
+    uint8_t order[32];           /* SHA-256 of the canonical body */
+    uint8_t order_signature[32]; /* SHA-256 of its signature */
+};
+
 /* Everything that exists before H. Views borrow. */
 struct ks_core {
-    unsigned schema; /* 1 to KS_RECORD_SCHEMA_MAX */
-    /* workload */
+    unsigned schema;   /* 1 to KS_RECORD_SCHEMA_MAX */
+    enum ks_kind kind; /* of KS_RECORD_SCHEMA_FL: UPDATE or ROUND; else CIRCUIT */
+    /* workload; of KS_RECORD_SCHEMA_FL: name, parameters (the rule) and FL alone */
+    struct ks_core_fl fl;
     enum ks_sdk sdk; /* of schemas 1 to 3: KETSEAL */
     struct ks_bytes name;
     struct ks_bytes parameters; /* canonical JSON object */
@@ -89,7 +114,7 @@ struct ks_core {
     uint8_t checkpoint_root[32];
     uint8_t event_log[32]; /* SHA-256 of the canonical launch event log */
     bool simulated_tpm;
-    /* request */
+    /* request; of a round: the operator as DEVICE, and nothing else */
     struct ks_bytes device;
     struct ks_bytes key_id;
     enum ks_key_source key_policy; /* what the site asks for; of schemas 1 and 2: KEM */
@@ -122,6 +147,45 @@ bool ks_sdk_text_valid(struct ks_bytes text);
 KS_MUST_CHECK enum ks_err ks_result_check(struct ks_bytes result, uint32_t clbits,
                                           uint64_t shots);
 
+/* --- results of federated learning: result_summary of its records ---------------------------
+ */
+
+struct ks_update_result {
+    uint8_t update[32];     /* SHA-256 of the plaintext */
+    double norm;            /* of the change, before anything bounded it; finite, from 0 on */
+    double suspicion;       /* score, finite, from 0 on; 0 where the rule gives none */
+    struct ks_bytes reason; /* a word, [A-Za-z0-9_-] */
+};
+void ks_update_result_write(const struct ks_update_result *result, struct ks_buf *out);
+/* REASON, a view, lives in *OUT_DOC, which is the caller's. */
+KS_MUST_CHECK enum ks_err ks_update_result_read(struct ks_bytes result,
+                                                struct ks_json_doc **out_doc,
+                                                struct ks_update_result *out_result);
+
+/* "completed" or why not. */
+struct ks_round_result {
+    struct ks_bytes outcome; /* at most KS_ROUND_OUTCOME_MAX bytes of UTF-8 */
+    uint8_t model[32];       /* of a completed one: SHA-256 of the new model's file */
+    bool completed;
+    uint64_t count;      /* contributions in it */
+    uint64_t samples;    /* behind them */
+    uint8_t updates[32]; /* ks_round_updates_digest of their records */
+    double loss;         /* mean of what devices say, by samples; 0 where there are none */
+};
+#define KS_ROUND_OUTCOME_MAX 64
+void ks_round_result_write(const struct ks_round_result *result, struct ks_buf *out);
+/* OUTCOME, a view, lives in *OUT_DOC. */
+KS_MUST_CHECK enum ks_err ks_round_result_read(struct ks_bytes result,
+                                               struct ks_json_doc **out_doc,
+                                               struct ks_round_result *out_result);
+/* SHA-256("ketseal/fl-updates/1\n" || the COUNT hashes H of the contributions' records, of 32
+ * bytes each, in ascending order, which is asserted). */
+void ks_round_updates_digest(const uint8_t *hashes, size_t count, uint8_t out_digest[32]);
+
+/* CORE, of a contribution, is about what its JOB says. KS_ERR_VERIFY says what does not fit. */
+KS_MUST_CHECK enum ks_err ks_core_update_check(const struct ks_core *core,
+                                               const struct ks_job *job);
+
 /* One TPM quote for a batch of records: the leaf of record I is the Merkle leaf hash of its H,
  * the qualifying data is ks_quote_extra_data of size and root (attest/quote.h). */
 struct ks_quote_evidence {
@@ -137,11 +201,12 @@ struct ks_start_quote {
     struct ks_bytes signature;
 };
 struct ks_evidence {
-    struct ks_bytes device_certificate; /* DER */
+    struct ks_bytes device_certificate; /* DER; of a round the operator's */
     struct ks_bytes event_log;          /* canonical JSON */
     struct ks_bytes job;                /* canonical JSON */
     struct ks_bytes submission;         /* canonical JSON */
-    struct ks_bytes signature;          /* of the submission */
+    struct ks_bytes order;     /* canonical JSON; of a round, which has no job and submission */
+    struct ks_bytes signature; /* of the submission, or of the order */
     struct ks_quote_evidence quote;
     struct ks_start_quote start; /* of schema 1: empty */
 };
@@ -160,6 +225,10 @@ KS_MUST_CHECK enum ks_err ks_record_seal(const struct ks_core *core, struct ks_b
 /* --- ledger entries ----------------------------------------------------------------------- */
 void ks_entry_intent_write(uint64_t counter, struct ks_bytes device, const uint8_t job[32],
                            const uint8_t submission[32], struct ks_buf *out);
+/* A round of federated learning begins, by the DESCRIPTOR of that SHA-256: the intent of its
+ * record. */
+void ks_entry_round_write(const uint8_t session[KS_SESSION_LEN], uint64_t round,
+                          const uint8_t descriptor[32], struct ks_buf *out);
 void ks_entry_record_write(const struct ks_core *core, const uint8_t core_hash[32],
                            const uint8_t evidence_hash[32], const uint8_t signatures_hash[32],
                            struct ks_buf *out);
@@ -211,8 +280,9 @@ struct ks_bundle {
     unsigned version; /* 1, or 2 with anchor or time stamp */
     struct ks_json_doc *doc;
     struct ks_core core;
-    struct ks_job job;
+    struct ks_job job; /* these two not of a round */
     struct ks_submission submission;
+    struct ks_fl_order order; /* of a round */
     struct ks_event_log event_log;
     struct ks_quote_evidence quote;
     struct ks_start_quote start;
@@ -225,8 +295,9 @@ struct ks_bundle {
     struct ks_buf result;
     struct ks_buf job_bytes;
     struct ks_buf submission_bytes;
-    struct ks_buf submission_signature;
-    struct ks_buf certificate; /* DER */
+    struct ks_buf order_bytes;
+    struct ks_buf submission_signature; /* or that of the order */
+    struct ks_buf certificate;          /* DER */
     struct ks_buf attest;
     struct ks_buf quote_signature;
     struct ks_buf start_attest;

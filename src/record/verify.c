@@ -38,24 +38,29 @@ static const struct check_info infos[KS_VERDICT_CHECKS] = {
          "a forged or changed record, by a quantum computer too", "that the content is true"},
     [KS_VERDICT_REQUEST_CERTIFICATE] =
         {"request.certificate",
-         "the device's certificate, against the policy's root and revocations",
+         "the device's certificate, against the policy's root and revocations; of a round the "
+         "operator's",
          "records for devices that nobody enrolled, or that were revoked",
          "that the device was not compromised while its certificate was valid"},
     [KS_VERDICT_REQUEST_SIGNATURE] =
-        {"request.signature", "the submission, under the device's key, ML-DSA or SLH-DSA",
+        {"request.signature",
+         "the submission, under the device's key, ML-DSA or SLH-DSA; of a round the operator's "
+         "order",
          "a site that invents jobs in the name of a device",
          "that the device itself, not its operator, wanted the job"},
     [KS_VERDICT_REQUEST_BINDING] =
         {"request.binding",
          "job, submission and core: digests, device, counter, key, channel, method, noise, "
-         "times",
+         "times; of a contribution its round, parent model and sealed update; of a round the "
+         "order's session, rule and model",
          "a submission put to another job, site, connection, key or method",
          "that the channel named is the connection used: that is the site's claim"},
     [KS_VERDICT_RESULT] =
         {"result",
-         "result_summary: its digest, the lengths of its outcomes, the sum of its counts",
+         "result_summary: its digest, the lengths of its outcomes, the sum of its counts; of "
+         "federated learning its form",
          "a result changed after the fact or of another shape",
-         "that the counts are right: replay the job for that"},
+         "that the counts are right: replay the job for that; that an aggregate is right"},
     [KS_VERDICT_QUOTE_SIGNATURE] = {"quote.signature",
                                     "the TPM's attestation, under the pinned attestation key",
                                     "evidence that no TPM made, or another TPM",
@@ -209,7 +214,9 @@ static enum ks_err check_certificate(struct context *context)
     }
     KS_TRY(ks_cert_parse_der(ks_buf_view(&context->bundle->certificate), &context->device));
     KS_TRY(ks_cert_trust_new(&spec, &trust));
-    KS_TRY(ks_cert_verify(context->device, trust, KS_CERT_DEVICE, core->created_us / 1000000));
+    KS_TRY(ks_cert_verify(context->device, trust,
+                          core->kind == KS_KIND_ROUND ? KS_CERT_OPERATOR : KS_CERT_DEVICE,
+                          core->created_us / 1000000));
     KS_CHECK(ks_bytes_equal(ks_bytes_text(ks_cert_subject(context->device)), core->device),
              KS_ERR_VERIFY, "the certificate is of '%s', the core names '%.*s'",
              ks_cert_subject(context->device), (int)core->device.len,
@@ -224,11 +231,13 @@ static enum ks_err check_request_signature(struct context *context)
 {
     enum ks_err err = KS_OK;
     const struct ks_bundle *bundle = context->bundle;
+    const bool round = bundle->core.kind == KS_KIND_ROUND;
     struct ks_verify_key *key = NULL;
 
     KS_CHECK(context->device != NULL, KS_ERR_UNAVAILABLE, "no certificate to check it with");
     KS_TRY(ks_cert_key(context->device, &key)); /* post-quantum, of whatever kind */
-    KS_TRY(ks_verify(key, KS_CONTEXT_SUBMISSION, ks_buf_view(&bundle->submission_bytes),
+    KS_TRY(ks_verify(key, round ? KS_CONTEXT_FL_ORDER : KS_CONTEXT_SUBMISSION,
+                     ks_buf_view(round ? &bundle->order_bytes : &bundle->submission_bytes),
                      ks_buf_view(&bundle->submission_signature)));
 out:
     ks_verify_key_free(key);
@@ -277,14 +286,31 @@ out:
     return err;
 }
 
-static enum ks_err check_request_binding(struct context *context)
+/* What was asked for, by a device: a circuit, or to contribute. */
+static enum ks_err check_job(const struct ks_bundle *bundle)
 {
     enum ks_err err = KS_OK;
-    const struct ks_bundle *bundle = context->bundle;
     const struct ks_core *core = &bundle->core;
     const struct ks_job *job = &bundle->job;
+
+    if (core->kind != KS_KIND_CIRCUIT || job->kind != KS_KIND_CIRCUIT) {
+        return ks_core_update_check(core, job);
+    }
+    KS_TRY(check_source(bundle));
+    KS_CHECK(job->shots == core->shots && job->seed == core->seed &&
+                 job->single == core->single,
+             KS_ERR_VERIFY, "shots, seed or precision differ from the job's");
+    KS_TRY(check_workload(core, job));
+    KS_TRY(ks_core_method_check(core, job));
+out:
+    return err;
+}
+
+static enum ks_err check_submission(const struct ks_bundle *bundle, struct ks_bytes origin)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_core *core = &bundle->core;
     const struct ks_submission *submission = &bundle->submission;
-    struct ks_bytes origin = ks_bytes_text(context->policy->site.origin);
 
     KS_CHECK(digest_is(ks_buf_view(&bundle->job_bytes), core->job), KS_ERR_VERIFY,
              "the core names another job");
@@ -294,12 +320,7 @@ static enum ks_err check_request_binding(struct context *context)
              "the core names another submission");
     KS_CHECK(digest_is(ks_buf_view(&bundle->submission_signature), core->submission_signature),
              KS_ERR_VERIFY, "the core names another signature of the submission");
-    KS_TRY(check_source(bundle));
-    KS_CHECK(job->shots == core->shots && job->seed == core->seed &&
-                 job->single == core->single,
-             KS_ERR_VERIFY, "shots, seed or precision differ from the job's");
-    KS_TRY(check_workload(core, job));
-    KS_TRY(ks_core_method_check(core, job));
+    KS_TRY(check_job(bundle));
     KS_CHECK(ks_bytes_equal(submission->device, core->device), KS_ERR_VERIFY,
              "the submission is of another device");
     KS_CHECK(submission->counter == core->counter, KS_ERR_VERIFY,
@@ -310,6 +331,57 @@ static enum ks_err check_request_binding(struct context *context)
              KS_ERR_VERIFY, "the submission was made for another connection");
     KS_CHECK(ks_bytes_equal(submission->site, origin), KS_ERR_VERIFY,
              "the submission was made for another site");
+out:
+    return err;
+}
+
+/* A round is one of the session that an operator ordered, under its rule. */
+static enum ks_err check_order(const struct ks_bundle *bundle, struct ks_bytes origin)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_core *core = &bundle->core;
+    const struct ks_core_fl *fl = &core->fl;
+    const struct ks_fl_order *order = &bundle->order;
+    struct ks_buf rule;
+
+    ks_buf_init(&rule, KS_RULE_BYTES_MAX);
+    KS_CHECK(digest_is(ks_buf_view(&bundle->order_bytes), fl->order), KS_ERR_VERIFY,
+             "the core names another order");
+    KS_CHECK(digest_is(ks_buf_view(&bundle->submission_signature), fl->order_signature),
+             KS_ERR_VERIFY, "the core names another signature of the order");
+    KS_CHECK(order->verb == KS_FL_VERB_CREATE, KS_ERR_VERIFY, "the order has no plan");
+    KS_CHECK(ks_bytes_equal(KS_BYTES(order->session), KS_BYTES(fl->session)), KS_ERR_VERIFY,
+             "the order is for another session");
+    KS_CHECK(fl->round >= 1 && fl->round <= order->plan.rounds, KS_ERR_VERIFY,
+             "the order is for %llu rounds", (unsigned long long)order->plan.rounds);
+    KS_CHECK(ks_bytes_equal(KS_BYTES(order->plan.shape), KS_BYTES(fl->shape)) &&
+                 order->plan.params == fl->params,
+             KS_ERR_VERIFY, "the order is for a model of another shape");
+    KS_CHECK(fl->round > 1 ||
+                 ks_bytes_equal(KS_BYTES(order->plan.parent), KS_BYTES(fl->parent)),
+             KS_ERR_VERIFY, "the first round began with another model than the order's");
+    ks_fl_plan_rule_write(&order->plan.rule, &rule);
+    KS_TRY(ks_buf_check(&rule));
+    KS_CHECK(ks_bytes_equal(ks_buf_view(&rule), core->parameters), KS_ERR_VERIFY,
+             "the order is for another rule");
+    KS_CHECK(ks_bytes_equal(order->site, origin), KS_ERR_VERIFY,
+             "the order is for another site");
+    KS_CHECK(order->created_us <= core->started_us, KS_ERR_VERIFY,
+             "the round began before it was ordered");
+out:
+    ks_buf_done(&rule);
+    return err;
+}
+
+static enum ks_err check_request_binding(struct context *context)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_bundle *bundle = context->bundle;
+    const struct ks_core *core = &bundle->core;
+    struct ks_bytes origin = ks_bytes_text(context->policy->site.origin);
+
+    KS_TRY(core->kind == KS_KIND_ROUND ? check_order(bundle, origin)
+                                       : check_submission(bundle, origin));
     KS_CHECK(ks_bytes_equal(core->origin, origin), KS_ERR_VERIFY,
              "the core names another ledger");
     KS_CHECK(core->started_us <= core->finished_us && core->finished_us <= core->created_us,
@@ -320,9 +392,22 @@ out:
 
 static enum ks_err check_result(struct context *context)
 {
+    enum ks_err err = KS_OK;
     const struct ks_core *core = &context->bundle->core;
+    struct ks_json_doc *doc = NULL;
+    struct ks_update_result update;
+    struct ks_round_result round;
 
-    return ks_result_check(core->result, core->clbits, core->shots);
+    if (core->kind == KS_KIND_UPDATE) {
+        KS_TRY(ks_update_result_read(core->result, &doc, &update));
+    } else if (core->kind == KS_KIND_ROUND) {
+        KS_TRY(ks_round_result_read(core->result, &doc, &round));
+    } else {
+        KS_TRY(ks_result_check(core->result, core->clbits, core->shots));
+    }
+out:
+    ks_json_doc_free(doc);
+    return err;
 }
 
 /* OUT_VIEW is written once ATTEST parses, whoever signed it. */
@@ -382,7 +467,10 @@ static enum ks_err check_build(const struct ks_core *core, const struct ks_event
     enum ks_err err = KS_OK;
     char event[KS_EVENT_NAME_MAX + 1];
 
-    if (core->sdk == KS_SDK_KETSEAL) {
+    if (core->kind != KS_KIND_CIRCUIT) {
+        KS_CHECK(launched(log, KS_LAUNCH_WORKER_FL, core->build), KS_ERR_VERIFY,
+                 "the core's build is not the worker for rounds that was launched");
+    } else if (core->sdk == KS_SDK_KETSEAL) {
         KS_CHECK(launched(log, KS_LAUNCH_WORKER, core->build), KS_ERR_VERIFY,
                  "the core's build is not the worker that was launched");
     } else {
@@ -534,7 +622,11 @@ static enum ks_err check_intent(struct context *context)
              "the intent was logged after the record");
     KS_CHECK(core->checkpoint_size <= core->intent_index, KS_ERR_VERIFY,
              "the checkpoint before the intent already covers it");
-    ks_entry_intent_write(core->counter, core->device, core->job, core->submission, &entry);
+    if (core->kind == KS_KIND_ROUND) {
+        ks_entry_round_write(core->fl.session, core->fl.round, core->fl.descriptor, &entry);
+    } else {
+        ks_entry_intent_write(core->counter, core->device, core->job, core->submission, &entry);
+    }
     KS_TRY(ks_buf_check(&entry));
     ks_merkle_leaf(ks_buf_view(&entry), leaf);
     KS_TRY(ks_merkle_check_inclusion(core->intent_index, context->head.size, leaf,
@@ -665,7 +757,10 @@ static void describe_method(const struct ks_core *core, struct ks_verdict *verdi
         (void)snprintf(truncation, sizeof truncation, " (bond %u of %u, discarded %.1e)",
                        facts->bond, core->bond_max, facts->discarded_weight);
     }
-    if (core->sdk == KS_SDK_KETSEAL) {
+    if (core->kind != KS_KIND_CIRCUIT) {
+        (void)snprintf(verdict->method, sizeof verdict->method, "%s, round %llu",
+                       ks_kind_name(core->kind), (unsigned long long)core->fl.round);
+    } else if (core->sdk == KS_SDK_KETSEAL) {
         (void)snprintf(verdict->method, sizeof verdict->method, "%s%s%s",
                        ks_job_method_name(facts->method), truncation,
                        core->noise != NULL ? " under noise" : "");
@@ -676,8 +771,10 @@ static void describe_method(const struct ks_core *core, struct ks_verdict *verdi
                        (const char *)run->backend.data, (int)run->backend_version.len,
                        (const char *)run->backend_version.data);
     }
-    (void)snprintf(verdict->key_source, sizeof verdict->key_source, "%s",
-                   ks_key_source_name(core->key_source));
+    if (core->kind != KS_KIND_ROUND) { /* which no request with such a key asked for */
+        (void)snprintf(verdict->key_source, sizeof verdict->key_source, "%s",
+                       ks_key_source_name(core->key_source));
+    }
 }
 
 static void describe(const struct ks_bundle *bundle, const struct context *context,

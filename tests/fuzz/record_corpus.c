@@ -116,6 +116,56 @@ static void seed_documents(const struct fixture *fixture, const char *name)
     ks_buf_done(&text);
 }
 
+static void update(struct fixture *fixture, enum fixture_step step)
+{
+    if (step == FIXTURE_BEGIN) {
+        fixture_begin_update(fixture);
+    }
+}
+
+static void round_of(struct fixture *fixture, enum fixture_step step)
+{
+    if (step == FIXTURE_BEGIN) {
+        fixture_begin_round(fixture);
+    }
+}
+
+/* FIXTURE is of a round. */
+static void seed_round(const struct fixture *fixture)
+{
+    const struct ks_fl_order start = {
+        .session = {1}, .site = KS_LITERAL(FIXTURE_ORIGIN), .verb = KS_FL_VERB_START};
+    const struct ks_fl_join join = {.device = KS_LITERAL(FIXTURE_DEVICE),
+                                    .round = 1,
+                                    .samples = 600,
+                                    .site = KS_LITERAL(FIXTURE_ORIGIN)};
+    const struct ks_fl_plan *plan = &fixture->order.plan;
+    const struct ks_fl_descriptor descriptor = {.selected = plan->devices,
+                                                .local = plan->local,
+                                                .params = plan->params,
+                                                .round = 1,
+                                                .rule = plan->rule,
+                                                .samples_max = plan->samples_max,
+                                                .site = KS_LITERAL(FIXTURE_ORIGIN),
+                                                .train_s = plan->train_s};
+    struct ks_buf text;
+
+    seed("bundle/round", ks_buf_view(&fixture->bundle));
+    ks_buf_init(&text, KS_FL_DOCUMENT_MAX);
+    OK(ks_fl_order_write(&fixture->order, fixture->keys->operator_key, &text));
+    seed("fl_order/create", ks_buf_view(&text));
+    ks_buf_clear(&text);
+    OK(ks_fl_order_write(&start, fixture->keys->operator_key, &text));
+    seed("fl_order/start", ks_buf_view(&text));
+    ks_buf_clear(&text);
+    OK(ks_fl_descriptor_write(&descriptor, fixture->keys->mldsa65, &text));
+    seed("fl_descriptor/signed", ks_buf_view(&text));
+    ks_buf_clear(&text);
+    OK(ks_fl_join_write(&join, fixture->keys->device, &text));
+    seed("fl_join/signed", ks_buf_view(&text));
+    ks_buf_done(&text);
+}
+
 static void seed_keys(const struct fixture_keys *keys)
 {
     static const uint8_t kem_public[KS_KEM_PUBLIC_LEN] = {9};
@@ -468,6 +518,12 @@ int main(int argc, char **argv)
     seed_bundle(&fixture, "mps");
     fixture_free(&fixture);
     ks_json_doc_free(noise);
+    fixture_make(&fixture, &keys, update);
+    seed_bundle(&fixture, "update");
+    fixture_free(&fixture);
+    fixture_make(&fixture, &keys, round_of);
+    seed_round(&fixture);
+    fixture_free(&fixture);
     seed_attached(&keys);
     seed_keys(&keys);
     seed_announce(&keys);

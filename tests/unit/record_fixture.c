@@ -22,6 +22,10 @@
 #define FINISHED_US   (FIXTURE_NOW_S * 1000000 + 251234)
 #define BATCH_MAX     8
 #define QUOTED_BEFORE 2 /* leaves that the core's checkpoint covers */
+#define WORD(text)                                                                             \
+    {                                                                                          \
+        (const uint8_t *)(text), sizeof(text) - 1                                              \
+    }
 
 /* --- keys --------------------------------------------------------------------------------- */
 
@@ -173,12 +177,14 @@ void fixture_keys_make(struct fixture_keys *keys)
     const struct leaf expired = {KS_CERT_DEVICE, FIXTURE_DEVICE, FIXTURE_NOW_S - 1, 0x20};
     const struct leaf renamed = {KS_CERT_DEVICE, "sensor-8", FIXTURE_END_S, 0x30};
     const struct leaf server = {KS_CERT_SERVER, FIXTURE_DEVICE, FIXTURE_END_S, 0x40};
+    const struct leaf operator_leaf = {KS_CERT_OPERATOR, FIXTURE_OPERATOR, FIXTURE_END_S, 0x70};
 
     *keys = (struct fixture_keys){
         .root = fixture_sign_key(KS_SIG_SLHDSA_SHA2_128S, 0x01),
         .other_root = fixture_sign_key(KS_SIG_SLHDSA_SHA2_128S, 0x81),
         .device = fixture_sign_key(KS_SIG_MLDSA65, 0x11),
         .other_device = fixture_sign_key(KS_SIG_MLDSA65, 0x12),
+        .operator_key = fixture_sign_key(KS_SIG_MLDSA65, 0x13),
         .ed25519 = fixture_sign_key(KS_SIG_ED25519, 0x21),
         .mldsa65 = fixture_sign_key(KS_SIG_MLDSA65, 0x22),
         .note_ed25519 = fixture_sign_key(KS_SIG_ED25519, 0x23),
@@ -196,6 +202,8 @@ void fixture_keys_make(struct fixture_keys *keys)
         leaf_cert(keys->other_root_cert, keys->other_root, keys->device, device);
     keys->expired_cert = leaf_cert(keys->root_cert, keys->root, keys->device, expired);
     keys->renamed_cert = leaf_cert(keys->root_cert, keys->root, keys->device, renamed);
+    keys->operator_cert =
+        leaf_cert(keys->root_cert, keys->root, keys->operator_key, operator_leaf);
     keys->server_cert = leaf_cert(keys->root_cert, keys->root, keys->device, server);
     keys->weak_cert = leaf_cert(keys->root_cert, keys->root, weak, device);
     keys->classical_cert = classical_cert(keys->device_cert);
@@ -207,12 +215,13 @@ void fixture_keys_make(struct fixture_keys *keys)
 void fixture_keys_free(struct fixture_keys *keys)
 {
     struct ks_sign_key *sign_keys[] = {
-        keys->root,          keys->other_root,    keys->device,       keys->other_device,
-        keys->ed25519,       keys->mldsa65,       keys->note_ed25519, keys->note_mldsa44,
-        keys->other_ed25519, keys->other_mldsa65, keys->other_mldsa44};
+        keys->root,          keys->other_root,    keys->device,        keys->other_device,
+        keys->ed25519,       keys->mldsa65,       keys->note_ed25519,  keys->note_mldsa44,
+        keys->other_ed25519, keys->other_mldsa65, keys->other_mldsa44, keys->operator_key};
     struct ks_cert *certs[] = {keys->root_cert,    keys->other_root_cert, keys->device_cert,
                                keys->foreign_cert, keys->expired_cert,    keys->renamed_cert,
-                               keys->server_cert,  keys->weak_cert,       keys->classical_cert};
+                               keys->server_cert,  keys->weak_cert,       keys->classical_cert,
+                               keys->operator_cert};
 
     for (size_t i = 0; i < sizeof sign_keys / sizeof sign_keys[0]; i++) {
         ks_sign_key_free(sign_keys[i]);
@@ -400,7 +409,7 @@ static void begin(struct fixture *fixture)
     fixture_set(&fixture->parameters, KS_LITERAL("{}"));
     fixture_set(&fixture->result, KS_LITERAL("{\"00\":493,\"11\":507}"));
     *core = (struct ks_core){
-        .schema = KS_RECORD_SCHEMA_MAX,
+        .schema = KS_RECORD_SCHEMA_CIRCUIT,
         .name = KS_LITERAL("openqasm2"),
         .qubits = 2,
         .clbits = 2,
@@ -424,10 +433,147 @@ static void begin(struct fixture *fixture)
             sizeof core->build);
 }
 
+static const struct ks_fl_plan_rule fixture_rule = {
+    .aggregate = WORD("mean"), .server = WORD("fedavg"), .bound = 2.5, .rate = 1};
+
+/* What both kinds of records of federated learning have. */
+static void begin_fl(struct fixture *fixture)
+{
+    struct ks_core *core = &fixture->core;
+    struct ks_core_fl *fl = &core->fl;
+    uint8_t digest[32];
+
+    fill(digest, sizeof digest, 0x67);
+    OK(ks_event_log_add(&fixture->log, KS_LAUNCH_WORKER_FL, digest));
+    fixture->site.event_log = fixture->log;
+    ks_copy(core->build, digest, sizeof core->build);
+    core->schema = KS_RECORD_SCHEMA_FL;
+    core->qubits = core->clbits = 0;
+    core->seed = core->shots = 0;
+    core->facts = (struct ks_simulate_facts){0};
+    ks_zero(core->circuit_hash, sizeof core->circuit_hash);
+    fl->round = 2;
+    fl->params = 61706;
+    fill(fl->session, sizeof fl->session, 0x81);
+    fill(fl->parent, sizeof fl->parent, 0x82);
+    fill(fl->shape, sizeof fl->shape, 0x83);
+    fill(fl->descriptor, sizeof fl->descriptor, 0x84);
+    ks_buf_clear(&fixture->parameters);
+    ks_fl_plan_rule_write(&fixture_rule, &fixture->parameters);
+    OK(ks_buf_check(&fixture->parameters));
+}
+
+void fixture_begin_update(struct fixture *fixture)
+{
+    struct ks_core_fl *fl = &fixture->core.fl;
+    struct ks_job_update *update = &fixture->job.update;
+    struct ks_update_result result = {
+        .norm = 1.25, .suspicion = 0.5, .reason = KS_LITERAL("none")};
+
+    begin_fl(fixture);
+    fixture->core.kind = KS_KIND_UPDATE;
+    fixture->core.name = KS_LITERAL("fl.update");
+    fixture->job = (struct ks_job){.schema = 4, .kind = KS_KIND_UPDATE};
+    *update = (struct ks_job_update){.round = fl->round,
+                                     .encoding = KS_LITERAL("f32"),
+                                     .samples = 600,
+                                     .loss = 0.125,
+                                     .steps = 300,
+                                     .length = 247000};
+    ks_copy(update->session, fl->session, sizeof update->session);
+    ks_copy(update->parent, fl->parent, sizeof update->parent);
+    fill(update->kem_ciphertext, sizeof update->kem_ciphertext, 0x85);
+    fill(update->sealed, sizeof update->sealed, 0x86);
+    fl->encoding = update->encoding;
+    fl->samples = update->samples;
+    fl->length = update->length;
+    ks_copy(fl->sealed, update->sealed, sizeof fl->sealed);
+    fill(result.update, sizeof result.update, 0x87);
+    ks_buf_clear(&fixture->result);
+    ks_update_result_write(&result, &fixture->result);
+    OK(ks_buf_check(&fixture->result));
+}
+
+void fixture_begin_round(struct fixture *fixture)
+{
+    static struct ks_bytes devices[] = {WORD("sensor-7"), WORD("sensor-8")};
+    struct ks_core_fl *fl = &fixture->core.fl;
+    struct ks_fl_order *order = &fixture->order;
+    struct ks_round_result result = {.outcome = KS_LITERAL("completed"),
+                                     .completed = true,
+                                     .count = 2,
+                                     .samples = 1200,
+                                     .loss = 0.25};
+    uint8_t hashes[2][32];
+
+    begin_fl(fixture);
+    fixture->core.kind = KS_KIND_ROUND;
+    fixture->core.name = KS_LITERAL("fl.round");
+    fl->round = 1;
+    fixture->certificate = fixture->keys->operator_cert;
+    fixture->submission_key = fixture->keys->operator_key;
+    *order = (struct ks_fl_order){
+        .created_us = FIXTURE_NOW_S * 1000000,
+        .site = KS_LITERAL(FIXTURE_ORIGIN),
+        .verb = KS_FL_VERB_CREATE,
+        .plan = {.devices = {devices, 2},
+                 .model = KS_LITERAL("lenet5"),
+                 .params = fl->params,
+                 .seed = 3,
+                 .rounds = 5,
+                 .invited = 2,
+                 .wanted = 2,
+                 .updates_min = 1,
+                 .samples_max = 100000,
+                 .prepare_s = 60,
+                 .train_s = 600,
+                 .local = {.encoding = KS_LITERAL("f32"),
+                           .optimiser = KS_LITERAL("sgd"),
+                           .batch = 10,
+                           .epochs = 5,
+                           .rate = 0.1},
+                 .rule = fixture_rule},
+    };
+    fill(order->channel, sizeof order->channel, 0xc2);
+    ks_copy(order->session, fl->session, sizeof order->session);
+    ks_copy(order->plan.parent, fl->parent, sizeof order->plan.parent);
+    ks_copy(order->plan.shape, fl->shape, sizeof order->plan.shape);
+    fill(hashes[0], sizeof hashes[0], 0x01);
+    fill(hashes[1], sizeof hashes[1], 0x02);
+    ks_round_updates_digest(hashes[0], 2, result.updates);
+    fill(result.model, sizeof result.model, 0x88);
+    ks_buf_clear(&fixture->result);
+    ks_round_result_write(&result, &fixture->result);
+    OK(ks_buf_check(&fixture->result));
+}
+
+/* The order's body and signature, out of the signed document. */
+static void make_order(struct fixture *fixture, fixture_change change)
+{
+    static const struct ks_json_limits limits = {.len_max = BUF_MAX, .nodes_max = 256};
+    struct ks_buf document;
+    struct ks_json_doc *doc = NULL;
+
+    change(fixture, FIXTURE_SUBMISSION);
+    ks_buf_init(&document, BUF_MAX);
+    OK(ks_fl_order_write(&fixture->order, fixture->submission_key, &document));
+    OK(ks_json_parse_canonical(ks_buf_view(&document), &limits, &doc));
+    ks_json_canonical(ks_json_find(ks_json_root(doc), "body"), &fixture->order_bytes);
+    OK(ks_json_get_base64(ks_json_root(doc), "signature", &fixture->submission_signature));
+    OK(ks_buf_check(&fixture->order_bytes));
+    ks_json_doc_free(doc);
+    ks_buf_done(&document);
+    change(fixture, FIXTURE_SIGNED);
+}
+
 static void make_submission(struct fixture *fixture, fixture_change change)
 {
     struct ks_submission *submission = &fixture->submission;
 
+    if (fixture->core.kind == KS_KIND_ROUND) {
+        make_order(fixture, change);
+        return;
+    }
     ks_job_write(&fixture->job, &fixture->job_bytes);
     OK(ks_buf_check(&fixture->job_bytes));
     ks_sha256(ks_buf_view(&fixture->job_bytes), submission->job);
@@ -455,18 +601,34 @@ static void make_intents(struct fixture *fixture)
     }
 }
 
-static void make_core(struct fixture *fixture, fixture_change change)
+/* What the core says of job and submission. */
+static void fill_request(struct fixture *fixture)
 {
     struct ks_core *core = &fixture->core;
     const struct ks_submission *submission = &fixture->submission;
     struct ks_buf program;
+
+    if (fixture->job.kind == KS_KIND_CIRCUIT) {
+        ks_buf_init(&program, KS_JOB_BYTES_MAX);
+        ks_job_program_write(&fixture->job, &program);
+        OK(ks_buf_check(&program));
+        ks_sha256(ks_buf_view(&program), core->source_digest);
+        ks_buf_done(&program);
+    }
+    core->device = submission->device;
+    core->key_id = submission->key_id;
+    ks_copy(core->channel, submission->channel, sizeof core->channel);
+    core->counter = submission->counter;
+    ks_copy(core->job, submission->job, sizeof core->job);
+    ks_sha256(ks_buf_view(&fixture->submission_bytes), core->submission);
+    ks_sha256(ks_buf_view(&fixture->submission_signature), core->submission_signature);
+}
+
+static void make_core(struct fixture *fixture, fixture_change change)
+{
+    struct ks_core *core = &fixture->core;
     uint8_t leaves[QUOTED_BEFORE][KS_MERKLE_LEN];
 
-    ks_buf_init(&program, KS_JOB_BYTES_MAX);
-    ks_job_program_write(&fixture->job, &program);
-    OK(ks_buf_check(&program));
-    ks_sha256(ks_buf_view(&program), core->source_digest);
-    ks_buf_done(&program);
     make_intents(fixture);
     for (size_t i = 0; i < QUOTED_BEFORE; i++) {
         ks_merkle_leaf(ks_buf_view(&fixture->entries[i]), leaves[i]);
@@ -480,13 +642,13 @@ static void make_core(struct fixture *fixture, fixture_change change)
     ks_event_log_write(&fixture->log, &fixture->log_bytes);
     OK(ks_buf_check(&fixture->log_bytes));
     ks_sha256(ks_buf_view(&fixture->log_bytes), core->event_log);
-    core->device = submission->device;
-    core->key_id = submission->key_id;
-    ks_copy(core->channel, submission->channel, sizeof core->channel);
-    core->counter = submission->counter;
-    ks_copy(core->job, submission->job, sizeof core->job);
-    ks_sha256(ks_buf_view(&fixture->submission_bytes), core->submission);
-    ks_sha256(ks_buf_view(&fixture->submission_signature), core->submission_signature);
+    if (core->kind == KS_KIND_ROUND) {
+        core->device = KS_LITERAL(FIXTURE_OPERATOR);
+        ks_sha256(ks_buf_view(&fixture->order_bytes), core->fl.order);
+        ks_sha256(ks_buf_view(&fixture->submission_signature), core->fl.order_signature);
+    } else {
+        fill_request(fixture);
+    }
     change(fixture, FIXTURE_CORE);
     ks_core_write(core, &fixture->core_bytes);
     OK(ks_buf_check(&fixture->core_bytes));
@@ -532,6 +694,7 @@ static void make_quote(struct fixture *fixture, fixture_change change)
         .event_log = ks_buf_view(&fixture->log_bytes),
         .job = ks_buf_view(&fixture->job_bytes),
         .submission = ks_buf_view(&fixture->submission_bytes),
+        .order = ks_buf_view(&fixture->order_bytes),
         .signature = ks_buf_view(&fixture->submission_signature),
         .quote = {.attest = ks_buf_view(&fixture->attest),
                   .signature = ks_buf_view(&fixture->quote_signature),
@@ -557,8 +720,13 @@ static void make_ledger(struct fixture *fixture, fixture_change change)
     };
 
     ks_buf_clear(&fixture->entries[fixture->intent_at]);
-    ks_entry_intent_write(core->counter, core->device, core->job, core->submission,
-                          &fixture->entries[fixture->intent_at]);
+    if (core->kind == KS_KIND_ROUND) {
+        ks_entry_round_write(core->fl.session, core->fl.round, core->fl.descriptor,
+                             &fixture->entries[fixture->intent_at]);
+    } else {
+        ks_entry_intent_write(core->counter, core->device, core->job, core->submission,
+                              &fixture->entries[fixture->intent_at]);
+    }
     fixture_set(&fixture->entries[fixture->record_at], ks_buf_view(&fixture->entry));
     change(fixture, FIXTURE_LEDGER);
     for (size_t i = 0; i < fixture->entry_count; i++) {
@@ -608,7 +776,7 @@ static struct ks_buf *buffer(struct fixture *fixture, size_t index)
         &fixture->evidence_bytes, &fixture->record,           &fixture->entry,
         &fixture->note,           &fixture->bundle,           &fixture->policy,
         &fixture->start_attest,   &fixture->start_signature,  &fixture->anchor,
-        &fixture->timestamp,
+        &fixture->timestamp,      &fixture->order_bytes,
     };
     const size_t count = sizeof all / sizeof all[0];
 

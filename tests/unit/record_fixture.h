@@ -14,11 +14,12 @@
 #include "record/policy.h"
 #include "record/record.h"
 
-#define FIXTURE_NOW_S   UINT64_C(1775000000) /* 2026-03-31T23:33:20Z */
-#define FIXTURE_BEGIN_S UINT64_C(1767225600) /* 2026-01-01T00:00:00Z */
-#define FIXTURE_END_S   UINT64_C(1798761599) /* 2026-12-31T23:59:59Z */
-#define FIXTURE_ORIGIN  "lab.example/ketseal"
-#define FIXTURE_DEVICE  "sensor-7"
+#define FIXTURE_NOW_S    UINT64_C(1775000000) /* 2026-03-31T23:33:20Z */
+#define FIXTURE_BEGIN_S  UINT64_C(1767225600) /* 2026-01-01T00:00:00Z */
+#define FIXTURE_END_S    UINT64_C(1798761599) /* 2026-12-31T23:59:59Z */
+#define FIXTURE_ORIGIN   "lab.example/ketseal"
+#define FIXTURE_DEVICE   "sensor-7"
+#define FIXTURE_OPERATOR "ada"
 
 /* Keys and certificates; made once, since signing with SLH-DSA takes long. */
 struct fixture_keys {
@@ -29,10 +30,12 @@ struct fixture_keys {
     struct ks_sign_key *device;
     struct ks_sign_key *other_device;
     struct ks_cert *device_cert;
-    struct ks_cert *foreign_cert;   /* of the device's key, by the other root */
-    struct ks_cert *expired_cert;   /* of the device's key */
-    struct ks_cert *renamed_cert;   /* of the device's key, for another device */
-    struct ks_cert *server_cert;    /* of the device's key, as a server */
+    struct ks_cert *foreign_cert; /* of the device's key, by the other root */
+    struct ks_cert *expired_cert; /* of the device's key */
+    struct ks_cert *renamed_cert; /* of the device's key, for another device */
+    struct ks_cert *server_cert;  /* of the device's key, as a server */
+    struct ks_sign_key *operator_key;
+    struct ks_cert *operator_cert;
     struct ks_cert *weak_cert;      /* of an ML-DSA-44 key */
     struct ks_cert *classical_cert; /* of a P-256 key */
     struct ks_crl *crl;             /* lists nobody of ours */
@@ -109,6 +112,7 @@ struct fixture {
     /* the record */
     struct ks_job job;
     struct ks_submission submission;
+    struct ks_fl_order order; /* of a round, in place of job and submission */
     struct ks_core core;
     struct ks_event_log log;
     struct fixture_quote quote;
@@ -119,7 +123,8 @@ struct fixture {
     uint8_t core_hash[32];
     struct ks_buf job_bytes;
     struct ks_buf submission_bytes;
-    struct ks_buf submission_signature;
+    struct ks_buf submission_signature; /* or that of the order */
+    struct ks_buf order_bytes;          /* the body */
     struct ks_buf parameters;
     struct ks_buf result;
     struct ks_buf log_bytes;
@@ -150,6 +155,11 @@ typedef void (*fixture_change)(struct fixture *fixture, enum fixture_step step);
 void fixture_make(struct fixture *fixture, const struct fixture_keys *keys,
                   fixture_change change);
 void fixture_free(struct fixture *fixture);
+
+/* At FIXTURE_BEGIN: the record is of a contribution to the second round of a session, by the
+ * device; of that session's first round, ordered by the operator. */
+void fixture_begin_update(struct fixture *fixture);
+void fixture_begin_round(struct fixture *fixture);
 
 /* Replaces the contents of BUF by BYTES. */
 void fixture_set(struct ks_buf *buf, struct ks_bytes bytes);

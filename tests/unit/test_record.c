@@ -97,7 +97,7 @@ static void test_variants_pass(void **state)
 /* --- one change each ---------------------------------------------------------------------- */
 
 /* format: what a signer of ours might write, but must not */
-CHANGE(other_schema, FIXTURE_WRITTEN, fixture_replace(&f->core_bytes, "ketseal-4", "ketseal-5"))
+CHANGE(other_schema, FIXTURE_WRITTEN, fixture_replace(&f->core_bytes, "ketseal-4", "ketseal-6"))
 CHANGE(hidden_member, FIXTURE_WRITTEN,
        fixture_replace(&f->core_bytes, "{\"execution\"", "{\"a\":1,\"execution\""))
 CHANGE(lacks_member, FIXTURE_WRITTEN,

@@ -290,7 +290,7 @@ static const struct {
     {"\"precision\"", "\"noise\":[],\"precision\"", KS_ERR_FORMAT, "'noise'"},
     {"ketseal.job/2", "ketseal.job/1", KS_ERR_FORMAT, "'bond_max'"},
     {"ketseal.job/2", "ketseal.job/3", KS_ERR_FORMAT, "'bond_max'"},
-    {"ketseal.job/2", "ketseal.job/4", KS_ERR_FORMAT, "'schema'"},
+    {"ketseal.job/2", "ketseal.job/5", KS_ERR_FORMAT, "'schema'"},
 };
 
 static enum ks_err read_job(const struct ks_buf *text)
