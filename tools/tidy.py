@@ -47,6 +47,8 @@ CLOSED = [
     (r'src/quantum/', {'base', 'quantum'}, 'the worker links'),
     (r'src/enclave/(worker_main|work|frame|sandbox)\.[ch]$', {'base', 'quantum', 'enclave'},
      'the worker links'),
+    (r'src/fl/', {'base', 'crypto', 'fl'}, 'the worker of a round links'),
+    (r'src/enclave/(worker_fl_main|fl_work)\.[ch]$', {'base', 'crypto', 'fl', 'enclave'}, 'the worker of a round links'),
 ]
 
 # Headers from outside, by the modules that own them. None stands for files outside src/.

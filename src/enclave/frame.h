@@ -43,6 +43,12 @@ enum ks_frame_type {
     KS_FRAME_CONFIG = 22, /* first of all: struct ks_enclave_config; no descriptor */
     /* enclave -> worker */
     KS_FRAME_JOB = 30, /* -> counts */
+    /* enclave -> ketseal-worker-fl: docs in enclave/fl_work.h */
+    KS_FRAME_FL_FILE = 31,       /* one descriptor attached; never answered */
+    KS_FRAME_FL_BEGIN = 32,      /* a round, new or from a checkpoint -> what runs it */
+    KS_FRAME_FL_UPDATE = 33,     /* a sealed update -> its hash, norm, score */
+    KS_FRAME_FL_CHECKPOINT = 34, /* write what was added -> hash of the file */
+    KS_FRAME_FL_FINISH = 35,     /* write the new model -> its hash */
     /* enclave <-> ketseald, never answered: the connection to the site's key manager, of whose
      * bytes ketseald sees the ciphertext; the id is the connection's */
     KS_FRAME_LINK_OPEN = 40,  /* enclave -> ketseald: connect */

@@ -76,6 +76,18 @@ static const struct rule worker_rules[] = {
     {SCMP_SYS(getrusage), 0, WORD, RUSAGE_SELF, "own time and memory, for the trace"},
 };
 
+static const struct rule worker_fl_rules[] = {
+    COMPUTE_RULES,
+    {SCMP_SYS(set_robust_list), 0, 0, 0, "a thread of the pool that begins only now"},
+    {SCMP_SYS(rseq), 0, 0, 0, "a thread of the pool that begins only now"},
+    {SCMP_SYS(recvmsg), 0, WORD, KS_WORKER_SOCKET_FD, "its one socket, and descriptors by it"},
+    {SCMP_SYS(sendto), 0, WORD, KS_WORKER_SOCKET_FD, "its one socket"},
+    {SCMP_SYS(pread64), 0, 0, 0, "files that it was sent"},
+    {SCMP_SYS(pwrite64), 0, 0, 0, "files that it was sent"},
+    {SCMP_SYS(ftruncate), 0, 0, 0, "files that it was sent"},
+    {SCMP_SYS(close), 0, 0, 0, "files that it was sent"},
+};
+
 static const struct rule adapter_rules[] = {
     COMPUTE_RULES,
     {SCMP_SYS(recvmsg), 0, WORD, KS_WORKER_SOCKET_FD, "its one socket"},
@@ -505,6 +517,26 @@ enum ks_err ks_sandbox_worker(uint64_t memory_max, uint64_t cpu_s)
     KS_TRY(limit(RLIMIT_NOFILE, "descriptors", 0));
     KS_TRY(limit(RLIMIT_NPROC, "processes", 0));
     KS_TRY(load_rules(worker_rules, sizeof worker_rules / sizeof worker_rules[0],
+                      (struct extra){0}));
+out:
+    return err;
+}
+
+#define ROUND_DESCRIPTORS 16 /* standard ones, socket, five files, one to come */
+#define ROUND_FILE_MAX    (UINT64_C(4) << 30) /* bytes: of a checkpoint, of a model */
+
+enum ks_err ks_sandbox_worker_fl(uint64_t memory_max)
+{
+    enum ks_err err = KS_OK;
+
+    KS_TRY(no_new_privileges());
+    KS_TRY(limit(RLIMIT_AS, "memory", memory_max));
+    KS_TRY(limit(RLIMIT_FSIZE, "file size", ROUND_FILE_MAX));
+    KS_TRY(limit(RLIMIT_CORE, "core dumps", 0));
+    KS_TRY(restrict_reach(&(struct reach){0}));
+    KS_TRY(limit(RLIMIT_NOFILE, "descriptors", ROUND_DESCRIPTORS));
+    KS_TRY(limit(RLIMIT_NPROC, "processes", 0));
+    KS_TRY(load_rules(worker_fl_rules, sizeof worker_fl_rules / sizeof worker_fl_rules[0],
                       (struct extra){0}));
 out:
     return err;

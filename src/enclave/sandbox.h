@@ -20,6 +20,10 @@
  * space, CPU_S its time. */
 KS_MUST_CHECK enum ks_err ks_sandbox_worker(uint64_t memory_max, uint64_t cpu_s);
 
+/* The worker of a round: likewise, but for descriptors that come through its socket, which it
+ * reads and writes at named places; and without a limit of time, since a round has its own. */
+KS_MUST_CHECK enum ks_err ks_sandbox_worker_fl(uint64_t memory_max);
+
 /* ketseal-adapter, once the interpreter runs: its socket, the three pipes to that, its end. No
  * file, no network, no key; it parses what a worker parses. The interpreter, which was started
  * before, still ends with it. */

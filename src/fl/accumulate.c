@@ -86,6 +86,11 @@ enum ks_err ks_fl_accumulator_use_kernel(struct ks_fl_accumulator *accumulator,
     return ks_fl_kernels_find(name, &accumulator->kernels);
 }
 
+const char *ks_fl_accumulator_kernel(const struct ks_fl_accumulator *accumulator)
+{
+    return accumulator->kernels->name;
+}
+
 /* --- members ------------------------------------------------------------------------------ */
 
 /* How many members come before CLIENT. */

@@ -116,5 +116,7 @@ uint64_t ks_fl_accumulator_bytes_written(const struct ks_fl_accumulator *accumul
  * "portable"; KS_ERR_NOT_FOUND when this build or this CPU has none. */
 KS_MUST_CHECK enum ks_err ks_fl_accumulator_use_kernel(struct ks_fl_accumulator *accumulator,
                                                        const char *name);
+/* Its name. */
+const char *ks_fl_accumulator_kernel(const struct ks_fl_accumulator *accumulator);
 
 #endif

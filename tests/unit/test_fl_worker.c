@@ -1,0 +1,491 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* ketseal-worker-fl, as the enclave sees it: a round of two updates whose model is the weighted
+ * mean by hand, a checkpoint from which another worker goes on, and what it refuses. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "base/tensors.h"
+#include "crypto/digest.h"
+#include "enclave/fl_work.h"
+#include "enclave/frame.h"
+#include "fl/model.h"
+
+#define PARAMS     5
+#define MEMORY_MAX "1073741824"
+
+static const char *program;
+
+static const float parent_values[PARAMS] = {1, 2, 3, 4, 5};
+static const float changes[2][PARAMS] = {{1, 0, -1, 0.5f, 2}, {-2, 3, 0, 0.25f, 8}};
+static const uint32_t samples[2] = {100, 300};
+static const char *const clients[2] = {"edge_01", "edge_02"};
+
+struct worker {
+    pid_t pid;
+    struct ks_channel channel;
+    uint32_t id;
+};
+
+struct scene {
+    struct worker worker;
+    struct ks_fl_work_begin begin;
+    struct ks_buf parent;
+    struct ks_fl_model model;
+    int checkpoints[2];
+    int result;
+};
+
+static void start(struct worker *worker)
+{
+    int ends[2];
+    char name[] = "ketseal-worker-fl";
+    char threads[] = "2";
+    char memory[] = MEMORY_MAX;
+    char *argv[] = {name, threads, memory, NULL};
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    worker->pid = fork();
+    assert_true(worker->pid >= 0);
+    if (worker->pid == 0) {
+        if (ends[1] != 3 && dup2(ends[1], 3) != 3) {
+            _exit(70);
+        }
+        if (ends[1] == 3 && fcntl(3, F_SETFD, 0) != 0) {
+            _exit(70);
+        }
+        (void)execv(program, argv);
+        _exit(70);
+    }
+    (void)close(ends[1]);
+    ks_channel_init(&worker->channel, ends[0], "worker");
+    worker->id = 0;
+}
+
+/* Its exit status, once it has nobody to speak to; -1 where a signal ended it. */
+static int stop(struct worker *worker)
+{
+    int status = 0;
+
+    ks_channel_done(&worker->channel);
+    assert_int_equal(waitpid(worker->pid, &status, 0), worker->pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int memory_file(struct ks_bytes bytes)
+{
+    int fd = memfd_create("test", MFD_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(ks_fd_write(fd, bytes, "test"), KS_OK);
+    return fd;
+}
+
+static void contents(int fd, struct ks_buf *out)
+{
+    const off_t len = lseek(fd, 0, SEEK_END);
+    uint8_t *room = ks_buf_reserve(out, (size_t)len);
+
+    assert_non_null(room);
+    assert_int_equal(pread(fd, room, (size_t)len, 0), len);
+    ks_buf_grew(out, (size_t)len);
+}
+
+static void send_file(struct worker *worker, enum ks_fl_file file, int fd)
+{
+    const struct ks_fl_work_file work = {file, (uint64_t)lseek(fd, 0, SEEK_END)};
+    struct ks_buf payload;
+
+    ks_buf_init(&payload, 64);
+    ks_fl_work_file_put(&work, &payload);
+    assert_int_equal(
+        ks_channel_send_fd(&worker->channel, KS_FRAME_FL_FILE, 0, ks_buf_view(&payload), fd),
+        KS_OK);
+    ks_buf_done(&payload);
+}
+
+/* OUT_READER borrows from the channel. */
+static enum ks_err ask(struct worker *worker, uint16_t type, struct ks_bytes payload,
+                       struct ks_reader *out_reader)
+{
+    struct ks_frame frame;
+    const size_t begin = ks_frame_begin(&worker->channel.out, type, ++worker->id);
+
+    ks_buf_put(&worker->channel.out, payload);
+    ks_frame_end(&worker->channel.out, begin);
+    assert_int_equal(ks_channel_flush(&worker->channel), KS_OK);
+    assert_int_equal(ks_channel_receive(&worker->channel, &frame), KS_OK);
+    assert_int_equal(frame.type, type | KS_FRAME_ANSWER);
+    assert_int_equal(frame.id, worker->id);
+    return ks_answer_open(&frame, out_reader);
+}
+
+static enum ks_err begin_round(struct scene *scene, struct ks_fl_work_begun *out_begun)
+{
+    enum ks_err err = KS_OK;
+    struct ks_reader reader;
+    struct ks_buf payload;
+    int fd = memory_file(ks_buf_view(&scene->parent));
+
+    ks_buf_init(&payload, 4096);
+    send_file(&scene->worker, KS_FL_FILE_PARENT, fd);
+    (void)close(fd);
+    ks_fl_work_begin_put(&scene->begin, &payload);
+    err = ask(&scene->worker, KS_FRAME_FL_BEGIN, ks_buf_view(&payload), &reader);
+    if (err == KS_OK) {
+        assert_int_equal(ks_fl_work_begun_read(&reader, out_begun), KS_OK);
+    }
+    ks_buf_done(&payload);
+    return err;
+}
+
+/* What client INDEX sends; FRESH changes the update, or is NULL. */
+static enum ks_err send_update(struct scene *scene, size_t index,
+                               void (*fresh)(struct ks_fl_update *update),
+                               struct ks_fl_work_added *out_added)
+{
+    static const uint8_t key[KS_AEAD_KEY_LEN] = {7};
+    const struct ks_fl_encode encode = {.encoding = KS_FL_F32};
+    struct ks_fl_work_update work = {.client = ks_bytes_text(clients[index]),
+                                     .samples = samples[index],
+                                     .encoding = KS_FL_F32};
+    struct ks_fl_update update = {
+        .subject = scene->begin.subject, .samples = samples[index], .encoding = KS_FL_F32};
+    enum ks_err err = KS_OK;
+    struct ks_reader reader;
+    struct ks_buf payload;
+    struct ks_buf plain;
+    struct ks_buf sealed;
+    int fd = -1;
+
+    ks_buf_init(&payload, 4096);
+    ks_buf_init(&plain, 4096);
+    ks_buf_init(&sealed, 4096);
+    assert_int_equal(ks_fl_encode(&encode, changes[index], PARAMS, &payload), KS_OK);
+    update.payload = ks_buf_view(&payload);
+    if (fresh != NULL) {
+        fresh(&update);
+    }
+    ks_fl_update_write(&update, &plain);
+    assert_int_equal(ks_fl_seal(key, ks_buf_view(&plain), &sealed), KS_OK);
+    ks_copy(work.key, key, sizeof work.key);
+    ks_sha256(ks_buf_view(&sealed), work.sealed);
+    fd = memory_file(ks_buf_view(&sealed));
+    send_file(&scene->worker, KS_FL_FILE_UPDATE, fd);
+    (void)close(fd);
+    ks_buf_clear(&payload);
+    ks_fl_work_update_put(&work, &payload);
+    err = ask(&scene->worker, KS_FRAME_FL_UPDATE, ks_buf_view(&payload), &reader);
+    if (err == KS_OK) {
+        uint8_t digest[32];
+
+        assert_int_equal(ks_fl_work_added_read(&reader, out_added), KS_OK);
+        ks_sha256(ks_buf_view(&plain), digest);
+        assert_memory_equal(out_added->update, digest, sizeof digest);
+    }
+    ks_buf_done(&payload);
+    ks_buf_done(&plain);
+    ks_buf_done(&sealed);
+    return err;
+}
+
+static enum ks_err write_checkpoint(struct scene *scene, enum ks_fl_file file,
+                                    struct ks_fl_work_written *out_written)
+{
+    const struct ks_fl_work_checkpoint work = {file, {(uint8_t)(9 + file)}};
+    enum ks_err err = KS_OK;
+    struct ks_reader reader;
+    struct ks_buf payload;
+
+    ks_buf_init(&payload, 64);
+    ks_fl_work_checkpoint_put(&work, &payload);
+    send_file(&scene->worker, file, scene->checkpoints[file - KS_FL_FILE_FIRST]);
+    err = ask(&scene->worker, KS_FRAME_FL_CHECKPOINT, ks_buf_view(&payload), &reader);
+    if (err == KS_OK) {
+        assert_int_equal(ks_fl_work_written_read(&reader, out_written), KS_OK);
+    }
+    ks_buf_done(&payload);
+    return err;
+}
+
+static enum ks_err finish(struct scene *scene, struct ks_fl_work_written *out_written)
+{
+    enum ks_err err = KS_OK;
+    struct ks_reader reader;
+
+    send_file(&scene->worker, KS_FL_FILE_MODEL, scene->result);
+    err = ask(&scene->worker, KS_FRAME_FL_FINISH, (struct ks_bytes){0}, &reader);
+    if (err == KS_OK) {
+        assert_int_equal(ks_fl_work_written_read(&reader, out_written), KS_OK);
+    }
+    return err;
+}
+
+static int set_scene(void **state)
+{
+    static struct scene scene;
+    const struct ks_tensor tensor = {.name = KS_LITERAL("w"),
+                                     .dtype = KS_DTYPE_F32,
+                                     .dims = 1,
+                                     .shape = {PARAMS},
+                                     .data = ks_tensor_data(parent_values, PARAMS)};
+
+    scene = (struct scene){
+        .checkpoints = {memory_file(KS_LITERAL("")), memory_file(KS_LITERAL(""))},
+        .result = memory_file(KS_LITERAL("longer than nothing"))};
+    ks_buf_init(&scene.parent, 4096);
+    ks_tensors_write(&tensor, 1, NULL, 0, &scene.parent);
+    assert_int_equal(ks_fl_model_read(ks_buf_view(&scene.parent), PARAMS, &scene.model), KS_OK);
+    scene.begin =
+        (struct ks_fl_work_begin){.subject = {.session = {1}, .round = 3, .params = PARAMS},
+                                  .members_max = 2,
+                                  .server = ks_fl_server_defaults(KS_FL_FEDAVG, PARAMS),
+                                  .checkpoint_key = {5}};
+    memcpy(scene.begin.subject.parent, scene.model.hash, 32);
+    memcpy(scene.begin.subject.shape, scene.model.shape, 32);
+    start(&scene.worker);
+    *state = &scene;
+    return 0;
+}
+
+static int clear_scene(void **state)
+{
+    struct scene *scene = *state;
+
+    assert_int_equal(stop(&scene->worker), 0);
+    ks_buf_done(&scene->parent);
+    (void)close(scene->checkpoints[0]);
+    (void)close(scene->checkpoints[1]);
+    (void)close(scene->result);
+    return 0;
+}
+
+/* parent + (100 a + 300 b) / 400, to the bit: the numbers are such that nothing is rounded. */
+static void assert_mean(struct scene *scene, const struct ks_fl_work_written *written)
+{
+    struct ks_fl_model model;
+    struct ks_buf file;
+    float values[PARAMS];
+
+    ks_buf_init(&file, 4096);
+    contents(scene->result, &file);
+    assert_int_equal(file.len, written->length);
+    assert_int_equal(ks_fl_model_read(ks_buf_view(&file), PARAMS, &model), KS_OK);
+    assert_memory_equal(model.hash, written->hash, 32);
+    assert_memory_equal(model.shape, scene->model.shape, 32);
+    ks_fl_model_values(&model, values);
+    for (size_t i = 0; i < PARAMS; i++) {
+        const float want = parent_values[i] + (changes[0][i] + 3 * changes[1][i]) / 4;
+
+        assert_true(values[i] == want);
+    }
+    assert_int_equal(written->members, 2);
+    assert_int_equal(written->weight, 400);
+    ks_buf_done(&file);
+}
+
+static void test_round(void **state)
+{
+    struct scene *scene = *state;
+    struct ks_fl_work_begun begun;
+    struct ks_fl_work_added added;
+    struct ks_fl_work_written written;
+
+    assert_int_equal(begin_round(scene, &begun), KS_OK);
+    assert_int_equal(begun.threads, 2);
+    assert_int_equal(begun.members, 0);
+    assert_int_equal(send_update(scene, 0, NULL, &added), KS_OK);
+    assert_true(added.norm == sqrt(1 + 1 + 0.25 + 4));
+    assert_true(ks_bytes_is(added.reason, "none") && added.suspicion == 0);
+    assert_int_equal(send_update(scene, 1, NULL, &added), KS_OK);
+    assert_int_equal(finish(scene, &written), KS_OK);
+    assert_mean(scene, &written);
+}
+
+/* The second worker has the first one's update from the checkpoint alone. */
+static void test_goes_on(void **state)
+{
+    struct scene *scene = *state;
+    struct ks_fl_work_begun begun;
+    struct ks_fl_work_added added;
+    struct ks_fl_work_written written;
+
+    assert_int_equal(begin_round(scene, &begun), KS_OK);
+    assert_int_equal(send_update(scene, 0, NULL, &added), KS_OK);
+    assert_int_equal(write_checkpoint(scene, KS_FL_FILE_SECOND, &written), KS_OK);
+    assert_int_equal(written.members, 1);
+    assert_int_equal(kill(scene->worker.pid, SIGKILL), 0);
+    assert_int_equal(stop(&scene->worker), -1);
+    start(&scene->worker);
+    scene->begin.resumes = true;
+    scene->begin.checkpoint = KS_FL_FILE_SECOND;
+    memcpy(scene->begin.checkpoint_hash, written.hash, 32);
+    send_file(&scene->worker, KS_FL_FILE_SECOND, scene->checkpoints[1]);
+    assert_int_equal(begin_round(scene, &begun), KS_OK);
+    assert_int_equal(begun.members, 1);
+    assert_int_equal(send_update(scene, 0, NULL, &added), KS_ERR_CONFLICT); /* counts once */
+    assert_int_equal(send_update(scene, 1, NULL, &added), KS_OK);
+    assert_int_equal(finish(scene, &written), KS_OK);
+    assert_mean(scene, &written);
+}
+
+static void test_checkpoint_of_others(void **state)
+{
+    struct scene *scene = *state;
+    struct ks_fl_work_begun begun;
+    struct ks_fl_work_added added;
+    struct ks_fl_work_written written;
+
+    assert_int_equal(begin_round(scene, &begun), KS_OK);
+    assert_int_equal(send_update(scene, 0, NULL, &added), KS_OK);
+    assert_int_equal(write_checkpoint(scene, KS_FL_FILE_FIRST, &written), KS_OK);
+    scene->begin.resumes = true;
+    scene->begin.checkpoint = KS_FL_FILE_FIRST;
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(stop(&scene->worker), 0);
+        start(&scene->worker);
+        memcpy(scene->begin.checkpoint_hash, written.hash, 32);
+        scene->begin.subject.round = i == 0 ? 4 : 3;
+        scene->begin.checkpoint_key[0] = i == 1 ? 6 : 5;
+        scene->begin.checkpoint_hash[0] ^= i == 2 ? 1 : 0;
+        send_file(&scene->worker, KS_FL_FILE_FIRST, scene->checkpoints[0]);
+        assert_int_equal(begin_round(scene, &begun), KS_ERR_VERIFY);
+    }
+}
+
+/* --- what it refuses ---------------------------------------------------------------------- */
+
+static void other_round(struct ks_fl_update *update)
+{
+    update->subject.round++;
+}
+static void other_parent(struct ks_fl_update *update)
+{
+    update->subject.parent[0] ^= 1;
+}
+static void other_shape(struct ks_fl_update *update)
+{
+    update->subject.shape[0] ^= 1;
+}
+static void other_samples(struct ks_fl_update *update)
+{
+    update->samples++;
+}
+/* The payload with number INDEX replaced: floats travel big-endian. */
+static void replace(struct ks_fl_update *update, size_t index, float value)
+{
+    static uint8_t bytes[4 * PARAMS];
+    struct ks_buf payload = {.data = bytes, .cap = sizeof bytes, .max = sizeof bytes};
+
+    for (size_t i = 0; i < PARAMS; i++) {
+        const float number = i == index ? value : changes[0][i];
+        uint32_t bits = 0;
+
+        memcpy(&bits, &number, sizeof bits);
+        ks_buf_put_u32(&payload, bits);
+    }
+    update->payload = KS_BYTES(bytes);
+}
+static void not_a_number(struct ks_fl_update *update)
+{
+    replace(update, 3, NAN);
+}
+static void infinite(struct ks_fl_update *update)
+{
+    replace(update, 0, -INFINITY);
+}
+static void out_of_range(struct ks_fl_update *update)
+{
+    replace(update, 1, 1e6f);
+}
+static void truncated(struct ks_fl_update *update)
+{
+    update->payload.len -= 4;
+}
+
+static void test_bad_updates(void **state)
+{
+    static const struct {
+        void (*fresh)(struct ks_fl_update *update);
+        enum ks_err err;
+    } bad[] = {
+        {other_round, KS_ERR_CONFLICT}, {other_parent, KS_ERR_CONFLICT},
+        {other_shape, KS_ERR_CONFLICT}, {other_samples, KS_ERR_CONFLICT},
+        {not_a_number, KS_ERR_FORMAT},  {infinite, KS_ERR_FORMAT},
+        {out_of_range, KS_ERR_FORMAT},  {truncated, KS_ERR_FORMAT},
+    };
+    struct scene *scene = *state;
+    struct ks_fl_work_begun begun;
+    struct ks_fl_work_added added;
+    struct ks_fl_work_written written;
+
+    assert_int_equal(send_update(scene, 0, NULL, &added), KS_ERR_CONFLICT); /* too early */
+    assert_int_equal(write_checkpoint(scene, KS_FL_FILE_FIRST, &written), KS_ERR_CONFLICT);
+    assert_int_equal(finish(scene, &written), KS_ERR_CONFLICT);
+    assert_int_equal(begin_round(scene, &begun), KS_OK);
+    assert_int_equal(finish(scene, &written), KS_ERR_NOT_FOUND); /* of nothing */
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        const enum ks_err err = send_update(scene, 0, bad[i].fresh, &added);
+
+        if (err != bad[i].err) {
+            fail_msg("update %zu: %d '%s'", i, (int)err, ks_err_detail());
+        }
+    }
+    /* none of them left a trace */
+    assert_int_equal(send_update(scene, 0, NULL, &added), KS_OK);
+    assert_int_equal(send_update(scene, 1, NULL, &added), KS_OK);
+    assert_int_equal(send_update(scene, 1, NULL, &added), KS_ERR_CONFLICT);
+    assert_int_equal(begin_round(scene, &begun), KS_ERR_CONFLICT);
+    assert_int_equal(finish(scene, &written), KS_OK);
+    assert_mean(scene, &written);
+}
+
+static void test_bad_rounds(void **state)
+{
+    struct scene *scene = *state;
+    struct ks_fl_work_begun begun;
+
+    for (unsigned i = 0; i < 4; i++) {
+        struct ks_fl_work_begin begin = scene->begin;
+
+        assert_int_equal(stop(&scene->worker), 0);
+        start(&scene->worker);
+        scene->begin.subject.parent[0] ^= i == 0 ? 1 : 0;
+        scene->begin.subject.shape[0] ^= i == 1 ? 1 : 0;
+        scene->begin.subject.params = i == 2 ? PARAMS + 1 : PARAMS;
+        scene->begin.server.rule = i == 3 ? KS_FL_FEDADAM : KS_FL_FEDAVG;
+        assert_int_equal(begin_round(scene, &begun), i == 0   ? KS_ERR_VERIFY
+                                                     : i == 3 ? KS_ERR_UNAVAILABLE
+                                                              : KS_ERR_CONFLICT);
+        scene->begin = begin;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_round, set_scene, clear_scene),
+        cmocka_unit_test_setup_teardown(test_goes_on, set_scene, clear_scene),
+        cmocka_unit_test_setup_teardown(test_checkpoint_of_others, set_scene, clear_scene),
+        cmocka_unit_test_setup_teardown(test_bad_updates, set_scene, clear_scene),
+        cmocka_unit_test_setup_teardown(test_bad_rounds, set_scene, clear_scene),
+    };
+
+    KS_ASSERT(argc == 2);
+    program = argv[1];
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
