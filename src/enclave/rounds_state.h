@@ -1,0 +1,58 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* rounds_state.h: what rounds.c (the file, and what changes it) and rounds_take.c (what a
+ * record does) share; within these two alone. */
+#ifndef KS_ENCLAVE_ROUNDS_STATE_H
+#define KS_ENCLAVE_ROUNDS_STATE_H
+
+#include "crypto/cert.h"
+#include "enclave/rounds_record.h"
+
+#define KS_ROUNDS_RECORDS_MAX    262144 /* of the file */
+#define KS_ROUNDS_ORDER_FILE_MAX (KS_FL_DOCUMENT_MAX + KS_CERT_DER_MAX + 64)
+#define KS_ROUNDS_ROUND_FILE_MAX (2 * KS_FL_DOCUMENT_MAX + 64)
+#define KS_ROUNDS_FILE_NAME_MAX  64
+
+struct ks_operator_seen {
+    uint8_t key[32];
+    uint64_t created_us;
+};
+
+struct ks_rounds {
+    const struct ks_fs *fs;
+    struct ks_chain *chain;
+    struct ks_operator_seen operators[KS_ROUNDS_OPERATORS_MAX];
+    size_t operator_count;
+    struct ks_rounds_session *sessions[KS_ROUNDS_SESSIONS_MAX];
+    size_t session_count;
+    bool broken; /* what was written was not taken up: only a restart brings both together */
+};
+
+void ks_rounds_session_free(struct ks_rounds_session *session); /* NULL is fine */
+struct ks_operator_seen *ks_rounds_operator(struct ks_rounds *rounds, const uint8_t key[32]);
+struct ks_delivery *ks_rounds_find_delivery(const struct ks_rounds_session *session,
+                                            struct ks_bytes device);
+
+/* Of the order that made a session: number 0; of a round its own. */
+void ks_rounds_file_name(const uint8_t id[KS_SESSION_LEN], uint64_t number,
+                         char target[KS_ROUNDS_FILE_NAME_MAX]);
+KS_MUST_CHECK enum ks_err ks_rounds_save_file(const struct ks_rounds *rounds,
+                                              const uint8_t id[KS_SESSION_LEN], uint64_t number,
+                                              const struct ks_buf *bytes, uint8_t out_hash[32]);
+/* lp32 descriptor, u32 candidates, for each: lp16 name, u32 samples */
+void ks_rounds_put_file(const struct ks_fl_candidate *candidates, size_t count,
+                        struct ks_bytes descriptor, struct ks_buf *out);
+
+struct ks_round_record ks_rounds_record_of(enum ks_round_record_kind kind,
+                                           const struct ks_rounds_session *session);
+struct ks_round_record ks_rounds_delivery_record(const struct ks_rounds_session *session,
+                                                 const struct ks_delivery *delivery);
+struct ks_round_record ks_rounds_summary_record(const struct ks_rounds_session *session,
+                                                const struct ks_round_summary *summary);
+
+/* The one way in which the state changes, at start and later: RECORD is durable. */
+KS_MUST_CHECK enum ks_err ks_rounds_take(struct ks_rounds *rounds,
+                                         const struct ks_round_record *record);
+
+#endif

@@ -1,0 +1,450 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* Sessions and rounds inside the enclave: what an order, a device, a worker may do in which
+ * state; that all of it is as it was after a restart at each step. */
+#include "unit/expect.h"
+
+#include <string.h>
+
+#include "fault/crash_fs.h"
+#include "fault/rounds_scene.h"
+#include "record/record.h"
+
+#define S(seconds) (SCENE_NOW_US + (uint64_t)(seconds)*1000000)
+
+static const uint8_t master[32] = {4, 5, 6};
+
+struct site {
+    struct rounds_scene scene;
+    struct crash_disk *disk;
+    struct ks_fs fs;
+    struct ks_rounds *rounds;
+    struct ks_rounds_session *session;
+};
+
+static int open_site(void **state)
+{
+    static struct site site;
+
+    site = (struct site){0};
+    rounds_scene_make(&site.scene);
+    assert_int_equal(crash_disk_new(1, &site.disk), KS_OK);
+    site.fs = crash_fs_of(site.disk);
+    assert_int_equal(ks_rounds_open(&site.fs, KS_BYTES(master), NULL, &site.rounds), KS_OK);
+    *state = &site;
+    return 0;
+}
+
+static int close_site(void **state)
+{
+    struct site *site = *state;
+
+    ks_rounds_close(site->rounds);
+    crash_disk_free(site->disk);
+    rounds_scene_free(&site->scene);
+    return 0;
+}
+
+/* As bytes: all that a session is, but for what a restart forgets. */
+static void write_session(const struct ks_rounds_session *session, struct ks_buf *out)
+{
+    ks_buf_put_u8(out, (uint8_t)session->state);
+    ks_buf_put_u64(out, session->last);
+    ks_buf_put(out, KS_BYTES(session->model));
+    for (size_t i = 0; i < session->kept_count; i++) {
+        const struct ks_round_summary *summary = &session->kept[i];
+
+        ks_buf_put_u64(out, summary->number);
+        ks_buf_put_u8(out, (uint8_t)summary->phase);
+        ks_buf_put_u8(out, (uint8_t)summary->failure);
+        ks_buf_put(out, KS_BYTES(summary->parent));
+        ks_buf_put(out, KS_BYTES(summary->result));
+        ks_buf_put(out, KS_BYTES(summary->updates));
+        ks_buf_put(out, KS_BYTES(summary->descriptor));
+        ks_buf_put_u64(out, summary->started_us);
+        ks_buf_put_u64(out, summary->finished_us);
+        ks_buf_put_u32(out, summary->count);
+        ks_buf_put_u64(out, summary->samples);
+        ks_buf_put_double(out, summary->loss);
+    }
+    if (session->round == NULL) {
+        return;
+    }
+    ks_fl_round_write(session->round, out);
+    ks_buf_put(out, ks_buf_view(&session->descriptor));
+    ks_buf_put_u8(out, (uint8_t)session->checkpoint);
+    ks_buf_put_u64(out, session->checkpoint_len);
+    ks_buf_put(out, KS_BYTES(session->checkpoint_hash));
+    for (size_t i = 0; i < session->delivered; i++) {
+        const struct ks_delivery *delivery = &session->deliveries[i];
+
+        ks_buf_put_text(out, delivery->device);
+        ks_buf_put(out, KS_BYTES(delivery->update));
+        ks_buf_put(out, KS_BYTES(delivery->sealed));
+        ks_buf_put(out, KS_BYTES(delivery->record));
+        ks_buf_put_u64(out, delivery->at_us);
+        ks_buf_put_u32(out, delivery->samples);
+        ks_buf_put_double(out, delivery->norm);
+        ks_buf_put_double(out, delivery->loss);
+        ks_buf_put_text(out, delivery->reason);
+    }
+}
+
+static void write_all(struct ks_rounds *rounds, struct ks_buf *out)
+{
+    ks_buf_init(out, 1 << 20);
+    for (size_t i = 0; i < ks_rounds_count(rounds); i++) {
+        write_session(ks_rounds_at(rounds, i), out);
+    }
+    assert_int_equal(ks_buf_check(out), KS_OK);
+}
+
+/* A restart changes nothing, twice: the file as it grew, and as it was rewritten. */
+static void restart(struct site *site)
+{
+    struct ks_buf before;
+    struct ks_buf after;
+
+    write_all(site->rounds, &before);
+    for (unsigned i = 0; i < 2; i++) {
+        ks_rounds_close(site->rounds);
+        site->rounds = NULL;
+        assert_int_equal(ks_rounds_open(&site->fs, KS_BYTES(master), NULL, &site->rounds),
+                         KS_OK);
+        write_all(site->rounds, &after);
+        assert_true(ks_bytes_equal(ks_buf_view(&before), ks_buf_view(&after)));
+        ks_buf_done(&after);
+    }
+    ks_buf_done(&before);
+    site->session = ks_rounds_count(site->rounds) == 0 ? NULL : ks_rounds_at(site->rounds, 0);
+}
+
+static enum ks_err order(struct site *site, enum ks_fl_verb verb, uint64_t now_us)
+{
+    return rounds_scene_order(&site->scene, site->rounds, verb, now_us, &site->session);
+}
+
+static enum ks_fl_answer event(struct site *site, enum ks_fl_event_kind kind,
+                               const char *device, uint64_t now_us)
+{
+    enum ks_fl_answer answer = KS_FL_ANSWER_NOT_NOW;
+
+    assert_int_equal(
+        rounds_scene_event(site->rounds, site->session, kind, device, now_us, &answer), KS_OK);
+    return answer;
+}
+
+static enum ks_fl_phase phase(const struct site *site)
+{
+    struct ks_fl_round_status status;
+
+    ks_fl_round_status(site->session->round, &status);
+    return status.phase;
+}
+
+static void begin(struct site *site, uint64_t now_us)
+{
+    assert_int_equal(rounds_scene_begin(&site->scene, site->rounds, site->session, now_us),
+                     KS_OK);
+}
+
+static void all_join(struct site *site, uint64_t now_us)
+{
+    for (size_t i = 0; i < SCENE_DEVICES; i++) {
+        assert_int_equal(event(site, KS_FL_EVENT_JOIN, rounds_scene_device(i), now_us),
+                         KS_FL_ANSWER_OK);
+    }
+    assert_int_equal(phase(site), KS_FL_TRAINING);
+}
+
+static enum ks_fl_answer check(const struct site *site, const struct ks_delivery *delivery)
+{
+    return ks_rounds_check(site->session, ks_bytes_text(delivery->device), delivery->sealed,
+                           delivery->samples, delivery->at_us);
+}
+
+static void stage(struct site *site, size_t device, uint64_t now_us)
+{
+    const struct ks_delivery delivery =
+        rounds_scene_delivery(device, site->session->last, now_us);
+
+    assert_int_equal(check(site, &delivery), KS_FL_ANSWER_OK);
+    assert_int_equal(ks_rounds_stage(site->rounds, site->session, &delivery), KS_OK);
+    assert_int_equal(check(site, &delivery), KS_FL_ANSWER_AGAIN);
+}
+
+static void commit(struct site *site, unsigned file, uint64_t now_us)
+{
+    const uint8_t hash[32] = {(uint8_t)file, 9};
+
+    assert_int_equal(ks_rounds_commit(site->rounds, site->session, file, 1000, hash, now_us),
+                     KS_OK);
+}
+
+static void test_two_rounds(void **state)
+{
+    struct site *site = *state;
+    const struct ks_round_summary *summary = NULL;
+    uint8_t hashes[SCENE_DEVICES][32] = {{0}};
+    uint8_t digest[32];
+    double loss = 0;
+
+    assert_int_equal(order(site, KS_FL_VERB_CREATE, S(0)), KS_OK);
+    restart(site);
+    assert_int_equal(site->session->state, KS_SESSION_CREATED);
+    assert_int_equal(site->session->order.plan.rounds, 1000);
+    assert_int_equal(order(site, KS_FL_VERB_START, S(1)), KS_OK);
+    restart(site);
+    for (uint64_t number = 1; number <= 2; number++) {
+        begin(site, S(2 * number));
+        restart(site);
+        assert_int_equal(phase(site), KS_FL_PREPARING);
+        all_join(site, S(2 * number));
+        restart(site);
+        for (size_t i = 0; i < SCENE_DEVICES; i++) {
+            stage(site, i, S(2 * number));
+            if (i % 2 == 1) {
+                commit(site, (unsigned)(i / 2 % 2) + 1, S(2 * number));
+                restart(site);
+            }
+        }
+        assert_int_equal(phase(site), KS_FL_AGGREGATING);
+        assert_int_equal(event(site, KS_FL_EVENT_AGGREGATED, NULL, S(2 * number + 1)),
+                         KS_FL_ANSWER_OK);
+        assert_null(site->session->round);
+        restart(site);
+    }
+    assert_int_equal(site->session->state, KS_SESSION_RUNNING);
+    assert_int_equal(site->session->kept_count, 2);
+    summary = ks_rounds_summary(site->session, 2);
+    assert_int_equal(summary->phase, KS_FL_COMPLETED);
+    assert_int_equal(summary->parent[0], 0xcc); /* the first one's result */
+    assert_int_equal(summary->parent[1], 1);
+    assert_int_equal(summary->result[1], 2);
+    assert_memory_equal(site->session->model, summary->result, 32);
+    assert_int_equal(summary->count, SCENE_DEVICES);
+    assert_int_equal(summary->samples, 615);
+    for (size_t i = 0; i < SCENE_DEVICES; i++) {
+        const struct ks_delivery delivery = rounds_scene_delivery(i, 2, 0);
+
+        memcpy(hashes[i], delivery.record, 32); /* ascending as they are */
+        loss += delivery.loss * delivery.samples;
+    }
+    ks_round_updates_digest(hashes[0], SCENE_DEVICES, digest);
+    assert_memory_equal(summary->updates, digest, 32);
+    assert_true(summary->loss == loss / 615);
+    assert_null(ks_rounds_summary(site->session, 3));
+}
+
+/* Staged and not committed: gone after a restart, and when the worker dies. */
+static void test_staged_is_forgotten(void **state)
+{
+    struct site *site = *state;
+    struct ks_delivery delivery;
+
+    assert_int_equal(order(site, KS_FL_VERB_CREATE, S(0)), KS_OK);
+    assert_int_equal(order(site, KS_FL_VERB_START, S(1)), KS_OK);
+    begin(site, S(2));
+    all_join(site, S(3));
+    stage(site, 0, S(4));
+    commit(site, 1, S(4));
+    stage(site, 1, S(5));
+    restart(site);
+    assert_int_equal(site->session->delivered, 1);
+    assert_int_equal(site->session->staged, 0);
+    delivery = rounds_scene_delivery(1, 1, S(6));
+    assert_int_equal(check(site, &delivery), KS_FL_ANSWER_OK);
+    stage(site, 1, S(6));
+    assert_int_equal(ks_rounds_drop(site->rounds, site->session), KS_OK);
+    assert_int_equal(check(site, &delivery), KS_FL_ANSWER_OK);
+    stage(site, 2, S(7));
+    commit(site, 2, S(7)); /* commits no more than that one */
+    restart(site);
+    assert_int_equal(site->session->delivered, 2);
+    assert_null(ks_rounds_delivery(site->session, KS_LITERAL("edge_1")));
+    assert_non_null(ks_rounds_delivery(site->session, KS_LITERAL("edge_2")));
+}
+
+static void test_refused_updates(void **state)
+{
+    struct site *site = *state;
+    struct ks_delivery delivery;
+    static const uint8_t record[32] = {77};
+
+    assert_int_equal(order(site, KS_FL_VERB_CREATE, S(0)), KS_OK);
+    assert_int_equal(order(site, KS_FL_VERB_START, S(1)), KS_OK);
+    begin(site, S(2));
+    delivery = rounds_scene_delivery(0, 1, S(3));
+    assert_int_equal(check(site, &delivery), KS_FL_ANSWER_EARLY);
+    all_join(site, S(3));
+    memcpy(delivery.device, "edge_9", 7);
+    assert_int_equal(check(site, &delivery), KS_FL_ANSWER_NOT_INVITED);
+    delivery = rounds_scene_delivery(0, 1, S(3));
+    delivery.samples = 1001;
+    assert_int_equal(check(site, &delivery), KS_FL_ANSWER_SAMPLES);
+    assert_int_equal(event(site, KS_FL_EVENT_LEAVE, "edge_3", S(4)), KS_FL_ANSWER_OK);
+    delivery = rounds_scene_delivery(3, 1, S(4));
+    assert_int_equal(check(site, &delivery), KS_FL_ANSWER_HAS_LEFT);
+    stage(site, 0, S(5));
+    delivery = rounds_scene_delivery(0, 1, S(5));
+    delivery.sealed[0] ^= 1;
+    assert_int_equal(check(site, &delivery), KS_FL_ANSWER_OTHER_UPDATE);
+    assert_int_equal(event(site, KS_FL_EVENT_LEAVE, "edge_0", S(5)), KS_FL_ANSWER_LATE);
+    commit(site, 1, S(5));
+    assert_int_equal(check(site, &delivery), KS_FL_ANSWER_OTHER_UPDATE);
+    assert_int_equal(ks_rounds_again(site->rounds, site->session, KS_LITERAL("edge_0"), record),
+                     KS_OK);
+    restart(site);
+    assert_memory_equal(ks_rounds_delivery(site->session, KS_LITERAL("edge_0"))->record, record,
+                        32);
+    delivery = rounds_scene_delivery(1, 1, S(604)); /* the time is over at 603 */
+    assert_int_equal(check(site, &delivery), KS_FL_ANSWER_LATE);
+}
+
+/* What was added in time counts, though its checkpoint comes later. */
+static void test_time_stands_still(void **state)
+{
+    struct site *site = *state;
+
+    assert_int_equal(order(site, KS_FL_VERB_CREATE, S(0)), KS_OK);
+    assert_int_equal(order(site, KS_FL_VERB_START, S(1)), KS_OK);
+    begin(site, S(2));
+    all_join(site, S(3));
+    stage(site, 0, S(602));
+    assert_int_equal(event(site, KS_FL_EVENT_TICK, NULL, S(700)), KS_FL_ANSWER_OK);
+    assert_int_equal(phase(site), KS_FL_TRAINING);
+    commit(site, 1, S(701));
+    assert_int_equal(site->session->delivered, 1);
+    assert_int_equal(event(site, KS_FL_EVENT_TICK, NULL, S(702)), KS_FL_ANSWER_OK);
+    assert_int_equal(phase(site), KS_FL_AGGREGATING);
+    restart(site);
+    assert_int_equal(event(site, KS_FL_EVENT_AGGREGATED, NULL, S(703)), KS_FL_ANSWER_OK);
+    assert_int_equal(ks_rounds_summary(site->session, 1)->count, 1);
+}
+
+static void test_orders(void **state)
+{
+    struct site *site = *state;
+
+    assert_int_equal(order(site, KS_FL_VERB_START, S(0)), KS_ERR_NOT_FOUND);
+    assert_int_equal(order(site, KS_FL_VERB_CREATE, S(0)), KS_OK);
+    assert_int_equal(order(site, KS_FL_VERB_CREATE, S(0)), KS_ERR_CONFLICT);
+    assert_int_equal(order(site, KS_FL_VERB_PAUSE, S(0)), KS_ERR_CONFLICT);
+    assert_int_equal(rounds_scene_begin(&site->scene, site->rounds, site->session, S(0)),
+                     KS_ERR_CONFLICT);
+    assert_int_equal(order(site, KS_FL_VERB_START, S(1)), KS_OK);
+    assert_int_equal(order(site, KS_FL_VERB_START, S(1)), KS_ERR_CONFLICT);
+    site->scene.ordered_us -= 3; /* older than the last, newer than the first */
+    assert_int_equal(order(site, KS_FL_VERB_STOP, S(1)), KS_ERR_DENIED);
+    restart(site);
+    assert_int_equal(order(site, KS_FL_VERB_STOP, S(1)), KS_ERR_DENIED);
+    site->scene.ordered_us += 3;
+    begin(site, S(2));
+    assert_int_equal(rounds_scene_begin(&site->scene, site->rounds, site->session, S(2)),
+                     KS_ERR_CONFLICT);
+    all_join(site, S(3));
+    assert_int_equal(order(site, KS_FL_VERB_RESUME, S(4)), KS_ERR_CONFLICT);
+    stage(site, 0, S(4));
+    assert_int_equal(order(site, KS_FL_VERB_PAUSE, S(4)), KS_ERR_UNAVAILABLE);
+    commit(site, 1, S(4));
+    assert_int_equal(order(site, KS_FL_VERB_PAUSE, S(5)), KS_OK);
+    restart(site);
+    assert_int_equal(order(site, KS_FL_VERB_PAUSE, S(5)), KS_ERR_CONFLICT);
+    assert_int_equal(order(site, KS_FL_VERB_RESUME, S(1000)), KS_OK);
+    restart(site);
+    stage(site, 1, S(1001)); /* deadlines stood still */
+    commit(site, 2, S(1001));
+    assert_int_equal(order(site, KS_FL_VERB_STOP, S(1002)), KS_OK);
+    restart(site);
+    assert_int_equal(site->session->state, KS_SESSION_STOPPED);
+    assert_int_equal(ks_rounds_summary(site->session, 1)->failure, KS_FL_FAILURE_STOPPED);
+    assert_int_equal(ks_rounds_summary(site->session, 1)->count, 2);
+    assert_int_equal(order(site, KS_FL_VERB_STOP, S(1003)), KS_ERR_CONFLICT);
+    assert_int_equal(order(site, KS_FL_VERB_START, S(1003)), KS_ERR_CONFLICT);
+}
+
+static void test_failed_round(void **state)
+{
+    struct site *site = *state;
+
+    assert_int_equal(order(site, KS_FL_VERB_CREATE, S(0)), KS_OK);
+    assert_int_equal(order(site, KS_FL_VERB_START, S(1)), KS_OK);
+    begin(site, S(2));
+    assert_int_equal(event(site, KS_FL_EVENT_TICK, NULL, S(10)), KS_FL_ANSWER_OK);
+    assert_int_equal(phase(site), KS_FL_PREPARING);
+    assert_int_equal(event(site, KS_FL_EVENT_TICK, NULL, S(63)), KS_FL_ANSWER_OK);
+    assert_null(site->session->round);
+    restart(site);
+    assert_int_equal(site->session->state, KS_SESSION_FAILED);
+    assert_int_equal(ks_rounds_summary(site->session, 1)->failure,
+                     KS_FL_FAILURE_TOO_FEW_JOINED);
+    assert_int_equal(order(site, KS_FL_VERB_STOP, S(64)), KS_ERR_CONFLICT);
+}
+
+/* Files that were changed, or are gone. */
+static void test_changed_files(void **state)
+{
+    static const char *const names[] = {"fl-01000000000000000000000000000000.0",
+                                        "fl-01000000000000000000000000000000.1", "rounds"};
+    struct site *site = *state;
+
+    assert_int_equal(order(site, KS_FL_VERB_CREATE, S(0)), KS_OK);
+    assert_int_equal(order(site, KS_FL_VERB_START, S(1)), KS_OK);
+    begin(site, S(2));
+    ks_rounds_close(site->rounds);
+    site->rounds = NULL;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct ks_buf bytes;
+
+        ks_buf_init(&bytes, 1 << 20);
+        assert_int_equal(ks_fs_load(&site->fs, names[i], 1 << 20, &bytes), KS_OK);
+        bytes.data[20] ^= 1;
+        assert_int_equal(ks_fs_replace(&site->fs, names[i], ks_buf_view(&bytes)), KS_OK);
+        assert_int_equal(ks_rounds_open(&site->fs, KS_BYTES(master), NULL, &site->rounds),
+                         KS_ERR_VERIFY);
+        if (i < 2) {
+            assert_int_equal(site->fs.unlink(site->fs.context, names[i]), KS_OK);
+            assert_int_equal(ks_rounds_open(&site->fs, KS_BYTES(master), NULL, &site->rounds),
+                             KS_ERR_VERIFY);
+        }
+        bytes.data[20] ^= 1;
+        assert_int_equal(ks_fs_replace(&site->fs, names[i], ks_buf_view(&bytes)), KS_OK);
+        ks_buf_done(&bytes);
+    }
+    assert_int_equal(ks_rounds_open(&site->fs, KS_BYTES(master), NULL, &site->rounds), KS_OK);
+    restart(site);
+}
+
+/* An older chain that is put back shows against the position that was noted. */
+static void test_older_chain(void **state)
+{
+    struct site *site = *state;
+    struct ks_chain_position reached;
+    struct ks_buf bytes;
+
+    ks_buf_init(&bytes, 1 << 20);
+    assert_int_equal(order(site, KS_FL_VERB_CREATE, S(0)), KS_OK);
+    assert_int_equal(ks_fs_load(&site->fs, "rounds", 1 << 20, &bytes), KS_OK);
+    assert_int_equal(order(site, KS_FL_VERB_START, S(1)), KS_OK);
+    reached = *ks_rounds_reached(site->rounds);
+    ks_rounds_close(site->rounds);
+    site->rounds = NULL;
+    assert_int_equal(ks_fs_replace(&site->fs, "rounds", ks_buf_view(&bytes)), KS_OK);
+    assert_int_equal(ks_rounds_open(&site->fs, KS_BYTES(master), &reached, &site->rounds),
+                     KS_ERR_VERIFY);
+    ks_buf_done(&bytes);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_site, close_site)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_two_rounds),      TEST(test_staged_is_forgotten),
+        TEST(test_refused_updates), TEST(test_time_stands_still),
+        TEST(test_orders),          TEST(test_failed_round),
+        TEST(test_changed_files),   TEST(test_older_chain),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
