@@ -8,11 +8,13 @@
 
 #define EPOCH_FILE    "epoch"
 #define EPOCH_MAGIC   "KSEPOCH\n"
-#define EPOCH_VERSION 2
-#define POLICY_LEN    32 /* version 1 has none */
+#define EPOCH_VERSION 3
+#define POLICY_LEN    32           /* version 1 has none */
+#define ROUNDS_LEN    (8 + 8 + 32) /* versions 1 and 2 have none */
 #define TAG_LEN       KS_HMAC_SHA256_LEN
-#define BODY_LEN      (8 + 2 + 4 + 8 + 8 + (8 + 8 + 32) + (8 + 32) + (8 + 8 + 32) + POLICY_LEN)
-#define EPOCH_LEN     (BODY_LEN + TAG_LEN)
+#define BODY_LEN                                                                               \
+    (8 + 2 + 4 + 8 + 8 + (8 + 8 + 32) + (8 + 32) + (8 + 8 + 32) + POLICY_LEN + ROUNDS_LEN)
+#define EPOCH_LEN (BODY_LEN + TAG_LEN)
 
 struct ks_epoch {
     const struct ks_fs *fs;
@@ -34,6 +36,12 @@ uint64_t ks_epoch_counter(const struct ks_epoch *epoch)
     return epoch->counter;
 }
 
+static bool is_at(const struct ks_chain_position *one, const struct ks_chain_position *other)
+{
+    return one->rewriting == other->rewriting && one->records == other->records &&
+           ks_bytes_equal(KS_BYTES(one->tag), KS_BYTES(other->tag));
+}
+
 bool ks_epoch_is(const struct ks_epoch *epoch, const struct ks_epoch_reached *reached)
 {
     const struct ks_epoch_reached *last = &epoch->reached;
@@ -44,13 +52,29 @@ bool ks_epoch_is(const struct ks_epoch *epoch, const struct ks_epoch_reached *re
            ks_bytes_equal(KS_BYTES(last->journal.tag), KS_BYTES(reached->journal.tag)) &&
            last->head.size == reached->head.size &&
            ks_bytes_equal(KS_BYTES(last->head.root), KS_BYTES(reached->head.root)) &&
-           last->devices.rewriting == reached->devices.rewriting &&
-           last->devices.records == reached->devices.records &&
-           ks_bytes_equal(KS_BYTES(last->devices.tag), KS_BYTES(reached->devices.tag)) &&
+           is_at(&last->devices, &reached->devices) && is_at(&last->rounds, &reached->rounds) &&
            ks_bytes_equal(KS_BYTES(last->policy), KS_BYTES(reached->policy));
 }
 
 /* --- the file ----------------------------------------------------------------------------- */
+
+static void put_position(const struct ks_chain_position *position, struct ks_buf *out)
+{
+    ks_buf_put_u64(out, position->rewriting);
+    ks_buf_put_u64(out, position->records);
+    ks_buf_put(out, KS_BYTES(position->tag));
+}
+
+static enum ks_err read_position(struct ks_reader *reader, struct ks_chain_position *position)
+{
+    enum ks_err err = KS_OK;
+
+    KS_TRY(ks_read_u64(reader, &position->rewriting));
+    KS_TRY(ks_read_u64(reader, &position->records));
+    KS_TRY(ks_read_copy(reader, position->tag, sizeof position->tag));
+out:
+    return err;
+}
 
 static enum ks_err store(const struct ks_epoch *epoch, uint64_t counter,
                          const struct ks_epoch_reached *reached)
@@ -70,10 +94,9 @@ static enum ks_err store(const struct ks_epoch *epoch, uint64_t counter,
     ks_buf_put(&buf, KS_BYTES(reached->journal.tag));
     ks_buf_put_u64(&buf, reached->head.size);
     ks_buf_put(&buf, KS_BYTES(reached->head.root));
-    ks_buf_put_u64(&buf, reached->devices.rewriting);
-    ks_buf_put_u64(&buf, reached->devices.records);
-    ks_buf_put(&buf, KS_BYTES(reached->devices.tag));
+    put_position(&reached->devices, &buf);
     ks_buf_put(&buf, KS_BYTES(reached->policy));
+    put_position(&reached->rounds, &buf);
     KS_TRY(ks_buf_check(&buf));
     ks_hmac_sha256(KS_BYTES(epoch->key), ks_buf_view(&buf), tag);
     ks_buf_put(&buf, KS_BYTES(tag));
@@ -99,11 +122,12 @@ static enum ks_err read_fields(struct ks_reader *reader, unsigned version,
     KS_TRY(ks_read_copy(reader, reached.journal.tag, sizeof reached.journal.tag));
     KS_TRY(ks_read_u64(reader, &reached.head.size));
     KS_TRY(ks_read_copy(reader, reached.head.root, sizeof reached.head.root));
-    KS_TRY(ks_read_u64(reader, &reached.devices.rewriting));
-    KS_TRY(ks_read_u64(reader, &reached.devices.records));
-    KS_TRY(ks_read_copy(reader, reached.devices.tag, sizeof reached.devices.tag));
+    KS_TRY(read_position(reader, &reached.devices));
     if (version >= 2) {
         KS_TRY(ks_read_copy(reader, reached.policy, sizeof reached.policy));
+    }
+    if (version >= 3) {
+        KS_TRY(read_position(reader, &reached.rounds));
     }
     KS_TRY(ks_read_end(reader));
     epoch->in_file = in_file;
@@ -127,8 +151,9 @@ static enum ks_err load(struct ks_epoch *epoch)
     ks_buf_init(&buf, EPOCH_LEN);
     err = ks_fs_load(epoch->fs, EPOCH_FILE, EPOCH_LEN, &buf);
     KS_TRY(err == KS_ERR_LIMIT ? ks_fail(KS_ERR_VERIFY, "the file is too long") : err);
-    KS_CHECK(buf.len == EPOCH_LEN || buf.len == EPOCH_LEN - POLICY_LEN, KS_ERR_VERIFY,
-             "the file has %zu bytes, not %d", buf.len, EPOCH_LEN);
+    KS_CHECK(buf.len == EPOCH_LEN || buf.len == EPOCH_LEN - ROUNDS_LEN ||
+                 buf.len == EPOCH_LEN - ROUNDS_LEN - POLICY_LEN,
+             KS_ERR_VERIFY, "the file has %zu bytes, not %d", buf.len, EPOCH_LEN);
     body_len = buf.len - TAG_LEN;
     ks_hmac_sha256(KS_BYTES(epoch->key), ks_bytes_of(buf.data, body_len), tag);
     KS_CHECK(ks_ct_equal(KS_BYTES(tag), ks_bytes_of(buf.data + body_len, TAG_LEN)),

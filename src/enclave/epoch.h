@@ -20,6 +20,7 @@ struct ks_epoch_reached {
     struct ks_journal_position journal;
     struct ks_head head;
     struct ks_chain_position devices;
+    struct ks_chain_position rounds; /* zeros: of a version that had none */
     uint8_t policy[32]; /* under which it was reached; zeros: of a version that did not say */
 };
 

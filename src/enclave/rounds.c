@@ -150,6 +150,8 @@ enum ks_err ks_rounds_open(const struct ks_fs *fs, struct ks_bytes master,
     rounds->fs = fs;
     KS_TRY(ks_hkdf_sha256(master, (struct ks_bytes){0}, KS_LITERAL("ketseal/rounds/1"),
                           spec.key, sizeof spec.key));
+    KS_TRY(ks_hkdf_sha256(master, (struct ks_bytes){0}, KS_LITERAL("ketseal/fl-keys/1"),
+                          rounds->root, sizeof rounds->root));
     KS_TRY(ks_chain_open(&spec, reached, visit_record, rounds, &rounds->chain));
     KS_TRY(forget_staged(rounds));
     KS_TRY(rewrite(rounds));
@@ -170,7 +172,21 @@ void ks_rounds_close(struct ks_rounds *rounds)
     for (size_t i = 0; i < rounds->session_count; i++) {
         ks_rounds_session_free(rounds->sessions[i]);
     }
+    ks_wipe(rounds, sizeof *rounds);
     ks_free(rounds);
+}
+
+enum ks_err ks_rounds_secret(const struct ks_rounds *rounds, const char *label,
+                             const uint8_t session[KS_SESSION_LEN], uint64_t number,
+                             uint8_t *out_secret, size_t len)
+{
+    uint8_t salt[KS_SESSION_LEN + 8];
+    struct ks_buf buf = {.data = salt, .cap = sizeof salt, .max = sizeof salt};
+
+    ks_buf_put(&buf, ks_bytes_of(session, KS_SESSION_LEN));
+    ks_buf_put_u64(&buf, number);
+    return ks_hkdf_sha256(KS_BYTES(rounds->root), KS_BYTES(salt), ks_bytes_text(label),
+                          out_secret, len);
 }
 
 const struct ks_chain_position *ks_rounds_reached(const struct ks_rounds *rounds)

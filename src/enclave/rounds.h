@@ -105,6 +105,15 @@ KS_MUST_CHECK enum ks_err ks_rounds_open(const struct ks_fs *fs, struct ks_bytes
 const struct ks_chain_position *ks_rounds_reached(const struct ks_rounds *rounds);
 void ks_rounds_close(struct ks_rounds *rounds); /* NULL is fine */
 
+/* What a round has of its own, the same after each restart, of the sealed state: the seed of
+ * the key that updates are sealed to, the key of its checkpoints. OUT_SECRET is the caller's to
+ * wipe. */
+#define KS_ROUNDS_KEM_LABEL        "ketseal/fl-kem/1"
+#define KS_ROUNDS_CHECKPOINT_LABEL "ketseal/fl-checkpoint/1"
+KS_MUST_CHECK enum ks_err ks_rounds_secret(const struct ks_rounds *rounds, const char *label,
+                                           const uint8_t session[KS_SESSION_LEN],
+                                           uint64_t number, uint8_t *out_secret, size_t len);
+
 /* Borrowed; each keeps its place for as long as ROUNDS is open. */
 size_t ks_rounds_count(const struct ks_rounds *rounds);
 struct ks_rounds_session *ks_rounds_at(struct ks_rounds *rounds, size_t index);

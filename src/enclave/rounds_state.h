@@ -22,6 +22,7 @@ struct ks_operator_seen {
 struct ks_rounds {
     const struct ks_fs *fs;
     struct ks_chain *chain;
+    uint8_t root[32]; /* of the secrets of rounds */
     struct ks_operator_seen operators[KS_ROUNDS_OPERATORS_MAX];
     size_t operator_count;
     struct ks_rounds_session *sessions[KS_ROUNDS_SESSIONS_MAX];

@@ -19,6 +19,9 @@ static struct ks_epoch_reached reached_now(const struct ks_enclave_state *state)
     if (state->registry != NULL) {
         reached.devices = *ks_registry_reached(state->registry);
     }
+    if (state->rounds != NULL) {
+        reached.rounds = *ks_rounds_reached(state->rounds);
+    }
     return reached;
 }
 
@@ -133,6 +136,12 @@ static enum ks_err open_logs(const struct opening *opening, struct ks_enclave_st
                                NULL, &state->registry);
     }
     KS_TRY(err);
+    err = ks_rounds_open(opening->fs, opening->master, &reached.rounds, &state->rounds);
+    if (err == KS_ERR_VERIFY && opening->spec->accept_rollback) {
+        (void)forgive(opening, state, err);
+        err = ks_rounds_open(opening->fs, opening->master, NULL, &state->rounds);
+    }
+    KS_TRY(err);
 out:
     return err;
 }
@@ -200,6 +209,7 @@ void ks_enclave_state_close(struct ks_enclave_state *state)
     ks_epoch_close(state->epoch);
     ks_head_log_close(state->heads);
     ks_registry_close(state->registry);
+    ks_rounds_close(state->rounds);
     ks_journal_close(state->journal);
     ks_enclave_keys_done(&state->keys);
     *state = (struct ks_enclave_state){0};

@@ -3,8 +3,8 @@
 
 /* state.h: what the enclave keeps between launches: the seeds of its keys, made on first use
  * and sealed to the TPM, the key journal, the last ledger head that it signed, the registry of
- * devices; and the epoch, which notices when any of it is older than it was. Formats:
- * docs/formats/enclave-state.md. One thread. */
+ * devices, the rounds of federated learning; and the epoch, which notices when any of it is
+ * older than it was. Formats: docs/formats/enclave-state.md. One thread. */
 #ifndef KS_ENCLAVE_STATE_H
 #define KS_ENCLAVE_STATE_H
 
@@ -12,6 +12,7 @@
 #include "enclave/epoch.h"
 #include "enclave/journal.h"
 #include "enclave/registry.h"
+#include "enclave/rounds.h"
 #include "enclave/vault.h"
 
 struct ks_enclave_keys {
@@ -61,6 +62,7 @@ struct ks_enclave_state {
     struct ks_journal *journal;
     struct ks_head_log *heads;
     struct ks_registry *registry;
+    struct ks_rounds *rounds;
     struct ks_epoch *epoch;
     uint64_t keys_sealed; /* how often */
     enum ks_state_opened opened;

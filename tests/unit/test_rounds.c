@@ -436,6 +436,32 @@ static void test_older_chain(void **state)
     ks_buf_done(&bytes);
 }
 
+/* The same after a restart; another for each round, session and use. */
+static void test_secrets(void **state)
+{
+    static const uint8_t session[KS_SESSION_LEN] = {1};
+    static const uint8_t other[KS_SESSION_LEN] = {2};
+    struct site *site = *state;
+    uint8_t secrets[4][64];
+    uint8_t again[64];
+
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(
+            ks_rounds_secret(
+                site->rounds, i == 1 ? KS_ROUNDS_CHECKPOINT_LABEL : KS_ROUNDS_KEM_LABEL,
+                i == 2 ? other : session, i == 3 ? 2 : 1, secrets[i], sizeof secrets[i]),
+            KS_OK);
+        for (unsigned j = 0; j < i; j++) {
+            assert_memory_not_equal(secrets[i], secrets[j], sizeof secrets[i]);
+        }
+    }
+    restart(site);
+    assert_int_equal(
+        ks_rounds_secret(site->rounds, KS_ROUNDS_KEM_LABEL, session, 1, again, sizeof again),
+        KS_OK);
+    assert_memory_equal(again, secrets[0], sizeof again);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_site, close_site)
 
 int main(void)
@@ -445,6 +471,7 @@ int main(void)
         TEST(test_refused_updates), TEST(test_time_stands_still),
         TEST(test_orders),          TEST(test_failed_round),
         TEST(test_changed_files),   TEST(test_older_chain),
+        TEST(test_secrets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,7 +18,8 @@ static const uint8_t master[32] = {1, 2, 3};
     (8 + 2 + 2 + 8 + 2 + 80 + 6 * 32 + 16) /* version 2, with the test's blob                  \
                                             */
 #define ISSUER_LEN  2592
-#define EPOCH_LEN   230
+#define EPOCH_LEN   278
+#define EPOCH_2_LEN 230
 #define EPOCH_1_LEN 198 /* of version 1, without a policy */
 
 struct site {
@@ -362,7 +363,7 @@ static void test_epoch_file(void **state)
     make_past(&site, copies);
     load(&site, "epoch", &file);
     assert_int_equal(file.len, EPOCH_LEN);
-    expect_bytes(ks_bytes_of(file.data, 14), KS_LITERAL("KSEPOCH\n\0\2\x01\x8b\x5e\x01"));
+    expect_bytes(ks_bytes_of(file.data, 14), KS_LITERAL("KSEPOCH\n\0\3\x01\x8b\x5e\x01"));
     assert_int_equal(file.data[21], site.tpm.counter);
     for (size_t i = 0; i < EPOCH_LEN; i++) {
         file.data[i] ^= 1;
@@ -372,8 +373,8 @@ static void test_epoch_file(void **state)
         if (i > 0) {
             store(&site, "epoch", ks_bytes_of(file.data, i));
             expect_failure(try_state(&site), KS_ERR_VERIFY,
-                           i == EPOCH_1_LEN ? "epoch: its tag is false"
-                                            : "epoch: the file has ");
+                           i == EPOCH_1_LEN || i == EPOCH_2_LEN ? "epoch: its tag is false"
+                                                                : "epoch: the file has ");
         }
     }
     ks_buf_done(&file);
@@ -409,16 +410,32 @@ static void test_policy(void **state)
     crash_disk_free(site.disk);
 }
 
-/* A file of version 1 says all but the policy. */
-static void test_epoch_of_version_1(void **state)
+/* FILE as an older version wrote it, LEN bytes with the tag. */
+static void store_older(struct site *site, struct ks_buf *file, uint8_t version, size_t len)
 {
+    uint8_t key[32];
+    uint8_t tag[KS_HMAC_SHA256_LEN];
+
+    file->data[9] = version;
+    assert_int_equal(ks_hkdf_sha256(KS_BYTES(master), (struct ks_bytes){0},
+                                    KS_LITERAL("ketseal/epoch/1"), key, sizeof key),
+                     KS_OK);
+    ks_hmac_sha256(KS_BYTES(key), ks_bytes_of(file->data, len - sizeof tag), tag);
+    ks_copy(file->data + len - sizeof tag, tag, sizeof tag);
+    store(site, "epoch", ks_bytes_of(file->data, len));
+}
+
+/* A file of version 2 says all but the rounds, one of version 1 not the policy either. No
+ * version passes for another. */
+static void test_epoch_of_older_versions(void **state)
+{
+    static const size_t lens[] = {EPOCH_1_LEN, EPOCH_2_LEN, EPOCH_LEN};
     struct site site;
     struct ks_epoch *epoch = NULL;
     struct ks_epoch_options options = {.start = KS_EPOCH_NEW};
-    struct ks_epoch_reached reached = {.keys = 1, .head = {.size = 9}, .policy = {4}};
-    struct ks_buf file;
-    uint8_t key[32];
-    uint8_t tag[KS_HMAC_SHA256_LEN];
+    const struct ks_epoch_reached reached = {
+        .keys = 1, .head = {.size = 9}, .rounds = {.rewriting = 5}, .policy = {4}};
+    struct ks_buf written;
     char forgiven[KS_ERR_DETAIL_MAX];
 
     (void)state;
@@ -428,33 +445,29 @@ static void test_epoch_of_version_1(void **state)
         KS_OK);
     assert_int_equal(ks_epoch_write(epoch, &reached), KS_OK);
     ks_epoch_close(epoch);
-    epoch = NULL;
-    load(&site, "epoch", &file);
-    assert_int_equal(file.data[9], 2);
-    file.data[9] = 1;
-    assert_int_equal(ks_hkdf_sha256(KS_BYTES(master), (struct ks_bytes){0},
-                                    KS_LITERAL("ketseal/epoch/1"), key, sizeof key),
-                     KS_OK);
-    ks_hmac_sha256(KS_BYTES(key), ks_bytes_of(file.data, EPOCH_1_LEN - sizeof tag), tag);
-    ks_copy(file.data + EPOCH_1_LEN - sizeof tag, tag, sizeof tag);
-    store(&site, "epoch", ks_bytes_of(file.data, EPOCH_1_LEN));
+    load(&site, "epoch", &written);
     options.start = KS_EPOCH_SEALED;
-    assert_int_equal(
-        ks_epoch_open(&site.fs, &site.vault, KS_BYTES(master), &options, forgiven, &epoch),
-        KS_OK);
-    reached.policy[0] = 0;
-    assert_true(ks_epoch_is(epoch, &reached));
-    ks_epoch_close(epoch);
-    epoch = NULL;
-    /* Neither version passes for the other. */
-    file.data[9] = 2;
-    ks_hmac_sha256(KS_BYTES(key), ks_bytes_of(file.data, EPOCH_1_LEN - sizeof tag), tag);
-    ks_copy(file.data + EPOCH_1_LEN - sizeof tag, tag, sizeof tag);
-    store(&site, "epoch", ks_bytes_of(file.data, EPOCH_1_LEN));
-    expect_failure(
-        ks_epoch_open(&site.fs, &site.vault, KS_BYTES(master), &options, forgiven, &epoch),
-        KS_ERR_FORMAT, "epoch");
-    ks_buf_done(&file);
+    for (uint8_t version = 1; version <= 3; version++) {
+        for (size_t i = 0; i < 3; i++) {
+            struct ks_epoch_reached want = reached;
+            struct ks_buf file;
+
+            epoch = NULL;
+            want.rounds.rewriting = version < 3 ? 0 : 5;
+            want.policy[0] = version < 2 ? 0 : 4;
+            ks_buf_init(&file, EPOCH_LEN);
+            ks_buf_put(&file, ks_buf_view(&written));
+            store_older(&site, &file, version, lens[i]);
+            const enum ks_err err = ks_epoch_open(&site.fs, &site.vault, KS_BYTES(master),
+                                                  &options, forgiven, &epoch);
+
+            assert_int_equal(err, i + 1 == version ? KS_OK : KS_ERR_FORMAT);
+            assert_true(err != KS_OK || ks_epoch_is(epoch, &want));
+            ks_epoch_close(epoch);
+            ks_buf_done(&file);
+        }
+    }
+    ks_buf_done(&written);
     crash_disk_free(site.disk);
 }
 
@@ -796,7 +809,7 @@ int main(void)
         cmocka_unit_test(test_planned_update),
         cmocka_unit_test(test_epoch_file),
         cmocka_unit_test(test_policy),
-        cmocka_unit_test(test_epoch_of_version_1),
+        cmocka_unit_test(test_epoch_of_older_versions),
         cmocka_unit_test(test_one_file_put_back),
         cmocka_unit_test(test_all_put_back),
         cmocka_unit_test(test_accepted),
