@@ -147,6 +147,25 @@ out:
     return err;
 }
 
+static void put_fl_rules(const struct ks_fl_rules *fl, struct ks_buf *out)
+{
+    ks_buf_put_u32(out, fl->workers);
+    ks_buf_put_u32(out, fl->params_max);
+}
+
+static enum ks_err read_fl_rules(struct ks_reader *reader, struct ks_fl_rules *fl)
+{
+    enum ks_err err = KS_OK;
+
+    KS_TRY(ks_read_u32(reader, &fl->workers));
+    KS_TRY(ks_read_u32(reader, &fl->params_max));
+    KS_CHECK(fl->workers <= KS_FL_WORKERS_MAX && fl->params_max <= KS_FL_NUMBERS_MAX &&
+                 (fl->workers == 0) == (fl->params_max == 0),
+             KS_ERR_FORMAT, "enclave configuration: a rule of rounds is out of range");
+out:
+    return err;
+}
+
 void ks_enclave_config_put(const struct ks_enclave_config *config, struct ks_buf *out)
 {
     ks_buf_put_lp16(out, config->origin);
@@ -162,6 +181,7 @@ void ks_enclave_config_put(const struct ks_enclave_config *config, struct ks_buf
     put_rules(&config->rules, out);
     put_key_rules(&config->keys, out);
     put_alert_rules(&config->alerts, out);
+    put_fl_rules(&config->fl, out);
 }
 
 enum ks_err ks_enclave_config_read(struct ks_bytes payload,
@@ -185,6 +205,7 @@ enum ks_err ks_enclave_config_read(struct ks_bytes payload,
     KS_TRY(read_rules(&reader, &config.rules));
     KS_TRY(read_key_rules(&reader, &config.keys));
     KS_TRY(read_alert_rules(&reader, &config.alerts));
+    KS_TRY(read_fl_rules(&reader, &config.fl));
     KS_TRY(ks_read_end(&reader));
     KS_CHECK(simulated <= 1 && config.workers >= 1 && config.workers <= KS_LAUNCH_WORKERS_MAX,
              KS_ERR_FORMAT, "enclave configuration: a value is out of range");

@@ -232,9 +232,9 @@ out:
 
 /* --- operators ---------------------------------------------------------------------------- */
 
-static enum ks_err open_operator(struct ks_monitor *monitor, struct ks_bytes der,
-                                 struct ks_cert **out_cert, struct ks_verify_key **out_key,
-                                 uint8_t out_hash[32])
+enum ks_err ks_monitor_operator(struct ks_monitor *monitor, struct ks_bytes der,
+                                struct ks_cert **out_cert, struct ks_verify_key **out_key,
+                                uint8_t out_hash[32])
 {
     enum ks_err err = KS_OK;
     struct ks_cert *cert = NULL;
@@ -377,7 +377,7 @@ enum ks_err ks_monitor_order(struct ks_monitor *monitor, uint32_t id, struct ks_
     KS_TRY(ks_read_copy(&reader, channel, sizeof channel));
     KS_TRY(ks_read_lp32(&reader, KS_ENROL_BYTES_MAX, &document));
     KS_TRY(ks_read_end(&reader));
-    KS_TRY(open_operator(monitor, certificate, &cert, &key, key_hash));
+    KS_TRY(ks_monitor_operator(monitor, certificate, &cert, &key, key_hash));
     err = ks_order_read(document, key, &order);
     KS_TRY(err == KS_ERR_VERIFY ? KS_ERR_DENIED : err);
     KS_TRY(check_order(monitor, &order, channel));
@@ -432,7 +432,7 @@ enum ks_err ks_monitor_devices(struct ks_monitor *monitor, uint32_t id, struct k
     KS_TRY(ks_read_lp16(&reader, KS_CERT_SUBJECT_MAX, &device));
     KS_TRY(ks_read_lp16(&reader, KS_CERT_SUBJECT_MAX, &after));
     KS_TRY(ks_read_end(&reader));
-    KS_TRY(open_operator(monitor, certificate, &cert, &key, key_hash));
+    KS_TRY(ks_monitor_operator(monitor, certificate, &cert, &key, key_hash));
     if (device.len > 0) {
         one = ks_registry_find(registry, device);
         KS_CHECK(one != NULL, KS_ERR_NOT_FOUND, "no such device is enrolled");

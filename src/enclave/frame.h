@@ -36,6 +36,11 @@ enum ks_frame_type {
     KS_FRAME_SITE_CERTIFY = 18,     /* the site's document, certified -> in use */
     KS_FRAME_ANNOUNCE = 19,         /* a device names quantum keys that it holds */
     KS_FRAME_ALERT = 23,            /* a job that ran is an anomaly -> how many, an entry */
+    KS_FRAME_FL_ORDER = 24,    /* an operator's order about federated learning -> session */
+    KS_FRAME_FL_STATUS = 25,   /* a session, a round of it, its descriptor */
+    KS_FRAME_FL_JOIN = 26,     /* a device takes part, or does not -> the round */
+    KS_FRAME_FL_OFFER = 27,    /* time passes -> rounds whose records want an intent */
+    KS_FRAME_FL_RECORDED = 28, /* the record of a round is durable */
     /* enclave -> launcher */
     KS_FRAME_KILL = 20, /* end a worker: u32 process id */
     /* launcher -> enclave, each with one descriptor attached */
@@ -49,6 +54,9 @@ enum ks_frame_type {
     KS_FRAME_FL_UPDATE = 33,     /* a sealed update -> its hash, norm, score */
     KS_FRAME_FL_CHECKPOINT = 34, /* write what was added -> hash of the file */
     KS_FRAME_FL_FINISH = 35,     /* write the new model -> its hash */
+    /* enclave -> ketseald, on a channel of their own: files of rounds */
+    KS_FRAME_FL_OPEN = 50, /* -> its length, and the descriptor */
+    KS_FRAME_FL_SYNC = 51, /* what was written is to survive a crash -> nothing */
     /* enclave <-> ketseald, never answered: the connection to the site's key manager, of whose
      * bytes ketseald sees the ciphertext; the id is the connection's */
     KS_FRAME_LINK_OPEN = 40,  /* enclave -> ketseald: connect */

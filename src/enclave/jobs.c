@@ -37,6 +37,8 @@ enum ks_err ks_monitor_job_new(struct ks_monitor *monitor, struct ks_monitor_job
             ks_buf_init(&job->core_bytes, KS_RECORD_BYTES_MAX);
             ks_buf_init(&job->start_attest, KS_ATTEST_MAX);
             ks_buf_init(&job->start_signature, KS_TPM_SIGNATURE_MAX);
+            ks_buf_init(&job->order_body, KS_FL_DOCUMENT_MAX);
+            ks_buf_init(&job->order_signature, KS_SIG_LEN_MAX);
             *out_job = job;
             return KS_OK;
         }
@@ -62,6 +64,8 @@ void ks_monitor_job_free(struct ks_monitor *monitor, struct ks_monitor_job *job)
     ks_buf_done(&job->core_bytes);
     ks_buf_done(&job->start_attest);
     ks_buf_done(&job->start_signature);
+    ks_buf_done(&job->order_body);
+    ks_buf_done(&job->order_signature);
     job->state = KS_MJOB_FREE;
     while (monitor->jobs_used > 0 &&
            monitor->jobs[monitor->jobs_used - 1].state == KS_MJOB_FREE) {
@@ -81,8 +85,8 @@ struct ks_monitor_job *ks_monitor_job_find(struct ks_monitor *monitor, struct ks
     return NULL;
 }
 
-/* Answers RUN with the error and its stored detail. */
-static void end_job(struct ks_monitor *monitor, struct ks_monitor_job *job, enum ks_err err)
+void ks_monitor_job_fail(struct ks_monitor *monitor, struct ks_monitor_job *job,
+                         enum ks_err err)
 {
     ks_answer_error(&monitor->daemon.out, KS_FRAME_RUN, job->request, err);
     ks_monitor_job_free(monitor, job);
@@ -146,11 +150,14 @@ enum ks_err ks_monitor_cancel(struct ks_monitor *monitor, uint32_t id, struct ks
 
     KS_CHECK(job != NULL, KS_ERR_NOT_FOUND, "no such job");
     KS_CHECK(job->state < KS_MJOB_FINISHED, KS_ERR_CONFLICT, "the job has finished already");
+    KS_CHECK(job->session == NULL &&
+                 (job->body.job.kind == KS_KIND_CIRCUIT || job->state <= KS_MJOB_QUEUED),
+             KS_ERR_CONFLICT, "an update that is being added cannot be taken back");
     if (job->state == KS_MJOB_RUNNING) {
         job->cancelled = true;
         kill_worker(monitor, worker_of(monitor, job)); /* its death answers RUN */
     } else if (job->state == KS_MJOB_QUEUED) {
-        end_job(monitor, job, ks_fail(KS_ERR_CONFLICT, "cancelled before it ran"));
+        ks_monitor_job_fail(monitor, job, ks_fail(KS_ERR_CONFLICT, "cancelled before it ran"));
     } else {
         ks_monitor_job_free(monitor, job);
     }
@@ -173,7 +180,8 @@ enum ks_err ks_monitor_worker_add(struct ks_monitor *monitor, int fd, struct ks_
     KS_TRY(ks_read_u32(&reader, &pid));
     KS_TRY(ks_read_u8(&reader, &sdk));
     KS_TRY(ks_read_end(&reader));
-    KS_CHECK(sdk < KS_SDK_COUNT, KS_ERR_FORMAT, "launcher: a worker for SDK %u", sdk);
+    KS_CHECK(sdk < KS_SDK_COUNT || sdk == KS_LAUNCH_FOR_ROUNDS, KS_ERR_FORMAT,
+             "launcher: a worker for SDK %u", sdk);
     for (size_t i = 0; i < KS_MONITOR_WORKERS_MAX && worker == NULL; i++) {
         worker = monitor->workers[i].channel.fd < 0 ? &monitor->workers[i] : NULL;
     }
@@ -181,26 +189,29 @@ enum ks_err ks_monitor_worker_add(struct ks_monitor *monitor, int fd, struct ks_
     ks_channel_init(&worker->channel, fd, "worker");
     fd = -1; /* transferred */
     worker->pid = pid;
-    worker->sdk = (enum ks_sdk)sdk;
+    worker->for_rounds = sdk == KS_LAUNCH_FOR_ROUNDS;
+    worker->sdk = worker->for_rounds ? KS_SDK_KETSEAL : (enum ks_sdk)sdk;
     worker->job = NULL;
+    worker->slot = NULL;
 out:
     ks_fd_close(&fd);
     return err;
 }
 
-/* One worker, one job: it is ended, whether it wants to end or not, since one that only closed
- * its socket would keep its place for ever. */
-static void worker_end(struct ks_monitor *monitor, struct ks_monitor_worker *worker)
+/* One worker, one job: one that only closed its socket would keep its place for ever. */
+void ks_monitor_worker_end(struct ks_monitor *monitor, struct ks_monitor_worker *worker)
 {
     kill_worker(monitor, worker);
     ks_channel_done(&worker->channel);
     worker->job = NULL;
+    worker->slot = NULL;
 }
 
 _Static_assert(KS_WORK_NOISE_MAX == KS_JOB_NOISE_MAX, "a model that is admitted can be sent");
 
-static enum ks_err send_job(struct ks_monitor *monitor, struct ks_monitor_worker *worker,
-                            struct ks_monitor_job *job)
+static enum ks_err sks_monitor_job_fail(struct ks_monitor *monitor,
+                                        struct ks_monitor_worker *worker,
+                                        struct ks_monitor_job *job)
 {
     enum ks_err err = KS_OK;
     const struct ks_job *asked = &job->body.job;
@@ -249,7 +260,8 @@ static struct ks_monitor_job *next_queued(struct ks_monitor *monitor, enum ks_sd
     for (size_t i = 0; i < monitor->jobs_used; i++) {
         struct ks_monitor_job *job = &monitor->jobs[i];
 
-        if (job->state == KS_MJOB_QUEUED && job->body.job.sdk == sdk &&
+        if (job->state == KS_MJOB_QUEUED && job->session == NULL &&
+            job->body.job.kind == KS_KIND_CIRCUIT && job->body.job.sdk == sdk &&
             (next == NULL || job->order < next->order)) {
             next = job;
         }
@@ -266,7 +278,7 @@ enum ks_err ks_monitor_dispatch(struct ks_monitor *monitor)
         struct ks_monitor_worker *worker = &monitor->workers[i];
         struct ks_monitor_job *job = worker->job;
 
-        if (worker->channel.fd < 0) {
+        if (worker->channel.fd < 0 || worker->for_rounds) {
             continue;
         }
         if (job != NULL && now_us > job->deadline_us) {
@@ -275,10 +287,10 @@ enum ks_err ks_monitor_dispatch(struct ks_monitor *monitor)
         }
         if (job == NULL && (job = next_queued(monitor, worker->sdk)) != NULL) {
             /* One that died while it waited shows here; its job goes to the next. */
-            err = send_job(monitor, worker, job);
+            err = sks_monitor_job_fail(monitor, worker, job);
             if (err == KS_ERR_IO) {
                 job->state = KS_MJOB_QUEUED;
-                worker_end(monitor, worker);
+                ks_monitor_worker_end(monitor, worker);
                 continue;
             }
             KS_TRY(err);
@@ -319,11 +331,12 @@ out:
     return err;
 }
 
-static void fill_request(const struct ks_monitor *monitor, struct ks_monitor_job *job)
+void ks_monitor_core_fill(const struct ks_monitor *monitor, struct ks_monitor_job *job)
 {
     struct ks_core *core = &job->core;
     const struct ks_submission *submission = &job->body.submission;
 
+    ks_copy(core->record_id, job->id, sizeof core->record_id);
     core->origin = ks_bytes_text(monitor->site.origin);
     core->intent_index = job->intent_index;
     core->checkpoint_size = job->before.size;
@@ -331,6 +344,9 @@ static void fill_request(const struct ks_monitor *monitor, struct ks_monitor_job
     ks_copy(core->event_log, monitor->event_log_hash, sizeof core->event_log);
     core->simulated_tpm = monitor->site.simulated_tpm;
     core->device = ks_bytes_text(job->device);
+    if (job->session != NULL) {
+        return; /* an order is behind it */
+    }
     core->key_id = submission->key_id;
     core->key_policy = monitor->key_policy;
     core->key_source = job->key_source;
@@ -339,7 +355,19 @@ static void fill_request(const struct ks_monitor *monitor, struct ks_monitor_job
     ks_copy(core->job, submission->job, sizeof core->job);
     ks_copy(core->submission, job->submission_hash, sizeof core->submission);
     ks_sha256(ks_buf_view(&job->body.signature), core->submission_signature);
-    ks_copy(core->record_id, job->id, sizeof core->record_id);
+}
+
+enum ks_err ks_monitor_core_close(struct ks_monitor_job *job, uint8_t out_hash[32])
+{
+    enum ks_err err = KS_OK;
+
+    ks_buf_clear(&job->core_bytes);
+    ks_core_write(&job->core, &job->core_bytes);
+    KS_TRY(ks_buf_check(&job->core_bytes));
+    ks_sha256(ks_buf_view(&job->core_bytes), out_hash);
+    ks_merkle_leaf(ks_bytes_of(out_hash, 32), job->leaf);
+out:
+    return err;
 }
 
 /* TEXT, at the end of what is kept for JOB. */
@@ -464,11 +492,8 @@ static enum ks_err make_core(struct ks_monitor *monitor, struct ks_monitor_job *
     KS_TRY(ks_fail_prefix(ks_core_method_check(core, asked), "worker"));
     ks_sha256(result->circuit, core->circuit_hash);
     KS_TRY(digest_program(asked, core->source_digest));
-    fill_request(monitor, job);
-    ks_core_write(core, &job->core_bytes);
-    KS_TRY(ks_buf_check(&job->core_bytes));
-    ks_sha256(ks_buf_view(&job->core_bytes), hash);
-    ks_merkle_leaf(KS_BYTES(hash), job->leaf);
+    ks_monitor_core_fill(monitor, job);
+    KS_TRY(ks_monitor_core_close(job, hash));
     trace_result(job, result);
     job->finished_us = ks_clock_monotonic_us();
     job->state = KS_MJOB_FINISHED;
@@ -499,6 +524,9 @@ enum ks_err ks_monitor_worker_readable(struct ks_monitor *monitor, size_t slot)
     struct ks_work_result result = {0};
     bool found = false;
 
+    if (worker->for_rounds) {
+        return ks_monitor_fl_worker(monitor, worker);
+    }
     err = ks_channel_fill(&worker->channel, NULL);
     if (err == KS_OK) {
         err = ks_channel_next(&worker->channel, &frame, &found);
@@ -509,7 +537,7 @@ enum ks_err ks_monitor_worker_readable(struct ks_monitor *monitor, size_t slot)
         err = death_of(job);
     }
     if (job == NULL) {
-        worker_end(monitor, worker); /* it died, or spoke before it was asked */
+        ks_monitor_worker_end(monitor, worker); /* it died, or spoke before it was asked */
         return KS_OK;
     }
     KS_TRY(err);
@@ -520,9 +548,9 @@ enum ks_err ks_monitor_worker_readable(struct ks_monitor *monitor, size_t slot)
     KS_TRY(make_core(monitor, job, &result));
 out:
     if (err != KS_OK) {
-        end_job(monitor, job, err);
+        ks_monitor_job_fail(monitor, job, err);
     }
-    worker_end(monitor, worker);
+    ks_monitor_worker_end(monitor, worker);
     return KS_OK; /* the job's failure is answered; it is not ours */
 }
 
@@ -672,7 +700,9 @@ static enum ks_err seal(struct ks_monitor *monitor, size_t index, const uint8_t 
         .event_log = ks_buf_view(&monitor->event_log),
         .job = ks_buf_view(&job->body.job_bytes),
         .submission = ks_buf_view(&job->body.submission_bytes),
-        .signature = ks_buf_view(&job->body.signature),
+        .order = ks_buf_view(&job->order_body),
+        .signature =
+            ks_buf_view(job->session == NULL ? &job->body.signature : &job->order_signature),
         .quote = {.attest = attest,
                   .signature = signature,
                   .size = monitor->batch_count,
@@ -758,7 +788,7 @@ enum ks_err ks_monitor_quote_finish(struct ks_monitor *monitor)
                   ? quoted
                   : seal(monitor, i, leaves[0], ks_buf_view(&attest), ks_buf_view(&signature));
         if (err != KS_OK) {
-            end_job(monitor, job, err);
+            ks_monitor_job_fail(monitor, job, err);
         } else {
             ks_monitor_job_free(monitor, job);
         }

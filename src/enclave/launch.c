@@ -32,8 +32,8 @@
 /* --- children ----------------------------------------------------------------------------- */
 
 struct worker {
-    pid_t pid; /* 0: free slot */
-    enum ks_sdk sdk;
+    pid_t pid;     /* 0: free slot */
+    unsigned kind; /* an SDK, or KS_LAUNCH_FOR_ROUNDS */
 };
 
 struct launcher {
@@ -167,7 +167,33 @@ static enum ks_err spawn_adapter(struct launcher *launcher, enum ks_sdk sdk, int
     return spawn(NULL, launcher->programs.adapter, fds, 2, as_argv(arguments.argv), out_pid);
 }
 
-static enum ks_err spawn_worker(struct launcher *launcher, enum ks_sdk sdk)
+/* ketseal-worker-fl on the socket FD. */
+static enum ks_err spawn_for_rounds(struct launcher *launcher, int fd, pid_t *out_pid)
+{
+    const struct ks_launch_spec *spec = launcher->spec;
+    char threads[24];
+    char memory[24];
+    static char name[] = "ketseal-worker-fl";
+    char *argv[] = {name, threads, memory, NULL};
+
+    (void)snprintf(threads, sizeof threads, "%u", spec->worker_threads);
+    (void)snprintf(memory, sizeof memory, "%llu", (unsigned long long)spec->fl_memory_max);
+    return spawn(NULL, launcher->programs.worker_fl, &fd, 1, argv, out_pid);
+}
+
+static enum ks_err spawn_kind(struct launcher *launcher, unsigned kind, int fd, pid_t *out_pid)
+{
+    switch (kind) {
+    case KS_SDK_KETSEAL:
+        return spawn_own(launcher, fd, out_pid);
+    case KS_LAUNCH_FOR_ROUNDS:
+        return spawn_for_rounds(launcher, fd, out_pid);
+    default:
+        return spawn_adapter(launcher, (enum ks_sdk)kind, fd, out_pid);
+    }
+}
+
+static enum ks_err spawn_worker(struct launcher *launcher, unsigned kind)
 {
     enum ks_err err = KS_OK;
     int ends[2] = {-1, -1};
@@ -181,11 +207,10 @@ static enum ks_err spawn_worker(struct launcher *launcher, enum ks_sdk sdk)
     }
     KS_ASSERT(slot < KS_LAUNCH_WORKERS_MAX);
     KS_TRY(make_pair(ends));
-    KS_TRY(sdk == KS_SDK_KETSEAL ? spawn_own(launcher, ends[1], &pid)
-                                 : spawn_adapter(launcher, sdk, ends[1], &pid));
-    launcher->workers[slot] = (struct worker){pid, sdk};
+    KS_TRY(spawn_kind(launcher, kind, ends[1], &pid));
+    launcher->workers[slot] = (struct worker){pid, kind};
     ks_buf_put_u32(&payload, (uint32_t)pid);
-    ks_buf_put_u8(&payload, (uint8_t)sdk);
+    ks_buf_put_u8(&payload, (uint8_t)kind);
     err = ks_channel_send_fd(&launcher->enclave, KS_FRAME_WORKER, 0, ks_buf_view(&payload),
                              ends[0]);
     if (err == KS_ERR_IO) { /* the enclave has gone: SIGCHLD tells why */
@@ -255,6 +280,7 @@ static enum ks_err send_config(struct launcher *launcher)
         .rules = spec->rules,
         .alerts = spec->alerts,
         .keys = spec->keys,
+        .fl = spec->fl,
     };
     size_t begin = 0;
 
@@ -308,7 +334,7 @@ static unsigned workers_of(const struct ks_launch_spec *spec, enum ks_sdk sdk)
     return spec->programs.sdks[sdk].script == NULL ? 0 : spec->adapters.count;
 }
 
-static enum ks_err start_enclave(struct launcher *launcher, int daemon_end)
+static enum ks_err start_enclave(struct launcher *launcher, int daemon_end, int files_end)
 {
     enum ks_err err = KS_OK;
     int ends[2] = {-1, -1};
@@ -322,8 +348,9 @@ static enum ks_err start_enclave(struct launcher *launcher, int daemon_end)
             [KS_ENCLAVE_DAEMON_FD - 3] = daemon_end,
             [KS_ENCLAVE_TPM_FD - 3] = launcher->tpm,
             [KS_ENCLAVE_STATE_FD - 3] = launcher->state,
+            [KS_ENCLAVE_FILES_FD - 3] = files_end,
         };
-        KS_TRY(spawn(NULL, launcher->programs.enclave, fds, 4, argv, &launcher->enclave_pid));
+        KS_TRY(spawn(NULL, launcher->programs.enclave, fds, 5, argv, &launcher->enclave_pid));
     }
     ks_channel_init(&launcher->enclave, ends[0], "enclave");
     ends[0] = -1; /* transferred */
@@ -333,8 +360,11 @@ static enum ks_err start_enclave(struct launcher *launcher, int daemon_end)
     KS_TRY(send_config(launcher));
     for (unsigned sdk = 0; sdk < KS_SDK_COUNT; sdk++) {
         for (unsigned i = 0; i < workers_of(launcher->spec, (enum ks_sdk)sdk); i++) {
-            KS_TRY(spawn_worker(launcher, (enum ks_sdk)sdk));
+            KS_TRY(spawn_worker(launcher, sdk));
         }
+    }
+    for (unsigned i = 0; i < launcher->spec->fl.workers; i++) {
+        KS_TRY(spawn_worker(launcher, KS_LAUNCH_FOR_ROUNDS));
     }
 out:
     ks_fd_close(&ends[0]);
@@ -346,29 +376,39 @@ static enum ks_err start(struct launcher *launcher)
 {
     enum ks_err err = KS_OK;
     int ends[2] = {-1, -1};
+    int files[2] = {-1, -1};
 
     KS_TRY(ks_dir_make(launcher->spec->state_dir, 0700));
     KS_TRY(lock_state(launcher));
     KS_TRY(open_tpm(launcher));
     KS_TRY(measure(launcher));
     KS_TRY(make_pair(ends));
-    KS_TRY(start_enclave(launcher, ends[0]));
-    KS_TRY(spawn(launcher->spec->daemon_program, -1, &ends[1], 1,
-                 as_argv(launcher->spec->daemon_argv), &launcher->daemon_pid));
+    KS_TRY(make_pair(files));
+    KS_TRY(start_enclave(launcher, ends[0], files[0]));
+    {
+        const int fds[] = {
+            [KS_DAEMON_ENCLAVE_FD - 3] = ends[1],
+            [KS_DAEMON_FILES_FD - 3] = files[1],
+        };
+        KS_TRY(spawn(launcher->spec->daemon_program, -1, fds, 2,
+                     as_argv(launcher->spec->daemon_argv), &launcher->daemon_pid));
+    }
 out:
     ks_fd_close(&ends[0]);
     ks_fd_close(&ends[1]);
+    ks_fd_close(&files[0]);
+    ks_fd_close(&files[1]);
     return err;
 }
 
 /* --- supervision -------------------------------------------------------------------------- */
 
-static bool forget_worker(struct launcher *launcher, pid_t pid, enum ks_sdk *out_sdk)
+static bool forget_worker(struct launcher *launcher, pid_t pid, unsigned *out_kind)
 {
     for (size_t i = 0; i < KS_LAUNCH_WORKERS_MAX; i++) {
         if (launcher->workers[i].pid == pid) {
             launcher->workers[i].pid = 0;
-            *out_sdk = launcher->workers[i].sdk;
+            *out_kind = launcher->workers[i].kind;
             return true;
         }
     }
@@ -448,12 +488,12 @@ static enum ks_err reap(struct launcher *launcher, bool *out_done)
     enum ks_err err = KS_OK;
     int status = 0;
     pid_t pid = 0;
-    enum ks_sdk sdk = KS_SDK_KETSEAL;
+    unsigned kind = KS_SDK_KETSEAL;
 
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (forget_worker(launcher, pid, &sdk)) {
+        if (forget_worker(launcher, pid, &kind)) {
             if (!launcher->stopping && launcher->enclave_pid > 0 && launcher->enclave.fd >= 0) {
-                KS_TRY(spawn_worker(launcher, sdk));
+                KS_TRY(spawn_worker(launcher, kind));
             }
         } else if (pid == launcher->daemon_pid) {
             KS_TRY(end_daemon(launcher, status, out_done));
@@ -606,8 +646,9 @@ enum ks_err ks_launch(const struct ks_launch_spec *spec)
     for (unsigned sdk = 0; sdk < KS_SDK_COUNT; sdk++) {
         workers += workers_of(spec, (enum ks_sdk)sdk);
     }
+    workers += spec->fl.workers;
     KS_CHECK(spec->workers >= 1 && workers <= KS_LAUNCH_WORKERS_MAX, KS_ERR_LIMIT,
-             "workers: 1 to %d, with the adapters", KS_LAUNCH_WORKERS_MAX);
+             "workers: 1 to %d, with the adapters and those of rounds", KS_LAUNCH_WORKERS_MAX);
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGCHLD);
     (void)sigaddset(&set, SIGTERM);

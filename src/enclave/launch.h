@@ -76,6 +76,13 @@ struct ks_alert_rules {
 #define KS_ALERTS_AFTER_MAX    64
 #define KS_ALERTS_WINDOW_S_MAX (366 * 24 * 3600)
 
+/* Federated learning on this site; from launcher to enclave as it is. */
+struct ks_fl_rules {
+    uint32_t workers;    /* rounds at once; 0: none takes place here */
+    uint32_t params_max; /* numbers of a model; 0 if WORKERS is */
+};
+#define KS_FL_WORKERS_MAX 16
+
 /* What runs jobs of other SDKs. */
 struct ks_adapter_rules {
     unsigned count;      /* of each SDK that there is: waiting or working at once */
@@ -103,6 +110,8 @@ struct ks_launch_spec {
     struct ks_enclave_rules rules;
     struct ks_key_rules keys;
     struct ks_alert_rules alerts;
+    struct ks_fl_rules fl;
+    uint64_t fl_memory_max; /* bytes of the address space of a worker of rounds */
 };
 
 /* Runs until SIGTERM or SIGINT (KS_OK after a graceful stop) or until a part fails. Must be
@@ -126,6 +135,7 @@ struct ks_enclave_config {
     struct ks_enclave_rules rules;
     struct ks_key_rules keys;
     struct ks_alert_rules alerts;
+    struct ks_fl_rules fl;
 };
 void ks_enclave_config_put(const struct ks_enclave_config *config, struct ks_buf *out);
 KS_MUST_CHECK enum ks_err ks_enclave_config_read(struct ks_bytes payload,
@@ -140,7 +150,11 @@ void ks_enclave_config_policy(const struct ks_enclave_config *config, uint8_t ou
 #define KS_ENCLAVE_DAEMON_FD   4
 #define KS_ENCLAVE_TPM_FD      5
 #define KS_ENCLAVE_STATE_FD    6
-/* The one that ketseald starts with. */
+#define KS_ENCLAVE_FILES_FD    7 /* to ketseald: files of rounds */
+/* Those that ketseald starts with. */
 #define KS_DAEMON_ENCLAVE_FD 3
+#define KS_DAEMON_FILES_FD   4
+/* In a WORKER frame, where others name their SDK: a worker of rounds. */
+#define KS_LAUNCH_FOR_ROUNDS 255
 
 #endif

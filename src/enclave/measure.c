@@ -347,7 +347,7 @@ out:
 
 void ks_measured_init(struct ks_measured *measured)
 {
-    measured->enclave = measured->worker = measured->adapter = -1;
+    measured->enclave = measured->worker = measured->adapter = measured->worker_fl = -1;
     for (size_t i = 0; i < KS_SDK_COUNT; i++) {
         measured->scripts[i] = -1;
     }
@@ -358,6 +358,7 @@ void ks_measured_close(struct ks_measured *measured)
     ks_fd_close(&measured->enclave);
     ks_fd_close(&measured->worker);
     ks_fd_close(&measured->adapter);
+    ks_fd_close(&measured->worker_fl);
     for (size_t i = 0; i < KS_SDK_COUNT; i++) {
         ks_fd_close(&measured->scripts[i]);
     }
@@ -404,6 +405,10 @@ enum ks_err ks_measure_launch(const struct ks_measure_spec *spec, struct ks_even
     KS_TRY(ks_measure_libraries(measured->enclave, log));
     if (spec->adapter != NULL) {
         KS_TRY(measure_adapters(spec, log, measured));
+    }
+    if (spec->worker_fl != NULL) {
+        KS_TRY(ks_measure_program(spec->worker_fl, &measured->worker_fl, digest));
+        KS_TRY(ks_event_log_add(log, KS_LAUNCH_WORKER_FL, digest));
     }
 out:
     return err;

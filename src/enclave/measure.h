@@ -39,6 +39,7 @@ struct ks_measure_spec {
     const char *worker;
     /* NULL: no adapters. */
     const char *adapter;
+    const char *worker_fl; /* NULL: no federated learning */
     struct {
         const char *script;      /* the SDK's program; NULL: this SDK is not there */
         const char *environment; /* path */
@@ -49,14 +50,15 @@ struct ks_measured {
     int enclave;
     int worker;
     int adapter;
+    int worker_fl;
     int scripts[KS_SDK_COUNT];
 };
 void ks_measured_init(struct ks_measured *measured);
 void ks_measured_close(struct ks_measured *measured);
 
 /* All of a launch, in the order of its events: the enclave, the worker, the enclave's
- * libraries, the adapter, the environments of its SDKs. LOG is begun anew, without initial
- * value. MEASURED, which is initialised, gets the sealed copies. */
+ * libraries, the adapter, the environments of its SDKs, the worker of rounds. LOG is begun
+ * anew, without initial value. MEASURED, which is initialised, gets the sealed copies. */
 KS_MUST_CHECK enum ks_err ks_measure_launch(const struct ks_measure_spec *spec,
                                             struct ks_event_log *log,
                                             struct ks_measured *measured);

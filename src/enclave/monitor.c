@@ -53,6 +53,12 @@ static const struct request_rule request_rules[] = {
     {KS_FRAME_SITE_ACTIVATE, ks_monitor_site_activate, KS_PHASE_READY, 2048},
     {KS_FRAME_SITE_CERTIFY, ks_monitor_site_certify, KS_PHASE_READY, KS_SITE_BYTES_MAX + 64},
     {KS_FRAME_ALERT, ks_monitor_alert, KS_PHASE_READY, KS_UUID_TEXT_LEN},
+    {KS_FRAME_FL_ORDER, ks_monitor_fl_order, KS_PHASE_READY,
+     KS_FL_DOCUMENT_MAX + KS_MONITOR_CERTIFICATE_MAX + 64},
+    {KS_FRAME_FL_STATUS, ks_monitor_fl_status, KS_PHASE_READY, 64},
+    {KS_FRAME_FL_JOIN, ks_monitor_fl_join, KS_PHASE_READY, SIGNED_DOCUMENT_MAX},
+    {KS_FRAME_FL_OFFER, ks_monitor_fl_offer, KS_PHASE_READY, 0},
+    {KS_FRAME_FL_RECORDED, ks_monitor_fl_recorded, KS_PHASE_READY, 64},
     {KS_FRAME_ANNOUNCE, ks_monitor_announce, KS_PHASE_READY, SIGNED_DOCUMENT_MAX},
     {KS_FRAME_LINK_DATA, ks_monitor_link_data, KS_PHASE_READY, KS_LINK_DATA_MAX,
      .one_way = true},
@@ -123,6 +129,7 @@ static enum ks_err apply_config(struct ks_monitor *monitor,
     monitor->state_memory_max = config->state_memory_max;
     monitor->job_seconds_max = config->job_seconds_max;
     monitor->alerts = config->alerts;
+    monitor->fl = config->fl;
     ks_copy(monitor->worker_digest, config->worker_digest, sizeof monitor->worker_digest);
     KS_TRY(ks_admission_init(&config->devices, &monitor->admission));
     KS_TRY(apply_rules(monitor, &config->rules));
@@ -356,7 +363,7 @@ out:
     return err;
 }
 
-#define FIXED_FDS 3 /* ketseald, launcher, TPM */
+#define FIXED_FDS 4 /* ketseald, launcher, TPM, ketseald's files */
 
 /* Fills FDS; SLOTS tells which worker an entry after the fixed ones is. */
 static nfds_t gather(const struct ks_monitor *monitor, struct pollfd *fds, size_t *slots)
@@ -373,6 +380,10 @@ static nfds_t gather(const struct ks_monitor *monitor, struct pollfd *fds, size_
     }
     fds[2] = (struct pollfd){.fd = monitor->quoting ? ks_tpm_fd(monitor->tpm) : -1,
                              .events = POLLIN};
+    fds[3] = (struct pollfd){.fd = monitor->files.fd, .events = POLLIN};
+    if (monitor->files.out.len > 0) {
+        fds[3].events |= POLLOUT;
+    }
     for (size_t i = 0; i < KS_MONITOR_WORKERS_MAX; i++) {
         const struct ks_channel *channel = &monitor->workers[i].channel;
 
@@ -423,6 +434,7 @@ static int timeout_ms(const struct ks_monitor *monitor)
         sooner(sooner(ks_monitor_deadline_us(monitor), ks_monitor_quote_due_us(monitor)),
                sooner(monitor->quoting ? 0 : monitor->epoch_due_us,
                       monitor->manager == NULL ? 0 : ks_manager_deadline_us(monitor->manager)));
+    deadline_us = sooner(deadline_us, ks_monitor_fl_deadline_us(monitor));
     uint64_t now_us = ks_clock_monotonic_us();
 
     if (deadline_us == 0) {
@@ -445,8 +457,28 @@ static enum ks_err flush_all(struct ks_monitor *monitor)
     }
     KS_TRY(err);
     KS_TRY(ks_channel_flush(&monitor->launcher));
+    err = ks_channel_flush(&monitor->files);
+    KS_TRY(err == KS_ERR_IO ? KS_OK : err); /* ketseald has gone: its own channel tells */
 out:
     return err;
+}
+
+/* What fails here fails in our own storage: nothing that was promised can be kept then. */
+static void go_on_with_rounds(struct ks_monitor *monitor)
+{
+    enum ks_err err = KS_OK;
+
+    if (monitor->phase != KS_PHASE_READY) {
+        return;
+    }
+    err = ks_monitor_fl_time(monitor);
+    if (err == KS_OK) {
+        err = ks_monitor_fl_pump(monitor);
+    }
+    if (err != KS_OK) {
+        ks_log_failure("enclave.rounds", err);
+        monitor->phase = KS_PHASE_BROKEN;
+    }
 }
 
 static enum ks_err turn(struct ks_monitor *monitor)
@@ -478,6 +510,10 @@ static enum ks_err turn(struct ks_monitor *monitor)
     if ((fds[2].revents & ready) != 0) {
         KS_TRY(ks_monitor_quote_finish(monitor));
     }
+    if ((fds[3].revents & ready) != 0) {
+        KS_TRY(ks_monitor_fl_files(monitor));
+    }
+    go_on_with_rounds(monitor);
     if (monitor->manager != NULL) {
         ks_manager_turn(monitor->manager, ks_clock_monotonic_us());
     }
@@ -519,6 +555,7 @@ static void monitor_done(struct ks_monitor *monitor)
     ks_crl_free(monitor->crl);
     ks_buf_done(&monitor->event_log);
     ks_channel_done(&monitor->daemon);
+    ks_channel_done(&monitor->files);
     ks_channel_done(&monitor->launcher);
 }
 
@@ -547,6 +584,7 @@ static enum ks_err serve(struct ks_monitor *monitor)
     KS_TRY(open_state(monitor));
     KS_TRY(set_nonblocking(monitor->launcher.fd));
     KS_TRY(set_nonblocking(monitor->daemon.fd));
+    KS_TRY(set_nonblocking(monitor->files.fd));
     KS_TRY(ks_sandbox_enclave(KS_ENCLAVE_STATE_FD));
     monitor->phase = KS_PHASE_READY;
     ks_log_event(KS_LOG_INFO, "enclave.ready");
@@ -569,6 +607,7 @@ int main(void)
     }
     ks_channel_init(&monitor->launcher, KS_ENCLAVE_LAUNCHER_FD, "launcher");
     ks_channel_init(&monitor->daemon, KS_ENCLAVE_DAEMON_FD, "ketseald");
+    ks_channel_init(&monitor->files, KS_ENCLAVE_FILES_FD, "ketseald's files");
     ks_buf_init(&monitor->event_log, KS_EVENT_LOG_MAX);
     ks_buf_init(&monitor->authorisation, KS_AUTHORISATION_MAX);
     ks_buf_init(&monitor->last_attest, KS_ATTEST_MAX);

@@ -15,6 +15,7 @@
 #include "enclave/manager.h"
 #include "enclave/state.h"
 #include "enclave/stock.h"
+#include "enclave/work.h"
 #include "record/record.h"
 #include "tpm/tpm.h"
 
@@ -36,6 +37,7 @@ enum ks_monitor_job_state {
     KS_MJOB_ADMITTED, /* waits for RUN */
     KS_MJOB_QUEUED,   /* waits for a worker */
     KS_MJOB_RUNNING,
+    KS_MJOB_ADDED,    /* an update in the worker's sum: waits for a checkpoint that counts */
     KS_MJOB_FINISHED, /* core made; waits for a quote */
     KS_MJOB_QUOTED,   /* in the batch being quoted */
 };
@@ -67,6 +69,11 @@ struct ks_monitor_job {
     uint8_t leaf[32];           /* Merkle leaf of H */
     struct ks_buf start_attest; /* the latest quote when the job was admitted */
     struct ks_buf start_signature;
+    /* Of the record of a round alone, which no request asked for: then BODY is empty. */
+    struct ks_rounds_session *session; /* NULL: of a request */
+    uint64_t round;
+    struct ks_buf order_body; /* canonical */
+    struct ks_buf order_signature;
     uint64_t finished_us;  /* monotonic */
     struct ks_trace trace; /* values alone: what is known of its execution here */
 };
@@ -75,7 +82,39 @@ struct ks_monitor_worker {
     struct ks_channel channel; /* fd -1: free slot */
     uint32_t pid;
     enum ks_sdk sdk;            /* whose jobs it runs */
+    bool for_rounds;            /* ketseal-worker-fl: none of the two others counts */
     struct ks_monitor_job *job; /* NULL: waiting for one */
+    struct ks_fl_slot *slot;    /* whose round it has; NULL: none yet */
+};
+
+/* What is being done for the round of a session. One thing at a time. */
+enum ks_fl_slot_state {
+    KS_SLOT_IDLE = 0,    /* no worker, nothing to do for one */
+    KS_SLOT_OPEN_PARENT, /* ketseald opens the parent model */
+    KS_SLOT_OPEN_PAST,   /* and the checkpoint to go on from */
+    KS_SLOT_BEGIN,       /* the worker begins */
+    KS_SLOT_READY,       /* it waits */
+    KS_SLOT_OPEN_UPDATE, /* ketseald opens a sealed update */
+    KS_SLOT_ADD,         /* the worker adds it */
+    KS_SLOT_OPEN_CHECKPOINT,
+    KS_SLOT_WRITE,
+    KS_SLOT_SYNC,
+    KS_SLOT_OPEN_MODEL,
+    KS_SLOT_FINISH,
+    KS_SLOT_SYNC_MODEL,
+};
+struct ks_fl_slot {
+    enum ks_fl_slot_state state;
+    struct ks_rounds_session *session;
+    struct ks_monitor_worker *worker;
+    struct ks_monitor_job *job; /* whose update is opened or added */
+    uint32_t request;           /* id of what was asked of ketseald or of the worker */
+    uint64_t deadline_us;       /* monotonic, of that */
+    unsigned file;              /* checkpoint that is written: 1 or 2 */
+    uint8_t written[32];        /* hash of what was */
+    uint64_t written_len;
+    char kernels[KS_WORK_NAME_MAX + 1];
+    uint32_t threads;
 };
 
 struct ks_monitor_device {
@@ -98,6 +137,7 @@ struct ks_monitor {
     enum ks_monitor_phase phase;
     struct ks_channel launcher;
     struct ks_channel daemon;
+    struct ks_channel files; /* to ketseald as well: descriptors come by it */
     struct ks_tpm *tpm;
     struct ks_fs *fs;
     struct ks_tpm_vault tpm_vault;
@@ -138,6 +178,9 @@ struct ks_monitor {
     struct ks_monitor_ended *ended;    /* a ring of KS_MONITOR_ENDED_MAX */
     size_t ended_next;
     struct ks_alert_rules alerts;
+    struct ks_fl_rules fl;
+    struct ks_fl_slot slots[KS_ROUNDS_SESSIONS_MAX];  /* in the order of the sessions */
+    uint32_t files_id;                                /* of the last request for a file */
     struct ks_monitor_job *batch[KS_QUOTE_BATCH_MAX]; /* under the quote being made */
     size_t batch_count;
     bool
@@ -197,6 +240,54 @@ KS_MUST_CHECK enum ks_err ks_monitor_site_certify(struct ks_monitor *, uint32_t 
 
 KS_MUST_CHECK enum ks_err ks_monitor_alert(struct ks_monitor *, uint32_t id,
                                            struct ks_bytes payload);
+
+KS_MUST_CHECK enum ks_err ks_monitor_fl_order(struct ks_monitor *, uint32_t id,
+                                              struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_fl_status(struct ks_monitor *, uint32_t id,
+                                               struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_fl_join(struct ks_monitor *, uint32_t id,
+                                             struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_fl_offer(struct ks_monitor *, uint32_t id,
+                                              struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_fl_recorded(struct ks_monitor *, uint32_t id,
+                                                 struct ks_bytes payload);
+
+/* --- fl_orders.c -------------------------------------------------------------------------- */
+/* KS_OK when JOB, of an update, may run: its round takes it, or it counts already. */
+KS_MUST_CHECK enum ks_err ks_monitor_fl_admit(struct ks_monitor *monitor,
+                                              const struct ks_monitor_job *job);
+/* Begins the next round of each session that waits for one; lets time end phases. */
+KS_MUST_CHECK enum ks_err ks_monitor_fl_time(struct ks_monitor *monitor);
+
+/* The key that updates of SESSION's round NUMBER are sealed to; the caller frees it. */
+struct ks_kem_key;
+KS_MUST_CHECK enum ks_err ks_monitor_fl_key(const struct ks_monitor *monitor,
+                                            const struct ks_rounds_session *session,
+                                            uint64_t number, struct ks_kem_key **out_key);
+
+/* --- fl_pump.c ---------------------------------------------------------------------------- */
+/* Does for each round what is next. */
+KS_MUST_CHECK enum ks_err ks_monitor_fl_pump(struct ks_monitor *monitor);
+/* What a worker of rounds said, or that it died. */
+KS_MUST_CHECK enum ks_err ks_monitor_fl_worker(struct ks_monitor *monitor,
+                                               struct ks_monitor_worker *worker);
+/* What ketseald said on the channel of files. */
+KS_MUST_CHECK enum ks_err ks_monitor_fl_files(struct ks_monitor *monitor);
+/* Monotonic time at which something is over its time, or a phase ends; 0: never. */
+uint64_t ks_monitor_fl_deadline_us(const struct ks_monitor *monitor);
+
+/* --- fl_core.c ---------------------------------------------------------------------------- */
+/* Makes the core of JOB's record: of DELIVERY, or, where JOB is a round's, of its summary. H
+ * goes to OUT_HASH. JOB is as it was. */
+KS_MUST_CHECK enum ks_err ks_monitor_fl_core_update(struct ks_monitor *monitor,
+                                                    struct ks_monitor_job *job,
+                                                    const struct ks_fl_slot *slot,
+                                                    const struct ks_delivery *delivery,
+                                                    uint8_t out_hash[32]);
+KS_MUST_CHECK enum ks_err ks_monitor_fl_core_round(struct ks_monitor *monitor,
+                                                   struct ks_monitor_job *job,
+                                                   const struct ks_fl_slot *slot,
+                                                   const struct ks_round_summary *summary);
 
 /* --- alerts.c ----------------------------------------------------------------------------- */
 /* JOB, which ran, has ended: it can be an alert from now on. */
@@ -265,7 +356,23 @@ KS_MUST_CHECK enum ks_err ks_device_challenge_take(struct ks_admission *admissio
 /* Takes up the certificate that was kept, if it still holds. */
 KS_MUST_CHECK enum ks_err ks_monitor_load_certificate(struct ks_monitor *monitor);
 
+/* The operator of certificate DER, with the hash of its public key. */
+KS_MUST_CHECK enum ks_err ks_monitor_operator(struct ks_monitor *monitor, struct ks_bytes der,
+                                              struct ks_cert **out_cert,
+                                              struct ks_verify_key **out_key,
+                                              uint8_t out_hash[32]);
+
 /* --- jobs.c ------------------------------------------------------------------------------- */
+/* Answers RUN with the error and its stored detail. */
+void ks_monitor_job_fail(struct ks_monitor *monitor, struct ks_monitor_job *job,
+                         enum ks_err err);
+/* What a core says of ledger, platform, request and record; of a round no request. */
+void ks_monitor_core_fill(const struct ks_monitor *monitor, struct ks_monitor_job *job);
+/* Writes the core's bytes and its leaf; H goes to OUT_HASH. */
+KS_MUST_CHECK enum ks_err ks_monitor_core_close(struct ks_monitor_job *job,
+                                                uint8_t out_hash[32]);
+/* Its connection is closed, and the launcher ends it, whether it wants to end or not. */
+void ks_monitor_worker_end(struct ks_monitor *monitor, struct ks_monitor_worker *worker);
 /* A free job; KS_ERR_UNAVAILABLE when all are taken. */
 KS_MUST_CHECK enum ks_err ks_monitor_job_new(struct ks_monitor *monitor,
                                              struct ks_monitor_job **out_job);

@@ -245,8 +245,9 @@ static enum ks_err fill_job(struct ks_monitor *monitor, const struct request *re
     ks_copy(job->device, device->name, sizeof job->device);
     ks_copy(job->channel, request->channel, sizeof job->channel);
     ks_sha256(ks_buf_view(&job->body.submission_bytes), job->submission_hash);
-    KS_CHECK(job->body.job.kind == KS_KIND_CIRCUIT, KS_ERR_UNAVAILABLE,
-             "this site runs no federated learning");
+    if (job->body.job.kind == KS_KIND_UPDATE) {
+        KS_TRY(ks_monitor_fl_admit(monitor, job));
+    }
     KS_CHECK(job->body.job.sdk == KS_SDK_KETSEAL ||
                  ks_monitor_environment(monitor, job->body.job.sdk) != NULL,
              KS_ERR_UNAVAILABLE, "this site does not have the SDK '%s'",
@@ -267,6 +268,12 @@ static void trace_asked(struct ks_monitor_job *job, uint64_t key_us, struct ks_b
     const struct ks_job *asked = &job->body.job;
     struct ks_trace *trace = &job->trace;
 
+    ks_trace_set_u64(trace, KS_TRACE_KEY_SOURCE, job->key_source);
+    ks_trace_set_u64(trace, KS_TRACE_KEY_US, key_us);
+    if (asked->kind != KS_KIND_CIRCUIT) { /* the rest is of circuits */
+        ks_trace_put_values(trace, out_values);
+        return;
+    }
     ks_trace_set_u64(trace, KS_TRACE_SHOTS, asked->shots);
     ks_trace_set_u64(trace, KS_TRACE_PRECISION_BITS, asked->single ? 32 : 64);
     ks_trace_set_u64(trace, KS_TRACE_NOISE, asked->noise != NULL ? 1 : 0);
@@ -274,8 +281,6 @@ static void trace_asked(struct ks_monitor_job *job, uint64_t key_us, struct ks_b
     if (asked->sdk == KS_SDK_KETSEAL) {
         ks_trace_set_u64(trace, KS_TRACE_METHOD, asked->method);
     }
-    ks_trace_set_u64(trace, KS_TRACE_KEY_SOURCE, job->key_source);
-    ks_trace_set_u64(trace, KS_TRACE_KEY_US, key_us);
     ks_trace_put_values(trace, out_values);
 }
 

@@ -419,3 +419,12 @@ enum ks_err ks_rounds_again(struct ks_rounds *rounds, struct ks_rounds_session *
     ks_copy(record.hash[1], record_hash, sizeof record.hash[1]);
     return apply(rounds, &record);
 }
+
+enum ks_err ks_rounds_recorded(struct ks_rounds *rounds, struct ks_rounds_session *session,
+                               uint64_t number)
+{
+    struct ks_round_record record = ks_rounds_record_of(KS_ROUND_RECORD_RECORDED, session);
+
+    record.round = number;
+    return apply(rounds, &record);
+}

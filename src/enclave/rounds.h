@@ -64,7 +64,8 @@ struct ks_round_summary {
     uint64_t finished_us;
     uint32_t count;
     uint64_t samples;
-    double loss; /* mean, by samples */
+    double loss;   /* mean, by samples */
+    bool recorded; /* ketseald has its record, durably */
 };
 
 struct ks_rounds_session {
@@ -183,6 +184,10 @@ KS_MUST_CHECK enum ks_err ks_rounds_commit(struct ks_rounds *rounds,
 /* The worker that had what is staged is gone: none of it counts. */
 KS_MUST_CHECK enum ks_err ks_rounds_drop(struct ks_rounds *rounds,
                                          struct ks_rounds_session *session);
+/* The record of SESSION's round NUMBER, which has ended and is kept, is durable. */
+KS_MUST_CHECK enum ks_err ks_rounds_recorded(struct ks_rounds *rounds,
+                                             struct ks_rounds_session *session,
+                                             uint64_t number);
 /* DEVICE, whose update counts, is given another record for it: its hash is RECORD. */
 KS_MUST_CHECK enum ks_err ks_rounds_again(struct ks_rounds *rounds,
                                           struct ks_rounds_session *session,

@@ -26,14 +26,15 @@
     X(STAGED,     8) /* an update was added, and is in no checkpoint yet */                    \
     X(CHECKPOINT, 9) /* all that was staged counts */                                          \
     X(DROPPED,    10) /* none of it does */                                                    \
-    X(AGAIN,      11) /* another record for an update that counts */
+    X(AGAIN,      11) /* another record for an update that counts */                           \
+    X(RECORDED,   12) /* the record of a round that has ended is durable */
 /* clang-format on */
 enum ks_round_record_kind {
 #define KS_ROUND_RECORD_ENUM(name, value) KS_ROUND_RECORD_##name = (value),
     KS_ROUND_RECORD_LIST(KS_ROUND_RECORD_ENUM)
 #undef KS_ROUND_RECORD_ENUM
 };
-#define KS_ROUND_RECORD_KINDS 11
+#define KS_ROUND_RECORD_KINDS 12
 
 struct ks_round_record {
     enum ks_round_record_kind kind;

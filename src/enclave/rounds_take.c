@@ -12,6 +12,7 @@
 #include "record/record.h"
 
 #define DELIVERIES_STEP 64
+#define RECORDED        "recorded" /* the word of a summary */
 
 static const char *const state_names[KS_SESSION_STATES] = {
 #define STATE_NAME(name, text) [KS_SESSION_##name] = (text),
@@ -455,6 +456,9 @@ struct ks_round_record ks_rounds_summary_record(const struct ks_rounds_session *
     record.count = summary->count;
     record.samples = summary->samples;
     record.figures[0] = summary->loss;
+    if (summary->recorded) {
+        ks_copy(record.reason, RECORDED, sizeof RECORDED);
+    }
     return record;
 }
 
@@ -462,14 +466,16 @@ static enum ks_err take_summary(struct ks_rounds_session *session,
                                 const struct ks_round_record *record)
 {
     enum ks_err err = KS_OK;
-    struct ks_round_summary summary = {.number = record->round,
-                                       .phase = (enum ks_fl_phase)(record->code >> 4),
-                                       .failure = (enum ks_fl_failure)(record->code & 15),
-                                       .started_us = record->at_us,
-                                       .finished_us = record->other,
-                                       .count = record->count,
-                                       .samples = record->samples,
-                                       .loss = record->figures[0]};
+    struct ks_round_summary summary = {
+        .number = record->round,
+        .phase = (enum ks_fl_phase)(record->code >> 4),
+        .failure = (enum ks_fl_failure)(record->code & 15),
+        .started_us = record->at_us,
+        .finished_us = record->other,
+        .count = record->count,
+        .samples = record->samples,
+        .loss = record->figures[0],
+        .recorded = ks_bytes_is(ks_bytes_text(record->reason), RECORDED)};
 
     KS_CHECK(summary.phase < KS_FL_PHASES && summary.failure < KS_FL_FAILURES &&
                  summary.number > session->last && session->round == NULL,
@@ -619,6 +625,13 @@ out:
     return err;
 }
 
+static void take_recorded(struct ks_rounds_session *session, uint64_t number)
+{
+    for (size_t i = 0; i < session->kept_count; i++) {
+        session->kept[i].recorded |= session->kept[i].number == number;
+    }
+}
+
 static enum ks_err take_of_session(struct ks_rounds *rounds, struct ks_rounds_session *session,
                                    const struct ks_round_record *record)
 {
@@ -644,6 +657,9 @@ static enum ks_err take_of_session(struct ks_rounds *rounds, struct ks_rounds_se
     case KS_ROUND_RECORD_ROUND:
         KS_TRY(take_round(rounds, session, record));
         break;
+    case KS_ROUND_RECORD_RECORDED:
+        take_recorded(session, record->round);
+        return KS_OK; /* of no open round */
     default:
         KS_TRY(take_event(session, record));
     }

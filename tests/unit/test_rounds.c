@@ -67,6 +67,7 @@ static void write_session(const struct ks_rounds_session *session, struct ks_buf
         ks_buf_put_u32(out, summary->count);
         ks_buf_put_u64(out, summary->samples);
         ks_buf_put_double(out, summary->loss);
+        ks_buf_put_u8(out, summary->recorded ? 1 : 0);
     }
     if (session->round == NULL) {
         return;
@@ -235,6 +236,10 @@ static void test_two_rounds(void **state)
     assert_memory_equal(summary->updates, digest, 32);
     assert_true(summary->loss == loss / 615);
     assert_null(ks_rounds_summary(site->session, 3));
+    assert_int_equal(ks_rounds_recorded(site->rounds, site->session, 1), KS_OK);
+    restart(site);
+    assert_true(ks_rounds_summary(site->session, 1)->recorded);
+    assert_false(ks_rounds_summary(site->session, 2)->recorded);
 }
 
 /* Staged and not committed: gone after a restart, and when the worker dies. */
