@@ -298,8 +298,7 @@ out:
     return err;
 }
 
-/* --- a round begins ------------------------------------------------------------------------
- */
+/* --- a round begins ----------------------------------------------------------------------- */
 
 /* Whether a device that is enrolled may take part; one that is not known here may where the
  * root's own certificates do. */
@@ -451,8 +450,7 @@ out:
     return err;
 }
 
-/* --- devices -------------------------------------------------------------------------------
- */
+/* --- devices ------------------------------------------------------------------------------ */
 
 static enum ks_err check_join(const struct ks_monitor *monitor, const struct ks_fl_join *join,
                               const struct ks_monitor_device *device,
@@ -559,8 +557,7 @@ out:
     return err;
 }
 
-/* --- records of rounds ---------------------------------------------------------------------
- */
+/* --- records of rounds -------------------------------------------------------------------- */
 
 static bool has_job(const struct ks_monitor *monitor, const struct ks_rounds_session *session,
                     uint64_t number)

@@ -19,8 +19,7 @@
 #define STEP_US    UINT64_C(300000000) /* that one step may take */
 #define STAGED_MAX 64                  /* updates of one checkpoint */
 
-/* --- asking --------------------------------------------------------------------------------
- */
+/* --- asking ------------------------------------------------------------------------------- */
 
 static void expect(struct ks_fl_slot *slot, enum ks_fl_slot_state state, uint32_t request)
 {
@@ -30,7 +29,7 @@ static void expect(struct ks_fl_slot *slot, enum ks_fl_slot_state state, uint32_
 }
 
 /* FL_OPEN and FL_SYNC: u8 file, 16 session, u64 round, 32 hash: of the parent model, of the
- * sealed update, of what was written; else zeros */
+ * sealed update, of what was written; else zeros; lp16 device: of an update; else empty */
 static void ask_files(struct ks_monitor *monitor, struct ks_fl_slot *slot, uint16_t type,
                       enum ks_fl_file file, const uint8_t *hash, enum ks_fl_slot_state state)
 {
@@ -41,6 +40,9 @@ static void ask_files(struct ks_monitor *monitor, struct ks_fl_slot *slot, uint1
     ks_buf_put(&monitor->files.out, KS_BYTES(slot->session->id));
     ks_buf_put_u64(&monitor->files.out, slot->session->last);
     ks_buf_put(&monitor->files.out, ks_bytes_of(hash == NULL ? zeros : hash, 32));
+    ks_buf_put_lp16(&monitor->files.out, file == KS_FL_FILE_UPDATE
+                                             ? ks_bytes_text(slot->job->device)
+                                             : (struct ks_bytes){0});
     ks_frame_end(&monitor->files.out, begin);
     expect(slot, state, monitor->files_id);
 }
@@ -85,8 +87,7 @@ out:
     return err;
 }
 
-/* --- what goes wrong -----------------------------------------------------------------------
- */
+/* --- what goes wrong ---------------------------------------------------------------------- */
 
 static bool is_of(const struct ks_monitor_job *job, const struct ks_fl_slot *slot)
 {
@@ -165,8 +166,7 @@ static enum ks_err no_file(struct ks_monitor *monitor, struct ks_fl_slot *slot,
     return at_end ? give_up(monitor, slot, cause) : lose_worker(monitor, slot, cause);
 }
 
-/* --- steps ---------------------------------------------------------------------------------
- */
+/* --- steps -------------------------------------------------------------------------------- */
 
 static enum ks_err send_begin(struct ks_monitor *monitor, struct ks_fl_slot *slot)
 {
@@ -338,8 +338,7 @@ out:
     return err;
 }
 
-/* --- the channel of files ------------------------------------------------------------------
- */
+/* --- the channel of files ----------------------------------------------------------------- */
 
 static struct ks_fl_slot *slot_of(struct ks_monitor *monitor, uint32_t request)
 {
@@ -419,8 +418,7 @@ out:
     return err;
 }
 
-/* --- the worker ----------------------------------------------------------------------------
- */
+/* --- the worker --------------------------------------------------------------------------- */
 
 static enum ks_err take_begun(struct ks_fl_slot *slot, struct ks_reader *reader)
 {
@@ -554,8 +552,7 @@ enum ks_err ks_monitor_fl_worker(struct ks_monitor *monitor, struct ks_monitor_w
     return err == KS_OK ? KS_OK : lose_worker(monitor, slot, err);
 }
 
-/* --- what is next --------------------------------------------------------------------------
- */
+/* --- what is next ------------------------------------------------------------------------- */
 
 static struct ks_monitor_job *next_update(struct ks_monitor *monitor,
                                           const struct ks_fl_slot *slot)

@@ -60,6 +60,23 @@ void ks_api_site_certify(struct ks_site_server *, struct ks_http_request *,
                          struct ks_bytes segment);
 void ks_api_alerts(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
 void ks_api_traces(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
+void ks_api_fl_order(struct ks_site_server *, struct ks_http_request *,
+                     struct ks_bytes segment);
+void ks_api_fl_join(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
+void ks_api_fl_sessions(struct ks_site_server *, struct ks_http_request *,
+                        struct ks_bytes segment);
+void ks_api_fl_session(struct ks_site_server *, struct ks_http_request *,
+                       struct ks_bytes segment);
+void ks_api_fl_descriptor(struct ks_site_server *, struct ks_http_request *,
+                          struct ks_bytes segment);
+void ks_api_fl_upload(struct ks_site_server *, struct ks_http_request *,
+                      struct ks_bytes segment);
+void ks_api_fl_upload_state(struct ks_site_server *, struct ks_http_request *,
+                            struct ks_bytes segment);
+void ks_api_fl_model(struct ks_site_server *, struct ks_http_request *,
+                     struct ks_bytes segment);
+void ks_api_fl_model_publish(struct ks_site_server *, struct ks_http_request *,
+                             struct ks_bytes segment);
 void ks_api_health(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
 void ks_api_ready(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
 

@@ -148,6 +148,14 @@ static const cyaml_schema_value_t vkey_schema = {
     CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 1, KS_NOTE_VKEY_MAX),
 };
 
+static const cyaml_schema_field_t fl_fields[] = {
+    CYAML_FIELD_UINT("workers", CYAML_FLAG_OPTIONAL, struct ks_config_fl, workers),
+    CYAML_FIELD_UINT("memory_mib", CYAML_FLAG_OPTIONAL, struct ks_config_fl, memory_mib),
+    CYAML_FIELD_UINT("params", CYAML_FLAG_OPTIONAL, struct ks_config_fl, params),
+    CYAML_FIELD_UINT("upload_mib", CYAML_FLAG_OPTIONAL, struct ks_config_fl, upload_mib),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t traces_fields[] = {
     CYAML_FIELD_UINT("keep", CYAML_FLAG_OPTIONAL, struct ks_config_traces, keep),
     CYAML_FIELD_END,
@@ -195,6 +203,7 @@ static const cyaml_schema_field_t config_fields[] = {
                         enclave_fields),
     CYAML_FIELD_MAPPING("quote", CYAML_FLAG_OPTIONAL, struct ks_config, quote, quote_fields),
     CYAML_FIELD_MAPPING("keys", CYAML_FLAG_OPTIONAL, struct ks_config, keys, keys_fields),
+    CYAML_FIELD_MAPPING("fl", CYAML_FLAG_OPTIONAL, struct ks_config, fl, fl_fields),
     CYAML_FIELD_MAPPING("traces", CYAML_FLAG_OPTIONAL, struct ks_config, traces, traces_fields),
     CYAML_FIELD_MAPPING("witness", CYAML_FLAG_OPTIONAL, struct ks_config, witness,
                         witness_fields),
@@ -456,6 +465,28 @@ out:
     return err;
 }
 
+static enum ks_err complete_fl(struct ks_config *config)
+{
+    enum ks_err err = KS_OK;
+    struct ks_config_fl *fl = &config->fl;
+
+    KS_CHECK(fl->workers > 0 || (fl->memory_mib == 0 && fl->params == 0 && fl->upload_mib == 0),
+             KS_ERR_FORMAT, "fl.workers: without any there is no federated learning here");
+    fl->memory_mib = fl->memory_mib == 0 ? 4096 : fl->memory_mib;
+    fl->params = fl->params == 0 ? 4 << 20 : fl->params;
+    fl->upload_mib = fl->upload_mib == 0 ? 1024 : fl->upload_mib;
+    KS_CHECK(fl->workers <= KS_FL_WORKERS_MAX, KS_ERR_LIMIT, "fl.workers: 0 to %d",
+             KS_FL_WORKERS_MAX);
+    KS_CHECK(fl->memory_mib <= KS_CONFIG_FL_MIB_MAX, KS_ERR_LIMIT, "fl.memory_mib: 1 to %d",
+             KS_CONFIG_FL_MIB_MAX);
+    KS_CHECK(fl->params <= KS_FL_NUMBERS_MAX, KS_ERR_LIMIT, "fl.params: 1 to %d",
+             KS_FL_NUMBERS_MAX);
+    KS_CHECK(fl->upload_mib <= KS_CONFIG_FL_MIB_MAX, KS_ERR_LIMIT, "fl.upload_mib: 1 to %d",
+             KS_CONFIG_FL_MIB_MAX);
+out:
+    return err;
+}
+
 static enum ks_err complete_witness(struct ks_config *config)
 {
     enum ks_err err = KS_OK;
@@ -540,6 +571,7 @@ static enum ks_err complete(const char *path, struct ks_config *config)
     KS_TRY(complete_detector(path, config));
     KS_TRY(complete_adapters(path, config));
     KS_TRY(complete_keys(path, config));
+    KS_TRY(complete_fl(config));
     KS_TRY(complete_witness(config));
 out:
     return err;

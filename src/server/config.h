@@ -123,6 +123,15 @@ struct ks_config_traces {
     unsigned keep; /* the newest rows that stay; default KS_CONFIG_TRACES_KEEP */
 };
 
+/* Federated learning (docs/federated-learning.md). */
+#define KS_CONFIG_FL_MIB_MAX 65536
+struct ks_config_fl {
+    unsigned workers;    /* rounds at once; 0 (default): there is none here */
+    unsigned memory_mib; /* of the address space of one of them; default 4096 */
+    unsigned params;     /* numbers of a model at most; default 4194304 */
+    unsigned upload_mib; /* of all uploads that are under way; default 1024 */
+};
+
 struct ks_config {
     struct ks_config_site site;
     struct ks_config_tls tls;
@@ -137,6 +146,7 @@ struct ks_config {
     struct ks_config_quote quote;
     struct ks_config_keys keys;
     struct ks_config_traces traces;
+    struct ks_config_fl fl;
     struct ks_config_witness witness;
 };
 /* The mask of enclave.seal_pcrs. */

@@ -21,6 +21,8 @@
 #include "crypto/version.h"
 #include "enclave/launch.h"
 #include "enclave/sandbox.h"
+#include "fl/model.h"
+#include "fl/seal.h"
 #include "server/config.h"
 #include "server/hostile.h"
 #include "server/site.h"
@@ -159,12 +161,14 @@ static enum ks_err close_doors(const struct daemon *daemon)
     enum ks_err err = KS_OK;
     struct ks_config_authority authority;
     char path[KS_PATH_MAX];
-    static const char *const names[] = {"store", KS_PUBLISH_DIRECTORY};
-    int folders[sizeof names / sizeof names[0]] = {-1, -1};
+    static const char *const names[] = {"store", KS_PUBLISH_DIRECTORY, KS_FL_FILES_DIRECTORY};
+    int folders[sizeof names / sizeof names[0]] = {-1, -1, -1};
+    const size_t count =
+        sizeof names / sizeof names[0] - (daemon->site->fl_files == NULL ? 1 : 0);
     uint16_t ports[1 + KS_CONFIG_WITNESSES_MAX];
     size_t port_count = 0;
 
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    for (size_t i = 0; i < count; i++) {
         KS_TRY(ks_path_join(daemon->config->site.state, names[i], path));
         folders[i] = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
         KS_CHECK(folders[i] >= 0, KS_ERR_IO, "open '%s': %s", path, strerror(errno));
@@ -179,7 +183,7 @@ static enum ks_err close_doors(const struct daemon *daemon)
     if (daemon->site->cosigners != NULL) {
         port_count += ks_cosigners_ports(daemon->site->cosigners, &ports[port_count]);
     }
-    KS_TRY(ks_sandbox_daemon(folders, sizeof folders / sizeof folders[0], ports, port_count));
+    KS_TRY(ks_sandbox_daemon(folders, count, ports, port_count));
 out:
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
         ks_fd_close(&folders[i]);
@@ -208,6 +212,20 @@ static enum ks_err catch_signals(struct ks_site_server *site)
     return KS_OK;
 }
 
+/* The channel of files is there in any case, and used where there is federated learning. */
+static enum ks_err open_fl(struct daemon *daemon)
+{
+    const struct ks_config_fl *fl = &daemon->config->fl;
+    const struct ks_fl_files_limits limits = {.length_max = ks_fl_update_bytes_max(fl->params) +
+                                                            KS_FL_SEALED_OVERHEAD +
+                                                            KS_FL_MODEL_HEADER_MAX,
+                                              .in_flight_max = (uint64_t)fl->upload_mib << 20};
+
+    return fl->workers == 0 ? KS_OK
+                            : ks_fl_files_open(daemon->config->site.state, KS_DAEMON_FILES_FD,
+                                               &limits, &daemon->site->fl_files);
+}
+
 static enum ks_err serve(struct daemon *daemon, const char *path)
 {
     enum ks_err err = KS_OK;
@@ -218,6 +236,7 @@ static enum ks_err serve(struct daemon *daemon, const char *path)
     KS_TRY(ks_config_load(path, &daemon->config));
     KS_TRY(
         ks_site_server_open(daemon->config->site.state, KS_DAEMON_ENCLAVE_FD, &daemon->site));
+    KS_TRY(open_fl(daemon));
     KS_TRY(ks_alerts_open(daemon->config, &daemon->site->traces.alerts));
     KS_TRY(make_tls(daemon));
     KS_TRY(listen_http(daemon));
@@ -225,6 +244,9 @@ static enum ks_err serve(struct daemon *daemon, const char *path)
     KS_TRY(catch_signals(daemon->site));
     KS_TRY(close_doors(daemon));
     ks_turn_hostile(daemon->site->enclave.fd, daemon->config->site.state);
+    if (daemon->site->fl_files != NULL) {
+        KS_TRY(ks_fl_files_start(daemon->site->fl_files));
+    }
     KS_TRY(ks_http_server_start(daemon->http));
     if (daemon->enrolment != NULL) {
         KS_TRY(ks_http_server_start(daemon->enrolment));

@@ -70,6 +70,7 @@ struct site {
     char enclave[KS_PATH_MAX];
     char worker[KS_PATH_MAX];
     char adapter[KS_PATH_MAX];
+    char worker_fl[KS_PATH_MAX];
     char scripts[KS_SDK_COUNT][KS_PATH_MAX];
     char daemon[KS_PATH_MAX];
     const char *argv[3];
@@ -220,6 +221,13 @@ static enum ks_err read_programs(const struct options *options, struct site *sit
             programs->sdks[i].environment = environment;
             programs->adapter = site->adapter;
         }
+    }
+    if (config->fl.workers > 0) {
+        KS_TRY(ks_path_join(options->libexec, "ketseal-worker-fl", site->worker_fl));
+        programs->worker_fl = site->worker_fl;
+        site->spec.fl.workers = config->fl.workers;
+        site->spec.fl.params_max = config->fl.params;
+        site->spec.fl_memory_max = (uint64_t)config->fl.memory_mib << 20;
     }
     site->spec.adapters.count = config->adapters.count;
     site->spec.adapters.memory_max = (uint64_t)config->adapters.memory_mib << 20;

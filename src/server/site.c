@@ -24,11 +24,9 @@
 
 struct ks_task *ks_task_new(struct ks_site_server *server, struct ks_http_request *request)
 {
-    if (__atomic_load_n(&server->stopping, __ATOMIC_SEQ_CST)) {
-        ks_http_reply_error(request, KS_ERR_UNAVAILABLE, STOPPING);
-        return NULL;
-    }
-    for (size_t i = 0; i < KS_SITE_PENDING_MAX; i++) {
+    const bool stopping = __atomic_load_n(&server->stopping, __ATOMIC_SEQ_CST);
+
+    for (size_t i = 0; !stopping && i < KS_SITE_PENDING_MAX; i++) {
         struct ks_task *task = &server->tasks[i];
 
         if (task->state == KS_TASK_FREE) {
@@ -38,11 +36,15 @@ struct ks_task *ks_task_new(struct ks_site_server *server, struct ks_http_reques
             ks_buf_init(&task->entry, KS_ENTRY_BYTES_MAX);
             ks_buf_init(&task->record, KS_RECORD_BYTES_MAX);
             ks_trace_init(&task->trace);
-            task->begin_us = ks_http_request_time_us(request);
+            task->begin_us =
+                request == NULL ? ks_clock_monotonic_us() : ks_http_request_time_us(request);
             return task;
         }
     }
-    ks_http_reply_error(request, KS_ERR_UNAVAILABLE, "too many requests are waiting");
+    if (request != NULL) {
+        ks_http_reply_error(request, KS_ERR_UNAVAILABLE,
+                            stopping ? STOPPING : "too many requests are waiting");
+    }
     return NULL;
 }
 
@@ -192,7 +194,7 @@ static enum ks_err put_result(struct ks_site_server *server, struct ks_task *tas
                                 task->job.finished_us, task->job.result_index, task->failure,
                                 task->job.detail));
     }
-    KS_TRY(ks_task_trace_put(server, task));
+    KS_TRY(task->round != 0 ? KS_OK : ks_task_trace_put(server, task));
 out:
     return err;
 }
@@ -243,6 +245,12 @@ static void after_commit(struct ks_site_server *server, struct ks_task *task)
     } else if (task->state == KS_TASK_ENTRY) {
         server->checkpoint_wanted = true;
         ks_task_answer_entry(server, task);
+    } else if (task->round != 0) { /* nobody waits for it; a failed one is offered again */
+        server->checkpoint_wanted = true;
+        if (task->failure == KS_OK) {
+            ks_site_fl_recorded(server, task);
+        }
+        ks_task_free(server, task);
     } else if (task->failure != KS_OK) {
         server->checkpoint_wanted = true;
         ks_api_job_ended(server, task);
@@ -483,7 +491,8 @@ static int wait_ms(const struct ks_site_server *server)
             ms = WITNESSED_TICK_MS;
         }
     }
-    return ks_traces_wait_ms(&server->traces, ks_clock_monotonic_us(), ms);
+    ms = ks_traces_wait_ms(&server->traces, ks_clock_monotonic_us(), ms);
+    return ks_site_fl_wait_ms(server, ms);
 }
 
 /* First the files of a head, then its checkpoint, then that among the files: one after the
@@ -642,7 +651,10 @@ static bool finished(const struct ks_site_server *server)
         return false;
     }
     for (size_t i = 0; i < server->tasks_used; i++) {
-        if (server->tasks[i].state != KS_TASK_FREE) {
+        const struct ks_task *task = &server->tasks[i];
+        const bool round = task->round != 0 && task->state == KS_TASK_RUNNING;
+
+        if (task->state != KS_TASK_FREE && !round) { /* a round goes on at the next start */
             return false;
         }
     }
@@ -683,6 +695,7 @@ static enum ks_err turn(struct ks_site_server *server)
     if (fds[2].fd == server->relay.fd) { /* else another connection, or none, by now */
         ks_relay_turn(&server->relay, fds[2].revents, &server->enclave.out);
     }
+    ks_site_fl_turn(server);
     KS_TRY(commit(server));
     KS_TRY(collect(server, &fds[OWN_FDS], witnesses));
     KS_TRY(advance_checkpoint(server));
@@ -978,6 +991,7 @@ void ks_site_server_close(struct ks_site_server *server)
     }
     ks_cosigners_free(server->cosigners);
     ks_traces_done(&server->traces);
+    ks_fl_files_close(server->fl_files);
     ks_fd_close(&server->wake);
     ks_free(server->tasks);
     ks_free((void *)server->queue);

@@ -21,6 +21,7 @@
 #include "net/http_server.h"
 #include "record/record.h"
 #include "server/cosigners.h"
+#include "server/fl_files.h"
 #include "server/publish.h"
 #include "server/relay.h"
 #include "server/traces.h"
@@ -67,6 +68,8 @@ struct ks_task {
     struct ks_buf record;
     enum ks_err failure; /* why there is no record */
     bool cancel_wanted;
+    uint64_t round; /* of the record of a round, which nobody has asked for; 0: of a job */
+    uint8_t session[KS_SESSION_LEN];
     uint64_t begin_us; /* monotonic, of each stage: received, admitted, intent durable, sealed,
                           durable */
     uint64_t admitted_us;
@@ -105,8 +108,11 @@ struct ks_site_server {
                                failure */
     struct ks_witnessed witnessed[KS_WITNESSED_STATES];
     struct ks_traces traces;
-    struct ks_task *tasks; /* KS_SITE_PENDING_MAX */
-    size_t tasks_used;     /* all at and above are free */
+    struct ks_fl_files *fl_files; /* NULL: no federated learning here */
+    bool fl_asked;                /* for rounds that want a record */
+    uint64_t fl_due_us;           /* monotonic: when that is asked next */
+    struct ks_task *tasks;        /* KS_SITE_PENDING_MAX */
+    size_t tasks_used;            /* all at and above are free */
     uint32_t next_id;
     bool stopping;
 
@@ -140,7 +146,7 @@ void ks_api_job_accepted(struct ks_task *task);
 /* The bundle of the task's job under the newest checkpoint of the state that it wants. */
 void ks_api_job_witnessed(struct ks_site_server *server, struct ks_task *task);
 
-/* A task for REQUEST; NULL after answering 503 when too many wait. */
+/* A task for REQUEST; NULL after answering 503 when too many wait. REQUEST NULL: of nobody. */
 struct ks_task *ks_task_new(struct ks_site_server *server, struct ks_http_request *request);
 void ks_task_free(struct ks_site_server *server, struct ks_task *task);
 /* Answers the request with an error, if it still waits, and frees the task. */
@@ -154,6 +160,13 @@ void ks_task_admitted(struct ks_site_server *server, struct ks_task *task);
 struct ks_task *ks_task_find_job(struct ks_site_server *server, const char *job_id);
 struct ks_task *ks_task_find_idempotency(struct ks_site_server *server, const char *device,
                                          const char *idempotency);
+
+/* Asks the enclave, now and then, for rounds of federated learning that want a record. */
+void ks_site_fl_turn(struct ks_site_server *server);
+/* How long poll may sleep for that: at most MS, -1 for ever. */
+int ks_site_fl_wait_ms(const struct ks_site_server *server, int ms);
+/* The record of ENDED's round is durable. */
+void ks_site_fl_recorded(struct ks_site_server *server, const struct ks_task *ended);
 
 /* Answers TASK with the document that its RECORD holds, and frees it. */
 void ks_task_answer_entry(struct ks_site_server *server, struct ks_task *task);

@@ -72,6 +72,8 @@ static void test_smallest(void **state)
     assert_int_equal(config->enclave.epoch_seconds, 60);
     assert_true(config->quote.window_ms == 0 && config->quote.refresh_seconds == 300);
     assert_int_equal(config->traces.keep, 100000);
+    assert_true(config->fl.workers == 0 && config->fl.memory_mib == 4096);
+    assert_true(config->fl.params == 4194304 && config->fl.upload_mib == 1024);
     assert_int_equal(ks_config_listen("site.listen", config->site.listen, address, &port),
                      KS_OK);
     assert_string_equal(address, "127.0.0.1");
@@ -92,7 +94,9 @@ static void test_all_fields(void **state)
                           "  update_authority: authority.der\n"
                           "  update_authorisation: /var/update\n  epoch_seconds: 86400\n"
                           "quote:\n  window_ms: 10000\n  refresh_seconds: 9\n"
-                          "traces:\n  keep: 7\n",
+                          "traces:\n  keep: 7\n"
+                          "fl:\n  workers: 2\n  memory_mib: 5\n  params: 6\n"
+                          "  upload_mib: 65536\n",
                           &config),
                      KS_OK);
     expect_path(config->tls.crl, "crl.pem");
@@ -108,6 +112,8 @@ static void test_all_fields(void **state)
     assert_int_equal(config->enclave.epoch_seconds, 86400);
     assert_true(config->quote.window_ms == 10000 && config->quote.refresh_seconds == 9);
     assert_int_equal(config->traces.keep, 7);
+    assert_true(config->fl.workers == 2 && config->fl.memory_mib == 5);
+    assert_true(config->fl.params == 6 && config->fl.upload_mib == 65536);
     ks_config_free(config);
 }
 
@@ -316,6 +322,10 @@ static const struct {
      KS_ERR_LIMIT, "detector.suspend_window_s: 1 to 31622400"},
     {SITE TLS "quote:\n  window_ms: 10001\n", KS_ERR_LIMIT, "quote.window_ms: 0 to 10000"},
     {SITE TLS "traces:\n  keep: 10000001\n", KS_ERR_LIMIT, "traces.keep: 1 to 10000000"},
+    {SITE TLS "fl:\n  params: 7\n", KS_ERR_FORMAT,
+     "fl.workers: without any there is no federated learning here"},
+    {SITE TLS "fl:\n  workers: 1\n  upload_mib: 65537\n", KS_ERR_LIMIT,
+     "fl.upload_mib: 1 to 65536"},
     {SITE TLS "quote:\n  refresh_seconds: 86401\n", KS_ERR_LIMIT,
      "quote.refresh_seconds: 1 to 86400"},
     {SITE TLS "enrolment:\n  colour: red\n", KS_ERR_FORMAT,

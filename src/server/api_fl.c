@@ -1,0 +1,388 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* Federated learning: what operators and devices say goes to the enclave, which decides; files
+ * are kept here (fl_files.h). And the records of rounds, for which nobody here asks: the
+ * enclave offers them. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/sys.h"
+#include "record/fl.h"
+#include "server/api.h"
+
+#define DOCUMENT_MAX  KS_FL_DOCUMENT_MAX
+#define OFFER_US      UINT64_C(250000) /* between two questions for rounds that want a record */
+#define RETRY_AFTER_S "2"
+
+/* --- asking the enclave ------------------------------------------------------------------- */
+
+static bool is_here(struct ks_site_server *server, struct ks_http_request *request)
+{
+    if (server->fl_files == NULL) {
+        ks_http_reply_error(request, KS_ERR_UNAVAILABLE,
+                            "this site runs no federated learning");
+    }
+    return server->fl_files != NULL;
+}
+
+static void ask(struct ks_site_server *server, struct ks_http_request *request, uint16_t type,
+                const struct ks_buf *payload, ks_task_step step)
+{
+    enum ks_err err = ks_buf_check(payload);
+    struct ks_task *task = NULL;
+
+    if (err != KS_OK) {
+        ks_reply_failure(request, err);
+        return;
+    }
+    task = ks_task_new(server, request);
+    if (task != NULL) {
+        ks_task_ask(server, task, type, ks_buf_view(payload), step);
+    }
+}
+
+/* lp32 document: the answer. */
+static void step_document(struct ks_site_server *server, struct ks_task *task, enum ks_err err,
+                          struct ks_reader *answer)
+{
+    struct ks_bytes document = {0};
+
+    KS_TRY(err);
+    KS_TRY(ks_read_lp32(answer, DOCUMENT_MAX, &document));
+    KS_TRY(ks_read_end(answer));
+    ks_reply_json(task->request, 200, document);
+    task->request = NULL;
+    ks_task_free(server, task);
+out:
+    if (err != KS_OK) {
+        ks_task_fail(server, task, err);
+    }
+}
+
+/* lp32 certificate, 32 channel, lp32 body */
+static void ask_known(struct ks_site_server *server, struct ks_http_request *request,
+                      uint16_t type)
+{
+    struct ks_buf payload;
+
+    ks_buf_init(&payload, DOCUMENT_MAX + 65536);
+    ks_buf_put_lp32(&payload, ks_cert_der(ks_http_request_peer(request)));
+    ks_buf_put(&payload, ks_http_request_exporter(request));
+    ks_buf_put_lp32(&payload, ks_http_request_body(request));
+    ask(server, request, type, &payload, step_document);
+    ks_buf_done(&payload);
+}
+
+void ks_api_fl_order(struct ks_site_server *server, struct ks_http_request *request,
+                     struct ks_bytes segment)
+{
+    (void)segment;
+    if (is_here(server, request)) {
+        ask_known(server, request, KS_FRAME_FL_ORDER);
+    }
+}
+
+void ks_api_fl_join(struct ks_site_server *server, struct ks_http_request *request,
+                    struct ks_bytes segment)
+{
+    (void)segment;
+    if (is_here(server, request)) {
+        ask_known(server, request, KS_FRAME_FL_JOIN);
+    }
+}
+
+/* WHAT as in KS_FRAME_FL_STATUS; SEGMENT, unless it is 0, is a session. */
+static void ask_status(struct ks_site_server *server, struct ks_http_request *request,
+                       uint8_t what, struct ks_bytes segment)
+{
+    uint8_t session[KS_SESSION_LEN];
+    struct ks_buf payload;
+
+    ks_buf_init(&payload, 64);
+    ks_buf_put_u8(&payload, what);
+    if (!is_here(server, request)) {
+        return;
+    }
+    if (what != 0 && ks_hex_decode(segment, session, sizeof session) != KS_OK) {
+        ks_http_reply_error(request, KS_ERR_NOT_FOUND, "a session is 32 hexadecimal digits");
+        ks_buf_done(&payload);
+        return;
+    }
+    if (what != 0) {
+        ks_buf_put(&payload, KS_BYTES(session));
+    }
+    ask(server, request, KS_FRAME_FL_STATUS, &payload, step_document);
+    ks_buf_done(&payload);
+}
+
+void ks_api_fl_sessions(struct ks_site_server *server, struct ks_http_request *request,
+                        struct ks_bytes segment)
+{
+    ask_status(server, request, 0, segment);
+}
+
+void ks_api_fl_session(struct ks_site_server *server, struct ks_http_request *request,
+                       struct ks_bytes segment)
+{
+    ask_status(server, request, 1, segment);
+}
+
+void ks_api_fl_descriptor(struct ks_site_server *server, struct ks_http_request *request,
+                          struct ks_bytes segment)
+{
+    ask_status(server, request, 2, segment);
+}
+
+/* --- files -------------------------------------------------------------------------------- */
+
+/* "HASH/PART", or "HASH" alone where PART may be left out: then *OUT_PART is UINT64_MAX. */
+static enum ks_err read_place(struct ks_bytes segment, uint8_t out_hash[32], uint64_t *out_part)
+{
+    enum ks_err err = KS_OK;
+    const size_t hex_len = 2 * 32;
+
+    KS_CHECK(
+        segment.len == hex_len || (segment.len > hex_len + 1 && segment.data[hex_len] == '/'),
+        KS_ERR_NOT_FOUND, "a hash is 64 hexadecimal digits, and a part a number behind it");
+    KS_TRY(ks_hex_decode(ks_bytes_of(segment.data, hex_len), out_hash, 32));
+    *out_part = UINT64_MAX;
+    if (segment.len > hex_len) {
+        KS_TRY(ks_text_u64(ks_bytes_of(segment.data + hex_len + 1, segment.len - hex_len - 1),
+                           UINT32_MAX, out_part));
+    }
+out:
+    return err;
+}
+
+/* 503 that says when to come back. */
+static void reply_busy(struct ks_http_request *request)
+{
+    const struct ks_http_field field = {.name = KS_LITERAL("Retry-After"),
+                                        .value = KS_LITERAL(RETRY_AFTER_S)};
+    struct ks_http_response response = {
+        .status = 503, .content_type = "application/json", .fields = &field, .field_count = 1};
+    struct ks_buf body;
+
+    ks_buf_init(&body, 8192);
+    ks_http_error_put(KS_ERR_UNAVAILABLE, ks_err_detail(), &body);
+    response.body = ks_buf_view(&body);
+    ks_http_reply(request, &response);
+    ks_buf_done(&body);
+}
+
+/* PUT /v1/fl/uploads/HASH/PART?length=N */
+void ks_api_fl_upload(struct ks_site_server *server, struct ks_http_request *request,
+                      struct ks_bytes segment)
+{
+    enum ks_err err = KS_OK;
+    struct ks_fl_upload upload = {.who = ks_http_request_peer_name(request),
+                                  .bytes = ks_http_request_body(request)};
+    bool complete = false;
+
+    if (!is_here(server, request)) {
+        return;
+    }
+    KS_TRY(read_place(segment, upload.hash, &upload.part));
+    KS_TRY(ks_api_query_u64(request, "length", 0, KS_JSON_INTEGER_MAX, &upload.length));
+    KS_TRY(ks_fl_files_put(server->fl_files, &upload, &complete));
+    ks_reply_json(request, complete ? 201 : 200,
+                  complete ? KS_LITERAL("{\"complete\":true}")
+                           : KS_LITERAL("{\"complete\":false}"));
+out:
+    if (err == KS_ERR_UNAVAILABLE) {
+        reply_busy(request);
+    } else if (err != KS_OK) {
+        ks_reply_failure(request, err);
+    }
+}
+
+/* GET /v1/fl/uploads/HASH */
+void ks_api_fl_upload_state(struct ks_site_server *server, struct ks_http_request *request,
+                            struct ks_bytes segment)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf body;
+    uint8_t hash[32];
+    uint64_t part = 0;
+
+    if (!is_here(server, request)) {
+        return;
+    }
+    ks_buf_init(&body, 65536);
+    KS_TRY(read_place(segment, hash, &part));
+    KS_TRY(
+        ks_fl_files_parts(server->fl_files, ks_http_request_peer_name(request), hash, &body));
+out:
+    ks_reply_buffer(request, err, &body);
+    ks_buf_done(&body);
+}
+
+/* {"length":…,"model":…,"parts":…,"schema":…} */
+static enum ks_err put_model(const struct ks_site_server *server, const uint8_t hash[32],
+                             struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+    struct ks_json_writer writer = ks_json_writer_of(out);
+    uint64_t length = 0;
+
+    KS_TRY(ks_fl_files_model(server->fl_files, hash, &length));
+    ks_json_put_object(&writer);
+    ks_json_member_u64(&writer, "length", length);
+    ks_json_member_hex(&writer, "model", ks_bytes_of(hash, 32));
+    ks_json_member_u64(&writer, "parts", (length + KS_FL_PART_LEN - 1) / KS_FL_PART_LEN);
+    ks_json_member_text(&writer, "schema", "ketseal.fl-model/1");
+    ks_json_put_end(&writer);
+out:
+    return err;
+}
+
+/* POST /v1/fl/models/HASH: what the operator has uploaded is a model. */
+void ks_api_fl_model_publish(struct ks_site_server *server, struct ks_http_request *request,
+                             struct ks_bytes segment)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf body;
+    uint8_t hash[32];
+    uint64_t part = 0;
+
+    if (!is_here(server, request)) {
+        return;
+    }
+    ks_buf_init(&body, 1024);
+    KS_TRY(read_place(segment, hash, &part));
+    KS_TRY(ks_fl_files_publish(server->fl_files, ks_http_request_peer_name(request), hash));
+    KS_TRY(put_model(server, hash, &body));
+out:
+    ks_reply_buffer(request, err, &body);
+    ks_buf_done(&body);
+}
+
+/* GET /v1/fl/models/HASH, GET /v1/fl/models/HASH/PART */
+void ks_api_fl_model(struct ks_site_server *server, struct ks_http_request *request,
+                     struct ks_bytes segment)
+{
+    enum ks_err err = KS_OK;
+    struct ks_http_response response = {.status = 200,
+                                        .content_type = "application/octet-stream"};
+    struct ks_buf body;
+    uint8_t hash[32];
+    uint64_t part = 0;
+
+    if (!is_here(server, request)) {
+        return;
+    }
+    ks_buf_init(&body, KS_FL_PART_LEN);
+    KS_TRY(read_place(segment, hash, &part));
+    if (part == UINT64_MAX) {
+        KS_TRY(put_model(server, hash, &body));
+    } else {
+        KS_TRY(ks_fl_files_model_part(server->fl_files, hash, part, &body));
+    }
+out:
+    if (err == KS_OK && part != UINT64_MAX) {
+        response.body = ks_buf_view(&body);
+        ks_http_reply(request, &response);
+    } else {
+        ks_reply_buffer(request, err, &body);
+    }
+    ks_buf_done(&body);
+}
+
+/* --- records of rounds -------------------------------------------------------------------- */
+
+/* A job of a round's record, as the enclave offers it: its intent goes to the next commit. */
+static enum ks_err take_offer(struct ks_site_server *server, struct ks_reader *answer)
+{
+    enum ks_err err = KS_OK;
+    struct ks_bytes id = {0};
+    struct ks_bytes operator_name = {0};
+    struct ks_bytes entry = {0};
+    struct ks_task *task = NULL;
+    uint8_t session[KS_SESSION_LEN];
+    uint64_t round = 0;
+
+    KS_TRY(ks_read_bytes(answer, KS_UUID_TEXT_LEN, &id));
+    KS_TRY(ks_read_copy(answer, session, sizeof session));
+    KS_TRY(ks_read_u64(answer, &round));
+    KS_TRY(ks_read_lp16(answer, KS_STORE_DEVICE_MAX, &operator_name));
+    KS_TRY(ks_read_lp16(answer, KS_ENTRY_BYTES_MAX, &entry));
+    task = ks_task_new(server, NULL);
+    KS_CHECK(task != NULL, KS_ERR_UNAVAILABLE, "too many requests are waiting");
+    task->round = round;
+    ks_copy(task->session, session, sizeof task->session);
+    ks_copy(task->job.id, id.data, id.len);
+    ks_copy(task->job.device, operator_name.data, operator_name.len);
+    ks_buf_put(&task->intent, entry);
+    KS_TRY(ks_buf_check(&task->intent));
+    ks_task_admitted(server, task);
+out:
+    return err;
+}
+
+static void step_offers(struct ks_site_server *server, struct ks_task *task, enum ks_err err,
+                        struct ks_reader *answer)
+{
+    uint16_t count = 0;
+
+    KS_TRY(err);
+    KS_TRY(ks_read_u16(answer, &count));
+    for (uint16_t i = 0; i < count; i++) {
+        KS_TRY(take_offer(server, answer));
+    }
+    KS_TRY(ks_read_end(answer));
+out:
+    if (err != KS_OK) { /* what was offered and lost is offered after the next start */
+        ks_log_failure("fl.offers", err);
+    }
+    server->fl_asked = false;
+    ks_task_free(server, task);
+}
+
+void ks_site_fl_turn(struct ks_site_server *server)
+{
+    const uint64_t now_us = ks_clock_monotonic_us();
+    struct ks_task *task = NULL;
+
+    if (server->fl_files == NULL || server->fl_asked || now_us < server->fl_due_us) {
+        return;
+    }
+    server->fl_due_us = now_us + OFFER_US;
+    task = ks_task_new(server, NULL);
+    if (task != NULL) {
+        server->fl_asked = true;
+        ks_task_ask(server, task, KS_FRAME_FL_OFFER, (struct ks_bytes){0}, step_offers);
+    }
+}
+
+int ks_site_fl_wait_ms(const struct ks_site_server *server, int ms)
+{
+    const int tick_ms = (int)(OFFER_US / 1000);
+
+    return server->fl_files != NULL && (ms < 0 || ms > tick_ms) ? tick_ms : ms;
+}
+
+static void step_recorded(struct ks_site_server *server, struct ks_task *task, enum ks_err err,
+                          struct ks_reader *answer)
+{
+    (void)answer;
+    if (err != KS_OK) { /* the round is offered again after the next start */
+        ks_log_failure("fl.recorded", err);
+    }
+    ks_task_free(server, task);
+}
+
+void ks_site_fl_recorded(struct ks_site_server *server, const struct ks_task *ended)
+{
+    uint8_t bytes[KS_SESSION_LEN + 8];
+    struct ks_buf payload = {.data = bytes, .cap = sizeof bytes, .max = sizeof bytes};
+    struct ks_task *task = ks_task_new(server, NULL);
+
+    if (task != NULL) {
+        ks_buf_put(&payload, KS_BYTES(ended->session));
+        ks_buf_put_u64(&payload, ended->round);
+        ks_task_ask(server, task, KS_FRAME_FL_RECORDED, ks_buf_view(&payload), step_recorded);
+    }
+}

@@ -1,0 +1,614 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+#include "server/fl_files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "crypto/digest.h"
+#include "enclave/fl_work.h"
+#include "enclave/frame.h"
+
+#define NAME_LEN_MAX 160
+#define WHO_MAX      100
+#define PARTS_MAX    2048 /* of one upload */
+#define HASH_CHUNK   65536
+
+/* One that is under way. */
+struct upload {
+    char who[WHO_MAX + 1]; /* empty: free */
+    uint8_t hash[32];
+    uint64_t length;
+    uint32_t parts;
+    uint32_t there;
+    uint8_t has[PARTS_MAX / 8];
+};
+
+struct ks_fl_files {
+    int dir;
+    struct ks_channel enclave;
+    struct ks_fl_files_limits limits;
+    struct upload *uploads; /* KS_FL_UPLOADS_MAX */
+    uint64_t in_flight;
+    pthread_t thread;
+    bool started;
+};
+
+/* --- names -------------------------------------------------------------------------------- */
+
+/* Of what WHO sends: nobody sends in another's name. */
+static void upload_name(const char *who, const uint8_t hash[32], const char *state,
+                        char target[NAME_LEN_MAX])
+{
+    uint8_t owner[KS_SHA256_LEN];
+    char owner_hex[2 * 8 + 1];
+    char hex[2 * 32 + 1];
+
+    ks_sha256(ks_bytes_text(who), owner);
+    ks_hex_encode(ks_bytes_of(owner, 8), owner_hex);
+    ks_hex_encode(ks_bytes_of(hash, 32), hex);
+    (void)snprintf(target, NAME_LEN_MAX, "up-%s-%s.%s", owner_hex, hex, state);
+}
+
+static void model_name(const uint8_t hash[32], char target[NAME_LEN_MAX])
+{
+    char hex[2 * 32 + 1];
+
+    ks_hex_encode(ks_bytes_of(hash, 32), hex);
+    (void)snprintf(target, NAME_LEN_MAX, "model-%s.safetensors", hex);
+}
+
+static void session_name(const uint8_t session[16], const char *what, char target[NAME_LEN_MAX])
+{
+    char hex[2 * 16 + 1];
+
+    ks_hex_encode(ks_bytes_of(session, 16), hex);
+    (void)snprintf(target, NAME_LEN_MAX, "%s-%s", what, hex);
+}
+
+static enum ks_err open_file(const struct ks_fl_files *files, const char *name, int flags,
+                             int *out_fd)
+{
+    int fd = openat(files->dir, name, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (fd < 0) {
+        return ks_fail(errno == ENOENT ? KS_ERR_NOT_FOUND : KS_ERR_IO, "fl/%s: %s", name,
+                       strerror(errno));
+    }
+    *out_fd = fd;
+    return KS_OK;
+}
+
+static enum ks_err length_of(int fd, const char *name, uint64_t *out_length)
+{
+    struct stat facts;
+
+    if (fstat(fd, &facts) != 0 || !S_ISREG(facts.st_mode)) {
+        return ks_fail(KS_ERR_IO, "fl/%s: it is no file", name);
+    }
+    *out_length = (uint64_t)facts.st_size;
+    return KS_OK;
+}
+
+static enum ks_err move(const struct ks_fl_files *files, const char *source, const char *target)
+{
+    if (renameat(files->dir, source, files->dir, target) != 0 || fsync(files->dir) != 0) {
+        return ks_fail(errno == ENOENT ? KS_ERR_NOT_FOUND : KS_ERR_IO, "fl/%s: %s", source,
+                       strerror(errno));
+    }
+    return KS_OK;
+}
+
+static bool ends_in(const char *name, const char *end)
+{
+    const size_t len = strlen(name);
+
+    return len >= strlen(end) && strcmp(name + len - strlen(end), end) == 0;
+}
+
+/* Uploads that were under way: nobody knows which parts are there. */
+static enum ks_err sweep(struct ks_fl_files *files)
+{
+    enum ks_err err = KS_OK;
+    int copy = openat(files->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = copy < 0 ? NULL : fdopendir(copy);
+    struct dirent *entry = NULL;
+
+    KS_CHECK(folder != NULL, KS_ERR_IO, "fl: %s", strerror(errno));
+    while ((entry = readdir(folder)) != NULL) {
+        if (ends_in(entry->d_name, ".part")) {
+            (void)unlinkat(files->dir, entry->d_name, 0); /* what stays is overwritten */
+        }
+    }
+out:
+    if (folder != NULL) {
+        (void)closedir(folder);
+    } else {
+        ks_fd_close(&copy);
+    }
+    return err;
+}
+
+enum ks_err ks_fl_files_open(const char *state_dir, int enclave_fd,
+                             const struct ks_fl_files_limits *limits,
+                             struct ks_fl_files **out_files)
+{
+    enum ks_err err = KS_OK;
+    struct ks_fl_files *files = ks_calloc(1, sizeof *files);
+    char path[KS_PATH_MAX];
+
+    if (files == NULL) {
+        ks_fd_close(&enclave_fd);
+        return ks_fail(KS_ERR_NOMEM, "files of rounds");
+    }
+    files->dir = -1;
+    files->limits = *limits;
+    ks_channel_init(&files->enclave, enclave_fd, "enclave");
+    files->uploads = ks_calloc(KS_FL_UPLOADS_MAX, sizeof *files->uploads);
+    KS_CHECK(files->uploads != NULL, KS_ERR_NOMEM, "files of rounds");
+    KS_CHECK(limits->length_max <= (uint64_t)PARTS_MAX * KS_FL_PART_LEN, KS_ERR_LIMIT,
+             "an upload of %llu bytes", (unsigned long long)limits->length_max);
+    KS_TRY(ks_path_join(state_dir, KS_FL_FILES_DIRECTORY, path));
+    KS_TRY(ks_dir_make(path, 0700));
+    files->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    KS_CHECK(files->dir >= 0, KS_ERR_IO, "open '%s': %s", path, strerror(errno));
+    KS_TRY(sweep(files));
+    *out_files = files;
+    files = NULL; /* transferred */
+out:
+    ks_fl_files_close(files);
+    return err;
+}
+
+void ks_fl_files_close(struct ks_fl_files *files)
+{
+    if (files == NULL) {
+        return;
+    }
+    if (files->started) {
+        (void)shutdown(files->enclave.fd,
+                       SHUT_RDWR); /* its read ends, and with that the thread */
+        (void)pthread_join(files->thread, NULL);
+    }
+    ks_channel_done(&files->enclave);
+    ks_fd_close(&files->dir);
+    ks_free(files->uploads);
+    ks_free(files);
+}
+
+/* --- uploads ------------------------------------------------------------------------------ */
+
+static struct upload *find_upload(struct ks_fl_files *files, const char *who)
+{
+    for (size_t i = 0; i < KS_FL_UPLOADS_MAX; i++) {
+        if (strcmp(files->uploads[i].who, who) == 0) {
+            return &files->uploads[i];
+        }
+    }
+    return NULL;
+}
+
+static void give_up(struct ks_fl_files *files, struct upload *upload)
+{
+    char name[NAME_LEN_MAX];
+
+    upload_name(upload->who, upload->hash, "part", name);
+    (void)unlinkat(files->dir, name, 0); /* what stays goes at the next start */
+    files->in_flight -= upload->length;
+    *upload = (struct upload){.who = ""};
+}
+
+static bool is_complete(const struct ks_fl_files *files, const char *who,
+                        const uint8_t hash[32], uint64_t *out_length)
+{
+    char name[NAME_LEN_MAX];
+    bool there = false;
+    int fd = -1;
+
+    upload_name(who, hash, "blob", name);
+    there = open_file(files, name, O_RDONLY, &fd) == KS_OK &&
+            length_of(fd, name, out_length) == KS_OK;
+    ks_fd_close(&fd);
+    return there;
+}
+
+static enum ks_err begin_upload(struct ks_fl_files *files, const struct ks_fl_upload *wanted,
+                                struct upload **out_upload)
+{
+    enum ks_err err = KS_OK;
+    struct upload *upload = find_upload(files, wanted->who);
+
+    if (upload != NULL) {
+        give_up(files, upload);
+    }
+    KS_CHECK(wanted->length >= 1 && wanted->length <= files->limits.length_max, KS_ERR_LIMIT,
+             "an upload has 1 to %llu bytes", (unsigned long long)files->limits.length_max);
+    upload = find_upload(files, "");
+    KS_CHECK(upload != NULL && wanted->length <= files->limits.in_flight_max - files->in_flight,
+             KS_ERR_UNAVAILABLE, "too many uploads are under way; again later");
+    *upload = (struct upload){
+        .length = wanted->length,
+        .parts = (uint32_t)((wanted->length + KS_FL_PART_LEN - 1) / KS_FL_PART_LEN)};
+    (void)snprintf(upload->who, sizeof upload->who, "%s", wanted->who);
+    ks_copy(upload->hash, wanted->hash, sizeof upload->hash);
+    files->in_flight += upload->length;
+    *out_upload = upload;
+out:
+    return err;
+}
+
+static enum ks_err write_part(const struct ks_fl_files *files,
+                              const struct ks_fl_upload *wanted)
+{
+    enum ks_err err = KS_OK;
+    char name[NAME_LEN_MAX];
+    size_t len = 0;
+    int fd = -1;
+
+    upload_name(wanted->who, wanted->hash, "part", name);
+    KS_TRY(open_file(files, name, O_WRONLY | O_CREAT, &fd));
+    while (len < wanted->bytes.len) {
+        const ssize_t count = pwrite(fd, wanted->bytes.data + len, wanted->bytes.len - len,
+                                     (off_t)(wanted->part * KS_FL_PART_LEN + len));
+
+        KS_CHECK(count > 0 || errno == EINTR, KS_ERR_IO, "fl/%s: %s", name, strerror(errno));
+        len += count > 0 ? (size_t)count : 0;
+    }
+out:
+    ks_fd_close(&fd);
+    return err;
+}
+
+enum ks_err ks_fl_files_put(struct ks_fl_files *files, const struct ks_fl_upload *wanted,
+                            bool *out_complete)
+{
+    enum ks_err err = KS_OK;
+    struct upload *upload = find_upload(files, wanted->who);
+    char source[NAME_LEN_MAX];
+    char target[NAME_LEN_MAX];
+    uint64_t length = 0;
+
+    KS_CHECK(strlen(wanted->who) >= 1 && strlen(wanted->who) <= WHO_MAX, KS_ERR_USAGE,
+             "nobody's upload");
+    if (is_complete(files, wanted->who, wanted->hash, &length)) {
+        *out_complete = true; /* sent again */
+        return KS_OK;
+    }
+    if (upload == NULL || upload->length != wanted->length ||
+        !ks_bytes_equal(KS_BYTES(upload->hash), KS_BYTES(wanted->hash))) {
+        KS_TRY(begin_upload(files, wanted, &upload));
+    }
+    KS_CHECK(wanted->part < upload->parts, KS_ERR_FORMAT, "part %llu of %u",
+             (unsigned long long)wanted->part, upload->parts);
+    length = wanted->part + 1 < upload->parts ? KS_FL_PART_LEN
+                                              : upload->length - wanted->part * KS_FL_PART_LEN;
+    KS_CHECK(wanted->bytes.len == length, KS_ERR_FORMAT, "part %llu has %zu bytes, not %llu",
+             (unsigned long long)wanted->part, wanted->bytes.len, (unsigned long long)length);
+    KS_TRY(write_part(files, wanted));
+    if ((upload->has[wanted->part / 8] >> (wanted->part % 8) & 1) == 0) {
+        upload->has[wanted->part / 8] |= (uint8_t)(1U << (wanted->part % 8));
+        upload->there++;
+    }
+    *out_complete = upload->there == upload->parts;
+    if (*out_complete) {
+        upload_name(wanted->who, wanted->hash, "part", source);
+        upload_name(wanted->who, wanted->hash, "blob", target);
+        KS_TRY(move(files, source, target));
+        files->in_flight -= upload->length;
+        *upload = (struct upload){.who = ""};
+    }
+out:
+    return err;
+}
+
+enum ks_err ks_fl_files_parts(struct ks_fl_files *files, const char *who,
+                              const uint8_t hash[32], struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+    struct ks_json_writer writer = ks_json_writer_of(out);
+    const struct upload *upload = find_upload(files, who);
+    uint64_t length = 0;
+    const bool complete = is_complete(files, who, hash, &length);
+    uint64_t parts = 0;
+
+    KS_CHECK(complete || (upload != NULL &&
+                          ks_bytes_equal(KS_BYTES(upload->hash), ks_bytes_of(hash, 32))),
+             KS_ERR_NOT_FOUND, "no such upload");
+    length = complete ? length : upload->length;
+    parts = (length + KS_FL_PART_LEN - 1) / KS_FL_PART_LEN;
+    ks_json_put_object(&writer);
+    ks_json_member_bool(&writer, "complete", complete);
+    ks_json_member_u64(&writer, "length", length);
+    ks_json_put_key(&writer, "parts");
+    ks_json_put_array(&writer);
+    for (uint64_t i = 0; i < parts; i++) {
+        if (complete || (upload->has[i / 8] >> (i % 8) & 1) == 1) {
+            ks_json_put_u64(&writer, i);
+        }
+    }
+    ks_json_put_end(&writer);
+    ks_json_member_text(&writer, "schema", "ketseal.fl-upload/1");
+    ks_json_put_end(&writer);
+    KS_TRY(ks_buf_check(out));
+out:
+    return err;
+}
+
+/* --- models ------------------------------------------------------------------------------- */
+
+static enum ks_err hash_file(int fd, const char *name, uint8_t out_hash[32])
+{
+    enum ks_err err = KS_OK;
+    struct ks_sha256 *hash = NULL;
+    uint8_t *chunk = ks_calloc(HASH_CHUNK, 1);
+    ssize_t count = 1;
+
+    KS_CHECK(chunk != NULL, KS_ERR_NOMEM, "fl/%s", name);
+    KS_TRY(ks_sha256_new(&hash));
+    while (count != 0) {
+        count = read(fd, chunk, HASH_CHUNK);
+        KS_CHECK(count >= 0 || errno == EINTR, KS_ERR_IO, "fl/%s: %s", name, strerror(errno));
+        if (count > 0) {
+            ks_sha256_update(hash, ks_bytes_of(chunk, (size_t)count));
+        }
+    }
+    ks_sha256_final(hash, out_hash);
+out:
+    ks_sha256_free(hash);
+    ks_free(chunk);
+    return err;
+}
+
+enum ks_err ks_fl_files_publish(struct ks_fl_files *files, const char *who,
+                                const uint8_t hash[32])
+{
+    enum ks_err err = KS_OK;
+    char source[NAME_LEN_MAX];
+    char target[NAME_LEN_MAX];
+    uint8_t digest[32];
+    uint64_t length = 0;
+    int fd = -1;
+
+    if (ks_fl_files_model(files, hash, &length) == KS_OK) {
+        return KS_OK; /* it is one already */
+    }
+    upload_name(who, hash, "blob", source);
+    model_name(hash, target);
+    KS_TRY(open_file(files, source, O_RDONLY, &fd));
+    KS_TRY(hash_file(fd, source, digest));
+    if (!ks_bytes_equal(KS_BYTES(digest), ks_bytes_of(hash, 32))) {
+        (void)unlinkat(files->dir, source, 0); /* it can be sent again */
+        KS_TRY(ks_fail(KS_ERR_VERIFY, "what was uploaded has another hash"));
+    }
+    KS_CHECK(fsync(fd) == 0, KS_ERR_IO, "fl/%s: %s", source, strerror(errno));
+    KS_TRY(move(files, source, target));
+out:
+    ks_fd_close(&fd);
+    return err;
+}
+
+enum ks_err ks_fl_files_model(const struct ks_fl_files *files, const uint8_t hash[32],
+                              uint64_t *out_length)
+{
+    enum ks_err err = KS_OK;
+    char name[NAME_LEN_MAX];
+    int fd = -1;
+
+    model_name(hash, name);
+    KS_TRY(open_file(files, name, O_RDONLY, &fd));
+    KS_TRY(length_of(fd, name, out_length));
+out:
+    ks_fd_close(&fd);
+    return err;
+}
+
+enum ks_err ks_fl_files_model_part(const struct ks_fl_files *files, const uint8_t hash[32],
+                                   uint64_t part, struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+    char name[NAME_LEN_MAX];
+    uint64_t length = 0;
+    uint64_t want = 0;
+    uint64_t begin = 0;
+    int fd = -1;
+
+    model_name(hash, name);
+    KS_TRY(open_file(files, name, O_RDONLY, &fd));
+    KS_TRY(length_of(fd, name, &length));
+    KS_CHECK(part < (length + KS_FL_PART_LEN - 1) / KS_FL_PART_LEN, KS_ERR_NOT_FOUND,
+             "the model has no part %llu", (unsigned long long)part);
+    begin = part * KS_FL_PART_LEN;
+    want = length - begin < KS_FL_PART_LEN ? length - begin : KS_FL_PART_LEN;
+    while (want > 0) {
+        uint8_t *room = ks_buf_reserve(out, (size_t)want);
+        ssize_t count = 0;
+
+        KS_TRY(ks_buf_check(out));
+        count = pread(fd, room, (size_t)want, (off_t)begin);
+        KS_CHECK(count > 0 || (count < 0 && errno == EINTR), KS_ERR_IO, "fl/%s: %s", name,
+                 count == 0 ? "cut short" : strerror(errno));
+        ks_buf_grew(out, count > 0 ? (size_t)count : 0);
+        begin += count > 0 ? (uint64_t)count : 0;
+        want -= count > 0 ? (uint64_t)count : 0;
+    }
+out:
+    ks_fd_close(&fd);
+    return err;
+}
+
+/* --- the enclave's requests --------------------------------------------------------------- */
+
+struct wanted {
+    enum ks_fl_file file;
+    uint8_t session[16];
+    uint64_t round;
+    uint8_t hash[32];
+    struct ks_bytes device; /* of an update */
+};
+
+/* u8 file, 16 session, u64 round, 32 hash, lp16 device */
+static enum ks_err read_wanted(struct ks_bytes payload, struct wanted *out_wanted)
+{
+    enum ks_err err = KS_OK;
+    struct ks_reader reader = ks_reader_of(payload, "file frame");
+    struct wanted wanted = {0};
+    uint8_t file = 0;
+
+    KS_TRY(ks_read_u8(&reader, &file));
+    KS_CHECK(file < KS_FL_FILES, KS_ERR_FORMAT, "file frame: file %u", file);
+    wanted.file = (enum ks_fl_file)file;
+    KS_TRY(ks_read_copy(&reader, wanted.session, sizeof wanted.session));
+    KS_TRY(ks_read_u64(&reader, &wanted.round));
+    KS_TRY(ks_read_copy(&reader, wanted.hash, sizeof wanted.hash));
+    KS_TRY(ks_read_lp16(&reader, WHO_MAX, &wanted.device));
+    KS_TRY(ks_read_end(&reader));
+    *out_wanted = wanted;
+out:
+    return err;
+}
+
+static void name_of(const struct wanted *wanted, char target[NAME_LEN_MAX])
+{
+    char who[WHO_MAX + 1];
+
+    switch (wanted->file) {
+    case KS_FL_FILE_PARENT:
+        model_name(wanted->hash, target);
+        break;
+    case KS_FL_FILE_UPDATE:
+        (void)snprintf(who, sizeof who, "%.*s", (int)wanted->device.len,
+                       (const char *)wanted->device.data);
+        upload_name(who, wanted->hash, "blob", target);
+        break;
+    case KS_FL_FILE_MODEL:
+        session_name(wanted->session, "new", target);
+        break;
+    default:
+        session_name(wanted->session,
+                     wanted->file == KS_FL_FILE_FIRST ? "checkpoint-1" : "checkpoint-2",
+                     target);
+    }
+}
+
+static enum ks_err sync_file(const struct ks_fl_files *files, const struct wanted *wanted)
+{
+    enum ks_err err = KS_OK;
+    char name[NAME_LEN_MAX];
+    char target[NAME_LEN_MAX];
+    int fd = -1;
+
+    KS_CHECK(wanted->file >= KS_FL_FILE_FIRST, KS_ERR_DENIED,
+             "this file is not written by a worker");
+    name_of(wanted, name);
+    KS_TRY(open_file(files, name, O_RDWR, &fd));
+    KS_CHECK(fsync(fd) == 0, KS_ERR_IO, "fl/%s: %s", name, strerror(errno));
+    if (wanted->file == KS_FL_FILE_MODEL) {
+        model_name(wanted->hash, target);
+        KS_TRY(move(files, name, target));
+    } else {
+        KS_CHECK(fsync(files->dir) == 0, KS_ERR_IO, "fl: %s", strerror(errno));
+    }
+out:
+    ks_fd_close(&fd);
+    return err;
+}
+
+enum ks_err ks_fl_files_answer(struct ks_fl_files *files, uint16_t type,
+                               struct ks_bytes payload, int *out_fd, uint64_t *out_length)
+{
+    enum ks_err err = KS_OK;
+    struct wanted wanted;
+    char name[NAME_LEN_MAX];
+    uint64_t length = 0;
+    int fd = -1;
+
+    *out_fd = -1;
+    KS_TRY(read_wanted(payload, &wanted));
+    if (type == KS_FRAME_FL_SYNC) {
+        return sync_file(files, &wanted);
+    }
+    KS_CHECK(type == KS_FRAME_FL_OPEN, KS_ERR_DENIED, "a request of type %u for a file", type);
+    name_of(&wanted, name);
+    KS_TRY(open_file(files, name, wanted.file < KS_FL_FILE_FIRST ? O_RDONLY : O_RDWR | O_CREAT,
+                     &fd));
+    KS_TRY(length_of(fd, name, &length));
+    *out_fd = fd;
+    *out_length = length;
+    fd = -1; /* transferred */
+out:
+    ks_fd_close(&fd);
+    return err;
+}
+
+/* u16 0, and of an opened file u64 length with the descriptor. */
+static enum ks_err send_answer(struct ks_fl_files *files, const struct ks_frame *frame,
+                               enum ks_err said, int fd, uint64_t length)
+{
+    enum ks_err err = KS_OK;
+    struct ks_channel *channel = &files->enclave;
+    struct ks_buf payload;
+
+    ks_buf_init(&payload, 64);
+    if (said != KS_OK) {
+        ks_answer_error(&channel->out, frame->type, frame->id, said);
+        KS_TRY(ks_channel_flush(channel));
+    } else if (fd < 0) {
+        const size_t begin = ks_answer_begin(&channel->out, frame->type, frame->id);
+
+        ks_frame_end(&channel->out, begin);
+        KS_TRY(ks_channel_flush(channel));
+    } else {
+        ks_buf_put_u16(&payload, KS_OK);
+        ks_buf_put_u64(&payload, length);
+        KS_TRY(ks_buf_check(&payload));
+        KS_TRY(ks_channel_send_fd(channel, (uint16_t)(frame->type | KS_FRAME_ANSWER), frame->id,
+                                  ks_buf_view(&payload), fd));
+    }
+out:
+    ks_buf_done(&payload);
+    return err;
+}
+
+/* Until the enclave, or we, close the channel. */
+static void *serve(void *context)
+{
+    struct ks_fl_files *files = context;
+    enum ks_err err = KS_OK;
+
+    while (err == KS_OK) {
+        struct ks_frame frame;
+        uint64_t length = 0;
+        int fd = -1;
+
+        err = ks_channel_receive(&files->enclave, &frame);
+        if (err == KS_OK) {
+            const enum ks_err said =
+                ks_fl_files_answer(files, frame.type, frame.payload, &fd, &length);
+
+            err = send_answer(files, &frame, said, fd, length);
+            ks_fd_close(&fd);
+        }
+    }
+    return NULL;
+}
+
+enum ks_err ks_fl_files_start(struct ks_fl_files *files)
+{
+    if (pthread_create(&files->thread, NULL, serve, files) != 0) {
+        return ks_fail(KS_ERR_IO, "a thread for the files of rounds");
+    }
+    files->started = true;
+    return KS_OK;
+}

@@ -1,0 +1,74 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* fl_files.h: what ketseald keeps of federated learning, in the folder "fl" of the site's
+ * state: updates that devices send ahead, sealed; global models, which are public; the sealed
+ * checkpoints of rounds. ketseald can read the models alone. Nothing here is believed by the
+ * enclave: it names hashes. docs/formats/fl-files.md
+ *
+ * Uploads and models are the site's thread's; the enclave's requests for files are answered by
+ * a thread of their own, so that a slow disk keeps nobody else waiting. */
+#ifndef KS_SERVER_FL_FILES_H
+#define KS_SERVER_FL_FILES_H
+
+#include "base/buf.h"
+
+#define KS_FL_FILES_DIRECTORY "fl"
+#define KS_FL_PART_LEN        (1024 * 1024)
+#define KS_FL_UPLOADS_MAX     256 /* that are under way at once */
+
+struct ks_fl_files_limits {
+    uint64_t length_max;    /* bytes of one upload */
+    uint64_t in_flight_max; /* of all that are under way */
+};
+
+struct ks_fl_files;
+
+/* Makes the folder; uploads that were under way are gone. ENCLAVE_FD, the channel of files, is
+ * taken over, also by a call that fails. */
+KS_MUST_CHECK enum ks_err ks_fl_files_open(const char *state_dir, int enclave_fd,
+                                           const struct ks_fl_files_limits *limits,
+                                           struct ks_fl_files **out_files);
+/* Starts the thread, which inherits the caller's sandbox. Once. */
+KS_MUST_CHECK enum ks_err ks_fl_files_start(struct ks_fl_files *files);
+/* Ends the thread and closes; NULL is fine. */
+void ks_fl_files_close(struct ks_fl_files *files);
+
+/* Part PART, from 0, of what WHO sends: LENGTH bytes in all, called by their hash. All parts
+ * have KS_FL_PART_LEN bytes but the last. *OUT_COMPLETE: it was the last one that lacked. Who
+ * begins another upload gives up the one that is under way. KS_ERR_FORMAT for a part of
+ * another length; KS_ERR_LIMIT; KS_ERR_UNAVAILABLE while too much is under way. */
+struct ks_fl_upload {
+    const char *who;
+    uint8_t hash[32];
+    uint64_t length;
+    uint64_t part;
+    struct ks_bytes bytes;
+};
+KS_MUST_CHECK enum ks_err ks_fl_files_put(struct ks_fl_files *files,
+                                          const struct ks_fl_upload *upload,
+                                          bool *out_complete);
+/* Which parts are there, as JSON: {"complete":…,"length":…,"parts":[…],"schema":…}.
+ * KS_ERR_NOT_FOUND. */
+KS_MUST_CHECK enum ks_err ks_fl_files_parts(struct ks_fl_files *files, const char *who,
+                                            const uint8_t hash[32], struct ks_buf *out);
+
+/* What WHO has uploaded is a global model from now on. KS_ERR_NOT_FOUND; KS_ERR_VERIFY when its
+ * hash is another. */
+KS_MUST_CHECK enum ks_err ks_fl_files_publish(struct ks_fl_files *files, const char *who,
+                                              const uint8_t hash[32]);
+/* Bytes of a global model. KS_ERR_NOT_FOUND. */
+KS_MUST_CHECK enum ks_err ks_fl_files_model(const struct ks_fl_files *files,
+                                            const uint8_t hash[32], uint64_t *out_length);
+/* Appends part PART of it. KS_ERR_NOT_FOUND beyond its end. */
+KS_MUST_CHECK enum ks_err ks_fl_files_model_part(const struct ks_fl_files *files,
+                                                 const uint8_t hash[32], uint64_t part,
+                                                 struct ks_buf *out);
+
+/* What the thread does with one request of the enclave, for tests: a descriptor to *OUT_FD, or
+ * -1. */
+KS_MUST_CHECK enum ks_err ks_fl_files_answer(struct ks_fl_files *files, uint16_t type,
+                                             struct ks_bytes payload, int *out_fd,
+                                             uint64_t *out_length);
+
+#endif

@@ -1,0 +1,293 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* The files of rounds: parts of uploads in any order, whose they are, what is under way, models
+ * that are called by their hash, and what the enclave's worker opens and syncs. */
+#include "unit/expect.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "base/text.h"
+#include "crypto/digest.h"
+#include "enclave/fl_work.h"
+#include "enclave/frame.h"
+#include "server/fl_files.h"
+
+#define PART  ((size_t)KS_FL_PART_LEN)
+#define TOTAL (2 * PART + 5)
+
+static char *folder;
+static uint8_t *bytes; /* TOTAL */
+static uint8_t hash[32];
+static struct ks_fl_files *files;
+static int enclave;
+
+static void open_files(void)
+{
+    const struct ks_fl_files_limits limits = {.length_max = TOTAL, .in_flight_max = 2 * TOTAL};
+    int pair[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    enclave = pair[0];
+    assert_int_equal(ks_fl_files_open(folder, pair[1], &limits, &files), KS_OK);
+}
+
+static void close_files(void)
+{
+    ks_fl_files_close(files);
+    ks_fd_close(&enclave);
+}
+
+static int make(void **state)
+{
+    (void)state;
+    bytes = ks_calloc(TOTAL, 1);
+    assert_non_null(bytes);
+    for (size_t i = 0; i < TOTAL; i++) {
+        bytes[i] = (uint8_t)(i * 7 + i / 251);
+    }
+    ks_sha256(ks_bytes_of(bytes, TOTAL), hash);
+    assert_int_equal(ks_dir_temporary("fl-files", &folder), KS_OK);
+    open_files();
+    return 0;
+}
+
+static int unmake(void **state)
+{
+    (void)state;
+    char path[KS_PATH_MAX];
+
+    close_files();
+    assert_int_equal(ks_path_join(folder, KS_FL_FILES_DIRECTORY, path), KS_OK);
+    assert_int_equal(ks_dir_remove(path), KS_OK);
+    assert_int_equal(ks_dir_remove(folder), KS_OK);
+    ks_free(folder);
+    ks_free(bytes);
+    return 0;
+}
+
+static enum ks_err put(const char *who, uint64_t part, bool *out_complete)
+{
+    const size_t begin = part < 3 ? part * PART : 0;
+    struct ks_fl_upload upload = {.who = who, .length = TOTAL, .part = part};
+
+    ks_copy(upload.hash, hash, sizeof hash);
+    upload.bytes = ks_bytes_of(bytes + begin, part == 2 ? 5 : PART);
+    *out_complete = false;
+    return ks_fl_files_put(files, &upload, out_complete);
+}
+
+static void put_all(const char *who)
+{
+    bool complete = false;
+
+    for (uint64_t part = 0; part < 3; part++) {
+        assert_int_equal(put(who, part, &complete), KS_OK);
+    }
+    assert_true(complete);
+}
+
+static void expect_parts(const char *who, const char *text)
+{
+    struct ks_buf out;
+
+    ks_buf_init(&out, 4096);
+    assert_int_equal(ks_fl_files_parts(files, who, hash, &out), KS_OK);
+    assert_int_equal(out.len, strlen(text));
+    assert_memory_equal(out.data, text, out.len);
+    ks_buf_done(&out);
+}
+
+static void test_parts_come_in_any_order(void **state)
+{
+    (void)state;
+    bool complete = false;
+    struct ks_buf out;
+
+    ks_buf_init(&out, 4096);
+    assert_int_equal(ks_fl_files_parts(files, "d1", hash, &out), KS_ERR_NOT_FOUND);
+    ks_buf_done(&out);
+    assert_int_equal(put("d1", 2, &complete), KS_OK);
+    assert_int_equal(put("d1", 0, &complete), KS_OK);
+    assert_int_equal(put("d1", 0, &complete), KS_OK); /* twice */
+    assert_false(complete);
+    expect_parts("d1", "{\"complete\":false,\"length\":2097157,\"parts\":[0,2],"
+                       "\"schema\":\"ketseal.fl-upload/1\"}");
+    assert_int_equal(put("d1", 3, &complete), KS_ERR_FORMAT);
+    assert_int_equal(put("d1", 1, &complete), KS_OK);
+    assert_true(complete);
+    expect_parts("d1", "{\"complete\":true,\"length\":2097157,\"parts\":[0,1,2],"
+                       "\"schema\":\"ketseal.fl-upload/1\"}");
+    assert_int_equal(put("d1", 1, &complete), KS_OK); /* after the end */
+    assert_true(complete);
+}
+
+static void test_limits(void **state)
+{
+    (void)state;
+    struct ks_fl_upload upload = {.who = "d1", .length = TOTAL + 1};
+    bool complete = false;
+
+    upload.bytes = ks_bytes_of(bytes, PART);
+    assert_int_equal(ks_fl_files_put(files, &upload, &complete), KS_ERR_LIMIT);
+    upload.length = TOTAL;
+    upload.bytes.len--;
+    assert_int_equal(ks_fl_files_put(files, &upload, &complete), KS_ERR_FORMAT);
+    assert_int_equal(put("d1", 0, &complete), KS_OK); /* another one: the first is given up */
+    assert_int_equal(put("d2", 0, &complete), KS_OK);
+    assert_int_equal(put("d3", 0, &complete), KS_ERR_UNAVAILABLE);
+    put_all("d2");
+    assert_int_equal(put("d3", 0, &complete), KS_OK);
+}
+
+static void test_what_was_under_way_is_gone_after_a_restart(void **state)
+{
+    (void)state;
+    bool complete = false;
+    struct ks_buf out;
+
+    put_all("d1");
+    assert_int_equal(put("d2", 0, &complete), KS_OK);
+    close_files();
+    open_files();
+    ks_buf_init(&out, 4096);
+    assert_int_equal(ks_fl_files_parts(files, "d1", hash, &out), KS_OK);
+    assert_int_equal(ks_fl_files_parts(files, "d2", hash, &out), KS_ERR_NOT_FOUND);
+    ks_buf_done(&out);
+}
+
+static void test_models(void **state)
+{
+    (void)state;
+    const uint8_t other[32] = {1};
+    struct ks_fl_upload wrong = {.who = "op", .length = 3, .bytes = KS_LITERAL("abc")};
+    struct ks_buf out;
+    uint64_t length = 0;
+    bool complete = false;
+
+    put_all("op");
+    assert_int_equal(ks_fl_files_publish(files, "another", hash), KS_ERR_NOT_FOUND);
+    assert_int_equal(ks_fl_files_model(files, hash, &length), KS_ERR_NOT_FOUND);
+    assert_int_equal(ks_fl_files_publish(files, "op", hash), KS_OK);
+    assert_int_equal(ks_fl_files_publish(files, "op", hash), KS_OK); /* it is one */
+    assert_int_equal(ks_fl_files_model(files, hash, &length), KS_OK);
+    assert_int_equal(length, TOTAL);
+    ks_buf_init(&out, TOTAL);
+    for (uint64_t part = 0; part < 3; part++) {
+        assert_int_equal(ks_fl_files_model_part(files, hash, part, &out), KS_OK);
+    }
+    assert_int_equal(out.len, TOTAL);
+    assert_memory_equal(out.data, bytes, TOTAL);
+    assert_int_equal(ks_fl_files_model_part(files, hash, 3, &out), KS_ERR_NOT_FOUND);
+    ks_buf_done(&out);
+
+    ks_copy(wrong.hash, other, sizeof other);
+    assert_int_equal(ks_fl_files_put(files, &wrong, &complete), KS_OK);
+    assert_true(complete);
+    assert_int_equal(ks_fl_files_publish(files, "op", other), KS_ERR_VERIFY);
+    assert_int_equal(ks_fl_files_publish(files, "op", other), KS_ERR_NOT_FOUND);
+}
+
+static enum ks_err request(uint16_t type, enum ks_fl_file file, const uint8_t name[32],
+                           const char *device, int *out_fd, uint64_t *out_length)
+{
+    const uint8_t session[16] = {9};
+    struct ks_buf payload;
+    enum ks_err err = KS_OK;
+
+    ks_buf_init(&payload, 256);
+    ks_buf_put_u8(&payload, (uint8_t)file);
+    ks_buf_put(&payload, KS_BYTES(session));
+    ks_buf_put_u64(&payload, 1);
+    ks_buf_put(&payload, ks_bytes_of(name, 32));
+    ks_buf_put_lp16(&payload, ks_bytes_text(device));
+    err = ks_fl_files_answer(files, type, ks_buf_view(&payload), out_fd, out_length);
+    ks_buf_done(&payload);
+    return err;
+}
+
+static void test_what_the_enclave_opens(void **state)
+{
+    (void)state;
+    const uint8_t zeros[32] = {0};
+    uint64_t length = 0;
+    int fd = -1;
+
+    put_all("d1");
+    assert_int_equal(request(KS_FRAME_FL_OPEN, KS_FL_FILE_UPDATE, hash, "d2", &fd, &length),
+                     KS_ERR_NOT_FOUND);
+    assert_int_equal(request(KS_FRAME_FL_OPEN, KS_FL_FILE_PARENT, hash, "", &fd, &length),
+                     KS_ERR_NOT_FOUND);
+    assert_int_equal(request(KS_FRAME_FL_OPEN, KS_FL_FILE_UPDATE, hash, "d1", &fd, &length),
+                     KS_OK);
+    assert_int_equal(length, TOTAL);
+    assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY); /* a worker reads it, no more */
+    ks_fd_close(&fd);
+
+    assert_int_equal(request(KS_FRAME_FL_OPEN, KS_FL_FILE_MODEL, zeros, "", &fd, &length),
+                     KS_OK);
+    assert_int_equal(length, 0);
+    assert_int_equal(write(fd, "new", 3), 3);
+    ks_fd_close(&fd);
+    assert_int_equal(request(KS_FRAME_FL_SYNC, KS_FL_FILE_UPDATE, hash, "d1", &fd, &length),
+                     KS_ERR_DENIED);
+    assert_int_equal(request(KS_FRAME_FL_SYNC, KS_FL_FILE_MODEL, zeros, "", &fd, &length),
+                     KS_OK);
+    assert_int_equal(fd, -1);
+    assert_int_equal(ks_fl_files_model(files, zeros, &length), KS_OK);
+    assert_int_equal(length, 3);
+    assert_int_equal(request(KS_FRAME_FL_SYNC, KS_FL_FILE_FIRST, zeros, "", &fd, &length),
+                     KS_ERR_NOT_FOUND);
+    assert_int_equal(request(KS_FRAME_FL_OPEN, KS_FL_FILES, zeros, "", &fd, &length),
+                     KS_ERR_FORMAT);
+    assert_int_equal(request(KS_FRAME_RUN, KS_FL_FILE_FIRST, zeros, "", &fd, &length),
+                     KS_ERR_DENIED);
+}
+
+/* By way of the thread and its channel. */
+static void test_the_thread_answers(void **state)
+{
+    (void)state;
+    struct ks_channel channel;
+    struct ks_frame frame;
+    const uint8_t zeros[16 + 8 + 32 + 2] = {0};
+    size_t begin = 0;
+    int fd = -1;
+
+    assert_int_equal(ks_fl_files_start(files), KS_OK);
+    ks_channel_init(&channel, enclave, "files");
+    enclave = -1;
+    begin = ks_frame_begin(&channel.out, KS_FRAME_FL_OPEN, 5);
+    ks_buf_put_u8(&channel.out, KS_FL_FILE_SECOND);
+    ks_buf_put(&channel.out, KS_BYTES(zeros));
+    ks_frame_end(&channel.out, begin);
+    assert_int_equal(ks_channel_flush(&channel), KS_OK);
+    assert_int_equal(ks_channel_fill(&channel, &fd), KS_OK);
+    assert_true(fd >= 0);
+    assert_int_equal(ks_channel_receive(&channel, &frame), KS_OK);
+    assert_int_equal(frame.type, KS_FRAME_FL_OPEN | KS_FRAME_ANSWER);
+    assert_int_equal(frame.id, 5);
+    assert_int_equal(frame.payload.len, 10);
+    ks_fd_close(&fd);
+    ks_channel_done(&channel);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_parts_come_in_any_order, make, unmake),
+        cmocka_unit_test_setup_teardown(test_limits, make, unmake),
+        cmocka_unit_test_setup_teardown(test_what_was_under_way_is_gone_after_a_restart, make,
+                                        unmake),
+        cmocka_unit_test_setup_teardown(test_models, make, unmake),
+        cmocka_unit_test_setup_teardown(test_what_the_enclave_opens, make, unmake),
+        cmocka_unit_test_setup_teardown(test_the_thread_answers, make, unmake),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
