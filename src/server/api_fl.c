@@ -302,6 +302,7 @@ static enum ks_err take_offer(struct ks_site_server *server, struct ks_reader *a
     struct ks_bytes entry = {0};
     struct ks_task *task = NULL;
     uint8_t session[KS_SESSION_LEN];
+    char hex[2 * KS_SESSION_LEN + 1];
     uint64_t round = 0;
 
     KS_TRY(ks_read_bytes(answer, KS_UUID_TEXT_LEN, &id));
@@ -314,7 +315,8 @@ static enum ks_err take_offer(struct ks_site_server *server, struct ks_reader *a
     task->round = round;
     ks_copy(task->session, session, sizeof task->session);
     ks_copy(task->job.id, id.data, id.len);
-    ks_copy(task->job.device, operator_name.data, operator_name.len);
+    ks_hex_encode(KS_BYTES(session), hex);
+    (void)snprintf(task->job.device, sizeof task->job.device, "%s%s", KS_FL_OWNER, hex);
     ks_buf_put(&task->intent, entry);
     KS_TRY(ks_buf_check(&task->intent));
     ks_task_admitted(server, task);

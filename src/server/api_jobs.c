@@ -348,8 +348,14 @@ void ks_api_job_submit(struct ks_site_server *server, struct ks_http_request *re
 
 /* --- status, bundle, list ----------------------------------------------------------------- */
 
-/* The job SEGMENT of the asking device; the jobs of others do not exist for it. */
-static enum ks_err find_job(struct ks_site_server *server, struct ks_http_request *request,
+static const char *asking(struct ks_http_request *request)
+{
+    return ks_cert_subject(ks_http_request_peer(request));
+}
+
+/* The job SEGMENT of OWNER, a device; the jobs of others do not exist for it. OWNER NULL: the
+ * record of a round, which is everyone's who is known here. */
+static enum ks_err find_job(struct ks_site_server *server, const char *owner,
                             struct ks_bytes segment, struct ks_store_job *out_job)
 {
     enum ks_err err = KS_OK;
@@ -360,7 +366,8 @@ static enum ks_err find_job(struct ks_site_server *server, struct ks_http_reques
     ks_copy(id, segment.data, segment.len);
     id[segment.len] = '\0';
     KS_TRY(ks_store_job(server->reader, id, &job));
-    KS_CHECK(strcmp(job.device, ks_cert_subject(ks_http_request_peer(request))) == 0,
+    KS_CHECK(owner != NULL ? strcmp(job.device, owner) == 0
+                           : strncmp(job.device, KS_FL_OWNER, strlen(KS_FL_OWNER)) == 0,
              KS_ERR_NOT_FOUND, "no job %s", id);
     *out_job = job;
 out:
@@ -371,7 +378,7 @@ void ks_api_job_status(struct ks_site_server *server, struct ks_http_request *re
                        struct ks_bytes segment)
 {
     struct ks_store_job job;
-    enum ks_err err = find_job(server, request, segment, &job);
+    enum ks_err err = find_job(server, asking(request), segment, &job);
 
     if (err == KS_OK) {
         reply_job(request, 200, &job, NULL);
@@ -442,8 +449,8 @@ static void await_bundle(struct ks_site_server *server, struct ks_http_request *
     }
 }
 
-void ks_api_job_bundle(struct ks_site_server *server, struct ks_http_request *request,
-                       struct ks_bytes segment)
+static void answer_bundle(struct ks_site_server *server, struct ks_http_request *request,
+                          const char *owner, struct ks_bytes segment)
 {
     enum ks_err err = KS_OK;
     struct ks_store_job job;
@@ -455,7 +462,7 @@ void ks_api_job_bundle(struct ks_site_server *server, struct ks_http_request *re
     if (wait.data != NULL) {
         KS_TRY(ks_fail_prefix(ks_witnessed_state_parse(wait, &wanted), "query 'wait'"));
     }
-    KS_TRY(find_job(server, request, segment, &job));
+    KS_TRY(find_job(server, owner, segment, &job));
     KS_CHECK(job.state != KS_JOB_ACCEPTED, KS_ERR_NOT_FOUND, "job %s has not ended yet",
              job.id);
     if (job.state != KS_JOB_DONE) {
@@ -478,8 +485,20 @@ out:
     ks_buf_done(&record);
 }
 
-void ks_api_job_list(struct ks_site_server *server, struct ks_http_request *request,
-                     struct ks_bytes segment)
+void ks_api_job_bundle(struct ks_site_server *server, struct ks_http_request *request,
+                       struct ks_bytes segment)
+{
+    answer_bundle(server, request, asking(request), segment);
+}
+
+void ks_api_fl_bundle(struct ks_site_server *server, struct ks_http_request *request,
+                      struct ks_bytes segment)
+{
+    answer_bundle(server, request, NULL, segment);
+}
+
+static void answer_list(struct ks_site_server *server, struct ks_http_request *request,
+                        const char *owner)
 {
     enum ks_err err = KS_OK;
     struct ks_store_job *jobs = ks_calloc(PAGE_MAX, sizeof *jobs);
@@ -490,16 +509,15 @@ void ks_api_job_list(struct ks_site_server *server, struct ks_http_request *requ
     struct ks_buf body;
     struct ks_json_writer writer = ks_json_writer_of(&body);
 
-    (void)segment;
     ks_buf_init(&body, 1024 * 1024);
     KS_CHECK(jobs != NULL, KS_ERR_NOMEM, "job list");
     KS_TRY(ks_api_query_u64(request, "limit", PAGE_DEFAULT, PAGE_MAX, &limit));
     KS_CHECK(limit >= 1, KS_ERR_FORMAT, "query 'limit': 1 to %d", PAGE_MAX);
     if (after.data != NULL) {
-        KS_TRY(ks_fail_prefix(find_job(server, request, after, &last), "query 'after'"));
+        KS_TRY(ks_fail_prefix(find_job(server, owner, after, &last), "query 'after'"));
     }
-    KS_TRY(ks_store_jobs(server->reader, ks_cert_subject(ks_http_request_peer(request)),
-                         after.data != NULL ? last.id : NULL, (size_t)limit, jobs, &count));
+    KS_TRY(ks_store_jobs(server->reader, owner, after.data != NULL ? last.id : NULL,
+                         (size_t)limit, jobs, &count));
     ks_json_put_object(&writer);
     ks_json_put_key(&writer, "jobs");
     ks_json_put_array(&writer);
@@ -516,6 +534,29 @@ out:
     ks_reply_buffer(request, err, &body);
     ks_free(jobs);
     ks_buf_done(&body);
+}
+
+void ks_api_job_list(struct ks_site_server *server, struct ks_http_request *request,
+                     struct ks_bytes segment)
+{
+    (void)segment;
+    answer_list(server, request, asking(request));
+}
+
+/* Of a session. */
+void ks_api_fl_records(struct ks_site_server *server, struct ks_http_request *request,
+                       struct ks_bytes segment)
+{
+    uint8_t session[KS_SESSION_LEN];
+    char owner[KS_STORE_DEVICE_MAX + 1];
+
+    if (ks_hex_decode(segment, session, sizeof session) != KS_OK) {
+        ks_http_reply_error(request, KS_ERR_NOT_FOUND, "a session is 32 hexadecimal digits");
+        return;
+    }
+    (void)snprintf(owner, sizeof owner, "%s%.*s", KS_FL_OWNER, (int)segment.len,
+                   (const char *)segment.data);
+    answer_list(server, request, owner);
 }
 
 /* --- cancel ------------------------------------------------------------------------------- */
@@ -567,7 +608,7 @@ void ks_api_job_cancel(struct ks_site_server *server, struct ks_http_request *re
 {
     struct ks_store_job job;
     struct ks_task *task = NULL;
-    enum ks_err err = find_job(server, request, segment, &job);
+    enum ks_err err = find_job(server, asking(request), segment, &job);
 
     if (err != KS_OK) {
         ks_reply_failure(request, err);

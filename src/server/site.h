@@ -161,6 +161,9 @@ struct ks_task *ks_task_find_job(struct ks_site_server *server, const char *job_
 struct ks_task *ks_task_find_idempotency(struct ks_site_server *server, const char *device,
                                          const char *idempotency);
 
+/* Before a session's digits: who the store says the record of one of its rounds belongs to. No
+ * device is called so. */
+#define KS_FL_OWNER "fl:"
 /* Asks the enclave, now and then, for rounds of federated learning that want a record. */
 void ks_site_fl_turn(struct ks_site_server *server);
 /* How long poll may sleep for that: at most MS, -1 for ever. */
