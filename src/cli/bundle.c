@@ -39,8 +39,7 @@ enum ks_err ks_cli_bundle_room(const struct ks_cli *cli)
                : KS_OK;
 }
 
-/* Against --policy, or what the device pins: nothing is kept that does not verify. */
-static enum ks_err check(const struct ks_cli *cli, const struct ks_buf *bytes)
+enum ks_err ks_cli_bundle_check(const struct ks_cli *cli, const struct ks_buf *bytes)
 {
     enum ks_err err = KS_OK;
     const char *path = ks_cli_text(cli, "policy");
@@ -142,7 +141,7 @@ enum ks_err ks_cli_bundle_keep(const struct ks_cli *cli, const struct ks_buf *by
     struct ks_bundle *bundle = NULL;
 
     KS_TRY(ks_fail_prefix(ks_bundle_parse(ks_buf_view(bytes), &bundle), "the site's bundle"));
-    KS_TRY(check(cli, bytes));
+    KS_TRY(ks_cli_bundle_check(cli, bytes));
     KS_TRY(ks_cli_output(ks_cli_text(cli, "out"), input, ks_buf_view(bytes)));
     KS_TRY(cli->json ? print_summary(cli, bundle, alert) : show_result(cli, bundle));
 out:

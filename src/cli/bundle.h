@@ -12,6 +12,9 @@
 /* --json needs standard output for its summary: KS_ERR_USAGE when --out would put the bundle
  * there. To be asked before anything is sent. */
 KS_MUST_CHECK enum ks_err ks_cli_bundle_room(const struct ks_cli *cli);
+/* Against --policy, or what the device pins: nothing is kept that does not verify. */
+KS_MUST_CHECK enum ks_err ks_cli_bundle_check(const struct ks_cli *cli,
+                                              const struct ks_buf *bytes);
 /* Verifies BYTES against --policy, when it was given; writes them to --out, never over INPUT
  * (may be NULL); prints a summary, with ALERT (may be NULL) where that is JSON. A bundle that
  * fails is not written. */

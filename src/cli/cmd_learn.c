@@ -94,45 +94,6 @@ out:
     return err;
 }
 
-/* One part of the samples where --parts asks for that, else all. */
-static enum ks_err choose_share(struct learn *learn)
-{
-    static const char *const kinds[] = {"iid", "shards", "dirichlet"};
-    enum ks_err err = KS_OK;
-    const struct ks_cli *cli = learn->cli;
-    const char *kind = ks_cli_text(cli, "split");
-    struct ks_split_spec spec = {.seed = learn->how.seed};
-    uint64_t parts = 0;
-    uint64_t part = 0;
-    uint64_t shards = 0;
-    unsigned index = 0;
-
-    learn->share = (struct ks_subset){&learn->data.train, NULL, learn->data.train.count};
-    KS_TRY(ks_cli_number(cli, "parts", KS_PARTS_MAX, &parts));
-    KS_TRY(ks_cli_number(cli, "part", KS_PARTS_MAX, &part));
-    KS_TRY(ks_cli_number(cli, "shards", UINT32_MAX, &shards));
-    KS_TRY(read_real(cli, "alpha", &spec.alpha));
-    while (index < 3 && strcmp(kinds[index], kind) != 0) {
-        index++;
-    }
-    KS_CHECK(index < 3, KS_ERR_USAGE, "--split: iid, shards or dirichlet, not '%s'", kind);
-    if (parts <= 1) {
-        return KS_OK;
-    }
-    KS_CHECK(part >= 1 && part <= parts, KS_ERR_USAGE, "--part: 1 to %llu",
-             (unsigned long long)parts);
-    spec.kind = (enum ks_split_kind)index;
-    spec.parts = (size_t)parts;
-    spec.shards = (unsigned)shards;
-    KS_TRY(ks_fail_prefix(ks_split(&learn->data.train, &spec, &learn->split), "--split"));
-    learn->share.indices = learn->split.indices + learn->split.starts[part - 1];
-    learn->share.count = learn->split.starts[part] - learn->split.starts[part - 1];
-    KS_CHECK(learn->share.count > 0, KS_ERR_NOT_FOUND, "part %llu has no samples",
-             (unsigned long long)part);
-out:
-    return err;
-}
-
 /* --- models ------------------------------------------------------------------------------- */
 
 static enum ks_err read_model(const char *path, struct learn *learn)
@@ -358,7 +319,7 @@ static enum ks_err prepare(struct learn *learn)
     ks_train_kernel(learn->kernel);
     KS_TRY(make_pool(learn));
     KS_TRY(ks_learn_data_read(cli, &learn->data));
-    KS_TRY(choose_share(learn));
+    KS_TRY(ks_learn_share(cli, &learn->data.train, &learn->split, &learn->share));
     KS_TRY(begin_model(learn));
     KS_TRY(ks_trainer_new(learn->model, &learn->how, learn->pool, &learn->trainer));
     KS_TRY(test(learn)); /* also whether model and data go together */

@@ -5,15 +5,6 @@
 
 #include "cli/flags.h"
 
-#define DEVICE_FLAGS                                                                           \
-    {"device", KS_FLAG_TEXT,                                                                   \
-     "DIR",    "the device's directory: root.pem, device.pem, device.key, site.json",          \
-     ".",      false},                                                                         \
-    {                                                                                          \
-        "url", KS_FLAG_TEXT, "URL", "the site, https://host:port; default: the file DIR/url",  \
-            NULL, false                                                                        \
-    }
-
 #define TEMPLATE_FLAGS                                                                         \
     {                                                                                          \
         "template",                                                                            \
@@ -225,14 +216,6 @@ static const struct ks_flag device_attest_flags[] = {
     SIMULATED_FLAG,
     END,
 };
-
-#define OPERATOR_FLAGS                                                                         \
-    {"operator", KS_FLAG_TEXT,                                                                 \
-     "DIR",      "the operator's directory: operator.pem, operator.key, root.pem",             \
-     ".",        false},                                                                       \
-    {                                                                                          \
-        "url", KS_FLAG_TEXT, "URL", "the site, https://host:port", NULL, true                  \
-    }
 
 #define EK_FLAGS                                                                               \
     {"ek", KS_FLAG_TEXT, "KIND", "endorsement key to show: rsa or ecc", "ecc", false},         \
@@ -975,6 +958,28 @@ const struct ks_command ks_commands[] = {
     {"learn", "generate", "", 0, 0,
      "Makes a table of hourly traffic and air of one site of an invented city.",
      ks_learn_generate_flags, ks_command_learn_generate},
+    {"fl", "create", "MODEL", 1, 1,
+     "Has a site learn from its devices' data, beginning with a model; prints the session.",
+     ks_fl_create_flags, ks_command_fl_create},
+    {"fl", "start", "SESSION", 1, 1, "Begins the rounds of a session.", ks_fl_operator_flags,
+     ks_command_fl_order},
+    {"fl", "pause", "SESSION", 1, 1, "Makes a session's deadlines stand still.",
+     ks_fl_operator_flags, ks_command_fl_order},
+    {"fl", "resume", "SESSION", 1, 1, "Lets a paused session go on.", ks_fl_operator_flags,
+     ks_command_fl_order},
+    {"fl", "stop", "SESSION", 1, 1, "Ends a session before its last round.",
+     ks_fl_operator_flags, ks_command_fl_order},
+    {"fl", "status", "[SESSION]", 0, 1, "Shows a session and its rounds, or all sessions.",
+     ks_fl_operator_flags, ks_command_fl_status},
+    {"fl", "records", "SESSION", 1, 1, "Lists the records of a session's rounds, newest first.",
+     ks_fl_operator_flags, ks_command_fl_records},
+    {"fl", "record", "JOB", 1, 1, "Fetches the bundle of a round's record.", ks_fl_fetch_flags,
+     ks_command_fl_record},
+    {"fl", "fetch", "SESSION", 1, 1, "Fetches the global model of a session.",
+     ks_fl_fetch_flags, ks_command_fl_fetch},
+    {"fl", "join", "SESSION DATA…", 2, KS_CLI_OPERANDS_MAX,
+     "Takes part in a session: trains on this device, and contributes what was learned.",
+     ks_fl_join_flags, ks_command_fl_join},
     {"bench", "trng", "", 0, 0,
      "Measures the TPM's random numbers against the kernel's: speed, estimates, health.",
      bench_trng_flags, ks_command_bench_trng},

@@ -4,6 +4,7 @@
 #include "cli/learn_data.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -140,4 +141,43 @@ void ks_learn_data_done(struct ks_learn_data *data)
 {
     ks_samples_done(&data->train);
     ks_samples_done(&data->test);
+}
+
+enum ks_err ks_learn_share(const struct ks_cli *cli, const struct ks_samples *samples,
+                           struct ks_split *out_split, struct ks_subset *out_share)
+{
+    static const char *const kinds[] = {"iid", "shards", "dirichlet"};
+    enum ks_err err = KS_OK;
+    const char *kind = ks_cli_text(cli, "split");
+    struct ks_split_spec spec = {0};
+    uint64_t parts = 0;
+    uint64_t part = 0;
+    uint64_t shards = 0;
+    unsigned index = 0;
+
+    *out_share = (struct ks_subset){samples, NULL, samples->count};
+    KS_TRY(ks_cli_number(cli, "parts", KS_PARTS_MAX, &parts));
+    KS_TRY(ks_cli_number(cli, "part", KS_PARTS_MAX, &part));
+    KS_TRY(ks_cli_number(cli, "shards", UINT32_MAX, &shards));
+    KS_TRY(ks_cli_number(cli, "seed", KS_JSON_INTEGER_MAX, &spec.seed));
+    KS_TRY(ks_fail_prefix(ks_cli_read_real(ks_cli_text(cli, "alpha"), &spec.alpha), "--alpha"));
+    while (index < 3 && strcmp(kinds[index], kind) != 0) {
+        index++;
+    }
+    KS_CHECK(index < 3, KS_ERR_USAGE, "--split: iid, shards or dirichlet, not '%s'", kind);
+    if (parts <= 1) {
+        return KS_OK;
+    }
+    KS_CHECK(part >= 1 && part <= parts, KS_ERR_USAGE, "--part: 1 to %llu",
+             (unsigned long long)parts);
+    spec.kind = (enum ks_split_kind)index;
+    spec.parts = (size_t)parts;
+    spec.shards = (unsigned)shards;
+    KS_TRY(ks_fail_prefix(ks_split(samples, &spec, out_split), "--split"));
+    out_share->indices = out_split->indices + out_split->starts[part - 1];
+    out_share->count = out_split->starts[part] - out_split->starts[part - 1];
+    KS_CHECK(out_share->count > 0, KS_ERR_NOT_FOUND, "part %llu has no samples",
+             (unsigned long long)part);
+out:
+    return err;
 }

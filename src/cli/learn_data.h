@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "learn/model.h"
 #include "learn/series.h"
+#include "learn/train.h"
 
 #define KS_LEARN_SITES_MAX 64
 
@@ -35,6 +36,13 @@ struct ks_learn_data {
 KS_MUST_CHECK enum ks_err ks_learn_data_read(const struct ks_cli *cli,
                                              struct ks_learn_data *out_data);
 void ks_learn_data_done(struct ks_learn_data *data); /* {0} is fine */
+
+/* One part of SAMPLES where --parts asks for that (--split, --part, --shards, --alpha, --seed),
+ * else all. OUT_SHARE borrows from both. */
+KS_MUST_CHECK enum ks_err ks_learn_share(const struct ks_cli *cli,
+                                         const struct ks_samples *samples,
+                                         struct ks_split *out_split,
+                                         struct ks_subset *out_share);
 
 /* PATH, unpacked where it is packed by gzip, into OUT, which is initialised here. */
 KS_MUST_CHECK enum ks_err ks_learn_file_read(const char *path, struct ks_buf *out);

@@ -8,6 +8,7 @@
 
 #include "base/sys.h"
 #include "client/enrol.h"
+#include "client/inside.h"
 #include "client/keyring.h"
 #include "client/machine.h"
 #include "client/quantum.h"
@@ -200,6 +201,21 @@ struct ks_tracer *ks_client_tracer(struct ks_client *client)
 const struct ks_session_facts *ks_client_facts(const struct ks_client *client)
 {
     return ks_session_facts(client->session);
+}
+
+struct ks_session *ks_client_session(struct ks_client *client)
+{
+    return client->session;
+}
+
+const struct ks_sign_key *ks_client_key(const struct ks_client *client)
+{
+    return client->key;
+}
+
+const struct ks_verify_key *ks_client_record_key(const struct ks_client *client)
+{
+    return client->record;
 }
 
 const struct ks_site *ks_client_site(const struct ks_client *client)
@@ -711,6 +727,14 @@ static enum ks_err submit(struct ks_client *client, const struct ks_job_spec *sp
 out:
     ks_buf_done(&job);
     return err;
+}
+
+enum ks_err ks_client_send_job(struct ks_client *client, const char *target,
+                               struct ks_bytes job, struct ks_buf *out)
+{
+    const struct signed_request request = {.target = target, .job = job};
+
+    return send_signed(client, &request, out);
 }
 
 enum ks_err ks_client_run(struct ks_client *client, const struct ks_job_spec *job,

@@ -6,12 +6,15 @@
 #include <stdio.h>
 
 #include "base/sys.h"
+#include "client/inside.h"
 #include "client/session.h"
 #include "client/tls_file.h"
 #include "crypto/digest.h"
 #include "crypto/keyfile.h"
+#include "record/record.h"
 
-#define TIMEOUT_MS 60000
+#define TIMEOUT_MS   60000
+#define RESPONSE_MAX KS_BUNDLE_BYTES_MAX
 
 struct ks_operator {
     struct ks_session *session; /* NULL: offline */
@@ -41,7 +44,7 @@ static enum ks_err open_session(const struct ks_operator_spec *spec, struct ks_o
                                       .root_pem = ks_buf_view(&op->root_pem),
                                       .groups = spec->groups,
                                       .timeout_ms = TIMEOUT_MS,
-                                      .response_max = KS_SITE_REQUEST_BYTES_MAX};
+                                      .response_max = RESPONSE_MAX};
     struct ks_tls_file tls;
 
     ks_buf_init(&cert, KS_CERT_PEM_MAX);
@@ -102,6 +105,16 @@ void ks_operator_close(struct ks_operator *op)
     ks_sign_key_free(op->key);
     ks_buf_done(&op->root_pem);
     ks_free(op);
+}
+
+struct ks_session *ks_operator_session(struct ks_operator *op)
+{
+    return op->session;
+}
+
+const struct ks_sign_key *ks_operator_key(const struct ks_operator *op)
+{
+    return op->key;
 }
 
 /* --- tokens ------------------------------------------------------------------------------- */
@@ -170,8 +183,7 @@ out:
     return err;
 }
 
-/* The name of the ledger of the site that we are connected to. */
-static enum ks_err fetch_origin(struct ks_operator *op, char target[KS_ORIGIN_MAX + 1])
+enum ks_err ks_operator_origin(struct ks_operator *op, char target[KS_ORIGIN_MAX + 1])
 {
     enum ks_err err = KS_OK;
     struct ks_site *site = ks_calloc(1, sizeof *site);
@@ -200,7 +212,7 @@ enum ks_err ks_operator_order(struct ks_operator *op, enum ks_order_verb verb,
     ks_buf_init(&body, 65536);
     KS_CHECK(ks_text_is_name(order.device, KS_CERT_SUBJECT_MAX), KS_ERR_USAGE,
              "'%s' is no device id", device);
-    KS_TRY(fetch_origin(op, origin));
+    KS_TRY(ks_operator_origin(op, origin));
     order.site = ks_bytes_text(origin);
     order.created_us = ks_clock_us();
     ks_copy(order.channel, ks_session_channel(op->session), sizeof order.channel);

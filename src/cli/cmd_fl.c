@@ -1,0 +1,385 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* fl create, start, pause, resume, stop, status, fetch: federated learning as an operator
+ * orders it. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/sys.h"
+#include "base/tensors.h"
+#include "base/text.h"
+#include "cli/cli.h"
+#include "client/fl.h"
+#include "fl/model.h"
+#include "record/record.h"
+
+#define STATUS_MAX (8 * 1024 * 1024)
+#define TARGET_MAX 128
+
+static const struct ks_json_limits status_limits = {.len_max = STATUS_MAX,
+                                                    .nodes_max = 1024 * 1024};
+
+static enum ks_err open_operator(const struct ks_cli *cli, struct ks_operator **out_operator)
+{
+    const struct ks_operator_spec spec = {.directory = ks_cli_text(cli, "operator"),
+                                          .url = ks_cli_text(cli, "url")};
+
+    return ks_operator_open(&spec, out_operator);
+}
+
+static enum ks_err read_session(const char *text, uint8_t out_session[KS_SESSION_LEN])
+{
+    return ks_hex_decode(ks_bytes_text(text), out_session, KS_SESSION_LEN) == KS_OK
+               ? KS_OK
+               : ks_fail(KS_ERR_USAGE, "'%s' is no session: 32 hexadecimal digits", text);
+}
+
+/* --- what a site says of a session -------------------------------------------------------- */
+
+static enum ks_err print_line(const struct ks_json *session)
+{
+    enum ks_err err = KS_OK;
+    struct ks_bytes id = {0};
+    struct ks_bytes state = {0};
+    struct ks_bytes created = {0};
+
+    KS_TRY(ks_json_get_string(session, "session", &id));
+    KS_TRY(ks_json_get_string(session, "state", &state));
+    KS_TRY(ks_json_get_string(session, "created_at", &created));
+    ks_cli_print("%.*s\t%.*s\t%.*s\n", (int)id.len, (const char *)id.data, (int)state.len,
+                 (const char *)state.data, (int)created.len, (const char *)created.data);
+out:
+    return err;
+}
+
+static enum ks_err print_round(const struct ks_json *round)
+{
+    enum ks_err err = KS_OK;
+    struct ks_bytes phase = {0};
+    struct ks_bytes failure = {0};
+    uint64_t number = 0;
+    uint64_t count = 0;
+
+    KS_TRY(ks_json_get_u64(round, "round", KS_JSON_INTEGER_MAX, &number));
+    KS_TRY(ks_json_get_u64(round, "count", KS_JSON_INTEGER_MAX, &count));
+    KS_TRY(ks_json_get_string(round, "phase", &phase));
+    KS_TRY(ks_json_get_string(round, "failure", &failure));
+    ks_cli_print("  round %llu\t%.*s\t%llu updates%s%.*s\n", (unsigned long long)number,
+                 (int)phase.len, (const char *)phase.data, (unsigned long long)count,
+                 ks_bytes_is(failure, "none") ? "" : "\t",
+                 ks_bytes_is(failure, "none") ? 0 : (int)failure.len,
+                 (const char *)failure.data);
+out:
+    return err;
+}
+
+/* One session with its rounds, or the list of all. */
+static enum ks_err print_status(const struct ks_cli *cli, struct ks_buf *answer)
+{
+    enum ks_err err = KS_OK;
+    struct ks_json_doc *doc = NULL;
+    const struct ks_json *list = NULL;
+
+    if (cli->json) {
+        return ks_cli_print_json(answer);
+    }
+    KS_TRY(ks_json_parse(ks_buf_view(answer), &status_limits, &doc));
+    list = ks_json_find(ks_json_root(doc), "sessions");
+    if (list != NULL) {
+        for (size_t i = 0; i < ks_json_count(list); i++) {
+            KS_TRY(print_line(ks_json_at(list, i)));
+        }
+    } else {
+        KS_TRY(print_line(ks_json_root(doc)));
+        list = ks_json_find(ks_json_root(doc), "rounds");
+        for (size_t i = 0; list != NULL && i < ks_json_count(list); i++) {
+            KS_TRY(print_round(ks_json_at(list, i)));
+        }
+    }
+out:
+    ks_json_doc_free(doc);
+    return ks_fail_prefix(err, "the site's answer");
+}
+
+static enum ks_err get_status(struct ks_operator *op, const char *session, struct ks_buf *out)
+{
+    char target[TARGET_MAX];
+
+    (void)snprintf(target, sizeof target, "/v1/fl/sessions%s%s", session == NULL ? "" : "/",
+                   session == NULL ? "" : session);
+    return ks_operator_get(op, target, out);
+}
+
+/* --- create ------------------------------------------------------------------------------- */
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The devices of --device, ascending, each once. */
+static enum ks_err read_devices(const struct ks_cli *cli, struct ks_fl_names *out_names)
+{
+    const char *const *given = NULL;
+    const unsigned count = ks_cli_many(cli, "device", &given);
+    const char *sorted[KS_CLI_VALUES_MAX];
+
+    out_names->names = ks_calloc(count + 1, sizeof *out_names->names);
+    if (out_names->names == NULL) {
+        return ks_fail(KS_ERR_NOMEM, "devices");
+    }
+    for (unsigned i = 0; i < count; i++) {
+        sorted[i] = given[i];
+    }
+    qsort((void *)sorted, count, sizeof sorted[0], compare_names);
+    for (unsigned i = 0; i < count; i++) {
+        if (i == 0 || strcmp(sorted[i], sorted[i - 1]) != 0) {
+            out_names->names[out_names->count++] = ks_bytes_text(sorted[i]);
+        }
+    }
+    return KS_OK;
+}
+
+static enum ks_err read_real(const struct ks_cli *cli, const char *name, double *out_value)
+{
+    return ks_fail_prefix(ks_cli_read_real(ks_cli_text(cli, name), out_value), "--%s", name);
+}
+
+static enum ks_err read_local(const struct ks_cli *cli, struct ks_fl_plan *plan)
+{
+    enum ks_err err = KS_OK;
+    struct ks_fl_plan_local *local = &plan->local;
+
+    local->encoding = ks_bytes_text(ks_cli_text(cli, "encoding"));
+    local->optimiser = ks_bytes_text(ks_cli_text(cli, "optimiser"));
+    KS_TRY(ks_cli_number(cli, "batch", KS_JSON_INTEGER_MAX, &local->batch));
+    KS_TRY(ks_cli_number(cli, "epochs", KS_JSON_INTEGER_MAX, &local->epochs));
+    KS_TRY(read_real(cli, "clip-norm", &local->clip_norm));
+    KS_TRY(read_real(cli, "momentum", &local->momentum));
+    KS_TRY(read_real(cli, "proximal", &local->proximal));
+    KS_TRY(read_real(cli, "rate", &local->rate));
+    KS_TRY(read_real(cli, "weight-decay", &local->weight_decay));
+    KS_TRY(read_real(cli, "server-rate", &plan->rule.rate));
+out:
+    return err;
+}
+
+/* NAME, or OTHER where it was not given. */
+static enum ks_err read_count(const struct ks_cli *cli, const char *name, uint64_t other,
+                              uint64_t *out_value)
+{
+    *out_value = other;
+    return ks_cli_text(cli, name) == NULL
+               ? KS_OK
+               : ks_cli_number(cli, name, KS_JSON_INTEGER_MAX, out_value);
+}
+
+static enum ks_err read_plan(const struct ks_cli *cli, const struct ks_fl_model *model,
+                             struct ks_fl_plan *plan)
+{
+    enum ks_err err = KS_OK;
+
+    plan->model = ks_bytes_text(ks_cli_text(cli, "name"));
+    plan->params = model->params;
+    ks_copy(plan->parent, model->hash, sizeof plan->parent);
+    ks_copy(plan->shape, model->shape, sizeof plan->shape);
+    plan->rule.aggregate = ks_bytes_text("mean");
+    plan->rule.server = ks_bytes_text("fedavg");
+    KS_TRY(read_devices(cli, &plan->devices));
+    KS_TRY(ks_cli_number(cli, "rounds", KS_FL_ROUNDS_MAX, &plan->rounds));
+    KS_TRY(ks_cli_number(cli, "updates", KS_FL_DEVICES_MAX, &plan->wanted));
+    KS_TRY(read_count(cli, "invite", plan->wanted, &plan->invited));
+    KS_TRY(read_count(cli, "updates-min", plan->wanted, &plan->updates_min));
+    KS_TRY(ks_cli_number(cli, "prepare", KS_FL_SECONDS_MAX, &plan->prepare_s));
+    KS_TRY(ks_cli_number(cli, "train", KS_FL_SECONDS_MAX, &plan->train_s));
+    KS_TRY(ks_cli_number(cli, "samples-max", KS_UPDATE_SAMPLES_MAX, &plan->samples_max));
+    KS_TRY(ks_cli_number(cli, "select-seed", KS_JSON_INTEGER_MAX, &plan->seed));
+    KS_TRY(read_local(cli, plan));
+out:
+    return err;
+}
+
+enum ks_err ks_command_fl_create(struct ks_cli *cli)
+{
+    enum ks_err err = KS_OK;
+    struct ks_operator *op = NULL;
+    struct ks_fl_model model;
+    struct ks_fl_plan plan = {0};
+    struct ks_buf file;
+    struct ks_buf answer;
+    uint8_t session[KS_SESSION_LEN];
+    uint8_t hash[32];
+
+    ks_buf_init(&file, KS_TENSORS_BYTES_MAX);
+    ks_buf_init(&answer, STATUS_MAX);
+    KS_TRY(ks_file_read(cli->operands[0], KS_TENSORS_BYTES_MAX, &file));
+    KS_TRY(ks_fail_prefix(ks_fl_model_read(ks_buf_view(&file), KS_FL_NUMBERS_MAX, &model), "%s",
+                          cli->operands[0]));
+    KS_TRY(read_plan(cli, &model, &plan));
+    KS_TRY(open_operator(cli, &op));
+    ks_cli_progress(cli, "%s: sending, %zu bytes", cli->operands[0], file.len);
+    KS_TRY(ks_operator_fl_publish(op, ks_buf_view(&file), hash));
+    KS_TRY(ks_random(session, sizeof session));
+    KS_TRY(ks_operator_fl_order(op, KS_FL_VERB_CREATE, session, &plan, &answer));
+    KS_TRY(print_status(cli, &answer));
+out:
+    ks_operator_close(op);
+    ks_free(plan.devices.names);
+    ks_buf_done(&file);
+    ks_buf_done(&answer);
+    return err;
+}
+
+/* --- the others --------------------------------------------------------------------------- */
+
+enum ks_err ks_command_fl_order(struct ks_cli *cli)
+{
+    enum ks_err err = KS_OK;
+    struct ks_operator *op = NULL;
+    struct ks_buf answer;
+    uint8_t session[KS_SESSION_LEN];
+    unsigned verb = KS_FL_VERB_START;
+
+    ks_buf_init(&answer, STATUS_MAX);
+    while (strcmp(ks_fl_verb_name((enum ks_fl_verb)verb), cli->command->verb) != 0) {
+        verb++;
+        KS_ASSERT(verb < KS_FL_VERBS);
+    }
+    KS_TRY(read_session(cli->operands[0], session));
+    KS_TRY(open_operator(cli, &op));
+    KS_TRY(ks_operator_fl_order(op, (enum ks_fl_verb)verb, session, NULL, &answer));
+    KS_TRY(print_status(cli, &answer));
+out:
+    ks_operator_close(op);
+    ks_buf_done(&answer);
+    return err;
+}
+
+enum ks_err ks_command_fl_status(struct ks_cli *cli)
+{
+    enum ks_err err = KS_OK;
+    struct ks_operator *op = NULL;
+    struct ks_buf answer;
+    uint8_t session[KS_SESSION_LEN];
+    const char *name = cli->operand_count > 0 ? cli->operands[0] : NULL;
+
+    ks_buf_init(&answer, STATUS_MAX);
+    KS_TRY(name == NULL ? KS_OK : read_session(name, session));
+    KS_TRY(open_operator(cli, &op));
+    KS_TRY(get_status(op, name, &answer));
+    KS_TRY(print_status(cli, &answer));
+out:
+    ks_operator_close(op);
+    ks_buf_done(&answer);
+    return err;
+}
+
+/* The model that the session's next round would begin with. */
+static enum ks_err read_model(const struct ks_buf *answer, uint8_t out_hash[32])
+{
+    enum ks_err err = KS_OK;
+    struct ks_json_doc *doc = NULL;
+
+    KS_TRY(ks_json_parse(ks_buf_view(answer), &status_limits, &doc));
+    KS_TRY(ks_json_get_hex(ks_json_root(doc), "model", out_hash, 32));
+out:
+    ks_json_doc_free(doc);
+    return ks_fail_prefix(err, "the site's answer");
+}
+
+enum ks_err ks_command_fl_fetch(struct ks_cli *cli)
+{
+    enum ks_err err = KS_OK;
+    struct ks_operator *op = NULL;
+    struct ks_buf answer;
+    struct ks_buf file;
+    uint8_t session[KS_SESSION_LEN];
+    uint8_t hash[32];
+
+    ks_buf_init(&answer, STATUS_MAX);
+    ks_buf_init(&file, KS_TENSORS_BYTES_MAX);
+    KS_TRY(read_session(cli->operands[0], session));
+    KS_TRY(open_operator(cli, &op));
+    KS_TRY(get_status(op, cli->operands[0], &answer));
+    KS_TRY(read_model(&answer, hash));
+    KS_TRY(ks_operator_fl_model(op, hash, &file));
+    KS_TRY(ks_cli_output(ks_cli_text(cli, "out"), NULL, ks_buf_view(&file)));
+out:
+    ks_operator_close(op);
+    ks_buf_done(&answer);
+    ks_buf_done(&file);
+    return err;
+}
+
+/* --- records of rounds -------------------------------------------------------------------- */
+
+static enum ks_err print_record(const struct ks_json *job)
+{
+    enum ks_err err = KS_OK;
+    struct ks_bytes id = {0};
+    struct ks_bytes created = {0};
+    struct ks_bytes state = {0};
+
+    KS_TRY(ks_json_get_string(job, "id", &id));
+    KS_TRY(ks_json_get_string(job, "created_at", &created));
+    KS_TRY(ks_json_get_string(job, "state", &state));
+    ks_cli_print("%.*s %.*s %.*s\n", (int)id.len, (const char *)id.data, (int)created.len,
+                 (const char *)created.data, (int)state.len, (const char *)state.data);
+out:
+    return err;
+}
+
+enum ks_err ks_command_fl_records(struct ks_cli *cli)
+{
+    enum ks_err err = KS_OK;
+    struct ks_operator *op = NULL;
+    struct ks_json_doc *doc = NULL;
+    const struct ks_json *jobs = NULL;
+    struct ks_buf answer;
+    uint8_t session[KS_SESSION_LEN];
+    char target[TARGET_MAX];
+
+    ks_buf_init(&answer, STATUS_MAX);
+    KS_TRY(read_session(cli->operands[0], session));
+    (void)snprintf(target, sizeof target, "/v1/fl/sessions/%s/records", cli->operands[0]);
+    KS_TRY(open_operator(cli, &op));
+    KS_TRY(ks_operator_get(op, target, &answer));
+    if (cli->json) {
+        KS_TRY(ks_cli_print_json(&answer));
+    } else {
+        KS_TRY(ks_json_parse(ks_buf_view(&answer), &status_limits, &doc));
+        KS_TRY(ks_json_get(ks_json_root(doc), "jobs", KS_JSON_ARRAY, &jobs));
+        for (size_t i = 0; i < ks_json_count(jobs); i++) {
+            KS_TRY(print_record(ks_json_at(jobs, i)));
+        }
+    }
+out:
+    ks_operator_close(op);
+    ks_json_doc_free(doc);
+    ks_buf_done(&answer);
+    return err;
+}
+
+/* An operator pins no site: what comes is checked by `ketseal verify` with a policy. */
+enum ks_err ks_command_fl_record(struct ks_cli *cli)
+{
+    enum ks_err err = KS_OK;
+    struct ks_operator *op = NULL;
+    struct ks_buf bundle;
+    char target[TARGET_MAX];
+
+    ks_buf_init(&bundle, KS_BUNDLE_BYTES_MAX);
+    KS_CHECK(ks_text_is_uuid(ks_bytes_text(cli->operands[0])), KS_ERR_USAGE,
+             "'%s' is no job id", cli->operands[0]);
+    (void)snprintf(target, sizeof target, "/v1/fl/records/%s/bundle", cli->operands[0]);
+    KS_TRY(open_operator(cli, &op));
+    KS_TRY(ks_operator_get(op, target, &bundle));
+    KS_TRY(ks_cli_output(ks_cli_text(cli, "out"), NULL, ks_buf_view(&bundle)));
+out:
+    ks_operator_close(op);
+    ks_buf_done(&bundle);
+    return err;
+}

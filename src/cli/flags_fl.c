@@ -1,0 +1,82 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+/* The flags of the commands about federated learning. */
+
+#include "cli/flags.h"
+
+#define END                                                                                    \
+    {                                                                                          \
+        NULL, KS_FLAG_SWITCH, NULL, NULL, NULL, false                                          \
+    }
+
+const struct ks_flag ks_fl_create_flags[] = {
+    OPERATOR_FLAGS,
+    {"name", KS_FLAG_TEXT, "NAME", "of the model, for people", "model", false},
+    {"device", KS_FLAG_MANY, "ID", "a device to ask (repeatable); default: all that are there",
+     NULL, false},
+    {"rounds", KS_FLAG_NUMBER, "N", "rounds in all", "1", false},
+    {"invite", KS_FLAG_NUMBER, "N", "devices invited to a round; default: as many as --updates",
+     NULL, false},
+    {"updates", KS_FLAG_NUMBER, "N", "updates that a round waits for", "2", false},
+    {"updates-min", KS_FLAG_NUMBER, "N",
+     "fewer fail the round; default: as many as "
+     "--updates",
+     NULL, false},
+    {"prepare", KS_FLAG_NUMBER, "S", "seconds to join a round", "600", false},
+    {"train", KS_FLAG_NUMBER, "S", "seconds to train in a round", "3600", false},
+    {"samples-max", KS_FLAG_NUMBER, "N", "samples that one device may weigh at most",
+     "2147483647", false},
+    {"select-seed", KS_FLAG_NUMBER, "N", "of the selection", "1", false},
+    {"encoding", KS_FLAG_TEXT, "NAME", "of updates: f32, f16, q8", "f32", false},
+    {"server-rate", KS_FLAG_TEXT, "X", "how much of the mean update the model takes", "1",
+     false},
+    {"epochs", KS_FLAG_NUMBER, "N", "passes of each device over its samples", "1", false},
+    {"batch", KS_FLAG_NUMBER, "N", "samples of a step", "32", false},
+    {"optimiser", KS_FLAG_TEXT, "NAME", "sgd or adam", "sgd", false},
+    {"rate", KS_FLAG_TEXT, "X", "learning rate of the devices", "0.05", false},
+    {"momentum", KS_FLAG_TEXT, "X", "of sgd, 0 to below 1", "0", false},
+    {"weight-decay", KS_FLAG_TEXT, "X", "pulls each parameter to 0", "0", false},
+    {"clip-norm", KS_FLAG_TEXT, "X", "longest gradient; 0: any", "0", false},
+    {"proximal", KS_FLAG_TEXT, "MU", "pulls to the global model (FedProx)", "0", false},
+    END,
+};
+
+const struct ks_flag ks_fl_operator_flags[] = {
+    OPERATOR_FLAGS,
+    END,
+};
+
+const struct ks_flag ks_fl_fetch_flags[] = {
+    OPERATOR_FLAGS,
+    {"out", KS_FLAG_TEXT, "FILE", "where the model, or the bundle, goes (-o FILE)", NULL, true},
+    END,
+};
+
+const struct ks_flag ks_fl_join_flags[] = {
+    DEVICE_FLAGS,
+    {"policy", KS_FLAG_TEXT, "FILE",
+     "verify against this policy before anything is kept; default: what the device pins", NULL,
+     false},
+    {"out", KS_FLAG_TEXT, "DIR", "where bundles go, one for each round: SESSION-ROUND.json",
+     ".", false},
+    {"rounds", KS_FLAG_NUMBER, "N", "rounds to take part in; 0: until the session ends", "0",
+     false},
+    {"seconds", KS_FLAG_NUMBER, "S", "give up when nothing has begun for so long", "86400",
+     false},
+    {"seed", KS_FLAG_NUMBER, "N", "of order, dropout, split", "1", false},
+    {"split", KS_FLAG_TEXT, "KIND", "how samples are shared out: iid, shards, dirichlet", "iid",
+     false},
+    {"parts", KS_FLAG_NUMBER, "N", "among how many sites", "1", false},
+    {"part", KS_FLAG_NUMBER, "N", "the site to train as, from 1", "1", false},
+    {"shards", KS_FLAG_NUMBER, "N", "shards of each site", "2", false},
+    {"alpha", KS_FLAG_TEXT, "X", "of dirichlet; small: sites of few classes", "0.5", false},
+    {"schema", KS_FLAG_TEXT, "NAME",
+     "the data are tables of sensors: beijing, traffic, city-air, city-traffic, or a file of "
+     "YAML",
+     NULL, false},
+    {"test-from", KS_FLAG_TEXT, "TIME",
+     "series: later samples are not trained on; default: the schema's", NULL, false},
+    {"threads", KS_FLAG_NUMBER, "N", "threads to work on", "1", false},
+    END,
+};

@@ -1,0 +1,324 @@
+/* SPDX-FileCopyrightText: The ketseal authors
+ * SPDX-License-Identifier: Apache-2.0 */
+
+#include "client/fl.h"
+
+#include <stdio.h>
+
+#include "base/sys.h"
+#include "client/inside.h"
+#include "crypto/digest.h"
+#include "crypto/kem.h"
+#include "fl/seal.h"
+
+#define PART_LEN      ((size_t)1024 * 1024) /* docs/formats/fl-files.md */
+#define TARGET_MAX    160
+#define ANSWER_MAX    65536
+#define MODEL_LEN_MAX ((uint64_t)1 << 31)
+
+static const struct ks_json_limits answer_limits = {.len_max = ANSWER_MAX, .nodes_max = 4096};
+
+/* --- files -------------------------------------------------------------------------------- */
+
+static enum ks_err upload(struct ks_session *session, struct ks_bytes bytes,
+                          uint8_t out_hash[32])
+{
+    enum ks_err err = KS_OK;
+    const size_t parts = (bytes.len + PART_LEN - 1) / PART_LEN;
+    char hex[2 * 32 + 1];
+    char target[TARGET_MAX];
+    struct ks_buf answer;
+    struct ks_session_call call = {.method = "PUT", .target = target};
+
+    ks_buf_init(&answer, ANSWER_MAX);
+    ks_sha256(bytes, out_hash);
+    ks_hex_encode(ks_bytes_of(out_hash, 32), hex);
+    for (size_t part = 0; part < parts; part++) {
+        const size_t begin = part * PART_LEN;
+
+        (void)snprintf(target, sizeof target, "/v1/fl/uploads/%s/%zu?length=%zu", hex, part,
+                       bytes.len);
+        call.body = ks_bytes_of(bytes.data + begin,
+                                bytes.len - begin < PART_LEN ? bytes.len - begin : PART_LEN);
+        ks_buf_clear(&answer);
+        KS_TRY(ks_session_call(session, &call, &answer));
+    }
+out:
+    ks_buf_done(&answer);
+    return err;
+}
+
+static enum ks_err read_length(struct ks_bytes answer, uint64_t *out_length)
+{
+    enum ks_err err = KS_OK;
+    struct ks_json_doc *doc = NULL;
+
+    KS_TRY(ks_json_parse(answer, &answer_limits, &doc));
+    KS_TRY(ks_json_get_u64(ks_json_root(doc), "length", MODEL_LEN_MAX, out_length));
+out:
+    ks_json_doc_free(doc);
+    return ks_fail_prefix(err, "the site's answer");
+}
+
+static enum ks_err download(struct ks_session *session, const uint8_t hash[32],
+                            struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+    const size_t before = out->len;
+    uint8_t digest[32];
+    char hex[2 * 32 + 1];
+    char target[TARGET_MAX];
+    uint64_t length = 0;
+    struct ks_buf answer;
+    const struct ks_session_call call = {.method = "GET", .target = target};
+
+    ks_buf_init(&answer, ANSWER_MAX);
+    ks_hex_encode(ks_bytes_of(hash, 32), hex);
+    (void)snprintf(target, sizeof target, "/v1/fl/models/%s", hex);
+    KS_TRY(ks_session_call(session, &call, &answer));
+    KS_TRY(read_length(ks_buf_view(&answer), &length));
+    for (uint64_t part = 0; part < (length + PART_LEN - 1) / PART_LEN; part++) {
+        (void)snprintf(target, sizeof target, "/v1/fl/models/%s/%llu", hex,
+                       (unsigned long long)part);
+        KS_TRY(ks_session_call(session, &call, out));
+    }
+    ks_sha256(ks_bytes_of(out->data + before, out->len - before), digest);
+    KS_CHECK(ks_bytes_equal(KS_BYTES(digest), ks_bytes_of(hash, 32)), KS_ERR_VERIFY,
+             "the site sent another model than %s", hex);
+out:
+    ks_buf_done(&answer);
+    return err;
+}
+
+/* --- operators ---------------------------------------------------------------------------- */
+
+enum ks_err ks_operator_fl_publish(struct ks_operator *op, struct ks_bytes model,
+                                   uint8_t out_hash[32])
+{
+    enum ks_err err = KS_OK;
+    char hex[2 * 32 + 1];
+    char target[TARGET_MAX];
+    struct ks_buf answer;
+    const struct ks_session_call call = {.method = "POST", .target = target};
+
+    ks_buf_init(&answer, ANSWER_MAX);
+    KS_TRY(upload(ks_operator_session(op), model, out_hash));
+    ks_hex_encode(ks_bytes_of(out_hash, 32), hex);
+    (void)snprintf(target, sizeof target, "/v1/fl/models/%s", hex);
+    KS_TRY(ks_session_call(ks_operator_session(op), &call, &answer));
+out:
+    ks_buf_done(&answer);
+    return err;
+}
+
+enum ks_err ks_operator_fl_model(struct ks_operator *op, const uint8_t hash[32],
+                                 struct ks_buf *out)
+{
+    return download(ks_operator_session(op), hash, out);
+}
+
+enum ks_err ks_operator_fl_order(struct ks_operator *op, enum ks_fl_verb verb,
+                                 const uint8_t session[KS_SESSION_LEN],
+                                 const struct ks_fl_plan *plan, struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+    char origin[KS_ORIGIN_MAX + 1];
+    struct ks_fl_order order = {.verb = verb};
+    struct ks_buf body;
+    struct ks_session_call call = {.method = "POST", .target = "/v1/fl/orders", .bound = true};
+
+    ks_buf_init(&body, KS_FL_DOCUMENT_MAX);
+    KS_TRY(ks_operator_origin(op, origin));
+    order.site = ks_bytes_text(origin);
+    order.created_us = ks_clock_us();
+    ks_copy(order.session, session, KS_SESSION_LEN);
+    ks_copy(order.channel, ks_session_channel(ks_operator_session(op)), sizeof order.channel);
+    if (plan != NULL) {
+        order.plan = *plan;
+    }
+    KS_TRY(ks_fl_order_write(&order, ks_operator_key(op), &body));
+    call.body = ks_buf_view(&body);
+    KS_TRY(ks_session_call(ks_operator_session(op), &call, out));
+out:
+    ks_buf_done(&body);
+    return err;
+}
+
+/* --- devices ------------------------------------------------------------------------------ */
+
+enum ks_err ks_client_fl_model(struct ks_client *client, const uint8_t hash[32],
+                               struct ks_buf *out)
+{
+    return download(ks_client_session(client), hash, out);
+}
+
+enum ks_err ks_client_fl_descriptor(struct ks_client *client,
+                                    const uint8_t session[KS_SESSION_LEN],
+                                    struct ks_fl_descriptor *out_descriptor)
+{
+    enum ks_err err = KS_OK;
+    struct ks_fl_descriptor descriptor = {0};
+    char hex[2 * KS_SESSION_LEN + 1];
+    char target[TARGET_MAX];
+    struct ks_buf document;
+
+    ks_buf_init(&document, KS_FL_DOCUMENT_MAX);
+    ks_hex_encode(ks_bytes_of(session, KS_SESSION_LEN), hex);
+    (void)snprintf(target, sizeof target, "/v1/fl/sessions/%s/descriptor", hex);
+    KS_TRY(ks_client_get(client, target, &document));
+    KS_TRY(ks_fail_prefix(ks_fl_descriptor_read(ks_buf_view(&document),
+                                                ks_client_record_key(client), &descriptor),
+                          "descriptor"));
+    KS_CHECK(ks_bytes_equal(KS_BYTES(descriptor.session), ks_bytes_of(session, KS_SESSION_LEN)),
+             KS_ERR_VERIFY, "the site sent another session's descriptor");
+    *out_descriptor = descriptor;
+    descriptor = (struct ks_fl_descriptor){0}; /* transferred */
+out:
+    ks_fl_descriptor_done(&descriptor);
+    ks_buf_done(&document);
+    return err;
+}
+
+bool ks_client_fl_invited(const struct ks_client *client,
+                          const struct ks_fl_descriptor *descriptor)
+{
+    for (size_t i = 0; i < descriptor->selected.count; i++) {
+        if (ks_bytes_is(descriptor->selected.names[i], ks_client_device(client))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum ks_err join_once(struct ks_client *client, struct ks_fl_join *join,
+                             struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+    struct ks_bytes body = {0};
+    struct ks_buf document;
+
+    ks_buf_init(&document, KS_FL_JOIN_MAX);
+    join->created_us = ks_clock_us();
+    ks_copy(join->channel, ks_client_channel(client), sizeof join->channel);
+    KS_TRY(ks_fl_join_write(join, ks_client_key(client), &document));
+    body = ks_buf_view(&document);
+    KS_TRY(ks_client_post(client, "/v1/fl/joins", &body, out));
+out:
+    ks_buf_done(&document);
+    return err;
+}
+
+enum ks_err ks_client_fl_join(struct ks_client *client,
+                              const struct ks_fl_descriptor *descriptor, uint64_t samples,
+                              bool leaves, struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+    struct ks_fl_join join = {.device = ks_bytes_text(ks_client_device(client)),
+                              .round = descriptor->round,
+                              .samples = samples,
+                              .site = descriptor->site,
+                              .leaves = leaves};
+
+    ks_copy(join.session, descriptor->session, sizeof join.session);
+    for (unsigned attempt = 0; attempt < KS_SESSION_ATTEMPTS_MAX; attempt++) {
+        KS_TRY(ks_client_connect(client));
+        err = join_once(client, &join, out);
+        if (!ks_session_moved(ks_client_session(client))) {
+            break;
+        }
+    }
+out:
+    return err;
+}
+
+/* The update as the round's worker reads it. */
+static enum ks_err write_update(const struct ks_fl_descriptor *descriptor,
+                                const struct ks_client_update *update,
+                                struct ks_fl_subject *out_subject, struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+    const size_t count = (size_t)descriptor->params;
+    struct ks_fl_encode encode = {.seed = update->seed, .stochastic = true};
+    struct ks_fl_update whole = {.samples = (uint32_t)update->samples};
+    struct ks_buf payload;
+
+    ks_buf_init(&payload, SIZE_MAX / 2);
+    KS_TRY(ks_fl_encoding_of(descriptor->local.encoding, &encode.encoding));
+    KS_CHECK(encode.encoding != KS_FL_TOPK, KS_ERR_UNAVAILABLE,
+             "this version sends no updates of the encoding 'topk'");
+    ks_copy(whole.subject.session, descriptor->session, sizeof whole.subject.session);
+    whole.subject.round = descriptor->round;
+    ks_copy(whole.subject.parent, descriptor->parent, sizeof whole.subject.parent);
+    ks_copy(whole.subject.shape, descriptor->shape, sizeof whole.subject.shape);
+    whole.subject.params = (uint32_t)descriptor->params;
+    whole.encoding = encode.encoding;
+    KS_TRY(ks_fl_encode(&encode, update->values, count, &payload));
+    whole.payload = ks_buf_view(&payload);
+    ks_fl_update_write(&whole, out);
+    KS_TRY(ks_buf_check(out));
+    *out_subject = whole.subject;
+out:
+    ks_buf_done(&payload);
+    return err;
+}
+
+static enum ks_err seal_update(struct ks_client *client,
+                               const struct ks_fl_descriptor *descriptor,
+                               const struct ks_client_update *update, struct ks_buf *ciphertext,
+                               struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+    struct ks_secret shared = {0};
+    struct ks_fl_subject subject;
+    struct ks_buf plain;
+    uint8_t key[KS_AEAD_KEY_LEN] = {0};
+
+    ks_buf_init(&plain, SIZE_MAX / 2);
+    KS_TRY(write_update(descriptor, update, &subject, &plain));
+    KS_TRY(
+        ks_kem_encap(KS_KEM_MLKEM768, KS_BYTES(descriptor->kem_public), ciphertext, &shared));
+    KS_TRY(ks_fl_seal_key(&shared, ks_buf_view(ciphertext), &subject,
+                          ks_bytes_text(ks_client_device(client)), key));
+    KS_TRY(ks_fl_seal(key, ks_buf_view(&plain), out));
+out:
+    ks_wipe(key, sizeof key);
+    ks_secret_done(&shared);
+    ks_buf_wipe(&plain);
+    return err;
+}
+
+enum ks_err ks_client_fl_contribute(struct ks_client *client,
+                                    const struct ks_fl_descriptor *descriptor,
+                                    const struct ks_client_update *update,
+                                    struct ks_buf *out_bundle)
+{
+    enum ks_err err = KS_OK;
+    struct ks_job job = {.schema = 4, .kind = KS_KIND_UPDATE};
+    struct ks_buf ciphertext;
+    struct ks_buf sealed;
+    struct ks_buf bytes;
+
+    ks_buf_init(&ciphertext, KS_KEM_CIPHERTEXT_LEN);
+    ks_buf_init(&sealed, SIZE_MAX / 2);
+    ks_buf_init(&bytes, KS_JOB_BYTES_MAX);
+    KS_TRY(seal_update(client, descriptor, update, &ciphertext, &sealed));
+    KS_TRY(upload(ks_client_session(client), ks_buf_view(&sealed), job.update.sealed));
+    ks_copy(job.update.session, descriptor->session, sizeof job.update.session);
+    job.update.round = descriptor->round;
+    ks_copy(job.update.parent, descriptor->parent, sizeof job.update.parent);
+    job.update.encoding = descriptor->local.encoding;
+    job.update.samples = update->samples;
+    job.update.loss = update->loss;
+    job.update.steps = update->steps;
+    KS_ASSERT(ciphertext.len == sizeof job.update.kem_ciphertext);
+    ks_copy(job.update.kem_ciphertext, ciphertext.data, ciphertext.len);
+    job.update.length = sealed.len;
+    ks_job_write(&job, &bytes);
+    KS_TRY(ks_fail_prefix(ks_buf_check(&bytes), "the job"));
+    KS_TRY(ks_client_send_job(client, "/qjob", ks_buf_view(&bytes), out_bundle));
+out:
+    ks_buf_done(&ciphertext);
+    ks_buf_done(&sealed);
+    ks_buf_done(&bytes);
+    return err;
+}
