@@ -295,7 +295,13 @@ static enum ks_err take_rounds(struct join *join, uint64_t rounds, uint64_t seco
     KS_TRY(look(join, &view));
     while (!view.over && (rounds == 0 || join->taken < rounds)) {
         if (view.round > join->done) {
-            KS_TRY(take_part(join, view.round));
+            err = take_part(join, view.round);
+            if (err == KS_ERR_CONFLICT) { /* too late, or it has an update of ours already */
+                ks_cli_progress(join->cli, "%s", ks_err_detail());
+                join->done = view.round;
+                err = KS_OK;
+            }
+            KS_TRY(err);
             since_us = ks_clock_monotonic_us();
         } else {
             KS_CHECK((ks_clock_monotonic_us() - since_us) / 1000000 < seconds,

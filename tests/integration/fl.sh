@@ -34,7 +34,7 @@ operator() { # VERB …
     "$ketseal" --json fl "$verb" --operator op --url "$url" "$@"
 }
 
-session=$(operator create --rounds=1 --updates=2 --device edge-1 --device edge-2 --prepare=60 --train=60 --epochs=2 --optimiser=adam --rate=0.001 \
+session=$(operator create --rounds=3 --updates=2 --device edge-1 --device edge-2 --prepare=60 --train=60 --epochs=2 --optimiser=adam --rate=0.001 \
     first.safetensors | jq -r .session)
 operator start "$session" >/dev/null
 for site in 1 2; do
@@ -49,7 +49,8 @@ wait "$pid_2" || site_fail "edge-2: $(cat said-2)"
 
 operator status "$session" >seen
 [ "$(jq -r .state seen)" = FINISHED ] || site_fail "the session: $(cat seen)"
-[ "$(jq -r '.rounds[0].count' seen)" = 2 ] || site_fail "the round: $(cat seen)"
+[ "$(jq -c '[.rounds[] | [.round, .count, .phase]]' seen)" = '[[1,2,"COMPLETED"],[2,2,"COMPLETED"],[3,2,"COMPLETED"]]' ] ||
+    site_fail "the rounds: $(cat seen)"
 operator fetch "$session" --out=global.safetensors
 [ "$(site_digest global.safetensors)" = "$(jq -r .model seen)" ] || site_fail "another model"
 [ "$(site_digest global.safetensors)" != "$(site_digest first.safetensors)" ] || site_fail "nothing was learned"
@@ -58,22 +59,27 @@ for model in first global; do
         city-1.csv city-2.csv | jq .test.loss >"$model.loss"
 done
 awk -v a="$(cat first.loss)" -v b="$(cat global.loss)" 'BEGIN { exit !(b < a) }' ||
-    site_fail "loss $(cat global.loss) after the round, $(cat first.loss) before"
+    site_fail "loss $(cat global.loss) after the rounds, $(cat first.loss) before"
 
 tries=0
-until [ "$(operator records "$session" | jq '[.jobs[] | select(.state == "done")] | length')" -ge 1 ]; do
+until [ "$(operator records "$session" | jq '[.jobs[] | select(.state == "done")] | length')" -ge 3 ]; do
     tries=$((tries + 1))
-    [ "$tries" -lt 100 ] || site_fail "the round has no record: $(operator records "$session")"
+    [ "$tries" -lt 100 ] || site_fail "rounds have no record: $(operator records "$session")"
     sleep 0.1
 done
-operator record "$(operator records "$session" | jq -r '.jobs[0].id')" --out=round.json
-for bundle in "edge-1/$session-1.json" "edge-2/$session-1.json" round.json; do
-    [ -e "$bundle" ] || site_fail "no $bundle"
+mkdir rounds
+for job in $(operator records "$session" | jq -r '.jobs[].id'); do
+    operator record "$job" --out="rounds/$job.json"
 done
 site_stop
 verified=0
-for bundle in "edge-1/$session-1.json" "edge-2/$session-1.json" round.json; do
+for bundle in edge-1/"$session"-*.json edge-2/"$session"-*.json rounds/*.json; do
     "$site_build/src/cli/ketseal-verify" lab.policy "$bundle" >answer || site_fail "$bundle: $(cat answer)"
     verified=$((verified + 1))
 done
-echo "fl: loss $(cat first.loss) before, $(cat global.loss) after one round; $verified records verified"
+[ "$verified" -eq 9 ] || site_fail "$verified records, not 9"
+# What one round makes, the next one begins with.
+jq -s 'map(.record.core) | sort_by(.workload.round) | [.[] | [.workload.parent, .execution.result_summary.model]]' rounds/*.json >chain
+[ "$(jq '.[0][1] == .[1][0] and .[1][1] == .[2][0]' chain)" = true ] || site_fail "the chain of models: $(cat chain)"
+[ "$(jq -r '.[2][1]' chain)" = "$(site_digest global.safetensors)" ] || site_fail "the last model: $(cat chain)"
+echo "fl: loss $(cat first.loss) before, $(cat global.loss) after three rounds; $verified records verified"
