@@ -667,7 +667,7 @@ enum ks_err ks_monitor_fl_offer(struct ks_monitor *monitor, uint32_t id,
                                                      : session->round != NULL ? &session->open
                                                                               : NULL;
 
-            if (summary != NULL && !summary->recorded &&
+            if (summary != NULL && !summary->recorded && !summary->answered &&
                 !has_job(monitor, session, summary->number)) {
                 KS_TRY(offer(monitor, session, summary, &offers));
                 count++;

@@ -790,6 +790,9 @@ enum ks_err ks_monitor_quote_finish(struct ks_monitor *monitor)
         if (err != KS_OK) {
             ks_monitor_job_fail(monitor, job, err);
         } else {
+            if (job->session != NULL) {
+                ks_rounds_answered(job->session, job->round);
+            }
             ks_monitor_job_free(monitor, job);
         }
     }

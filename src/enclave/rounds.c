@@ -420,6 +420,13 @@ enum ks_err ks_rounds_again(struct ks_rounds *rounds, struct ks_rounds_session *
     return apply(rounds, &record);
 }
 
+void ks_rounds_answered(struct ks_rounds_session *session, uint64_t number)
+{
+    for (size_t i = 0; i < session->kept_count; i++) {
+        session->kept[i].answered |= session->kept[i].number == number;
+    }
+}
+
 enum ks_err ks_rounds_recorded(struct ks_rounds *rounds, struct ks_rounds_session *session,
                                uint64_t number)
 {

@@ -66,6 +66,7 @@ struct ks_round_summary {
     uint64_t samples;
     double loss;   /* mean, by samples */
     bool recorded; /* ketseald has its record, durably */
+    bool answered; /* ketseald was given it, since the start */
 };
 
 struct ks_rounds_session {
@@ -188,6 +189,9 @@ KS_MUST_CHECK enum ks_err ks_rounds_drop(struct ks_rounds *rounds,
 KS_MUST_CHECK enum ks_err ks_rounds_recorded(struct ks_rounds *rounds,
                                              struct ks_rounds_session *session,
                                              uint64_t number);
+/* ketseald was given the record of round NUMBER. Nothing of it is kept: after a start it may
+ * ask again. */
+void ks_rounds_answered(struct ks_rounds_session *session, uint64_t number);
 /* DEVICE, whose update counts, is given another record for it: its hash is RECORD. */
 KS_MUST_CHECK enum ks_err ks_rounds_again(struct ks_rounds *rounds,
                                           struct ks_rounds_session *session,

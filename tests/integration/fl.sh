@@ -61,6 +61,22 @@ done
 awk -v a="$(cat first.loss)" -v b="$(cat global.loss)" 'BEGIN { exit !(b < a) }' ||
     site_fail "loss $(cat global.loss) after the rounds, $(cat first.loss) before"
 
+# What is refused, and what an operator may change on the way.
+site_refused 5 'the session is FINISHED' operator start "$session"
+site_refused 5 'no round is open' operator pause "$session"
+site_refused 6 'no such session' operator status 00000000000000000000000000000000
+site_refused 2 'is no session' operator start x
+other=$(operator create --updates=1 --device edge-2 --prepare=60 first.safetensors | jq -r .session)
+operator start "$other" >/dev/null
+site_refused 4 'no round has begun' "$ketseal" fl join --device edge-1 --schema=city-air --test-from='2024-02-20 00:00:00' \
+    --seconds=1 "$other" city-1.csv
+operator pause "$other" >seen
+[ "$(jq .rounds[0].paused seen)" = true ] || site_fail "not paused: $(cat seen)"
+operator resume "$other" >seen
+[ "$(jq .rounds[0].paused seen)" = false ] || site_fail "still paused: $(cat seen)"
+operator stop "$other" >seen
+[ "$(jq -r '.state, .rounds[0].failure' seen | tr '\n' ' ')" = 'STOPPED stopped on demand ' ] || site_fail "not stopped: $(cat seen)"
+
 tries=0
 until [ "$(operator records "$session" | jq '[.jobs[] | select(.state == "done")] | length')" -ge 3 ]; do
     tries=$((tries + 1))
