@@ -28,7 +28,8 @@ static enum ks_err upload(struct ks_session *session, struct ks_bytes bytes,
     char hex[2 * 32 + 1];
     char target[TARGET_MAX];
     struct ks_buf answer;
-    struct ks_session_call call = {.method = "PUT", .target = target};
+    struct ks_session_call call = {
+        .method = "PUT", .target = target, .content_type = "application/octet-stream"};
 
     ks_buf_init(&answer, ANSWER_MAX);
     ks_sha256(bytes, out_hash);

@@ -161,7 +161,9 @@ enum ks_err ks_session_call(struct ks_session *session, const struct ks_session_
     const struct ks_http_call http = {
         .method = call->method,
         .target = call->target,
-        .content_type = call->body.len > 0 ? "application/json" : NULL,
+        .content_type = call->body.len == 0          ? NULL
+                        : call->content_type != NULL ? call->content_type
+                                                     : "application/json",
         .body = call->body,
         .prepare = prepare,
         .context = &exchange,

@@ -60,8 +60,9 @@ const struct ks_session_facts *ks_session_facts(const struct ks_session *session
 struct ks_session_call {
     const char *method;
     const char *target;
-    struct ks_bytes body; /* JSON; empty: none */
-    bool bound;           /* the body names the channel: another connection must not carry it */
+    struct ks_bytes body;     /* empty: none */
+    const char *content_type; /* of the body; NULL: JSON */
+    bool bound; /* the body names the channel: another connection must not carry it */
     const struct ks_signature_fields *fields; /* NULL: unsigned */
     const char *idempotency;                  /* NULL: none */
 };
