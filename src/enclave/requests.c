@@ -321,6 +321,7 @@ enum ks_err ks_monitor_admit(struct ks_monitor *monitor, uint32_t id, struct ks_
     ks_buf_put_lp16(out, ks_buf_view(&entry));
     ks_buf_put_u8(out, (uint8_t)key.source);
     ks_buf_put_u8(out, (uint8_t)monitor->key_policy);
+    ks_buf_put_u8(out, (uint8_t)job->body.job.kind);
     ks_buf_put_lp16(out, ks_buf_view(&values));
     ks_frame_end(out, begin);
     job = NULL; /* stays admitted */

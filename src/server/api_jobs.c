@@ -184,6 +184,7 @@ static enum ks_err read_admission(struct ks_task *task, struct ks_reader *answer
     uint64_t counter = 0;
     uint8_t source = 0;
     uint8_t policy = 0;
+    uint8_t kind = 0;
 
     KS_TRY(ks_read_bytes(answer, KS_UUID_TEXT_LEN, &id));
     KS_TRY(ks_read_lp16(answer, KS_DEVICE_ID_MAX, &device));
@@ -192,12 +193,14 @@ static enum ks_err read_admission(struct ks_task *task, struct ks_reader *answer
     KS_TRY(ks_read_lp16(answer, KS_ENTRY_BYTES_MAX, &intent));
     KS_TRY(ks_read_u8(answer, &source));
     KS_TRY(ks_read_u8(answer, &policy));
+    KS_TRY(ks_read_u8(answer, &kind));
     KS_TRY(ks_task_trace_take(task, answer));
     KS_TRY(ks_read_end(answer));
     KS_CHECK(source < KS_KEY_SOURCES && policy < KS_KEY_SOURCES, KS_ERR_FORMAT,
              "enclave: no such source of keys");
     task->key_source = (enum ks_key_source)source;
     task->key_policy = (enum ks_key_source)policy;
+    task->traced = kind == KS_KIND_CIRCUIT;
     ks_copy(task->job.id, id.data, id.len);
     task->job.id[id.len] = '\0';
     ks_copy(task->job.device, device.data, device.len);

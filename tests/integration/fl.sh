@@ -61,6 +61,10 @@ done
 awk -v a="$(cat first.loss)" -v b="$(cat global.loss)" 'BEGIN { exit !(b < a) }' ||
     site_fail "loss $(cat global.loss) after the rounds, $(cat first.loss) before"
 
+# A contribution is no circuit: a detector of circuits does not see it.
+"$ketseal" --json trace list --operator op --url "$url" >seen
+[ "$(jq '.items | length' seen)" = 0 ] || site_fail "contributions have rows among the traces: $(cat seen)"
+
 # What is refused, and what an operator may change on the way.
 site_refused 5 'the session is FINISHED' operator start "$session"
 site_refused 5 'no round is open' operator pause "$session"
