@@ -14,8 +14,10 @@
 #include "cli/device.h"
 #include "cli/learn_data.h"
 #include "client/fl.h"
+#include "client/jobs.h"
 #include "fl/model.h"
 #include "fl/round.h"
+#include "record/record.h"
 
 #define STATUS_MAX  (8 * 1024 * 1024)
 #define TARGET_MAX  128
@@ -259,6 +261,53 @@ out:
     return err;
 }
 
+/* The bundle of job ID, if that is this session's ROUND. */
+static enum ks_err keep_if_ours(const struct join *join, uint64_t round, const char *id,
+                                bool *out_kept)
+{
+    enum ks_err err = KS_OK;
+    struct ks_bundle *bundle = NULL;
+    struct ks_buf bytes;
+
+    ks_buf_init(&bytes, KS_BUNDLE_BYTES_MAX);
+    KS_TRY(ks_client_bundle(join->client, id, &bytes));
+    KS_TRY(ks_fail_prefix(ks_bundle_parse(ks_buf_view(&bytes), &bundle), "the site's bundle"));
+    *out_kept = bundle->core.kind == KS_KIND_UPDATE && bundle->core.fl.round == round &&
+                ks_bytes_equal(KS_BYTES(bundle->core.fl.session), KS_BYTES(join->session));
+    KS_TRY(*out_kept ? keep_bundle(join, round, &bytes) : KS_OK);
+out:
+    ks_bundle_free(bundle);
+    ks_buf_done(&bytes);
+    return err;
+}
+
+/* Our update counts, and its answer was lost: it is among the newest jobs. */
+static enum ks_err recover(const struct join *join, uint64_t round)
+{
+    static const struct ks_json_limits limits = {.len_max = STATUS_MAX, .nodes_max = 4096};
+    enum ks_err err = KS_OK;
+    struct ks_json_doc *doc = NULL;
+    const struct ks_json *jobs = NULL;
+    struct ks_job_status job;
+    struct ks_buf answer;
+    bool kept = false;
+
+    ks_buf_init(&answer, STATUS_MAX);
+    KS_TRY(ks_client_get(join->client, "/v1/jobs?limit=8", &answer));
+    KS_TRY(ks_json_parse(ks_buf_view(&answer), &limits, &doc));
+    KS_TRY(ks_json_get(ks_json_root(doc), "jobs", KS_JSON_ARRAY, &jobs));
+    for (size_t i = 0; i < ks_json_count(jobs) && !kept; i++) {
+        KS_TRY(ks_job_status_take(ks_json_at(jobs, i), &job));
+        if (job.phase == KS_JOB_PHASE_DONE) {
+            KS_TRY(keep_if_ours(join, round, job.id, &kept));
+        }
+    }
+out:
+    ks_json_doc_free(doc);
+    ks_buf_done(&answer);
+    return err;
+}
+
 static enum ks_err take_part(struct join *join, uint64_t round)
 {
     enum ks_err err = KS_OK;
@@ -299,7 +348,7 @@ static enum ks_err take_rounds(struct join *join, uint64_t rounds, uint64_t seco
             if (err == KS_ERR_CONFLICT) { /* too late, or it has an update of ours already */
                 ks_cli_progress(join->cli, "%s", ks_err_detail());
                 join->done = view.round;
-                err = KS_OK;
+                err = recover(join, view.round);
             }
             KS_TRY(err);
             since_us = ks_clock_monotonic_us();
