@@ -627,8 +627,8 @@ static enum ks_err take_of_session(struct ks_rounds *rounds, struct ks_rounds_se
         KS_TRY(take_summary(session, record));
         break;
     case KS_ROUND_RECORD_ORDER:
-        KS_CHECK(record->code > KS_FL_VERB_CREATE && record->code < KS_FL_VERBS, KS_ERR_FORMAT,
-                 "rounds: order %u", record->code);
+        KS_CHECK(record->code > KS_FL_VERB_CREATE && record->code <= KS_FL_VERB_STOP,
+                 KS_ERR_FORMAT, "rounds: order %u", record->code);
         KS_TRY(see_operator(rounds, record->hash[0], record->other));
         KS_TRY(obey(session, (enum ks_fl_verb)record->code, record->at_us));
         break;
