@@ -412,7 +412,9 @@ enum ks_err ks_monitor_fl_files(struct ks_monitor *monitor)
         struct ks_fl_slot *slot = slot_of(monitor, frame.id);
         const bool carries = frame.type == (KS_FRAME_FL_OPEN | KS_FRAME_ANSWER);
 
-        if (slot != NULL) { /* else its round has ended, or its worker died, meanwhile */
+        if (ks_monitor_fl_audit_asked(monitor, frame.id)) {
+            ks_monitor_fl_audit_file(monitor, &frame, carries ? fd : -1);
+        } else if (slot != NULL) { /* else its round has ended, or its worker died, meanwhile */
             KS_TRY(take_answer(monitor, slot, &frame, carries ? fd : -1));
         }
         if (carries) {
@@ -436,13 +438,16 @@ static enum ks_err take_added(struct ks_monitor *monitor, struct ks_fl_slot *slo
     struct ks_monitor_job *job = slot->job;
     const struct ks_job_update *update = &job->body.job.update;
     struct ks_fl_work_added added;
-    struct ks_delivery delivery = {
-        .at_us = ks_clock_us(), .samples = (uint32_t)update->samples, .loss = update->loss};
+    struct ks_delivery delivery = {.at_us = ks_clock_us(),
+                                   .length = update->length,
+                                   .samples = (uint32_t)update->samples,
+                                   .loss = update->loss};
 
     KS_TRY(ks_fl_work_added_read(reader, &added));
     delivery.norm = added.norm;
     delivery.suspicion = added.suspicion;
     (void)snprintf(delivery.device, sizeof delivery.device, "%s", job->device);
+    (void)snprintf(delivery.job, sizeof delivery.job, "%s", job->id);
     (void)snprintf(delivery.reason, sizeof delivery.reason, "%.*s", (int)added.reason.len,
                    (const char *)added.reason.data);
     ks_copy(delivery.update, added.update, sizeof delivery.update);
@@ -561,6 +566,10 @@ enum ks_err ks_monitor_fl_worker(struct ks_monitor *monitor, struct ks_monitor_w
         ks_monitor_worker_end(monitor, worker);
         return KS_OK;
     }
+    if (slot == &monitor->audit.slot) {
+        ks_monitor_fl_audit_worker(monitor, err == KS_OK ? &frame : NULL);
+        return KS_OK;
+    }
     if (err != KS_OK || frame.id != slot->request) {
         return lose_worker(monitor, slot,
                            ks_fail(KS_ERR_UNAVAILABLE, "the worker of the round died; again"));
@@ -608,7 +617,7 @@ static enum ks_err record_again(struct ks_monitor *monitor, struct ks_fl_slot *s
 
     KS_TRY(ks_monitor_fl_core_update(monitor, job, slot, delivery, hash));
     KS_TRY(ks_rounds_again(monitor->state.rounds, slot->session, ks_bytes_text(job->device),
-                           hash));
+                           hash, job->id));
     job->finished_us = ks_clock_monotonic_us();
     job->state = KS_MJOB_FINISHED;
 out:
@@ -661,8 +670,7 @@ out:
     return err;
 }
 
-/* A waiting worker, or NULL. */
-static struct ks_monitor_worker *free_worker(struct ks_monitor *monitor)
+struct ks_monitor_worker *ks_monitor_fl_free_worker(struct ks_monitor *monitor)
 {
     for (size_t i = 0; i < KS_MONITOR_WORKERS_MAX; i++) {
         struct ks_monitor_worker *worker = &monitor->workers[i];
@@ -730,6 +738,17 @@ out:
     return err;
 }
 
+/* Rounds that have a worker: there is one more for audits. */
+static uint32_t at_work(const struct ks_monitor *monitor)
+{
+    uint32_t count = 0;
+
+    for (size_t i = 0; i < KS_ROUNDS_SESSIONS_MAX; i++) {
+        count += monitor->slots[i].worker != NULL ? 1 : 0;
+    }
+    return count;
+}
+
 static enum ks_err pump(struct ks_monitor *monitor, struct ks_fl_slot *slot)
 {
     enum ks_err err = KS_OK;
@@ -751,8 +770,8 @@ static enum ks_err pump(struct ks_monitor *monitor, struct ks_fl_slot *slot)
         return next_step(monitor, slot);
     }
     KS_TRY(find_update(monitor, slot, &job));
-    if (job != NULL || aggregates(slot)) {
-        slot->worker = free_worker(monitor);
+    if ((job != NULL || aggregates(slot)) && at_work(monitor) < monitor->fl.workers) {
+        slot->worker = ks_monitor_fl_free_worker(monitor);
     }
     if (slot->worker != NULL) {
         KS_TRY(prepare(slot));
@@ -773,6 +792,7 @@ enum ks_err ks_monitor_fl_pump(struct ks_monitor *monitor)
         }
     }
     KS_TRY(record_rounds(monitor));
+    ks_monitor_fl_audit_pump(monitor);
 out:
     return err;
 }
@@ -781,7 +801,7 @@ uint64_t ks_monitor_fl_deadline_us(const struct ks_monitor *monitor)
 {
     const uint64_t now_us = ks_clock_us();
     const uint64_t now_monotonic_us = ks_clock_monotonic_us();
-    uint64_t deadline_us = 0;
+    uint64_t deadline_us = ks_monitor_fl_audit_deadline_us(monitor);
 
     for (size_t i = 0; i < KS_ROUNDS_SESSIONS_MAX; i++) {
         const struct ks_fl_slot *slot = &monitor->slots[i];
