@@ -13,6 +13,7 @@
 
 #include "crypto/digest.h"
 #include "crypto/kem.h"
+#include "enclave/fl_plan.h"
 #include "enclave/fl_work.h"
 #include "enclave/monitor.h"
 
@@ -168,6 +169,14 @@ static enum ks_err no_file(struct ks_monitor *monitor, struct ks_fl_slot *slot,
 
 /* --- steps -------------------------------------------------------------------------------- */
 
+/* Whether a round before has left something to SESSION's rules. */
+static bool has_state(const struct ks_rounds_session *session)
+{
+    static const uint8_t zeros[32] = {0};
+
+    return !ks_bytes_equal(KS_BYTES(session->remembered), KS_BYTES(zeros));
+}
+
 static enum ks_err send_begin(struct ks_monitor *monitor, struct ks_fl_slot *slot)
 {
     enum ks_err err = KS_OK;
@@ -177,15 +186,19 @@ static enum ks_err send_begin(struct ks_monitor *monitor, struct ks_fl_slot *slo
         .subject = ks_fl_round_params(session->round)->subject,
         .members_max = (uint32_t)plan->wanted,
         .bound = plan->rule.bound,
-        .server = ks_fl_server_defaults(KS_FL_FEDAVG, (size_t)plan->params),
         .resumes = session->checkpoint != 0,
         .checkpoint = checkpoint_file(session->checkpoint),
+        .keeps_aggregate = ks_fl_plan_keeps_aggregate(plan),
+        .has_state = has_state(session),
     };
     struct ks_buf payload;
 
     ks_buf_init(&payload, 1024);
-    begin.server.rate = plan->rule.rate;
+    KS_TRY(ks_fl_plan_server(plan, &begin.server));
     ks_copy(begin.checkpoint_hash, session->checkpoint_hash, sizeof begin.checkpoint_hash);
+    ks_copy(begin.state_hash, session->remembered, sizeof begin.state_hash);
+    KS_TRY(ks_rounds_secret(monitor->state.rounds, KS_ROUNDS_STATE_LABEL, session->id, 0,
+                            begin.state_key, sizeof begin.state_key));
     KS_TRY(ks_rounds_secret(monitor->state.rounds, KS_ROUNDS_CHECKPOINT_LABEL, session->id,
                             session->last, begin.checkpoint_key, sizeof begin.checkpoint_key));
     ks_fl_work_begin_put(&begin, &payload);
@@ -253,10 +266,29 @@ out:
 
 static enum ks_err send_finish(struct ks_fl_slot *slot)
 {
+    enum ks_err err = KS_OK;
+    struct ks_fl_work_finish work;
     struct ks_buf payload;
 
-    ks_buf_init(&payload, 1);
-    return ask_worker(slot, KS_FRAME_FL_FINISH, &payload, KS_SLOT_FINISH);
+    ks_buf_init(&payload, 64);
+    KS_TRY(ks_random(work.nonce, sizeof work.nonce));
+    ks_fl_work_finish_put(&work, &payload);
+    KS_TRY(ask_worker(slot, KS_FRAME_FL_FINISH, &payload, KS_SLOT_FINISH));
+out:
+    ks_buf_done(&payload);
+    return err;
+}
+
+/* The parent and, where it is wanted, the state are with the worker: the checkpoint, then it
+ * begins. */
+static enum ks_err go_on(struct ks_monitor *monitor, struct ks_fl_slot *slot)
+{
+    if (slot->session->checkpoint == 0) {
+        return send_begin(monitor, slot);
+    }
+    ask_files(monitor, slot, KS_FRAME_FL_OPEN, checkpoint_file(slot->session->checkpoint), NULL,
+              KS_SLOT_OPEN_PAST);
+    return KS_OK;
 }
 
 /* ketseald has opened what SLOT waits for: FD, of LENGTH bytes. */
@@ -269,12 +301,16 @@ static enum ks_err opened(struct ks_monitor *monitor, struct ks_fl_slot *slot, u
     switch (slot->state) {
     case KS_SLOT_OPEN_PARENT:
         KS_TRY(hand_on(slot, KS_FL_FILE_PARENT, length, fd));
-        if (session->checkpoint != 0) {
-            ask_files(monitor, slot, KS_FRAME_FL_OPEN, checkpoint_file(session->checkpoint),
-                      NULL, KS_SLOT_OPEN_PAST);
+        if (has_state(session)) {
+            ask_files(monitor, slot, KS_FRAME_FL_OPEN, KS_FL_FILE_STATE, session->remembered,
+                      KS_SLOT_OPEN_STATE);
         } else {
-            KS_TRY(send_begin(monitor, slot));
+            KS_TRY(go_on(monitor, slot));
         }
+        break;
+    case KS_SLOT_OPEN_STATE:
+        KS_TRY(hand_on(slot, KS_FL_FILE_STATE, length, fd));
+        KS_TRY(go_on(monitor, slot));
         break;
     case KS_SLOT_OPEN_PAST:
         KS_TRY(
@@ -291,6 +327,15 @@ static enum ks_err opened(struct ks_monitor *monitor, struct ks_fl_slot *slot, u
         break;
     case KS_SLOT_OPEN_MODEL:
         KS_TRY(hand_on(slot, KS_FL_FILE_MODEL, length, fd));
+        if (ks_fl_plan_remembers(&session->order.plan)) {
+            ask_files(monitor, slot, KS_FRAME_FL_OPEN, KS_FL_FILE_NEXT, NULL,
+                      KS_SLOT_OPEN_NEXT);
+        } else {
+            KS_TRY(send_finish(slot));
+        }
+        break;
+    case KS_SLOT_OPEN_NEXT:
+        KS_TRY(hand_on(slot, KS_FL_FILE_NEXT, length, fd));
         KS_TRY(send_finish(slot));
         break;
     default:
@@ -320,22 +365,29 @@ out:
     return err;
 }
 
-/* The new model is durable: the round has ended. */
+/* The new model is durable, and so is what the rules remember: the round has ended. */
 static enum ks_err completed(struct ks_monitor *monitor, struct ks_fl_slot *slot)
 {
     enum ks_err err = KS_OK;
-    struct ks_fl_event event = {.kind = KS_FL_EVENT_AGGREGATED, .now_us = ks_clock_us()};
-    enum ks_fl_answer answer = KS_FL_ANSWER_OK;
 
-    ks_copy(event.update, slot->written, sizeof event.update);
-    KS_TRY(ks_rounds_event(monitor->state.rounds, slot->session, &event, &answer));
-    KS_CHECK(answer == KS_FL_ANSWER_OK, KS_ERR_INTERNAL, "the end of a round: %s",
-             ks_fl_answer_words(answer));
+    KS_TRY(ks_rounds_complete(monitor->state.rounds, slot->session, slot->written, slot->next,
+                              ks_clock_us()));
     ks_monitor_worker_end(monitor, slot->worker);
     slot->worker = NULL;
     slot->state = KS_SLOT_IDLE;
 out:
     return err;
+}
+
+/* What SLOT had written is durable. */
+static enum ks_err synced(struct ks_monitor *monitor, struct ks_fl_slot *slot)
+{
+    if (slot->state == KS_SLOT_SYNC_MODEL && ks_fl_plan_remembers(&slot->session->order.plan)) {
+        ask_files(monitor, slot, KS_FRAME_FL_SYNC, KS_FL_FILE_NEXT, slot->next,
+                  KS_SLOT_SYNC_NEXT);
+        return KS_OK;
+    }
+    return slot->state == KS_SLOT_SYNC ? committed(monitor, slot) : completed(monitor, slot);
 }
 
 /* --- the channel of files ----------------------------------------------------------------- */
@@ -345,10 +397,11 @@ static struct ks_fl_slot *slot_of(struct ks_monitor *monitor, uint32_t request)
     for (size_t i = 0; i < KS_ROUNDS_SESSIONS_MAX; i++) {
         struct ks_fl_slot *slot = &monitor->slots[i];
         const bool files =
-            slot->state == KS_SLOT_OPEN_PARENT || slot->state == KS_SLOT_OPEN_PAST ||
-            slot->state == KS_SLOT_OPEN_UPDATE || slot->state == KS_SLOT_OPEN_CHECKPOINT ||
-            slot->state == KS_SLOT_SYNC || slot->state == KS_SLOT_OPEN_MODEL ||
-            slot->state == KS_SLOT_SYNC_MODEL;
+            slot->state == KS_SLOT_OPEN_PARENT || slot->state == KS_SLOT_OPEN_STATE ||
+            slot->state == KS_SLOT_OPEN_PAST || slot->state == KS_SLOT_OPEN_UPDATE ||
+            slot->state == KS_SLOT_OPEN_CHECKPOINT || slot->state == KS_SLOT_SYNC ||
+            slot->state == KS_SLOT_OPEN_MODEL || slot->state == KS_SLOT_OPEN_NEXT ||
+            slot->state == KS_SLOT_SYNC_MODEL || slot->state == KS_SLOT_SYNC_NEXT;
 
         if (files && slot->request == request) {
             return slot;
@@ -371,9 +424,7 @@ static enum ks_err take_answer(struct ks_monitor *monitor, struct ks_fl_slot *sl
     }
     if (frame->type == (KS_FRAME_FL_SYNC | KS_FRAME_ANSWER)) {
         KS_TRY(ks_read_end(&reader));
-        KS_TRY(slot->state == KS_SLOT_SYNC_MODEL ? completed(monitor, slot)
-                                                 : committed(monitor, slot));
-        return KS_OK;
+        return synced(monitor, slot);
     }
     KS_TRY(ks_read_u64(&reader, &length));
     KS_TRY(ks_read_end(&reader));
@@ -465,23 +516,51 @@ out:
     return err;
 }
 
+/* WRITTEN is of all that counts, or will. */
+static enum ks_err note_written(struct ks_fl_slot *slot,
+                                const struct ks_fl_work_written *written)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_rounds_session *session = slot->session;
+
+    KS_CHECK(written->members == session->delivered + session->staged, KS_ERR_VERIFY,
+             "the worker's sum is of %u updates, where %zu count", written->members,
+             session->delivered + session->staged);
+    ks_copy(slot->written, written->hash, sizeof slot->written);
+    slot->written_len = written->length;
+out:
+    return err;
+}
+
 static enum ks_err take_written(struct ks_monitor *monitor, struct ks_fl_slot *slot,
                                 struct ks_reader *reader)
 {
     enum ks_err err = KS_OK;
-    const bool model = slot->state == KS_SLOT_FINISH;
-    const struct ks_rounds_session *session = slot->session;
     struct ks_fl_work_written written;
 
     KS_TRY(ks_fl_work_written_read(reader, &written));
-    KS_CHECK(written.members == session->delivered + session->staged, KS_ERR_VERIFY,
-             "the worker's sum is of %u updates, where %zu count", written.members,
-             session->delivered + session->staged);
-    ks_copy(slot->written, written.hash, sizeof slot->written);
-    slot->written_len = written.length;
-    ask_files(monitor, slot, KS_FRAME_FL_SYNC,
-              model ? KS_FL_FILE_MODEL : checkpoint_file(slot->file), slot->written,
-              model ? KS_SLOT_SYNC_MODEL : KS_SLOT_SYNC);
+    KS_TRY(note_written(slot, &written));
+    ask_files(monitor, slot, KS_FRAME_FL_SYNC, checkpoint_file(slot->file), slot->written,
+              KS_SLOT_SYNC);
+out:
+    return err;
+}
+
+static enum ks_err take_finished(struct ks_monitor *monitor, struct ks_fl_slot *slot,
+                                 struct ks_reader *reader)
+{
+    enum ks_err err = KS_OK;
+    static const uint8_t zeros[32] = {0};
+    struct ks_fl_work_finished finished;
+
+    KS_TRY(ks_fl_work_finished_read(reader, &finished));
+    KS_TRY(note_written(slot, &finished.model));
+    KS_CHECK(ks_bytes_equal(KS_BYTES(finished.state), KS_BYTES(zeros)) !=
+                 ks_fl_plan_remembers(&slot->session->order.plan),
+             KS_ERR_VERIFY, "the worker remembers what it should not, or the other way round");
+    ks_copy(slot->next, finished.state, sizeof slot->next);
+    ask_files(monitor, slot, KS_FRAME_FL_SYNC, KS_FL_FILE_MODEL, slot->written,
+              KS_SLOT_SYNC_MODEL);
 out:
     return err;
 }
@@ -496,8 +575,9 @@ static enum ks_err take_result(struct ks_monitor *monitor, struct ks_fl_slot *sl
     case KS_SLOT_ADD:
         return take_added(monitor, slot, reader);
     case KS_SLOT_WRITE:
-    case KS_SLOT_FINISH:
         return take_written(monitor, slot, reader);
+    case KS_SLOT_FINISH:
+        return take_finished(monitor, slot, reader);
     default:
         return ks_fail(KS_ERR_FORMAT, "worker of a round: it spoke before it was asked");
     }

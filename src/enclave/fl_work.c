@@ -20,6 +20,18 @@ out:
     return err;
 }
 
+static enum ks_err read_bool(struct ks_reader *reader, bool *out_value)
+{
+    enum ks_err err = KS_OK;
+    uint8_t value = 0;
+
+    KS_TRY(ks_read_u8(reader, &value));
+    KS_CHECK(value <= 1, KS_ERR_FORMAT, "%u, where 0 or 1 stands", value);
+    *out_value = value == 1;
+out:
+    return err;
+}
+
 /* Finite, from 0 on. */
 static enum ks_err read_figure(struct ks_reader *reader, double *out_figure)
 {
@@ -46,7 +58,7 @@ enum ks_err ks_fl_work_file_read(struct ks_bytes payload, struct ks_fl_work_file
     struct ks_reader reader = ks_reader_of(payload, "file frame");
     struct ks_fl_work_file file = {0};
 
-    KS_TRY(read_file(&reader, KS_FL_FILE_PARENT, KS_FL_FILE_MODEL, &file.file));
+    KS_TRY(read_file(&reader, KS_FL_FILE_PARENT, KS_FL_FILE_NEXT, &file.file));
     KS_TRY(ks_read_u64(&reader, &file.length));
     KS_TRY(ks_read_end(&reader));
     *out_file = file;
@@ -110,6 +122,10 @@ void ks_fl_work_begin_put(const struct ks_fl_work_begin *begin, struct ks_buf *o
     ks_buf_put(out, KS_BYTES(begin->checkpoint_key));
     ks_buf_put_u8(out, begin->resumes ? (uint8_t)begin->checkpoint : 0);
     ks_buf_put(out, KS_BYTES(begin->checkpoint_hash));
+    ks_buf_put_u8(out, begin->keeps_aggregate);
+    ks_buf_put_u8(out, begin->has_state);
+    ks_buf_put(out, KS_BYTES(begin->state_key));
+    ks_buf_put(out, KS_BYTES(begin->state_hash));
 }
 
 enum ks_err ks_fl_work_begin_read(struct ks_bytes payload, struct ks_fl_work_begin *out_begin)
@@ -132,6 +148,10 @@ enum ks_err ks_fl_work_begin_read(struct ks_bytes payload, struct ks_fl_work_beg
                  checkpoint == KS_FL_FILE_SECOND,
              KS_ERR_FORMAT, "checkpoint %u", checkpoint);
     KS_TRY(ks_read_copy(&reader, begin.checkpoint_hash, sizeof begin.checkpoint_hash));
+    KS_TRY(read_bool(&reader, &begin.keeps_aggregate));
+    KS_TRY(read_bool(&reader, &begin.has_state));
+    KS_TRY(ks_read_copy(&reader, begin.state_key, sizeof begin.state_key));
+    KS_TRY(ks_read_copy(&reader, begin.state_hash, sizeof begin.state_hash));
     KS_TRY(ks_read_end(&reader));
     begin.resumes = checkpoint != 0;
     begin.checkpoint = (enum ks_fl_file)checkpoint;
@@ -254,8 +274,8 @@ void ks_fl_work_written_put(const struct ks_fl_work_written *written, struct ks_
     ks_buf_put_u64(out, written->weight);
 }
 
-enum ks_err ks_fl_work_written_read(struct ks_reader *reader,
-                                    struct ks_fl_work_written *out_written)
+static enum ks_err read_written(struct ks_reader *reader,
+                                struct ks_fl_work_written *out_written)
 {
     enum ks_err err = KS_OK;
     struct ks_fl_work_written written = {0};
@@ -264,8 +284,59 @@ enum ks_err ks_fl_work_written_read(struct ks_reader *reader,
     KS_TRY(ks_read_u64(reader, &written.length));
     KS_TRY(ks_read_u32(reader, &written.members));
     KS_TRY(ks_read_u64(reader, &written.weight));
+    *out_written = written;
+out:
+    return err;
+}
+
+enum ks_err ks_fl_work_written_read(struct ks_reader *reader,
+                                    struct ks_fl_work_written *out_written)
+{
+    enum ks_err err = KS_OK;
+    struct ks_fl_work_written written;
+
+    KS_TRY(read_written(reader, &written));
     KS_TRY(ks_read_end(reader));
     *out_written = written;
+out:
+    return err;
+}
+
+void ks_fl_work_finish_put(const struct ks_fl_work_finish *finish, struct ks_buf *out)
+{
+    ks_buf_put(out, KS_BYTES(finish->nonce));
+}
+
+enum ks_err ks_fl_work_finish_read(struct ks_bytes payload,
+                                   struct ks_fl_work_finish *out_finish)
+{
+    enum ks_err err = KS_OK;
+    struct ks_reader reader = ks_reader_of(payload, "finish frame");
+    struct ks_fl_work_finish finish = {0};
+
+    KS_TRY(ks_read_copy(&reader, finish.nonce, sizeof finish.nonce));
+    KS_TRY(ks_read_end(&reader));
+    *out_finish = finish;
+out:
+    return err;
+}
+
+void ks_fl_work_finished_put(const struct ks_fl_work_finished *finished, struct ks_buf *out)
+{
+    ks_fl_work_written_put(&finished->model, out);
+    ks_buf_put(out, KS_BYTES(finished->state));
+}
+
+enum ks_err ks_fl_work_finished_read(struct ks_reader *reader,
+                                     struct ks_fl_work_finished *out_finished)
+{
+    enum ks_err err = KS_OK;
+    struct ks_fl_work_finished finished = {0};
+
+    KS_TRY(read_written(reader, &finished.model));
+    KS_TRY(ks_read_copy(reader, finished.state, sizeof finished.state));
+    KS_TRY(ks_read_end(reader));
+    *out_finished = finished;
 out:
     return err;
 }

@@ -16,13 +16,15 @@
 #define KS_FL_WORK_WORD_MAX 16 /* of a reason */
 #define KS_FL_NUMERICS      1  /* what the arithmetic of an aggregate means */
 
-/* What a descriptor is of. The worker reads the first two, and writes the others. */
+/* What a descriptor is of. The worker reads the first three, and writes the others. */
 #define KS_FL_FILE_LIST(X)                                                                     \
     X(PARENT) /* the model that the round began with */                                        \
     X(UPDATE) /* a sealed update */                                                            \
+    X(STATE)  /* what the rules remember of the rounds before, sealed */                       \
     X(FIRST)  /* the two checkpoints, written in turn */                                       \
     X(SECOND)                                                                                  \
-    X(MODEL) /* the new model */
+    X(MODEL) /* the new model */                                                               \
+    X(NEXT)  /* and what the rules remember with it, sealed */
 enum ks_fl_file {
 #define KS_FL_FILE_ENUM(name) KS_FL_FILE_##name,
     KS_FL_FILE_LIST(KS_FL_FILE_ENUM)
@@ -39,7 +41,7 @@ void ks_fl_work_file_put(const struct ks_fl_work_file *file, struct ks_buf *out)
 KS_MUST_CHECK enum ks_err ks_fl_work_file_read(struct ks_bytes payload,
                                                struct ks_fl_work_file *out_file);
 
-/* FL_BEGIN: PARENT and, to go on, the checkpoint were sent before. */
+/* FL_BEGIN: PARENT, STATE if there is one and, to go on, the checkpoint were sent before. */
 struct ks_fl_work_begin {
     struct ks_fl_subject subject;
     uint32_t members_max;
@@ -49,6 +51,10 @@ struct ks_fl_work_begin {
     bool resumes;
     enum ks_fl_file checkpoint;  /* to go on from: FIRST or SECOND */
     uint8_t checkpoint_hash[32]; /* SHA-256 of its bytes */
+    bool keeps_aggregate;        /* for the next round: its rule begins there */
+    bool has_state;
+    uint8_t state_key[KS_AEAD_KEY_LEN]; /* of STATE and NEXT */
+    uint8_t state_hash[32];             /* SHA-256 of STATE in the clear */
 };
 void ks_fl_work_begin_put(const struct ks_fl_work_begin *begin, struct ks_buf *out);
 KS_MUST_CHECK enum ks_err ks_fl_work_begin_read(struct ks_bytes payload,
@@ -96,7 +102,7 @@ KS_MUST_CHECK enum ks_err
 ks_fl_work_checkpoint_read(struct ks_bytes payload,
                            struct ks_fl_work_checkpoint *out_checkpoint);
 
-/* What was written: the answer to FL_CHECKPOINT and to FL_FINISH, which has no payload. */
+/* What was written: the answer to FL_CHECKPOINT. */
 struct ks_fl_work_written {
     uint8_t hash[32]; /* SHA-256 of the file's bytes: of a model its name */
     uint64_t length;
@@ -106,5 +112,21 @@ struct ks_fl_work_written {
 void ks_fl_work_written_put(const struct ks_fl_work_written *written, struct ks_buf *out);
 KS_MUST_CHECK enum ks_err ks_fl_work_written_read(struct ks_reader *reader,
                                                   struct ks_fl_work_written *out_written);
+
+/* FL_FINISH: MODEL and, where something is remembered, NEXT were sent before. */
+struct ks_fl_work_finish {
+    uint8_t nonce[KS_AEAD_NONCE_LEN]; /* of NEXT */
+};
+void ks_fl_work_finish_put(const struct ks_fl_work_finish *finish, struct ks_buf *out);
+KS_MUST_CHECK enum ks_err ks_fl_work_finish_read(struct ks_bytes payload,
+                                                 struct ks_fl_work_finish *out_finish);
+
+struct ks_fl_work_finished {
+    struct ks_fl_work_written model;
+    uint8_t state[32]; /* SHA-256 of NEXT in the clear; zeros: nothing is remembered */
+};
+void ks_fl_work_finished_put(const struct ks_fl_work_finished *finished, struct ks_buf *out);
+KS_MUST_CHECK enum ks_err ks_fl_work_finished_read(struct ks_reader *reader,
+                                                   struct ks_fl_work_finished *out_finished);
 
 #endif

@@ -91,6 +91,7 @@ struct ks_monitor_worker {
 enum ks_fl_slot_state {
     KS_SLOT_IDLE = 0,    /* no worker, nothing to do for one */
     KS_SLOT_OPEN_PARENT, /* ketseald opens the parent model */
+    KS_SLOT_OPEN_STATE,  /* what the rules remember */
     KS_SLOT_OPEN_PAST,   /* and the checkpoint to go on from */
     KS_SLOT_BEGIN,       /* the worker begins */
     KS_SLOT_READY,       /* it waits */
@@ -99,9 +100,11 @@ enum ks_fl_slot_state {
     KS_SLOT_OPEN_CHECKPOINT,
     KS_SLOT_WRITE,
     KS_SLOT_SYNC,
-    KS_SLOT_OPEN_MODEL,
+    KS_SLOT_OPEN_MODEL, /* from here on the round ends */
+    KS_SLOT_OPEN_NEXT,  /* what the rules will remember */
     KS_SLOT_FINISH,
     KS_SLOT_SYNC_MODEL,
+    KS_SLOT_SYNC_NEXT,
 };
 struct ks_fl_slot {
     enum ks_fl_slot_state state;
@@ -113,6 +116,7 @@ struct ks_fl_slot {
     unsigned file;              /* checkpoint that is written: 1 or 2 */
     uint8_t written[32];        /* hash of what was */
     uint64_t written_len;
+    uint8_t next[32]; /* and of what the rules will remember; zeros: nothing */
     char kernels[KS_WORK_NAME_MAX + 1];
     uint32_t threads;
 };

@@ -49,7 +49,16 @@ void ks_rounds_session_free(struct ks_rounds_session *session)
     ks_buf_done(&session->log);
     ks_free(session->deliveries);
     ks_free(session->kept);
+    ks_free(session->known);
     ks_free(session);
+}
+
+/* No round will be selected any more. */
+static void forget_known(struct ks_rounds_session *session)
+{
+    ks_free(session->known);
+    session->known = NULL;
+    session->known_count = session->known_max = 0;
 }
 
 static enum ks_err session_new(struct ks_rounds_session **out_session)
@@ -271,12 +280,19 @@ enum ks_err ks_rounds_draft(const struct ks_rounds_session *session,
         .samples_max = (uint32_t)plan->samples_max,
         .prepare_us = plan->prepare_s * 1000000,
         .train_us = plan->train_s * 1000000,
+        .patience = (uint32_t)plan->patience,
+        .gain_min = plan->gain_min,
     };
+
+    enum ks_err err = KS_OK;
 
     ks_copy(params.subject.session, session->id, sizeof params.subject.session);
     ks_copy(params.subject.parent, session->model, sizeof params.subject.parent);
     ks_copy(params.subject.shape, plan->shape, sizeof params.subject.shape);
-    return ks_fl_round_new(&params, candidates, count, NULL, now_us, out_round);
+    KS_TRY(ks_fl_round_new(&params, candidates, count, NULL, now_us, out_round));
+    ks_fl_round_follow(*out_round, &session->progress);
+out:
+    return err;
 }
 
 /* The round as it was drafted, from its file. */
@@ -325,13 +341,25 @@ static int by_hash(const void *left, const void *right)
     return ks_bytes_compare(ks_bytes_of(left, 32), ks_bytes_of(right, 32));
 }
 
+/* What devices say, by samples; finite, since a job's loss is bounded. */
+static double mean_loss(const struct ks_rounds_session *session)
+{
+    double loss = 0;
+    uint64_t samples = 0;
+
+    for (size_t i = 0; i < session->delivered; i++) {
+        samples += session->deliveries[i].samples;
+        loss += session->deliveries[i].loss * session->deliveries[i].samples;
+    }
+    return samples > 0 ? loss / (double)samples : 0;
+}
+
 /* What the deliveries of the open round come to. */
 static enum ks_err sum_up(struct ks_rounds_session *session)
 {
     enum ks_err err = KS_OK;
     struct ks_round_summary *open = &session->open;
     uint8_t(*hashes)[32] = ks_calloc(session->delivered + 1, sizeof *hashes);
-    double loss = 0;
 
     KS_CHECK(hashes != NULL, KS_ERR_NOMEM, "summary of a round");
     open->samples = 0;
@@ -340,12 +368,11 @@ static enum ks_err sum_up(struct ks_rounds_session *session)
 
         ks_copy(hashes[i], delivery->record, sizeof hashes[i]);
         open->samples += delivery->samples;
-        loss += delivery->loss * delivery->samples;
     }
     qsort(hashes, session->delivered, sizeof *hashes, by_hash);
     ks_round_updates_digest(hashes[0], session->delivered, open->updates);
     open->count = (uint32_t)session->delivered;
-    open->loss = open->samples > 0 ? loss / (double)open->samples : 0;
+    open->loss = mean_loss(session);
 out:
     ks_free(hashes);
     return err;
@@ -381,14 +408,19 @@ static enum ks_err settle(struct ks_rounds_session *session, uint64_t at_us)
     if (status.phase == KS_FL_COMPLETED) {
         ks_copy(open->result, status.result, sizeof open->result);
         ks_copy(session->model, status.result, sizeof session->model);
-        session->state =
-            session->last == session->order.plan.rounds ? KS_SESSION_FINISHED : session->state;
+        session->progress = status.progress;
+        session->state = session->last == session->order.plan.rounds || status.stop_early
+                             ? KS_SESSION_FINISHED
+                             : session->state;
     } else {
         session->state =
             status.failure == KS_FL_FAILURE_STOPPED ? KS_SESSION_STOPPED : KS_SESSION_FAILED;
     }
     keep_summary(session, open);
     close_round(session);
+    if (session->state != KS_SESSION_RUNNING) {
+        forget_known(session);
+    }
 out:
     return err;
 }
@@ -455,6 +487,7 @@ struct ks_round_record ks_rounds_summary_record(const struct ks_rounds_session *
     ks_copy(record.hash[3], summary->updates, sizeof record.hash[3]);
     record.count = summary->count;
     record.samples = summary->samples;
+    ks_copy(record.hash[4], summary->state, sizeof record.hash[4]);
     record.figures[0] = summary->loss;
     if (summary->recorded) {
         ks_copy(record.reason, RECORDED, sizeof RECORDED);
@@ -484,6 +517,7 @@ static enum ks_err take_summary(struct ks_rounds_session *session,
     ks_copy(summary.descriptor, record->hash[1], sizeof summary.descriptor);
     ks_copy(summary.result, record->hash[2], sizeof summary.result);
     ks_copy(summary.updates, record->hash[3], sizeof summary.updates);
+    ks_copy(summary.state, record->hash[4], sizeof summary.state);
     session->last = summary.number;
     keep_summary(session, &summary);
 out:
@@ -526,6 +560,7 @@ static enum ks_err obey(struct ks_rounds_session *session, enum ks_fl_verb verb,
         session->state = KS_SESSION_RUNNING;
     } else if (session->round == NULL) {
         session->state = KS_SESSION_STOPPED; /* the only other one that can be then */
+        forget_known(session);
     } else {
         (void)ks_fl_round_apply(session->round, &event); /* asked before it was written */
         KS_TRY(settle(session, at_us));
@@ -590,8 +625,29 @@ out:
     return err;
 }
 
+/* EVENT; STATE is what an aggregate leaves. */
+static enum ks_err happen(struct ks_rounds *rounds, struct ks_rounds_session *session,
+                          struct ks_fl_event *event, const uint8_t state[32])
+{
+    enum ks_err err = KS_OK;
+
+    if (event->kind == KS_FL_EVENT_JOIN) {
+        KS_TRY(ks_rounds_know(rounds, session, event->client, event->samples));
+    }
+    if (event->kind == KS_FL_EVENT_AGGREGATED) { /* less loss is more */
+        event->has_metric = true;
+        event->metric = -mean_loss(session);
+        ks_copy(session->open.state, state, sizeof session->open.state);
+        ks_copy(session->remembered, state, sizeof session->remembered);
+    }
+    (void)ks_fl_round_apply(session->round, event); /* asked before it was written */
+    KS_TRY(settle(session, event->now_us));
+out:
+    return err;
+}
+
 /* What happens to the open round. */
-static enum ks_err take_event(struct ks_rounds_session *session,
+static enum ks_err take_event(struct ks_rounds *rounds, struct ks_rounds_session *session,
                               const struct ks_round_record *record)
 {
     enum ks_err err = KS_OK;
@@ -602,8 +658,7 @@ static enum ks_err take_event(struct ks_rounds_session *session,
              "rounds: an event of a round that is not open");
     switch (record->kind) {
     case KS_ROUND_RECORD_EVENT:
-        (void)ks_fl_round_apply(session->round, &event);
-        KS_TRY(settle(session, record->at_us));
+        KS_TRY(happen(rounds, session, &event, record->hash[1]));
         break;
     case KS_ROUND_RECORD_STAGED:
         KS_TRY(reserve_delivery(session));
@@ -644,7 +699,16 @@ static enum ks_err take_of_session(struct ks_rounds *rounds, struct ks_rounds_se
         session->state = (enum ks_session_state)record->code;
         session->last = record->round;
         ks_copy(session->model, record->hash[0], sizeof session->model);
+        ks_copy(session->remembered, record->hash[1], sizeof session->remembered);
+        session->progress = (struct ks_fl_progress){
+            .has_best = record->samples != 0,
+            .best = record->figures[0],
+            .stale = record->count,
+        };
         break;
+    case KS_ROUND_RECORD_KNOWN:
+        return ks_rounds_know(rounds, session, ks_bytes_text(record->device),
+                              (uint32_t)record->samples);
     case KS_ROUND_RECORD_SUMMARY:
         KS_TRY(take_summary(session, record));
         break;
@@ -661,7 +725,7 @@ static enum ks_err take_of_session(struct ks_rounds *rounds, struct ks_rounds_se
         take_recorded(session, record->round);
         return KS_OK; /* of no open round */
     default:
-        KS_TRY(take_event(session, record));
+        KS_TRY(take_event(rounds, session, record));
     }
     if (session->round != NULL) { /* else it has ended, and is a summary */
         ks_round_record_put(record, &session->log);

@@ -20,6 +20,7 @@
 #include "enclave/frame.h"
 #include "enclave/sandbox.h"
 #include "fl/model.h"
+#include "fl/state.h"
 
 struct file {
     int fd; /* -1: not sent */
@@ -34,21 +35,31 @@ struct round {
     bool begun;
     struct ks_fl_work_begin begin;
     struct ks_fl_accumulator *sum;
-    float *values;        /* of one update */
-    struct ks_buf parent; /* the file of the model that the round began with */
-    struct ks_buf sealed; /* one sealed update, or a checkpoint */
-    struct ks_buf open;   /* the same in the clear */
+    float *values;           /* of one update */
+    struct ks_buf parent;    /* the file of the model that the round began with */
+    struct ks_buf sealed;    /* one sealed update, or a checkpoint */
+    struct ks_buf open;      /* the same in the clear */
+    struct ks_fl_state past; /* what the rules remember; nothing in a first round */
 };
 
 /* --- files -------------------------------------------------------------------------------- */
 
-/* All of FILE, at most LEN_MAX bytes, which have to be those of HASH. */
-static enum ks_err read_file(const struct file *file, uint64_t len_max, const uint8_t hash[32],
+static enum ks_err check_hash(struct ks_bytes bytes, const uint8_t hash[32], const char *what)
+{
+    uint8_t digest[KS_SHA256_LEN];
+
+    ks_sha256(bytes, digest);
+    return ks_bytes_equal(KS_BYTES(digest), ks_bytes_of(hash, 32))
+               ? KS_OK
+               : ks_fail(KS_ERR_VERIFY, "%s: its hash is another", what);
+}
+
+/* All of FILE, at most LEN_MAX bytes, which have to be those of HASH, unless that is NULL. */
+static enum ks_err read_file(const struct file *file, uint64_t len_max, const uint8_t *hash,
                              const char *what, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
     uint8_t *room = NULL;
-    uint8_t digest[KS_SHA256_LEN];
     size_t len = 0;
 
     ks_buf_clear(out);
@@ -66,9 +77,7 @@ static enum ks_err read_file(const struct file *file, uint64_t len_max, const ui
         len += count > 0 ? (size_t)count : 0;
     }
     ks_buf_grew(out, len);
-    ks_sha256(ks_buf_view(out), digest);
-    KS_CHECK(ks_bytes_equal(KS_BYTES(digest), ks_bytes_of(hash, 32)), KS_ERR_VERIFY,
-             "%s: its hash is another", what);
+    KS_TRY(hash == NULL ? KS_OK : check_hash(ks_buf_view(out), hash, what));
 out:
     return err;
 }
@@ -159,6 +168,71 @@ out:
     return err;
 }
 
+static bool same_params(const struct ks_fl_server_params *a,
+                        const struct ks_fl_server_params *b)
+{
+    return a->rule == b->rule && a->params == b->params && a->rate == b->rate &&
+           a->beta1 == b->beta1 && a->beta2 == b->beta2 && a->tau == b->tau &&
+           a->clients == b->clients;
+}
+
+/* The bytes of what is remembered, of a session with these rules. */
+static uint64_t state_max(const struct round *round)
+{
+    return ks_fl_state_bytes(round->begin.subject.params, round->begin.keeps_aggregate,
+                             round->begin.server.rule);
+}
+
+/* What the round before left: of this session, by the same rules, of the parent model. */
+static enum ks_err check_past(const struct round *round)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_fl_work_begin *begin = &round->begin;
+    const struct ks_fl_state *past = &round->past;
+    const size_t bytes = begin->subject.params * sizeof *round->values;
+
+    KS_CHECK(ks_bytes_equal(KS_BYTES(past->session), KS_BYTES(begin->subject.session)) &&
+                 past->round + 1 == begin->subject.round,
+             KS_ERR_VERIFY, "state: it is of another round");
+    KS_CHECK((past->aggregate != NULL) == begin->keeps_aggregate &&
+                 (past->server != NULL) == (begin->server.rule != KS_FL_FEDAVG),
+             KS_ERR_VERIFY, "state: it is of other rules");
+    if (past->server != NULL) {
+        KS_CHECK(same_params(ks_fl_server_params(past->server), &begin->server), KS_ERR_VERIFY,
+                 "state: it is of another server rule");
+        KS_CHECK(ks_bytes_equal(ks_bytes_of(ks_fl_server_model(past->server), bytes),
+                                ks_bytes_of(round->values, bytes)),
+                 KS_ERR_VERIFY, "state: its model is not the parent");
+    }
+out:
+    return err;
+}
+
+static enum ks_err read_past(struct round *round)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_fl_work_begin *begin = &round->begin;
+    const uint64_t len_max = state_max(round);
+    struct ks_fl_model parent;
+    struct ks_buf sealed;
+    struct ks_buf open;
+
+    ks_buf_init(&sealed, len_max + KS_FL_STATE_OVERHEAD);
+    ks_buf_init(&open, len_max);
+    KS_TRY(read_file(&round->files[KS_FL_FILE_STATE], len_max + KS_FL_STATE_OVERHEAD, NULL,
+                     "state", &sealed));
+    KS_TRY(ks_fl_state_unseal(begin->state_key, ks_buf_view(&sealed), &open));
+    KS_TRY(check_hash(ks_buf_view(&open), begin->state_hash, "state"));
+    KS_TRY(ks_fl_state_read(ks_buf_view(&open), begin->subject.params, &round->past));
+    KS_TRY(ks_fl_model_read(ks_buf_view(&round->parent), begin->subject.params, &parent));
+    ks_fl_model_values(&parent, round->values);
+    KS_TRY(check_past(round));
+out:
+    ks_buf_done(&sealed);
+    ks_buf_done(&open);
+    return err;
+}
+
 static enum ks_err begin_round(struct round *round, struct ks_bytes payload, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
@@ -169,15 +243,15 @@ static enum ks_err begin_round(struct round *round, struct ks_bytes payload, str
     KS_CHECK(!round->begun, KS_ERR_CONFLICT, "a worker has one round");
     round->begun = true; /* well or not */
     KS_TRY(ks_fl_work_begin_read(payload, &round->begin));
-    KS_CHECK(round->begin.server.rule == KS_FL_FEDAVG, KS_ERR_UNAVAILABLE,
-             "rule '%s': what it remembers between rounds is not kept here",
-             ks_fl_server_word(round->begin.server.rule));
+    KS_CHECK(round->begin.server.rule != KS_FL_SCAFFOLD, KS_ERR_UNAVAILABLE,
+             "rule 'scaffold': no controls of clients come here");
     ks_fl_update_context(&round->begin.subject, params.context);
     params.params = round->begin.subject.params;
     params.members_max = round->begin.members_max;
     KS_TRY(read_parent(round));
     round->values = ks_calloc_huge(params.params, sizeof *round->values);
     KS_CHECK(round->values != NULL, KS_ERR_NOMEM, "%zu numbers", params.params);
+    KS_TRY(round->begin.has_state ? read_past(round) : KS_OK);
     KS_TRY(round->begin.resumes ? resume(round, &params)
                                 : ks_fl_accumulator_new(&params, &round->sum));
     ks_buf_init(&round->sealed, sealed_max(round));
@@ -240,7 +314,7 @@ out:
     return err;
 }
 
-static void put_written(const struct round *round, struct ks_bytes bytes, struct ks_buf *out)
+static struct ks_fl_work_written written_of(const struct round *round, struct ks_bytes bytes)
 {
     struct ks_fl_work_written written = {
         .length = bytes.len,
@@ -249,7 +323,7 @@ static void put_written(const struct round *round, struct ks_bytes bytes, struct
     };
 
     ks_sha256(bytes, written.hash);
-    ks_fl_work_written_put(&written, out);
+    return written;
 }
 
 static enum ks_err write_checkpoint(struct round *round, struct ks_bytes payload,
@@ -257,6 +331,7 @@ static enum ks_err write_checkpoint(struct round *round, struct ks_bytes payload
 {
     enum ks_err err = KS_OK;
     struct ks_fl_work_checkpoint work;
+    struct ks_fl_work_written written;
     uint64_t len = 0;
     struct ks_buf state;
     struct ks_buf sealed;
@@ -273,9 +348,59 @@ static enum ks_err write_checkpoint(struct round *round, struct ks_bytes payload
     KS_TRY(ks_fl_checkpoint_seal(round->begin.checkpoint_key, work.nonce, ks_buf_view(&state),
                                  &sealed));
     KS_TRY(write_file(&round->files[work.file], ks_buf_view(&sealed), "checkpoint"));
-    put_written(round, ks_buf_view(&sealed), out);
+    written = written_of(round, ks_buf_view(&sealed));
+    ks_fl_work_written_put(&written, out);
 out:
     ks_buf_done(&state);
+    ks_buf_done(&sealed);
+    return err;
+}
+
+/* What the round is made from: the memory of its rule, or, in a first round, the parent. */
+static enum ks_err take_server(struct round *round, const struct ks_fl_model *parent,
+                               struct ks_fl_server **out_server)
+{
+    if (round->past.server != NULL) {
+        *out_server = round->past.server;
+        round->past.server = NULL; /* transferred */
+        return KS_OK;
+    }
+    if (round->begin.has_state && round->begin.server.rule != KS_FL_FEDAVG) {
+        return ks_fail(KS_ERR_CONFLICT, "the round was finished before");
+    }
+    ks_fl_model_values(parent, round->values);
+    return ks_fl_server_new(&round->begin.server, round->values, out_server);
+}
+
+/* What the next round has to know, if it has to know anything: SERVER, the aggregate in
+ * round->values. */
+static enum ks_err write_next(const struct round *round, struct ks_fl_server *server,
+                              const uint8_t nonce[KS_AEAD_NONCE_LEN], uint8_t out_hash[32])
+{
+    enum ks_err err = KS_OK;
+    const struct ks_fl_work_begin *begin = &round->begin;
+    struct ks_fl_state next = {
+        .round = begin->subject.round,
+        .params = begin->subject.params,
+        .aggregate = begin->keeps_aggregate ? round->values : NULL,
+        .server = begin->server.rule == KS_FL_FEDAVG ? NULL : server,
+    };
+    struct ks_buf open;
+    struct ks_buf sealed;
+
+    ks_buf_init(&open, state_max(round));
+    ks_buf_init(&sealed, state_max(round) + KS_FL_STATE_OVERHEAD);
+    if (next.aggregate == NULL && next.server == NULL) {
+        return KS_OK;
+    }
+    ks_copy(next.session, begin->subject.session, sizeof next.session);
+    ks_fl_state_write(&next, &open);
+    KS_TRY(ks_buf_check(&open));
+    KS_TRY(ks_fl_state_seal(begin->state_key, nonce, ks_buf_view(&open), &sealed));
+    KS_TRY(write_file(&round->files[KS_FL_FILE_NEXT], ks_buf_view(&sealed), "next state"));
+    ks_sha256(ks_buf_view(&open), out_hash);
+out:
+    ks_buf_done(&open);
     ks_buf_done(&sealed);
     return err;
 }
@@ -283,24 +408,25 @@ out:
 static enum ks_err finish(struct round *round, struct ks_bytes payload, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
-    const size_t params = round->begin.subject.params;
-    struct ks_reader reader = ks_reader_of(payload, "finish frame");
+    struct ks_fl_work_finish work;
+    struct ks_fl_work_finished finished = {.state = {0}};
     struct ks_fl_server *server = NULL;
     struct ks_fl_model parent;
     struct ks_buf file;
 
     ks_buf_init(&file, round->parent.len);
     KS_TRY(ready(round));
-    KS_TRY(ks_read_end(&reader));
-    KS_TRY(ks_fl_model_read(ks_buf_view(&round->parent), params, &parent));
-    ks_fl_model_values(&parent, round->values);
-    KS_TRY(ks_fl_server_new(&round->begin.server, round->values, &server));
+    KS_TRY(ks_fl_work_finish_read(payload, &work));
+    KS_TRY(ks_fl_model_read(ks_buf_view(&round->parent), round->begin.subject.params, &parent));
+    KS_TRY(take_server(round, &parent, &server));
     KS_TRY(ks_fl_accumulator_mean(round->sum, 0, round->values));
     KS_TRY(ks_fl_server_step(server, round->values, NULL, 0, round->pool));
     ks_fl_model_write(&parent, ks_fl_server_model(server), &file);
     KS_TRY(ks_buf_check(&file));
     KS_TRY(write_file(&round->files[KS_FL_FILE_MODEL], ks_buf_view(&file), "new model"));
-    put_written(round, ks_buf_view(&file), out);
+    finished.model = written_of(round, ks_buf_view(&file));
+    KS_TRY(write_next(round, server, work.nonce, finished.state));
+    ks_fl_work_finished_put(&finished, out);
 out:
     ks_fl_server_free(server);
     ks_buf_done(&file);
@@ -417,6 +543,7 @@ static void round_done(struct round *round)
     ks_buf_done(&round->parent);
     ks_buf_done(&round->sealed);
     ks_buf_done(&round->open);
+    ks_fl_state_done(&round->past);
     ks_wipe(&round->begin, sizeof round->begin);
     ks_channel_done(&round->channel);
 }

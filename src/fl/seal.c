@@ -7,6 +7,7 @@
 
 #define MAGIC_UPDATE     "ketseal.fl-sealed/1\n"
 #define MAGIC_CHECKPOINT "ketseal.fl-checkpoint/1\n"
+#define MAGIC_STATE      "ketseal.fl-sealed-state/1\n"
 #define LABEL_SALT       "ketseal/fl-seal-salt/1\n"
 #define LABEL_KEY        "ketseal/fl-seal-key/1\n"
 
@@ -14,6 +15,9 @@ _Static_assert(sizeof MAGIC_UPDATE - 1 + KS_AEAD_TAG_LEN == KS_FL_SEALED_OVERHEA
                "what sealing adds");
 _Static_assert(sizeof MAGIC_CHECKPOINT - 1 + KS_AEAD_NONCE_LEN + KS_AEAD_TAG_LEN ==
                    KS_FL_CHECKPOINT_OVERHEAD,
+               "what sealing adds");
+_Static_assert(sizeof MAGIC_STATE - 1 + KS_AEAD_NONCE_LEN + KS_AEAD_TAG_LEN ==
+                   KS_FL_STATE_OVERHEAD,
                "what sealing adds");
 
 enum ks_err ks_fl_seal_key(const struct ks_secret *shared, struct ks_bytes kem_ciphertext,
@@ -81,4 +85,19 @@ enum ks_err ks_fl_checkpoint_unseal(const uint8_t key[KS_AEAD_KEY_LEN], struct k
 {
     return ks_fail_prefix(unseal(key, KS_LITERAL(MAGIC_CHECKPOINT), true, sealed, out),
                           "checkpoint");
+}
+
+enum ks_err ks_fl_state_seal(const uint8_t key[KS_AEAD_KEY_LEN],
+                             const uint8_t nonce[KS_AEAD_NONCE_LEN], struct ks_bytes state,
+                             struct ks_buf *out)
+{
+    ks_buf_put_text(out, MAGIC_STATE);
+    ks_buf_put(out, ks_bytes_of(nonce, KS_AEAD_NONCE_LEN));
+    return ks_aead_seal(key, nonce, KS_LITERAL(MAGIC_STATE), state, out);
+}
+
+enum ks_err ks_fl_state_unseal(const uint8_t key[KS_AEAD_KEY_LEN], struct ks_bytes sealed,
+                               struct ks_buf *out)
+{
+    return ks_fail_prefix(unseal(key, KS_LITERAL(MAGIC_STATE), true, sealed, out), "state");
 }

@@ -70,6 +70,14 @@ static void model_name(const uint8_t hash[32], char target[NAME_LEN_MAX])
     (void)snprintf(target, NAME_LEN_MAX, "model-%s.safetensors", hex);
 }
 
+static void state_name(const uint8_t hash[32], char target[NAME_LEN_MAX])
+{
+    char hex[2 * 32 + 1];
+
+    ks_hex_encode(ks_bytes_of(hash, 32), hex);
+    (void)snprintf(target, NAME_LEN_MAX, "state-%s", hex);
+}
+
 static void session_name(const uint8_t session[16], const char *what, char target[NAME_LEN_MAX])
 {
     char hex[2 * 16 + 1];
@@ -492,8 +500,14 @@ static void name_of(const struct wanted *wanted, char target[NAME_LEN_MAX])
                        (const char *)wanted->device.data);
         upload_name(who, wanted->hash, "blob", target);
         break;
+    case KS_FL_FILE_STATE:
+        state_name(wanted->hash, target);
+        break;
     case KS_FL_FILE_MODEL:
         session_name(wanted->session, "new", target);
+        break;
+    case KS_FL_FILE_NEXT:
+        session_name(wanted->session, "next", target);
         break;
     default:
         session_name(wanted->session,
@@ -514,8 +528,12 @@ static enum ks_err sync_file(const struct ks_fl_files *files, const struct wante
     name_of(wanted, name);
     KS_TRY(open_file(files, name, O_RDWR, &fd));
     KS_CHECK(fsync(fd) == 0, KS_ERR_IO, "fl/%s: %s", name, strerror(errno));
-    if (wanted->file == KS_FL_FILE_MODEL) {
-        model_name(wanted->hash, target);
+    if (wanted->file == KS_FL_FILE_MODEL || wanted->file == KS_FL_FILE_NEXT) {
+        if (wanted->file == KS_FL_FILE_MODEL) {
+            model_name(wanted->hash, target);
+        } else {
+            state_name(wanted->hash, target);
+        }
         KS_TRY(move(files, name, target));
     } else {
         KS_CHECK(fsync(files->dir) == 0, KS_ERR_IO, "fl: %s", strerror(errno));
