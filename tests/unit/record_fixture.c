@@ -482,7 +482,6 @@ void fixture_begin_update(struct fixture *fixture)
                                      .length = 247000};
     ks_copy(update->session, fl->session, sizeof update->session);
     ks_copy(update->parent, fl->parent, sizeof update->parent);
-    fill(update->kem_ciphertext, sizeof update->kem_ciphertext, 0x85);
     fill(update->sealed, sizeof update->sealed, 0x86);
     fl->encoding = update->encoding;
     fl->samples = update->samples;
@@ -541,6 +540,7 @@ void fixture_begin_round(struct fixture *fixture)
     fill(hashes[0], sizeof hashes[0], 0x01);
     fill(hashes[1], sizeof hashes[1], 0x02);
     ks_round_updates_digest(hashes[0], 2, result.updates);
+    fill(result.list, sizeof result.list, 0x89);
     fill(result.model, sizeof result.model, 0x88);
     ks_buf_clear(&fixture->result);
     ks_round_result_write(&result, &fixture->result);
