@@ -349,7 +349,7 @@ enum ks_err ks_rounds_event(struct ks_rounds *rounds, struct ks_rounds_session *
     const struct ks_delivery *delivery = ks_rounds_find_delivery(session, event->client);
 
     KS_CHECK(session->round != NULL, KS_ERR_CONFLICT, "no round is open");
-    KS_ASSERT(event->kind != KS_FL_EVENT_UPDATE);
+    KS_ASSERT(event->kind != KS_FL_EVENT_UPDATE && event->kind != KS_FL_EVENT_AGGREGATED);
     held_event.now_us = held(session, event->now_us);
     ks_fl_round_status(session->round, &status);
     *out_answer = event->kind == KS_FL_EVENT_LEAVE && delivery != NULL

@@ -188,8 +188,9 @@ void ks_rounds_weigh(const struct ks_rounds_session *session,
 /* Why SESSION ended; "none" while it has not. */
 const char *ks_rounds_reason(const struct ks_rounds_session *session);
 
-/* EVENT (no UPDATE) happens to the open round, which may end by it. *OUT_ANSWER is the round's.
- * While updates are staged its time stands still, and who has one cannot leave. */
+/* EVENT (no UPDATE, no AGGREGATED) happens to the open round, which may end by it. *OUT_ANSWER
+ * is the round's. While updates are staged its time stands still, and who has one cannot leave.
+ */
 KS_MUST_CHECK enum ks_err ks_rounds_event(struct ks_rounds *rounds,
                                           struct ks_rounds_session *session,
                                           const struct ks_fl_event *event,

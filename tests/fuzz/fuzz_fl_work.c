@@ -21,6 +21,8 @@ static enum ks_err again(uint8_t which, struct ks_bytes bytes, struct ks_buf *ou
         struct ks_fl_work_added added;
         struct ks_fl_work_checkpoint checkpoint;
         struct ks_fl_work_written written;
+        struct ks_fl_work_finish finish;
+        struct ks_fl_work_finished finished;
     } work;
 
     switch (which) {
@@ -48,9 +50,17 @@ static enum ks_err again(uint8_t which, struct ks_bytes bytes, struct ks_buf *ou
         KS_TRY(ks_fl_work_checkpoint_read(bytes, &work.checkpoint));
         ks_fl_work_checkpoint_put(&work.checkpoint, out);
         break;
-    default:
+    case 6:
         KS_TRY(ks_fl_work_written_read(&reader, &work.written));
         ks_fl_work_written_put(&work.written, out);
+        break;
+    case 7:
+        KS_TRY(ks_fl_work_finish_read(bytes, &work.finish));
+        ks_fl_work_finish_put(&work.finish, out);
+        break;
+    default:
+        KS_TRY(ks_fl_work_finished_read(&reader, &work.finished));
+        ks_fl_work_finished_put(&work.finished, out);
     }
 out:
     return err;
