@@ -97,7 +97,7 @@ overhead=$(tail -n 1 lengths)
 # shellcheck disable=SC2046
 set -- $(head -n 3 lengths)
 [ "$1" -eq $((overhead - 4 + 2 * params)) ] || site_fail "f16: $(cat lengths)"
-[ "$2" -eq $((overhead - 4 + params + (params + 255) / 256 * 4)) ] || site_fail "q8: $(cat lengths)"
+[ "$2" -eq $((overhead - 4 + params + 4 * ((params + 255) / 256))) ] || site_fail "q8: $(cat lengths)"
 [ "$3" -eq $((overhead + 80)) ] || site_fail "topk: $(cat lengths)"
 
 # FedProx: what holds an update back makes it shorter.
