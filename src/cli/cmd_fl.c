@@ -60,6 +60,32 @@ out:
     return err;
 }
 
+/* The rule by its name, and what it is told that is no default. */
+static enum ks_err print_rule(const struct ks_json *session)
+{
+    static const char *const names[] = {"attackers",  "bucket", "bound",    "keep",
+                                        "iterations", "radius", "smoothing"};
+    enum ks_err err = KS_OK;
+    const struct ks_json *rule = NULL;
+    const struct ks_json *number = NULL;
+    struct ks_bytes word = {0};
+    double value = 0;
+
+    KS_TRY(ks_json_get(session, "rule", KS_JSON_OBJECT, &rule));
+    KS_TRY(ks_json_get_string(rule, "aggregate", &word));
+    ks_cli_print("  rule %.*s", (int)word.len, (const char *)word.data);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        KS_TRY(ks_json_get(rule, names[i], KS_JSON_NUMBER, &number));
+        KS_TRY(ks_json_double(number, &value));
+        if (value != 0) {
+            ks_cli_print(", %s %.10g", names[i], value);
+        }
+    }
+    ks_cli_print("\n");
+out:
+    return err;
+}
+
 static enum ks_err print_round(const struct ks_json *round)
 {
     enum ks_err err = KS_OK;
@@ -99,6 +125,7 @@ static enum ks_err print_status(const struct ks_cli *cli, struct ks_buf *answer)
         }
     } else {
         KS_TRY(print_line(ks_json_root(doc)));
+        KS_TRY(print_rule(ks_json_root(doc)));
         list = ks_json_find(ks_json_root(doc), "rounds");
         for (size_t i = 0; list != NULL && i < ks_json_count(list); i++) {
             KS_TRY(print_round(ks_json_at(list, i)));
@@ -168,13 +195,13 @@ static enum ks_err read_local(const struct ks_cli *cli, struct ks_fl_plan *plan)
     KS_TRY(read_real(cli, "rate", &local->rate));
     KS_TRY(read_real(cli, "weight-decay", &local->weight_decay));
     if (ks_bytes_is(local->encoding, "topk")) {
-        KS_CHECK(ks_cli_text(cli, "keep") != NULL, KS_ERR_USAGE,
-                 "--encoding topk: needs --keep");
-        KS_TRY(ks_cli_number(cli, "keep", plan->params, &local->keep));
-        KS_CHECK(local->keep >= 1, KS_ERR_USAGE, "--keep: at least 1");
+        KS_CHECK(ks_cli_text(cli, "topk") != NULL, KS_ERR_USAGE,
+                 "--encoding topk: needs --topk");
+        KS_TRY(ks_cli_number(cli, "topk", plan->params, &local->keep));
+        KS_CHECK(local->keep >= 1, KS_ERR_USAGE, "--topk: at least 1");
     } else {
-        KS_CHECK(ks_cli_text(cli, "keep") == NULL, KS_ERR_USAGE,
-                 "--keep: is for --encoding topk");
+        KS_CHECK(ks_cli_text(cli, "topk") == NULL, KS_ERR_USAGE,
+                 "--topk: is for --encoding topk");
     }
 out:
     return err;
@@ -234,6 +261,26 @@ out:
     return err;
 }
 
+/* How updates become a model. Whether the site has such a rule, and holds with so many updates,
+ * it says itself. */
+static enum ks_err read_rule(const struct ks_cli *cli, struct ks_fl_plan_rule *rule)
+{
+    enum ks_err err = KS_OK;
+
+    rule->aggregate = ks_bytes_text(ks_cli_text(cli, "rule"));
+    KS_CHECK(ks_text_is_name(rule->aggregate, KS_UPDATE_WORD_MAX), KS_ERR_USAGE,
+             "--rule: '%s' is no rule", ks_cli_text(cli, "rule"));
+    KS_TRY(ks_cli_number(cli, "attackers", KS_FL_DEVICES_MAX, &rule->attackers));
+    KS_TRY(ks_cli_number(cli, "bucket", KS_FL_DEVICES_MAX, &rule->bucket));
+    KS_TRY(ks_cli_number(cli, "keep", KS_FL_DEVICES_MAX, &rule->keep));
+    KS_TRY(ks_cli_number(cli, "iterations", UINT32_MAX, &rule->iterations));
+    KS_TRY(read_real(cli, "bound", &rule->bound));
+    KS_TRY(read_real(cli, "radius", &rule->radius));
+    KS_TRY(read_real(cli, "smoothing", &rule->smoothing));
+out:
+    return err;
+}
+
 /* NAME, or OTHER where it was not given. */
 static enum ks_err read_count(const struct ks_cli *cli, const char *name, uint64_t other,
                               uint64_t *out_value)
@@ -253,7 +300,6 @@ static enum ks_err read_plan(const struct ks_cli *cli, const struct ks_fl_model 
     plan->params = model->params;
     ks_copy(plan->parent, model->hash, sizeof plan->parent);
     ks_copy(plan->shape, model->shape, sizeof plan->shape);
-    plan->rule.aggregate = ks_bytes_text("mean");
     KS_TRY(read_devices(cli, &plan->devices));
     KS_TRY(ks_cli_number(cli, "rounds", KS_FL_ROUNDS_MAX, &plan->rounds));
     KS_TRY(ks_cli_number(cli, "updates", KS_FL_DEVICES_MAX, &plan->wanted));
@@ -264,6 +310,7 @@ static enum ks_err read_plan(const struct ks_cli *cli, const struct ks_fl_model 
     KS_TRY(ks_cli_number(cli, "samples-max", KS_UPDATE_SAMPLES_MAX, &plan->samples_max));
     KS_TRY(read_selection(cli, plan));
     KS_TRY(read_local(cli, plan));
+    KS_TRY(read_rule(cli, &plan->rule));
     KS_TRY(read_server(cli, plan));
 out:
     return err;

@@ -13,8 +13,13 @@
 #include "enclave/fl_plan.h"
 #include "enclave/fl_work.h"
 #include "enclave/monitor.h"
+#include "fl/gather.h"
+#include "fl/model.h"
+#include "fl/state.h"
+#include "record/fl_updates.h"
 
-#define STATUS_MAX (4 * 1024 * 1024)
+#define STATUS_MAX   (4 * 1024 * 1024)
+#define WORKER_BYTES ((uint64_t)64 << 20) /* of a worker's address space: program, stacks */
 
 _Static_assert(KS_FL_NUMBERS_MAX == KS_FL_PARAMS_MAX, "a model that an order can name");
 _Static_assert(KS_UPDATE_SAMPLES_MAX == KS_FL_WEIGHT_MAX, "samples that a sum can weigh");
@@ -98,6 +103,8 @@ static void put_session(const struct ks_rounds_session *session, struct ks_json_
     }
     ks_json_put_end(writer);
     ks_json_member_u64(writer, "rounds_ordered", plan->rounds);
+    ks_json_put_key(writer, "rule");
+    ks_fl_plan_rule_put(&plan->rule, writer);
     ks_json_member_text(writer, "schema", "ketseal.fl-session/1");
     ks_json_member_hex(writer, "session", KS_BYTES(session->id));
     ks_json_member_text(writer, "state", ks_session_state_name(session->state));
@@ -206,22 +213,47 @@ out:
 
 /* --- orders ------------------------------------------------------------------------------- */
 
+/* Whether the rule holds with as few updates as a round may end with, and its worker has the
+ * memory for as many as may come. */
+static enum ks_err check_memory(const struct ks_monitor *monitor, const struct ks_fl_plan *plan)
+{
+    enum ks_err err = KS_OK;
+    struct ks_fl_gather_params params = {.params = 0};
+    const uint64_t model = KS_FL_MODEL_HEADER_MAX + 8 + sizeof(float) * plan->params;
+    const uint64_t update = ks_bytes_is(plan->local.encoding, "topk")
+                                ? ks_fl_update_bytes_max((size_t)plan->params)
+                                : model;
+    /* the parent and what becomes of it, as files and as numbers; an update sealed and open */
+    uint64_t beside = WORKER_BYTES + 4 * model + 2 * update;
+    struct ks_fl_server_params server;
+    uint64_t bytes = 0;
+
+    KS_TRY(ks_fl_plan_server(plan, &server));
+    if (ks_fl_plan_remembers(plan)) { /* its memory, what it becomes, sealed and open */
+        beside += 4 * ks_fl_state_bytes((size_t)plan->params, ks_fl_plan_keeps_aggregate(plan),
+                                        server.rule);
+    }
+    KS_TRY(ks_fl_gather_of(plan, (uint32_t)plan->invited, &params));
+    KS_TRY(ks_fl_gather_needs(&params, (size_t)plan->updates_min, &bytes));
+    KS_CHECK(bytes <= monitor->fl.memory_max && beside <= monitor->fl.memory_max - bytes,
+             KS_ERR_LIMIT,
+             "its worker needs %llu MiB for %llu updates; this site gives it %llu",
+             (unsigned long long)((bytes + beside) >> 20) + 1, (unsigned long long)plan->wanted,
+             (unsigned long long)(monitor->fl.memory_max >> 20));
+out:
+    return err;
+}
+
 /* What this version does not have is refused before anything is ordered. */
 static enum ks_err check_plan(const struct ks_monitor *monitor, const struct ks_fl_plan *plan)
 {
     enum ks_err err = KS_OK;
     enum ks_fl_encoding encoding = KS_FL_F32;
-    struct ks_fl_server_params server;
-    const struct ks_fl_plan_rule *rule = &plan->rule;
 
     KS_CHECK(plan->params <= monitor->fl.params_max, KS_ERR_LIMIT,
              "the model has %llu numbers, this site takes %u", (unsigned long long)plan->params,
              monitor->fl.params_max);
-    KS_CHECK(ks_bytes_is(rule->aggregate, "mean") && rule->attackers == 0 &&
-                 rule->iterations == 0 && rule->keep == 0 && rule->radius == 0 &&
-                 rule->smoothing == 0,
-             KS_ERR_UNAVAILABLE, "this site aggregates by 'mean' alone, without parameters");
-    KS_TRY(ks_fl_plan_server(plan, &server));
+    KS_TRY(ks_fail_prefix(check_memory(monitor, plan), "rule"));
     KS_TRY(ks_fail_prefix(ks_fl_encoding_of(plan->local.encoding, &encoding), "'encoding'"));
     KS_CHECK(encoding == KS_FL_TOPK ? plan->local.keep >= 1 && plan->local.keep <= plan->params
                                     : plan->local.keep == 0,
@@ -727,25 +759,81 @@ out:
     return err;
 }
 
-/* 16 session, u64 round -> nothing */
-enum ks_err ks_monitor_fl_recorded(struct ks_monitor *monitor, uint32_t id,
-                                   struct ks_bytes payload)
+/* 16 session, u64 round, which has ended. */
+static enum ks_err read_ended(struct ks_monitor *monitor, struct ks_bytes payload,
+                              struct ks_rounds_session **out_session,
+                              const struct ks_round_summary **out_summary)
 {
     enum ks_err err = KS_OK;
-    struct ks_reader reader = ks_reader_of(payload, "recorded frame");
+    struct ks_reader reader = ks_reader_of(payload, "round frame");
     struct ks_rounds_session *session = NULL;
+    const struct ks_round_summary *summary = NULL;
     uint8_t session_id[KS_SESSION_LEN];
     uint64_t number = 0;
-    size_t begin = 0;
 
     KS_TRY(check_here(monitor));
     KS_TRY(ks_read_copy(&reader, session_id, sizeof session_id));
     KS_TRY(ks_read_u64(&reader, &number));
     KS_TRY(ks_read_end(&reader));
     KS_TRY(find_session(monitor, session_id, &session));
-    KS_CHECK(session->round == NULL || number < session->last, KS_ERR_CONFLICT,
-             "round %llu has not ended", (unsigned long long)number);
-    KS_TRY(ks_rounds_recorded(monitor->state.rounds, session, number));
+    summary = ks_rounds_summary(session, number);
+    KS_CHECK(summary != NULL && (session->round == NULL || summary != &session->open),
+             KS_ERR_CONFLICT, "round %llu has not ended", (unsigned long long)number);
+    *out_session = session;
+    *out_summary = summary;
+out:
+    return err;
+}
+
+/* 16 session, u64 round -> u8: whether the session has ended; lp32 list */
+enum ks_err ks_monitor_fl_list(struct ks_monitor *monitor, uint32_t id, struct ks_bytes payload)
+{
+    enum ks_err err = KS_OK;
+    struct ks_rounds_session *session = NULL;
+    const struct ks_round_summary *summary = NULL;
+    struct ks_buf list;
+    size_t begin = 0;
+    bool over = false;
+
+    ks_buf_init(&list, KS_FL_UPDATES_BYTES_MAX);
+    KS_TRY(read_ended(monitor, payload, &session, &summary));
+    KS_TRY(ks_rounds_list(monitor->state.rounds, session, summary, &list));
+    over = session->state != KS_SESSION_CREATED && session->state != KS_SESSION_RUNNING;
+    begin = ks_answer_begin(&monitor->daemon.out, KS_FRAME_FL_LIST, id);
+    ks_buf_put_u8(&monitor->daemon.out, over ? 1 : 0);
+    ks_buf_put_lp32(&monitor->daemon.out, ks_buf_view(&list));
+    ks_frame_end(&monitor->daemon.out, begin);
+out:
+    ks_buf_done(&list);
+    return err;
+}
+
+/* ketseald had the record before we offered the round: what was made for another one goes. */
+static void drop_job(struct ks_monitor *monitor, const struct ks_rounds_session *session,
+                     uint64_t number)
+{
+    for (size_t i = 0; i < monitor->jobs_used; i++) {
+        struct ks_monitor_job *job = &monitor->jobs[i];
+
+        if (job->state == KS_MJOB_ADMITTED && job->session == session && job->round == number) {
+            ks_monitor_job_free(monitor, job);
+            return;
+        }
+    }
+}
+
+/* 16 session, u64 round -> nothing */
+enum ks_err ks_monitor_fl_recorded(struct ks_monitor *monitor, uint32_t id,
+                                   struct ks_bytes payload)
+{
+    enum ks_err err = KS_OK;
+    struct ks_rounds_session *session = NULL;
+    const struct ks_round_summary *summary = NULL;
+    size_t begin = 0;
+
+    KS_TRY(read_ended(monitor, payload, &session, &summary));
+    KS_TRY(ks_rounds_recorded(monitor->state.rounds, session, summary->number));
+    drop_job(monitor, session, summary->number);
     begin = ks_answer_begin(&monitor->daemon.out, KS_FRAME_FL_RECORDED, id);
     ks_frame_end(&monitor->daemon.out, begin);
 out:

@@ -21,7 +21,27 @@ static void list_name(const uint8_t id[KS_SESSION_LEN], uint64_t number,
                    (unsigned long long)number);
 }
 
-static struct ks_fl_counted counted_of(const struct ks_delivery *delivery)
+/* Where DEVICE is among those invited, who are in the order of their names. */
+static uint32_t place_of(const struct ks_fl_round *round, const char *device)
+{
+    size_t low = 0;
+    size_t high = ks_fl_round_participants(round);
+
+    while (high - low > 1) {
+        const size_t middle = low + (high - low) / 2;
+
+        if (ks_bytes_compare(ks_bytes_text(ks_fl_round_participant(round, middle)->name),
+                             ks_bytes_text(device)) <= 0) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return (uint32_t)low;
+}
+
+static struct ks_fl_counted counted_of(const struct ks_rounds_session *session,
+                                       const struct ks_delivery *delivery)
 {
     struct ks_fl_counted counted = {.device = ks_bytes_text(delivery->device),
                                     .encoding =
@@ -30,6 +50,7 @@ static struct ks_fl_counted counted_of(const struct ks_delivery *delivery)
                                     .length = delivery->length,
                                     .loss = delivery->loss,
                                     .norm = delivery->norm,
+                                    .place = place_of(session->round, delivery->device),
                                     .reason = ks_bytes_text(delivery->reason),
                                     .samples = delivery->samples,
                                     .suspicion = delivery->suspicion};
@@ -44,14 +65,16 @@ enum ks_err ks_rounds_list_make(struct ks_rounds_session *session)
 {
     enum ks_err err = KS_OK;
     struct ks_round_summary *open = &session->open;
-    struct ks_fl_updates updates = {.round = session->last};
+    struct ks_fl_updates updates = {
+        .round = session->last, .invited = (uint32_t)ks_fl_round_participants(session->round)};
     struct ks_fl_updates_sum sum = {.samples = 0};
 
     updates.counted = ks_calloc(session->delivered + 1, sizeof *updates.counted);
     KS_CHECK(updates.counted != NULL, KS_ERR_NOMEM, "list of a round");
     ks_copy(updates.session, session->id, sizeof updates.session);
     for (; updates.count < session->delivered; updates.count++) {
-        updates.counted[updates.count] = counted_of(&session->deliveries[updates.count]);
+        updates.counted[updates.count] =
+            counted_of(session, &session->deliveries[updates.count]);
     }
     KS_TRY(ks_fl_updates_sum(&updates, &sum));
     ks_buf_clear(&session->list);

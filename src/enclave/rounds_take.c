@@ -34,6 +34,7 @@ static void close_round(struct ks_rounds_session *session)
     session->round = NULL;
     session->delivered = session->staged = 0;
     session->checkpoint = 0;
+    session->scores_lost = false;
     ks_buf_clear(&session->log);
 }
 
@@ -638,7 +639,12 @@ static enum ks_err take_event(struct ks_rounds *rounds, struct ks_rounds_session
     KS_CHECK(session->round != NULL && record->round == session->last, KS_ERR_FORMAT,
              "rounds: an event of a round that is not open");
     switch (record->kind) {
+    case KS_ROUND_RECORD_SCORED:
+        KS_TRY(ks_rounds_take_scores(rounds, session, record));
+        break;
     case KS_ROUND_RECORD_EVENT:
+        KS_CHECK(event.kind != KS_FL_EVENT_AGGREGATED || !session->scores_lost, KS_ERR_VERIFY,
+                 "rounds: the scores of a round were changed");
         KS_TRY(happen(rounds, session, &event, record->hash[1]));
         break;
     case KS_ROUND_RECORD_STAGED:
@@ -697,8 +703,8 @@ static enum ks_err take_of_session(struct ks_rounds *rounds, struct ks_rounds_se
         KS_TRY(take_summary(session, record));
         break;
     case KS_ROUND_RECORD_ORDER:
-        KS_CHECK(record->code > KS_FL_VERB_CREATE && record->code < KS_FL_VERBS, KS_ERR_FORMAT,
-                 "rounds: order %u", record->code);
+        KS_CHECK(record->code > KS_FL_VERB_CREATE && record->code <= KS_FL_VERB_STOP,
+                 KS_ERR_FORMAT, "rounds: order %u", record->code);
         KS_TRY(see_operator(rounds, record->hash[0], record->other));
         KS_TRY(obey(session, (enum ks_fl_verb)record->code, record->at_us));
         break;

@@ -123,7 +123,7 @@ static void names_done(struct ks_fl_names *names)
 
 /* --- plan --------------------------------------------------------------------------------- */
 
-static void put_rule(const struct ks_fl_plan_rule *rule, struct ks_json_writer *writer)
+void ks_fl_plan_rule_put(const struct ks_fl_plan_rule *rule, struct ks_json_writer *writer)
 {
     ks_json_put_object(writer);
     ks_json_member_string(writer, "aggregate", rule->aggregate);
@@ -131,6 +131,7 @@ static void put_rule(const struct ks_fl_plan_rule *rule, struct ks_json_writer *
     put_figure(writer, "beta1", rule->beta1);
     put_figure(writer, "beta2", rule->beta2);
     put_figure(writer, "bound", rule->bound);
+    ks_json_member_u64(writer, "bucket", rule->bucket);
     ks_json_member_u64(writer, "iterations", rule->iterations);
     ks_json_member_u64(writer, "keep", rule->keep);
     put_figure(writer, "radius", rule->radius);
@@ -145,14 +146,14 @@ void ks_fl_plan_rule_write(const struct ks_fl_plan_rule *rule, struct ks_buf *ou
 {
     struct ks_json_writer writer = ks_json_writer_of(out);
 
-    put_rule(rule, &writer);
+    ks_fl_plan_rule_put(rule, &writer);
 }
 
 static enum ks_err parse_rule(const struct ks_json *parent, struct ks_fl_plan_rule *rule)
 {
-    static const char *const names[] = {"aggregate",  "attackers", "beta1",  "beta2", "bound",
-                                        "iterations", "keep",      "radius", "rate",  "server",
-                                        "smoothing",  "tau",       NULL};
+    static const char *const names[] = {"aggregate", "attackers",  "beta1", "beta2",  "bound",
+                                        "bucket",    "iterations", "keep",  "radius", "rate",
+                                        "server",    "smoothing",  "tau",   NULL};
     enum ks_err err = KS_OK;
     const struct ks_json *value = NULL;
 
@@ -163,6 +164,7 @@ static enum ks_err parse_rule(const struct ks_json *parent, struct ks_fl_plan_ru
     KS_TRY(get_figure(value, "beta1", &rule->beta1));
     KS_TRY(get_figure(value, "beta2", &rule->beta2));
     KS_TRY(get_figure(value, "bound", &rule->bound));
+    KS_TRY(get_count(value, "bucket", 0, KS_FL_DEVICES_MAX, &rule->bucket));
     KS_TRY(get_count(value, "iterations", 0, UINT32_MAX, &rule->iterations));
     KS_TRY(get_count(value, "keep", 0, KS_FL_DEVICES_MAX, &rule->keep));
     KS_TRY(get_figure(value, "radius", &rule->radius));
@@ -229,7 +231,7 @@ static void put_plan(const struct ks_fl_plan *plan, struct ks_json_writer *write
     ks_json_member_u64(writer, "prepare_s", plan->prepare_s);
     ks_json_member_u64(writer, "rounds", plan->rounds);
     ks_json_put_key(writer, "rule");
-    put_rule(&plan->rule, writer);
+    ks_fl_plan_rule_put(&plan->rule, writer);
     ks_json_member_u64(writer, "samples_max", plan->samples_max);
     ks_json_member_u64(writer, "seed", plan->seed);
     ks_json_member_text(writer, "selection", selection_words[plan->weighted]);
@@ -326,6 +328,9 @@ enum ks_err ks_fl_order_write(const struct ks_fl_order *order, const struct ks_s
         ks_json_put_key(&writer, "plan");
         put_plan(&order->plan, &writer);
     }
+    if (order->verb == KS_FL_VERB_AUDIT) {
+        ks_json_member_u64(&writer, "round", order->round);
+    }
     ks_json_member_text(&writer, "schema", "ketseal.fl-order/1");
     ks_json_member_hex(&writer, "session", KS_BYTES(order->session));
     ks_json_member_string(&writer, "site", order->site);
@@ -349,7 +354,7 @@ static enum ks_err parse_verb(const struct ks_json *body, enum ks_fl_verb *out_v
         verb++;
     }
     KS_CHECK(verb < KS_FL_VERBS, KS_ERR_FORMAT,
-             "'verb': expected create, start, pause, resume or stop");
+             "'verb': expected create, start, pause, resume, stop or audit");
     *out_verb = (enum ks_fl_verb)verb;
 out:
     return err;
@@ -361,18 +366,25 @@ enum ks_err ks_fl_order_parse(const struct ks_json *value, struct ks_fl_order *o
                                         "site",    "verb",       NULL};
     static const char *const names_create[] = {"channel", "created_at", "plan", "schema",
                                                "session", "site",       "verb", NULL};
+    static const char *const names_audit[] = {"channel", "created_at", "round", "schema",
+                                              "session", "site",       "verb",  NULL};
     enum ks_err err = KS_OK;
     struct ks_fl_order order = {0};
 
     KS_TRY(parse_verb(value, &order.verb));
     KS_TRY(ks_document_schema(value, "ketseal.fl-order/1",
-                              order.verb == KS_FL_VERB_CREATE ? names_create : names));
+                              order.verb == KS_FL_VERB_CREATE  ? names_create
+                              : order.verb == KS_FL_VERB_AUDIT ? names_audit
+                                                               : names));
     KS_TRY(ks_json_get_base64_exact(value, "channel", order.channel, sizeof order.channel));
     KS_TRY(ks_document_get_time(value, "created_at", &order.created_us));
     KS_TRY(ks_json_get_hex(value, "session", order.session, sizeof order.session));
     KS_TRY(ks_document_site(value, &order.site));
     if (order.verb == KS_FL_VERB_CREATE) {
         KS_TRY(parse_plan(value, &order.plan));
+    }
+    if (order.verb == KS_FL_VERB_AUDIT) {
+        KS_TRY(get_count(value, "round", 1, KS_FL_ROUNDS_MAX, &order.round));
     }
     *out_order = order;
     order = (struct ks_fl_order){0}; /* transferred */
@@ -473,7 +485,7 @@ enum ks_err ks_fl_descriptor_write(const struct ks_fl_descriptor *descriptor,
     put_names(&writer, "passed_over", &descriptor->passed_over);
     ks_json_member_u64(&writer, "round", descriptor->round);
     ks_json_put_key(&writer, "rule");
-    put_rule(&descriptor->rule, &writer);
+    ks_fl_plan_rule_put(&descriptor->rule, &writer);
     put_samples(&writer, descriptor);
     ks_json_member_u64(&writer, "samples_max", descriptor->samples_max);
     ks_json_member_text(&writer, "schema", "ketseal.fl-descriptor/1");

@@ -34,6 +34,7 @@ struct ks_fl_plan_rule {
     struct ks_bytes aggregate; /* "mean" */
     struct ks_bytes server;    /* "fedavg" */
     uint64_t attackers;
+    uint64_t bucket; /* clients in one; 0 or 1: no buckets */
     uint64_t iterations;
     uint64_t keep;
     double beta1;
@@ -45,6 +46,8 @@ struct ks_fl_plan_rule {
     double tau;
 };
 void ks_fl_plan_rule_write(const struct ks_fl_plan_rule *rule, struct ks_buf *out);
+/* The same, as a value within what WRITER writes. */
+void ks_fl_plan_rule_put(const struct ks_fl_plan_rule *rule, struct ks_json_writer *writer);
 
 /* How a device trains. */
 struct ks_fl_plan_local {
@@ -88,7 +91,8 @@ struct ks_fl_plan {
     X(START, "start")                                                                          \
     X(PAUSE, "pause")                                                                          \
     X(RESUME, "resume")                                                                        \
-    X(STOP, "stop")
+    X(STOP, "stop")                                                                            \
+    X(AUDIT, "audit") /* of a round that has ended */
 enum ks_fl_verb {
 #define KS_FL_VERB_ENUM(name, text) KS_FL_VERB_##name,
     KS_FL_VERB_LIST(KS_FL_VERB_ENUM)
@@ -104,6 +108,7 @@ struct ks_fl_order {
     struct ks_bytes site; /* ledger origin */
     enum ks_fl_verb verb;
     struct ks_fl_plan plan; /* of CREATE alone */
+    uint64_t round;         /* of AUDIT alone */
     /* Read only: */
     struct ks_json_doc *doc;
     uint8_t digest[32]; /* SHA-256 of the canonical body, which the signature covers */

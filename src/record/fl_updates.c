@@ -10,12 +10,12 @@
 #include "record/internal.h"
 
 #define SCHEMA  "ketseal.fl-updates/1"
-#define MEMBERS 12 /* of an entry */
+#define MEMBERS 13 /* of an entry */
 
 /* Names and signs of an entry, and the most that its values can have. */
 #define ENTRY_BYTES_MAX                                                                        \
-    (140 + KS_DEVICE_ID_MAX + 2 * KS_UPDATE_WORD_MAX + KS_UUID_TEXT_LEN + 3 * 2 * 32 +         \
-     3 * 25 + 2 * 16)
+    (150 + KS_DEVICE_ID_MAX + 2 * KS_UPDATE_WORD_MAX + KS_UUID_TEXT_LEN + 3 * 2 * 32 +         \
+     3 * 25 + 26)
 _Static_assert((long long)KS_FL_DEVICES_MAX *ENTRY_BYTES_MAX + 4096 <= KS_FL_UPDATES_BYTES_MAX,
                "every list that can be written can be read");
 
@@ -40,6 +40,7 @@ static void put_counted(struct ks_json_writer *writer, const struct ks_fl_counte
     ks_json_member_u64(writer, "length", counted->length);
     put_number(writer, "loss", counted->loss);
     put_number(writer, "norm", counted->norm);
+    ks_json_member_u64(writer, "place", counted->place);
     ks_json_member_string(writer, "reason", counted->reason);
     ks_json_member_hex(writer, "record", KS_BYTES(counted->record));
     ks_json_member_u64(writer, "samples", counted->samples);
@@ -54,6 +55,7 @@ void ks_fl_updates_write(const struct ks_fl_updates *updates, struct ks_buf *out
     struct ks_json_writer writer = ks_json_writer_of(out);
 
     ks_json_put_object(&writer);
+    ks_json_member_u64(&writer, "invited", updates->invited);
     ks_json_member_u64(&writer, "round", updates->round);
     ks_json_member_text(&writer, "schema", SCHEMA);
     ks_json_member_hex(&writer, "session", KS_BYTES(updates->session));
@@ -95,13 +97,15 @@ out:
     return err;
 }
 
-static enum ks_err read_counted(const struct ks_json *value, struct ks_fl_counted *counted)
+static enum ks_err read_counted(const struct ks_json *value, uint64_t invited,
+                                struct ks_fl_counted *counted)
 {
-    static const char *const names[] = {"device",    "encoding", "job",    "length",  "loss",
-                                        "norm",      "reason",   "record", "samples", "sealed",
-                                        "suspicion", "update",   NULL};
+    static const char *const names[] = {"device", "encoding",  "job",    "length", "loss",
+                                        "norm",   "place",     "reason", "record", "samples",
+                                        "sealed", "suspicion", "update", NULL};
     enum ks_err err = KS_OK;
     uint64_t samples = 0;
+    uint64_t place = 0;
 
     KS_TRY(ks_json_only(value, names));
     KS_TRY(get_name(value, "device", KS_DEVICE_ID_MAX, &counted->device));
@@ -111,6 +115,8 @@ static enum ks_err read_counted(const struct ks_json *value, struct ks_fl_counte
     KS_TRY(ks_json_get_u64(value, "length", KS_UPDATE_SEALED_MAX, &counted->length));
     KS_TRY(get_number(value, "loss", true, &counted->loss));
     KS_TRY(get_number(value, "norm", false, &counted->norm));
+    KS_TRY(ks_json_get_u64(value, "place", invited - 1, &place));
+    counted->place = (uint32_t)place;
     KS_TRY(get_name(value, "reason", KS_UPDATE_WORD_MAX, &counted->reason));
     KS_TRY(ks_json_get_hex(value, "record", counted->record, sizeof counted->record));
     KS_TRY(ks_json_get_u64(value, "samples", KS_UPDATE_SAMPLES_MAX, &samples));
@@ -167,16 +173,21 @@ out:
 
 enum ks_err ks_fl_updates_read(struct ks_bytes list, struct ks_fl_updates *out_updates)
 {
-    static const char *const names[] = {"round", "schema", "session", "updates", NULL};
+    static const char *const names[] = {"invited", "round",   "schema",
+                                        "session", "updates", NULL};
     enum ks_err err = KS_OK;
     struct ks_fl_updates updates = {0};
     const struct ks_fl_counted **sorted = NULL;
     const struct ks_json *root = NULL;
     const struct ks_json *array = NULL;
+    uint64_t invited = 0;
 
     KS_TRY(ks_json_parse_canonical(list, &limits, &updates.doc));
     root = ks_json_root(updates.doc);
     KS_TRY(ks_document_schema(root, SCHEMA, names));
+    KS_TRY(ks_json_get_u64(root, "invited", KS_FL_DEVICES_MAX, &invited));
+    KS_CHECK(invited >= 1, KS_ERR_FORMAT, "'invited': nobody");
+    updates.invited = (uint32_t)invited;
     KS_TRY(ks_json_get_u64(root, "round", KS_FL_ROUNDS_MAX, &updates.round));
     KS_CHECK(updates.round >= 1, KS_ERR_FORMAT, "'round': from 1");
     KS_TRY(ks_json_get_hex(root, "session", updates.session, sizeof updates.session));
@@ -186,7 +197,8 @@ enum ks_err ks_fl_updates_read(struct ks_bytes list, struct ks_fl_updates *out_u
     updates.counted = ks_calloc(ks_json_count(array) + 1, sizeof *updates.counted);
     KS_CHECK(updates.counted != NULL, KS_ERR_NOMEM, "updates of a round");
     for (; updates.count < ks_json_count(array); updates.count++) {
-        KS_TRY(read_counted(ks_json_at(array, updates.count), &updates.counted[updates.count]));
+        KS_TRY(read_counted(ks_json_at(array, updates.count), updates.invited,
+                            &updates.counted[updates.count]));
     }
     KS_TRY(sort(&updates, by_device, "a device", &sorted));
     *out_updates = updates;

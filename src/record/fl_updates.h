@@ -10,7 +10,7 @@
 
 #include "record/record.h"
 
-#define KS_FL_UPDATES_BYTES_MAX (38 * 1024 * 1024) /* fits a frame */
+#define KS_FL_UPDATES_BYTES_MAX (39 * 1024 * 1024) /* fits a frame */
 
 /* One update that counted. */
 struct ks_fl_counted {
@@ -20,6 +20,7 @@ struct ks_fl_counted {
     uint64_t length;     /* bytes, sealed */
     double loss;         /* the device's word */
     double norm;
+    uint32_t place;         /* among all that were invited, by name */
     struct ks_bytes reason; /* of SUSPICION, a word */
     uint8_t record[32];     /* H of its record */
     uint32_t samples;       /* the device's word */
@@ -31,6 +32,7 @@ struct ks_fl_counted {
 struct ks_fl_updates {
     uint8_t session[KS_SESSION_LEN];
     uint64_t round;
+    uint32_t invited;              /* devices, whether they came or not */
     struct ks_fl_counted *counted; /* owned by who made it; of one that was read: by it */
     size_t count;
     /* Read only: */

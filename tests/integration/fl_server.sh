@@ -75,10 +75,10 @@ begin --rounds=2 --updates=2 --device edge-1 --device edge-2
 run_both
 model=$(jq -r .model seen)
 params=$(jq .params seen)
-begin --rounds=2 --updates=2 --device edge-1 --device edge-2 --encoding=topk --keep="$params"
+begin --rounds=2 --updates=2 --device edge-1 --device edge-2 --encoding=topk --topk="$params"
 run_both
 [ "$(jq -r .model seen)" = "$model" ] || site_fail "topk of all $params numbers is another model"
-for encoding in f16 q8 'topk --keep=10'; do
+for encoding in f16 q8 'topk --topk=10'; do
     # shellcheck disable=SC2086
     begin --rounds=3 --updates=2 --device edge-1 --device edge-2 --encoding=$encoding
     run_both
@@ -165,8 +165,8 @@ refused 2 'is nothing to --server fedavg' --beta1=0.9
 refused 2 'is nothing to --server fedavgm' --server=fedavgm --tau=0.1
 refused 3 'a beta outside of 0 to 1' --server=fedadam --beta2=1
 refused 3 'a rate that is not above 0' --server-rate=0
-refused 2 'is for --encoding topk' --keep=3
-refused 2 'needs --keep' --encoding=topk
+refused 2 'is for --encoding topk' --topk=3
+refused 2 'needs --topk' --encoding=topk
 refused 2 'is for sessions with --patience' --gain-min=0.1
 refused 2 'random or weighted' --select=all
 

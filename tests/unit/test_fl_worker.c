@@ -2,8 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 
 /* ketseal-worker-fl, as the enclave sees it: a round of two updates whose model is the weighted
- * mean by hand, a checkpoint from which another worker goes on, rounds whose rules remember
- * something, and what it refuses. */
+ * mean by hand, a checkpoint from which another worker goes on, and what it refuses. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,14 +27,20 @@
 #include "fl/state.h"
 
 #define PARAMS     5
+#define CLIENTS    5
 #define MEMORY_MAX "1073741824"
 
 static const char *program;
 
 static const float parent_values[PARAMS] = {1, 2, 3, 4, 5};
-static const float changes[2][PARAMS] = {{1, 0, -1, 0.5f, 2}, {-2, 3, 0, 0.25f, 8}};
-static const uint32_t samples[2] = {100, 300};
-static const char *const clients[2] = {"edge_01", "edge_02"};
+static const float changes[CLIENTS][PARAMS] = {{1, 0, -1, 0.5f, 2},
+                                               {-2, 3, 0, 0.25f, 8},
+                                               {-1, 2.5f, 0.125f, 0, 7},
+                                               {-1.5f, 3, 0.25f, 0.5f, 7.5f},
+                                               {60, -60, 60, -60, 60}};
+static const uint32_t samples[CLIENTS] = {100, 300, 7, 50, 1000};
+static const char *const clients[CLIENTS] = {"edge_01", "edge_02", "edge_03", "edge_04",
+                                             "edge_05"};
 
 struct worker {
     pid_t pid;
@@ -165,6 +170,7 @@ static enum ks_err send_update(struct scene *scene, size_t index,
     static const uint8_t ciphertext[KS_KEM_CIPHERTEXT_LEN] = {8};
     const struct ks_fl_encode encode = {.encoding = KS_FL_F32};
     struct ks_fl_work_update work = {.client = ks_bytes_text(clients[index]),
+                                     .place = (uint32_t)index,
                                      .samples = samples[index],
                                      .encoding = KS_FL_F32};
     struct ks_fl_update update = {
@@ -226,7 +232,7 @@ static enum ks_err write_checkpoint(struct scene *scene, enum ks_fl_file file,
     return err;
 }
 
-static enum ks_err finish_with(struct scene *scene, struct ks_fl_work_finished *out_finished)
+static enum ks_err finish_scored(struct scene *scene, struct ks_fl_work_finished *out_finished)
 {
     const struct ks_fl_work_finish work = {.nonce = {77}};
     enum ks_err err = KS_OK;
@@ -239,20 +245,22 @@ static enum ks_err finish_with(struct scene *scene, struct ks_fl_work_finished *
     send_file(&scene->worker, KS_FL_FILE_NEXT, scene->next);
     err = ask(&scene->worker, KS_FRAME_FL_FINISH, ks_buf_view(&payload), &reader);
     if (err == KS_OK) {
-        assert_int_equal(ks_fl_work_finished_read(&reader, out_finished), KS_OK);
+        assert_int_equal(ks_fl_work_finished_read(&reader, CLIENTS, out_finished), KS_OK);
     }
     ks_buf_done(&payload);
     return err;
 }
 
+/* Of one sum, which scores nobody. */
 static enum ks_err finish(struct scene *scene, struct ks_fl_work_written *out_written)
 {
-    struct ks_fl_work_finished finished;
-    const enum ks_err err = finish_with(scene, &finished);
+    struct ks_fl_work_finished finished = {.count = 1};
+    const enum ks_err err = finish_scored(scene, &finished);
 
     if (err == KS_OK) {
         static const uint8_t zeros[32] = {0};
 
+        assert_int_equal(finished.count, 0);
         assert_memory_equal(finished.state, zeros, sizeof zeros); /* FedAvg */
         *out_written = finished.model;
     }
@@ -278,6 +286,7 @@ static int set_scene(void **state)
     scene.begin =
         (struct ks_fl_work_begin){.subject = {.session = {1}, .round = 3, .params = PARAMS},
                                   .members_max = 2,
+                                  .clients = 2,
                                   .server = ks_fl_server_defaults(KS_FL_FEDAVG, PARAMS),
                                   .checkpoint_key = {5}};
     memcpy(scene.begin.subject.parent, scene.model.hash, 32);
@@ -393,6 +402,147 @@ static void test_checkpoint_of_others(void **state)
     }
 }
 
+/* --- rules that look at updates ----------------------------------------------------------- */
+
+struct rule_case {
+    struct ks_fl_robust robust;
+    unsigned bucket;
+    double bound;
+    size_t order[CLIENTS]; /* in which they come */
+};
+
+/* The change that RULES make of the updates, by src/fl itself: rows by the clients' ids, which
+ * is no order of the names. */
+static void change_of(const struct rule_case *rule, const float *center, float *out_change,
+                      struct ks_fl_score *out_scores)
+{
+    float rows[CLIENTS][PARAMS];
+    uint8_t ids[CLIENTS][32];
+    const float *sorted[CLIENTS];
+    size_t by_id[CLIENTS] = {0, 1, 2, 3, 4};
+    struct ks_fl_score scores[CLIENTS];
+    const struct ks_fl_robust_input input = {.rows = {sorted, CLIENTS, PARAMS},
+                                             .center = center};
+
+    memcpy(rows, changes, sizeof rows);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        ks_fl_client_id(ks_bytes_text(clients[i]), ids[i]);
+        (void)ks_fl_bound_norm(rows[i], PARAMS, rule->bound, NULL);
+    }
+    for (size_t i = 1; i < CLIENTS; i++) {
+        for (size_t j = i; j > 0 && memcmp(ids[by_id[j]], ids[by_id[j - 1]], 32) < 0; j--) {
+            const size_t other = by_id[j];
+
+            by_id[j] = by_id[j - 1];
+            by_id[j - 1] = other;
+        }
+    }
+    for (size_t i = 0; i < CLIENTS; i++) {
+        sorted[i] = rows[by_id[i]];
+    }
+    assert_int_equal(ks_fl_robust_aggregate(&rule->robust, &input, NULL, out_change, scores),
+                     KS_OK);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        out_scores[by_id[i]] = scores[i];
+    }
+}
+
+static void run_rule(struct scene *scene, const struct rule_case *rule,
+                     struct ks_fl_work_finished *out_finished, float *out_model)
+{
+    struct ks_fl_work_begun begun;
+    struct ks_fl_work_added added;
+    struct ks_fl_work_written written;
+    struct ks_fl_model model;
+    struct ks_buf file;
+
+    assert_int_equal(stop(&scene->worker), 0);
+    start(&scene->worker);
+    scene->begin.members_max = scene->begin.clients = CLIENTS;
+    scene->begin.robust = rule->robust;
+    scene->begin.bucket = rule->bucket;
+    scene->begin.bound = rule->bound;
+    assert_int_equal(begin_round(scene, &begun), KS_OK);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        assert_int_equal(send_update(scene, rule->order[i], NULL, &added), KS_OK);
+    }
+    assert_int_equal(send_update(scene, 3, NULL, &added), KS_ERR_LIMIT);
+    assert_int_equal(write_checkpoint(scene, KS_FL_FILE_FIRST, &written), KS_ERR_CONFLICT);
+    assert_int_equal(finish_scored(scene, out_finished), KS_OK);
+    assert_int_equal(out_finished->count, CLIENTS);
+    assert_int_equal(out_finished->model.members, CLIENTS);
+    assert_int_equal(out_finished->model.weight, 1457);
+    ks_buf_init(&file, 4096);
+    contents(scene->result, &file);
+    assert_int_equal(ks_fl_model_read(ks_buf_view(&file), PARAMS, &model), KS_OK);
+    assert_memory_equal(model.hash, out_finished->model.hash, 32);
+    ks_fl_model_values(&model, out_model);
+    ks_buf_done(&file);
+}
+
+static void assert_score(const struct ks_fl_score *got, const struct ks_fl_score *want)
+{
+    assert_true(got->score == want->score && got->reason == want->reason &&
+                got->norm == want->norm && got->distance == want->distance &&
+                got->cosine == want->cosine && got->share == want->share);
+}
+
+static void test_rules(void **state)
+{
+    static const struct rule_case cases[] = {
+        {{.rule = KS_FL_MEDIAN, .attackers = 1}, 0, 0, {0, 1, 2, 3, 4}},
+        {{.rule = KS_FL_MEDIAN, .attackers = 2}, 1, 2.5, {4, 3, 2, 1, 0}},
+        {{.rule = KS_FL_TRIMMED_MEAN, .attackers = 1}, 0, 0, {2, 0, 4, 1, 3}},
+        {{.rule = KS_FL_KRUM, .attackers = 1}, 0, 0, {4, 0, 1, 2, 3}},
+        {{.rule = KS_FL_MULTI_KRUM, .attackers = 1, .keep = 2}, 0, 0, {3, 4, 0, 1, 2}},
+        {{.rule = KS_FL_BULYAN, .attackers = 0}, 0, 0, {0, 2, 1, 4, 3}},
+        {{.rule = KS_FL_RFA, .attackers = 1, .smoothing = 1e-3}, 0, 9, {1, 3, 0, 2, 4}},
+        {{.rule = KS_FL_CENTERED_CLIP, .attackers = 1, .radius = 2}, 0, 0, {4, 2, 0, 1, 3}},
+    };
+    struct scene *scene = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct ks_fl_score got[CLIENTS];
+        struct ks_fl_score want[CLIENTS];
+        struct ks_fl_work_finished finished = {.scores = got};
+        float change[PARAMS];
+        float values[PARAMS];
+
+        run_rule(scene, &cases[i], &finished, values);
+        change_of(&cases[i], NULL, change, want);
+        for (size_t j = 0; j < PARAMS; j++) {
+            assert_true(values[j] == parent_values[j] + change[j]);
+        }
+        for (size_t j = 0; j < CLIENTS; j++) {
+            assert_score(&got[j], &want[cases[i].order[j]]);
+        }
+    }
+}
+
+/* Members of a bucket share a score, and their shares add up to 1; the order says nothing. */
+static void test_buckets(void **state)
+{
+    static const struct rule_case first = {
+        {.rule = KS_FL_MEDIAN, .attackers = 1}, 2, 0, {0, 1, 2, 3, 4}};
+    static const struct rule_case second = {
+        {.rule = KS_FL_MEDIAN, .attackers = 1}, 2, 0, {4, 2, 1, 0, 3}};
+    struct scene *scene = *state;
+    struct ks_fl_score scores[2][CLIENTS];
+    struct ks_fl_work_finished finished = {.scores = scores[0]};
+    float models[2][PARAMS];
+    double shares = 0;
+
+    run_rule(scene, &first, &finished, models[0]);
+    finished.scores = scores[1];
+    run_rule(scene, &second, &finished, models[1]);
+    assert_memory_equal(models[0], models[1], sizeof models[0]);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        assert_score(&scores[1][i], &scores[0][second.order[i]]);
+        shares += scores[0][i].share;
+    }
+    assert_true(fabs(shares - 1) < 1e-12);
+}
+
 /* --- rules that remember ------------------------------------------------------------------ */
 
 /* The mean of both updates, as the accumulator has it. */
@@ -417,17 +567,21 @@ static void mean_of_changes(const struct scene *scene, float *out_values)
 }
 
 /* A whole round, by a worker of its own, that has to end with the model of SERVER after one
- * more step, and to remember it; the scene then stands before the next round. */
-static void whole_round(struct scene *scene, struct ks_fl_server *server)
+ * more step, and to remember it: by RULE, of all clients, from AGGREGATE on, where that is the
+ * last one; NULL: the mean of two. AGGREGATE becomes this one's; the scene then stands before
+ * the next round. */
+static void whole_round(struct scene *scene, const struct rule_case *rule, float *aggregate,
+                        struct ks_fl_server *server)
 {
     struct ks_fl_work_begun begun;
     struct ks_fl_work_added added;
-    struct ks_fl_work_finished finished;
+    struct ks_fl_score scores[CLIENTS];
+    struct ks_fl_work_finished finished = {.scores = scores};
     struct ks_fl_model model;
     struct ks_fl_state state;
     struct ks_buf sealed;
     struct ks_buf open;
-    float mean[PARAMS];
+    float change[PARAMS];
     float values[PARAMS];
     uint8_t digest[32];
 
@@ -437,11 +591,17 @@ static void whole_round(struct scene *scene, struct ks_fl_server *server)
         send_file(&scene->worker, KS_FL_FILE_STATE, scene->next);
     }
     assert_int_equal(begin_round(scene, &begun), KS_OK);
-    assert_int_equal(send_update(scene, 1, NULL, &added), KS_OK);
-    assert_int_equal(send_update(scene, 0, NULL, &added), KS_OK);
-    assert_int_equal(finish_with(scene, &finished), KS_OK);
-    mean_of_changes(scene, mean);
-    assert_int_equal(ks_fl_server_step(server, mean, NULL, 0, NULL), KS_OK);
+    for (size_t i = rule == NULL ? 2 : CLIENTS; i > 0; i--) {
+        assert_int_equal(send_update(scene, i - 1, NULL, &added), KS_OK);
+    }
+    assert_int_equal(finish_scored(scene, &finished), KS_OK);
+    if (rule == NULL) {
+        mean_of_changes(scene, change);
+    } else {
+        change_of(rule, scene->begin.has_state ? aggregate : NULL, change, scores);
+    }
+    memcpy(aggregate, change, sizeof change);
+    assert_int_equal(ks_fl_server_step(server, change, NULL, 0, NULL), KS_OK);
 
     ks_buf_clear(&scene->parent);
     contents(scene->result, &scene->parent);
@@ -456,7 +616,7 @@ static void whole_round(struct scene *scene, struct ks_fl_server *server)
     assert_int_equal(ks_fl_state_read(ks_buf_view(&open), PARAMS, &state), KS_OK);
     assert_int_equal(state.round, scene->begin.subject.round);
     assert_int_equal(ks_fl_server_steps(state.server), ks_fl_server_steps(server));
-    assert_memory_equal(state.aggregate, mean, sizeof mean);
+    assert_memory_equal(state.aggregate, change, sizeof change);
     ks_fl_state_done(&state);
 
     memcpy(scene->begin.subject.parent, model.hash, 32);
@@ -492,15 +652,55 @@ static void test_server_rules(void **state)
     ks_buf_put(&parent, ks_buf_view(&scene->parent));
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
         struct ks_fl_server *server = NULL;
+        float aggregate[PARAMS];
 
         scene->begin = first;
         ks_buf_clear(&scene->parent);
         ks_buf_put(&scene->parent, ks_buf_view(&parent));
         server = begin_rule(scene, rules[i]);
         for (unsigned round = 0; round < 3; round++) {
-            whole_round(scene, server);
+            whole_round(scene, NULL, aggregate, server);
         }
         assert_int_equal(ks_fl_server_steps(server), 3);
+        ks_fl_server_free(server);
+    }
+    ks_buf_done(&parent);
+}
+
+/* RFA and centered clipping begin where the round before has ended, also under a server rule.
+ */
+static void test_last_aggregate(void **state)
+{
+    static const struct rule_case cases[] = {
+        {{.rule = KS_FL_RFA, .attackers = 1, .iterations = 2}, 0, 0, {0}},
+        {{.rule = KS_FL_CENTERED_CLIP, .attackers = 1, .radius = 1}, 0, 0, {0}},
+    };
+    struct scene *scene = *state;
+    const struct ks_fl_work_begin first = scene->begin;
+    struct ks_buf parent;
+
+    ks_buf_init(&parent, 4096);
+    ks_buf_put(&parent, ks_buf_view(&scene->parent));
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct ks_fl_server *server = NULL;
+        struct ks_fl_score scores[CLIENTS];
+        float aggregates[3][PARAMS] = {{0}};
+        float from_zero[PARAMS];
+
+        scene->begin = first;
+        scene->begin.members_max = scene->begin.clients = CLIENTS;
+        scene->begin.robust = cases[i].robust;
+        ks_buf_clear(&scene->parent);
+        ks_buf_put(&scene->parent, ks_buf_view(&parent));
+        server = begin_rule(scene, KS_FL_FEDAVGM);
+        for (size_t round = 0; round < 3; round++) {
+            memcpy(aggregates[round], aggregates[round == 0 ? 0 : round - 1],
+                   sizeof aggregates[0]);
+            whole_round(scene, &cases[i], aggregates[round], server);
+        }
+        change_of(&cases[i], NULL, from_zero, scores);
+        assert_memory_equal(aggregates[0], from_zero, sizeof from_zero);
+        assert_memory_not_equal(aggregates[1], from_zero, sizeof from_zero);
         ks_fl_server_free(server);
     }
     ks_buf_done(&parent);
@@ -513,8 +713,9 @@ static void test_state_of_others(void **state)
     struct ks_fl_server *server = begin_rule(scene, KS_FL_FEDADAM);
     struct ks_fl_work_begin begin;
     struct ks_fl_work_begun begun;
+    float aggregate[PARAMS];
 
-    whole_round(scene, server);
+    whole_round(scene, NULL, aggregate, server);
     begin = scene->begin;
     for (unsigned i = 0; i < 8; i++) {
         scene->begin = begin;
@@ -653,7 +854,10 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_round, set_scene, clear_scene),
         cmocka_unit_test_setup_teardown(test_goes_on, set_scene, clear_scene),
         cmocka_unit_test_setup_teardown(test_checkpoint_of_others, set_scene, clear_scene),
+        cmocka_unit_test_setup_teardown(test_rules, set_scene, clear_scene),
+        cmocka_unit_test_setup_teardown(test_buckets, set_scene, clear_scene),
         cmocka_unit_test_setup_teardown(test_server_rules, set_scene, clear_scene),
+        cmocka_unit_test_setup_teardown(test_last_aggregate, set_scene, clear_scene),
         cmocka_unit_test_setup_teardown(test_state_of_others, set_scene, clear_scene),
         cmocka_unit_test_setup_teardown(test_bad_updates, set_scene, clear_scene),
         cmocka_unit_test_setup_teardown(test_bad_rounds, set_scene, clear_scene),

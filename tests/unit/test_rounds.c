@@ -208,6 +208,7 @@ static void check_list(const struct site *site, uint64_t number)
     assert_int_equal(ks_fl_updates_read(ks_buf_view(&list), &updates), KS_OK);
     assert_int_equal(updates.round, number);
     assert_int_equal(updates.count, SCENE_DEVICES);
+    assert_int_equal(updates.invited, SCENE_DEVICES);
     for (size_t i = 0; i < updates.count; i++) {
         const struct ks_delivery delivery = rounds_scene_delivery(i, number, 0);
 
@@ -215,6 +216,7 @@ static void check_list(const struct site *site, uint64_t number)
         assert_true(ks_bytes_is(updates.counted[i].job, delivery.job));
         assert_memory_equal(updates.counted[i].record, delivery.record, 32);
         assert_int_equal(updates.counted[i].length, delivery.length);
+        assert_int_equal(updates.counted[i].place, i);
     }
     assert_int_equal(ks_fl_updates_sum(&updates, &sum), KS_OK);
     assert_memory_equal(sum.digest, summary->updates, 32);
