@@ -92,6 +92,7 @@ struct ks_monitor_worker {
 enum ks_fl_slot_state {
     KS_SLOT_IDLE = 0,    /* no worker, nothing to do for one */
     KS_SLOT_OPEN_PARENT, /* ketseald opens the parent model */
+    KS_SLOT_OPEN_STATE,  /* what the rules remember */
     KS_SLOT_OPEN_PAST,   /* and the checkpoint to go on from */
     KS_SLOT_BEGIN,       /* the worker begins */
     KS_SLOT_OPEN_AGAIN,  /* ketseald opens a sealed update that counts */
@@ -103,9 +104,11 @@ enum ks_fl_slot_state {
     KS_SLOT_OPEN_CHECKPOINT,
     KS_SLOT_WRITE,
     KS_SLOT_SYNC,
-    KS_SLOT_OPEN_MODEL,
+    KS_SLOT_OPEN_MODEL, /* from here on the round ends */
+    KS_SLOT_OPEN_NEXT,  /* what the rules will remember */
     KS_SLOT_FINISH,
     KS_SLOT_SYNC_MODEL,
+    KS_SLOT_SYNC_NEXT,
     KS_SLOT_OPEN_LIST, /* of an audit: ketseald opens the round's list */
 };
 
@@ -114,6 +117,7 @@ struct ks_fl_replay_update {
     char device[KS_FL_CLIENT_NAME_MAX + 1];
     uint32_t place; /* among all that were invited, by name */
     uint32_t samples;
+    enum ks_fl_encoding encoding;
     uint8_t sealed[32];
     uint8_t update[32]; /* what has to be in it */
 };
@@ -123,6 +127,7 @@ struct ks_fl_replay {
     struct ks_fl_subject subject;
     const struct ks_fl_plan *plan; /* borrowed, of the session */
     uint32_t clients;              /* that were invited */
+    uint8_t state[32];             /* that the round began with; zeros: none */
     unsigned checkpoint;           /* to go on from: 1 or 2; 0: none */
     uint8_t checkpoint_hash[32];
     uint64_t checkpoint_len;
@@ -143,6 +148,7 @@ struct ks_fl_slot {
     unsigned file;              /* checkpoint that is written: 1 or 2 */
     uint8_t written[32];        /* hash of what was */
     uint64_t written_len;
+    uint8_t next[32]; /* and of what the rules will remember; zeros: nothing */
     char kernels[KS_WORK_NAME_MAX + 1];
     uint32_t threads;
 };
