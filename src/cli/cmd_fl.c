@@ -143,11 +143,6 @@ static enum ks_err read_devices(const struct ks_cli *cli, struct ks_fl_names *ou
     return KS_OK;
 }
 
-static enum ks_err read_real(const struct ks_cli *cli, const char *name, double *out_value)
-{
-    return ks_fail_prefix(ks_cli_read_real(ks_cli_text(cli, name), out_value), "--%s", name);
-}
-
 static enum ks_err read_local(const struct ks_cli *cli, struct ks_fl_plan *plan)
 {
     enum ks_err err = KS_OK;
@@ -157,12 +152,12 @@ static enum ks_err read_local(const struct ks_cli *cli, struct ks_fl_plan *plan)
     local->optimiser = ks_bytes_text(ks_cli_text(cli, "optimiser"));
     KS_TRY(ks_cli_number(cli, "batch", KS_JSON_INTEGER_MAX, &local->batch));
     KS_TRY(ks_cli_number(cli, "epochs", KS_JSON_INTEGER_MAX, &local->epochs));
-    KS_TRY(read_real(cli, "clip-norm", &local->clip_norm));
-    KS_TRY(read_real(cli, "momentum", &local->momentum));
-    KS_TRY(read_real(cli, "proximal", &local->proximal));
-    KS_TRY(read_real(cli, "rate", &local->rate));
-    KS_TRY(read_real(cli, "weight-decay", &local->weight_decay));
-    KS_TRY(read_real(cli, "server-rate", &plan->rule.rate));
+    KS_TRY(ks_cli_real(cli, "clip-norm", &local->clip_norm));
+    KS_TRY(ks_cli_real(cli, "momentum", &local->momentum));
+    KS_TRY(ks_cli_real(cli, "proximal", &local->proximal));
+    KS_TRY(ks_cli_real(cli, "rate", &local->rate));
+    KS_TRY(ks_cli_real(cli, "weight-decay", &local->weight_decay));
+    KS_TRY(ks_cli_real(cli, "server-rate", &plan->rule.rate));
 out:
     return err;
 }
@@ -210,17 +205,21 @@ enum ks_err ks_command_fl_create(struct ks_cli *cli)
     struct ks_fl_plan plan = {0};
     struct ks_buf file;
     struct ks_buf answer;
+    const char *first = ks_cli_text(cli, "first");
     uint8_t session[KS_SESSION_LEN];
     uint8_t hash[32];
 
     ks_buf_init(&file, KS_TENSORS_BYTES_MAX);
     ks_buf_init(&answer, STATUS_MAX);
-    KS_TRY(ks_file_read(cli->operands[0], KS_TENSORS_BYTES_MAX, &file));
+    KS_CHECK((first != NULL) != (cli->operand_count > 0), KS_ERR_USAGE,
+             first == NULL ? "missing operand: MODEL" : "--first: there is an operand already");
+    first = first == NULL ? cli->operands[0] : first;
+    KS_TRY(ks_file_read(first, KS_TENSORS_BYTES_MAX, &file));
     KS_TRY(ks_fail_prefix(ks_fl_model_read(ks_buf_view(&file), KS_FL_NUMBERS_MAX, &model), "%s",
-                          cli->operands[0]));
+                          first));
     KS_TRY(read_plan(cli, &model, &plan));
     KS_TRY(open_operator(cli, &op));
-    ks_cli_progress(cli, "%s: sending, %zu bytes", cli->operands[0], file.len);
+    ks_cli_progress(cli, "%s: sending, %zu bytes", first, file.len);
     KS_TRY(ks_operator_fl_publish(op, ks_buf_view(&file), hash));
     KS_TRY(ks_random(session, sizeof session));
     KS_TRY(ks_operator_fl_order(op, KS_FL_VERB_CREATE, session, &plan, &answer));

@@ -34,20 +34,46 @@ operator() { # VERB …
     "$ketseal" --json fl "$verb" --operator op --url "$url" "$@"
 }
 
-session=$(operator create --rounds=3 --updates=2 --device edge-1 --device edge-2 --prepare=60 --train=60 --epochs=2 --optimiser=adam --rate=0.001 \
-    first.safetensors | jq -r .session)
+# What is learned, and who takes part, by files of settings; one device by its id and flags.
+cat >global.yaml <<YAML
+url: $url
+operator: op
+first: first.safetensors
+name: city-air
+rounds: 7
+updates: 2
+device: [edge-1, edge-2]
+prepare: 60
+train: 60
+epochs: 2
+optimiser: adam
+rate: 0.001
+YAML
+cat >edge-1/device.yaml <<YAML
+device_id: edge-1
+device: .
+schema: city-air
+test_from: '2024-02-20 00:00:00'
+data: [../city-1.csv]
+seconds: 60
+out: .
+YAML
+site_refused 2 'the certificate is of .edge-2., not of .edge-1.' "$ketseal" fl join --device-id=edge-1 --device=edge-2 --data=city-2.csv \
+    --schema=city-air --test-from='2024-02-20 00:00:00'
+site_refused 4 'no session for 0 s' "$ketseal" fl join --device-id=edge-2 --data=city-2.csv --seconds=0 \
+    --schema=city-air --test-from='2024-02-20 00:00:00'
+session=$("$ketseal" --json fl create --config=global.yaml --rounds=3 | jq -r .session)
 operator start "$session" >/dev/null
-for site in 1 2; do
-    "$ketseal" fl join --device "edge-$site" --schema=city-air --test-from='2024-02-20 00:00:00' --seconds=60 --out="edge-$site" "$session" \
-        "city-$site.csv" >"joined-$site" 2>"said-$site" &
-    eval "pid_$site=$!"
-done
-# shellcheck disable=SC2154 # set by eval
+"$ketseal" fl join --config=edge-1/device.yaml "$session" >joined-1 2>said-1 &
+pid_1=$!
+"$ketseal" fl join --device-id=edge-2 --data=city-2.csv --schema=city-air --test-from='2024-02-20 00:00:00' --seconds=60 --out=edge-2 \
+    >joined-2 2>said-2 &
+pid_2=$!
 wait "$pid_1" || site_fail "edge-1: $(cat said-1)"
-# shellcheck disable=SC2154
 wait "$pid_2" || site_fail "edge-2: $(cat said-2)"
 
 operator status "$session" >seen
+[ "$(jq -r .name seen)" = city-air ] || site_fail "another name: $(cat seen)"
 [ "$(jq -r .state seen)" = FINISHED ] || site_fail "the session: $(cat seen)"
 [ "$(jq -c '[.rounds[] | [.round, .count, .phase]]' seen)" = '[[1,2,"COMPLETED"],[2,2,"COMPLETED"],[3,2,"COMPLETED"]]' ] ||
     site_fail "the rounds: $(cat seen)"
