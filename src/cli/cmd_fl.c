@@ -11,7 +11,7 @@
 #include "base/sys.h"
 #include "base/tensors.h"
 #include "base/text.h"
-#include "cli/cli.h"
+#include "cli/learning.h"
 #include "client/fl.h"
 #include "fl/model.h"
 #include "record/record.h"
@@ -267,7 +267,10 @@ enum ks_err ks_command_fl_status(struct ks_cli *cli)
 
     ks_buf_init(&answer, STATUS_MAX);
     KS_TRY(name == NULL ? KS_OK : read_session(name, session));
+    KS_CHECK(name != NULL || !ks_cli_switch(cli, "watch"), KS_ERR_USAGE,
+             "--watch: missing operand: SESSION");
     KS_TRY(open_operator(cli, &op));
+    KS_TRY(ks_cli_switch(cli, "watch") ? ks_learning_watch(cli, op) : KS_OK);
     KS_TRY(get_status(op, name, &answer));
     KS_TRY(print_status(cli, &answer));
 out:

@@ -56,6 +56,25 @@ const struct ks_flag ks_fl_operator_flags[] = {
     END,
 };
 
+const struct ks_flag ks_fl_status_flags[] = {
+    OPERATOR_FLAGS,
+    {"watch", KS_FLAG_SWITCH, NULL,
+     "say on standard error what changes, until the session has ended", NULL, false},
+    END,
+};
+
+const struct ks_flag ks_fl_history_flags[] = {
+    OPERATOR_FLAGS,
+    {"csv", KS_FLAG_TEXT, "FILE", "the rounds as a table; -: in place of what is shown", NULL,
+     false},
+    {"out", KS_FLAG_TEXT, "DIR",
+     "figures and their tables: loss and participation by round, loss of each device", NULL,
+     false},
+    {"no-figure", KS_FLAG_SWITCH, NULL, "write the tables alone; needs no gnuplot", NULL,
+     false},
+    END,
+};
+
 const struct ks_flag ks_fl_fetch_flags[] = {
     OPERATOR_FLAGS,
     {"out", KS_FLAG_TEXT, "FILE", "where the model, or the bundle, goes (-o FILE)", NULL, true},

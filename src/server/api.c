@@ -59,7 +59,7 @@ static const struct route routes[] = {
     {"GET", "/v1/fl/sessions", DEVICE | OPERATOR, ks_api_fl_sessions},
     {"GET", "/v1/fl/sessions/{}", DEVICE | OPERATOR, ks_api_fl_session},
     {"GET", "/v1/fl/sessions/{}/rounds", DEVICE | OPERATOR, ks_api_fl_rounds},
-    {"GET", "/v1/fl/sessions/{}/rounds/{}", DEVICE | OPERATOR, ks_api_fl_round},
+    {"GET", "/v1/fl/sessions/{}/rounds/{}", DEVICE | OPERATOR, ks_api_fl_round_show},
     {"GET", "/v1/fl/sessions/{}/models", DEVICE | OPERATOR, ks_api_fl_models},
     {"GET", "/v1/fl/sessions/{}/history", DEVICE | OPERATOR, ks_api_fl_history},
     {"GET", "/v1/fl/sessions/{}/devices", OPERATOR, ks_api_fl_devices},

@@ -204,8 +204,8 @@ void ks_api_fl_descriptor(struct ks_site_server *server, struct ks_http_request 
 }
 
 /* SESSION/rounds/NUMBER */
-void ks_api_fl_round(struct ks_site_server *server, struct ks_http_request *request,
-                     struct ks_bytes segment)
+void ks_api_fl_round_show(struct ks_site_server *server, struct ks_http_request *request,
+                          struct ks_bytes segment)
 {
     enum ks_err err = KS_OK;
     struct question question = {.what = KS_FL_ASK_ROUND};

@@ -15,12 +15,16 @@ make_model() {
 }
 
 @test "fl: what is no session, no model, no number" {
-    for verb in start pause resume stop status records; do
+    for verb in start pause resume stop status records history devices; do
         ks fl "$verb" --url=https://127.0.0.1:1 x
         fails 2 "'x' is no session: 32 hexadecimal digits"
     done
     ks fl fetch --url=https://127.0.0.1:1 --out=m x
     fails 2 "'x' is no session: 32 hexadecimal digits"
+    ks fl status --url=https://127.0.0.1:1 --watch
+    fails 2 "--watch: missing operand: SESSION"
+    ks fl history --url=https://127.0.0.1:1
+    fails 2 "missing operand: SESSION"
     ks fl record --url=https://127.0.0.1:1 --out=m x
     fails 2 "'x' is no job id"
     ks fl join x data
