@@ -217,6 +217,8 @@ static void put_session(const struct ks_rounds_session *session, struct ks_json_
     }
     ks_json_put_end(writer);
     ks_json_member_u64(writer, "rounds_ordered", plan->rounds);
+    ks_json_put_key(writer, "rule");
+    ks_fl_plan_rule_put(&plan->rule, writer);
     ks_json_member_text(writer, "schema", "ketseal.fl-session/1");
     ks_json_member_hex(writer, "session", KS_BYTES(session->id));
     ks_json_member_text(writer, "state", ks_session_state_name(session->state));

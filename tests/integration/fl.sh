@@ -84,11 +84,11 @@ operator status "$session" >seen
     site_fail "the rounds: $(cat seen)"
 
 # How it went: a table with a curve, CSV, JSON, figures; who took part.
-"$ketseal" fl history --operator op --url "$url" --csv=history.csv --out=figures --no-figure "$session" >history 2>said ||
+"$ketseal" fl history --operator op --url "$url" --csv=history.csv --out=figures --no-figure "$session" >shown 2>said ||
     site_fail "history: $(cat said)"
-grep -q '2/2   100 %' history || site_fail "the history: $(cat history)"
-[ "$(grep -c 'completed$' history)" = 3 ] || site_fail "the history: $(cat history)"
-grep -q '^loss by round$' history || site_fail "no curve: $(cat history)"
+grep -q '2/2   100 %' shown || site_fail "the history: $(cat shown)"
+[ "$(grep -c 'completed$' shown)" = 3 ] || site_fail "the history: $(cat shown)"
+grep -q '^loss by round$' shown || site_fail "no curve: $(cat shown)"
 [ "$(cut -d, -f1-4 history.csv | tr '\n' ' ')" = 'round,outcome,count,participation 1,completed,2,1 2,completed,2,1 3,completed,2,1 ' ] ||
     site_fail "the table: $(cat history.csv)"
 operator history "$session" >seen-history
