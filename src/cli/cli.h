@@ -12,7 +12,7 @@
 
 #include "base/json.h"
 
-#define KS_CLI_FLAGS_MAX    24
+#define KS_CLI_FLAGS_MAX    64
 #define KS_CLI_VALUES_MAX   16 /* of one repeatable flag */
 #define KS_CLI_OPERANDS_MAX 4096
 
@@ -70,6 +70,9 @@ KS_MUST_CHECK enum ks_err ks_cli_number(const struct ks_cli *cli, const char *na
                                         uint64_t max, uint64_t *out_value);
 /* A number as JSON writes it. */
 KS_MUST_CHECK enum ks_err ks_cli_read_real(const char *text, double *out_value);
+/* The same of flag NAME: *VALUE stays as it is where it is not given. */
+KS_MUST_CHECK enum ks_err ks_cli_real(const struct ks_cli *cli, const char *name,
+                                      double *value);
 /* The values of a KS_FLAG_MANY. */
 unsigned ks_cli_many(const struct ks_cli *cli, const char *name,
                      const char *const **out_values);
@@ -153,6 +156,7 @@ enum ks_err ks_command_fl_join(struct ks_cli *cli);
 enum ks_err ks_command_fl_order(struct ks_cli *cli);
 enum ks_err ks_command_fl_record(struct ks_cli *cli);
 enum ks_err ks_command_fl_records(struct ks_cli *cli);
+enum ks_err ks_command_fl_simulate(struct ks_cli *cli);
 enum ks_err ks_command_fl_status(struct ks_cli *cli);
 enum ks_err ks_command_learn_evaluate(struct ks_cli *cli);
 enum ks_err ks_command_learn_generate(struct ks_cli *cli);

@@ -36,6 +36,7 @@ extern const struct ks_flag ks_fl_create_flags[];
 extern const struct ks_flag ks_fl_fetch_flags[];
 extern const struct ks_flag ks_fl_join_flags[];
 extern const struct ks_flag ks_fl_operator_flags[];
+extern const struct ks_flag ks_fl_simulate_flags[];
 extern const struct ks_flag ks_learn_evaluate_flags[];
 extern const struct ks_flag ks_learn_generate_flags[];
 extern const struct ks_flag ks_learn_train_flags[];

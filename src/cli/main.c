@@ -75,6 +75,13 @@ enum ks_err ks_cli_read_real(const char *text, double *out_value)
     return err;
 }
 
+enum ks_err ks_cli_real(const struct ks_cli *cli, const char *name, double *value)
+{
+    const char *text = ks_cli_text(cli, name);
+
+    return text == NULL ? KS_OK : ks_fail_prefix(ks_cli_read_real(text, value), "--%s", name);
+}
+
 unsigned ks_cli_many(const struct ks_cli *cli, const char *name, const char *const **out_values)
 {
     size_t index = known_flag(cli, name);
