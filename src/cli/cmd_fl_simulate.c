@@ -189,6 +189,7 @@ static enum ks_err run(struct command *command)
         KS_TRY(ks_flsim_round(command->sim));
         say_round(cli, ks_flsim_last(command->sim));
         KS_TRY(cli->json ? print_round(ks_flsim_last(command->sim)) : KS_OK);
+        (void)fflush(stdout); /* a line at a time; whether it got out shows at the end */
     }
 out:
     return err;

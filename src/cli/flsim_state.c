@@ -20,7 +20,7 @@ static uint64_t sum_max(size_t params)
 
 static uint64_t honest_max(size_t params)
 {
-    return KS_FLSIM_HONEST * sizeof(double) * (uint64_t)params;
+    return 4 + KS_FLSIM_HONEST * sizeof(double) * (uint64_t)params;
 }
 
 uint64_t ks_flsim_state_max(size_t clients, size_t params)
