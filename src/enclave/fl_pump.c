@@ -47,6 +47,12 @@ static void ask_files(struct ks_monitor *monitor, struct ks_fl_slot *slot, uint1
     expect(slot, state, monitor->files_id);
 }
 
+/* Since the last step was asked for. */
+static uint64_t step_us(const struct ks_fl_slot *slot)
+{
+    return ks_clock_monotonic_us() + STEP_US - slot->deadline_us;
+}
+
 static enum ks_fl_file checkpoint_file(unsigned number)
 {
     return number == 1 ? KS_FL_FILE_FIRST : KS_FL_FILE_SECOND;
@@ -311,6 +317,8 @@ static enum ks_err committed(struct ks_monitor *monitor, struct ks_fl_slot *slot
         struct ks_monitor_job *job = &monitor->jobs[i];
 
         if (job->state == KS_MJOB_ADDED && is_of(job, slot)) {
+            ks_trace_set_u64(&job->trace, KS_TRACE_FL_KEEP_US,
+                             ks_clock_monotonic_us() - job->finished_us);
             job->finished_us = ks_clock_monotonic_us();
             job->state = KS_MJOB_FINISHED;
         }
@@ -458,6 +466,9 @@ static enum ks_err take_added(struct ks_monitor *monitor, struct ks_fl_slot *slo
     ks_copy(delivery.sealed, update->sealed, sizeof delivery.sealed);
     KS_TRY(ks_monitor_fl_core_update(monitor, job, slot, &delivery, delivery.record));
     KS_TRY(ks_rounds_stage(monitor->state.rounds, slot->session, &delivery));
+    ks_trace_set(&job->trace, KS_TRACE_FL_NORM, added.norm);
+    ks_trace_set_u64(&job->trace, KS_TRACE_FL_ADD_US, step_us(slot));
+    job->finished_us = ks_clock_monotonic_us(); /* until it counts */
     job->state = KS_MJOB_ADDED;
     slot->job = NULL;
     slot->state = KS_SLOT_READY;
@@ -582,6 +593,7 @@ static enum ks_err record_again(struct ks_monitor *monitor, struct ks_fl_slot *s
     KS_TRY(ks_monitor_fl_core_update(monitor, job, slot, delivery, hash));
     KS_TRY(ks_rounds_again(monitor->state.rounds, slot->session, ks_bytes_text(job->device),
                            hash));
+    ks_trace_set(&job->trace, KS_TRACE_FL_NORM, delivery->norm);
     job->finished_us = ks_clock_monotonic_us();
     job->state = KS_MJOB_FINISHED;
 out:
@@ -670,6 +682,8 @@ static enum ks_err next_step(struct ks_monitor *monitor, struct ks_fl_slot *slot
         slot->job = job;
         job->state = KS_MJOB_RUNNING;
         job->deadline_us = UINT64_MAX; /* the step's own counts */
+        ks_trace_set_u64(&job->trace, KS_TRACE_QUEUE_US,
+                         ks_clock_monotonic_us() - job->queued_us);
         ask_files(monitor, slot, KS_FRAME_FL_OPEN, KS_FL_FILE_UPDATE,
                   job->body.job.update.sealed, KS_SLOT_OPEN_UPDATE);
     } else if (session->staged > 0) {

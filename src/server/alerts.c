@@ -14,47 +14,68 @@ _Static_assert(KS_STORE_MODEL_LEN == KS_FOREST_HASH_LEN &&
 
 /* --- the detector ------------------------------------------------------------------------- */
 
-static void log_detector(const struct ks_alerts *alerts,
+static void log_detector(const struct ks_detector *detector,
                          const struct ks_config_detector *config)
 {
     struct ks_log_line line;
     char model[2 * KS_FOREST_HASH_LEN + 1];
 
     ks_log_begin(&line, KS_LOG_INFO, "detector.ready");
-    ks_hex_encode(KS_BYTES(alerts->detector.hash), model);
+    ks_log_text(&line, "workload", ks_trace_workload_name(detector->workload));
+    ks_hex_encode(KS_BYTES(detector->hash), model);
     ks_log_text(&line, "model", model);
-    ks_log_u64(&line, "features", ks_forest_features(alerts->detector.forest));
+    ks_log_u64(&line, "features", ks_forest_features(detector->forest));
     ks_log_u64(&line, "suspend_after", config->suspend_after);
     ks_log_u64(&line, "suspend_window_s", config->suspend_window_s);
     ks_log_end(&line);
+}
+
+/* The model in the file PATH, into its place in ALERTS. */
+static enum ks_err open_detector(const char *path, enum ks_trace_workload workload,
+                                 struct ks_alerts *alerts)
+{
+    enum ks_err err = KS_OK;
+    struct ks_detector *detector = &alerts->detectors[workload];
+    struct ks_forest *forest = NULL;
+    struct ks_buf bytes;
+
+    ks_buf_init(&bytes, KS_FOREST_BYTES_MAX);
+    KS_TRY(ks_file_read(path, KS_FOREST_BYTES_MAX, &bytes));
+    KS_TRY(ks_fail_prefix(ks_forest_read(ks_buf_view(&bytes), &forest), "%s", path));
+    KS_TRY(ks_fail_prefix(ks_detector_take(forest, detector), "%s", path));
+    KS_CHECK(detector->workload == workload, KS_ERR_CONFLICT,
+             "%s: the model judges rows of '%s', and is there for those of '%s'", path,
+             ks_trace_workload_name(detector->workload), ks_trace_workload_name(workload));
+out:
+    ks_buf_done(&bytes);
+    return err;
 }
 
 enum ks_err ks_alerts_open(const struct ks_config *config, struct ks_alerts *alerts)
 {
     enum ks_err err = KS_OK;
     const struct ks_config_detector *detector = &config->detector;
-    struct ks_forest *forest = NULL;
-    struct ks_buf bytes;
+    const char *const paths[KS_TRACE_WORKLOADS] = {
+        [KS_TRACE_CIRCUIT] = detector->model,
+        [KS_TRACE_UPDATE] = detector->fl_model,
+    };
 
-    ks_buf_init(&bytes, KS_FOREST_BYTES_MAX);
-    if (detector->model == NULL) {
-        goto out;
+    for (unsigned i = 0; i < KS_TRACE_WORKLOADS; i++) {
+        if (paths[i] != NULL) {
+            KS_TRY(open_detector(paths[i], (enum ks_trace_workload)i, alerts));
+            log_detector(&alerts->detectors[i], detector);
+        }
     }
-    KS_TRY(ks_file_read(detector->model, KS_FOREST_BYTES_MAX, &bytes));
-    KS_TRY(ks_fail_prefix(ks_forest_read(ks_buf_view(&bytes), &forest), "%s", detector->model));
-    KS_TRY(ks_fail_prefix(ks_detector_take(forest, &alerts->detector), "%s", detector->model));
-    alerts->there = true;
     alerts->suspends = detector->suspend_after > 0;
-    log_detector(alerts, detector);
 out:
-    ks_buf_done(&bytes);
     return err;
 }
 
 void ks_alerts_done(struct ks_alerts *alerts)
 {
-    ks_detector_done(&alerts->detector);
-    alerts->there = false;
+    for (unsigned i = 0; i < KS_TRACE_WORKLOADS; i++) {
+        ks_detector_done(&alerts->detectors[i]);
+    }
 }
 
 /* --- rows --------------------------------------------------------------------------------- */
@@ -93,18 +114,20 @@ void ks_judged_done(struct ks_judged *judged)
 bool ks_alerts_judge(struct ks_alerts *alerts, const struct ks_trace *trace,
                      struct ks_judged *out_judged)
 {
+    const struct ks_detector *detector = &alerts->detectors[ks_trace_workload_of(trace)];
     struct ks_judged judged = {0};
     struct ks_buf document;
 
     *out_judged = judged;
-    if (!alerts->there) {
+    if (!ks_detector_knows(detector, trace)) {
         return false;
     }
     judged.judged = true;
-    judged.path = ks_detector_path(&alerts->detector, trace);
-    if (ks_forest_is_anomaly(alerts->detector.forest, judged.path)) {
+    judged.path = ks_detector_path(detector, trace);
+    ks_copy(judged.model, detector->hash, sizeof judged.model);
+    if (ks_forest_is_anomaly(detector->forest, judged.path)) {
         ks_buf_init(&document, KS_DETECTION_BYTES_MAX);
-        ks_detector_judge(&alerts->detector, trace, &alerts->detection);
+        ks_detector_judge(detector, trace, &alerts->detection);
         ks_detection_write(&alerts->detection, &document);
         judged.judged = document.err == KS_OK &&
                         ks_bytes_dup(ks_buf_view(&document), &judged.document) == KS_OK;
@@ -116,8 +139,8 @@ bool ks_alerts_judge(struct ks_alerts *alerts, const struct ks_trace *trace,
     return judged.document != NULL;
 }
 
-enum ks_err ks_judged_put(const struct ks_alerts *alerts, const struct ks_judged *judged,
-                          uint64_t number, struct ks_store *store)
+enum ks_err ks_judged_put(const struct ks_judged *judged, uint64_t number,
+                          struct ks_store *store)
 {
     struct ks_store_detection detection = {
         .path = judged->path, .document = ks_bytes_of(judged->document, judged->document_len)};
@@ -125,7 +148,7 @@ enum ks_err ks_judged_put(const struct ks_alerts *alerts, const struct ks_judged
     if (!judged->judged || number == 0) {
         return KS_OK;
     }
-    ks_copy(detection.model, alerts->detector.hash, sizeof detection.model);
+    ks_copy(detection.model, judged->model, sizeof detection.model);
     return ks_store_detection_put(store, number, &detection);
 }
 

@@ -86,8 +86,10 @@ static const cyaml_schema_field_t devices_fields[] = {
 };
 
 static const cyaml_schema_field_t detector_fields[] = {
-    CYAML_FIELD_STRING_PTR("model", CYAML_FLAG_POINTER, struct ks_config_detector, model, 1,
-                           3000),
+    CYAML_FIELD_STRING_PTR("model", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           struct ks_config_detector, model, 1, 3000),
+    CYAML_FIELD_STRING_PTR("fl_model", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           struct ks_config_detector, fl_model, 1, 3000),
     CYAML_FIELD_UINT("suspend_after", CYAML_FLAG_OPTIONAL, struct ks_config_detector,
                      suspend_after),
     CYAML_FIELD_UINT("suspend_window_s", CYAML_FLAG_OPTIONAL, struct ks_config_detector,
@@ -254,6 +256,10 @@ static enum ks_err complete_detector(const char *path, struct ks_config *config)
     struct ks_config_detector *detector = &config->detector;
 
     KS_TRY(ks_config_resolve(path, &detector->model));
+    KS_TRY(ks_config_resolve(path, &detector->fl_model));
+    KS_CHECK(
+        detector->suspend_after == 0 || detector->model != NULL || detector->fl_model != NULL,
+        KS_ERR_FORMAT, "detector.suspend_after: it needs detector.model or detector.fl_model");
     KS_CHECK(detector->suspend_after > 0 || detector->suspend_window_s == 0, KS_ERR_FORMAT,
              "detector.suspend_window_s: it needs detector.suspend_after");
     if (detector->suspend_after > 0 && detector->suspend_window_s == 0) {

@@ -66,6 +66,7 @@ struct ks_config_devices {
 /* The detector of traces (docs/formats/detection.md). */
 struct ks_config_detector {
     char *model;               /* path of a model of traces' columns; NULL: none */
+    char *fl_model;            /* likewise, for contributions */
     unsigned suspend_after;    /* alerts of one device; 0 (default): nobody is suspended */
     unsigned suspend_window_s; /* within which they come; default 3600 */
 };

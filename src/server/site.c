@@ -194,7 +194,7 @@ static enum ks_err put_result(struct ks_site_server *server, struct ks_task *tas
                                 task->job.finished_us, task->job.result_index, task->failure,
                                 task->job.detail));
     }
-    KS_TRY(task->traced ? ks_task_trace_put(server, task) : KS_OK);
+    KS_TRY(task->round == 0 ? ks_task_trace_put(server, task) : KS_OK);
 out:
     return err;
 }
