@@ -335,6 +335,7 @@ static enum ks_err completed(struct ks_monitor *monitor, struct ks_fl_slot *slot
     struct ks_fl_event event = {.kind = KS_FL_EVENT_AGGREGATED, .now_us = ks_clock_us()};
     enum ks_fl_answer answer = KS_FL_ANSWER_OK;
 
+    KS_TRY(ks_monitor_fl_suspects(monitor, slot->session));
     ks_copy(event.update, slot->written, sizeof event.update);
     KS_TRY(ks_rounds_event(monitor->state.rounds, slot->session, &event, &answer));
     KS_CHECK(answer == KS_FL_ANSWER_OK, KS_ERR_INTERNAL, "the end of a round: %s",
@@ -600,15 +601,29 @@ out:
     return err;
 }
 
+/* Whether the device of JOB may still work: it may have been suspended while JOB waited. */
+static enum ks_err check_device(struct ks_monitor *monitor, const struct ks_monitor_job *job)
+{
+    struct ks_monitor_device *device = NULL;
+
+    return ks_monitor_device(monitor, ks_buf_view(&job->certificate), KS_RIGHT_WORK, &device);
+}
+
 /* JOB may have waited long: what its round says now. *OUT_ADD: it is to be added. */
 static enum ks_err judge(struct ks_monitor *monitor, struct ks_fl_slot *slot,
                          struct ks_monitor_job *job, bool *out_add)
 {
+    enum ks_err err = KS_OK;
     const struct ks_job_update *update = &job->body.job.update;
     enum ks_fl_answer answer = KS_FL_ANSWER_LATE;
 
     *out_add = false;
     job->started_us = ks_clock_us();
+    err = check_device(monitor, job);
+    if (err != KS_OK) {
+        ks_monitor_job_fail(monitor, job, err);
+        return KS_OK;
+    }
     if (slot->session->round != NULL && slot->session->last == update->round) {
         answer = ks_rounds_check(slot->session, ks_bytes_text(job->device), update->sealed,
                                  (uint32_t)update->samples, job->started_us);

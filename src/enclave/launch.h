@@ -78,10 +78,13 @@ struct ks_alert_rules {
 
 /* Federated learning on this site; from launcher to enclave as it is. */
 struct ks_fl_rules {
-    uint32_t workers;    /* rounds at once; 0: none takes place here */
-    uint32_t params_max; /* numbers of a model; 0 if WORKERS is */
+    uint32_t workers;             /* rounds at once; 0: none takes place here */
+    uint32_t params_max;          /* numbers of a model; 0 if WORKERS is */
+    double suspicion;             /* score from which a contribution is an alert; 0: none is */
+    struct ks_alert_rules alerts; /* when these suspend a device */
 };
-#define KS_FL_WORKERS_MAX 16
+#define KS_FL_WORKERS_MAX   16
+#define KS_FL_SUSPICION_MAX 1000000
 
 /* What runs jobs of other SDKs. */
 struct ks_adapter_rules {

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "crypto/digest.h"
+#include "record/suspect.h"
 #include "server/site.h"
 
 _Static_assert(KS_STORE_MODEL_LEN == KS_FOREST_HASH_LEN &&
@@ -150,6 +151,68 @@ enum ks_err ks_judged_put(const struct ks_judged *judged, uint64_t number,
     }
     ks_copy(detection.model, judged->model, sizeof detection.model);
     return ks_store_detection_put(store, number, &detection);
+}
+
+/* --- entries of no job -------------------------------------------------------------------- */
+
+void ks_task_answer_entry(struct ks_site_server *server, struct ks_task *task)
+{
+    if (task->request != NULL) { /* else nobody asked for it: an alert led to it */
+        ks_reply_json(task->request, 200, ks_buf_view(&task->record));
+        task->request = NULL;
+    }
+    ks_task_free(server, task);
+}
+
+enum ks_err ks_task_suspect_put(struct ks_site_server *server, const struct ks_task *task)
+{
+    return !task->suspect ? KS_OK
+                          : ks_store_suspect_put(server->store, task->job.result_index,
+                                                 task->job.device, ks_clock_us());
+}
+
+/* An entry that the enclave tells of: into the ledger next, and, of a contribution that stands
+ * out, among the alerts. */
+static enum ks_err take_entry(struct ks_site_server *server, struct ks_bytes entry)
+{
+    enum ks_err err = KS_OK;
+    struct ks_json_doc *doc = NULL;
+    struct ks_suspect suspect;
+    struct ks_task *task = ks_task_new(server, NULL);
+
+    KS_CHECK(task != NULL, KS_ERR_UNAVAILABLE, "too many requests are waiting");
+    if (ks_entry_suspect_read(entry, &doc, &suspect) == KS_OK) { /* else of a device's state */
+        task->suspect = true;
+        ks_copy(task->job.device, suspect.device.data, suspect.device.len);
+        task->job.device[suspect.device.len] = '\0';
+    }
+    ks_buf_put(&task->entry, entry);
+    task->state = KS_TASK_ENTRY;
+    if (task->entry.err != KS_OK) {
+        err = ks_buf_check(&task->entry);
+        ks_task_free(server, task);
+    }
+out:
+    ks_json_doc_free(doc);
+    return err;
+}
+
+enum ks_err ks_site_fl_alerts(struct ks_site_server *server, struct ks_reader *answer)
+{
+    enum ks_err err = KS_OK;
+    uint16_t count = 0;
+
+    KS_TRY(ks_read_u16(answer, &count));
+    for (uint16_t i = 0; i < count; i++) {
+        struct ks_bytes entry = {0};
+
+        KS_TRY(ks_read_lp16(answer, KS_ENTRY_BYTES_MAX, &entry));
+        if (take_entry(server, entry) != KS_OK) {
+            ks_log_failure("alert.lost", ks_fail(KS_ERR_UNAVAILABLE, "%s", ks_err_detail()));
+        }
+    }
+out:
+    return err;
 }
 
 /* --- jobs --------------------------------------------------------------------------------- */

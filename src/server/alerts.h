@@ -48,6 +48,16 @@ bool ks_alerts_judge(struct ks_alerts *alerts, const struct ks_trace *trace,
 KS_MUST_CHECK enum ks_err ks_judged_put(const struct ks_judged *judged, uint64_t number,
                                         struct ks_store *store);
 
+/* The entries that the enclave tells of in ANSWER, u16 count, for each lp16 entry, go into the
+ * ledger next, as tasks that nobody waits for; those about contributions are alerts besides.
+ * What there is no room for is lost, and logged. */
+KS_MUST_CHECK enum ks_err ks_site_fl_alerts(struct ks_site_server *server,
+                                            struct ks_reader *answer);
+/* The entry of TASK has its place in the ledger: marks it, if it is such an alert, in the
+ * store's open transaction. */
+KS_MUST_CHECK enum ks_err ks_task_suspect_put(struct ks_site_server *server,
+                                              const struct ks_task *task);
+
 /* TASK's job is what was judged last, and an anomaly: its entry goes into the ledger next,
  * by the same task, which nobody waits for any more. */
 void ks_task_alert(struct ks_site_server *server, struct ks_task *task,
