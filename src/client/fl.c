@@ -266,24 +266,27 @@ out:
 
 static enum ks_err seal_update(struct ks_client *client,
                                const struct ks_fl_descriptor *descriptor,
-                               const struct ks_client_update *update, struct ks_buf *ciphertext,
-                               struct ks_buf *out)
+                               const struct ks_client_update *update, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
     struct ks_secret shared = {0};
     struct ks_fl_subject subject;
+    struct ks_buf ciphertext;
     struct ks_buf plain;
     uint8_t key[KS_AEAD_KEY_LEN] = {0};
 
+    ks_buf_init(&ciphertext, KS_KEM_CIPHERTEXT_LEN);
     ks_buf_init(&plain, SIZE_MAX / 2);
     KS_TRY(write_update(descriptor, update, &subject, &plain));
     KS_TRY(
-        ks_kem_encap(KS_KEM_MLKEM768, KS_BYTES(descriptor->kem_public), ciphertext, &shared));
-    KS_TRY(ks_fl_seal_key(&shared, ks_buf_view(ciphertext), &subject,
+        ks_kem_encap(KS_KEM_MLKEM768, KS_BYTES(descriptor->kem_public), &ciphertext, &shared));
+    KS_ASSERT(ciphertext.len == KS_KEM_CIPHERTEXT_LEN);
+    KS_TRY(ks_fl_seal_key(&shared, ks_buf_view(&ciphertext), &subject,
                           ks_bytes_text(ks_client_device(client)), key));
-    KS_TRY(ks_fl_seal(key, ks_buf_view(&plain), out));
+    KS_TRY(ks_fl_seal(key, ciphertext.data, ks_buf_view(&plain), out));
 out:
     ks_wipe(key, sizeof key);
+    ks_buf_done(&ciphertext);
     ks_secret_done(&shared);
     ks_buf_wipe(&plain);
     return err;
@@ -297,13 +300,11 @@ static enum ks_err send_update(struct ks_client *client,
                                uint64_t *out_us)
 {
     enum ks_err err = KS_OK;
-    struct ks_buf ciphertext;
     struct ks_buf sealed;
     uint64_t begin_us = 0;
 
-    ks_buf_init(&ciphertext, KS_KEM_CIPHERTEXT_LEN);
     ks_buf_init(&sealed, SIZE_MAX / 2);
-    KS_TRY(seal_update(client, descriptor, update, &ciphertext, &sealed));
+    KS_TRY(seal_update(client, descriptor, update, &sealed));
     begin_us = ks_clock_monotonic_us();
     KS_TRY(upload(ks_client_session(client), ks_buf_view(&sealed), job->update.sealed));
     *out_us = ks_clock_monotonic_us() - begin_us;
@@ -314,11 +315,8 @@ static enum ks_err send_update(struct ks_client *client,
     job->update.samples = update->samples;
     job->update.loss = update->loss;
     job->update.steps = update->steps;
-    KS_ASSERT(ciphertext.len == sizeof job->update.kem_ciphertext);
-    ks_copy(job->update.kem_ciphertext, ciphertext.data, ciphertext.len);
     job->update.length = sealed.len;
 out:
-    ks_buf_done(&ciphertext);
     ks_buf_done(&sealed);
     return err;
 }

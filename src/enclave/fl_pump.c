@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "crypto/digest.h"
 #include "crypto/kem.h"
@@ -202,27 +203,52 @@ out:
     return err;
 }
 
-/* The key of the update that JOB names: what its device encapsulated, unwrapped. */
-static enum ks_err update_key(struct ks_monitor *monitor, const struct ks_fl_slot *slot,
+/* The first bytes of the file FD, as many as HEAD has. The worker, which checks the hash of all
+ * of it, would open nothing with the key that other bytes here lead to. */
+static enum ks_err read_head(int fd, uint8_t head[KS_FL_SEALED_HEAD_LEN])
+{
+    enum ks_err err = KS_OK;
+    size_t len = 0;
+
+    while (len < KS_FL_SEALED_HEAD_LEN) {
+        ssize_t count = pread(fd, head + len, KS_FL_SEALED_HEAD_LEN - len, (off_t)len);
+
+        KS_CHECK(count >= 0 || errno == EINTR, KS_ERR_FORMAT, "sealed update: %s",
+                 strerror(errno));
+        KS_CHECK(count != 0, KS_ERR_FORMAT, "sealed update: it is %zu bytes", len);
+        len += count > 0 ? (size_t)count : 0;
+    }
+out:
+    return err;
+}
+
+/* The key of the update in FD: what the device of SLOT's job encapsulated, unwrapped. */
+static enum ks_err update_key(struct ks_monitor *monitor, const struct ks_fl_slot *slot, int fd,
                               uint8_t out_key[KS_AEAD_KEY_LEN])
 {
     enum ks_err err = KS_OK;
-    const struct ks_job_update *update = &slot->job->body.job.update;
     const struct ks_fl_subject *subject = &ks_fl_round_params(slot->session->round)->subject;
+    uint8_t head[KS_FL_SEALED_HEAD_LEN];
+    struct ks_bytes ciphertext = {0};
     struct ks_kem_key *key = NULL;
     struct ks_secret shared = {0};
 
+    KS_TRY(read_head(fd, head));
+    KS_TRY(ks_fl_sealed_ciphertext(KS_BYTES(head), &ciphertext));
     KS_TRY(ks_monitor_fl_key(monitor, slot->session, slot->session->last, &key));
-    KS_TRY(ks_kem_decap(key, KS_BYTES(update->kem_ciphertext), &shared));
-    KS_TRY(ks_fl_seal_key(&shared, KS_BYTES(update->kem_ciphertext), subject,
-                          ks_bytes_text(slot->job->device), out_key));
+    KS_TRY(ks_kem_decap(key, ciphertext, &shared));
+    KS_TRY(ks_fl_seal_key(&shared, ciphertext, subject, ks_bytes_text(slot->job->device),
+                          out_key));
 out:
     ks_kem_key_free(key);
     ks_secret_done(&shared);
     return err;
 }
 
-static enum ks_err send_update(struct ks_monitor *monitor, struct ks_fl_slot *slot)
+/* The sealed update in FD, of LENGTH bytes, is the worker's next; one that is none ends its job
+ * alone. */
+static enum ks_err send_update(struct ks_monitor *monitor, struct ks_fl_slot *slot,
+                               uint64_t length, int fd)
 {
     enum ks_err err = KS_OK;
     const struct ks_job_update *update = &slot->job->body.job.update;
@@ -232,7 +258,16 @@ static enum ks_err send_update(struct ks_monitor *monitor, struct ks_fl_slot *sl
 
     ks_buf_init(&payload, 1024);
     KS_TRY(ks_fl_encoding_of(update->encoding, &work.encoding));
-    KS_TRY(update_key(monitor, slot, work.key));
+    err = update_key(monitor, slot, fd, work.key);
+    if (err == KS_ERR_FORMAT) {
+        ks_monitor_job_fail(monitor, slot->job, err);
+        slot->job = NULL;
+        slot->state = KS_SLOT_READY;
+        err = KS_OK;
+        goto out;
+    }
+    KS_TRY(err);
+    KS_TRY(hand_on(slot, KS_FL_FILE_UPDATE, length, fd));
     ks_copy(work.sealed, update->sealed, sizeof work.sealed);
     ks_fl_work_update_put(&work, &payload);
     KS_TRY(ask_worker(slot, KS_FRAME_FL_UPDATE, &payload, KS_SLOT_ADD));
@@ -288,8 +323,7 @@ static enum ks_err opened(struct ks_monitor *monitor, struct ks_fl_slot *slot, u
         KS_TRY(send_begin(monitor, slot));
         break;
     case KS_SLOT_OPEN_UPDATE:
-        KS_TRY(hand_on(slot, KS_FL_FILE_UPDATE, length, fd));
-        KS_TRY(send_update(monitor, slot));
+        KS_TRY(send_update(monitor, slot, length, fd));
         break;
     case KS_SLOT_OPEN_CHECKPOINT:
         KS_TRY(hand_on(slot, checkpoint_file(slot->file), length, fd));

@@ -159,6 +159,7 @@ static enum ks_err send_update(struct scene *scene, size_t index,
                                struct ks_fl_work_added *out_added)
 {
     static const uint8_t key[KS_AEAD_KEY_LEN] = {7};
+    static const uint8_t ciphertext[KS_KEM_CIPHERTEXT_LEN] = {8};
     const struct ks_fl_encode encode = {.encoding = KS_FL_F32};
     struct ks_fl_work_update work = {.client = ks_bytes_text(clients[index]),
                                      .samples = samples[index],
@@ -181,7 +182,7 @@ static enum ks_err send_update(struct scene *scene, size_t index,
         fresh(&update);
     }
     ks_fl_update_write(&update, &plain);
-    assert_int_equal(ks_fl_seal(key, ks_buf_view(&plain), &sealed), KS_OK);
+    assert_int_equal(ks_fl_seal(key, ciphertext, ks_buf_view(&plain), &sealed), KS_OK);
     ks_copy(work.key, key, sizeof work.key);
     ks_sha256(ks_buf_view(&sealed), work.sealed);
     fd = memory_file(ks_buf_view(&sealed));
