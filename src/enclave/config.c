@@ -153,6 +153,7 @@ static void put_fl_rules(const struct ks_fl_rules *fl, struct ks_buf *out)
 {
     ks_buf_put_u32(out, fl->workers);
     ks_buf_put_u32(out, fl->params_max);
+    ks_buf_put_u64(out, fl->memory_max);
     ks_buf_put_double(out, fl->suspicion);
     put_alert_rules(&fl->alerts, out);
 }
@@ -163,10 +164,12 @@ static enum ks_err read_fl_rules(struct ks_reader *reader, struct ks_fl_rules *f
 
     KS_TRY(ks_read_u32(reader, &fl->workers));
     KS_TRY(ks_read_u32(reader, &fl->params_max));
+    KS_TRY(ks_read_u64(reader, &fl->memory_max));
     KS_TRY(ks_read_double(reader, &fl->suspicion));
     KS_TRY(read_alert_rules(reader, &fl->alerts));
     KS_CHECK(fl->workers <= KS_FL_WORKERS_MAX && fl->params_max <= KS_FL_NUMBERS_MAX &&
-                 (fl->workers == 0) == (fl->params_max == 0) && fl->suspicion >= 0 &&
+                 (fl->workers == 0) == (fl->params_max == 0) &&
+                 (fl->workers == 0) == (fl->memory_max == 0) && fl->suspicion >= 0 &&
                  fl->suspicion <= KS_FL_SUSPICION_MAX && !signbit(fl->suspicion) &&
                  (fl->suspicion > 0 || fl->alerts.suspend_after == 0),
              KS_ERR_FORMAT, "enclave configuration: a rule of rounds is out of range");
