@@ -119,31 +119,47 @@ enum ks_err ks_operator_fl_model(struct ks_operator *op, const uint8_t hash[32],
     return download(ks_operator_session(op), hash, out);
 }
 
-enum ks_err ks_operator_fl_order(struct ks_operator *op, enum ks_fl_verb verb,
-                                 const uint8_t session[KS_SESSION_LEN],
-                                 const struct ks_fl_plan *plan, struct ks_buf *out)
+/* Says ORDER, whose verb and what goes with it are the caller's. */
+static enum ks_err give(struct ks_operator *op, struct ks_fl_order *order,
+                        const uint8_t session[KS_SESSION_LEN], struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
     char origin[KS_ORIGIN_MAX + 1];
-    struct ks_fl_order order = {.verb = verb};
     struct ks_buf body;
     struct ks_session_call call = {.method = "POST", .target = "/v1/fl/orders", .bound = true};
 
     ks_buf_init(&body, KS_FL_DOCUMENT_MAX);
     KS_TRY(ks_operator_origin(op, origin));
-    order.site = ks_bytes_text(origin);
-    order.created_us = ks_clock_us();
-    ks_copy(order.session, session, KS_SESSION_LEN);
-    ks_copy(order.channel, ks_session_channel(ks_operator_session(op)), sizeof order.channel);
-    if (plan != NULL) {
-        order.plan = *plan;
-    }
-    KS_TRY(ks_fl_order_write(&order, ks_operator_key(op), &body));
+    order->site = ks_bytes_text(origin);
+    order->created_us = ks_clock_us();
+    ks_copy(order->session, session, KS_SESSION_LEN);
+    ks_copy(order->channel, ks_session_channel(ks_operator_session(op)), sizeof order->channel);
+    KS_TRY(ks_fl_order_write(order, ks_operator_key(op), &body));
     call.body = ks_buf_view(&body);
     KS_TRY(ks_session_call(ks_operator_session(op), &call, out));
 out:
     ks_buf_done(&body);
     return err;
+}
+
+enum ks_err ks_operator_fl_order(struct ks_operator *op, enum ks_fl_verb verb,
+                                 const uint8_t session[KS_SESSION_LEN],
+                                 const struct ks_fl_plan *plan, struct ks_buf *out)
+{
+    struct ks_fl_order order = {.verb = verb};
+
+    if (plan != NULL) {
+        order.plan = *plan;
+    }
+    return give(op, &order, session, out);
+}
+
+enum ks_err ks_operator_fl_audit(struct ks_operator *op, const uint8_t session[KS_SESSION_LEN],
+                                 uint64_t round, struct ks_buf *out)
+{
+    struct ks_fl_order order = {.verb = KS_FL_VERB_AUDIT, .round = round};
+
+    return give(op, &order, session, out);
 }
 
 /* --- devices ------------------------------------------------------------------------------ */

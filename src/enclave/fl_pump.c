@@ -454,13 +454,16 @@ static enum ks_err take_added(struct ks_monitor *monitor, struct ks_fl_slot *slo
     struct ks_monitor_job *job = slot->job;
     const struct ks_job_update *update = &job->body.job.update;
     struct ks_fl_work_added added;
-    struct ks_delivery delivery = {
-        .at_us = ks_clock_us(), .samples = (uint32_t)update->samples, .loss = update->loss};
+    struct ks_delivery delivery = {.at_us = ks_clock_us(),
+                                   .length = update->length,
+                                   .samples = (uint32_t)update->samples,
+                                   .loss = update->loss};
 
     KS_TRY(ks_fl_work_added_read(reader, &added));
     delivery.norm = added.norm;
     delivery.suspicion = added.suspicion;
     (void)snprintf(delivery.device, sizeof delivery.device, "%s", job->device);
+    (void)snprintf(delivery.job, sizeof delivery.job, "%s", job->id);
     (void)snprintf(delivery.reason, sizeof delivery.reason, "%.*s", (int)added.reason.len,
                    (const char *)added.reason.data);
     ks_copy(delivery.update, added.update, sizeof delivery.update);
@@ -628,7 +631,7 @@ static enum ks_err record_again(struct ks_monitor *monitor, struct ks_fl_slot *s
 
     KS_TRY(ks_monitor_fl_core_update(monitor, job, slot, delivery, hash));
     KS_TRY(ks_rounds_again(monitor->state.rounds, slot->session, ks_bytes_text(job->device),
-                           hash));
+                           hash, job->id));
     ks_trace_set(&job->trace, KS_TRACE_FL_NORM, delivery->norm);
     job->finished_us = ks_clock_monotonic_us();
     job->state = KS_MJOB_FINISHED;
