@@ -460,7 +460,7 @@ static enum ks_err send_part(const struct device *device)
 
     KS_CHECK(bytes != NULL, KS_ERR_NOMEM, "a part");
     hash[0] = (uint8_t)device->options.seed;
-    KS_TRY(put_part(device, hash, 0, 2 * PART_LEN, ks_bytes_of(bytes, PART_LEN)));
+    KS_TRY(put_part(device, hash, 0, PART_LEN + 1, ks_bytes_of(bytes, PART_LEN)));
 out:
     ks_free(bytes);
     return err;
