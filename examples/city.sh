@@ -1,0 +1,315 @@
+#!/bin/sh
+# SPDX-FileCopyrightText: The ketseal authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# The smart city, on this machine and without containers: a site, four honest nodes with sensors of traffic and air and
+# one hostile node, each with a simulated TPM, keys from a simulated quantum link. They train together; then a node is
+# impersonated, updates are replayed, one node poisons, one changes its measured state. Each is caught, and what the
+# site has written down of it is shown and proved. docs/city.md says what is shown, what assumed and what simulated.
+#
+#   examples/city.sh [--keep DIRECTORY] [--data DIRECTORY] [BUILD_DIRECTORY]
+#
+#   --keep   the folder stays, there
+#   --data   stations of Beijing instead of an invented city: a folder with beijing-*.csv.gz
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+keep=
+data=
+while :; do
+    case ${1-} in
+    --keep) keep=$2 && shift 2 ;;
+    --data) data=$(cd "$2" && pwd) && shift 2 ;;
+    --*) printf 'city: no such flag: %s\n' "$1" >&2 && exit 2 ;;
+    *) break ;;
+    esac
+done
+build=$(cd "${1:-build/release}" && pwd)
+for program in swtpm swtpm_setup jq openssl; do
+    command -v "$program" >/dev/null || { printf 'city: SKIPPED: %s is absent\n' "$program" && exit 77; }
+done
+if [ -n "$keep" ]; then
+    mkdir -p "$keep"
+    work=$(cd "$keep" && pwd)
+    [ -z "$(ls -A "$work")" ] || { printf 'city: %s is not empty\n' "$keep" >&2 && exit 2; }
+else
+    work=$(mktemp -d "${TMPDIR:-/tmp}/ketseal-city.XXXXXX")
+fi
+ketseal=$build/src/cli/ketseal
+prefix=$("$(dirname "$here")/tools/deps.sh" --prefix)
+openssl="${prefix:+env LD_LIBRARY_PATH=$prefix/lib $prefix/bin/}openssl" # one that knows post-quantum groups
+hostile=$build/tests/integration/hostile_node # a second ketseal, which lies; never installed
+nodes=
+
+stop_nodes() {
+    for node in $nodes; do
+        kill -TERM "$node" 2>/dev/null || true
+    done
+    nodes=
+}
+
+cleanup() {
+    status=$?
+    trap - EXIT
+    stop_nodes
+    if [ -n "$site" ] && kill -0 "$site" 2>/dev/null; then
+        kill -TERM "$site"
+        wait "$site" || status=1
+    fi
+    for other in $managers $chain; do
+        kill -KILL "$other" 2>/dev/null || true
+    done
+    if [ "$status" -ne 0 ]; then
+        printf 'city: failed; the site said:\n' >&2
+        tail -n 40 "$work/site.log" >&2 2>/dev/null || true
+    fi
+    cd /
+    [ -n "$keep" ] || rm -rf "$work"
+    exit "$status"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+# --- telling ------------------------------------------------------------------------------------------
+
+began=$(date +%s%N)
+since() { # the seconds so far
+    awk -v a="$began" -v b="$(date +%s%N)" 'BEGIN { printf "%.1f", (b - a) / 1e9 }'
+}
+step() { printf '\n== %5s s  %s\n' "$(since)" "$*"; }
+fail() {
+    printf 'city: FAILED: %s\n' "$*" >&2
+    exit 1
+}
+
+# A line of the table at the end.
+caught() { printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>table; } # WHAT BY RECORD
+
+# shellcheck source-path=SCRIPTDIR source=parts.sh
+. "$here/parts.sh"
+
+# --- the site and its nodes -----------------------------------------------------------------------------
+
+write_reference() {
+    cat >reference.yaml <<YAML
+name: city
+tpms: [simulated]
+required_pcrs: [14]
+programs:
+  - {name: ketseal, digest: $(sha256sum "$ketseal" | cut -d' ' -f1)}
+  - {name: ketseal, digest: $(sha256sum "$hostile" | cut -d' ' -f1)} # taken over after it was measured: docs/city.md
+  - {name: sensors.conf, digest: $(sha256sum sensors.conf | cut -d' ' -f1)}
+resets_ahead_max: 1000 # swtpm is started, and so reset, by each command
+YAML
+}
+
+write_site() {
+    cat >ketseal.yaml <<YAML
+site:
+  origin: city.example/ketseal
+  listen: 127.0.0.1:${site_port:-0}
+  state: state
+tls:
+  root: server/root.pem
+  certificate: server/server.pem
+  key: server/server.key
+enrolment:
+  listen: 127.0.0.1:0
+devices:
+  simulated_ek_roots: state/swtpm-ca/root.pem
+  reference: reference.yaml
+fl:
+  workers: 2
+  memory_mib: 512
+  params: 100000
+YAML
+    site_keys >>ketseal.yaml
+}
+
+start_site() {
+    rm -f site.log
+    "$build/src/server/ketseal-launch" --libexec="$work/libexec" ketseal.yaml 2>site.log &
+    site=$!
+    wait_for event=site.ready site.log
+    site_port=$(cat state/port)
+    url=https://127.0.0.1:$site_port
+}
+
+operator() { # VERB …: of fl
+    verb=$1
+    shift
+    "$ketseal" --json fl "$verb" --operator operator --url "$url" "$@"
+}
+
+enrol() { # NODE PROGRAM
+    "$ketseal" -q device token --operator operator --name "$1" --site site.json --url "$url" \
+        --enrolment-url "https://127.0.0.1:$(cat state/enrolment-port)" --out "$1.token" >/dev/null
+    "$2" -q device enrol --device "$1" --token "$1.token" --swtpm-ca "$maker" --ek-chain "$maker/issuing.pem" \
+        --measure sensors.conf >/dev/null
+    device_keys "$1" 8 refuse
+}
+
+# --- sessions ---------------------------------------------------------------------------------------------
+
+join() { # PROGRAM NODE SESSION SCHEMA PATIENCE, then DATA: in the background, what it says goes to NODE.said
+    program=$1 node=$2 session=$3 schema=$4 patience=$5
+    shift 5
+    "$program" fl join --device "$node" --schema="$schema" --test-from="$test_from" --seconds="$patience" --out="$node" \
+        "$session" "$@" >"$node.joined" 2>"$node.said" &
+    last=$!
+    nodes="$nodes $last"
+}
+
+finish() { # NODE PID
+    wait "$2" || { cat "$1.said" >&2 && fail "$1"; }
+}
+
+create() { # SCHEMA, then flags: the session, ordered and started; seconds to train in a round: $seconds
+    schema=$1
+    shift
+    session=$(operator create --prepare=60 --train="${seconds:-60}" --epochs=2 --optimiser=adam --rate=0.003 "$@" "first-$schema.safetensors" |
+        jq -r .session)
+    operator start "$session" >/dev/null
+    printf '%s' "$session"
+}
+
+loss() { # MODEL SCHEMA: on what no node has trained on
+    "$ketseal" --json learn evaluate --model="$1" --schema="$2" --test-from="$test_from" node-*.csv | jq -r '.test.loss * 10000 | round / 10000'
+}
+
+cd "$work"
+: >table
+mkdir libexec
+for program in enclave/ketseal-enclave enclave/ketseal-worker enclave/ketseal-worker-fl server/ketseald; do
+    ln -s "$build/src/$program" libexec/
+done
+echo 'sampling: hourly' >sensors.conf # a file of each node that matters
+
+step "the site: a CA (SLH-DSA), a simulated TPM, the measured enclave with ketseal-worker-fl, ketseald"
+"$ketseal" -q ca new --out ca >/dev/null
+"$ketseal" -q ca issue server --ca ca --name city-site --ip 127.0.0.1 --out server >/dev/null
+"$ketseal" -q ca issue operator --ca ca --name operator-1 --out operator >/dev/null
+start_managers city-site city-nodes >/dev/null
+write_reference
+write_site
+start_site
+maker=$work/state/swtpm-ca # who made the TPMs
+"$ketseal" -q site certify --ca ca --operator operator --url "$url" --ek-chain "$maker/issuing.pem" \
+    --insecure-simulated-ek-roots "$maker/root.pem" --out site.json
+"$ketseal" policy make --root ca/root.pem --site site.json --insecure-simulated-tpm --out city.policy
+
+step "six nodes enrol, each with a TPM of its own: token, credential activation, quote; their keys are sealed to PCR 14"
+for number in 1 2 3 4; do
+    enrol "node-$number" "$ketseal"
+done
+enrol node-5 "$hostile"
+enrol node-6 "$hostile"
+
+test_from='2024-02-20 00:00:00'
+for number in 1 2 3 4 5 6; do
+    "$ketseal" learn generate --site="$number" --hours=1500 --out="node-$number.csv" >/dev/null
+done
+for schema in city-air city-traffic; do
+    "$ketseal" -q learn train --schema=$schema --test-from="$test_from" --model=linear --epochs=0 \
+        --out="first-$schema.safetensors" node-1.csv >/dev/null
+done
+
+step "they train together, on data that stay with them: air and traffic, a session each, three rounds"
+four='--device node-1 --device node-2 --device node-3 --device node-4'
+# shellcheck disable=SC2086 # words
+air=$(create city-air --rounds=3 --updates=4 $four)
+# shellcheck disable=SC2086
+traffic=$(create city-traffic --rounds=3 --updates=4 $four)
+for number in 1 2 3 4; do
+    join "$ketseal" "node-$number" "$air" city-air 60 "node-$number.csv"
+    eval "pid_$number=$last"
+done
+for number in 1 2 3 4; do
+    eval "finish node-$number \$pid_$number"
+done
+for number in 1 2 3 4; do
+    join "$ketseal" "node-$number" "$traffic" city-traffic 60 "node-$number.csv"
+    eval "pid_$number=$last"
+done
+for number in 1 2 3 4; do
+    eval "finish node-$number \$pid_$number"
+done
+for schema in air traffic; do
+    eval "session=\$$schema"
+    operator fetch "$session" --out="$schema.safetensors"
+    printf '  %s: loss on held-out weeks %s before, %s after three rounds\n' "$schema" \
+        "$(loss "first-city-$schema.safetensors" "city-$schema")" "$(loss "$schema.safetensors" "city-$schema")"
+done
+
+
+# --- an impersonated node -----------------------------------------------------------------------------------
+
+step "impersonated: a certificate for node-1 by a foreign CA, by the city's own CA, stolen files, another TPM"
+"$ketseal" -q ca new --out foreign >/dev/null
+for ca in foreign ca; do
+    "$ketseal" -q ca issue device --ca $ca --name node-1 --out "by-$ca" >/dev/null
+    cp ca/root.pem site.json node-1/url "by-$ca/"
+done
+participate() { # DEVICE
+    "$ketseal" -q fl join --device "$1" --schema=city-air --test-from="$test_from" --seconds=5 "$session" node-1.csv
+}
+session=$(create city-air --rounds=1 --updates=2 --device node-1 --device node-5)
+# Our own client would not even try: another program shows the foreign certificate.
+# shellcheck disable=SC2086 # words
+refused 'alert' $openssl s_client -connect "127.0.0.1:$site_port" -brief -ign_eof -groups X25519MLKEM768 -CAfile ca/root.pem \
+    -cert by-foreign/device.pem -key by-foreign/device.key
+refused "'node-1' is enrolled: it needs the certificate of its enrolment" participate by-ca
+cp -r node-1 thief
+rm -r thief/tpm
+refused thief/identity.sealed participate thief
+"$ketseal" -q device token --operator operator --name node-1 --site site.json --url "$url" \
+    --enrolment-url "https://127.0.0.1:$(cat state/enrolment-port)" --out fooled.token >/dev/null
+refused "'node-1' is bound to another TPM" "$ketseal" -q device enrol --device thief-2 --token fooled.token --swtpm-ca "$maker" \
+    --ek-chain "$maker/issuing.pem" --measure sensors.conf
+
+# --- a replayed update --------------------------------------------------------------------------------------
+
+step "replayed: the same signed request once more; then the sealed update of one round in the next"
+join "$ketseal" node-1 "$session" city-air 30 node-1.csv
+honest=$last
+KETSEAL_NODE=again "$hostile" fl join --device node-5 --schema=city-air --test-from="$test_from" --seconds=30 --rounds=1 \
+    --out=node-5 "$session" node-5.csv 2>&1 | grep '^hostile' | tee again | sed 's/^/  /'
+grep -q 'is spent' again || fail "a signed request was taken twice: $(cat again)"
+finish node-1 "$honest"
+
+session=$(seconds=4 && create city-air --rounds=2 --updates=2 --updates-min=1 --device node-1 --device node-5)
+join "$ketseal" node-1 "$session" city-air 30 node-1.csv
+honest=$last
+refused 'was changed' env KETSEAL_NODE=other-round "$hostile" -q fl join --device node-5 --schema=city-air --test-from="$test_from" \
+    --seconds=30 --out=node-5 "$session" node-5.csv
+finish node-1 "$honest"
+
+# --- an altered TPM state -----------------------------------------------------------------------------------
+
+step "altered: a measured file of node-4 changes; a node that was altered after its start attests"
+echo 'sampling: never' >sensors.conf
+refused 'PCR 14' participate node-4
+echo 'sampling: hourly' >sensors.conf
+refused 'launch.log' env KETSEAL_NODE=altered "$hostile" device reattest --device node-6
+
+# --- a poisoned node ----------------------------------------------------------------------------------------
+
+step "poisoned: node-5 turns the sign of what it has learned, 8 times as long; under the mean"
+# shellcheck disable=SC2086
+session=$(create city-air --rounds=3 --updates=5 $four --device node-5)
+for number in 1 2 3 4; do
+    join "$ketseal" "node-$number" "$session" city-air 60 "node-$number.csv"
+    eval "pid_$number=$last"
+done
+export KETSEAL_NODE=poison
+join "$hostile" node-5 "$session" city-air 60 node-5.csv
+pid_5=$last
+unset KETSEAL_NODE
+for number in 1 2 3 4 5; do
+    eval "finish node-$number \$pid_$number"
+done
+operator fetch "$session" --out=poisoned.safetensors
+printf '  air: loss on held-out weeks %s before, %s after three rounds with node-5, %s without it\n' \
+    "$(loss first-city-air.safetensors city-air)" "$(loss poisoned.safetensors city-air)" "$(loss air.safetensors city-air)"
+
+step "done"
