@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* Linked into a second `ketseal` whose part in federated learning is hostile, for the smart city
- * (examples/city.sh) and its test; never installed. KETSEAL_NODE names how; without it the
+/* Linked into a second `ketseal` whose part in federated learning is hostile, for the smart
+ * city (examples/city.sh) and its test; never installed. KETSEAL_NODE names how; without it the
  * program is honest.
  *
  *   poison       contributes its update with the sign turned, TIMES as long
