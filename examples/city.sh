@@ -82,8 +82,37 @@ fail() {
     exit 1
 }
 
-# A line of the table at the end.
-caught() { printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>table; } # WHAT BY RECORD
+# Where the ledger ends now: records of what comes are looked for from there on.
+mark() {
+    seen=$("$ketseal" --json ledger head --from state/ledger --site site.json | jq .size)
+}
+
+# The entry that fits PATTERN, from the ledger's static files: its place proved against a checkpoint that the pinned
+# site has signed. A line of the table at the end.
+proved() { # WHAT BY PATTERN
+    tries=0
+    while :; do
+        size=$("$ketseal" --json ledger head --from state/ledger --site site.json | jq .size)
+        index=$seen
+        while [ "$index" -lt "$size" ]; do
+            "$ketseal" ledger prove --from state/ledger --site site.json "$index" >entry
+            if grep -q -- "$3" entry; then
+                sed 's/^/  record: /; s/,"schema":"ketseal.entry\/1"//' entry
+                printf '%s|%s|ledger entry %s\n' "$1" "$2" "$index" >>table
+                return 0
+            fi
+            index=$((index + 1))
+        done
+        tries=$((tries + 1))
+        [ "$tries" -lt 100 ] || fail "no entry of the ledger like $3"
+        sleep 0.1
+    done
+}
+
+# Of what never came to the site there can be no record there.
+nothing_sent() { # WHAT BY
+    printf '%s|%s|none: nothing was sent\n' "$1" "$2" >>table
+}
 
 # shellcheck source-path=SCRIPTDIR source=parts.sh
 . "$here/parts.sh"
@@ -122,6 +151,8 @@ fl:
   workers: 2
   memory_mib: 512
   params: 100000
+refusals:
+  per_hour: 60
 YAML
     site_keys >>ketseal.yaml
 }
@@ -254,43 +285,62 @@ participate() { # DEVICE
     "$ketseal" -q fl join --device "$1" --schema=city-air --test-from="$test_from" --seconds=5 "$session" node-1.csv
 }
 session=$(create city-air --rounds=1 --updates=2 --device node-1 --device node-5)
+mark
 # Our own client would not even try: another program shows the foreign certificate.
+shown=alert
 # shellcheck disable=SC2086 # words
-refused 'alert' $openssl s_client -connect "127.0.0.1:$site_port" -brief -ign_eof -groups X25519MLKEM768 -CAfile ca/root.pem \
-    -cert by-foreign/device.pem -key by-foreign/device.key
+refused 'alert unknown ca' $openssl s_client -connect "127.0.0.1:$site_port" -ign_eof -groups X25519MLKEM768 \
+    -CAfile ca/root.pem -cert by-foreign/device.pem -key by-foreign/device.key
+shown=
+proved "certificate for node-1 by a foreign CA" "TLS: the pinned root" '"detail":"a certificate for .node-1.*"door":"tls"'
 refused "'node-1' is enrolled: it needs the certificate of its enrolment" participate by-ca
+proved "certificate for node-1 by the city's own CA" "enclave: the registry" "it needs the certificate of its enrolment.*\"device\":\"node-1\""
 cp -r node-1 thief
 rm -r thief/tpm
 refused thief/identity.sealed participate thief
+nothing_sent "files of node-1 beside another TPM" "the TPM: sealed by another one"
 "$ketseal" -q device token --operator operator --name node-1 --site site.json --url "$url" \
     --enrolment-url "https://127.0.0.1:$(cat state/enrolment-port)" --out fooled.token >/dev/null
 refused "'node-1' is bound to another TPM" "$ketseal" -q device enrol --device thief-2 --token fooled.token --swtpm-ca "$maker" \
     --ek-chain "$maker/issuing.pem" --measure sensors.conf
+proved "another TPM enrols as node-1, a token by fraud" "enclave: one id, one TPM" "is bound to another TPM.*\"door\":\"enrolment\""
 
 # --- a replayed update --------------------------------------------------------------------------------------
 
 step "replayed: the same signed request once more; then the sealed update of one round in the next"
+mark
 join "$ketseal" node-1 "$session" city-air 30 node-1.csv
 honest=$last
 KETSEAL_NODE=again "$hostile" fl join --device node-5 --schema=city-air --test-from="$test_from" --seconds=30 --rounds=1 \
     --out=node-5 "$session" node-5.csv 2>&1 | grep '^hostile' | tee again | sed 's/^/  /'
 grep -q 'is spent' again || fail "a signed request was taken twice: $(cat again)"
 finish node-1 "$honest"
+proved "a signed request, sent twice" "enclave: one-time keys" 'key is spent.*"device":"node-5"'
 
+mark
 session=$(seconds=4 && create city-air --rounds=2 --updates=2 --updates-min=1 --device node-1 --device node-5)
 join "$ketseal" node-1 "$session" city-air 30 node-1.csv
 honest=$last
 refused 'was changed' env KETSEAL_NODE=other-round "$hostile" -q fl join --device node-5 --schema=city-air --test-from="$test_from" \
     --seconds=30 --out=node-5 "$session" node-5.csv
 finish node-1 "$honest"
+proved "the sealed update of another round" "fl worker: keys by round" '"device":"node-5","error":"VERIFY".*"kind":"abort"'
+[ "$(operator status "$session" | jq -c '[.rounds[].count]')" = '[2,1]' ] || fail "the replay counted: $(operator status "$session")"
+echo "  the round went on without it: 2 updates, then 1"
 
 # --- an altered TPM state -----------------------------------------------------------------------------------
 
-step "altered: a measured file of node-4 changes; a node that was altered after its start attests"
+step "altered: a measured file of node-4 changes; what runs on node-6 is altered after its start, and its TPM says so"
+mark
 echo 'sampling: never' >sensors.conf
 refused 'PCR 14' participate node-4
+nothing_sent "a changed file on node-4" "the TPM: sealed to PCR 14"
 echo 'sampling: hourly' >sensors.conf
+shown='^(ketseal|fail)'
 refused 'launch.log' env KETSEAL_NODE=altered "$hostile" device reattest --device node-6
+shown=
+proved "PCR 14 extended on node-6, which attests" "enclave: the quote" '"device":"node-6".*"kind":"device"'
+refused 'SUSPENDED' "$hostile" -q run --device node-6 --template bell --shots 10 --seed 1 --out bell.bundle
 
 # --- a poisoned node ----------------------------------------------------------------------------------------
 
@@ -312,4 +362,23 @@ operator fetch "$session" --out=poisoned.safetensors
 printf '  air: loss on held-out weeks %s before, %s after three rounds with node-5, %s without it\n' \
     "$(loss first-city-air.safetensors city-air)" "$(loss poisoned.safetensors city-air)" "$(loss air.safetensors city-air)"
 
-step "done"
+# --- what is left -------------------------------------------------------------------------------------------
+
+step "what an auditor needs: the record of each round of the first session, verified offline; the last model's is shown"
+number=0
+for job in $(operator records "$air" | jq -r '.jobs[].id'); do
+    number=$((number + 1))
+    operator record "$job" --out="round-$number.json"
+    "$build/src/cli/ketseal-verify" city.policy "round-$number.json" >answer || fail "$(cat answer)"
+done
+[ "$number" -eq 3 ] || fail "$number records of rounds, not 3"
+model=$(sha256sum air.safetensors | cut -d' ' -f1)
+last_round=$(grep -l "\"model\":\"$model\"" round-*.json)
+"$build/src/cli/ketseal-verify" --explain city.policy "$last_round" | grep -E '^(pass|verified)' | sed 's/^/  /'
+if anchor_checkpoint node-1 checkpoint; then
+    anchor_bundle node-1 checkpoint "$last_round"
+fi
+
+step "summary"
+awk -F'|' '{ printf "  caught  %-48s %-34s %s\n", $1, $2, $3 }' table
+printf '\ncity: %s attacks caught in %s s\n' "$(wc -l <table)" "$(since)"

@@ -10,7 +10,7 @@ site=
 managers=
 chain=
 
-# COMMAND has to fail, and to say TEXT.
+# COMMAND has to fail, and to say TEXT. Of what it says the lines are shown that have a word of $shown.
 refused() { # TEXT COMMAND...
     text=$1
     shift
@@ -19,7 +19,7 @@ refused() { # TEXT COMMAND...
         echo "this was not refused: $*" >&2
         exit 1
     fi
-    sed 's/^/  /' refusal
+    grep -E "${shown:-.}" refusal | sed 's/^/  /' || true
     grep -q -- "$text" refusal || { echo "refused, but without a word of '$text'" >&2; exit 1; }
 }
 
