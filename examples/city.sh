@@ -7,10 +7,10 @@
 # impersonated, updates are replayed, one node poisons, one changes its measured state. Each is caught, and what the
 # site has written down of it is shown and proved. docs/city.md says what is shown, what assumed and what simulated.
 #
-#   examples/city.sh [--keep DIRECTORY] [--data DIRECTORY] [BUILD_DIRECTORY]
+#   examples/city.sh [--keep DIRECTORY] [--data] [BUILD_DIRECTORY]
 #
 #   --keep   the folder stays, there
-#   --data   stations of Beijing instead of an invented city: a folder with beijing-*.csv.gz
+#   --data   measured series in place of an invented city: stations of Beijing and NAB's roads, in $KS_SHARED_DATA/sensors
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -19,7 +19,7 @@ data=
 while :; do
     case ${1-} in
     --keep) keep=$2 && shift 2 ;;
-    --data) data=$(cd "$2" && pwd) && shift 2 ;;
+    --data) data=${KS_SHARED_DATA:-nowhere}/sensors && shift ;;
     --*) printf 'city: no such flag: %s\n' "$1" >&2 && exit 2 ;;
     *) break ;;
     esac
@@ -28,6 +28,7 @@ build=$(cd "${1:-build/release}" && pwd)
 for program in swtpm swtpm_setup jq openssl; do
     command -v "$program" >/dev/null || { printf 'city: SKIPPED: %s is absent\n' "$program" && exit 77; }
 done
+[ -z "$data" ] || [ -d "$data" ] || { printf 'city: SKIPPED: no %s\n' "$data" && exit 77; }
 if [ -n "$keep" ]; then
     mkdir -p "$keep"
     work=$(cd "$keep" && pwd)
@@ -185,10 +186,26 @@ enrol() { # NODE PROGRAM
 join() { # PROGRAM NODE SESSION SCHEMA PATIENCE, then DATA: in the background, what it says goes to NODE.said
     program=$1 node=$2 session=$3 schema=$4 patience=$5
     shift 5
-    "$program" fl join --device "$node" --schema="$schema" --test-from="$test_from" --seconds="$patience" --out="$node" \
-        "$session" "$@" >"$node.joined" 2>"$node.said" &
+    "$program" fl join --device "$node" --schema="$schema" --seconds="$patience" --out="$node" "$session" "$@" >"$node.joined" 2>"$node.said" &
     last=$!
     nodes="$nodes $last"
+}
+
+# The four honest nodes take part in SESSION; what POISONER's program does is KETSEAL_NODE's.
+together() { # SESSION SCHEMA, and POISONER
+    for number in 1 2 3 4; do
+        join "$ketseal" "node-$number" "$1" "$2" 60 "$(table_of "$2" $number)"
+        eval "pid_$number=$last"
+    done
+    if [ $# -gt 2 ]; then
+        export KETSEAL_NODE=poison
+        join "$hostile" "$3" "$1" "$2" 60 "$(table_of "$2" 5)"
+        unset KETSEAL_NODE
+        finish "$3" "$last"
+    fi
+    for number in 1 2 3 4; do
+        eval "finish node-$number \$pid_$number"
+    done
 }
 
 finish() { # NODE PID
@@ -205,7 +222,21 @@ create() { # SCHEMA, then flags: the session, ordered and started; seconds to tr
 }
 
 loss() { # MODEL SCHEMA: on what no node has trained on
-    "$ketseal" --json learn evaluate --model="$1" --schema="$2" --test-from="$test_from" node-*.csv | jq -r '.test.loss * 10000 | round / 10000'
+    # shellcheck disable=SC2046 # words
+    "$ketseal" --json learn evaluate --model="$1" --schema="$2" $(for number in 1 2 3 4; do table_of "$2" $number; done) |
+        jq -r '.test.loss * 10000 | round / 10000'
+}
+
+# Who trains on what. An invented city's nodes have both sensors in one table.
+air_schema=city-air
+traffic_schema=city-traffic
+[ -z "$data" ] || { air_schema=beijing traffic_schema=traffic; }
+table_of() { # SCHEMA NUMBER: of the node
+    case $1 in
+    beijing) printf '%s\n' "$data"/beijing-*.csv.gz | sed -n "$2p" ;;
+    traffic) printf '%s\n' "$data"/nab-*.csv | sed -n "$2p" ;;
+    *) printf 'node-%s.csv\n' "$2" ;;
+    esac
 }
 
 cd "$work"
@@ -236,42 +267,31 @@ done
 enrol node-5 "$hostile"
 enrol node-6 "$hostile"
 
-test_from='2024-02-20 00:00:00'
-for number in 1 2 3 4 5 6; do
-    "$ketseal" learn generate --site="$number" --hours=1500 --out="node-$number.csv" >/dev/null
-done
-for schema in city-air city-traffic; do
-    "$ketseal" -q learn train --schema=$schema --test-from="$test_from" --model=linear --epochs=0 \
-        --out="first-$schema.safetensors" node-1.csv >/dev/null
+if [ -z "$data" ]; then
+    for number in 1 2 3 4 5; do
+        "$ketseal" learn generate --site="$number" --start='2024-08-01 00:00:00' --hours=1900 --out="node-$number.csv" >/dev/null
+    done
+fi
+for schema in $air_schema $traffic_schema; do
+    # shellcheck disable=SC2046,SC2086
+    "$ketseal" -q learn train --schema=$schema --model=linear --epochs=0 --out="first-$schema.safetensors" \
+        $(table_of $schema 1) >/dev/null
 done
 
 step "they train together, on data that stay with them: air and traffic, a session each, three rounds"
 four='--device node-1 --device node-2 --device node-3 --device node-4'
 # shellcheck disable=SC2086 # words
-air=$(create city-air --rounds=3 --updates=4 $four)
+air=$(create $air_schema --rounds=3 --updates=4 $four)
 # shellcheck disable=SC2086
-traffic=$(create city-traffic --rounds=3 --updates=4 $four)
-for number in 1 2 3 4; do
-    join "$ketseal" "node-$number" "$air" city-air 60 "node-$number.csv"
-    eval "pid_$number=$last"
+traffic=$(create $traffic_schema --rounds=3 --updates=4 $four)
+together "$air" $air_schema
+together "$traffic" $traffic_schema
+for what in air traffic; do
+    eval "session=\$$what schema=\$${what}_schema"
+    operator fetch "$session" --out="$what.safetensors"
+    printf '  %s: loss on held-out weeks %s before, %s after three rounds\n' "$what" \
+        "$(loss "first-$schema.safetensors" "$schema")" "$(loss "$what.safetensors" "$schema")"
 done
-for number in 1 2 3 4; do
-    eval "finish node-$number \$pid_$number"
-done
-for number in 1 2 3 4; do
-    join "$ketseal" "node-$number" "$traffic" city-traffic 60 "node-$number.csv"
-    eval "pid_$number=$last"
-done
-for number in 1 2 3 4; do
-    eval "finish node-$number \$pid_$number"
-done
-for schema in air traffic; do
-    eval "session=\$$schema"
-    operator fetch "$session" --out="$schema.safetensors"
-    printf '  %s: loss on held-out weeks %s before, %s after three rounds\n' "$schema" \
-        "$(loss "first-city-$schema.safetensors" "city-$schema")" "$(loss "$schema.safetensors" "city-$schema")"
-done
-
 
 # --- an impersonated node -----------------------------------------------------------------------------------
 
@@ -282,9 +302,10 @@ for ca in foreign ca; do
     cp ca/root.pem site.json node-1/url "by-$ca/"
 done
 participate() { # DEVICE
-    "$ketseal" -q fl join --device "$1" --schema=city-air --test-from="$test_from" --seconds=5 "$session" node-1.csv
+    # shellcheck disable=SC2086
+    "$ketseal" -q fl join --device "$1" --schema=$air_schema --seconds=5 "$session" "$(table_of $air_schema 1)"
 }
-session=$(create city-air --rounds=1 --updates=2 --device node-1 --device node-5)
+session=$(create $air_schema --rounds=1 --updates=2 --device node-1 --device node-5)
 mark
 # Our own client would not even try: another program shows the foreign certificate.
 shown=alert
@@ -309,20 +330,22 @@ proved "another TPM enrols as node-1, a token by fraud" "enclave: one id, one TP
 
 step "replayed: the same signed request once more; then the sealed update of one round in the next"
 mark
-join "$ketseal" node-1 "$session" city-air 30 node-1.csv
+join "$ketseal" node-1 "$session" $air_schema 30 "$(table_of $air_schema 1)"
 honest=$last
-KETSEAL_NODE=again "$hostile" fl join --device node-5 --schema=city-air --test-from="$test_from" --seconds=30 --rounds=1 \
-    --out=node-5 "$session" node-5.csv 2>&1 | grep '^hostile' | tee again | sed 's/^/  /'
+# shellcheck disable=SC2086
+KETSEAL_NODE=again "$hostile" fl join --device node-5 --schema=$air_schema --seconds=30 --rounds=1 --out=node-5 \
+    "$session" "$(table_of $air_schema 5)" 2>&1 | grep '^hostile' | tee again | sed 's/^/  /'
 grep -q 'is spent' again || fail "a signed request was taken twice: $(cat again)"
 finish node-1 "$honest"
 proved "a signed request, sent twice" "enclave: one-time keys" 'key is spent.*"device":"node-5"'
 
 mark
-session=$(seconds=4 && create city-air --rounds=2 --updates=2 --updates-min=1 --device node-1 --device node-5)
-join "$ketseal" node-1 "$session" city-air 30 node-1.csv
+session=$(seconds=4 && create $air_schema --rounds=2 --updates=2 --updates-min=1 --device node-1 --device node-5)
+join "$ketseal" node-1 "$session" $air_schema 30 "$(table_of $air_schema 1)"
 honest=$last
-refused 'was changed' env KETSEAL_NODE=other-round "$hostile" -q fl join --device node-5 --schema=city-air --test-from="$test_from" \
-    --seconds=30 --out=node-5 "$session" node-5.csv
+# shellcheck disable=SC2086
+refused 'was changed' env KETSEAL_NODE=other-round "$hostile" -q fl join --device node-5 --schema=$air_schema \
+    --seconds=30 --out=node-5 "$session" "$(table_of $air_schema 5)"
 finish node-1 "$honest"
 proved "the sealed update of another round" "fl worker: keys by round" '"device":"node-5","error":"VERIFY".*"kind":"abort"'
 [ "$(operator status "$session" | jq -c '[.rounds[].count]')" = '[2,1]' ] || fail "the replay counted: $(operator status "$session")"
@@ -346,21 +369,11 @@ refused 'SUSPENDED' "$hostile" -q run --device node-6 --template bell --shots 10
 
 step "poisoned: node-5 turns the sign of what it has learned, 8 times as long; under the mean"
 # shellcheck disable=SC2086
-session=$(create city-air --rounds=3 --updates=5 $four --device node-5)
-for number in 1 2 3 4; do
-    join "$ketseal" "node-$number" "$session" city-air 60 "node-$number.csv"
-    eval "pid_$number=$last"
-done
-export KETSEAL_NODE=poison
-join "$hostile" node-5 "$session" city-air 60 node-5.csv
-pid_5=$last
-unset KETSEAL_NODE
-for number in 1 2 3 4 5; do
-    eval "finish node-$number \$pid_$number"
-done
+session=$(create $air_schema --rounds=3 --updates=5 $four --device node-5)
+together "$session" $air_schema node-5
 operator fetch "$session" --out=poisoned.safetensors
 printf '  air: loss on held-out weeks %s before, %s after three rounds with node-5, %s without it\n' \
-    "$(loss first-city-air.safetensors city-air)" "$(loss poisoned.safetensors city-air)" "$(loss air.safetensors city-air)"
+    "$(loss first-$air_schema.safetensors $air_schema)" "$(loss poisoned.safetensors $air_schema)" "$(loss air.safetensors $air_schema)"
 
 # --- what is left -------------------------------------------------------------------------------------------
 
