@@ -152,6 +152,8 @@ fl:
   workers: 2
   memory_mib: 512
   params: 100000
+  suspicion: 20
+  suspend_after: 5
 refusals:
   per_hour: 60
 YAML
@@ -367,13 +369,16 @@ refused 'SUSPENDED' "$hostile" -q run --device node-6 --template bell --shots 10
 
 # --- a poisoned node ----------------------------------------------------------------------------------------
 
-step "poisoned: node-5 turns the sign of what it has learned, 8 times as long; under the mean"
-# shellcheck disable=SC2086
-session=$(create $air_schema --rounds=3 --updates=5 $four --device node-5)
-together "$session" $air_schema node-5
-operator fetch "$session" --out=poisoned.safetensors
-printf '  air: loss on held-out weeks %s before, %s after three rounds with node-5, %s without it\n' \
-    "$(loss first-$air_schema.safetensors $air_schema)" "$(loss poisoned.safetensors $air_schema)" "$(loss air.safetensors $air_schema)"
+step "poisoned: node-5 turns the sign of what it has learned, 8 times as long; by the mean, and by a rule that stands one liar"
+printf '  air: loss on held-out weeks %s before, %s after three rounds without node-5\n' \
+    "$(loss first-$air_schema.safetensors $air_schema)" "$(loss air.safetensors $air_schema)"
+for rule in ${RULES:-mean multi-krum}; do
+    # shellcheck disable=SC2086
+    session=$(create $air_schema --rounds=3 --updates=5 --updates-min=4 --rule=$rule --attackers=$([ $rule = mean ] && echo 0 || echo 1) $four --device node-5)
+    together "$session" $air_schema node-5
+    operator fetch "$session" --out="by-$rule.safetensors"
+    printf '  with node-5, by %s: %s\n' "$rule" "$(loss "by-$rule.safetensors" $air_schema)"
+done
 
 # --- what is left -------------------------------------------------------------------------------------------
 

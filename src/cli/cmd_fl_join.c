@@ -10,6 +10,7 @@
 
 #include "base/sys.h"
 #include "base/text.h"
+#include "cli/alerts.h"
 #include "cli/bundle.h"
 #include "cli/device.h"
 #include "cli/learn_data.h"
@@ -35,6 +36,7 @@ struct view {
 struct join {
     struct ks_cli *cli;
     struct ks_client *client;
+    struct ks_watch *watch;
     const char *session_text;
     uint8_t session[KS_SESSION_LEN];
     struct ks_learn_data data;
@@ -54,6 +56,7 @@ struct work {
     float *parent;
     float *params;
     struct ks_train_stats stats;
+    uint64_t local_us;
 };
 
 static void work_done(struct work *work)
@@ -180,6 +183,7 @@ static enum ks_err train(const struct join *join, struct work *work)
     enum ks_err err = KS_OK;
     const uint64_t epochs = work->descriptor.local.epochs;
     const uint64_t before = (work->descriptor.round - 1) * epochs;
+    const uint64_t begin_us = ks_clock_monotonic_us();
 
     for (uint64_t epoch = 1; epoch <= epochs; epoch++) {
         KS_TRY(ks_train_epoch(work->trainer, &join->share, (unsigned)(before + epoch),
@@ -192,6 +196,7 @@ static enum ks_err train(const struct join *join, struct work *work)
     for (size_t i = 0; i < ks_model_params(work->model); i++) {
         work->parent[i] = work->params[i] - work->parent[i];
     }
+    work->local_us = ks_clock_monotonic_us() - begin_us;
 out:
     return err;
 }
@@ -249,7 +254,8 @@ static enum ks_err contribute(const struct join *join, const struct work *work)
                                             .samples = weight_of(join, descriptor),
                                             .loss = work->stats.loss,
                                             .steps = batches * descriptor->local.epochs,
-                                            .seed = join->seed + descriptor->round};
+                                            .seed = join->seed + descriptor->round,
+                                            .local_us = work->local_us};
     struct ks_buf bundle;
 
     ks_buf_init(&bundle, KS_BUNDLE_BYTES_MAX);
@@ -425,11 +431,19 @@ enum ks_err ks_command_fl_join(struct ks_cli *cli)
     KS_CHECK(threads >= 1, KS_ERR_USAGE, "--threads: at least 1");
     KS_TRY(read_data(&join));
     KS_TRY(ks_pool_new((unsigned)threads, &join.pool));
+    join.watch = ks_calloc(1, sizeof *join.watch);
+    KS_CHECK(join.watch != NULL, KS_ERR_NOMEM, "detector");
+    KS_TRY(ks_watch_open(cli, KS_TRACE_UPDATE, join.watch));
     KS_TRY(ks_cli_client(cli, &join.client));
+    KS_TRY(ks_watch_client(join.watch, join.client));
     KS_TRY(take_rounds(&join, rounds, seconds));
     KS_TRY(print_end(&join));
 out:
     ks_client_close(join.client);
+    if (join.watch != NULL) {
+        ks_watch_done(join.watch);
+    }
+    ks_free(join.watch);
     ks_pool_free(join.pool);
     ks_split_done(&join.split);
     ks_learn_data_done(&join.data);

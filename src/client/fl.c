@@ -7,6 +7,7 @@
 
 #include "base/sys.h"
 #include "client/inside.h"
+#include "client/tracer.h"
 #include "crypto/digest.h"
 #include "crypto/kem.h"
 #include "fl/seal.h"
@@ -291,33 +292,59 @@ out:
     return err;
 }
 
+/* The job that contributes what was sealed; *OUT_US: how long it took to send. JOB's views are
+ * DESCRIPTOR's. */
+static enum ks_err send_update(struct ks_client *client,
+                               const struct ks_fl_descriptor *descriptor,
+                               const struct ks_client_update *update, struct ks_job *job,
+                               uint64_t *out_us)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf sealed;
+    uint64_t begin_us = 0;
+
+    ks_buf_init(&sealed, SIZE_MAX / 2);
+    KS_TRY(seal_update(client, descriptor, update, &sealed));
+    begin_us = ks_clock_monotonic_us();
+    KS_TRY(upload(ks_client_session(client), ks_buf_view(&sealed), job->update.sealed));
+    *out_us = ks_clock_monotonic_us() - begin_us;
+    ks_copy(job->update.session, descriptor->session, sizeof job->update.session);
+    job->update.round = descriptor->round;
+    ks_copy(job->update.parent, descriptor->parent, sizeof job->update.parent);
+    job->update.encoding = descriptor->local.encoding;
+    job->update.samples = update->samples;
+    job->update.loss = update->loss;
+    job->update.steps = update->steps;
+    job->update.length = sealed.len;
+out:
+    ks_buf_done(&sealed);
+    return err;
+}
+
 enum ks_err ks_client_fl_contribute(struct ks_client *client,
                                     const struct ks_fl_descriptor *descriptor,
                                     const struct ks_client_update *update,
                                     struct ks_buf *out_bundle)
 {
     enum ks_err err = KS_OK;
+    struct ks_tracer *tracer = ks_client_tracer(client);
+    const size_t before = out_bundle->len;
     struct ks_job job = {.schema = 4, .kind = KS_KIND_UPDATE};
-    struct ks_buf sealed;
     struct ks_buf bytes;
+    uint64_t upload_us = 0;
 
-    ks_buf_init(&sealed, SIZE_MAX / 2);
     ks_buf_init(&bytes, KS_JOB_BYTES_MAX);
-    KS_TRY(seal_update(client, descriptor, update, &sealed));
-    KS_TRY(upload(ks_client_session(client), ks_buf_view(&sealed), job.update.sealed));
-    ks_copy(job.update.session, descriptor->session, sizeof job.update.session);
-    job.update.round = descriptor->round;
-    ks_copy(job.update.parent, descriptor->parent, sizeof job.update.parent);
-    job.update.encoding = descriptor->local.encoding;
-    job.update.samples = update->samples;
-    job.update.loss = update->loss;
-    job.update.steps = update->steps;
-    job.update.length = sealed.len;
+    ks_tracer_begin(tracer, ks_client_device(client), NULL, ks_client_facts(client));
+    ks_tracer_workload(tracer, KS_TRACE_UPDATE); /* also where it is not sent */
+    KS_TRY(send_update(client, descriptor, update, &job, &upload_us));
     ks_job_write(&job, &bytes);
     KS_TRY(ks_fail_prefix(ks_buf_check(&bytes), "the job"));
+    ks_tracer_asked(tracer, &job);
+    ks_tracer_local(tracer, update->local_us, upload_us);
     KS_TRY(ks_client_send_job(client, "/qjob", ks_buf_view(&bytes), out_bundle));
+    ks_tracer_bundle(tracer, ks_bytes_of(out_bundle->data + before, out_bundle->len - before),
+                     ks_client_site(client));
 out:
-    ks_buf_done(&sealed);
     ks_buf_done(&bytes);
-    return err;
+    return ks_tracer_end(tracer, err, ks_client_facts(client));
 }

@@ -48,7 +48,8 @@ struct ks_client_update {
     uint64_t samples;
     double loss;
     uint64_t steps;
-    uint64_t seed; /* of stochastic rounding */
+    uint64_t seed;     /* of stochastic rounding */
+    uint64_t local_us; /* that training took, for the trace */
 };
 /* Seals UPDATE to the round's key, sends it, and submits the job that contributes it; appends
  * the bundle, which is there once the update counts. */

@@ -18,6 +18,12 @@
 
 #define STAGED_MAX 64 /* updates that come to count together */
 
+/* Since the last step was asked for. */
+static uint64_t step_us(const struct ks_fl_slot *slot)
+{
+    return ks_clock_monotonic_us() + STEP_US - slot->deadline_us;
+}
+
 static enum ks_fl_file checkpoint_file(unsigned number)
 {
     return number == 1 ? KS_FL_FILE_FIRST : KS_FL_FILE_SECOND;
@@ -282,6 +288,8 @@ static enum ks_err committed(struct ks_monitor *monitor, struct ks_fl_slot *slot
         struct ks_monitor_job *job = &monitor->jobs[i];
 
         if (job->state == KS_MJOB_ADDED && is_of(job, slot)) {
+            ks_trace_set_u64(&job->trace, KS_TRACE_FL_KEEP_US,
+                             ks_clock_monotonic_us() - job->finished_us);
             job->finished_us = ks_clock_monotonic_us();
             job->state = KS_MJOB_FINISHED;
         }
@@ -318,6 +326,7 @@ static enum ks_err completed(struct ks_monitor *monitor, struct ks_fl_slot *slot
     struct ks_fl_event event = {.kind = KS_FL_EVENT_AGGREGATED, .now_us = ks_clock_us()};
     enum ks_fl_answer answer = KS_FL_ANSWER_OK;
 
+    KS_TRY(ks_monitor_fl_suspects(monitor, slot->session));
     ks_copy(event.update, slot->written, sizeof event.update);
     KS_TRY(ks_rounds_event(monitor->state.rounds, slot->session, &event, &answer));
     KS_CHECK(answer == KS_FL_ANSWER_OK, KS_ERR_INTERNAL, "the end of a round: %s",
@@ -449,6 +458,9 @@ static enum ks_err take_added(struct ks_monitor *monitor, struct ks_fl_slot *slo
     ks_copy(delivery.sealed, update->sealed, sizeof delivery.sealed);
     KS_TRY(ks_monitor_fl_core_update(monitor, job, slot, &delivery, delivery.record));
     KS_TRY(ks_rounds_stage(monitor->state.rounds, slot->session, &delivery));
+    ks_trace_set(&job->trace, KS_TRACE_FL_NORM, added.norm);
+    ks_trace_set_u64(&job->trace, KS_TRACE_FL_ADD_US, step_us(slot));
+    job->finished_us = ks_clock_monotonic_us(); /* until it counts */
     job->state = KS_MJOB_ADDED;
     slot->job = NULL;
     slot->state = KS_SLOT_READY;
@@ -609,21 +621,36 @@ static enum ks_err record_again(struct ks_monitor *monitor, struct ks_fl_slot *s
     KS_TRY(ks_monitor_fl_core_update(monitor, job, slot, delivery, hash));
     KS_TRY(ks_rounds_again(monitor->state.rounds, slot->session, ks_bytes_text(job->device),
                            hash));
+    ks_trace_set(&job->trace, KS_TRACE_FL_NORM, delivery->norm);
     job->finished_us = ks_clock_monotonic_us();
     job->state = KS_MJOB_FINISHED;
 out:
     return err;
 }
 
+/* Whether the device of JOB may still work: it may have been suspended while JOB waited. */
+static enum ks_err check_device(struct ks_monitor *monitor, const struct ks_monitor_job *job)
+{
+    struct ks_monitor_device *device = NULL;
+
+    return ks_monitor_device(monitor, ks_buf_view(&job->certificate), KS_RIGHT_WORK, &device);
+}
+
 /* JOB may have waited long: what its round says now. *OUT_ADD: it is to be added. */
 static enum ks_err judge(struct ks_monitor *monitor, struct ks_fl_slot *slot,
                          struct ks_monitor_job *job, bool *out_add)
 {
+    enum ks_err err = KS_OK;
     const struct ks_job_update *update = &job->body.job.update;
     enum ks_fl_answer answer = KS_FL_ANSWER_LATE;
 
     *out_add = false;
     job->started_us = ks_clock_us();
+    err = check_device(monitor, job);
+    if (err != KS_OK) {
+        ks_monitor_job_fail(monitor, job, err);
+        return KS_OK;
+    }
     if (slot->session->round != NULL && slot->session->last == update->round) {
         answer = ks_rounds_check(slot->session, ks_bytes_text(job->device), update->sealed,
                                  (uint32_t)update->samples, job->started_us);
@@ -686,6 +713,8 @@ static enum ks_err next_step(struct ks_monitor *monitor, struct ks_fl_slot *slot
         slot->job = job;
         job->state = KS_MJOB_RUNNING;
         job->deadline_us = UINT64_MAX; /* the step's own counts */
+        ks_trace_set_u64(&job->trace, KS_TRACE_QUEUE_US,
+                         ks_clock_monotonic_us() - job->queued_us);
         ask_update(monitor, slot, KS_FRAME_FL_OPEN, job->device, job->body.job.update.sealed,
                    KS_SLOT_OPEN_UPDATE);
     } else if (session->staged > 0 && !ks_fl_plan_sums(&session->order.plan)) {

@@ -66,6 +66,7 @@ struct ks_config_devices {
 /* The detector of traces (docs/formats/detection.md). */
 struct ks_config_detector {
     char *model;               /* path of a model of traces' columns; NULL: none */
+    char *fl_model;            /* likewise, for contributions */
     unsigned suspend_after;    /* alerts of one device; 0 (default): nobody is suspended */
     unsigned suspend_window_s; /* within which they come; default 3600 */
 };
@@ -136,6 +137,9 @@ struct ks_config_fl {
     unsigned memory_mib; /* of the address space of one of them; default 4096 */
     unsigned params;     /* numbers of a model at most; default 4194304 */
     unsigned upload_mib; /* of all uploads that are under way; default 1024 */
+    double suspicion;    /* score from which a contribution is an alert; 0 (default): none is */
+    unsigned suspend_after;    /* alerts of one device; 0 (default): nobody is suspended */
+    unsigned suspend_window_s; /* within which they come; default 3600 */
 };
 
 struct ks_config {
