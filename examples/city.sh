@@ -369,16 +369,34 @@ refused 'SUSPENDED' "$hostile" -q run --device node-6 --template bell --shots 10
 
 # --- a poisoned node ----------------------------------------------------------------------------------------
 
-step "poisoned: node-5 turns the sign of what it has learned, 8 times as long; by the mean, and by a rule that stands one liar"
+step "poisoned: node-5 turns the sign of what it has learned, 8 times as long; by the mean, then by the median"
+mark
 printf '  air: loss on held-out weeks %s before, %s after three rounds without node-5\n' \
     "$(loss first-$air_schema.safetensors $air_schema)" "$(loss air.safetensors $air_schema)"
-for rule in ${RULES:-mean multi-krum}; do
+poisoned() { # RULE, FLAGS: a session with node-5 by it, and what it comes to
+    rule=$1
+    shift
     # shellcheck disable=SC2086
-    session=$(create $air_schema --rounds=3 --updates=5 --updates-min=4 --rule=$rule --attackers=$([ $rule = mean ] && echo 0 || echo 1) $four --device node-5)
+    session=$(create $air_schema --rounds=3 --updates=5 --updates-min=4 --rule="$rule" "$@" $four --device node-5)
     together "$session" $air_schema node-5
     operator fetch "$session" --out="by-$rule.safetensors"
-    printf '  with node-5, by %s: %s\n' "$rule" "$(loss "by-$rule.safetensors" $air_schema)"
-done
+    printf '  air: with node-5, by %s: %s; updates in its rounds: %s\n' "$rule" "$(loss "by-$rule.safetensors" $air_schema)" \
+        "$(operator status "$session" | jq -r '[.rounds[].count] | map(tostring) | join(", ")')"
+}
+poisoned mean
+proved "sign-flipped updates of node-5, by the mean" "enclave: its norm; harm was done" \
+    "\"device\":\"node-5\",\"kind\":\"alert\".*\"session\":\"$session\""
+poisoned median --attackers=1
+proved "sign-flipped updates of node-5, by the median" "enclave: its score; no harm" \
+    "\"device\":\"node-5\",\"kind\":\"alert\".*\"session\":\"$session\""
+proved "node-5, after five alerts" "enclave: fl.suspend_after" '"device":"node-5".*"event":"anomalous"'
+refused 'SUSPENDED' "$hostile" -q run --device node-5 --template bell --shots 10 --seed 1 --out bell.bundle
+better() { # than: A B
+    awk -v a="$(loss "$1" $air_schema)" -v b="$(loss "$2" $air_schema)" 'BEGIN { exit !(a < b) }'
+}
+better first-$air_schema.safetensors by-mean.safetensors || fail "a poisoner did no harm to the mean"
+better by-median.safetensors first-$air_schema.safetensors || fail "the median did not stand a poisoner"
+[ -z "$(sed -n 's/.*event=fl.alert device=node-\([1-4]\) .*/\1/p' site.log)" ] || fail "an honest node is suspected"
 
 # --- what is left -------------------------------------------------------------------------------------------
 
