@@ -68,6 +68,21 @@ const struct ks_flag ks_fl_fetch_flags[] = {
     END,
 };
 
+const struct ks_flag ks_fl_audit_flags[] = {
+    {"operator", KS_FLAG_TEXT, "DIR",
+     "the operator's directory: operator.pem, operator.key, root.pem", ".", false},
+    {"url", KS_FLAG_TEXT, "URL", "the site, https://host:port", NULL, false},
+    {"offline", KS_FLAG_TEXT, "DIR", "what an earlier audit has kept, in place of a site", NULL,
+     false},
+    {"policy", KS_FLAG_TEXT, "FILE", "what to verify against", NULL, true},
+    {"round", KS_FLAG_NUMBER, "N", "this round alone; 0: all", "0", false},
+    {"no-replay", KS_FLAG_SWITCH, NULL, "leave the rounds' computations alone", NULL, false},
+    {"out", KS_FLAG_TEXT, "DIR",
+     "where everything is kept: round-N.json, list-N.json, update-N-DEVICE.json, audit-N.json",
+     NULL, false},
+    END,
+};
+
 const struct ks_flag ks_fl_join_flags[] = {
     DEVICE_FLAGS,
     {"policy", KS_FLAG_TEXT, "FILE",

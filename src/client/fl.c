@@ -4,6 +4,7 @@
 #include "client/fl.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #include "base/sys.h"
 #include "client/inside.h"
@@ -13,6 +14,8 @@
 #include "fl/seal.h"
 
 #define PART_LEN      ((size_t)1024 * 1024) /* docs/formats/fl-files.md */
+#define RETRY_S       2                     /* as sites say by Retry-After */
+#define RETRIES_MAX   60
 #define TARGET_MAX    160
 #define ANSWER_MAX    65536
 #define MODEL_LEN_MAX ((uint64_t)1 << 31)
@@ -21,6 +24,27 @@ static const struct ks_json_limits answer_limits = {.len_max = ANSWER_MAX, .node
 
 /* --- files -------------------------------------------------------------------------------- */
 
+/* One part; a site that has too much under way says when to come back, and is asked again then.
+ */
+static enum ks_err send_part(struct ks_session *session, const struct ks_session_call *call)
+{
+    const struct timespec pause = {.tv_sec = RETRY_S};
+    enum ks_err err = KS_OK;
+    struct ks_buf answer;
+
+    ks_buf_init(&answer, ANSWER_MAX);
+    for (unsigned attempt = 0; attempt < RETRIES_MAX; attempt++) {
+        ks_buf_clear(&answer);
+        err = ks_session_call(session, call, &answer);
+        if (err != KS_ERR_UNAVAILABLE) {
+            break;
+        }
+        (void)nanosleep(&pause, NULL); /* a signal shortens one pause, which harms nothing */
+    }
+    ks_buf_done(&answer);
+    return err;
+}
+
 static enum ks_err upload(struct ks_session *session, struct ks_bytes bytes,
                           uint8_t out_hash[32])
 {
@@ -28,11 +52,9 @@ static enum ks_err upload(struct ks_session *session, struct ks_bytes bytes,
     const size_t parts = (bytes.len + PART_LEN - 1) / PART_LEN;
     char hex[2 * 32 + 1];
     char target[TARGET_MAX];
-    struct ks_buf answer;
     struct ks_session_call call = {
         .method = "PUT", .target = target, .content_type = "application/octet-stream"};
 
-    ks_buf_init(&answer, ANSWER_MAX);
     ks_sha256(bytes, out_hash);
     ks_hex_encode(ks_bytes_of(out_hash, 32), hex);
     for (size_t part = 0; part < parts; part++) {
@@ -42,11 +64,9 @@ static enum ks_err upload(struct ks_session *session, struct ks_bytes bytes,
                        bytes.len);
         call.body = ks_bytes_of(bytes.data + begin,
                                 bytes.len - begin < PART_LEN ? bytes.len - begin : PART_LEN);
-        ks_buf_clear(&answer);
-        KS_TRY(ks_session_call(session, &call, &answer));
+        KS_TRY(send_part(session, &call));
     }
 out:
-    ks_buf_done(&answer);
     return err;
 }
 
@@ -119,31 +139,47 @@ enum ks_err ks_operator_fl_model(struct ks_operator *op, const uint8_t hash[32],
     return download(ks_operator_session(op), hash, out);
 }
 
-enum ks_err ks_operator_fl_order(struct ks_operator *op, enum ks_fl_verb verb,
-                                 const uint8_t session[KS_SESSION_LEN],
-                                 const struct ks_fl_plan *plan, struct ks_buf *out)
+/* Says ORDER, whose verb and what goes with it are the caller's. */
+static enum ks_err give(struct ks_operator *op, struct ks_fl_order *order,
+                        const uint8_t session[KS_SESSION_LEN], struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
     char origin[KS_ORIGIN_MAX + 1];
-    struct ks_fl_order order = {.verb = verb};
     struct ks_buf body;
     struct ks_session_call call = {.method = "POST", .target = "/v1/fl/orders", .bound = true};
 
     ks_buf_init(&body, KS_FL_DOCUMENT_MAX);
     KS_TRY(ks_operator_origin(op, origin));
-    order.site = ks_bytes_text(origin);
-    order.created_us = ks_clock_us();
-    ks_copy(order.session, session, KS_SESSION_LEN);
-    ks_copy(order.channel, ks_session_channel(ks_operator_session(op)), sizeof order.channel);
-    if (plan != NULL) {
-        order.plan = *plan;
-    }
-    KS_TRY(ks_fl_order_write(&order, ks_operator_key(op), &body));
+    order->site = ks_bytes_text(origin);
+    order->created_us = ks_clock_us();
+    ks_copy(order->session, session, KS_SESSION_LEN);
+    ks_copy(order->channel, ks_session_channel(ks_operator_session(op)), sizeof order->channel);
+    KS_TRY(ks_fl_order_write(order, ks_operator_key(op), &body));
     call.body = ks_buf_view(&body);
     KS_TRY(ks_session_call(ks_operator_session(op), &call, out));
 out:
     ks_buf_done(&body);
     return err;
+}
+
+enum ks_err ks_operator_fl_order(struct ks_operator *op, enum ks_fl_verb verb,
+                                 const uint8_t session[KS_SESSION_LEN],
+                                 const struct ks_fl_plan *plan, struct ks_buf *out)
+{
+    struct ks_fl_order order = {.verb = verb};
+
+    if (plan != NULL) {
+        order.plan = *plan;
+    }
+    return give(op, &order, session, out);
+}
+
+enum ks_err ks_operator_fl_audit(struct ks_operator *op, const uint8_t session[KS_SESSION_LEN],
+                                 uint64_t round, struct ks_buf *out)
+{
+    struct ks_fl_order order = {.verb = KS_FL_VERB_AUDIT, .round = round};
+
+    return give(op, &order, session, out);
 }
 
 /* --- devices ------------------------------------------------------------------------------ */

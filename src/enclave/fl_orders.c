@@ -14,6 +14,7 @@
 #include "enclave/monitor.h"
 #include "fl/gather.h"
 #include "fl/model.h"
+#include "record/fl_updates.h"
 
 #define STATUS_MAX   (4 * 1024 * 1024)
 #define WORKER_BYTES ((uint64_t)64 << 20) /* of a worker's address space: program, stacks */
@@ -713,25 +714,81 @@ out:
     return err;
 }
 
-/* 16 session, u64 round -> nothing */
-enum ks_err ks_monitor_fl_recorded(struct ks_monitor *monitor, uint32_t id,
-                                   struct ks_bytes payload)
+/* 16 session, u64 round, which has ended. */
+static enum ks_err read_ended(struct ks_monitor *monitor, struct ks_bytes payload,
+                              struct ks_rounds_session **out_session,
+                              const struct ks_round_summary **out_summary)
 {
     enum ks_err err = KS_OK;
-    struct ks_reader reader = ks_reader_of(payload, "recorded frame");
+    struct ks_reader reader = ks_reader_of(payload, "round frame");
     struct ks_rounds_session *session = NULL;
+    const struct ks_round_summary *summary = NULL;
     uint8_t session_id[KS_SESSION_LEN];
     uint64_t number = 0;
-    size_t begin = 0;
 
     KS_TRY(check_here(monitor));
     KS_TRY(ks_read_copy(&reader, session_id, sizeof session_id));
     KS_TRY(ks_read_u64(&reader, &number));
     KS_TRY(ks_read_end(&reader));
     KS_TRY(find_session(monitor, session_id, &session));
-    KS_CHECK(session->round == NULL || number < session->last, KS_ERR_CONFLICT,
-             "round %llu has not ended", (unsigned long long)number);
-    KS_TRY(ks_rounds_recorded(monitor->state.rounds, session, number));
+    summary = ks_rounds_summary(session, number);
+    KS_CHECK(summary != NULL && (session->round == NULL || summary != &session->open),
+             KS_ERR_CONFLICT, "round %llu has not ended", (unsigned long long)number);
+    *out_session = session;
+    *out_summary = summary;
+out:
+    return err;
+}
+
+/* 16 session, u64 round -> u8: whether the session has ended; lp32 list */
+enum ks_err ks_monitor_fl_list(struct ks_monitor *monitor, uint32_t id, struct ks_bytes payload)
+{
+    enum ks_err err = KS_OK;
+    struct ks_rounds_session *session = NULL;
+    const struct ks_round_summary *summary = NULL;
+    struct ks_buf list;
+    size_t begin = 0;
+    bool over = false;
+
+    ks_buf_init(&list, KS_FL_UPDATES_BYTES_MAX);
+    KS_TRY(read_ended(monitor, payload, &session, &summary));
+    KS_TRY(ks_rounds_list(monitor->state.rounds, session, summary, &list));
+    over = session->state != KS_SESSION_CREATED && session->state != KS_SESSION_RUNNING;
+    begin = ks_answer_begin(&monitor->daemon.out, KS_FRAME_FL_LIST, id);
+    ks_buf_put_u8(&monitor->daemon.out, over ? 1 : 0);
+    ks_buf_put_lp32(&monitor->daemon.out, ks_buf_view(&list));
+    ks_frame_end(&monitor->daemon.out, begin);
+out:
+    ks_buf_done(&list);
+    return err;
+}
+
+/* ketseald had the record before we offered the round: what was made for another one goes. */
+static void drop_job(struct ks_monitor *monitor, const struct ks_rounds_session *session,
+                     uint64_t number)
+{
+    for (size_t i = 0; i < monitor->jobs_used; i++) {
+        struct ks_monitor_job *job = &monitor->jobs[i];
+
+        if (job->state == KS_MJOB_ADMITTED && job->session == session && job->round == number) {
+            ks_monitor_job_free(monitor, job);
+            return;
+        }
+    }
+}
+
+/* 16 session, u64 round -> nothing */
+enum ks_err ks_monitor_fl_recorded(struct ks_monitor *monitor, uint32_t id,
+                                   struct ks_bytes payload)
+{
+    enum ks_err err = KS_OK;
+    struct ks_rounds_session *session = NULL;
+    const struct ks_round_summary *summary = NULL;
+    size_t begin = 0;
+
+    KS_TRY(read_ended(monitor, payload, &session, &summary));
+    KS_TRY(ks_rounds_recorded(monitor->state.rounds, session, summary->number));
+    drop_job(monitor, session, summary->number);
     begin = ks_answer_begin(&monitor->daemon.out, KS_FRAME_FL_RECORDED, id);
     ks_frame_end(&monitor->daemon.out, begin);
 out:

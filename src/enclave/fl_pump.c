@@ -18,12 +18,6 @@
 
 #define STAGED_MAX 64 /* updates that come to count together */
 
-/* Since the last step was asked for. */
-static uint64_t step_us(const struct ks_fl_slot *slot)
-{
-    return ks_clock_monotonic_us() + STEP_US - slot->deadline_us;
-}
-
 static enum ks_fl_file checkpoint_file(unsigned number)
 {
     return number == 1 ? KS_FL_FILE_FIRST : KS_FL_FILE_SECOND;
@@ -119,6 +113,14 @@ static bool is_over(const struct ks_fl_slot *slot)
     return slot->session->round == NULL || slot->session->last != slot->replay.subject.round;
 }
 
+/* The update of SLOT's job is refused; the worker goes on. */
+static void end_job(struct ks_monitor *monitor, struct ks_fl_slot *slot, enum ks_err cause)
+{
+    ks_monitor_job_fail(monitor, slot->job, cause);
+    slot->job = NULL;
+    slot->state = KS_SLOT_READY;
+}
+
 /* Nobody can go on where ketseald has not got a file. */
 static enum ks_err no_file(struct ks_monitor *monitor, struct ks_fl_slot *slot,
                            enum ks_err cause)
@@ -126,9 +128,10 @@ static enum ks_err no_file(struct ks_monitor *monitor, struct ks_fl_slot *slot,
     const bool at_end = is_hopeless(slot);
 
     if (slot->state == KS_SLOT_OPEN_UPDATE) {
-        ks_monitor_job_fail(monitor, slot->job, cause);
-        slot->job = NULL;
-        slot->state = KS_SLOT_READY;
+        end_job(monitor, slot,
+                cause == KS_ERR_NOT_FOUND
+                    ? ks_fail(cause, "the sealed update was not sent, or not all of it")
+                    : cause);
         return KS_OK;
     }
     fail_jobs(monitor, slot, KS_MJOB_QUEUED, cause);
@@ -198,13 +201,19 @@ static enum ks_err send_update(struct ks_monitor *monitor, struct ks_fl_slot *sl
     struct ks_fl_replay_update update = {.place = place_of(slot->session, slot->job->device),
                                          .samples = (uint32_t)asked->samples};
 
+    if (length != asked->length) { /* its record says the job's */
+        end_job(monitor, slot,
+                ks_fail(KS_ERR_CONFLICT,
+                        "the sealed update has %llu bytes, and its job says %llu",
+                        (unsigned long long)length, (unsigned long long)asked->length));
+        return KS_OK;
+    }
     ks_copy(update.device, slot->job->device, sizeof update.device);
     ks_copy(update.sealed, asked->sealed, sizeof update.sealed);
+    slot->job->finished_us = ks_clock_monotonic_us(); /* until it is added */
     err = ks_fl_send_update(monitor, slot, &update, length, fd, KS_SLOT_ADD);
     if (err == KS_ERR_FORMAT) {
-        ks_monitor_job_fail(monitor, slot->job, err);
-        slot->job = NULL;
-        slot->state = KS_SLOT_READY;
+        end_job(monitor, slot, err);
         err = KS_OK;
     }
     return err;
@@ -445,13 +454,16 @@ static enum ks_err take_added(struct ks_monitor *monitor, struct ks_fl_slot *slo
     struct ks_monitor_job *job = slot->job;
     const struct ks_job_update *update = &job->body.job.update;
     struct ks_fl_work_added added;
-    struct ks_delivery delivery = {
-        .at_us = ks_clock_us(), .samples = (uint32_t)update->samples, .loss = update->loss};
+    struct ks_delivery delivery = {.at_us = ks_clock_us(),
+                                   .length = update->length,
+                                   .samples = (uint32_t)update->samples,
+                                   .loss = update->loss};
 
     KS_TRY(ks_fl_work_added_read(reader, &added));
     delivery.norm = added.norm;
     delivery.suspicion = added.suspicion;
     (void)snprintf(delivery.device, sizeof delivery.device, "%s", job->device);
+    (void)snprintf(delivery.job, sizeof delivery.job, "%s", job->id);
     (void)snprintf(delivery.reason, sizeof delivery.reason, "%.*s", (int)added.reason.len,
                    (const char *)added.reason.data);
     ks_copy(delivery.update, added.update, sizeof delivery.update);
@@ -459,7 +471,8 @@ static enum ks_err take_added(struct ks_monitor *monitor, struct ks_fl_slot *slo
     KS_TRY(ks_monitor_fl_core_update(monitor, job, slot, &delivery, delivery.record));
     KS_TRY(ks_rounds_stage(monitor->state.rounds, slot->session, &delivery));
     ks_trace_set(&job->trace, KS_TRACE_FL_NORM, added.norm);
-    ks_trace_set_u64(&job->trace, KS_TRACE_FL_ADD_US, step_us(slot));
+    ks_trace_set_u64(&job->trace, KS_TRACE_FL_ADD_US,
+                     ks_clock_monotonic_us() - job->finished_us);
     job->finished_us = ks_clock_monotonic_us(); /* until it counts */
     job->state = KS_MJOB_ADDED;
     slot->job = NULL;
@@ -544,9 +557,7 @@ static enum ks_err refused(struct ks_monitor *monitor, struct ks_fl_slot *slot,
                            enum ks_err cause)
 {
     if (slot->state == KS_SLOT_ADD) {
-        ks_monitor_job_fail(monitor, slot->job, cause);
-        slot->job = NULL;
-        slot->state = KS_SLOT_READY;
+        end_job(monitor, slot, cause);
         return KS_OK;
     }
     if (is_hopeless(slot)) {
@@ -620,7 +631,7 @@ static enum ks_err record_again(struct ks_monitor *monitor, struct ks_fl_slot *s
 
     KS_TRY(ks_monitor_fl_core_update(monitor, job, slot, delivery, hash));
     KS_TRY(ks_rounds_again(monitor->state.rounds, slot->session, ks_bytes_text(job->device),
-                           hash));
+                           hash, job->id));
     ks_trace_set(&job->trace, KS_TRACE_FL_NORM, delivery->norm);
     job->finished_us = ks_clock_monotonic_us();
     job->state = KS_MJOB_FINISHED;

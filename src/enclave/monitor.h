@@ -282,6 +282,8 @@ KS_MUST_CHECK enum ks_err ks_monitor_fl_offer(struct ks_monitor *, uint32_t id,
                                               struct ks_bytes payload);
 KS_MUST_CHECK enum ks_err ks_monitor_fl_recorded(struct ks_monitor *, uint32_t id,
                                                  struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_fl_list(struct ks_monitor *, uint32_t id,
+                                             struct ks_bytes payload);
 
 /* --- fl_orders.c -------------------------------------------------------------------------- */
 /* KS_OK when JOB, of an update, may run: its round takes it, or it counts already. */

@@ -423,13 +423,15 @@ enum ks_err ks_rounds_drop(struct ks_rounds *rounds, struct ks_rounds_session *s
 }
 
 enum ks_err ks_rounds_again(struct ks_rounds *rounds, struct ks_rounds_session *session,
-                            struct ks_bytes device, const uint8_t record_hash[32])
+                            struct ks_bytes device, const uint8_t record_hash[32],
+                            const char *job)
 {
     struct ks_round_record record = ks_rounds_record_of(KS_ROUND_RECORD_AGAIN, session);
 
     KS_ASSERT(ks_rounds_find_delivery(session, device) != NULL);
     ks_copy(record.device, device.data, device.len);
     ks_copy(record.hash[1], record_hash, sizeof record.hash[1]);
+    ks_uuid_bytes(job, record.hash[3]);
     return ks_rounds_apply(rounds, &record);
 }
 

@@ -41,10 +41,12 @@ const char *ks_session_state_name(enum ks_session_state state);
 /* An update that counts, or will once it is committed. */
 struct ks_delivery {
     char device[KS_FL_CLIENT_NAME_MAX + 1];
-    uint8_t update[32]; /* SHA-256 of the plaintext */
-    uint8_t sealed[32]; /* and of what was sent */
-    uint8_t record[32]; /* H of its record: of the last one that was made */
-    uint64_t at_us;     /* when it was added */
+    uint8_t update[32];             /* SHA-256 of the plaintext */
+    uint8_t sealed[32];             /* and of what was sent */
+    uint8_t record[32];             /* H of its record: of the last one that was made */
+    char job[KS_UUID_TEXT_LEN + 1]; /* of that record */
+    uint64_t at_us;                 /* when it was added */
+    uint64_t length;                /* bytes that were sent */
     uint32_t samples;
     double norm;
     double suspicion; /* this and what follows: 0 until the rule has looked at all of them */
@@ -63,6 +65,7 @@ struct ks_round_summary {
     uint8_t descriptor[32];
     uint8_t result[32];  /* of a completed one */
     uint8_t updates[32]; /* ks_round_updates_digest */
+    uint8_t list[32];    /* SHA-256 of the round's list (record/fl_updates.h) */
     uint64_t started_us;
     uint64_t finished_us;
     uint32_t count;
@@ -97,6 +100,7 @@ struct ks_rounds_session {
     uint8_t checkpoint_hash[32];
     uint64_t checkpoint_len;
     struct ks_buf log;   /* records of the open round, for the next rewriting */
+    struct ks_buf list;  /* of the round that ended last, until it is saved */
     uint64_t first_file; /* of the rounds whose files may be there; 0: none */
 };
 
@@ -202,9 +206,18 @@ KS_MUST_CHECK enum ks_err ks_rounds_recorded(struct ks_rounds *rounds,
 /* ketseald was given the record of round NUMBER. Nothing of it is kept: after a start it may
  * ask again. */
 void ks_rounds_answered(struct ks_rounds_session *session, uint64_t number);
-/* DEVICE, whose update counts, is given another record for it: its hash is RECORD. */
+/* DEVICE, whose update counts, is given another record for it: its hash is RECORD, its job JOB.
+ */
 KS_MUST_CHECK enum ks_err ks_rounds_again(struct ks_rounds *rounds,
                                           struct ks_rounds_session *session,
-                                          struct ks_bytes device, const uint8_t record[32]);
+                                          struct ks_bytes device, const uint8_t record[32],
+                                          const char *job);
+
+/* Appends the list of a round that has ended, SUMMARY; KS_ERR_NOT_FOUND once its record is
+ * durable. */
+KS_MUST_CHECK enum ks_err ks_rounds_list(const struct ks_rounds *rounds,
+                                         const struct ks_rounds_session *session,
+                                         const struct ks_round_summary *summary,
+                                         struct ks_buf *out);
 
 #endif

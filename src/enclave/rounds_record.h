@@ -9,9 +9,10 @@
 #include "enclave/rounds.h"
 
 #define KS_ROUND_RECORD_VERSION 1
+#define KS_ROUND_RECORD_HASHES  5
 #define KS_ROUND_RECORD_LEN                                                                    \
-    (3 + KS_SESSION_LEN + 3 * 8 + KS_FL_CLIENT_NAME_MAX + 4 * 32 + 4 + 8 + 3 * 8 +             \
-     KS_ROUNDS_REASON_MAX)
+    (3 + KS_SESSION_LEN + 3 * 8 + KS_FL_CLIENT_NAME_MAX + KS_ROUND_RECORD_HASHES * 32 + 4 +    \
+     8 + 3 * 8 + KS_ROUNDS_REASON_MAX)
 
 /* clang-format off */
 /*    name        value  what it says; which of the fields stand for what: rounds.c */
@@ -45,7 +46,7 @@ struct ks_round_record {
     uint64_t at_us;
     uint64_t other; /* another time, or a length */
     char device[KS_FL_CLIENT_NAME_MAX + 1];
-    uint8_t hash[4][32];
+    uint8_t hash[KS_ROUND_RECORD_HASHES][32];
     uint32_t count;
     uint64_t samples;
     double figures[3]; /* finite */

@@ -12,7 +12,7 @@
 #define KS_ROUNDS_RECORDS_MAX    262144 /* of the file */
 #define KS_ROUNDS_ORDER_FILE_MAX (KS_FL_DOCUMENT_MAX + KS_CERT_DER_MAX + 64)
 #define KS_ROUNDS_ROUND_FILE_MAX (2 * KS_FL_DOCUMENT_MAX + 64)
-#define KS_ROUNDS_FILE_NAME_MAX  64
+#define KS_ROUNDS_FILE_NAME_MAX  80
 
 struct ks_operator_seen {
     uint8_t key[32];
@@ -64,6 +64,16 @@ void ks_rounds_scores_name(const uint8_t id[KS_SESSION_LEN], uint64_t number,
 KS_MUST_CHECK enum ks_err ks_rounds_take_scores(const struct ks_rounds *rounds,
                                                 struct ks_rounds_session *session,
                                                 const struct ks_round_record *record);
+
+/* --- rounds_list.c ------------------------------------------------------------------------ */
+/* What the deliveries of the open round come to: its list, and what its summary says of them.
+ */
+KS_MUST_CHECK enum ks_err ks_rounds_list_make(struct ks_rounds_session *session);
+/* If a round has ended by what was taken up: its list is durable. */
+KS_MUST_CHECK enum ks_err ks_rounds_list_save(const struct ks_rounds *rounds,
+                                              struct ks_rounds_session *session);
+void ks_rounds_list_forget(const struct ks_rounds *rounds,
+                           const struct ks_rounds_session *session, uint64_t number);
 
 /* The one way in which the state changes, at start and later: RECORD is durable. */
 KS_MUST_CHECK enum ks_err ks_rounds_take(struct ks_rounds *rounds,

@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "crypto/digest.h"
 #include "enclave/rounds_state.h"
-#include "record/record.h"
+#include "record/fl_updates.h"
 
 #define DELIVERIES_STEP 64
 #define RECORDED        "recorded" /* the word of a summary */
@@ -48,6 +48,7 @@ void ks_rounds_session_free(struct ks_rounds_session *session)
     ks_buf_done(&session->file);
     ks_buf_done(&session->descriptor);
     ks_buf_done(&session->log);
+    ks_buf_done(&session->list);
     ks_free(session->deliveries);
     ks_free(session->kept);
     ks_free(session);
@@ -63,6 +64,7 @@ static enum ks_err session_new(struct ks_rounds_session **out_session)
     ks_buf_init(&session->file, KS_ROUNDS_ORDER_FILE_MAX);
     ks_buf_init(&session->descriptor, KS_FL_DOCUMENT_MAX);
     ks_buf_init(&session->log, (size_t)KS_ROUNDS_RECORDS_MAX * KS_ROUND_RECORD_LEN);
+    ks_buf_init(&session->list, KS_FL_UPDATES_BYTES_MAX);
     session->kept = ks_calloc(KS_ROUNDS_KEPT_MAX, sizeof *session->kept);
     if (session->kept == NULL) {
         ks_rounds_session_free(session);
@@ -321,37 +323,6 @@ static void open_round(struct ks_rounds_session *session, uint64_t at_us)
     ks_sha256(ks_buf_view(&session->descriptor), open->descriptor);
 }
 
-static int by_hash(const void *left, const void *right)
-{
-    return ks_bytes_compare(ks_bytes_of(left, 32), ks_bytes_of(right, 32));
-}
-
-/* What the deliveries of the open round come to. */
-static enum ks_err sum_up(struct ks_rounds_session *session)
-{
-    enum ks_err err = KS_OK;
-    struct ks_round_summary *open = &session->open;
-    uint8_t(*hashes)[32] = ks_calloc(session->delivered + 1, sizeof *hashes);
-    double loss = 0;
-
-    KS_CHECK(hashes != NULL, KS_ERR_NOMEM, "summary of a round");
-    open->samples = 0;
-    for (size_t i = 0; i < session->delivered; i++) {
-        const struct ks_delivery *delivery = &session->deliveries[i];
-
-        ks_copy(hashes[i], delivery->record, sizeof hashes[i]);
-        open->samples += delivery->samples;
-        loss += delivery->loss * delivery->samples;
-    }
-    qsort(hashes, session->delivered, sizeof *hashes, by_hash);
-    ks_round_updates_digest(hashes[0], session->delivered, open->updates);
-    open->count = (uint32_t)session->delivered;
-    open->loss = open->samples > 0 ? loss / (double)open->samples : 0;
-out:
-    ks_free(hashes);
-    return err;
-}
-
 static void keep_summary(struct ks_rounds_session *session,
                          const struct ks_round_summary *summary)
 {
@@ -377,7 +348,7 @@ static enum ks_err settle(struct ks_rounds_session *session, uint64_t at_us)
     if (status.phase != KS_FL_COMPLETED && status.phase != KS_FL_FAILED) {
         return KS_OK;
     }
-    KS_TRY(sum_up(session));
+    KS_TRY(ks_rounds_list_make(session));
     open->finished_us = at_us > open->started_us ? at_us : open->started_us;
     if (status.phase == KS_FL_COMPLETED) {
         ks_copy(open->result, status.result, sizeof open->result);
@@ -412,10 +383,12 @@ struct ks_round_record ks_rounds_delivery_record(const struct ks_rounds_session 
     struct ks_round_record record = ks_rounds_record_of(KS_ROUND_RECORD_STAGED, session);
 
     record.at_us = delivery->at_us;
+    record.other = delivery->length;
     ks_copy(record.device, delivery->device, sizeof record.device);
     ks_copy(record.hash[0], delivery->update, sizeof record.hash[0]);
     ks_copy(record.hash[1], delivery->record, sizeof record.hash[1]);
     ks_copy(record.hash[2], delivery->sealed, sizeof record.hash[2]);
+    ks_uuid_bytes(delivery->job, record.hash[3]);
     record.samples = delivery->samples;
     record.figures[0] = delivery->norm;
     record.figures[1] = delivery->suspicion;
@@ -427,6 +400,7 @@ struct ks_round_record ks_rounds_delivery_record(const struct ks_rounds_session 
 static struct ks_delivery delivery_of(const struct ks_round_record *record)
 {
     struct ks_delivery delivery = {.at_us = record->at_us,
+                                   .length = record->other,
                                    .samples = (uint32_t)record->samples,
                                    .norm = record->figures[0],
                                    .suspicion = record->figures[1],
@@ -436,6 +410,7 @@ static struct ks_delivery delivery_of(const struct ks_round_record *record)
     ks_copy(delivery.update, record->hash[0], sizeof delivery.update);
     ks_copy(delivery.record, record->hash[1], sizeof delivery.record);
     ks_copy(delivery.sealed, record->hash[2], sizeof delivery.sealed);
+    ks_uuid_text(record->hash[3], delivery.job);
     ks_copy(delivery.reason, record->reason, sizeof delivery.reason);
     return delivery;
 }
@@ -454,6 +429,7 @@ struct ks_round_record ks_rounds_summary_record(const struct ks_rounds_session *
     ks_copy(record.hash[1], summary->descriptor, sizeof record.hash[1]);
     ks_copy(record.hash[2], summary->result, sizeof record.hash[2]);
     ks_copy(record.hash[3], summary->updates, sizeof record.hash[3]);
+    ks_copy(record.hash[4], summary->list, sizeof record.hash[4]);
     record.count = summary->count;
     record.samples = summary->samples;
     record.figures[0] = summary->loss;
@@ -485,6 +461,7 @@ static enum ks_err take_summary(struct ks_rounds_session *session,
     ks_copy(summary.descriptor, record->hash[1], sizeof summary.descriptor);
     ks_copy(summary.result, record->hash[2], sizeof summary.result);
     ks_copy(summary.updates, record->hash[3], sizeof summary.updates);
+    ks_copy(summary.list, record->hash[4], sizeof summary.list);
     session->last = summary.number;
     keep_summary(session, &summary);
 out:
@@ -626,6 +603,7 @@ static enum ks_err take_event(const struct ks_rounds *rounds, struct ks_rounds_s
         delivery = ks_rounds_find_delivery(session, ks_bytes_text(record->device));
         KS_CHECK(delivery != NULL, KS_ERR_FORMAT, "rounds: nothing to record again");
         ks_copy(delivery->record, record->hash[1], sizeof delivery->record);
+        ks_uuid_text(record->hash[3], delivery->job);
     }
 out:
     return err;
@@ -655,8 +633,8 @@ static enum ks_err take_of_session(struct ks_rounds *rounds, struct ks_rounds_se
         KS_TRY(take_summary(session, record));
         break;
     case KS_ROUND_RECORD_ORDER:
-        KS_CHECK(record->code > KS_FL_VERB_CREATE && record->code < KS_FL_VERBS, KS_ERR_FORMAT,
-                 "rounds: order %u", record->code);
+        KS_CHECK(record->code > KS_FL_VERB_CREATE && record->code <= KS_FL_VERB_STOP,
+                 KS_ERR_FORMAT, "rounds: order %u", record->code);
         KS_TRY(see_operator(rounds, record->hash[0], record->other));
         KS_TRY(obey(session, (enum ks_fl_verb)record->code, record->at_us));
         break;
@@ -665,10 +643,12 @@ static enum ks_err take_of_session(struct ks_rounds *rounds, struct ks_rounds_se
         break;
     case KS_ROUND_RECORD_RECORDED:
         take_recorded(session, record->round);
+        ks_rounds_list_forget(rounds, session, record->round);
         return KS_OK; /* of no open round */
     default:
         KS_TRY(take_event(rounds, session, record));
     }
+    KS_TRY(ks_rounds_list_save(rounds, session));
     if (session->round != NULL) { /* else it has ended, and is a summary */
         ks_round_record_put(record, &session->log);
         KS_TRY(ks_buf_check(&session->log));

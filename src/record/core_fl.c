@@ -254,6 +254,7 @@ void ks_round_result_write(const struct ks_round_result *result, struct ks_buf *
     KS_ASSERT(result->completed == ks_bytes_is(result->outcome, COMPLETED));
     ks_json_put_object(&writer);
     ks_json_member_u64(&writer, "count", result->count);
+    ks_json_member_hex(&writer, "list", KS_BYTES(result->list));
     put_figure(&writer, "loss", result->loss);
     if (result->completed) {
         ks_json_member_hex(&writer, "model", KS_BYTES(result->model));
@@ -267,8 +268,8 @@ void ks_round_result_write(const struct ks_round_result *result, struct ks_buf *
 enum ks_err ks_round_result_read(struct ks_bytes result, struct ks_json_doc **out_doc,
                                  struct ks_round_result *out_result)
 {
-    static const char *const names[] = {"count",   "loss",    "model", "outcome",
-                                        "samples", "updates", NULL};
+    static const char *const names[] = {"count",   "list",    "loss",    "model",
+                                        "outcome", "samples", "updates", NULL};
     enum ks_err err = KS_OK;
     struct ks_json_doc *doc = NULL;
     struct ks_round_result read = {0};
@@ -288,6 +289,7 @@ enum ks_err ks_round_result_read(struct ks_bytes result, struct ks_json_doc **ou
     KS_TRY(ks_json_get_u64(root, "count", KS_JSON_INTEGER_MAX, &read.count));
     KS_CHECK(!read.completed || read.count >= 1, KS_ERR_FORMAT,
              "'count': completed without a contribution");
+    KS_TRY(ks_json_get_hex(root, "list", read.list, sizeof read.list));
     KS_TRY(ks_json_get(root, "loss", KS_JSON_NUMBER, &loss));
     KS_TRY(ks_json_double(loss, &read.loss));
     KS_TRY(ks_json_get_u64(root, "samples", KS_JSON_INTEGER_MAX, &read.samples));

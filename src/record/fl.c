@@ -315,6 +315,9 @@ enum ks_err ks_fl_order_write(const struct ks_fl_order *order, const struct ks_s
         ks_json_put_key(&writer, "plan");
         put_plan(&order->plan, &writer);
     }
+    if (order->verb == KS_FL_VERB_AUDIT) {
+        ks_json_member_u64(&writer, "round", order->round);
+    }
     ks_json_member_text(&writer, "schema", "ketseal.fl-order/1");
     ks_json_member_hex(&writer, "session", KS_BYTES(order->session));
     ks_json_member_string(&writer, "site", order->site);
@@ -338,7 +341,7 @@ static enum ks_err parse_verb(const struct ks_json *body, enum ks_fl_verb *out_v
         verb++;
     }
     KS_CHECK(verb < KS_FL_VERBS, KS_ERR_FORMAT,
-             "'verb': expected create, start, pause, resume or stop");
+             "'verb': expected create, start, pause, resume, stop or audit");
     *out_verb = (enum ks_fl_verb)verb;
 out:
     return err;
@@ -350,18 +353,25 @@ enum ks_err ks_fl_order_parse(const struct ks_json *value, struct ks_fl_order *o
                                         "site",    "verb",       NULL};
     static const char *const names_create[] = {"channel", "created_at", "plan", "schema",
                                                "session", "site",       "verb", NULL};
+    static const char *const names_audit[] = {"channel", "created_at", "round", "schema",
+                                              "session", "site",       "verb",  NULL};
     enum ks_err err = KS_OK;
     struct ks_fl_order order = {0};
 
     KS_TRY(parse_verb(value, &order.verb));
     KS_TRY(ks_document_schema(value, "ketseal.fl-order/1",
-                              order.verb == KS_FL_VERB_CREATE ? names_create : names));
+                              order.verb == KS_FL_VERB_CREATE  ? names_create
+                              : order.verb == KS_FL_VERB_AUDIT ? names_audit
+                                                               : names));
     KS_TRY(ks_json_get_base64_exact(value, "channel", order.channel, sizeof order.channel));
     KS_TRY(ks_document_get_time(value, "created_at", &order.created_us));
     KS_TRY(ks_json_get_hex(value, "session", order.session, sizeof order.session));
     KS_TRY(ks_document_site(value, &order.site));
     if (order.verb == KS_FL_VERB_CREATE) {
         KS_TRY(parse_plan(value, &order.plan));
+    }
+    if (order.verb == KS_FL_VERB_AUDIT) {
+        KS_TRY(get_count(value, "round", 1, KS_FL_ROUNDS_MAX, &order.round));
     }
     *out_order = order;
     order = (struct ks_fl_order){0}; /* transferred */

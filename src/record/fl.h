@@ -90,7 +90,8 @@ struct ks_fl_plan {
     X(START, "start")                                                                          \
     X(PAUSE, "pause")                                                                          \
     X(RESUME, "resume")                                                                        \
-    X(STOP, "stop")
+    X(STOP, "stop")                                                                            \
+    X(AUDIT, "audit") /* of a round that has ended */
 enum ks_fl_verb {
 #define KS_FL_VERB_ENUM(name, text) KS_FL_VERB_##name,
     KS_FL_VERB_LIST(KS_FL_VERB_ENUM)
@@ -106,6 +107,7 @@ struct ks_fl_order {
     struct ks_bytes site; /* ledger origin */
     enum ks_fl_verb verb;
     struct ks_fl_plan plan; /* of CREATE alone */
+    uint64_t round;         /* of AUDIT alone */
     /* Read only: */
     struct ks_json_doc *doc;
     uint8_t digest[32]; /* SHA-256 of the canonical body, which the signature covers */

@@ -123,11 +123,13 @@ struct ks_delivery rounds_scene_delivery(size_t device, uint64_t number, uint64_
                                    .sealed = {2, (uint8_t)device, (uint8_t)number},
                                    .record = {3, (uint8_t)device, (uint8_t)number},
                                    .at_us = now_us,
+                                   .length = 4096 + device,
                                    .samples = 100 + (uint32_t)device,
                                    .norm = 1.5,
                                    .loss = 0.25 * (double)device,
                                    .reason = "none"};
 
+    ks_uuid_text(delivery.record, delivery.job);
     (void)snprintf(delivery.device, sizeof delivery.device, "%s", rounds_scene_device(device));
     return delivery;
 }

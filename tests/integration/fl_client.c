@@ -15,6 +15,7 @@
  *   --device=DIR       root.pem, device.pem, device.key, site.json, url, state/, as `ketseal` has them
  *   --session=HEX      of 32 digits
  *   --samples=N        (default: 10)
+ *   --loss=X           (default: 1)
  *   --scale=X          how large the numbers are (default: 0.001)
  *   --seed=N           which they are
  *   --age=SECONDS      how old its answer says it is (join, leave)
@@ -88,6 +89,7 @@ struct options {
     uint64_t age_s;
     uint64_t repeat;
     double scale;
+    double loss;
     enum spoil spoil;
     const char *act;
 };
@@ -140,6 +142,8 @@ static enum ks_err read_option(const char *argument, struct options *options)
         KS_TRY(ks_text_u64(ks_bytes_text(value), 1000, &options->repeat));
     } else if ((value = value_of(argument, "--scale=")) != NULL) {
         KS_TRY(ks_text_double(ks_bytes_text(value), &options->scale));
+    } else if ((value = value_of(argument, "--loss=")) != NULL) {
+        KS_TRY(ks_text_double(ks_bytes_text(value), &options->loss));
     } else if ((value = value_of(argument, "--spoil=")) != NULL) {
         KS_TRY(read_spoil(value, &options->spoil));
     } else if (options->act == NULL && argument[0] != '-') {
@@ -371,7 +375,7 @@ static enum ks_err prepare(struct device *device, struct ks_buf *out)
     ks_copy(job.update.parent, descriptor->parent, sizeof job.update.parent);
     job.update.encoding = descriptor->local.encoding;
     job.update.samples = device->options.samples;
-    job.update.loss = 1;
+    job.update.loss = device->options.loss;
     job.update.steps = 1;
     job.update.length = sealed.len;
     spoil_job(device->options.spoil, &job.update);
@@ -493,7 +497,7 @@ int main(int argc, char **argv)
 {
     enum ks_err err = KS_OK;
     struct device device = {
-        .options = {.device = ".", .samples = 10, .scale = 0.001, .repeat = 1}};
+        .options = {.device = ".", .samples = 10, .scale = 0.001, .loss = 1, .repeat = 1}};
 
     for (int i = 1; i < argc; i++) {
         KS_TRY(read_option(argv[i], &device.options));

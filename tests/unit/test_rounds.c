@@ -9,7 +9,7 @@
 
 #include "fault/crash_fs.h"
 #include "fault/rounds_scene.h"
-#include "record/record.h"
+#include "record/fl_updates.h"
 
 #define S(seconds) (SCENE_NOW_US + (uint64_t)(seconds)*1000000)
 
@@ -61,6 +61,7 @@ static void write_session(const struct ks_rounds_session *session, struct ks_buf
         ks_buf_put(out, KS_BYTES(summary->parent));
         ks_buf_put(out, KS_BYTES(summary->result));
         ks_buf_put(out, KS_BYTES(summary->updates));
+        ks_buf_put(out, KS_BYTES(summary->list));
         ks_buf_put(out, KS_BYTES(summary->descriptor));
         ks_buf_put_u64(out, summary->started_us);
         ks_buf_put_u64(out, summary->finished_us);
@@ -84,7 +85,9 @@ static void write_session(const struct ks_rounds_session *session, struct ks_buf
         ks_buf_put(out, KS_BYTES(delivery->update));
         ks_buf_put(out, KS_BYTES(delivery->sealed));
         ks_buf_put(out, KS_BYTES(delivery->record));
+        ks_buf_put_text(out, delivery->job);
         ks_buf_put_u64(out, delivery->at_us);
+        ks_buf_put_u64(out, delivery->length);
         ks_buf_put_u32(out, delivery->samples);
         ks_buf_put_double(out, delivery->norm);
         ks_buf_put_double(out, delivery->loss);
@@ -183,6 +186,35 @@ static void commit(struct site *site, unsigned file, uint64_t now_us)
                      KS_OK);
 }
 
+/* The list of round NUMBER, which has ended, is there, and says what was delivered. */
+static void check_list(const struct site *site, uint64_t number)
+{
+    const struct ks_round_summary *summary = ks_rounds_summary(site->session, number);
+    struct ks_fl_updates updates;
+    struct ks_fl_updates_sum sum;
+    struct ks_buf list;
+
+    ks_buf_init(&list, KS_FL_UPDATES_BYTES_MAX);
+    assert_int_equal(ks_rounds_list(site->rounds, site->session, summary, &list), KS_OK);
+    assert_int_equal(ks_fl_updates_read(ks_buf_view(&list), &updates), KS_OK);
+    assert_int_equal(updates.round, number);
+    assert_int_equal(updates.count, SCENE_DEVICES);
+    assert_int_equal(updates.invited, SCENE_DEVICES);
+    for (size_t i = 0; i < updates.count; i++) {
+        const struct ks_delivery delivery = rounds_scene_delivery(i, number, 0);
+
+        assert_true(ks_bytes_is(updates.counted[i].device, delivery.device));
+        assert_true(ks_bytes_is(updates.counted[i].job, delivery.job));
+        assert_memory_equal(updates.counted[i].record, delivery.record, 32);
+        assert_int_equal(updates.counted[i].length, delivery.length);
+        assert_int_equal(updates.counted[i].place, i);
+    }
+    assert_int_equal(ks_fl_updates_sum(&updates, &sum), KS_OK);
+    assert_memory_equal(sum.digest, summary->updates, 32);
+    ks_fl_updates_done(&updates);
+    ks_buf_done(&list);
+}
+
 static void test_two_rounds(void **state)
 {
     struct site *site = *state;
@@ -190,6 +222,7 @@ static void test_two_rounds(void **state)
     uint8_t hashes[SCENE_DEVICES][32] = {{0}};
     uint8_t digest[32];
     double loss = 0;
+    struct ks_buf list;
 
     assert_int_equal(order(site, KS_FL_VERB_CREATE, S(0)), KS_OK);
     restart(site);
@@ -236,10 +269,17 @@ static void test_two_rounds(void **state)
     assert_memory_equal(summary->updates, digest, 32);
     assert_true(summary->loss == loss / 615);
     assert_null(ks_rounds_summary(site->session, 3));
+    check_list(site, 2);
     assert_int_equal(ks_rounds_recorded(site->rounds, site->session, 1), KS_OK);
     restart(site);
     assert_true(ks_rounds_summary(site->session, 1)->recorded);
     assert_false(ks_rounds_summary(site->session, 2)->recorded);
+    check_list(site, 2);
+    ks_buf_init(&list, KS_FL_UPDATES_BYTES_MAX);
+    assert_int_equal(
+        ks_rounds_list(site->rounds, site->session, ks_rounds_summary(site->session, 1), &list),
+        KS_ERR_NOT_FOUND); /* ketseald has it */
+    ks_buf_done(&list);
 }
 
 /* Staged and not committed: gone after a restart, and when the worker dies. */
@@ -298,7 +338,8 @@ static void test_refused_updates(void **state)
     assert_int_equal(event(site, KS_FL_EVENT_LEAVE, "edge_0", S(5)), KS_FL_ANSWER_LATE);
     commit(site, 1, S(5));
     assert_int_equal(check(site, &delivery), KS_FL_ANSWER_OTHER_UPDATE);
-    assert_int_equal(ks_rounds_again(site->rounds, site->session, KS_LITERAL("edge_0"), record),
+    assert_int_equal(ks_rounds_again(site->rounds, site->session, KS_LITERAL("edge_0"), record,
+                                     delivery.job),
                      KS_OK);
     restart(site);
     assert_memory_equal(ks_rounds_delivery(site->session, KS_LITERAL("edge_0"))->record, record,
