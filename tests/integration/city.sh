@@ -33,6 +33,10 @@ caught 'a signed request, sent twice' 'enclave: one-time keys' "$entry"
 caught 'the sealed update of another round' 'fl worker: .*' "$entry"
 caught 'a changed file on node-4' 'the TPM: .*' 'none: nothing was sent'
 caught 'PCR 14 extended on node-6, which attests' 'enclave: the quote' "$entry"
+caught 'sign-flipped updates of node-5, by the mean' 'enclave: .*' "$entry"
+caught 'sign-flipped updates of node-5, by the median' 'enclave: .*' "$entry"
+caught 'node-5, after five alerts' 'enclave: .*' "$entry"
+grep -q 'with node-5, by median: .*; updates in its rounds: 5, 5, 4$' "$work/said" || fail "the last round did not do without node-5"
 
 # What the story says, once more from what it has left behind.
 ketseal=$build/src/cli/ketseal
