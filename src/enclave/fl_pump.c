@@ -430,7 +430,9 @@ enum ks_err ks_monitor_fl_files(struct ks_monitor *monitor)
         struct ks_fl_slot *slot = slot_of(monitor, frame.id);
         const bool carries = frame.type == (KS_FRAME_FL_OPEN | KS_FRAME_ANSWER);
 
-        if (slot != NULL) { /* else its round has ended, or its worker died, meanwhile */
+        if (ks_monitor_fl_audit_asked(monitor, frame.id)) {
+            ks_monitor_fl_audit_file(monitor, &frame, carries ? fd : -1);
+        } else if (slot != NULL) { /* else its round has ended, or its worker died, meanwhile */
             KS_TRY(take_answer(monitor, slot, &frame, carries ? fd : -1));
         }
         if (carries) {
@@ -584,6 +586,10 @@ enum ks_err ks_monitor_fl_worker(struct ks_monitor *monitor, struct ks_monitor_w
         ks_monitor_worker_end(monitor, worker);
         return KS_OK;
     }
+    if (slot == &monitor->audit.slot) {
+        ks_monitor_fl_audit_worker(monitor, err == KS_OK ? &frame : NULL);
+        return KS_OK;
+    }
     if (err != KS_OK || frame.id != slot->request) {
         return lose_worker(monitor, slot,
                            ks_fail(KS_ERR_UNAVAILABLE, "the worker of the round died; again"));
@@ -699,8 +705,7 @@ out:
     return err;
 }
 
-/* A waiting worker, or NULL. */
-static struct ks_monitor_worker *free_worker(struct ks_monitor *monitor)
+struct ks_monitor_worker *ks_monitor_fl_free_worker(struct ks_monitor *monitor)
 {
     for (size_t i = 0; i < KS_MONITOR_WORKERS_MAX; i++) {
         struct ks_monitor_worker *worker = &monitor->workers[i];
@@ -770,6 +775,17 @@ out:
     return err;
 }
 
+/* Rounds that have a worker: there is one more for audits. */
+static uint32_t at_work(const struct ks_monitor *monitor)
+{
+    uint32_t count = 0;
+
+    for (size_t i = 0; i < KS_ROUNDS_SESSIONS_MAX; i++) {
+        count += monitor->slots[i].worker != NULL ? 1 : 0;
+    }
+    return count;
+}
+
 static enum ks_err pump(struct ks_monitor *monitor, struct ks_fl_slot *slot)
 {
     enum ks_err err = KS_OK;
@@ -791,8 +807,8 @@ static enum ks_err pump(struct ks_monitor *monitor, struct ks_fl_slot *slot)
         return next_step(monitor, slot);
     }
     KS_TRY(find_update(monitor, slot, &job));
-    if (job != NULL || aggregates(slot)) {
-        slot->worker = free_worker(monitor);
+    if ((job != NULL || aggregates(slot)) && at_work(monitor) < monitor->fl.workers) {
+        slot->worker = ks_monitor_fl_free_worker(monitor);
     }
     if (slot->worker != NULL) {
         KS_TRY(prepare(slot));
@@ -813,6 +829,7 @@ enum ks_err ks_monitor_fl_pump(struct ks_monitor *monitor)
         }
     }
     KS_TRY(record_rounds(monitor));
+    ks_monitor_fl_audit_pump(monitor);
 out:
     return err;
 }
@@ -821,7 +838,7 @@ uint64_t ks_monitor_fl_deadline_us(const struct ks_monitor *monitor)
 {
     const uint64_t now_us = ks_clock_us();
     const uint64_t now_monotonic_us = ks_clock_monotonic_us();
-    uint64_t deadline_us = 0;
+    uint64_t deadline_us = ks_monitor_fl_audit_deadline_us(monitor);
 
     for (size_t i = 0; i < KS_ROUNDS_SESSIONS_MAX; i++) {
         const struct ks_fl_slot *slot = &monitor->slots[i];

@@ -56,6 +56,14 @@ static void place_name(const struct place *place, const char *what, const char *
                    (unsigned long long)place->round, end);
 }
 
+void ks_fl_list_name(const uint8_t session[16], uint64_t round, char target[NAME_LEN_MAX])
+{
+    struct place place = {.round = round};
+
+    ks_copy(place.session, session, sizeof place.session);
+    place_name(&place, "list", ".json", target);
+}
+
 /* Whether NAME is "WHAT-SESSION-ROUND", with more behind it. */
 static bool is_of(const char *name, const char *what, struct place *out_place)
 {
@@ -275,11 +283,9 @@ enum ks_err ks_fl_files_list_put(struct ks_fl_files *files, const uint8_t sessio
                                  uint64_t round, bool over, struct ks_bytes list)
 {
     enum ks_err err = KS_OK;
-    struct place place = {.round = round};
     char name[NAME_LEN_MAX];
 
-    ks_copy(place.session, session, sizeof place.session);
-    place_name(&place, "list", ".json", name);
+    ks_fl_list_name(session, round, name);
     KS_TRY(ks_fs_replace(files->fs, name, list));
     if (over) {
         forget_session(files, session);
@@ -293,11 +299,9 @@ enum ks_err ks_fl_files_list(const struct ks_fl_files *files, const uint8_t sess
                              uint64_t round, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
-    struct place place = {.round = round};
     char name[NAME_LEN_MAX];
 
-    ks_copy(place.session, session, sizeof place.session);
-    place_name(&place, "list", ".json", name);
+    ks_fl_list_name(session, round, name);
     err = ks_fs_load(files->fs, name, KS_FL_UPDATES_BYTES_MAX, out);
     return err != KS_ERR_NOT_FOUND
                ? err
