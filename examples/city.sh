@@ -154,6 +154,7 @@ fl:
   params: 100000
   suspicion: 20
   suspend_after: 5
+  keep_rounds: 8
 refusals:
   per_hour: 60
 YAML
@@ -400,17 +401,23 @@ better by-median.safetensors first-$air_schema.safetensors || fail "the median d
 
 # --- what is left -------------------------------------------------------------------------------------------
 
-step "what an auditor needs: the record of each round of the first session, verified offline; the last model's is shown"
-number=0
-for job in $(operator records "$air" | jq -r '.jobs[].id'); do
-    number=$((number + 1))
-    operator record "$job" --out="round-$number.json"
-    "$build/src/cli/ketseal-verify" city.policy "round-$number.json" >answer || fail "$(cat answer)"
-done
-[ "$number" -eq 3 ] || fail "$number records of rounds, not 3"
+step "an auditor: each record and list of two sessions, the chain of models; each round is computed again from the kept updates"
+audit() { # SESSION DIRECTORY: all of its rounds have to pass, the replay too
+    "$ketseal" -q fl audit --operator operator --url "$url" --policy city.policy --out="$2" "$1" >audited || fail "$(cat audited)"
+    awk '/^round/ { printf "%s  %s: passed", (NR > 1 ? "\n" : ""), $0 } /^  pass/ { printf " %s", $2 } END { print "" }' audited
+    for result in "$2"/audit-*.json; do
+        [ "$(jq -r .body.same_model "$result")" = pass ] || fail "$result: $(cat "$result")"
+    done
+}
+audit "$air" audit-air
+audit "$session" audit-median
+
+step "the record of the last model of the air, verified offline by the stand-alone verifier"
 model=$(sha256sum air.safetensors | cut -d' ' -f1)
-last_round=$(grep -l "\"model\":\"$model\"" round-*.json)
-"$build/src/cli/ketseal-verify" --explain city.policy "$last_round" | grep -E '^(pass|verified)' | sed 's/^/  /'
+last_round=audit-air/round-3.json
+grep -q "\"model\":\"$model\"" $last_round || fail "the last round's record is of another model"
+"$build/src/cli/ketseal-verify" --explain city.policy $last_round >answer || fail "$(cat answer)"
+awk '$1 == "pass" { printf "%s%s", (NR > 1 ? ", " : "  pass: "), $2 } /^verified/ { printf "\n  %s\n", $0 }' answer
 if anchor_checkpoint node-1 checkpoint; then
     anchor_bundle node-1 checkpoint "$last_round"
 fi

@@ -41,7 +41,10 @@ grep -q 'with node-5, by median: .*; updates in its rounds: 5, 5, 4$' "$work/sai
 # What the story says, once more from what it has left behind.
 ketseal=$build/src/cli/ketseal
 kept=$work/kept
-for round in "$kept"/round-*.json; do
+session=$(jq -r .body.session "$kept/audit-median/audit-1.json")
+"$ketseal" -q fl audit --policy "$kept/city.policy" --offline "$kept/audit-median" "$session" >"$work/audited" || fail "$(cat "$work/audited")"
+[ "$(grep -c 'pass *replay' "$work/audited")" -eq 3 ] || fail "the rounds do not replay: $(cat "$work/audited")"
+for round in "$kept"/audit-*/round-*.json "$kept"/audit-*/update-*.json; do
     "$build/src/cli/ketseal-verify" "$kept/city.policy" "$round" >/dev/null || fail "$round does not verify"
 done
 sed -n 's/.*ledger entry \([0-9]*\)$/\1/p' "$work/said" >"$work/entries"
@@ -50,6 +53,6 @@ while read -r index; do
         grep -Eq '"kind":"(refusal|abort|device|alert)"' || fail "entry $index is no record of a refusal"
 done <"$work/entries"
 find "$work" -mindepth 1 -maxdepth 1 -printf '%f ' >"$work/left"
-[ "$(tr ' ' '\n' <"$work/left" | sort | tr '\n' ' ')" = ' entries kept left log said ' ] || fail "left behind: $(cat "$work/left")"
+[ "$(tr ' ' '\n' <"$work/left" | sort | tr '\n' ' ')" = ' audited entries kept left log said ' ] || fail "left behind: $(cat "$work/left")"
 [ -z "$(find "$kept" -name '*.key' -path '*node-*' -print)" ] || fail "a node has its key in a file"
 echo "city: $(wc -l <"$work/entries") attacks in the ledger, each proved from its static files"
