@@ -53,6 +53,6 @@ while read -r index; do
         grep -Eq '"kind":"(refusal|abort|device|alert)"' || fail "entry $index is no record of a refusal"
 done <"$work/entries"
 find "$work" -mindepth 1 -maxdepth 1 -printf '%f ' >"$work/left"
-[ "$(tr ' ' '\n' <"$work/left" | sort | tr '\n' ' ')" = ' audited entries kept left log said ' ] || fail "left behind: $(cat "$work/left")"
+[ "$(tr ' ' '\n' <"$work/left" | sort | tr '\n' ' ')" = 'audited entries kept left log said ' ] || fail "left behind: $(cat "$work/left")"
 [ -z "$(find "$kept" -name '*.key' -path '*node-*' -print)" ] || fail "a node has its key in a file"
 echo "city: $(wc -l <"$work/entries") attacks in the ledger, each proved from its static files"
