@@ -134,20 +134,8 @@ YAML
 }
 
 write_site() {
-    cat >ketseal.yaml <<YAML
-site:
-  origin: city.example/ketseal
-  listen: 127.0.0.1:${site_port:-0}
-  state: state
-tls:
-  root: server/root.pem
-  certificate: server/server.pem
-  key: server/server.key
-enrolment:
-  listen: 127.0.0.1:0
-devices:
-  simulated_ek_roots: state/swtpm-ca/root.pem
-  reference: reference.yaml
+    site_section city >ketseal.yaml
+    cat >>ketseal.yaml <<YAML
 fl:
   workers: 2
   memory_mib: 512
@@ -177,8 +165,7 @@ operator() { # VERB …: of fl
 }
 
 enrol() { # NODE PROGRAM
-    "$ketseal" -q device token --operator operator --name "$1" --site site.json --url "$url" \
-        --enrolment-url "https://127.0.0.1:$(cat state/enrolment-port)" --out "$1.token" >/dev/null
+    token "$1" "$1.token" >/dev/null
     "$2" -q device enrol --device "$1" --token "$1.token" --swtpm-ca "$maker" --ek-chain "$maker/issuing.pem" \
         --measure sensors.conf >/dev/null
     device_keys "$1" 8 refuse
@@ -258,10 +245,7 @@ start_managers city-site city-nodes >/dev/null
 write_reference
 write_site
 start_site
-maker=$work/state/swtpm-ca # who made the TPMs
-"$ketseal" -q site certify --ca ca --operator operator --url "$url" --ek-chain "$maker/issuing.pem" \
-    --insecure-simulated-ek-roots "$maker/root.pem" --out site.json
-"$ketseal" policy make --root ca/root.pem --site site.json --insecure-simulated-tpm --out city.policy
+certify_site city.policy
 
 step "six nodes enrol, each with a TPM of its own: token, credential activation, quote; their keys are sealed to PCR 14"
 for number in 1 2 3 4; do
@@ -323,8 +307,7 @@ cp -r node-1 thief
 rm -r thief/tpm
 refused thief/identity.sealed participate thief
 nothing_sent "files of node-1 beside another TPM" "the TPM: sealed by another one"
-"$ketseal" -q device token --operator operator --name node-1 --site site.json --url "$url" \
-    --enrolment-url "https://127.0.0.1:$(cat state/enrolment-port)" --out fooled.token >/dev/null
+token node-1 fooled.token >/dev/null
 refused "'node-1' is bound to another TPM" "$ketseal" -q device enrol --device thief-2 --token fooled.token --swtpm-ca "$maker" \
     --ek-chain "$maker/issuing.pem" --measure sensors.conf
 proved "another TPM enrols as node-1, a token by fraud" "enclave: one id, one TPM" "is bound to another TPM.*\"door\":\"enrolment\""

@@ -188,40 +188,18 @@ programs:
   - {name: detector.conf, digest: $(sha256sum detector.conf | cut -d' ' -f1)}
 resets_ahead_max: 1000 # swtpm is started, and so reset, by each command
 YAML
-cat >ketseal.yaml <<YAML
-site:
-  origin: demo.example/ketseal
-  listen: 127.0.0.1:0
-  state: state
-tls:
-  root: server/root.pem
-  certificate: server/server.pem
-  key: server/server.key
-enrolment:
-  listen: 127.0.0.1:0
-devices:
-  simulated_ek_roots: state/swtpm-ca/root.pem
-  reference: reference.yaml
-workers:
-  count: 4
-YAML
+site_section demo >ketseal.yaml
+printf 'workers:\n  count: 4\n' >>ketseal.yaml
 [ -z "$sdks" ] || printf 'adapters:\n  qiskit: %s\n  cirq: %s\n' "$sdks" "$sdks" >>ketseal.yaml
 "$build/src/server/ketseal-launch" --libexec="$work/libexec" ketseal.yaml 2>site.log &
 site=$!
 wait_for event=site.ready site.log
 grep -E 'event=(enclave|site)\.' site.log | sed 's/^/  /'
 url=https://127.0.0.1:$(cat state/port)
-maker=$work/state/swtpm-ca # who made the TPMs
 
 step "the CA challenges the site's TPM, then certifies the site and the key that will issue for devices"
-"$ketseal" -q site certify --ca ca --operator operator --url "$url" --ek-chain "$maker/issuing.pem" \
-    --insecure-simulated-ek-roots "$maker/root.pem" --out site.json
-"$ketseal" policy make --root ca/root.pem --site site.json --insecure-simulated-tpm --out lab.policy
+certify_site lab.policy
 
-token() { # DEVICE
-    "$ketseal" device token --operator operator --name "$1" --site site.json --url "$url" \
-        --enrolment-url "https://127.0.0.1:$(cat state/enrolment-port)" --out "$1.token"
-}
 openssl ecparam -name prime256v1 -genkey -noout -out authority.pem # who may plan updates
 openssl pkey -in authority.pem -pubout -outform DER -out authority.der
 enrol() { # DEVICE
@@ -230,7 +208,7 @@ enrol() { # DEVICE
 }
 
 step "a device enrols: token, endorsement certificate, credential activation, quote; its keys are sealed to PCR 14"
-token edge-1
+token edge-1 edge-1.token
 enrol edge-1
 "$ketseal" device reattest --device edge-1 | grep '^pass' | sed 's/^/  /'
 
@@ -290,7 +268,7 @@ refused clone/identity.sealed "$ketseal" -q run --device clone --template bell -
 step "a measured file changes: the TPM does not give the identity out, and the site refuses who shows such a machine"
 echo 'gain: 4' >detector.conf
 refused 'PCR 14' "$ketseal" -q run --device edge-1 --template bell --seed 1 --out altered.bundle
-token edge-2
+token edge-2 edge-2.token
 refused detector.conf enrol edge-2
 echo 'gain: 3' >detector.conf
 "$ketseal" -q run --device edge-1 --template bell --seed 1 --out back.bundle

@@ -33,6 +33,40 @@ wait_for() { # TEXT FILE
     done
 }
 
+# --- a site --------------------------------------------------------------------------------------------
+
+# Its configuration, but for sections of its own; devices have to look as reference.yaml says.
+site_section() { # NAME
+    cat <<YAML
+site:
+  origin: $1.example/ketseal
+  listen: 127.0.0.1:0
+  state: state
+tls:
+  root: server/root.pem
+  certificate: server/server.pem
+  key: server/server.key
+enrolment:
+  listen: 127.0.0.1:0
+devices:
+  simulated_ek_roots: state/swtpm-ca/root.pem
+  reference: reference.yaml
+YAML
+}
+
+# The CA certifies the site at $url: site.json, and the policy POLICY that pins it. Who makes the TPMs is $maker.
+certify_site() { # POLICY
+    maker=$work/state/swtpm-ca
+    "$ketseal" -q site certify --ca ca --operator operator --url "$url" --ek-chain "$maker/issuing.pem" \
+        --insecure-simulated-ek-roots "$maker/root.pem" --out site.json
+    "$ketseal" policy make --root ca/root.pem --site site.json --insecure-simulated-tpm --out "$1"
+}
+
+token() { # DEVICE, FILE: with which the device may enrol, once
+    "$ketseal" -q device token --operator operator --name "$1" --site site.json --url "$url" \
+        --enrolment-url "https://127.0.0.1:$(cat state/enrolment-port)" --out "$2"
+}
+
 # --- quantum keys ------------------------------------------------------------------------------------
 
 # manager LETTER: its configuration; $eve is what happens on the link.
