@@ -12,7 +12,8 @@
  *   upload     seals and sends it, prints the job that would contribute it
  *   part       sends the first of two parts of something else
  *
- *   --device=DIR       root.pem, device.pem, device.key, site.json, url, state/, as `ketseal` has them
+ *   --device=DIR       root.pem, device.pem, device.key, site.json, url, state/, as `ketseal`
+ * has them
  *   --session=HEX      of 32 digits
  *   --samples=N        (default: 10)
  *   --loss=X           (default: 1)
@@ -39,34 +40,34 @@
 #define PART_LEN   ((size_t)1024 * 1024)
 #define BUNDLE_MAX (64 * 1024 * 1024)
 
-/* What is wrong with an update: in what is sealed, in how it is sealed, in what is sent, in what
- * the job says. */
+/* What is wrong with an update: in what is sealed, in how it is sealed, in what is sent, in
+ * what the job says. */
 #define SPOIL_LIST(X)                                                                          \
     X(NOTHING, "nothing")                                                                      \
-    X(NAN, "nan")               /* one number of it is none */                                 \
-    X(INFINITE, "inf")          /* one is infinite */                                          \
-    X(SHAPE, "shape")           /* it is of another shape */                                   \
-    X(FEWER, "fewer")           /* of fewer numbers */                                         \
-    X(DTYPE, "dtype")           /* encoded otherwise than it says */                           \
-    X(ENCODING, "encoding")     /* and otherwise than the round wants */                       \
-    X(ROUND, "round")           /* of another round */                                         \
-    X(PARENT, "parent")         /* of another parent */                                        \
-    X(SAMPLES, "samples")       /* of other samples than the job says */                       \
-    X(TRAILING, "trailing")     /* with a byte behind its end */                               \
-    X(NAME, "name")             /* sealed in another's name */                                 \
-    X(KEY, "key")               /* sealed to another key */                                    \
-    X(MAGIC, "magic")           /* no sealed update */                                         \
-    X(BIT, "bit")               /* one bit changed before it is sent */                        \
-    X(CUT, "cut")               /* cut short before it is sent */                              \
-    X(EMPTY, "empty")           /* of one byte */                                              \
+    X(NAN, "nan")                 /* one number of it is none */                               \
+    X(INFINITE, "inf")            /* one is infinite */                                        \
+    X(SHAPE, "shape")             /* it is of another shape */                                 \
+    X(FEWER, "fewer")             /* of fewer numbers */                                       \
+    X(DTYPE, "dtype")             /* encoded otherwise than it says */                         \
+    X(ENCODING, "encoding")       /* and otherwise than the round wants */                     \
+    X(ROUND, "round")             /* of another round */                                       \
+    X(PARENT, "parent")           /* of another parent */                                      \
+    X(SAMPLES, "samples")         /* of other samples than the job says */                     \
+    X(TRAILING, "trailing")       /* with a byte behind its end */                             \
+    X(NAME, "name")               /* sealed in another's name */                               \
+    X(KEY, "key")                 /* sealed to another key */                                  \
+    X(MAGIC, "magic")             /* no sealed update */                                       \
+    X(BIT, "bit")                 /* one bit changed before it is sent */                      \
+    X(CUT, "cut")                 /* cut short before it is sent */                            \
+    X(EMPTY, "empty")             /* of one byte */                                            \
     X(MISLABELLED, "mislabelled") /* sent under another hash than its own */                   \
-    X(UNSENT, "unsent")         /* not sent at all */                                          \
-    X(JOB_ROUND, "job-round")   /* the job is about another round */                           \
-    X(JOB_PARENT, "job-parent") /* and another parent */                                       \
+    X(UNSENT, "unsent")           /* not sent at all */                                        \
+    X(JOB_ROUND, "job-round")     /* the job is about another round */                         \
+    X(JOB_PARENT, "job-parent")   /* and another parent */                                     \
     X(JOB_SESSION, "job-session")                                                              \
     X(JOB_ENCODING, "job-encoding")                                                            \
     X(JOB_LENGTH, "job-length")                                                                \
-    X(JOB_LONG, "job-long") /* over what any model allows */                                   \
+    X(JOB_LONG, "job-long")       /* over what any model allows */                             \
     X(JOB_SAMPLES, "job-samples") /* more than a round allows */
 enum spoil {
 #define SPOIL_ENUM(name, word) SPOIL_##name,
@@ -277,10 +278,9 @@ static enum ks_err seal(const struct device *device, struct ks_buf *out)
         public = ks_buf_view(&other);
     }
     KS_TRY(ks_kem_encap(KS_KEM_MLKEM768, public, &ciphertext, &shared));
-    KS_TRY(ks_fl_seal_key(&shared, ks_buf_view(&ciphertext), &subject,
-                          ks_bytes_text(spoil == SPOIL_NAME ? "nobody"
-                                                            : ks_client_device(device->client)),
-                          key));
+    KS_TRY(ks_fl_seal_key(
+        &shared, ks_buf_view(&ciphertext), &subject,
+        ks_bytes_text(spoil == SPOIL_NAME ? "nobody" : ks_client_device(device->client)), key));
     KS_TRY(ks_fl_seal(key, ciphertext.data, ks_buf_view(&plain), out));
     if (spoil == SPOIL_MAGIC || spoil == SPOIL_BIT) {
         out->data[spoil == SPOIL_MAGIC ? 0 : out->len - 1] ^= 1;
@@ -335,10 +335,10 @@ static enum ks_err upload(const struct device *device, struct ks_bytes bytes,
         return KS_OK;
     }
     for (size_t begin = 0; begin < bytes.len; begin += PART_LEN) {
-        KS_TRY(put_part(device, out_hash, begin / PART_LEN, bytes.len,
-                        ks_bytes_of(bytes.data + begin, bytes.len - begin < PART_LEN
-                                                            ? bytes.len - begin
-                                                            : PART_LEN)));
+        KS_TRY(
+            put_part(device, out_hash, begin / PART_LEN, bytes.len,
+                     ks_bytes_of(bytes.data + begin,
+                                 bytes.len - begin < PART_LEN ? bytes.len - begin : PART_LEN)));
     }
 out:
     return err;
@@ -460,7 +460,7 @@ static enum ks_err send_part(const struct device *device)
 
     KS_CHECK(bytes != NULL, KS_ERR_NOMEM, "a part");
     hash[0] = (uint8_t)device->options.seed;
-    KS_TRY(put_part(device, hash, 0, 2 * PART_LEN, ks_bytes_of(bytes, PART_LEN)));
+    KS_TRY(put_part(device, hash, 0, PART_LEN + 1, ks_bytes_of(bytes, PART_LEN)));
 out:
     ks_free(bytes);
     return err;
