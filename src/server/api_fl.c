@@ -187,6 +187,8 @@ void ks_api_fl_upload(struct ks_site_server *server, struct ks_http_request *req
     }
     KS_TRY(read_place(segment, upload.hash, &upload.part));
     KS_TRY(ks_api_query_u64(request, "length", 0, KS_JSON_INTEGER_MAX, &upload.length));
+    KS_CHECK(upload.length >= 1, KS_ERR_FORMAT,
+             "query 'length': the bytes of the whole, at least 1");
     KS_TRY(ks_fl_files_put(server->fl_files, &upload, &complete));
     ks_reply_json(request, complete ? 201 : 200,
                   complete ? KS_LITERAL("{\"complete\":true}")
