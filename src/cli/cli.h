@@ -12,7 +12,7 @@
 
 #include "base/json.h"
 
-#define KS_CLI_FLAGS_MAX    24
+#define KS_CLI_FLAGS_MAX    48
 #define KS_CLI_VALUES_MAX   16 /* of one repeatable flag */
 #define KS_CLI_OPERANDS_MAX 4096
 

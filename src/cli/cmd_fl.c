@@ -55,6 +55,32 @@ out:
     return err;
 }
 
+/* The rule by its name, and what it is told that is no default. */
+static enum ks_err print_rule(const struct ks_json *session)
+{
+    static const char *const names[] = {"attackers",  "bucket", "bound",    "keep",
+                                        "iterations", "radius", "smoothing"};
+    enum ks_err err = KS_OK;
+    const struct ks_json *rule = NULL;
+    const struct ks_json *number = NULL;
+    struct ks_bytes word = {0};
+    double value = 0;
+
+    KS_TRY(ks_json_get(session, "rule", KS_JSON_OBJECT, &rule));
+    KS_TRY(ks_json_get_string(rule, "aggregate", &word));
+    ks_cli_print("  rule %.*s", (int)word.len, (const char *)word.data);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        KS_TRY(ks_json_get(rule, names[i], KS_JSON_NUMBER, &number));
+        KS_TRY(ks_json_double(number, &value));
+        if (value != 0) {
+            ks_cli_print(", %s %.10g", names[i], value);
+        }
+    }
+    ks_cli_print("\n");
+out:
+    return err;
+}
+
 static enum ks_err print_round(const struct ks_json *round)
 {
     enum ks_err err = KS_OK;
@@ -94,6 +120,7 @@ static enum ks_err print_status(const struct ks_cli *cli, struct ks_buf *answer)
         }
     } else {
         KS_TRY(print_line(ks_json_root(doc)));
+        KS_TRY(print_rule(ks_json_root(doc)));
         list = ks_json_find(ks_json_root(doc), "rounds");
         for (size_t i = 0; list != NULL && i < ks_json_count(list); i++) {
             KS_TRY(print_round(ks_json_at(list, i)));
@@ -162,7 +189,28 @@ static enum ks_err read_local(const struct ks_cli *cli, struct ks_fl_plan *plan)
     KS_TRY(read_real(cli, "proximal", &local->proximal));
     KS_TRY(read_real(cli, "rate", &local->rate));
     KS_TRY(read_real(cli, "weight-decay", &local->weight_decay));
-    KS_TRY(read_real(cli, "server-rate", &plan->rule.rate));
+out:
+    return err;
+}
+
+/* How updates become a model. Whether the site has such a rule, and holds with so many updates,
+ * it says itself. */
+static enum ks_err read_rule(const struct ks_cli *cli, struct ks_fl_plan_rule *rule)
+{
+    enum ks_err err = KS_OK;
+
+    rule->aggregate = ks_bytes_text(ks_cli_text(cli, "rule"));
+    KS_CHECK(ks_text_is_name(rule->aggregate, KS_UPDATE_WORD_MAX), KS_ERR_USAGE,
+             "--rule: '%s' is no rule", ks_cli_text(cli, "rule"));
+    rule->server = ks_bytes_text("fedavg");
+    KS_TRY(ks_cli_number(cli, "attackers", KS_FL_DEVICES_MAX, &rule->attackers));
+    KS_TRY(ks_cli_number(cli, "bucket", KS_FL_DEVICES_MAX, &rule->bucket));
+    KS_TRY(ks_cli_number(cli, "keep", KS_FL_DEVICES_MAX, &rule->keep));
+    KS_TRY(ks_cli_number(cli, "iterations", UINT32_MAX, &rule->iterations));
+    KS_TRY(read_real(cli, "bound", &rule->bound));
+    KS_TRY(read_real(cli, "radius", &rule->radius));
+    KS_TRY(read_real(cli, "smoothing", &rule->smoothing));
+    KS_TRY(read_real(cli, "server-rate", &rule->rate));
 out:
     return err;
 }
@@ -186,8 +234,6 @@ static enum ks_err read_plan(const struct ks_cli *cli, const struct ks_fl_model 
     plan->params = model->params;
     ks_copy(plan->parent, model->hash, sizeof plan->parent);
     ks_copy(plan->shape, model->shape, sizeof plan->shape);
-    plan->rule.aggregate = ks_bytes_text("mean");
-    plan->rule.server = ks_bytes_text("fedavg");
     KS_TRY(read_devices(cli, &plan->devices));
     KS_TRY(ks_cli_number(cli, "rounds", KS_FL_ROUNDS_MAX, &plan->rounds));
     KS_TRY(ks_cli_number(cli, "updates", KS_FL_DEVICES_MAX, &plan->wanted));
@@ -198,6 +244,7 @@ static enum ks_err read_plan(const struct ks_cli *cli, const struct ks_fl_model 
     KS_TRY(ks_cli_number(cli, "samples-max", KS_UPDATE_SAMPLES_MAX, &plan->samples_max));
     KS_TRY(ks_cli_number(cli, "select-seed", KS_JSON_INTEGER_MAX, &plan->seed));
     KS_TRY(read_local(cli, plan));
+    KS_TRY(read_rule(cli, &plan->rule));
 out:
     return err;
 }

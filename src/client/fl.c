@@ -265,24 +265,27 @@ out:
 
 static enum ks_err seal_update(struct ks_client *client,
                                const struct ks_fl_descriptor *descriptor,
-                               const struct ks_client_update *update, struct ks_buf *ciphertext,
-                               struct ks_buf *out)
+                               const struct ks_client_update *update, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
     struct ks_secret shared = {0};
     struct ks_fl_subject subject;
+    struct ks_buf ciphertext;
     struct ks_buf plain;
     uint8_t key[KS_AEAD_KEY_LEN] = {0};
 
+    ks_buf_init(&ciphertext, KS_KEM_CIPHERTEXT_LEN);
     ks_buf_init(&plain, SIZE_MAX / 2);
     KS_TRY(write_update(descriptor, update, &subject, &plain));
     KS_TRY(
-        ks_kem_encap(KS_KEM_MLKEM768, KS_BYTES(descriptor->kem_public), ciphertext, &shared));
-    KS_TRY(ks_fl_seal_key(&shared, ks_buf_view(ciphertext), &subject,
+        ks_kem_encap(KS_KEM_MLKEM768, KS_BYTES(descriptor->kem_public), &ciphertext, &shared));
+    KS_ASSERT(ciphertext.len == KS_KEM_CIPHERTEXT_LEN);
+    KS_TRY(ks_fl_seal_key(&shared, ks_buf_view(&ciphertext), &subject,
                           ks_bytes_text(ks_client_device(client)), key));
-    KS_TRY(ks_fl_seal(key, ks_buf_view(&plain), out));
+    KS_TRY(ks_fl_seal(key, ciphertext.data, ks_buf_view(&plain), out));
 out:
     ks_wipe(key, sizeof key);
+    ks_buf_done(&ciphertext);
     ks_secret_done(&shared);
     ks_buf_wipe(&plain);
     return err;
@@ -295,14 +298,12 @@ enum ks_err ks_client_fl_contribute(struct ks_client *client,
 {
     enum ks_err err = KS_OK;
     struct ks_job job = {.schema = 4, .kind = KS_KIND_UPDATE};
-    struct ks_buf ciphertext;
     struct ks_buf sealed;
     struct ks_buf bytes;
 
-    ks_buf_init(&ciphertext, KS_KEM_CIPHERTEXT_LEN);
     ks_buf_init(&sealed, SIZE_MAX / 2);
     ks_buf_init(&bytes, KS_JOB_BYTES_MAX);
-    KS_TRY(seal_update(client, descriptor, update, &ciphertext, &sealed));
+    KS_TRY(seal_update(client, descriptor, update, &sealed));
     KS_TRY(upload(ks_client_session(client), ks_buf_view(&sealed), job.update.sealed));
     ks_copy(job.update.session, descriptor->session, sizeof job.update.session);
     job.update.round = descriptor->round;
@@ -311,14 +312,11 @@ enum ks_err ks_client_fl_contribute(struct ks_client *client,
     job.update.samples = update->samples;
     job.update.loss = update->loss;
     job.update.steps = update->steps;
-    KS_ASSERT(ciphertext.len == sizeof job.update.kem_ciphertext);
-    ks_copy(job.update.kem_ciphertext, ciphertext.data, ciphertext.len);
     job.update.length = sealed.len;
     ks_job_write(&job, &bytes);
     KS_TRY(ks_fail_prefix(ks_buf_check(&bytes), "the job"));
     KS_TRY(ks_client_send_job(client, "/qjob", ks_buf_view(&bytes), out_bundle));
 out:
-    ks_buf_done(&ciphertext);
     ks_buf_done(&sealed);
     ks_buf_done(&bytes);
     return err;

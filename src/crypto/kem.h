@@ -16,7 +16,9 @@ enum ks_kem_alg {
 #define KS_KEM_ALG_COUNT          3
 #define KS_KEM_SEED_LEN           64 /* d || z, FIPS 203 algorithm 19 */
 #define KS_KEM_SHARED_LEN         32
-#define KS_KEM_PUBLIC_LEN_MAX     1568 /* ML-KEM-1024, FIPS 203 table 3 */
+#define KS_KEM_PUBLIC_LEN         1184 /* ML-KEM-768, FIPS 203 table 3 */
+#define KS_KEM_CIPHERTEXT_LEN     1088
+#define KS_KEM_PUBLIC_LEN_MAX     1568 /* ML-KEM-1024 */
 #define KS_KEM_CIPHERTEXT_LEN_MAX 1568
 
 const char *ks_kem_alg_name(enum ks_kem_alg alg);  /* "ML-KEM-768" */

@@ -151,6 +151,7 @@ static void put_fl_rules(const struct ks_fl_rules *fl, struct ks_buf *out)
 {
     ks_buf_put_u32(out, fl->workers);
     ks_buf_put_u32(out, fl->params_max);
+    ks_buf_put_u64(out, fl->memory_max);
 }
 
 static enum ks_err read_fl_rules(struct ks_reader *reader, struct ks_fl_rules *fl)
@@ -159,8 +160,10 @@ static enum ks_err read_fl_rules(struct ks_reader *reader, struct ks_fl_rules *f
 
     KS_TRY(ks_read_u32(reader, &fl->workers));
     KS_TRY(ks_read_u32(reader, &fl->params_max));
+    KS_TRY(ks_read_u64(reader, &fl->memory_max));
     KS_CHECK(fl->workers <= KS_FL_WORKERS_MAX && fl->params_max <= KS_FL_NUMBERS_MAX &&
-                 (fl->workers == 0) == (fl->params_max == 0),
+                 (fl->workers == 0) == (fl->params_max == 0) &&
+                 (fl->workers == 0) == (fl->memory_max == 0),
              KS_ERR_FORMAT, "enclave configuration: a rule of rounds is out of range");
 out:
     return err;

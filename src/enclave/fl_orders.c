@@ -12,8 +12,11 @@
 #include "crypto/kem.h"
 #include "enclave/fl_work.h"
 #include "enclave/monitor.h"
+#include "fl/gather.h"
+#include "fl/model.h"
 
-#define STATUS_MAX (4 * 1024 * 1024)
+#define STATUS_MAX   (4 * 1024 * 1024)
+#define WORKER_BYTES ((uint64_t)64 << 20) /* of a worker's address space: program, stacks */
 
 _Static_assert(KS_FL_NUMBERS_MAX == KS_FL_PARAMS_MAX, "a model that an order can name");
 _Static_assert(KS_UPDATE_SAMPLES_MAX == KS_FL_WEIGHT_MAX, "samples that a sum can weigh");
@@ -96,6 +99,8 @@ static void put_session(const struct ks_rounds_session *session, struct ks_json_
     }
     ks_json_put_end(writer);
     ks_json_member_u64(writer, "rounds_ordered", plan->rounds);
+    ks_json_put_key(writer, "rule");
+    ks_fl_plan_rule_put(&plan->rule, writer);
     ks_json_member_text(writer, "schema", "ketseal.fl-session/1");
     ks_json_member_hex(writer, "session", KS_BYTES(session->id));
     ks_json_member_text(writer, "state", ks_session_state_name(session->state));
@@ -203,6 +208,31 @@ out:
 
 /* --- orders ------------------------------------------------------------------------------- */
 
+/* Whether the rule holds with as few updates as a round may end with, and its worker has the
+ * memory for as many as may come. */
+static enum ks_err check_memory(const struct ks_monitor *monitor, const struct ks_fl_plan *plan)
+{
+    enum ks_err err = KS_OK;
+    struct ks_fl_gather_params params = {.params = 0};
+    const uint64_t model = KS_FL_MODEL_HEADER_MAX + 8 + sizeof(float) * plan->params;
+    const uint64_t update = ks_bytes_is(plan->local.encoding, "topk")
+                                ? ks_fl_update_bytes_max((size_t)plan->params)
+                                : model;
+    /* the parent and what becomes of it, as files and as numbers; an update sealed and open */
+    const uint64_t beside = WORKER_BYTES + 4 * model + 2 * update;
+    uint64_t bytes = 0;
+
+    KS_TRY(ks_fl_gather_of(plan, (uint32_t)plan->invited, &params));
+    KS_TRY(ks_fl_gather_needs(&params, (size_t)plan->updates_min, &bytes));
+    KS_CHECK(bytes <= monitor->fl.memory_max && beside <= monitor->fl.memory_max - bytes,
+             KS_ERR_LIMIT,
+             "its worker needs %llu MiB for %llu updates; this site gives it %llu",
+             (unsigned long long)((bytes + beside) >> 20) + 1, (unsigned long long)plan->wanted,
+             (unsigned long long)(monitor->fl.memory_max >> 20));
+out:
+    return err;
+}
+
 /* What this version does not have is refused before anything is ordered. */
 static enum ks_err check_plan(const struct ks_monitor *monitor, const struct ks_fl_plan *plan)
 {
@@ -213,10 +243,7 @@ static enum ks_err check_plan(const struct ks_monitor *monitor, const struct ks_
     KS_CHECK(plan->params <= monitor->fl.params_max, KS_ERR_LIMIT,
              "the model has %llu numbers, this site takes %u", (unsigned long long)plan->params,
              monitor->fl.params_max);
-    KS_CHECK(ks_bytes_is(rule->aggregate, "mean") && rule->attackers == 0 &&
-                 rule->iterations == 0 && rule->keep == 0 && rule->radius == 0 &&
-                 rule->smoothing == 0,
-             KS_ERR_UNAVAILABLE, "this site aggregates by 'mean' alone, without parameters");
+    KS_TRY(ks_fail_prefix(check_memory(monitor, plan), "rule"));
     KS_CHECK(ks_bytes_is(rule->server, "fedavg") && rule->beta1 == 0 && rule->beta2 == 0 &&
                  rule->tau == 0,
              KS_ERR_UNAVAILABLE,

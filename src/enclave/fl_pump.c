@@ -5,86 +5,22 @@
  * and, after a crash, the checkpoint to go on from; updates are added; a checkpoint is written,
  * synced by ketseald, committed, and then what is in it gets its records; at the end the new
  * model is written and synced, and the round has ended. Files come from ketseald as descriptors
- * and go on to the worker; every byte in them is under a hash. */
+ * and go on to the worker; every byte in them is under a hash. Where the rule looks at single
+ * updates there are no checkpoints: an update counts once ketseald has synced it as it came. */
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "crypto/digest.h"
-#include "crypto/kem.h"
 #include "enclave/fl_work.h"
 #include "enclave/monitor.h"
+#include "fl/gather.h"
 
-#define STEP_US    UINT64_C(300000000) /* that one step may take */
-#define STAGED_MAX 64                  /* updates of one checkpoint */
-
-/* --- asking ------------------------------------------------------------------------------- */
-
-static void expect(struct ks_fl_slot *slot, enum ks_fl_slot_state state, uint32_t request)
-{
-    slot->state = state;
-    slot->request = request;
-    slot->deadline_us = ks_clock_monotonic_us() + STEP_US;
-}
-
-/* FL_OPEN and FL_SYNC: u8 file, 16 session, u64 round, 32 hash: of the parent model, of the
- * sealed update, of what was written; else zeros; lp16 device: of an update; else empty */
-static void ask_files(struct ks_monitor *monitor, struct ks_fl_slot *slot, uint16_t type,
-                      enum ks_fl_file file, const uint8_t *hash, enum ks_fl_slot_state state)
-{
-    static const uint8_t zeros[32] = {0};
-    const size_t begin = ks_frame_begin(&monitor->files.out, type, ++monitor->files_id);
-
-    ks_buf_put_u8(&monitor->files.out, (uint8_t)file);
-    ks_buf_put(&monitor->files.out, KS_BYTES(slot->session->id));
-    ks_buf_put_u64(&monitor->files.out, slot->session->last);
-    ks_buf_put(&monitor->files.out, ks_bytes_of(hash == NULL ? zeros : hash, 32));
-    ks_buf_put_lp16(&monitor->files.out, file == KS_FL_FILE_UPDATE
-                                             ? ks_bytes_text(slot->job->device)
-                                             : (struct ks_bytes){0});
-    ks_frame_end(&monitor->files.out, begin);
-    expect(slot, state, monitor->files_id);
-}
+#define STAGED_MAX 64 /* updates that come to count together */
 
 static enum ks_fl_file checkpoint_file(unsigned number)
 {
     return number == 1 ? KS_FL_FILE_FIRST : KS_FL_FILE_SECOND;
-}
-
-/* FD, of LENGTH bytes, goes to the worker as FILE. */
-static enum ks_err hand_on(struct ks_fl_slot *slot, enum ks_fl_file file, uint64_t length,
-                           int fd)
-{
-    enum ks_err err = KS_OK;
-    const struct ks_fl_work_file work = {file, length};
-    struct ks_buf payload;
-
-    ks_buf_init(&payload, 64);
-    ks_fl_work_file_put(&work, &payload);
-    KS_TRY(ks_buf_check(&payload));
-    KS_TRY(ks_channel_send_fd(&slot->worker->channel, KS_FRAME_FL_FILE, 0,
-                              ks_buf_view(&payload), fd));
-out:
-    ks_buf_done(&payload);
-    return err;
-}
-
-static enum ks_err ask_worker(struct ks_fl_slot *slot, uint16_t type,
-                              const struct ks_buf *payload, enum ks_fl_slot_state state)
-{
-    enum ks_err err = KS_OK;
-    struct ks_channel *channel = &slot->worker->channel;
-    size_t begin = 0;
-
-    KS_TRY(ks_buf_check(payload));
-    begin = ks_frame_begin(&channel->out, type, slot->request + 1);
-    ks_buf_put(&channel->out, ks_buf_view(payload));
-    ks_frame_end(&channel->out, begin);
-    expect(slot, state, slot->request + 1);
-    KS_TRY(ks_channel_flush(channel));
-out:
-    return err;
 }
 
 /* --- what goes wrong ---------------------------------------------------------------------- */
@@ -124,6 +60,7 @@ static enum ks_err lose_worker(struct ks_monitor *monitor, struct ks_fl_slot *sl
     }
     slot->worker = NULL;
     slot->state = KS_SLOT_IDLE;
+    slot->synced = 0;
     if (slot->job != NULL) {
         ks_monitor_job_fail(monitor, slot->job, cause);
         slot->job = NULL;
@@ -134,6 +71,17 @@ static enum ks_err lose_worker(struct ks_monitor *monitor, struct ks_fl_slot *sl
     }
 out:
     return err;
+}
+
+static bool aggregates(const struct ks_fl_slot *slot)
+{
+    struct ks_fl_round_status status;
+
+    if (slot->session->round == NULL) {
+        return false;
+    }
+    ks_fl_round_status(slot->session->round, &status);
+    return status.phase == KS_FL_AGGREGATING;
 }
 
 /* What was asked for at the end of a round failed: it is over. */
@@ -150,11 +98,26 @@ out:
     return err;
 }
 
+/* Whether a round that cannot do the step it is at never will: one of its end, or an update
+ * that counts and is gone. */
+static bool is_hopeless(const struct ks_fl_slot *slot)
+{
+    return slot->state == KS_SLOT_OPEN_AGAIN || slot->state == KS_SLOT_ADD_AGAIN ||
+           (aggregates(slot) && slot->state != KS_SLOT_OPEN_UPDATE &&
+            slot->state != KS_SLOT_ADD);
+}
+
+/* Whether the round that SLOT's worker has was ended meanwhile, by an operator's word. */
+static bool is_over(const struct ks_fl_slot *slot)
+{
+    return slot->session->round == NULL || slot->session->last != slot->replay.subject.round;
+}
+
 /* Nobody can go on where ketseald has not got a file. */
 static enum ks_err no_file(struct ks_monitor *monitor, struct ks_fl_slot *slot,
                            enum ks_err cause)
 {
-    const bool at_end = slot->state >= KS_SLOT_OPEN_MODEL;
+    const bool at_end = is_hopeless(slot);
 
     if (slot->state == KS_SLOT_OPEN_UPDATE) {
         ks_monitor_job_fail(monitor, slot->job, cause);
@@ -168,72 +131,95 @@ static enum ks_err no_file(struct ks_monitor *monitor, struct ks_fl_slot *slot,
 
 /* --- steps -------------------------------------------------------------------------------- */
 
-static enum ks_err send_begin(struct ks_monitor *monitor, struct ks_fl_slot *slot)
+/* Where DEVICE stands among all that were invited, who are in the order of their names. */
+static uint32_t place_of(const struct ks_rounds_session *session, const char *device)
+{
+    size_t low = 0;
+    size_t high = ks_fl_round_participants(session->round);
+
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        const char *name = ks_fl_round_participant(session->round, middle)->name;
+
+        if (ks_bytes_compare(ks_bytes_text(name), ks_bytes_text(device)) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return (uint32_t)low;
+}
+
+/* What a new worker of SLOT's round is told: with a checkpoint the rest is in that. */
+static enum ks_err prepare(struct ks_fl_slot *slot)
 {
     enum ks_err err = KS_OK;
     const struct ks_rounds_session *session = slot->session;
-    const struct ks_fl_plan *plan = &session->order.plan;
-    struct ks_fl_work_begin begin = {
-        .subject = ks_fl_round_params(session->round)->subject,
-        .members_max = (uint32_t)plan->wanted,
-        .bound = plan->rule.bound,
-        .server = ks_fl_server_defaults(KS_FL_FEDAVG, (size_t)plan->params),
-        .resumes = session->checkpoint != 0,
-        .checkpoint = checkpoint_file(session->checkpoint),
-    };
-    struct ks_buf payload;
+    struct ks_fl_replay *replay = &slot->replay;
+    const size_t again = ks_fl_plan_sums(&session->order.plan) ? 0 : session->delivered;
 
-    ks_buf_init(&payload, 1024);
-    begin.server.rate = plan->rule.rate;
-    ks_copy(begin.checkpoint_hash, session->checkpoint_hash, sizeof begin.checkpoint_hash);
-    KS_TRY(ks_rounds_secret(monitor->state.rounds, KS_ROUNDS_CHECKPOINT_LABEL, session->id,
-                            session->last, begin.checkpoint_key, sizeof begin.checkpoint_key));
-    ks_fl_work_begin_put(&begin, &payload);
-    KS_TRY(ask_worker(slot, KS_FRAME_FL_BEGIN, &payload, KS_SLOT_BEGIN));
+    ks_fl_replay_done(replay);
+    replay->subject = ks_fl_round_params(session->round)->subject;
+    replay->plan = &session->order.plan;
+    replay->clients = (uint32_t)ks_fl_round_participants(session->round);
+    replay->checkpoint = session->checkpoint;
+    ks_copy(replay->checkpoint_hash, session->checkpoint_hash, sizeof replay->checkpoint_hash);
+    replay->checkpoint_len = session->checkpoint_len;
+    replay->checkpoint_members = session->delivered - again;
+    replay->updates = ks_calloc(again + 1, sizeof *replay->updates);
+    KS_CHECK(replay->updates != NULL, KS_ERR_NOMEM, "updates of a round");
+    for (; replay->count < again; replay->count++) {
+        const struct ks_delivery *delivery = &session->deliveries[replay->count];
+        struct ks_fl_replay_update *update = &replay->updates[replay->count];
+
+        ks_copy(update->device, delivery->device, sizeof update->device);
+        update->place = place_of(session, delivery->device);
+        update->samples = delivery->samples;
+        ks_copy(update->sealed, delivery->sealed, sizeof update->sealed);
+        ks_copy(update->update, delivery->update, sizeof update->update);
+    }
 out:
-    ks_wipe(&begin, sizeof begin);
-    ks_buf_wipe(&payload);
     return err;
 }
 
-/* The key of the update that JOB names: what its device encapsulated, unwrapped. */
-static enum ks_err update_key(struct ks_monitor *monitor, const struct ks_fl_slot *slot,
-                              uint8_t out_key[KS_AEAD_KEY_LEN])
+/* The sealed update in FD, of LENGTH bytes, is the worker's next; one that is none ends its job
+ * alone. */
+static enum ks_err send_update(struct ks_monitor *monitor, struct ks_fl_slot *slot,
+                               uint64_t length, int fd)
 {
     enum ks_err err = KS_OK;
-    const struct ks_job_update *update = &slot->job->body.job.update;
-    const struct ks_fl_subject *subject = &ks_fl_round_params(slot->session->round)->subject;
-    struct ks_kem_key *key = NULL;
-    struct ks_secret shared = {0};
+    const struct ks_job_update *asked = &slot->job->body.job.update;
+    struct ks_fl_replay_update update = {.place = place_of(slot->session, slot->job->device),
+                                         .samples = (uint32_t)asked->samples};
 
-    KS_TRY(ks_monitor_fl_key(monitor, slot->session, slot->session->last, &key));
-    KS_TRY(ks_kem_decap(key, KS_BYTES(update->kem_ciphertext), &shared));
-    KS_TRY(ks_fl_seal_key(&shared, KS_BYTES(update->kem_ciphertext), subject,
-                          ks_bytes_text(slot->job->device), out_key));
-out:
-    ks_kem_key_free(key);
-    ks_secret_done(&shared);
+    ks_copy(update.device, slot->job->device, sizeof update.device);
+    ks_copy(update.sealed, asked->sealed, sizeof update.sealed);
+    err = ks_fl_send_update(monitor, slot, &update, length, fd, KS_SLOT_ADD);
+    if (err == KS_ERR_FORMAT) {
+        ks_monitor_job_fail(monitor, slot->job, err);
+        slot->job = NULL;
+        slot->state = KS_SLOT_READY;
+        err = KS_OK;
+    }
     return err;
 }
 
-static enum ks_err send_update(struct ks_monitor *monitor, struct ks_fl_slot *slot)
+static void ask_files(struct ks_monitor *monitor, struct ks_fl_slot *slot, uint16_t type,
+                      enum ks_fl_file file, const uint8_t *hash, enum ks_fl_slot_state state)
 {
-    enum ks_err err = KS_OK;
-    const struct ks_job_update *update = &slot->job->body.job.update;
-    struct ks_fl_work_update work = {.client = ks_bytes_text(slot->job->device),
-                                     .samples = (uint32_t)update->samples};
-    struct ks_buf payload;
+    const struct ks_fl_asked asked = {.type = type, .file = file, .hash = hash};
 
-    ks_buf_init(&payload, 1024);
-    KS_TRY(ks_fl_encoding_of(update->encoding, &work.encoding));
-    KS_TRY(update_key(monitor, slot, work.key));
-    ks_copy(work.sealed, update->sealed, sizeof work.sealed);
-    ks_fl_work_update_put(&work, &payload);
-    KS_TRY(ask_worker(slot, KS_FRAME_FL_UPDATE, &payload, KS_SLOT_ADD));
-out:
-    ks_wipe(&work, sizeof work);
-    ks_buf_wipe(&payload);
-    return err;
+    ks_fl_ask_files(monitor, slot, &asked, state);
+}
+
+/* What DEVICE has sent, sealed: HASH. */
+static void ask_update(struct ks_monitor *monitor, struct ks_fl_slot *slot, uint16_t type,
+                       const char *device, const uint8_t hash[32], enum ks_fl_slot_state state)
+{
+    const struct ks_fl_asked asked = {
+        .type = type, .file = KS_FL_FILE_UPDATE, .hash = hash, .device = ks_bytes_text(device)};
+
+    ks_fl_ask_files(monitor, slot, &asked, state);
 }
 
 static enum ks_err send_checkpoint(struct ks_fl_slot *slot)
@@ -245,7 +231,7 @@ static enum ks_err send_checkpoint(struct ks_fl_slot *slot)
     ks_buf_init(&payload, 64);
     KS_TRY(ks_random(work.nonce, sizeof work.nonce));
     ks_fl_work_checkpoint_put(&work, &payload);
-    KS_TRY(ask_worker(slot, KS_FRAME_FL_CHECKPOINT, &payload, KS_SLOT_WRITE));
+    KS_TRY(ks_fl_ask_worker(slot, KS_FRAME_FL_CHECKPOINT, &payload, KS_SLOT_WRITE));
 out:
     ks_buf_done(&payload);
     return err;
@@ -256,7 +242,7 @@ static enum ks_err send_finish(struct ks_fl_slot *slot)
     struct ks_buf payload;
 
     ks_buf_init(&payload, 1);
-    return ask_worker(slot, KS_FRAME_FL_FINISH, &payload, KS_SLOT_FINISH);
+    return ks_fl_ask_worker(slot, KS_FRAME_FL_FINISH, &payload, KS_SLOT_FINISH);
 }
 
 /* ketseald has opened what SLOT waits for: FD, of LENGTH bytes. */
@@ -264,43 +250,28 @@ static enum ks_err opened(struct ks_monitor *monitor, struct ks_fl_slot *slot, u
                           int fd)
 {
     enum ks_err err = KS_OK;
-    struct ks_rounds_session *session = slot->session;
 
     switch (slot->state) {
-    case KS_SLOT_OPEN_PARENT:
-        KS_TRY(hand_on(slot, KS_FL_FILE_PARENT, length, fd));
-        if (session->checkpoint != 0) {
-            ask_files(monitor, slot, KS_FRAME_FL_OPEN, checkpoint_file(session->checkpoint),
-                      NULL, KS_SLOT_OPEN_PAST);
-        } else {
-            KS_TRY(send_begin(monitor, slot));
-        }
-        break;
-    case KS_SLOT_OPEN_PAST:
-        KS_TRY(
-            hand_on(slot, checkpoint_file(session->checkpoint), session->checkpoint_len, fd));
-        KS_TRY(send_begin(monitor, slot));
-        break;
     case KS_SLOT_OPEN_UPDATE:
-        KS_TRY(hand_on(slot, KS_FL_FILE_UPDATE, length, fd));
-        KS_TRY(send_update(monitor, slot));
+        KS_TRY(send_update(monitor, slot, length, fd));
         break;
     case KS_SLOT_OPEN_CHECKPOINT:
-        KS_TRY(hand_on(slot, checkpoint_file(slot->file), length, fd));
+        KS_TRY(ks_fl_hand_on(slot, checkpoint_file(slot->file), length, fd));
         KS_TRY(send_checkpoint(slot));
         break;
     case KS_SLOT_OPEN_MODEL:
-        KS_TRY(hand_on(slot, KS_FL_FILE_MODEL, length, fd));
+        KS_TRY(ks_fl_hand_on(slot, KS_FL_FILE_MODEL, length, fd));
         KS_TRY(send_finish(slot));
         break;
     default:
-        KS_TRY(ks_fail(KS_ERR_FORMAT, "ketseald's files: a descriptor that nobody waits for"));
+        KS_TRY(ks_fl_replay_opened(monitor, slot, length, fd));
     }
 out:
     return err;
 }
 
-/* The checkpoint is durable: what was staged counts, and gets its records. */
+/* The checkpoint FILE, or every sealed update, is durable: what was staged counts, and gets its
+ * records. */
 static enum ks_err committed(struct ks_monitor *monitor, struct ks_fl_slot *slot)
 {
     enum ks_err err = KS_OK;
@@ -318,6 +289,26 @@ static enum ks_err committed(struct ks_monitor *monitor, struct ks_fl_slot *slot
     slot->state = KS_SLOT_READY;
 out:
     return err;
+}
+
+/* Of what is staged, the next sealed update that is to survive a crash; after the last one all
+ * of it counts. */
+static enum ks_err sync_updates(struct ks_monitor *monitor, struct ks_fl_slot *slot)
+{
+    const struct ks_rounds_session *session = slot->session;
+    const struct ks_delivery *delivery = NULL;
+
+    if (slot->synced == session->staged) {
+        slot->synced = 0;
+        slot->file = 0;
+        slot->written_len = 0;
+        ks_wipe(slot->written, sizeof slot->written);
+        return committed(monitor, slot);
+    }
+    delivery = &session->deliveries[session->delivered + slot->synced];
+    ask_update(monitor, slot, KS_FRAME_FL_SYNC, delivery->device, delivery->sealed,
+               KS_SLOT_SYNC_UPDATE);
+    return KS_OK;
 }
 
 /* The new model is durable: the round has ended. */
@@ -346,7 +337,8 @@ static struct ks_fl_slot *slot_of(struct ks_monitor *monitor, uint32_t request)
         struct ks_fl_slot *slot = &monitor->slots[i];
         const bool files =
             slot->state == KS_SLOT_OPEN_PARENT || slot->state == KS_SLOT_OPEN_PAST ||
-            slot->state == KS_SLOT_OPEN_UPDATE || slot->state == KS_SLOT_OPEN_CHECKPOINT ||
+            slot->state == KS_SLOT_OPEN_AGAIN || slot->state == KS_SLOT_OPEN_UPDATE ||
+            slot->state == KS_SLOT_SYNC_UPDATE || slot->state == KS_SLOT_OPEN_CHECKPOINT ||
             slot->state == KS_SLOT_SYNC || slot->state == KS_SLOT_OPEN_MODEL ||
             slot->state == KS_SLOT_SYNC_MODEL;
 
@@ -357,6 +349,20 @@ static struct ks_fl_slot *slot_of(struct ks_monitor *monitor, uint32_t request)
     return NULL;
 }
 
+/* What was written, or came, survives a crash. */
+static enum ks_err synced(struct ks_monitor *monitor, struct ks_fl_slot *slot)
+{
+    switch (slot->state) {
+    case KS_SLOT_SYNC_UPDATE:
+        slot->synced++;
+        return sync_updates(monitor, slot);
+    case KS_SLOT_SYNC_MODEL:
+        return completed(monitor, slot);
+    default:
+        return committed(monitor, slot);
+    }
+}
+
 /* FRAME answers what SLOT has asked; FD is -1 or came with it. */
 static enum ks_err take_answer(struct ks_monitor *monitor, struct ks_fl_slot *slot,
                                const struct ks_frame *frame, int fd)
@@ -365,15 +371,16 @@ static enum ks_err take_answer(struct ks_monitor *monitor, struct ks_fl_slot *sl
     struct ks_reader reader;
     uint64_t length = 0;
 
+    if (is_over(slot)) {
+        return lose_worker(monitor, slot, ks_fail(KS_ERR_CONFLICT, "the round has ended"));
+    }
     err = ks_answer_open(frame, &reader);
     if (err != KS_OK) {
         return no_file(monitor, slot, err);
     }
     if (frame->type == (KS_FRAME_FL_SYNC | KS_FRAME_ANSWER)) {
         KS_TRY(ks_read_end(&reader));
-        KS_TRY(slot->state == KS_SLOT_SYNC_MODEL ? completed(monitor, slot)
-                                                 : committed(monitor, slot));
-        return KS_OK;
+        return synced(monitor, slot);
     }
     KS_TRY(ks_read_u64(&reader, &length));
     KS_TRY(ks_read_end(&reader));
@@ -420,24 +427,8 @@ out:
 
 /* --- the worker --------------------------------------------------------------------------- */
 
-static enum ks_err take_begun(struct ks_fl_slot *slot, struct ks_reader *reader)
-{
-    enum ks_err err = KS_OK;
-    struct ks_fl_work_begun begun;
-
-    KS_TRY(ks_fl_work_begun_read(reader, &begun));
-    KS_CHECK(begun.members == slot->session->delivered, KS_ERR_VERIFY,
-             "the worker goes on from %u updates, where %zu count", begun.members,
-             slot->session->delivered);
-    (void)snprintf(slot->kernels, sizeof slot->kernels, "%.*s", (int)begun.kernels.len,
-                   (const char *)begun.kernels.data);
-    slot->threads = begun.threads;
-    slot->state = KS_SLOT_READY;
-out:
-    return err;
-}
-
-/* The update of SLOT's job is in the sum: it is staged, with the hash of the record to be. */
+/* The worker has added the update of SLOT's job: it is staged, with the hash of the record to
+ * be. */
 static enum ks_err take_added(struct ks_monitor *monitor, struct ks_fl_slot *slot,
                               struct ks_reader *reader)
 {
@@ -465,24 +456,58 @@ out:
     return err;
 }
 
+static enum ks_err note_written(struct ks_fl_slot *slot,
+                                const struct ks_fl_work_written *written)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_rounds_session *session = slot->session;
+
+    KS_CHECK(written->members == session->delivered + session->staged, KS_ERR_VERIFY,
+             "the worker has %u updates, where %zu count", written->members,
+             session->delivered + session->staged);
+    ks_copy(slot->written, written->hash, sizeof slot->written);
+    slot->written_len = written->length;
+out:
+    return err;
+}
+
 static enum ks_err take_written(struct ks_monitor *monitor, struct ks_fl_slot *slot,
                                 struct ks_reader *reader)
 {
     enum ks_err err = KS_OK;
-    const bool model = slot->state == KS_SLOT_FINISH;
-    const struct ks_rounds_session *session = slot->session;
     struct ks_fl_work_written written;
 
     KS_TRY(ks_fl_work_written_read(reader, &written));
-    KS_CHECK(written.members == session->delivered + session->staged, KS_ERR_VERIFY,
-             "the worker's sum is of %u updates, where %zu count", written.members,
-             session->delivered + session->staged);
-    ks_copy(slot->written, written.hash, sizeof slot->written);
-    slot->written_len = written.length;
-    ask_files(monitor, slot, KS_FRAME_FL_SYNC,
-              model ? KS_FL_FILE_MODEL : checkpoint_file(slot->file), slot->written,
-              model ? KS_SLOT_SYNC_MODEL : KS_SLOT_SYNC);
+    KS_TRY(note_written(slot, &written));
+    ask_files(monitor, slot, KS_FRAME_FL_SYNC, checkpoint_file(slot->file), slot->written,
+              KS_SLOT_SYNC);
 out:
+    return err;
+}
+
+/* The new model is written; what the rule says of each update is kept before the round ends. */
+static enum ks_err take_finished(struct ks_monitor *monitor, struct ks_fl_slot *slot,
+                                 struct ks_reader *reader)
+{
+    enum ks_err err = KS_OK;
+    struct ks_rounds_session *session = slot->session;
+    struct ks_fl_work_finished finished = {.count = 0};
+
+    finished.scores = ks_calloc(session->delivered + 1, sizeof *finished.scores);
+    KS_CHECK(finished.scores != NULL, KS_ERR_NOMEM, "scores of a round");
+    KS_TRY(ks_fl_work_finished_read(reader, (uint32_t)session->delivered, &finished));
+    KS_TRY(note_written(slot, &finished.model));
+    if (!ks_fl_plan_sums(&session->order.plan)) {
+        KS_CHECK(finished.count == session->delivered, KS_ERR_VERIFY,
+                 "the worker has scored %u updates, where %zu count", finished.count,
+                 session->delivered);
+        KS_TRY(
+            ks_rounds_scored(monitor->state.rounds, session, finished.scores, ks_clock_us()));
+    }
+    ask_files(monitor, slot, KS_FRAME_FL_SYNC, KS_FL_FILE_MODEL, slot->written,
+              KS_SLOT_SYNC_MODEL);
+out:
+    ks_free(finished.scores);
     return err;
 }
 
@@ -491,15 +516,14 @@ static enum ks_err take_result(struct ks_monitor *monitor, struct ks_fl_slot *sl
                                struct ks_reader *reader)
 {
     switch (slot->state) {
-    case KS_SLOT_BEGIN:
-        return take_begun(slot, reader);
     case KS_SLOT_ADD:
         return take_added(monitor, slot, reader);
     case KS_SLOT_WRITE:
-    case KS_SLOT_FINISH:
         return take_written(monitor, slot, reader);
+    case KS_SLOT_FINISH:
+        return take_finished(monitor, slot, reader);
     default:
-        return ks_fail(KS_ERR_FORMAT, "worker of a round: it spoke before it was asked");
+        return ks_fl_replay_answered(monitor, slot, reader);
     }
 }
 
@@ -513,7 +537,7 @@ static enum ks_err refused(struct ks_monitor *monitor, struct ks_fl_slot *slot,
         slot->state = KS_SLOT_READY;
         return KS_OK;
     }
-    if (slot->state == KS_SLOT_FINISH) {
+    if (is_hopeless(slot)) {
         return give_up(monitor, slot, cause);
     }
     fail_jobs(monitor, slot, KS_MJOB_QUEUED, cause);
@@ -541,15 +565,18 @@ enum ks_err ks_monitor_fl_worker(struct ks_monitor *monitor, struct ks_monitor_w
         return lose_worker(monitor, slot,
                            ks_fail(KS_ERR_UNAVAILABLE, "the worker of the round died; again"));
     }
+    if (is_over(slot)) {
+        return lose_worker(monitor, slot, ks_fail(KS_ERR_CONFLICT, "the round has ended"));
+    }
     err = ks_answer_open(&frame, &reader);
     if (err != KS_OK) {
         return refused(monitor, slot, err);
     }
     err = take_result(monitor, slot, &reader);
-    if (err == KS_ERR_IO) {
+    if (err == KS_OK || err == KS_ERR_IO) {
         return err; /* our own storage */
     }
-    return err == KS_OK ? KS_OK : lose_worker(monitor, slot, err);
+    return is_hopeless(slot) ? give_up(monitor, slot, err) : lose_worker(monitor, slot, err);
 }
 
 /* --- what is next ------------------------------------------------------------------------- */
@@ -647,17 +674,6 @@ static struct ks_monitor_worker *free_worker(struct ks_monitor *monitor)
     return NULL;
 }
 
-static bool aggregates(const struct ks_fl_slot *slot)
-{
-    struct ks_fl_round_status status;
-
-    if (slot->session->round == NULL) {
-        return false;
-    }
-    ks_fl_round_status(slot->session->round, &status);
-    return status.phase == KS_FL_AGGREGATING;
-}
-
 /* SLOT's worker is there, and waits. */
 static enum ks_err next_step(struct ks_monitor *monitor, struct ks_fl_slot *slot)
 {
@@ -670,8 +686,10 @@ static enum ks_err next_step(struct ks_monitor *monitor, struct ks_fl_slot *slot
         slot->job = job;
         job->state = KS_MJOB_RUNNING;
         job->deadline_us = UINT64_MAX; /* the step's own counts */
-        ask_files(monitor, slot, KS_FRAME_FL_OPEN, KS_FL_FILE_UPDATE,
-                  job->body.job.update.sealed, KS_SLOT_OPEN_UPDATE);
+        ask_update(monitor, slot, KS_FRAME_FL_OPEN, job->device, job->body.job.update.sealed,
+                   KS_SLOT_OPEN_UPDATE);
+    } else if (session->staged > 0 && !ks_fl_plan_sums(&session->order.plan)) {
+        KS_TRY(sync_updates(monitor, slot));
     } else if (session->staged > 0) {
         slot->file = session->checkpoint == 1 ? 2 : 1;
         ask_files(monitor, slot, KS_FRAME_FL_OPEN, checkpoint_file(slot->file), NULL,
@@ -737,9 +755,9 @@ static enum ks_err pump(struct ks_monitor *monitor, struct ks_fl_slot *slot)
         slot->worker = free_worker(monitor);
     }
     if (slot->worker != NULL) {
+        KS_TRY(prepare(slot));
         slot->worker->slot = slot;
-        ask_files(monitor, slot, KS_FRAME_FL_OPEN, KS_FL_FILE_PARENT, session->open.parent,
-                  KS_SLOT_OPEN_PARENT);
+        ks_fl_replay_start(monitor, slot);
     }
 out:
     return err;

@@ -20,6 +20,18 @@ out:
     return err;
 }
 
+static enum ks_err read_finite(struct ks_reader *reader, double *out_figure)
+{
+    enum ks_err err = KS_OK;
+    double figure = 0;
+
+    KS_TRY(ks_read_double(reader, &figure));
+    KS_CHECK(isfinite(figure), KS_ERR_FORMAT, "a number is infinite or none");
+    *out_figure = figure;
+out:
+    return err;
+}
+
 /* Finite, from 0 on. */
 static enum ks_err read_figure(struct ks_reader *reader, double *out_figure)
 {
@@ -96,10 +108,45 @@ out:
     return err;
 }
 
+static void put_robust(const struct ks_fl_robust *robust, struct ks_buf *out)
+{
+    ks_buf_put_u8(out, (uint8_t)robust->rule);
+    ks_buf_put_u32(out, robust->attackers);
+    ks_buf_put_u32(out, robust->keep);
+    ks_buf_put_u32(out, robust->iterations);
+    ks_buf_put_double(out, robust->radius);
+    ks_buf_put_double(out, robust->smoothing);
+}
+
+/* What the figures may be is for fl/robust.h to say. */
+static enum ks_err read_robust(struct ks_reader *reader, struct ks_fl_robust *robust)
+{
+    enum ks_err err = KS_OK;
+    uint8_t rule = 0;
+    uint32_t count = 0;
+
+    KS_TRY(ks_read_u8(reader, &rule));
+    KS_CHECK(rule < KS_FL_RULES, KS_ERR_FORMAT, "rule of aggregation %u", rule);
+    robust->rule = (enum ks_fl_rule)rule;
+    KS_TRY(ks_read_u32(reader, &count));
+    robust->attackers = count;
+    KS_TRY(ks_read_u32(reader, &count));
+    robust->keep = count;
+    KS_TRY(ks_read_u32(reader, &count));
+    robust->iterations = count;
+    KS_TRY(read_figure(reader, &robust->radius));
+    KS_TRY(read_figure(reader, &robust->smoothing));
+out:
+    return err;
+}
+
 void ks_fl_work_begin_put(const struct ks_fl_work_begin *begin, struct ks_buf *out)
 {
     put_subject(&begin->subject, out);
     ks_buf_put_u32(out, begin->members_max);
+    ks_buf_put_u32(out, begin->clients);
+    put_robust(&begin->robust, out);
+    ks_buf_put_u32(out, begin->bucket);
     ks_buf_put_double(out, begin->bound);
     ks_buf_put_u8(out, (uint8_t)begin->server.rule);
     ks_buf_put_double(out, begin->server.rate);
@@ -123,6 +170,9 @@ enum ks_err ks_fl_work_begin_read(struct ks_bytes payload, struct ks_fl_work_beg
     KS_TRY(ks_read_u32(&reader, &begin.members_max));
     KS_CHECK(begin.members_max >= 1 && begin.members_max <= KS_FL_MEMBERS_MAX, KS_ERR_FORMAT,
              "%u members", begin.members_max);
+    KS_TRY(ks_read_u32(&reader, &begin.clients));
+    KS_TRY(read_robust(&reader, &begin.robust));
+    KS_TRY(ks_read_u32(&reader, &begin.bucket));
     KS_TRY(read_figure(&reader, &begin.bound));
     KS_TRY(read_server(&reader, &begin.server));
     begin.server.params = begin.subject.params;
@@ -168,6 +218,7 @@ void ks_fl_work_update_put(const struct ks_fl_work_update *update, struct ks_buf
 {
     ks_buf_put(out, KS_BYTES(update->key));
     ks_buf_put_lp16(out, update->client);
+    ks_buf_put_u32(out, update->place);
     ks_buf_put_u32(out, update->samples);
     ks_buf_put_u8(out, (uint8_t)update->encoding);
     ks_buf_put(out, KS_BYTES(update->sealed));
@@ -185,6 +236,7 @@ enum ks_err ks_fl_work_update_read(struct ks_bytes payload,
     KS_TRY(ks_read_lp16(&reader, KS_FL_CLIENT_NAME_MAX, &update.client));
     KS_CHECK(ks_text_is_name(update.client, KS_FL_CLIENT_NAME_MAX), KS_ERR_FORMAT,
              "update frame: a client without a name");
+    KS_TRY(ks_read_u32(&reader, &update.place));
     KS_TRY(ks_read_u32(&reader, &update.samples));
     KS_CHECK(update.samples >= 1 && update.samples <= KS_FL_WEIGHT_MAX, KS_ERR_FORMAT,
              "update frame: %u samples", update.samples);
@@ -254,8 +306,8 @@ void ks_fl_work_written_put(const struct ks_fl_work_written *written, struct ks_
     ks_buf_put_u64(out, written->weight);
 }
 
-enum ks_err ks_fl_work_written_read(struct ks_reader *reader,
-                                    struct ks_fl_work_written *out_written)
+static enum ks_err read_written(struct ks_reader *reader,
+                                struct ks_fl_work_written *out_written)
 {
     enum ks_err err = KS_OK;
     struct ks_fl_work_written written = {0};
@@ -264,8 +316,79 @@ enum ks_err ks_fl_work_written_read(struct ks_reader *reader,
     KS_TRY(ks_read_u64(reader, &written.length));
     KS_TRY(ks_read_u32(reader, &written.members));
     KS_TRY(ks_read_u64(reader, &written.weight));
+    *out_written = written;
+out:
+    return err;
+}
+
+enum ks_err ks_fl_work_written_read(struct ks_reader *reader,
+                                    struct ks_fl_work_written *out_written)
+{
+    enum ks_err err = KS_OK;
+    struct ks_fl_work_written written;
+
+    KS_TRY(read_written(reader, &written));
     KS_TRY(ks_read_end(reader));
     *out_written = written;
+out:
+    return err;
+}
+
+/* --- scores ------------------------------------------------------------------------------- */
+
+static void put_score(const struct ks_fl_score *score, struct ks_buf *out)
+{
+    ks_buf_put_double(out, score->score);
+    ks_buf_put_u8(out, (uint8_t)score->reason);
+    ks_buf_put_double(out, score->norm);
+    ks_buf_put_double(out, score->distance);
+    ks_buf_put_double(out, score->cosine);
+    ks_buf_put_double(out, score->share);
+}
+
+static enum ks_err read_score(struct ks_reader *reader, struct ks_fl_score *out_score)
+{
+    enum ks_err err = KS_OK;
+    struct ks_fl_score score = {0};
+    uint8_t reason = 0;
+
+    KS_TRY(read_figure(reader, &score.score));
+    KS_TRY(ks_read_u8(reader, &reason));
+    KS_CHECK(reason < KS_FL_SUSPICIONS, KS_ERR_FORMAT, "reason %u", reason);
+    score.reason = (enum ks_fl_suspicion)reason;
+    KS_TRY(read_finite(reader, &score.norm));
+    KS_TRY(read_finite(reader, &score.distance));
+    KS_TRY(read_finite(reader, &score.cosine));
+    KS_TRY(read_figure(reader, &score.share));
+    *out_score = score;
+out:
+    return err;
+}
+
+void ks_fl_work_finished_put(const struct ks_fl_work_finished *finished, struct ks_buf *out)
+{
+    ks_fl_work_written_put(&finished->model, out);
+    ks_buf_put_u32(out, finished->count);
+    for (uint32_t i = 0; i < finished->count; i++) {
+        put_score(&finished->scores[i], out);
+    }
+}
+
+enum ks_err ks_fl_work_finished_read(struct ks_reader *reader, uint32_t count_max,
+                                     struct ks_fl_work_finished *out_finished)
+{
+    enum ks_err err = KS_OK;
+    struct ks_fl_work_finished finished = {.scores = out_finished->scores};
+
+    KS_TRY(read_written(reader, &finished.model));
+    KS_TRY(ks_read_u32(reader, &finished.count));
+    KS_CHECK(finished.count <= count_max, KS_ERR_FORMAT, "%u scores, where there are %u",
+             finished.count, count_max);
+    for (uint32_t i = 0; i < finished.count; i++) {
+        KS_TRY(read_score(reader, &finished.scores[i]));
+    }
+    KS_TRY(ks_read_end(reader));
+    *out_finished = finished;
 out:
     return err;
 }

@@ -8,13 +8,17 @@
 #ifndef KS_ENCLAVE_FL_WORK_H
 #define KS_ENCLAVE_FL_WORK_H
 
+#include "fl/robust.h"
 #include "fl/rules.h"
 #include "fl/seal.h"
 #include "fl/update.h"
 
-#define KS_FL_WORK_NAME_MAX 64 /* of kernels */
-#define KS_FL_WORK_WORD_MAX 16 /* of a reason */
-#define KS_FL_NUMERICS      1  /* what the arithmetic of an aggregate means */
+#define KS_FL_WORK_NAME_MAX  64 /* of kernels */
+#define KS_FL_WORK_WORD_MAX  16 /* of a reason */
+#define KS_FL_WORK_SCORE_LEN (5 * 8 + 1)
+#define KS_FL_WORK_ANSWER_MAX                                                                  \
+    (4096 + KS_FL_MEMBERS_MAX * KS_FL_WORK_SCORE_LEN) /* bytes of FL_FINISH's, the longest */
+#define KS_FL_NUMERICS 1 /* what the arithmetic of an aggregate means */
 
 /* What a descriptor is of. The worker reads the first two, and writes the others. */
 #define KS_FL_FILE_LIST(X)                                                                     \
@@ -43,7 +47,10 @@ KS_MUST_CHECK enum ks_err ks_fl_work_file_read(struct ks_bytes payload,
 struct ks_fl_work_begin {
     struct ks_fl_subject subject;
     uint32_t members_max;
-    double bound; /* of an update's norm; 0: none */
+    uint32_t clients; /* that may send an update: places are below this */
+    struct ks_fl_robust robust;
+    uint32_t bucket; /* clients in one; 0 or 1: no buckets */
+    double bound;    /* of an update's norm; 0: none */
     struct ks_fl_server_params server;
     uint8_t checkpoint_key[KS_AEAD_KEY_LEN];
     bool resumes;
@@ -67,6 +74,7 @@ KS_MUST_CHECK enum ks_err ks_fl_work_begun_read(struct ks_reader *reader,
 struct ks_fl_work_update {
     uint8_t key[KS_AEAD_KEY_LEN]; /* of this update alone */
     struct ks_bytes client;       /* name */
+    uint32_t place;               /* among all that may send one, by name */
     uint32_t samples;             /* as the job says: it has to be the update's own */
     enum ks_fl_encoding encoding; /* likewise */
     uint8_t sealed[32];           /* SHA-256 of the sealed update */
@@ -96,7 +104,7 @@ KS_MUST_CHECK enum ks_err
 ks_fl_work_checkpoint_read(struct ks_bytes payload,
                            struct ks_fl_work_checkpoint *out_checkpoint);
 
-/* What was written: the answer to FL_CHECKPOINT and to FL_FINISH, which has no payload. */
+/* What was written: the answer to FL_CHECKPOINT. */
 struct ks_fl_work_written {
     uint8_t hash[32]; /* SHA-256 of the file's bytes: of a model its name */
     uint64_t length;
@@ -106,5 +114,16 @@ struct ks_fl_work_written {
 void ks_fl_work_written_put(const struct ks_fl_work_written *written, struct ks_buf *out);
 KS_MUST_CHECK enum ks_err ks_fl_work_written_read(struct ks_reader *reader,
                                                   struct ks_fl_work_written *out_written);
+
+/* The answer to FL_FINISH, which has no payload. */
+struct ks_fl_work_finished {
+    struct ks_fl_work_written model;
+    uint32_t count;             /* of scores: none for one sum, else one for each member */
+    struct ks_fl_score *scores; /* in the order of adding; the caller's */
+};
+void ks_fl_work_finished_put(const struct ks_fl_work_finished *finished, struct ks_buf *out);
+/* Scores go to OUT_FINISHED's, which has room for COUNT_MAX. */
+KS_MUST_CHECK enum ks_err ks_fl_work_finished_read(struct ks_reader *reader, uint32_t count_max,
+                                                   struct ks_fl_work_finished *out_finished);
 
 #endif

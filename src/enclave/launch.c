@@ -177,7 +177,7 @@ static enum ks_err spawn_for_rounds(struct launcher *launcher, int fd, pid_t *ou
     char *argv[] = {name, threads, memory, NULL};
 
     (void)snprintf(threads, sizeof threads, "%u", spec->worker_threads);
-    (void)snprintf(memory, sizeof memory, "%llu", (unsigned long long)spec->fl_memory_max);
+    (void)snprintf(memory, sizeof memory, "%llu", (unsigned long long)spec->fl.memory_max);
     return spawn(NULL, launcher->programs.worker_fl, &fd, 1, argv, out_pid);
 }
 

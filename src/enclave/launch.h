@@ -80,6 +80,7 @@ struct ks_alert_rules {
 struct ks_fl_rules {
     uint32_t workers;    /* rounds at once; 0: none takes place here */
     uint32_t params_max; /* numbers of a model; 0 if WORKERS is */
+    uint64_t memory_max; /* bytes of the address space of a worker of rounds; likewise */
 };
 #define KS_FL_WORKERS_MAX 16
 
@@ -111,7 +112,6 @@ struct ks_launch_spec {
     struct ks_key_rules keys;
     struct ks_alert_rules alerts;
     struct ks_fl_rules fl;
-    uint64_t fl_memory_max; /* bytes of the address space of a worker of rounds */
 };
 
 /* Runs until SIGTERM or SIGINT (KS_OK after a graceful stop) or until a part fails. Must be

@@ -9,6 +9,7 @@
 
 #include "detect/trace.h"
 #include "enclave/admission.h"
+#include "enclave/fl_work.h"
 #include "enclave/frame.h"
 #include "enclave/journal.h"
 #include "enclave/launch.h"
@@ -93,9 +94,12 @@ enum ks_fl_slot_state {
     KS_SLOT_OPEN_PARENT, /* ketseald opens the parent model */
     KS_SLOT_OPEN_PAST,   /* and the checkpoint to go on from */
     KS_SLOT_BEGIN,       /* the worker begins */
+    KS_SLOT_OPEN_AGAIN,  /* ketseald opens a sealed update that counts */
+    KS_SLOT_ADD_AGAIN,   /* the worker adds it */
     KS_SLOT_READY,       /* it waits */
     KS_SLOT_OPEN_UPDATE, /* ketseald opens a sealed update */
     KS_SLOT_ADD,         /* the worker adds it */
+    KS_SLOT_SYNC_UPDATE, /* a sealed update that is to count survives a crash */
     KS_SLOT_OPEN_CHECKPOINT,
     KS_SLOT_WRITE,
     KS_SLOT_SYNC,
@@ -103,13 +107,38 @@ enum ks_fl_slot_state {
     KS_SLOT_FINISH,
     KS_SLOT_SYNC_MODEL,
 };
+
+/* An update that counts, which a worker is to be given again. */
+struct ks_fl_replay_update {
+    char device[KS_FL_CLIENT_NAME_MAX + 1];
+    uint32_t place; /* among all that were invited, by name */
+    uint32_t samples;
+    uint8_t sealed[32];
+    uint8_t update[32]; /* what has to be in it */
+};
+/* What a worker is told before it waits: of an open round that goes on, or of one that has
+ * ended and is computed again. */
+struct ks_fl_replay {
+    struct ks_fl_subject subject;
+    const struct ks_fl_plan *plan; /* borrowed, of the session */
+    uint32_t clients;              /* that were invited */
+    unsigned checkpoint;           /* to go on from: 1 or 2; 0: none */
+    uint8_t checkpoint_hash[32];
+    uint64_t checkpoint_len;
+    size_t checkpoint_members;
+    struct ks_fl_replay_update *updates; /* after that; owned */
+    size_t count;
+    size_t next;
+};
 struct ks_fl_slot {
     enum ks_fl_slot_state state;
     struct ks_rounds_session *session;
     struct ks_monitor_worker *worker;
+    struct ks_fl_replay replay;
     struct ks_monitor_job *job; /* whose update is opened or added */
     uint32_t request;           /* id of what was asked of ketseald or of the worker */
     uint64_t deadline_us;       /* monotonic, of that */
+    size_t synced;              /* of the updates that are staged */
     unsigned file;              /* checkpoint that is written: 1 or 2 */
     uint8_t written[32];        /* hash of what was */
     uint64_t written_len;
@@ -264,6 +293,52 @@ struct ks_kem_key;
 KS_MUST_CHECK enum ks_err ks_monitor_fl_key(const struct ks_monitor *monitor,
                                             const struct ks_rounds_session *session,
                                             uint64_t number, struct ks_kem_key **out_key);
+
+/* --- fl_replay.c -------------------------------------------------------------------------- */
+/* A worker is brought to where its round is: parent model, begin, every update that counts in
+ * the order of the chain. Rounds go on by it after a crash; an audit computes a round again by
+ * it, from SLOT of its own. The caller fills in slot->replay and slot->worker, passes on what
+ * ketseald and the worker answer while the slot is in one of the states of a replay, and goes
+ * on when it is READY. An error is the worker's, ketseald's or ours: the worker is of no use.
+ */
+bool ks_fl_replays(const struct ks_fl_slot *slot); /* whether it is in one of these states */
+void ks_fl_replay_start(struct ks_monitor *monitor, struct ks_fl_slot *slot);
+KS_MUST_CHECK enum ks_err ks_fl_replay_opened(struct ks_monitor *monitor,
+                                              struct ks_fl_slot *slot, uint64_t length, int fd);
+KS_MUST_CHECK enum ks_err ks_fl_replay_answered(struct ks_monitor *monitor,
+                                                struct ks_fl_slot *slot,
+                                                struct ks_reader *reader);
+void ks_fl_replay_done(struct ks_fl_replay *replay); /* zeroed is fine */
+
+/* Single steps. ketseald is asked about FILE of the replay's round; HASH (NULL: zeros) and
+ * DEVICE as docs/formats/frames.md says. */
+struct ks_fl_asked {
+    uint16_t type; /* KS_FRAME_FL_OPEN or KS_FRAME_FL_SYNC */
+    enum ks_fl_file file;
+    const uint8_t *hash;
+    struct ks_bytes device;
+};
+void ks_fl_ask_files(struct ks_monitor *monitor, struct ks_fl_slot *slot,
+                     const struct ks_fl_asked *asked, enum ks_fl_slot_state state);
+/* FD, of LENGTH bytes, goes to the worker as FILE. */
+KS_MUST_CHECK enum ks_err ks_fl_hand_on(struct ks_fl_slot *slot, enum ks_fl_file file,
+                                        uint64_t length, int fd);
+KS_MUST_CHECK enum ks_err ks_fl_ask_worker(struct ks_fl_slot *slot, uint16_t type,
+                                           const struct ks_buf *payload,
+                                           enum ks_fl_slot_state state);
+/* UPDATE's sealed bytes, in FD, are added by the worker. KS_ERR_FORMAT when these are none, and
+ * nothing was asked; else an error is the worker's or ours. */
+KS_MUST_CHECK enum ks_err ks_fl_send_update(struct ks_monitor *monitor, struct ks_fl_slot *slot,
+                                            const struct ks_fl_replay_update *update,
+                                            uint64_t length, int fd,
+                                            enum ks_fl_slot_state state);
+/* What a round of PLAN gathers where CLIENTS are invited; its context is not set.
+ * KS_ERR_UNAVAILABLE for a rule that no site has. */
+struct ks_fl_gather_params;
+KS_MUST_CHECK enum ks_err ks_fl_gather_of(const struct ks_fl_plan *plan, uint32_t clients,
+                                          struct ks_fl_gather_params *out_params);
+/* Whether its rule is one sum, so that it has checkpoints; else updates are given again. */
+bool ks_fl_plan_sums(const struct ks_fl_plan *plan);
 
 /* --- fl_pump.c ---------------------------------------------------------------------------- */
 /* Does for each round what is next. */

@@ -52,6 +52,8 @@ static void forget_files(const struct ks_rounds *rounds, struct ks_rounds_sessio
     for (uint64_t number = session->first_file; number != 0 && number < end; number++) {
         ks_rounds_file_name(session->id, number, name);
         (void)rounds->fs->unlink(rounds->fs->context, name); /* what stays is overwritten */
+        ks_rounds_scores_name(session->id, number, name);
+        (void)rounds->fs->unlink(rounds->fs->context, name);
     }
     session->first_file = session->round == NULL ? 0 : session->last;
 }
@@ -94,8 +96,7 @@ static size_t live(const struct ks_rounds *rounds)
     return count;
 }
 
-/* RECORD is durable, and then taken up. */
-static enum ks_err apply(struct ks_rounds *rounds, const struct ks_round_record *record)
+enum ks_err ks_rounds_apply(struct ks_rounds *rounds, const struct ks_round_record *record)
 {
     enum ks_err err = KS_OK;
     struct ks_buf bytes;
@@ -213,7 +214,7 @@ static enum ks_err create(struct ks_rounds *rounds, const struct ks_rounds_order
     ks_buf_put_lp32(&file, order->certificate);
     ks_buf_put_lp32(&file, order->document);
     KS_TRY(ks_rounds_save_file(rounds, said->session, 0, &file, record.hash[1]));
-    KS_TRY(apply(rounds, &record));
+    KS_TRY(ks_rounds_apply(rounds, &record));
 out:
     ks_buf_done(&file);
     return err;
@@ -262,7 +263,7 @@ static enum ks_err change(struct ks_rounds *rounds, const struct ks_rounds_order
     record.at_us = order->now_us;
     record.other = said->created_us;
     ks_copy(record.hash[0], order->key_hash, sizeof record.hash[0]);
-    KS_TRY(apply(rounds, &record));
+    KS_TRY(ks_rounds_apply(rounds, &record));
 out:
     return err;
 }
@@ -311,7 +312,7 @@ enum ks_err ks_rounds_begin(struct ks_rounds *rounds, struct ks_rounds_session *
     record.at_us = now_us;
     ks_rounds_put_file(candidates, count, descriptor, &file);
     KS_TRY(ks_rounds_save_file(rounds, session->id, record.round, &file, record.hash[0]));
-    KS_TRY(apply(rounds, &record));
+    KS_TRY(ks_rounds_apply(rounds, &record));
 out:
     ks_buf_done(&file);
     return err;
@@ -354,7 +355,7 @@ enum ks_err ks_rounds_event(struct ks_rounds *rounds, struct ks_rounds_session *
     record.samples = event->samples;
     ks_copy(record.device, event->client.data, event->client.len);
     ks_copy(record.hash[0], event->update, sizeof record.hash[0]);
-    KS_TRY(apply(rounds, &record));
+    KS_TRY(ks_rounds_apply(rounds, &record));
 out:
     return err;
 }
@@ -383,9 +384,18 @@ enum ks_fl_answer ks_rounds_check(const struct ks_rounds_session *session,
 enum ks_err ks_rounds_stage(struct ks_rounds *rounds, struct ks_rounds_session *session,
                             const struct ks_delivery *delivery)
 {
+    enum ks_err err = KS_OK;
     const struct ks_round_record record = ks_rounds_delivery_record(session, delivery);
+    enum ks_fl_answer answer = KS_FL_ANSWER_LATE;
 
-    return apply(rounds, &record);
+    if (session->round != NULL) {
+        answer = ks_rounds_check(session, ks_bytes_text(delivery->device), delivery->sealed,
+                                 delivery->samples, delivery->at_us);
+    }
+    KS_CHECK(answer == KS_FL_ANSWER_OK, KS_ERR_CONFLICT, "%s", ks_fl_answer_words(answer));
+    KS_TRY(ks_rounds_apply(rounds, &record));
+out:
+    return err;
 }
 
 enum ks_err ks_rounds_commit(struct ks_rounds *rounds, struct ks_rounds_session *session,
@@ -394,19 +404,22 @@ enum ks_err ks_rounds_commit(struct ks_rounds *rounds, struct ks_rounds_session 
 {
     struct ks_round_record record = ks_rounds_record_of(KS_ROUND_RECORD_CHECKPOINT, session);
 
-    KS_ASSERT(file == 1 || file == 2);
+    KS_ASSERT(file <= 2);
+    if (session->round == NULL || session->staged == 0) {
+        return ks_fail(KS_ERR_CONFLICT, "nothing is staged: the round has ended");
+    }
     record.code = (uint8_t)file;
     record.at_us = now_us;
     record.other = len;
     ks_copy(record.hash[0], hash, sizeof record.hash[0]);
-    return apply(rounds, &record);
+    return ks_rounds_apply(rounds, &record);
 }
 
 enum ks_err ks_rounds_drop(struct ks_rounds *rounds, struct ks_rounds_session *session)
 {
     const struct ks_round_record record = ks_rounds_record_of(KS_ROUND_RECORD_DROPPED, session);
 
-    return session->staged == 0 ? KS_OK : apply(rounds, &record);
+    return session->staged == 0 ? KS_OK : ks_rounds_apply(rounds, &record);
 }
 
 enum ks_err ks_rounds_again(struct ks_rounds *rounds, struct ks_rounds_session *session,
@@ -417,7 +430,7 @@ enum ks_err ks_rounds_again(struct ks_rounds *rounds, struct ks_rounds_session *
     KS_ASSERT(ks_rounds_find_delivery(session, device) != NULL);
     ks_copy(record.device, device.data, device.len);
     ks_copy(record.hash[1], record_hash, sizeof record.hash[1]);
-    return apply(rounds, &record);
+    return ks_rounds_apply(rounds, &record);
 }
 
 void ks_rounds_answered(struct ks_rounds_session *session, uint64_t number)
@@ -433,5 +446,5 @@ enum ks_err ks_rounds_recorded(struct ks_rounds *rounds, struct ks_rounds_sessio
     struct ks_round_record record = ks_rounds_record_of(KS_ROUND_RECORD_RECORDED, session);
 
     record.round = number;
-    return apply(rounds, &record);
+    return ks_rounds_apply(rounds, &record);
 }

@@ -7,13 +7,14 @@
  * goes on where it was. Hides how a round (fl/round.h) is made again from what happened to it.
  *
  * An update counts in two steps: it is staged, with the hash of the record that it will have;
- * then a checkpoint of the worker that names all that is staged is durable, and is committed.
- * What was staged and not committed is forgotten by a restart, and was never answered. One
- * thread. */
+ * then a checkpoint of the worker that names all that is staged is durable, or, where the rule
+ * has none, all that was sent, sealed, and it is committed. What was staged and not committed
+ * is forgotten by a restart, and was never answered. One thread. */
 #ifndef KS_ENCLAVE_ROUNDS_H
 #define KS_ENCLAVE_ROUNDS_H
 
 #include "enclave/chain.h"
+#include "fl/robust.h"
 #include "fl/round.h"
 #include "record/fl.h"
 
@@ -46,9 +47,11 @@ struct ks_delivery {
     uint64_t at_us;     /* when it was added */
     uint32_t samples;
     double norm;
-    double suspicion;
+    double suspicion; /* this and what follows: 0 until the rule has looked at all of them */
+    double cosine;    /* with the aggregate */
+    double share;     /* of the aggregate */
     double loss;
-    char reason[KS_ROUNDS_REASON_MAX + 1];
+    char reason[KS_ROUNDS_REASON_MAX + 1]; /* a word of fl/robust.h */
 };
 
 /* A round as it ended; of the open one what is known. */
@@ -89,6 +92,7 @@ struct ks_rounds_session {
     size_t delivered;
     size_t staged;
     size_t deliveries_max;
+    bool scores_lost;    /* the file of scores is not the one that was named */
     unsigned checkpoint; /* file of the committed one: 0 for none, else 1 or 2 */
     uint8_t checkpoint_hash[32];
     uint64_t checkpoint_len;
@@ -172,16 +176,22 @@ KS_MUST_CHECK enum ks_err ks_rounds_event(struct ks_rounds *rounds,
 enum ks_fl_answer ks_rounds_check(const struct ks_rounds_session *session,
                                   struct ks_bytes device, const uint8_t sealed[32],
                                   uint32_t samples, uint64_t now_us);
-/* That answer was OK, at its at_us. */
+/* KS_ERR_CONFLICT unless that answer is OK, at its at_us: then nothing has changed. */
 KS_MUST_CHECK enum ks_err ks_rounds_stage(struct ks_rounds *rounds,
                                           struct ks_rounds_session *session,
                                           const struct ks_delivery *delivery);
 /* The checkpoint in FILE (1 or 2), of LEN bytes and that HASH, names all that is delivered or
- * staged, and is durable: what was staged counts. */
+ * staged, and is durable; or, with FILE 0, all that was sent is: what was staged counts.
+ * KS_ERR_CONFLICT when nothing is staged. */
 KS_MUST_CHECK enum ks_err ks_rounds_commit(struct ks_rounds *rounds,
                                            struct ks_rounds_session *session, unsigned file,
                                            uint64_t len, const uint8_t hash[32],
                                            uint64_t now_us);
+/* What the rule of the open round says of its updates, a score for each that counts, in their
+ * order: until the round ends they are told again after each restart. */
+KS_MUST_CHECK enum ks_err ks_rounds_scored(struct ks_rounds *rounds,
+                                           struct ks_rounds_session *session,
+                                           const struct ks_fl_score *scores, uint64_t now_us);
 /* The worker that had what is staged is gone: none of it counts. */
 KS_MUST_CHECK enum ks_err ks_rounds_drop(struct ks_rounds *rounds,
                                          struct ks_rounds_session *session);

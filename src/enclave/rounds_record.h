@@ -27,14 +27,15 @@
     X(CHECKPOINT, 9) /* all that was staged counts */                                          \
     X(DROPPED,    10) /* none of it does */                                                    \
     X(AGAIN,      11) /* another record for an update that counts */                           \
-    X(RECORDED,   12) /* the record of a round that has ended is durable */
+    X(RECORDED,   12) /* the record of a round that has ended is durable */                    \
+    X(SCORED,     13) /* what the rule says of the updates that count */
 /* clang-format on */
 enum ks_round_record_kind {
 #define KS_ROUND_RECORD_ENUM(name, value) KS_ROUND_RECORD_##name = (value),
     KS_ROUND_RECORD_LIST(KS_ROUND_RECORD_ENUM)
 #undef KS_ROUND_RECORD_ENUM
 };
-#define KS_ROUND_RECORD_KINDS 12
+#define KS_ROUND_RECORD_KINDS 13
 
 struct ks_round_record {
     enum ks_round_record_kind kind;

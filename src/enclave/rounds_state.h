@@ -52,6 +52,19 @@ struct ks_round_record ks_rounds_delivery_record(const struct ks_rounds_session 
 struct ks_round_record ks_rounds_summary_record(const struct ks_rounds_session *session,
                                                 const struct ks_round_summary *summary);
 
+/* RECORD is durable, and then taken up. */
+KS_MUST_CHECK enum ks_err ks_rounds_apply(struct ks_rounds *rounds,
+                                          const struct ks_round_record *record);
+
+/* --- rounds_scores.c ---------------------------------------------------------------------- */
+void ks_rounds_scores_name(const uint8_t id[KS_SESSION_LEN], uint64_t number,
+                           char target[KS_ROUNDS_FILE_NAME_MAX]);
+/* The scores that RECORD names. Where others are in the file, written since, SESSION has none
+ * until their record is taken up. */
+KS_MUST_CHECK enum ks_err ks_rounds_take_scores(const struct ks_rounds *rounds,
+                                                struct ks_rounds_session *session,
+                                                const struct ks_round_record *record);
+
 /* The one way in which the state changes, at start and later: RECORD is durable. */
 KS_MUST_CHECK enum ks_err ks_rounds_take(struct ks_rounds *rounds,
                                          const struct ks_round_record *record);

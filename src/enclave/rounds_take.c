@@ -34,6 +34,7 @@ static void close_round(struct ks_rounds_session *session)
     session->round = NULL;
     session->delivered = session->staged = 0;
     session->checkpoint = 0;
+    session->scores_lost = false;
     ks_buf_clear(&session->log);
 }
 
@@ -591,7 +592,7 @@ out:
 }
 
 /* What happens to the open round. */
-static enum ks_err take_event(struct ks_rounds_session *session,
+static enum ks_err take_event(const struct ks_rounds *rounds, struct ks_rounds_session *session,
                               const struct ks_round_record *record)
 {
     enum ks_err err = KS_OK;
@@ -601,7 +602,12 @@ static enum ks_err take_event(struct ks_rounds_session *session,
     KS_CHECK(session->round != NULL && record->round == session->last, KS_ERR_FORMAT,
              "rounds: an event of a round that is not open");
     switch (record->kind) {
+    case KS_ROUND_RECORD_SCORED:
+        KS_TRY(ks_rounds_take_scores(rounds, session, record));
+        break;
     case KS_ROUND_RECORD_EVENT:
+        KS_CHECK(event.kind != KS_FL_EVENT_AGGREGATED || !session->scores_lost, KS_ERR_VERIFY,
+                 "rounds: the scores of a round were changed");
         (void)ks_fl_round_apply(session->round, &event);
         KS_TRY(settle(session, record->at_us));
         break;
@@ -661,7 +667,7 @@ static enum ks_err take_of_session(struct ks_rounds *rounds, struct ks_rounds_se
         take_recorded(session, record->round);
         return KS_OK; /* of no open round */
     default:
-        KS_TRY(take_event(session, record));
+        KS_TRY(take_event(rounds, session, record));
     }
     if (session->round != NULL) { /* else it has ended, and is a summary */
         ks_round_record_put(record, &session->log);

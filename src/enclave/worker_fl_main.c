@@ -19,6 +19,7 @@
 #include "enclave/fl_work.h"
 #include "enclave/frame.h"
 #include "enclave/sandbox.h"
+#include "fl/gather.h"
 #include "fl/model.h"
 
 struct file {
@@ -32,12 +33,15 @@ struct round {
     struct file files[KS_FL_FILES];
     int arrived; /* a descriptor whose frame is not read yet; -1: none */
     bool begun;
+    bool ready; /* it began well */
     struct ks_fl_work_begin begin;
-    struct ks_fl_accumulator *sum;
-    float *values;        /* of one update */
-    struct ks_buf parent; /* the file of the model that the round began with */
-    struct ks_buf sealed; /* one sealed update, or a checkpoint */
-    struct ks_buf open;   /* the same in the clear */
+    struct ks_fl_gather *gather;
+    struct ks_fl_score *scores; /* of all members */
+    float *values;              /* of one update */
+    float *center;              /* where the rule begins: the last aggregate; NULL: at 0 */
+    struct ks_buf parent;       /* the file of the model that the round began with */
+    struct ks_buf sealed;       /* one sealed update, or a checkpoint */
+    struct ks_buf open;         /* the same in the clear */
 };
 
 /* --- files -------------------------------------------------------------------------------- */
@@ -114,12 +118,15 @@ static uint64_t sealed_max(const struct round *round)
 }
 
 /* Goes on from a checkpoint that an earlier worker wrote. */
-static enum ks_err resume(struct round *round, const struct ks_fl_accumulator_params *params)
+static enum ks_err resume(struct round *round)
 {
     enum ks_err err = KS_OK;
     const struct ks_fl_work_begin *begin = &round->begin;
-    const uint64_t len_max = ks_fl_accumulator_bytes(params) + 4096 + KS_FL_CHECKPOINT_OVERHEAD;
-    const struct ks_fl_accumulator_params *found = NULL;
+    const struct ks_fl_accumulator *sum = ks_fl_gather_sum(round->gather);
+    const uint64_t len_max = sum == NULL
+                                 ? 0
+                                 : ks_fl_accumulator_bytes(ks_fl_accumulator_params(sum)) +
+                                       4096 + KS_FL_CHECKPOINT_OVERHEAD;
     struct ks_buf sealed;
     struct ks_buf open;
 
@@ -128,12 +135,7 @@ static enum ks_err resume(struct round *round, const struct ks_fl_accumulator_pa
     KS_TRY(read_file(&round->files[begin->checkpoint], len_max, begin->checkpoint_hash,
                      "checkpoint", &sealed));
     KS_TRY(ks_fl_checkpoint_unseal(begin->checkpoint_key, ks_buf_view(&sealed), &open));
-    KS_TRY(ks_fl_accumulator_read(ks_buf_view(&open), begin->members_max, &round->sum));
-    found = ks_fl_accumulator_params(round->sum);
-    KS_CHECK(ks_bytes_equal(KS_BYTES(found->context), KS_BYTES(params->context)) &&
-                 found->params == params->params && found->width == params->width &&
-                 found->fraction_bits == params->fraction_bits,
-             KS_ERR_VERIFY, "checkpoint: it is of another round");
+    KS_TRY(ks_fl_gather_resume(round->gather, ks_buf_view(&open)));
 out:
     ks_buf_done(&sealed);
     ks_buf_done(&open);
@@ -159,11 +161,23 @@ out:
     return err;
 }
 
+static struct ks_fl_gather_params gather_of(const struct ks_fl_work_begin *begin)
+{
+    struct ks_fl_gather_params params = {.params = begin->subject.params,
+                                         .members_max = begin->members_max,
+                                         .clients = begin->clients,
+                                         .robust = begin->robust,
+                                         .bucket = begin->bucket,
+                                         .bound = begin->bound};
+
+    ks_fl_update_context(&begin->subject, params.context);
+    return params;
+}
+
 static enum ks_err begin_round(struct round *round, struct ks_bytes payload, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
-    struct ks_fl_accumulator_params params = {.width = KS_FL_WIDTH_64,
-                                              .fraction_bits = KS_FL_FRACTION_BITS};
+    struct ks_fl_gather_params params;
     struct ks_fl_work_begun begun = {.threads = ks_pool_threads(round->pool)};
 
     KS_CHECK(!round->begun, KS_ERR_CONFLICT, "a worker has one round");
@@ -172,18 +186,19 @@ static enum ks_err begin_round(struct round *round, struct ks_bytes payload, str
     KS_CHECK(round->begin.server.rule == KS_FL_FEDAVG, KS_ERR_UNAVAILABLE,
              "rule '%s': what it remembers between rounds is not kept here",
              ks_fl_server_word(round->begin.server.rule));
-    ks_fl_update_context(&round->begin.subject, params.context);
-    params.params = round->begin.subject.params;
-    params.members_max = round->begin.members_max;
+    params = gather_of(&round->begin);
     KS_TRY(read_parent(round));
     round->values = ks_calloc_huge(params.params, sizeof *round->values);
     KS_CHECK(round->values != NULL, KS_ERR_NOMEM, "%zu numbers", params.params);
-    KS_TRY(round->begin.resumes ? resume(round, &params)
-                                : ks_fl_accumulator_new(&params, &round->sum));
+    round->scores = ks_calloc(params.members_max, sizeof *round->scores);
+    KS_CHECK(round->scores != NULL, KS_ERR_NOMEM, "%zu scores", params.members_max);
+    KS_TRY(ks_fl_gather_new(&params, &round->gather));
+    KS_TRY(round->begin.resumes ? resume(round) : KS_OK);
     ks_buf_init(&round->sealed, sealed_max(round));
     ks_buf_init(&round->open, sealed_max(round));
-    begun.kernels = ks_bytes_text(ks_fl_accumulator_kernel(round->sum));
-    begun.members = (uint32_t)ks_fl_accumulator_members(round->sum);
+    begun.kernels = ks_bytes_text(ks_fl_gather_kernel(round->gather));
+    begun.members = (uint32_t)ks_fl_gather_members(round->gather);
+    round->ready = true;
     ks_fl_work_begun_put(&begun, out);
 out:
     return err;
@@ -191,7 +206,7 @@ out:
 
 static enum ks_err ready(const struct round *round)
 {
-    return round->sum != NULL ? KS_OK : ks_fail(KS_ERR_CONFLICT, "no round has begun");
+    return round->ready ? KS_OK : ks_fail(KS_ERR_CONFLICT, "no round has begun");
 }
 
 /* The update that WORK names, opened, checked and decoded into round->values. */
@@ -227,11 +242,8 @@ static enum ks_err add_update(struct round *round, struct ks_bytes payload, stru
     KS_TRY(open_update(round, &work, member.update));
     ks_fl_client_id(work.client, member.client);
     member.weight = work.samples;
-    added.norm =
-        sqrt(ks_fl_norm_squared(round->values, round->begin.subject.params, round->pool));
-    KS_TRY(ks_fl_accumulator_add(round->sum, &member, round->values,
-                                 ks_fl_norm_scale(added.norm, round->begin.bound),
-                                 round->pool));
+    KS_TRY(ks_fl_gather_add(round->gather, &member, work.place, round->values, round->pool,
+                            &added.norm));
     ks_copy(added.update, member.update, sizeof added.update);
     ks_fl_work_added_put(&added, out);
 out:
@@ -240,23 +252,25 @@ out:
     return err;
 }
 
-static void put_written(const struct round *round, struct ks_bytes bytes, struct ks_buf *out)
+static struct ks_fl_work_written written_of(const struct round *round, struct ks_bytes bytes)
 {
     struct ks_fl_work_written written = {
         .length = bytes.len,
-        .members = (uint32_t)ks_fl_accumulator_members(round->sum),
-        .weight = ks_fl_accumulator_weight(round->sum),
+        .members = (uint32_t)ks_fl_gather_members(round->gather),
+        .weight = ks_fl_gather_weight(round->gather),
     };
 
     ks_sha256(bytes, written.hash);
-    ks_fl_work_written_put(&written, out);
+    return written;
 }
 
 static enum ks_err write_checkpoint(struct round *round, struct ks_bytes payload,
                                     struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
+    const struct ks_fl_accumulator *sum = NULL;
     struct ks_fl_work_checkpoint work;
+    struct ks_fl_work_written written;
     uint64_t len = 0;
     struct ks_buf state;
     struct ks_buf sealed;
@@ -265,15 +279,18 @@ static enum ks_err write_checkpoint(struct round *round, struct ks_bytes payload
     ks_buf_init(&sealed, 0);
     KS_TRY(ready(round));
     KS_TRY(ks_fl_work_checkpoint_read(payload, &work));
-    len = ks_fl_accumulator_bytes_written(round->sum);
+    sum = ks_fl_gather_sum(round->gather);
+    KS_CHECK(sum != NULL, KS_ERR_CONFLICT, "this rule has no checkpoints");
+    len = ks_fl_accumulator_bytes_written(sum);
     ks_buf_init(&state, len);
     ks_buf_init(&sealed, len + KS_FL_CHECKPOINT_OVERHEAD);
-    ks_fl_accumulator_write(round->sum, &state);
+    ks_fl_accumulator_write(sum, &state);
     KS_TRY(ks_buf_check(&state));
     KS_TRY(ks_fl_checkpoint_seal(round->begin.checkpoint_key, work.nonce, ks_buf_view(&state),
                                  &sealed));
     KS_TRY(write_file(&round->files[work.file], ks_buf_view(&sealed), "checkpoint"));
-    put_written(round, ks_buf_view(&sealed), out);
+    written = written_of(round, ks_buf_view(&sealed));
+    ks_fl_work_written_put(&written, out);
 out:
     ks_buf_done(&state);
     ks_buf_done(&sealed);
@@ -285,6 +302,7 @@ static enum ks_err finish(struct round *round, struct ks_bytes payload, struct k
     enum ks_err err = KS_OK;
     const size_t params = round->begin.subject.params;
     struct ks_reader reader = ks_reader_of(payload, "finish frame");
+    struct ks_fl_work_finished finished = {.scores = round->scores};
     struct ks_fl_server *server = NULL;
     struct ks_fl_model parent;
     struct ks_buf file;
@@ -295,12 +313,15 @@ static enum ks_err finish(struct round *round, struct ks_bytes payload, struct k
     KS_TRY(ks_fl_model_read(ks_buf_view(&round->parent), params, &parent));
     ks_fl_model_values(&parent, round->values);
     KS_TRY(ks_fl_server_new(&round->begin.server, round->values, &server));
-    KS_TRY(ks_fl_accumulator_mean(round->sum, 0, round->values));
+    KS_TRY(ks_fl_gather_aggregate(round->gather, round->center, round->pool, round->values,
+                                  round->scores));
     KS_TRY(ks_fl_server_step(server, round->values, NULL, 0, round->pool));
     ks_fl_model_write(&parent, ks_fl_server_model(server), &file);
     KS_TRY(ks_buf_check(&file));
     KS_TRY(write_file(&round->files[KS_FL_FILE_MODEL], ks_buf_view(&file), "new model"));
-    put_written(round, ks_buf_view(&file), out);
+    finished.model = written_of(round, ks_buf_view(&file));
+    finished.count = ks_fl_gather_sum(round->gather) == NULL ? finished.model.members : 0;
+    ks_fl_work_finished_put(&finished, out);
 out:
     ks_fl_server_free(server);
     ks_buf_done(&file);
@@ -338,7 +359,7 @@ static enum ks_err answer(struct round *round, const struct ks_frame *frame)
     const request run = request_of(frame->type);
     struct ks_buf payload;
 
-    ks_buf_init(&payload, 4096);
+    ks_buf_init(&payload, KS_FL_WORK_ANSWER_MAX);
     KS_CHECK(run != NULL, KS_ERR_FORMAT, "frame of type %u", frame->type);
     err = run(round, frame->payload, &payload);
     if (err == KS_OK) {
@@ -412,7 +433,9 @@ static void round_done(struct round *round)
         ks_fd_close(&round->files[i].fd);
     }
     ks_fd_close(&round->arrived);
-    ks_fl_accumulator_free(round->sum);
+    ks_fl_gather_free(round->gather);
+    ks_free(round->scores);
+    ks_free(round->center);
     ks_free(round->values);
     ks_buf_done(&round->parent);
     ks_buf_done(&round->sealed);

@@ -84,6 +84,7 @@ enum ks_fl_suspicion {
 #define KS_FL_SUSPICION_ENUM(name, word) KS_FL_SUSPICION_##name,
     KS_FL_SUSPICION_LIST(KS_FL_SUSPICION_ENUM)
 #undef KS_FL_SUSPICION_ENUM
+        KS_FL_SUSPICIONS /* how many there are */
 };
 const char *ks_fl_suspicion_word(enum ks_fl_suspicion suspicion);
 

@@ -108,7 +108,7 @@ static void names_done(struct ks_fl_names *names)
 
 /* --- plan --------------------------------------------------------------------------------- */
 
-static void put_rule(const struct ks_fl_plan_rule *rule, struct ks_json_writer *writer)
+void ks_fl_plan_rule_put(const struct ks_fl_plan_rule *rule, struct ks_json_writer *writer)
 {
     ks_json_put_object(writer);
     ks_json_member_string(writer, "aggregate", rule->aggregate);
@@ -116,6 +116,7 @@ static void put_rule(const struct ks_fl_plan_rule *rule, struct ks_json_writer *
     put_figure(writer, "beta1", rule->beta1);
     put_figure(writer, "beta2", rule->beta2);
     put_figure(writer, "bound", rule->bound);
+    ks_json_member_u64(writer, "bucket", rule->bucket);
     ks_json_member_u64(writer, "iterations", rule->iterations);
     ks_json_member_u64(writer, "keep", rule->keep);
     put_figure(writer, "radius", rule->radius);
@@ -130,14 +131,14 @@ void ks_fl_plan_rule_write(const struct ks_fl_plan_rule *rule, struct ks_buf *ou
 {
     struct ks_json_writer writer = ks_json_writer_of(out);
 
-    put_rule(rule, &writer);
+    ks_fl_plan_rule_put(rule, &writer);
 }
 
 static enum ks_err parse_rule(const struct ks_json *parent, struct ks_fl_plan_rule *rule)
 {
-    static const char *const names[] = {"aggregate",  "attackers", "beta1",  "beta2", "bound",
-                                        "iterations", "keep",      "radius", "rate",  "server",
-                                        "smoothing",  "tau",       NULL};
+    static const char *const names[] = {"aggregate", "attackers",  "beta1", "beta2",  "bound",
+                                        "bucket",    "iterations", "keep",  "radius", "rate",
+                                        "server",    "smoothing",  "tau",   NULL};
     enum ks_err err = KS_OK;
     const struct ks_json *value = NULL;
 
@@ -148,6 +149,7 @@ static enum ks_err parse_rule(const struct ks_json *parent, struct ks_fl_plan_ru
     KS_TRY(get_figure(value, "beta1", &rule->beta1));
     KS_TRY(get_figure(value, "beta2", &rule->beta2));
     KS_TRY(get_figure(value, "bound", &rule->bound));
+    KS_TRY(get_count(value, "bucket", 0, KS_FL_DEVICES_MAX, &rule->bucket));
     KS_TRY(get_count(value, "iterations", 0, UINT32_MAX, &rule->iterations));
     KS_TRY(get_count(value, "keep", 0, KS_FL_DEVICES_MAX, &rule->keep));
     KS_TRY(get_figure(value, "radius", &rule->radius));
@@ -212,7 +214,7 @@ static void put_plan(const struct ks_fl_plan *plan, struct ks_json_writer *write
     ks_json_member_u64(writer, "prepare_s", plan->prepare_s);
     ks_json_member_u64(writer, "rounds", plan->rounds);
     ks_json_put_key(writer, "rule");
-    put_rule(&plan->rule, writer);
+    ks_fl_plan_rule_put(&plan->rule, writer);
     ks_json_member_u64(writer, "samples_max", plan->samples_max);
     ks_json_member_u64(writer, "seed", plan->seed);
     ks_json_member_text(writer, "selection", plan->weighted ? "weighted" : "random");
@@ -423,7 +425,7 @@ enum ks_err ks_fl_descriptor_write(const struct ks_fl_descriptor *descriptor,
     ks_json_member_hex(&writer, "parent", KS_BYTES(descriptor->parent));
     ks_json_member_u64(&writer, "round", descriptor->round);
     ks_json_put_key(&writer, "rule");
-    put_rule(&descriptor->rule, &writer);
+    ks_fl_plan_rule_put(&descriptor->rule, &writer);
     ks_json_member_u64(&writer, "samples_max", descriptor->samples_max);
     ks_json_member_text(&writer, "schema", "ketseal.fl-descriptor/1");
     ks_json_member_hex(&writer, "session", KS_BYTES(descriptor->session));

@@ -34,6 +34,7 @@ struct ks_fl_plan_rule {
     struct ks_bytes aggregate; /* "mean" */
     struct ks_bytes server;    /* "fedavg" */
     uint64_t attackers;
+    uint64_t bucket; /* clients in one; 0 or 1: no buckets */
     uint64_t iterations;
     uint64_t keep;
     double beta1;
@@ -45,6 +46,8 @@ struct ks_fl_plan_rule {
     double tau;
 };
 void ks_fl_plan_rule_write(const struct ks_fl_plan_rule *rule, struct ks_buf *out);
+/* The same, as a value within what WRITER writes. */
+void ks_fl_plan_rule_put(const struct ks_fl_plan_rule *rule, struct ks_json_writer *writer);
 
 /* How a device trains. */
 struct ks_fl_plan_local {

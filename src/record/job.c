@@ -200,8 +200,6 @@ static enum ks_err parse_update(const struct ks_json *value, struct ks_job_updat
     KS_TRY(ks_json_get_string(value, "encoding", &update->encoding));
     KS_CHECK(ks_text_is_name(update->encoding, KS_UPDATE_WORD_MAX), KS_ERR_FORMAT,
              "'encoding': not a name");
-    KS_TRY(ks_json_get_base64_exact(value, "kem_ciphertext", update->kem_ciphertext,
-                                    sizeof update->kem_ciphertext));
     KS_TRY(get_count(value, "length", KS_UPDATE_SEALED_MAX, &update->length));
     KS_TRY(ks_json_get(value, "loss", KS_JSON_NUMBER, &loss));
     KS_TRY(ks_json_double(loss, &update->loss));
@@ -219,7 +217,6 @@ static void put_update(const struct ks_job_update *update, struct ks_json_writer
 {
     ks_json_put_object(writer);
     ks_json_member_string(writer, "encoding", update->encoding);
-    ks_json_member_base64(writer, "kem_ciphertext", KS_BYTES(update->kem_ciphertext));
     ks_json_member_text(writer, "kind", ks_kind_name(KS_KIND_UPDATE));
     ks_json_member_u64(writer, "length", update->length);
     ks_json_put_key(writer, "loss");
@@ -245,9 +242,9 @@ static enum ks_err parse_schema(const struct ks_json *value, struct ks_job *job)
                                           "seed",     "shots",     NULL};
     static const char *const names_3[] = {"kind", "precision", "program", "schema",
                                           "sdk",  "seed",      "shots",   NULL};
-    static const char *const names_4[] = {
-        "encoding", "kem_ciphertext", "kind",   "length",  "loss",  "parent", "round",
-        "samples",  "schema",         "sealed", "session", "steps", NULL};
+    static const char *const names_4[] = {"encoding", "kind",    "length",  "loss",
+                                          "parent",   "round",   "samples", "schema",
+                                          "sealed",   "session", "steps",   NULL};
     static const char *const *const names[KS_JOB_SCHEMA_MAX] = {names_1, names_2, names_3,
                                                                 names_4};
     enum ks_err err = KS_OK;

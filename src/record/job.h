@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "crypto/kem.h"
 #include "crypto/sign.h"
 #include "ketseal/circuit.h"
 
@@ -23,9 +24,6 @@
 #define KS_CONTEXT_SUBMISSION  "ketseal/submission/1"
 #define KS_CONTEXT_KEYS        "ketseal/keys/1"
 #define KS_CONTEXT_KEYS_ANSWER "ketseal/keys-answer/1"
-
-#define KS_KEM_PUBLIC_LEN     1184
-#define KS_KEM_CIPHERTEXT_LEN 1088
 
 /* --- job ---------------------------------------------------------------------------------- */
 
@@ -65,7 +63,7 @@ const char *ks_kind_name(enum ks_kind kind);
 
 #define KS_SESSION_LEN        16
 #define KS_UPDATE_SAMPLES_MAX 2147483647
-#define KS_UPDATE_SEALED_MAX  (((uint64_t)1 << 30) + 1024) /* bytes of a sealed update */
+#define KS_UPDATE_SEALED_MAX  (((uint64_t)1 << 30) + 4096) /* bytes of a sealed update */
 #define KS_UPDATE_WORD_MAX    16                           /* of an encoding's name */
 
 /* What a device says of its contribution, which itself was sent ahead, sealed to the enclave:
@@ -78,9 +76,8 @@ struct ks_job_update {
     uint64_t samples;         /* that it was trained on: 1 to KS_UPDATE_SAMPLES_MAX */
     double loss;              /* of the local training's last pass over them */
     uint64_t steps;           /* of the local training */
-    uint8_t kem_ciphertext[KS_KEM_CIPHERTEXT_LEN];
-    uint8_t sealed[32]; /* SHA-256 of the sealed update */
-    uint64_t length;    /* its bytes: 1 to KS_UPDATE_SEALED_MAX */
+    uint8_t sealed[32];       /* SHA-256 of the sealed update */
+    uint64_t length;          /* its bytes: 1 to KS_UPDATE_SEALED_MAX */
 };
 
 struct ks_job {

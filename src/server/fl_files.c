@@ -509,8 +509,8 @@ static enum ks_err sync_file(const struct ks_fl_files *files, const struct wante
     char target[NAME_LEN_MAX];
     int fd = -1;
 
-    KS_CHECK(wanted->file >= KS_FL_FILE_FIRST, KS_ERR_DENIED,
-             "this file is not written by a worker");
+    KS_CHECK(wanted->file != KS_FL_FILE_PARENT, KS_ERR_DENIED,
+             "this file is not written for a round");
     name_of(wanted, name);
     KS_TRY(open_file(files, name, O_RDWR, &fd));
     KS_CHECK(fsync(fd) == 0, KS_ERR_IO, "fl/%s: %s", name, strerror(errno));

@@ -227,7 +227,7 @@ static enum ks_err read_programs(const struct options *options, struct site *sit
         programs->worker_fl = site->worker_fl;
         site->spec.fl.workers = config->fl.workers;
         site->spec.fl.params_max = config->fl.params;
-        site->spec.fl_memory_max = (uint64_t)config->fl.memory_mib << 20;
+        site->spec.fl.memory_max = (uint64_t)config->fl.memory_mib << 20;
     }
     site->spec.adapters.count = config->adapters.count;
     site->spec.adapters.memory_max = (uint64_t)config->adapters.memory_mib << 20;

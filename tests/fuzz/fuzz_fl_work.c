@@ -5,7 +5,8 @@
  * is read is written again as the same bytes. */
 #include "enclave/fl_work.h"
 
-#define LEN_MAX 4096
+#define LEN_MAX    4096
+#define SCORES_MAX 16
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,7 +22,9 @@ static enum ks_err again(uint8_t which, struct ks_bytes bytes, struct ks_buf *ou
         struct ks_fl_work_added added;
         struct ks_fl_work_checkpoint checkpoint;
         struct ks_fl_work_written written;
+        struct ks_fl_work_finished finished;
     } work;
+    struct ks_fl_score scores[SCORES_MAX];
 
     switch (which) {
     case 0:
@@ -47,6 +50,11 @@ static enum ks_err again(uint8_t which, struct ks_bytes bytes, struct ks_buf *ou
     case 5:
         KS_TRY(ks_fl_work_checkpoint_read(bytes, &work.checkpoint));
         ks_fl_work_checkpoint_put(&work.checkpoint, out);
+        break;
+    case 7:
+        work.finished = (struct ks_fl_work_finished){.scores = scores};
+        KS_TRY(ks_fl_work_finished_read(&reader, SCORES_MAX, &work.finished));
+        ks_fl_work_finished_put(&work.finished, out);
         break;
     default:
         KS_TRY(ks_fl_work_written_read(&reader, &work.written));

@@ -482,7 +482,6 @@ void fixture_begin_update(struct fixture *fixture)
                                      .length = 247000};
     ks_copy(update->session, fl->session, sizeof update->session);
     ks_copy(update->parent, fl->parent, sizeof update->parent);
-    fill(update->kem_ciphertext, sizeof update->kem_ciphertext, 0x85);
     fill(update->sealed, sizeof update->sealed, 0x86);
     fl->encoding = update->encoding;
     fl->samples = update->samples;

@@ -235,6 +235,10 @@ static void test_what_the_enclave_opens(void **state)
     assert_int_equal(write(fd, "new", 3), 3);
     ks_fd_close(&fd);
     assert_int_equal(request(KS_FRAME_FL_SYNC, KS_FL_FILE_UPDATE, hash, "d1", &fd, &length),
+                     KS_OK);
+    assert_int_equal(request(KS_FRAME_FL_SYNC, KS_FL_FILE_UPDATE, hash, "d2", &fd, &length),
+                     KS_ERR_NOT_FOUND);
+    assert_int_equal(request(KS_FRAME_FL_SYNC, KS_FL_FILE_PARENT, zeros, "", &fd, &length),
                      KS_ERR_DENIED);
     assert_int_equal(request(KS_FRAME_FL_SYNC, KS_FL_FILE_MODEL, zeros, "", &fd, &length),
                      KS_OK);

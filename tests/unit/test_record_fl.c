@@ -244,7 +244,7 @@ static const struct {
     {"\"encoding\":\"f32\"", "\"encoding\":\"\"", KS_ERR_FORMAT, "'encoding'"},
     {"\"encoding\":\"f32\"", "\"encoding\":\"seventeen-letters\"", KS_ERR_FORMAT, "'encoding'"},
     {"\"length\":247000", "\"length\":0", KS_ERR_LIMIT, "'length': 1 to"},
-    {"\"length\":247000", "\"length\":1073742849", KS_ERR_LIMIT, "'length': 1 to"},
+    {"\"length\":247000", "\"length\":1073745921", KS_ERR_LIMIT, "'length': 1 to"},
     {"\"loss\":0.125", "\"loss\":\"0.125\"", KS_ERR_FORMAT, "'loss'"},
     {"\"round\":2", "\"round\":0", KS_ERR_LIMIT, "'round': 1 to"},
     {"\"samples\":600", "\"samples\":0", KS_ERR_LIMIT, "'samples': 1 to"},

@@ -19,7 +19,7 @@
 #define DEVICES_LEN (1 + 4 + 8 + 8 + (4 + 6) + (4 + 10) + (4 + 7))
 #define SEALING_LEN (4 + 2 + 3 + 2 + 4 + 4 + 4 + 1 + 4 + 4)
 #define ALERTS_LEN  (4 + 4 + FL_LEN) /* and what is behind them */
-#define FL_LEN      (4 + 4)
+#define FL_LEN      (4 + 4 + 8)
 #define KEYS_LEN    (2 + (2 + 16) + (4 + 8) + (4 + 8) + (4 + 7) + 1 + 4 * 4 + ALERTS_LEN)
 #define RULES_LEN   (DEVICES_LEN + SEALING_LEN + KEYS_LEN)
 /* Of job_source: method, bond, cutoff, noise. */
@@ -115,7 +115,7 @@ static const struct ks_enclave_config config_full = {
             .low = 16,
         },
     .alerts = {.suspend_after = 3, .window_s = 3600},
-    .fl = {.workers = 2, .params_max = 1000000},
+    .fl = {.workers = 2, .params_max = 1000000, .memory_max = 1 << 30},
 };
 
 /* --- three formats behind one form: read, and write again what was read ------------------- */
@@ -274,7 +274,8 @@ static void test_fields(void **state)
     assert_true(config.keys.life_s == 3600 && config.keys.stock_max == 512);
     assert_int_equal(config.keys.low, 16);
     assert_true(config.alerts.suspend_after == 3 && config.alerts.window_s == 3600);
-    assert_true(config.fl.workers == 2 && config.fl.params_max == 1000000);
+    assert_true(config.fl.workers == 2 && config.fl.params_max == 1000000 &&
+                config.fl.memory_max == 1 << 30);
     ks_buf_done(&out);
 }
 
@@ -328,8 +329,12 @@ static void test_alert_rules_out_of_range(void **state)
 static void test_fl_rules_out_of_range(void **state)
 {
     (void)state;
-    static const struct ks_fl_rules wrong[] = {
-        {KS_FL_WORKERS_MAX + 1, 1000}, {1, KS_FL_NUMBERS_MAX + 1}, {1, 0}, {0, 1}};
+    static const struct ks_fl_rules wrong[] = {{KS_FL_WORKERS_MAX + 1, 1000, 1},
+                                               {1, KS_FL_NUMBERS_MAX + 1, 1},
+                                               {1, 0, 1},
+                                               {0, 1, 0},
+                                               {1, 1, 0},
+                                               {0, 0, 1}};
 
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct ks_buf out;
