@@ -302,6 +302,11 @@ KS_MUST_CHECK enum ks_err ks_monitor_fl_list(struct ks_monitor *, uint32_t id,
                                              struct ks_bytes payload);
 
 /* --- fl_orders.c -------------------------------------------------------------------------- */
+/* KS_ERR_UNAVAILABLE where this site runs no federated learning. */
+KS_MUST_CHECK enum ks_err ks_monitor_fl_here(const struct ks_monitor *monitor);
+KS_MUST_CHECK enum ks_err ks_monitor_fl_session(struct ks_monitor *monitor,
+                                                const uint8_t id[KS_SESSION_LEN],
+                                                struct ks_rounds_session **out_session);
 /* KS_OK when JOB, of an update, may run: its round takes it, or it counts already. */
 KS_MUST_CHECK enum ks_err ks_monitor_fl_admit(struct ks_monitor *monitor,
                                               const struct ks_monitor_job *job);
@@ -314,6 +319,11 @@ KS_MUST_CHECK enum ks_err ks_monitor_fl_key(const struct ks_monitor *monitor,
                                             const struct ks_rounds_session *session,
                                             uint64_t number, struct ks_kem_key **out_key);
 
+/* --- fl_status.c -------------------------------------------------------------------------- */
+/* Answers frame ID of TYPE with SESSION as it is: lp32 document. */
+KS_MUST_CHECK enum ks_err ks_monitor_fl_answer(struct ks_monitor *monitor, uint16_t type,
+                                               uint32_t id,
+                                               const struct ks_rounds_session *session);
 /* --- fl_replay.c -------------------------------------------------------------------------- */
 /* A worker is brought to where its round is: parent model, begin, every update that counts in
  * the order of the chain. Rounds go on by it after a crash; an audit computes a round again by
