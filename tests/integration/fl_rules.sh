@@ -34,7 +34,7 @@ operator() { # VERB …
     "$ketseal" --json fl "$verb" --operator op --url "$url" "$@"
 }
 create() { # FLAG …
-    # shellcheck disable=SC2046 # a flag for each
+    # shellcheck disable=SC2046,SC2086 # a flag for each
     operator create --updates=6 --updates-min=6 $(printf -- '--device %s ' $devices) --prepare=60 --train=60 "$@" first.safetensors
 }
 
