@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "crypto/digest.h"
+#include "enclave/fl_plan.h"
 #include "enclave/fl_work.h"
 #include "enclave/monitor.h"
 #include "fl/gather.h"
@@ -162,6 +163,7 @@ static enum ks_err prepare(struct ks_fl_slot *slot)
     replay->subject = ks_fl_round_params(session->round)->subject;
     replay->plan = &session->order.plan;
     replay->clients = (uint32_t)ks_fl_round_participants(session->round);
+    ks_copy(replay->state, session->remembered, sizeof replay->state);
     replay->checkpoint = session->checkpoint;
     ks_copy(replay->checkpoint_hash, session->checkpoint_hash, sizeof replay->checkpoint_hash);
     replay->checkpoint_len = session->checkpoint_len;
@@ -175,6 +177,7 @@ static enum ks_err prepare(struct ks_fl_slot *slot)
         ks_copy(update->device, delivery->device, sizeof update->device);
         update->place = place_of(session, delivery->device);
         update->samples = delivery->samples;
+        update->encoding = delivery->encoding;
         ks_copy(update->sealed, delivery->sealed, sizeof update->sealed);
         ks_copy(update->update, delivery->update, sizeof update->update);
     }
@@ -192,6 +195,7 @@ static enum ks_err send_update(struct ks_monitor *monitor, struct ks_fl_slot *sl
     struct ks_fl_replay_update update = {.place = place_of(slot->session, slot->job->device),
                                          .samples = (uint32_t)asked->samples};
 
+    KS_TRY(ks_fl_encoding_of(asked->encoding, &update.encoding));
     ks_copy(update.device, slot->job->device, sizeof update.device);
     ks_copy(update.sealed, asked->sealed, sizeof update.sealed);
     err = ks_fl_send_update(monitor, slot, &update, length, fd, KS_SLOT_ADD);
@@ -201,6 +205,7 @@ static enum ks_err send_update(struct ks_monitor *monitor, struct ks_fl_slot *sl
         slot->state = KS_SLOT_READY;
         err = KS_OK;
     }
+out:
     return err;
 }
 
@@ -239,10 +244,17 @@ out:
 
 static enum ks_err send_finish(struct ks_fl_slot *slot)
 {
+    enum ks_err err = KS_OK;
+    struct ks_fl_work_finish work;
     struct ks_buf payload;
 
-    ks_buf_init(&payload, 1);
-    return ks_fl_ask_worker(slot, KS_FRAME_FL_FINISH, &payload, KS_SLOT_FINISH);
+    ks_buf_init(&payload, 64);
+    KS_TRY(ks_random(work.nonce, sizeof work.nonce));
+    ks_fl_work_finish_put(&work, &payload);
+    KS_TRY(ks_fl_ask_worker(slot, KS_FRAME_FL_FINISH, &payload, KS_SLOT_FINISH));
+out:
+    ks_buf_done(&payload);
+    return err;
 }
 
 /* ketseald has opened what SLOT waits for: FD, of LENGTH bytes. */
@@ -261,6 +273,15 @@ static enum ks_err opened(struct ks_monitor *monitor, struct ks_fl_slot *slot, u
         break;
     case KS_SLOT_OPEN_MODEL:
         KS_TRY(ks_fl_hand_on(slot, KS_FL_FILE_MODEL, length, fd));
+        if (ks_fl_plan_remembers(&slot->session->order.plan)) {
+            ask_files(monitor, slot, KS_FRAME_FL_OPEN, KS_FL_FILE_NEXT, NULL,
+                      KS_SLOT_OPEN_NEXT);
+        } else {
+            KS_TRY(send_finish(slot));
+        }
+        break;
+    case KS_SLOT_OPEN_NEXT:
+        KS_TRY(ks_fl_hand_on(slot, KS_FL_FILE_NEXT, length, fd));
         KS_TRY(send_finish(slot));
         break;
     default:
@@ -311,17 +332,13 @@ static enum ks_err sync_updates(struct ks_monitor *monitor, struct ks_fl_slot *s
     return KS_OK;
 }
 
-/* The new model is durable: the round has ended. */
+/* The new model is durable, and so is what the rules remember: the round has ended. */
 static enum ks_err completed(struct ks_monitor *monitor, struct ks_fl_slot *slot)
 {
     enum ks_err err = KS_OK;
-    struct ks_fl_event event = {.kind = KS_FL_EVENT_AGGREGATED, .now_us = ks_clock_us()};
-    enum ks_fl_answer answer = KS_FL_ANSWER_OK;
 
-    ks_copy(event.update, slot->written, sizeof event.update);
-    KS_TRY(ks_rounds_event(monitor->state.rounds, slot->session, &event, &answer));
-    KS_CHECK(answer == KS_FL_ANSWER_OK, KS_ERR_INTERNAL, "the end of a round: %s",
-             ks_fl_answer_words(answer));
+    KS_TRY(ks_rounds_complete(monitor->state.rounds, slot->session, slot->written, slot->next,
+                              ks_clock_us()));
     ks_monitor_worker_end(monitor, slot->worker);
     slot->worker = NULL;
     slot->state = KS_SLOT_IDLE;
@@ -336,11 +353,12 @@ static struct ks_fl_slot *slot_of(struct ks_monitor *monitor, uint32_t request)
     for (size_t i = 0; i < KS_ROUNDS_SESSIONS_MAX; i++) {
         struct ks_fl_slot *slot = &monitor->slots[i];
         const bool files =
-            slot->state == KS_SLOT_OPEN_PARENT || slot->state == KS_SLOT_OPEN_PAST ||
-            slot->state == KS_SLOT_OPEN_AGAIN || slot->state == KS_SLOT_OPEN_UPDATE ||
-            slot->state == KS_SLOT_SYNC_UPDATE || slot->state == KS_SLOT_OPEN_CHECKPOINT ||
-            slot->state == KS_SLOT_SYNC || slot->state == KS_SLOT_OPEN_MODEL ||
-            slot->state == KS_SLOT_SYNC_MODEL;
+            slot->state == KS_SLOT_OPEN_PARENT || slot->state == KS_SLOT_OPEN_STATE ||
+            slot->state == KS_SLOT_OPEN_PAST || slot->state == KS_SLOT_OPEN_AGAIN ||
+            slot->state == KS_SLOT_OPEN_UPDATE || slot->state == KS_SLOT_SYNC_UPDATE ||
+            slot->state == KS_SLOT_OPEN_CHECKPOINT || slot->state == KS_SLOT_SYNC ||
+            slot->state == KS_SLOT_OPEN_MODEL || slot->state == KS_SLOT_OPEN_NEXT ||
+            slot->state == KS_SLOT_SYNC_MODEL || slot->state == KS_SLOT_SYNC_NEXT;
 
         if (files && slot->request == request) {
             return slot;
@@ -357,6 +375,13 @@ static enum ks_err synced(struct ks_monitor *monitor, struct ks_fl_slot *slot)
         slot->synced++;
         return sync_updates(monitor, slot);
     case KS_SLOT_SYNC_MODEL:
+        if (!ks_fl_plan_remembers(&slot->session->order.plan)) {
+            return completed(monitor, slot);
+        }
+        ask_files(monitor, slot, KS_FRAME_FL_SYNC, KS_FL_FILE_NEXT, slot->next,
+                  KS_SLOT_SYNC_NEXT);
+        return KS_OK;
+    case KS_SLOT_SYNC_NEXT:
         return completed(monitor, slot);
     default:
         return committed(monitor, slot);
@@ -444,6 +469,7 @@ static enum ks_err take_added(struct ks_monitor *monitor, struct ks_fl_slot *slo
                                    .loss = update->loss};
 
     KS_TRY(ks_fl_work_added_read(reader, &added));
+    KS_TRY(ks_fl_encoding_of(update->encoding, &delivery.encoding)); /* as it was opened */
     delivery.norm = added.norm;
     delivery.suspicion = added.suspicion;
     (void)snprintf(delivery.device, sizeof delivery.device, "%s", job->device);
@@ -495,6 +521,7 @@ static enum ks_err take_finished(struct ks_monitor *monitor, struct ks_fl_slot *
                                  struct ks_reader *reader)
 {
     enum ks_err err = KS_OK;
+    static const uint8_t zeros[32] = {0};
     struct ks_rounds_session *session = slot->session;
     struct ks_fl_work_finished finished = {.count = 0};
 
@@ -502,6 +529,10 @@ static enum ks_err take_finished(struct ks_monitor *monitor, struct ks_fl_slot *
     KS_CHECK(finished.scores != NULL, KS_ERR_NOMEM, "scores of a round");
     KS_TRY(ks_fl_work_finished_read(reader, (uint32_t)session->delivered, &finished));
     KS_TRY(note_written(slot, &finished.model));
+    KS_CHECK(ks_bytes_equal(KS_BYTES(finished.state), KS_BYTES(zeros)) !=
+                 ks_fl_plan_remembers(&session->order.plan),
+             KS_ERR_VERIFY, "the worker remembers what it should not, or the other way round");
+    ks_copy(slot->next, finished.state, sizeof slot->next);
     if (!ks_fl_plan_sums(&session->order.plan)) {
         KS_CHECK(finished.count == session->delivered, KS_ERR_VERIFY,
                  "the worker has scored %u updates, where %zu count", finished.count,

@@ -69,6 +69,18 @@ void ks_api_fl_session(struct ks_site_server *, struct ks_http_request *,
                        struct ks_bytes segment);
 void ks_api_fl_descriptor(struct ks_site_server *, struct ks_http_request *,
                           struct ks_bytes segment);
+void ks_api_fl_round_show(struct ks_site_server *, struct ks_http_request *,
+                          struct ks_bytes segment);
+void ks_api_fl_rounds(struct ks_site_server *, struct ks_http_request *,
+                      struct ks_bytes segment);
+void ks_api_fl_models(struct ks_site_server *, struct ks_http_request *,
+                      struct ks_bytes segment);
+void ks_api_fl_history(struct ks_site_server *, struct ks_http_request *,
+                       struct ks_bytes segment);
+void ks_api_fl_devices(struct ks_site_server *, struct ks_http_request *,
+                       struct ks_bytes segment);
+void ks_api_fl_metrics(struct ks_site_server *, struct ks_http_request *,
+                       struct ks_bytes segment);
 void ks_api_fl_records(struct ks_site_server *, struct ks_http_request *,
                        struct ks_bytes segment);
 void ks_api_fl_round(struct ks_site_server *, struct ks_http_request *,

@@ -45,6 +45,14 @@ static void model_name(const uint8_t hash[32], char target[NAME_LEN_MAX])
     (void)snprintf(target, NAME_LEN_MAX, "model-%s.safetensors", hex);
 }
 
+static void state_name(const uint8_t hash[32], char target[NAME_LEN_MAX])
+{
+    char hex[2 * 32 + 1];
+
+    ks_hex_encode(ks_bytes_of(hash, 32), hex);
+    (void)snprintf(target, NAME_LEN_MAX, "state-%s", hex);
+}
+
 void ks_fl_session_name(const uint8_t session[16], const char *what, char target[NAME_LEN_MAX])
 {
     char hex[2 * 16 + 1];
@@ -459,8 +467,14 @@ static enum ks_err name_of(const struct ks_fl_files *files, const struct wanted 
         break;
     case KS_FL_FILE_UPDATE:
         return keep(files, wanted, target);
+    case KS_FL_FILE_STATE:
+        state_name(wanted->hash, target);
+        break;
     case KS_FL_FILE_MODEL:
         ks_fl_session_name(wanted->session, "new", target);
+        break;
+    case KS_FL_FILE_NEXT:
+        ks_fl_session_name(wanted->session, "next", target);
         break;
     case KS_FL_FILE_LIST:
         ks_fl_list_name(wanted->session, wanted->round, target);
@@ -483,13 +497,18 @@ static enum ks_err sync_file(const struct ks_fl_files *files, const struct wante
     char target[NAME_LEN_MAX];
     int fd = -1;
 
-    KS_CHECK(wanted->file != KS_FL_FILE_PARENT && wanted->file < KS_FL_FILE_LIST, KS_ERR_DENIED,
-             "this file is not written for a round");
+    KS_CHECK(wanted->file != KS_FL_FILE_PARENT && wanted->file != KS_FL_FILE_STATE &&
+                 wanted->file < KS_FL_FILE_LIST,
+             KS_ERR_DENIED, "this file is not written for a round");
     KS_TRY(name_of(files, wanted, name));
     KS_TRY(ks_fl_open(files, name, O_RDWR, &fd));
     KS_CHECK(fsync(fd) == 0, KS_ERR_IO, "fl/%s: %s", name, strerror(errno));
-    if (wanted->file == KS_FL_FILE_MODEL) {
-        model_name(wanted->hash, target);
+    if (wanted->file == KS_FL_FILE_MODEL || wanted->file == KS_FL_FILE_NEXT) {
+        if (wanted->file == KS_FL_FILE_MODEL) {
+            model_name(wanted->hash, target);
+        } else {
+            state_name(wanted->hash, target);
+        }
         KS_TRY(ks_fl_move(files, name, target));
     } else {
         KS_CHECK(fsync(files->dir) == 0, KS_ERR_IO, "fl: %s", strerror(errno));

@@ -367,15 +367,20 @@ static void test_refused(void **state)
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         struct ks_config *config = NULL;
         char wanted[512];
+        const char *said = NULL;
 
         assert_int_equal(load(refused[i].text, &config), refused[i].err);
         assert_null(config);
-        (void)snprintf(wanted, sizeof wanted, "%s: %s", path, refused[i].says);
+        /* PATH, the line where there is one, what is wrong. */
+        assert_int_equal(strncmp(ks_err_detail(), path, strlen(path)), 0);
+        said = ks_err_detail() + strlen(path);
+        said += said[0] == ':' && said[1] != ' ' ? 1 + strspn(said + 1, "0123456789") : 0;
+        (void)snprintf(wanted, sizeof wanted, ": %s", refused[i].says);
         /* libcyaml 1.4 tells a value below 0 as what it is read as, 1.3 as it is written. */
         if (refused[i].says[strlen(refused[i].says) - 1] == ' ') {
-            assert_int_equal(strncmp(ks_err_detail(), wanted, strlen(wanted)), 0);
+            assert_int_equal(strncmp(said, wanted, strlen(wanted)), 0);
         } else {
-            assert_string_equal(ks_err_detail(), wanted);
+            assert_string_equal(said, wanted);
         }
     }
 }
