@@ -43,10 +43,11 @@ scale() { # NUMBER
     [ "$1" = 3 ] && echo -10 || echo 1
 }
 
-# RULE ATTACKERS BUCKET BOUND RADIUS SIGN: a session of one round, whose model is the expected one and went the honest
-# way (+) or not (-).
+# RULE ATTACKERS BUCKET BOUND RADIUS SIGN [ROUNDS]: a session of one round, or more, whose model is the expected one and
+# went the honest way (+) or not (-).
 run() {
-    session=$(create --rule="$1" --attackers="$2" --bucket="$3" --bound="$4" --radius="$5" | jq -r .session)
+    rounds=${7:-1}
+    session=$(create --rounds="$rounds" --rule="$1" --attackers="$2" --bucket="$3" --bound="$4" --radius="$5" | jq -r .session)
     operator start "$session" >/dev/null
     pids=
     clients=
@@ -54,7 +55,7 @@ run() {
     for device in $devices; do
         number=$((number + 1))
         clients="$clients $device:$number:$(scale $number)"
-        "$direct" contribute "$device" "$url" "$session" "$number" "$(scale $number)" "$device-$session.json" 2>"said-$number" &
+        "$direct" contribute "$device" "$url" "$session" "$rounds" "$number" "$(scale $number)" "$device-$session.json" 2>"said-$number" &
         pids="$pids $!"
     done
     number=0
@@ -63,7 +64,7 @@ run() {
         wait "$pid" || site_fail "$1: edge-$number: $(cat "said-$number")"
     done
     # shellcheck disable=SC2086 # one for each
-    "$direct" expect first.safetensors "$session" 1 "$1" "$2" "$3" "$4" "$5" $clients >expected
+    "$direct" expect first.safetensors "$session" "$rounds" "$1" "$2" "$3" "$4" "$5" $clients >expected
     read -r model gain <expected
     tries=0
     until [ "$(operator status "$session" | jq -r .state)" != RUNNING ]; do
@@ -93,7 +94,9 @@ run multi-krum 1 0 0 0 +
 run bulyan 0 0 0 0 -
 run rfa 1 0 0 0 +
 run centered-clip 1 0 4 5 +
-run median 1 2 0 0 +
+run centered-clip 1 0 4 5 + 3
+run rfa 1 0 0 0 + 2
+run median 1 2 0 0 + 2
 "$ketseal" fl status --operator op --url "$url" "$session" >seen
 grep -qx '  rule median, attackers 1, bucket 2' seen || site_fail "the rule: $(cat seen)"
 
