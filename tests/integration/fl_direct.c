@@ -5,7 +5,8 @@
  * from these updates by the rules of src/fl alone: no sealing, no worker, no order of arrival.
  *
  *   fl_direct contribute DIRECTORY URL SESSION ROUNDS NUMBER SCALE BUNDLE
- *       takes part in the rounds of SESSION from 1 on with the update NUMBER times SCALE
+ *       takes part in the rounds of SESSION from 1 on with the update NUMBER times SCALE; with
+ *       ROUNDS 0 it joins the first one, and no more
  *   fl_direct expect MODEL SESSION ROUNDS RULE ATTACKERS BUCKET BOUND RADIUS NAME:NUMBER:SCALE…
  *       "HASH GAIN" of the model that follows MODEL after so many rounds; GAIN: how far the
  * last of them went the honest way */
@@ -98,6 +99,7 @@ struct device {
     float scale;
 };
 
+/* BUNDLE is NULL: joins alone. */
 static enum ks_err take_part(const struct device *device, uint64_t round, const char *bundle)
 {
     enum ks_err err = KS_OK;
@@ -115,6 +117,9 @@ static enum ks_err take_part(const struct device *device, uint64_t round, const 
     update.values = values;
     update.samples = samples_of(device->number);
     KS_TRY(ks_client_fl_join(client, &descriptor, update.samples, false, &out));
+    if (bundle == NULL) {
+        goto out;
+    }
     err = KS_ERR_UNAVAILABLE; /* until all have joined */
     for (unsigned i = 0; i < TRIES_MAX && err == KS_ERR_UNAVAILABLE; i++) {
         ks_buf_clear(&out);
@@ -143,6 +148,7 @@ static enum ks_err contribute(char **argv)
     KS_TRY(ks_text_u64(ks_bytes_text(argv[3]), TRIES_MAX, &rounds));
     KS_TRY(ks_text_u64(ks_bytes_text(argv[4]), CLIENTS_MAX, &device.number));
     KS_TRY(ks_client_open_device(&spec, &device.client));
+    KS_TRY(rounds == 0 ? take_part(&device, 1, NULL) : KS_OK);
     for (uint64_t round = 1; round <= rounds; round++) {
         KS_TRY(take_part(&device, round, argv[6]));
     }
