@@ -5,7 +5,7 @@
 # kill -9 of each process of a site at random moments of a session of federated learning. After each the site starts
 # again and the session goes on; in the end every round has counted each device once, and all records verify.
 #
-#   fl_kill.sh BUILD [KILLS] [SEED]
+#   fl_kill.sh BUILD [KILLS] [SEED] [FLAG of fl create]…
 set -eu
 # shellcheck source-path=SCRIPTDIR source=site.sh
 . "$(dirname "$0")/site.sh"
@@ -13,6 +13,7 @@ command -v jq >/dev/null || site_skip "jq is absent"
 site_begin "$1"
 kills=${2:-6}
 seed=${3:-$(date +%s)}
+shift $(($# < 3 ? $# : 3))
 echo "$site_name: seed $seed"
 ln -s "$site_build/src/enclave/ketseal-worker-fl" libexec/
 # shellcheck disable=SC2034 # of site.sh
@@ -54,7 +55,7 @@ done
 "$ketseal" -q learn train --schema=city-air --test-from='2024-02-20 00:00:00' --model=linear --epochs=0 --out=first.safetensors \
     city-1.csv >/dev/null
 session=$(operator create --rounds="$rounds" --updates=2 --device edge-1 --device edge-2 --prepare=60 --train=60 \
-    --epochs=1 --optimiser=adam --rate=0.001 first.safetensors | jq -r .session)
+    --epochs=1 --optimiser=adam --rate=0.001 "$@" first.safetensors | jq -r .session)
 operator start "$session" >/dev/null
 device 1 &
 pid_1=$!
