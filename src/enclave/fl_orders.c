@@ -16,7 +16,6 @@
 #include "fl/gather.h"
 #include "fl/model.h"
 #include "fl/state.h"
-#include "record/fl_updates.h"
 
 #define STATUS_MAX   (4 * 1024 * 1024)
 #define WORKER_BYTES ((uint64_t)64 << 20) /* of a worker's address space: program, stacks */
@@ -320,6 +319,11 @@ enum ks_err ks_monitor_fl_order(struct ks_monitor *monitor, uint32_t id,
     err = ks_fl_order_read(order.document, key, &said);
     KS_TRY(err == KS_ERR_VERIFY ? KS_ERR_DENIED : err);
     KS_TRY(check_order(monitor, &said, channel));
+    if (said.verb == KS_FL_VERB_AUDIT) { /* nothing changes by it */
+        KS_TRY(find_session(monitor, said.session, &session));
+        KS_TRY(ks_monitor_fl_audit(monitor, id, session, said.round));
+        goto out;
+    }
     order.key = key;
     KS_TRY(ks_rounds_order(monitor->state.rounds, &order, &session, &verb));
     log_order(session, verb);

@@ -242,21 +242,6 @@ out:
     return err;
 }
 
-static enum ks_err send_finish(struct ks_fl_slot *slot)
-{
-    enum ks_err err = KS_OK;
-    struct ks_fl_work_finish work;
-    struct ks_buf payload;
-
-    ks_buf_init(&payload, 64);
-    KS_TRY(ks_random(work.nonce, sizeof work.nonce));
-    ks_fl_work_finish_put(&work, &payload);
-    KS_TRY(ks_fl_ask_worker(slot, KS_FRAME_FL_FINISH, &payload, KS_SLOT_FINISH));
-out:
-    ks_buf_done(&payload);
-    return err;
-}
-
 /* ketseald has opened what SLOT waits for: FD, of LENGTH bytes. */
 static enum ks_err opened(struct ks_monitor *monitor, struct ks_fl_slot *slot, uint64_t length,
                           int fd)
@@ -277,12 +262,12 @@ static enum ks_err opened(struct ks_monitor *monitor, struct ks_fl_slot *slot, u
             ask_files(monitor, slot, KS_FRAME_FL_OPEN, KS_FL_FILE_NEXT, NULL,
                       KS_SLOT_OPEN_NEXT);
         } else {
-            KS_TRY(send_finish(slot));
+            KS_TRY(ks_fl_send_finish(slot));
         }
         break;
     case KS_SLOT_OPEN_NEXT:
         KS_TRY(ks_fl_hand_on(slot, KS_FL_FILE_NEXT, length, fd));
-        KS_TRY(send_finish(slot));
+        KS_TRY(ks_fl_send_finish(slot));
         break;
     default:
         KS_TRY(ks_fl_replay_opened(monitor, slot, length, fd));
@@ -437,7 +422,9 @@ enum ks_err ks_monitor_fl_files(struct ks_monitor *monitor)
         struct ks_fl_slot *slot = slot_of(monitor, frame.id);
         const bool carries = frame.type == (KS_FRAME_FL_OPEN | KS_FRAME_ANSWER);
 
-        if (slot != NULL) { /* else its round has ended, or its worker died, meanwhile */
+        if (ks_monitor_fl_audit_asked(monitor, frame.id)) {
+            ks_monitor_fl_audit_file(monitor, &frame, carries ? fd : -1);
+        } else if (slot != NULL) { /* else its round has ended, or its worker died, meanwhile */
             KS_TRY(take_answer(monitor, slot, &frame, carries ? fd : -1));
         }
         if (carries) {
@@ -595,6 +582,10 @@ enum ks_err ks_monitor_fl_worker(struct ks_monitor *monitor, struct ks_monitor_w
         ks_monitor_worker_end(monitor, worker);
         return KS_OK;
     }
+    if (slot == &monitor->audit.slot) {
+        ks_monitor_fl_audit_worker(monitor, err == KS_OK ? &frame : NULL);
+        return KS_OK;
+    }
     if (err != KS_OK || frame.id != slot->request) {
         return lose_worker(monitor, slot,
                            ks_fail(KS_ERR_UNAVAILABLE, "the worker of the round died; again"));
@@ -695,8 +686,7 @@ out:
     return err;
 }
 
-/* A waiting worker, or NULL. */
-static struct ks_monitor_worker *free_worker(struct ks_monitor *monitor)
+struct ks_monitor_worker *ks_monitor_fl_free_worker(struct ks_monitor *monitor)
 {
     for (size_t i = 0; i < KS_MONITOR_WORKERS_MAX; i++) {
         struct ks_monitor_worker *worker = &monitor->workers[i];
@@ -764,6 +754,17 @@ out:
     return err;
 }
 
+/* Rounds that have a worker: there is one more for audits. */
+static uint32_t at_work(const struct ks_monitor *monitor)
+{
+    uint32_t count = 0;
+
+    for (size_t i = 0; i < KS_ROUNDS_SESSIONS_MAX; i++) {
+        count += monitor->slots[i].worker != NULL ? 1 : 0;
+    }
+    return count;
+}
+
 static enum ks_err pump(struct ks_monitor *monitor, struct ks_fl_slot *slot)
 {
     enum ks_err err = KS_OK;
@@ -785,8 +786,8 @@ static enum ks_err pump(struct ks_monitor *monitor, struct ks_fl_slot *slot)
         return next_step(monitor, slot);
     }
     KS_TRY(find_update(monitor, slot, &job));
-    if (job != NULL || aggregates(slot)) {
-        slot->worker = free_worker(monitor);
+    if ((job != NULL || aggregates(slot)) && at_work(monitor) < monitor->fl.workers) {
+        slot->worker = ks_monitor_fl_free_worker(monitor);
     }
     if (slot->worker != NULL) {
         KS_TRY(prepare(slot));
@@ -807,6 +808,7 @@ enum ks_err ks_monitor_fl_pump(struct ks_monitor *monitor)
         }
     }
     KS_TRY(record_rounds(monitor));
+    ks_monitor_fl_audit_pump(monitor);
 out:
     return err;
 }
@@ -815,7 +817,7 @@ uint64_t ks_monitor_fl_deadline_us(const struct ks_monitor *monitor)
 {
     const uint64_t now_us = ks_clock_us();
     const uint64_t now_monotonic_us = ks_clock_monotonic_us();
-    uint64_t deadline_us = 0;
+    uint64_t deadline_us = ks_monitor_fl_audit_deadline_us(monitor);
 
     for (size_t i = 0; i < KS_ROUNDS_SESSIONS_MAX; i++) {
         const struct ks_fl_slot *slot = &monitor->slots[i];

@@ -20,7 +20,9 @@
     (4096 + KS_FL_MEMBERS_MAX * KS_FL_WORK_SCORE_LEN) /* bytes of FL_FINISH's, the longest */
 #define KS_FL_NUMERICS 1 /* what the arithmetic of an aggregate means */
 
-/* What a descriptor is of. The worker reads the first three, and writes the others. */
+/* What a descriptor is of. The worker reads the first three, and writes those from FIRST to
+ * NEXT; the last two are of audits: the enclave reads the list of a round, and has the model
+ * that it comes to, and the state, written where they are not kept. */
 #define KS_FL_FILE_LIST(X)                                                                     \
     X(PARENT) /* the model that the round began with */                                        \
     X(UPDATE) /* a sealed update */                                                            \
@@ -28,7 +30,9 @@
     X(FIRST)  /* the two checkpoints, written in turn */                                       \
     X(SECOND)                                                                                  \
     X(MODEL) /* the new model */                                                               \
-    X(NEXT)  /* and what the rules remember with it, sealed */
+    X(NEXT)  /* and what the rules remember with it, sealed */                                 \
+    X(LIST)                                                                                    \
+    X(SCRATCH)
 enum ks_fl_file {
 #define KS_FL_FILE_ENUM(name) KS_FL_FILE_##name,
     KS_FL_FILE_LIST(KS_FL_FILE_ENUM)

@@ -17,7 +17,7 @@
 #include "enclave/state.h"
 #include "enclave/stock.h"
 #include "enclave/work.h"
-#include "record/record.h"
+#include "record/fl_updates.h"
 #include "tpm/tpm.h"
 
 #define KS_MONITOR_JOBS_MAX     4096 /* admitted and not yet answered */
@@ -109,6 +109,7 @@ enum ks_fl_slot_state {
     KS_SLOT_FINISH,
     KS_SLOT_SYNC_MODEL,
     KS_SLOT_SYNC_NEXT,
+    KS_SLOT_OPEN_LIST, /* of an audit: ketseald opens the round's list */
 };
 
 /* An update that counts, which a worker is to be given again. */
@@ -150,6 +151,16 @@ struct ks_fl_slot {
     uint8_t next[32]; /* and of what the rules will remember; zeros: nothing */
     char kernels[KS_WORK_NAME_MAX + 1];
     uint32_t threads;
+};
+
+/* A round that is computed again. */
+struct ks_fl_auditing {
+    bool busy;
+    uint32_t id;       /* of the order's frame */
+    uint64_t until_us; /* monotonic: how long it waits for a worker */
+    struct ks_round_summary summary;
+    struct ks_fl_updates list;
+    struct ks_fl_slot slot; /* its own: none of a session's */
 };
 
 struct ks_monitor_device {
@@ -214,7 +225,8 @@ struct ks_monitor {
     size_t ended_next;
     struct ks_alert_rules alerts;
     struct ks_fl_rules fl;
-    struct ks_fl_slot slots[KS_ROUNDS_SESSIONS_MAX];  /* in the order of the sessions */
+    struct ks_fl_slot slots[KS_ROUNDS_SESSIONS_MAX]; /* in the order of the sessions */
+    struct ks_fl_auditing audit;
     uint32_t files_id;                                /* of the last request for a file */
     struct ks_monitor_job *batch[KS_QUOTE_BATCH_MAX]; /* under the quote being made */
     size_t batch_count;
@@ -340,6 +352,8 @@ KS_MUST_CHECK enum ks_err ks_fl_send_update(struct ks_monitor *monitor, struct k
                                             const struct ks_fl_replay_update *update,
                                             uint64_t length, int fd,
                                             enum ks_fl_slot_state state);
+/* The worker, which has MODEL and, where something is remembered, NEXT, makes them. */
+KS_MUST_CHECK enum ks_err ks_fl_send_finish(struct ks_fl_slot *slot);
 /* What a round of PLAN gathers where CLIENTS are invited; its context is not set.
  * KS_ERR_UNAVAILABLE for a rule that no site has. */
 struct ks_fl_gather_params;
@@ -358,6 +372,25 @@ KS_MUST_CHECK enum ks_err ks_monitor_fl_worker(struct ks_monitor *monitor,
 KS_MUST_CHECK enum ks_err ks_monitor_fl_files(struct ks_monitor *monitor);
 /* Monotonic time at which something is over its time, or a phase ends; 0: never. */
 uint64_t ks_monitor_fl_deadline_us(const struct ks_monitor *monitor);
+
+/* A worker of rounds that has none; NULL. */
+struct ks_monitor_worker *ks_monitor_fl_free_worker(struct ks_monitor *monitor);
+
+/* --- fl_audit.c --------------------------------------------------------------------------- */
+/* An operator wants SESSION's round NUMBER computed again: ID, its order's frame, is answered
+ * later with a signed document (record/fl_audit.h). KS_ERR_UNAVAILABLE while another one is;
+ * KS_ERR_NOT_FOUND, KS_ERR_CONFLICT: there is no such round with a model. */
+KS_MUST_CHECK enum ks_err ks_monitor_fl_audit(struct ks_monitor *monitor, uint32_t id,
+                                              struct ks_rounds_session *session,
+                                              uint64_t number);
+/* Whether it waits for ketseald's answer to REQUEST; the answer, with its descriptor or -1. */
+bool ks_monitor_fl_audit_asked(const struct ks_monitor *monitor, uint32_t request);
+void ks_monitor_fl_audit_file(struct ks_monitor *monitor, const struct ks_frame *frame, int fd);
+/* What its worker said; NULL: it died. */
+void ks_monitor_fl_audit_worker(struct ks_monitor *monitor, const struct ks_frame *frame);
+/* Gives it a worker when one is free. */
+void ks_monitor_fl_audit_pump(struct ks_monitor *monitor);
+uint64_t ks_monitor_fl_audit_deadline_us(const struct ks_monitor *monitor); /* 0: never */
 
 /* --- fl_core.c ---------------------------------------------------------------------------- */
 /* Makes the core of JOB's record: of DELIVERY, or, where JOB is a round's, of its summary. H

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* The REST interface (docs/openapi.yaml). One table; a path segment in braces, or with a plus
- * the rest of the path, matches anything and is handed to the handler. Whoever gets here has
+/* The REST interface (docs/openapi.yaml). One table; path segments in braces, or with a plus
+ * the rest of the path, match anything and are handed to the handler. Whoever gets here has
  * shown a certificate of ours in TLS, or came by the enrolment listener, where nobody has one;
  * the table says who may ask what. */
 
@@ -14,6 +14,8 @@
 #define DEVICE   1u
 #define OPERATOR 2u
 #define UNKNOWN  4u /* of the enrolment listener */
+
+#define SEGMENT_MAX 255
 
 struct route {
     const char *method;
@@ -58,42 +60,54 @@ static const struct route routes[] = {
     {"GET", "/v1/fl/sessions/{}", DEVICE | OPERATOR, ks_api_fl_session},
     {"GET", "/v1/fl/sessions/{}/descriptor", DEVICE | OPERATOR, ks_api_fl_descriptor},
     {"GET", "/v1/fl/sessions/{}/records", DEVICE | OPERATOR, ks_api_fl_records},
-    {"GET", "/v1/fl/sessions/{+}", DEVICE | OPERATOR, ks_api_fl_round},
+    {"GET", "/v1/fl/sessions/{}/rounds/{}/updates", DEVICE | OPERATOR, ks_api_fl_updates},
+    {"GET", "/v1/fl/sessions/{}/rounds/{}/kept", DEVICE | OPERATOR, ks_api_fl_kept},
     {"GET", "/v1/fl/updates/{}/bundle", OPERATOR, ks_api_fl_update_bundle},
     {"GET", "/v1/fl/records/{}/bundle", DEVICE | OPERATOR, ks_api_fl_bundle},
     {"GET", "/v1/fl/uploads/{}", DEVICE | OPERATOR, ks_api_fl_upload_state},
-    {"PUT", "/v1/fl/uploads/{+}", DEVICE | OPERATOR, ks_api_fl_upload},
+    {"PUT", "/v1/fl/uploads/{}/{}", DEVICE | OPERATOR, ks_api_fl_upload},
     {"POST", "/v1/fl/models/{}", OPERATOR, ks_api_fl_model_publish},
-    {"GET", "/v1/fl/models/{+}", DEVICE | OPERATOR, ks_api_fl_model},
+    {"GET", "/v1/fl/models/{}", DEVICE | OPERATOR, ks_api_fl_model},
+    {"GET", "/v1/fl/models/{}/{}", DEVICE | OPERATOR, ks_api_fl_model},
     {"GET", "/healthz", DEVICE | OPERATOR | UNKNOWN, ks_api_health},
     {"GET", "/readyz", DEVICE | OPERATOR | UNKNOWN, ks_api_ready},
 };
 
-/* PATTERN's one "{}" stands for a segment of 1 to 255 bytes without '/'; "{+}" for the rest, of
- * as many bytes, with any. */
+/* "{}" of PATTERN stands for a segment of 1 to 255 bytes without '/'; "{+}" for the rest, of as
+ * many bytes, with any. *OUT_SEGMENT is what stands there; of several all from the first to the
+ * last. */
 static bool matches(const char *pattern, struct ks_bytes path, struct ks_bytes *out_segment)
 {
-    const char *brace = strchr(pattern, '{');
-    const bool rest = brace != NULL && brace[1] == '+';
-    size_t before = brace == NULL ? strlen(pattern) : (size_t)(brace - pattern);
-    struct ks_bytes head = ks_bytes_of(pattern, before);
-    struct ks_bytes tail =
-        brace == NULL || rest ? (struct ks_bytes){0} : ks_bytes_text(brace + 2);
-    struct ks_bytes segment = {0};
+    size_t at = 0;
+    size_t begin = path.len;
+    size_t end = path.len;
 
-    if (brace == NULL) {
-        return ks_bytes_equal(path, head);
+    while (*pattern != 0) {
+        const uint8_t *slash = NULL;
+        size_t len = path.len - at;
+
+        if (*pattern != '{') {
+            if (at == path.len || path.data[at] != (uint8_t)*pattern) {
+                return false;
+            }
+            at++;
+            pattern++;
+            continue;
+        }
+        slash = pattern[1] == '+' || len == 0 ? NULL : memchr(path.data + at, '/', len);
+        len = slash == NULL ? len : (size_t)(slash - (path.data + at));
+        if (len == 0 || len > SEGMENT_MAX) {
+            return false;
+        }
+        begin = begin == path.len ? at : begin;
+        at += len;
+        end = at;
+        pattern = strchr(pattern, '}') + 1;
     }
-    if (path.len <= head.len + tail.len ||
-        !ks_bytes_equal(ks_bytes_of(path.data, head.len), head) ||
-        !ks_bytes_equal(ks_bytes_of(path.data + path.len - tail.len, tail.len), tail)) {
+    if (at != path.len) {
         return false;
     }
-    segment = ks_bytes_of(path.data + head.len, path.len - head.len - tail.len);
-    if (segment.len > 255 || (!rest && memchr(segment.data, '/', segment.len) != NULL)) {
-        return false;
-    }
-    *out_segment = segment;
+    *out_segment = ks_bytes_of(path.data + begin, end - begin);
     return true;
 }
 

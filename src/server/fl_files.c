@@ -45,14 +45,6 @@ static void model_name(const uint8_t hash[32], char target[NAME_LEN_MAX])
     (void)snprintf(target, NAME_LEN_MAX, "model-%s.safetensors", hex);
 }
 
-static void state_name(const uint8_t hash[32], char target[NAME_LEN_MAX])
-{
-    char hex[2 * 32 + 1];
-
-    ks_hex_encode(ks_bytes_of(hash, 32), hex);
-    (void)snprintf(target, NAME_LEN_MAX, "state-%s", hex);
-}
-
 void ks_fl_session_name(const uint8_t session[16], const char *what, char target[NAME_LEN_MAX])
 {
     char hex[2 * 16 + 1];
@@ -468,13 +460,19 @@ static enum ks_err name_of(const struct ks_fl_files *files, const struct wanted 
     case KS_FL_FILE_UPDATE:
         return keep(files, wanted, target);
     case KS_FL_FILE_STATE:
-        state_name(wanted->hash, target);
+        ks_fl_state_name(wanted->session, wanted->round - 1, wanted->hash, target);
         break;
     case KS_FL_FILE_MODEL:
         ks_fl_session_name(wanted->session, "new", target);
         break;
     case KS_FL_FILE_NEXT:
         ks_fl_session_name(wanted->session, "next", target);
+        break;
+    case KS_FL_FILE_LIST:
+        ks_fl_list_name(wanted->session, wanted->round, target);
+        break;
+    case KS_FL_FILE_SCRATCH:
+        ks_fl_session_name(wanted->session, "scratch", target);
         break;
     default:
         ks_fl_session_name(wanted->session,
@@ -491,7 +489,8 @@ static enum ks_err sync_file(const struct ks_fl_files *files, const struct wante
     char target[NAME_LEN_MAX];
     int fd = -1;
 
-    KS_CHECK(wanted->file != KS_FL_FILE_PARENT && wanted->file != KS_FL_FILE_STATE,
+    KS_CHECK(wanted->file != KS_FL_FILE_PARENT && wanted->file != KS_FL_FILE_STATE &&
+                 wanted->file < KS_FL_FILE_LIST,
              KS_ERR_DENIED, "this file is not written for a round");
     KS_TRY(name_of(files, wanted, name));
     KS_TRY(ks_fl_open(files, name, O_RDWR, &fd));
@@ -500,7 +499,7 @@ static enum ks_err sync_file(const struct ks_fl_files *files, const struct wante
         if (wanted->file == KS_FL_FILE_MODEL) {
             model_name(wanted->hash, target);
         } else {
-            state_name(wanted->hash, target);
+            ks_fl_state_name(wanted->session, wanted->round, wanted->hash, target);
         }
         KS_TRY(ks_fl_move(files, name, target));
     } else {
@@ -518,6 +517,7 @@ enum ks_err ks_fl_files_answer(struct ks_fl_files *files, uint16_t type,
     struct wanted wanted;
     char name[NAME_LEN_MAX];
     uint64_t length = 0;
+    bool reads = false;
     int fd = -1;
 
     *out_fd = -1;
@@ -526,9 +526,14 @@ enum ks_err ks_fl_files_answer(struct ks_fl_files *files, uint16_t type,
         return sync_file(files, &wanted);
     }
     KS_CHECK(type == KS_FRAME_FL_OPEN, KS_ERR_DENIED, "a request of type %u for a file", type);
+    reads = wanted.file < KS_FL_FILE_FIRST || wanted.file == KS_FL_FILE_LIST;
     KS_TRY(name_of(files, &wanted, name));
-    KS_TRY(ks_fl_open(files, name, wanted.file < KS_FL_FILE_FIRST ? O_RDONLY : O_RDWR | O_CREAT,
-                      &fd));
+    KS_TRY(ks_fl_open(files, name, reads ? O_RDONLY : O_RDWR | O_CREAT, &fd));
+    if (wanted.file ==
+        KS_FL_FILE_SCRATCH) { /* nobody else sees it, and it ends with who has it */
+        KS_CHECK(unlinkat(files->dir, name, 0) == 0, KS_ERR_IO, "fl/%s: %s", name,
+                 strerror(errno));
+    }
     KS_TRY(ks_fl_length(fd, name, &length));
     *out_fd = fd;
     *out_length = length;

@@ -11,6 +11,7 @@ fresh site gives, each a file with the name of its operation.
 """
 
 import copy
+import hashlib
 import json
 import os
 import pathlib
@@ -297,6 +298,28 @@ def try_attachments(site, operator, maker):
     site.call("getCheckpoint", 200, query="?state=anchored")
 
 
+def traced_status(document, name, answer):
+    """Which of the documented answers ANSWER of a trace is; refusals by the name of their error."""
+    failures = []
+    for status, response in document.operations[name]["responses"].items():
+        content = document.resolve(response)["content"]
+        try:
+            if answer[0] == "@" and status[0] == "2":
+                need("application/octet-stream" in content, f"{name}: no JSON")
+                return status
+            schema = content.get("application/json", {"schema": False})["schema"]
+            if answer[0] == "!" and status[0] == "4":
+                error = {"detail": "-", "error": answer[1:], "schema": "ketseal.error/1"}
+                document.validate(schema, error, f"{name}: refused")
+                return status
+            if answer[0] == "{" and status[0] == "2":
+                document.validate(schema, json.loads(answer), f"{name}: the answer")
+                return status
+        except Failure as failure:
+            failures.append(str(failure))
+    raise Failure(failures[0] if failures else f"{name}: not documented: {answer[:300]}")
+
+
 def check_trace(document, path):
     """What the product's own commands say and hear is what the document says; returns answers and bodies by name."""
     seen, bodies = set(), {}
@@ -312,14 +335,15 @@ def check_trace(document, path):
             and re.fullmatch(re.sub(r"{\w+}", "[^/]+", o["url"]), target.split("?")[0])
         )
         operation = document.operations[name]
-        if body:
-            schema = document.resolve(operation["requestBody"])["content"]["application/json"]["schema"]
-            document.validate(schema, json.loads(body), f"{name}: the request")
-            bodies[name] = body
         need(bool(body) == ("requestBody" in operation), f"{name}: a body, or none")
-        schema = document.resolve(operation["responses"]["200"])["content"]["application/json"]["schema"]
-        document.validate(schema, json.loads(answer), f"{name}: the answer")
-        seen.add((name, "200"))
+        if body:
+            content = document.resolve(operation["requestBody"])["content"]
+            if body[0] == "@":
+                need("application/octet-stream" in content, f"{name}: the request is no JSON")
+            else:
+                document.validate(content["application/json"]["schema"], json.loads(body), f"{name}: the request")
+                bodies[name] = body
+        seen.add((name, traced_status(document, name, answer)))
     return seen, bodies
 
 
@@ -389,6 +413,81 @@ def try_devices(device, operator, unknown, bodies):
     operator.call("getDevice", 404, id="edge-1")
     for name in ("challengeDevice", "attestDevice", "rotateDevice"):  # edge-1 never enrolled
         device.call(name, 403, *([said_again(name)] if name in bodies else []))
+
+
+def try_learning(device, operator, bodies):
+    """What `ketseal fl` does not provoke of federated learning; it has finished one session, and made another."""
+    octets = "--type=application/octet-stream"
+    nobody = "0" * 32
+    session, waits = os.environ["session"], os.environ["waits"]
+    operator.call("orderLearning", 400, "--body=broken.json")
+    operator.call("orderLearning", 403, "--body=" + write("again.json", bodies["orderLearning"]))
+    device.call("joinRound", 400, "--body=broken.json")
+    device.call("joinRound", 403, "--body=" + write("again.json", bodies["joinRound"]))
+    device.call("joinRound", 404, "--join=1", f"--session={nobody}", "--samples=1")
+    device.call("joinRound", 409, "--join=1", f"--session={session}", "--samples=1")
+    device.call("getDescriptor", 404, session=waits)
+    start = [os.environ["ketseal_trace"], "-q", "fl", "start", "--operator", "op", "--url", os.environ["url"], waits]
+    subprocess.run(start, capture_output=True, check=True, timeout=60)
+    for _ in range(100):
+        if device.call("getSession", 200, session=waits)["rounds"]:
+            break
+        time.sleep(0.05)
+    device.call("joinRound", 200, "--join=1", f"--session={waits}", "--samples=10")
+    device.call("joinRound", 409, "--join=2", f"--session={waits}", "--samples=10")
+
+    listed = device.call("listSessions", 200)["sessions"]
+    need([one["session"] for one in listed] == [session, waits], f"the sessions: {listed}")
+    done = device.call("getSession", 200, session=session)
+    need([one["phase"] for one in done["rounds"]] == ["COMPLETED"], f"the session: {done}")
+    device.call("getDescriptor", 200, session=session)
+    for name in ("getSession", "getDescriptor"):
+        for strange in (nobody, "x", "%00" * 16):
+            device.call(name, 404, session=strange)
+    records = device.call("listRoundRecords", 200, session=session, query="?limit=1")
+    device.call("listRoundRecords", 400, session=session, query="?limit=0")
+    device.call("listRoundRecords", 404, session="x")
+    device.call("getRoundRecord", 200, id=records["jobs"][0]["id"])
+    device.call("getRoundRecord", 400, id="x")
+    device.call("getRoundRecord", 404, id="00000000-0000-4000-8000-000000000000")
+
+    counted = device.call("getRoundUpdates", 200, session=session, round=1)["updates"]
+    need([one["device"] for one in counted] == ["edge-1"], f"the list: {counted}")
+    for strange, number in ((session, 2), (session, "x"), (nobody, 1), ("x", 1)):
+        device.call("getRoundUpdates", 404, session=strange, round=number)
+    need(device.call("getRoundKept", 200, session=session, round=1)["deleted_at"], "the updates were not deleted")
+    device.call("getRoundKept", 404, session="x", round=1)
+    operator.call("getUpdateRecord", 200, id=counted[0]["job"])
+    operator.call("getUpdateRecord", 400, id="x")
+    operator.call("getUpdateRecord", 404, id="00000000-0000-4000-8000-000000000000")
+    operator.call("getUpdateRecord", 404, id=records["jobs"][0]["id"])  # of a round
+
+    parts = [b"a" * 1048576, b"b"]
+    for index, part in enumerate(parts):
+        pathlib.Path(f"part-{index}").write_bytes(part)
+    known = hashlib.sha256(b"".join(parts)).hexdigest()
+    whole = f"?length={sum(map(len, parts))}"
+    device.call("getUpload", 404, hash=known)
+    need(not device.call("putPart", 200, octets, "--body=part-1", hash=known, part=1, query=whole)["complete"], "one of two")
+    need(device.call("getUpload", 200, hash=known)["parts"] == [1], "the second of two")
+    need(device.call("putPart", 201, octets, "--body=part-0", hash=known, part=0, query=whole)["complete"], "both")
+    operator.call("getUpload", 404, hash=known)  # it is another's
+    for path, query in ((known, ""), (known, "?length=3"), (known, "?length=-1"), (known, "?length=1e3")):
+        operator.call("putPart", 400, octets, "--body=part-0", hash=path, part=0, query=query)
+    operator.call("putPart", 400, octets, "--body=part-0", hash=known, part="first", query=whole)
+    operator.call("putPart", 404, octets, "--body=part-0", hash="0f", part=0, query=whole)
+    operator.call("putPart", 413, octets, "--body=part-0", hash=known, part=0, query="?length=9007199254740991")
+    operator.call("putPart", 200, octets, "--body=part-0", hash=known, part=0, query=whole)
+    operator.call("publishModel", 404, hash=known)  # a part is missing
+    operator.call("putPart", 201, octets, "--body=part-1", hash=known, part=1, query=whole)
+    operator.call("publishModel", 200, hash=known)
+    operator.call("putPart", 201, octets, "--body=part-1", hash="f" * 64, part=0, query="?length=1")
+    operator.call("publishModel", 422, hash="f" * 64)
+    need(device.call("getModel", 200, hash=known)["parts"] == 2, "a model of two parts")
+    need(device.call("getModelPart", 200, hash=known, part=1) == "b\n", "the model's last part")
+    device.call("getModel", 404, hash="f" * 64)
+    device.call("getModelPart", 404, hash=known, part=2)
+    device.call("getModelPart", 400, hash=known, part="-1")
 
 
 def try_others(document, sites):
@@ -466,6 +565,7 @@ def main():
     try_requests(document, site)
     try_other_methods(document, site, routes)
     try_devices(site, operator, sites["UNKNOWN"], bodies)
+    try_learning(site, operator, bodies)
     try_others(document, sites)
     documented = {
         (name, status)

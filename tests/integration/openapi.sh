@@ -25,6 +25,8 @@ done
 site_begin "$1"
 site_memory_mib=64
 command -v swtpm_setup >/dev/null || site_skip "swtpm_setup is absent"
+command -v jq >/dev/null || site_skip "jq is absent"
+ln -s "$site_build/src/enclave/ketseal-worker-fl" libexec/
 site_device edge-1
 site_device edge-2
 cat >reference.yaml <<YAML
@@ -52,7 +54,11 @@ devices:
   simulated_ek_roots: state/swtpm-ca/root.pem
   reference: reference.yaml
 detector:
-  model: detector.model"
+  model: detector.model
+fl:
+  workers: 1
+  memory_mib: 256
+  params: 1000000"
 site_start
 "$ketseal" -q ca issue operator --ca ca --name op-1 --out op >/dev/null
 # An operator and somebody unknown, as directories that site_client takes for a device's.
@@ -92,6 +98,36 @@ rm edge-2/keys.json
 quantum_id=$(sed -n 's/^dec //p' peer/delivered | tail -n 1)
 export quantum_id
 export site_attach="$site_build/tests/integration/site_attach"
+
+# A session of federated learning: edge-1 alone in its one round, whose record follows; and one that waits.
+"$ketseal" learn generate --hours=1500 --out=city.csv >/dev/null
+"$ketseal" -q learn train --schema=city-air --test-from='2024-02-20 00:00:00' --model=linear --epochs=0 --out=first.safetensors \
+    city.csv >/dev/null
+fl() { # VERB …
+    verb=$1
+    shift
+    # shellcheck disable=SC2086 # two flags
+    "$ketseal" --json fl "$verb" $operator "$@"
+}
+session=$(fl create --updates=1 --device edge-1 --name city --optimiser=adam --rate=0.001 first.safetensors | jq -r .session)
+fl start "$session" >/dev/null
+"$ketseal" -q fl join --device edge-1 --schema=city-air --test-from='2024-02-20 00:00:00' --seconds=60 --out=edge-1 "$session" city.csv \
+    >/dev/null
+refused fl start "$session"
+refused fl start 00000000000000000000000000000000
+fl fetch "$session" --out=global.safetensors
+tries=0
+until [ "$(fl records "$session" | jq '[.jobs[] | select(.state == "done")] | length')" -ge 1 ]; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 100 ] || site_fail "the round has no record"
+    sleep 0.1
+done
+fl record "$(fl records "$session" | jq -r '.jobs[0].id')" --out=round.json
+waits=$(fl create --updates=1 --device edge-1 first.safetensors | jq -r .session)
+fl status >/dev/null
+url=https://127.0.0.1:$site_port
+export session waits url
+export ketseal_trace="$ketseal"
 
 "$python" "$here/openapi.py" "$here/../../docs/openapi.yaml" "$here/../../src/server/api.c" \
     "$site_client" "$ketseal" trace early/*

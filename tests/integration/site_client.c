@@ -17,6 +17,7 @@
  *   --keys=COUNT       a body that asks for one-time keys
  *   --announce=ID,…    a body that announces these quantum keys
  *   --order=VERB --about=DEVICE             a body that orders this, signed by the own key
+ *   --join=ROUND --session=ID --samples=N   a body that joins this round of learning
  *   --sign             with the next one-time key
  *   --quantum[=both]   that is a quantum key (with a key of the site's own)
  *   --key-id=ID        says that this key signed
@@ -47,6 +48,7 @@
 #include "net/signature.h"
 #include "qkd/announce.h"
 #include "record/enrol.h"
+#include "record/fl.h"
 #include "record/record.h"
 
 #define PEM_MAX  65536
@@ -76,6 +78,9 @@ struct options {
     const char *about;
     const char *quantum;
     const char *announce;
+    const char *join;
+    const char *session;
+    const char *samples;
 };
 
 struct client {
@@ -97,20 +102,22 @@ struct client {
  * ------------------------------------------------------------------------------------- */
 
 static const char *option_names[] = {
-    "device", "keyring", "type",    "body",        "job",   "site",    "as",      "age",
-    "sign",   "key-id",  "spoil",   "idempotency", "times", "dry",     "save",    "load",
-    "keys",   "show",    "unknown", "order",       "about", "quantum", "announce"};
+    "device",  "keyring",  "type",   "body",    "job",         "site",  "as",
+    "age",     "sign",     "key-id", "spoil",   "idempotency", "times", "dry",
+    "save",    "load",     "keys",   "show",    "unknown",     "order", "about",
+    "quantum", "announce", "join",   "session", "samples"};
 
 /* The place of option INDEX, in the order of the names above. */
 static const char **option_at(struct options *options, size_t index)
 {
     const char **const places[] = {
-        &options->device, &options->keyring, &options->type,     &options->body,
-        &options->job,    &options->site,    &options->as,       &options->age,
-        &options->sign,   &options->key_id,  &options->spoil,    &options->idempotency,
-        &options->times,  &options->dry,     &options->save,     &options->load,
-        &options->keys,   &options->show,    &options->unknown,  &options->order,
-        &options->about,  &options->quantum, &options->announce,
+        &options->device,  &options->keyring, &options->type,     &options->body,
+        &options->job,     &options->site,    &options->as,       &options->age,
+        &options->sign,    &options->key_id,  &options->spoil,    &options->idempotency,
+        &options->times,   &options->dry,     &options->save,     &options->load,
+        &options->keys,    &options->show,    &options->unknown,  &options->order,
+        &options->about,   &options->quantum, &options->announce, &options->join,
+        &options->session, &options->samples,
     };
 
     return places[index];
@@ -485,6 +492,27 @@ out:
     return err;
 }
 
+static enum ks_err make_join(struct client *client)
+{
+    enum ks_err err = KS_OK;
+    struct ks_fl_join join = {.device = ks_bytes_text(client->device),
+                              .round = number(client->options.join),
+                              .samples = number(client->options.samples),
+                              .site = ks_bytes_text(client->site->origin),
+                              .created_us = ks_clock_us()};
+    struct ks_buf health;
+
+    ks_buf_init(&health, 65536);
+    KS_TRY(ks_hex_decode(ks_bytes_text(client->options.session), join.session,
+                         sizeof join.session));
+    KS_TRY(get(client, "/healthz", &health)); /* the channel is known now */
+    ks_copy(join.channel, client->channel, sizeof join.channel);
+    KS_TRY(ks_fl_join_write(&join, client->key, &client->body));
+out:
+    ks_buf_done(&health);
+    return err;
+}
+
 static enum ks_err sign_request(struct client *client)
 {
     enum ks_err err = KS_OK;
@@ -565,6 +593,9 @@ static enum ks_err request(struct client *client)
     }
     if (options->order != NULL) {
         KS_TRY(make_order(client));
+    }
+    if (options->join != NULL) {
+        KS_TRY(make_join(client));
     }
     if (options->load != NULL) {
         KS_TRY(load_request(client));
