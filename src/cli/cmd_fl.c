@@ -11,7 +11,7 @@
 #include "base/sys.h"
 #include "base/tensors.h"
 #include "base/text.h"
-#include "cli/cli.h"
+#include "cli/learning.h"
 #include "client/fl.h"
 #include "fl/model.h"
 #include "fl/rules.h"
@@ -175,11 +175,6 @@ static enum ks_err read_devices(const struct ks_cli *cli, struct ks_fl_names *ou
     return KS_OK;
 }
 
-static enum ks_err read_real(const struct ks_cli *cli, const char *name, double *out_value)
-{
-    return ks_fail_prefix(ks_cli_read_real(ks_cli_text(cli, name), out_value), "--%s", name);
-}
-
 static enum ks_err read_local(const struct ks_cli *cli, struct ks_fl_plan *plan)
 {
     enum ks_err err = KS_OK;
@@ -189,11 +184,11 @@ static enum ks_err read_local(const struct ks_cli *cli, struct ks_fl_plan *plan)
     local->optimiser = ks_bytes_text(ks_cli_text(cli, "optimiser"));
     KS_TRY(ks_cli_number(cli, "batch", KS_JSON_INTEGER_MAX, &local->batch));
     KS_TRY(ks_cli_number(cli, "epochs", KS_JSON_INTEGER_MAX, &local->epochs));
-    KS_TRY(read_real(cli, "clip-norm", &local->clip_norm));
-    KS_TRY(read_real(cli, "momentum", &local->momentum));
-    KS_TRY(read_real(cli, "proximal", &local->proximal));
-    KS_TRY(read_real(cli, "rate", &local->rate));
-    KS_TRY(read_real(cli, "weight-decay", &local->weight_decay));
+    KS_TRY(ks_cli_real(cli, "clip-norm", &local->clip_norm));
+    KS_TRY(ks_cli_real(cli, "momentum", &local->momentum));
+    KS_TRY(ks_cli_real(cli, "proximal", &local->proximal));
+    KS_TRY(ks_cli_real(cli, "rate", &local->rate));
+    KS_TRY(ks_cli_real(cli, "weight-decay", &local->weight_decay));
     if (ks_bytes_is(local->encoding, "topk")) {
         KS_CHECK(ks_cli_text(cli, "topk") != NULL, KS_ERR_USAGE,
                  "--encoding topk: needs --topk");
@@ -216,7 +211,7 @@ static enum ks_err read_figure(const struct ks_cli *cli, const char *name, bool 
     KS_CHECK(takes || ks_cli_text(cli, name) == NULL, KS_ERR_USAGE,
              "--%s: is nothing to --server %s", name, ks_cli_text(cli, "server"));
     *out_value = takes ? default_value : 0;
-    KS_TRY(ks_cli_text(cli, name) == NULL ? KS_OK : read_real(cli, name, out_value));
+    KS_TRY(ks_cli_text(cli, name) == NULL ? KS_OK : ks_cli_real(cli, name, out_value));
 out:
     return err;
 }
@@ -254,7 +249,7 @@ static enum ks_err read_selection(const struct ks_cli *cli, struct ks_fl_plan *p
              "--select: random or weighted");
     KS_TRY(ks_cli_number(cli, "select-seed", KS_JSON_INTEGER_MAX, &plan->seed));
     KS_TRY(ks_cli_number(cli, "patience", KS_FL_ROUNDS_MAX, &plan->patience));
-    KS_TRY(read_real(cli, "gain-min", &plan->gain_min));
+    KS_TRY(ks_cli_real(cli, "gain-min", &plan->gain_min));
     KS_CHECK(plan->patience > 0 || plan->gain_min == 0, KS_ERR_USAGE,
              "--gain-min: is for sessions with --patience");
 out:
@@ -274,9 +269,9 @@ static enum ks_err read_rule(const struct ks_cli *cli, struct ks_fl_plan_rule *r
     KS_TRY(ks_cli_number(cli, "bucket", KS_FL_DEVICES_MAX, &rule->bucket));
     KS_TRY(ks_cli_number(cli, "keep", KS_FL_DEVICES_MAX, &rule->keep));
     KS_TRY(ks_cli_number(cli, "iterations", UINT32_MAX, &rule->iterations));
-    KS_TRY(read_real(cli, "bound", &rule->bound));
-    KS_TRY(read_real(cli, "radius", &rule->radius));
-    KS_TRY(read_real(cli, "smoothing", &rule->smoothing));
+    KS_TRY(ks_cli_real(cli, "bound", &rule->bound));
+    KS_TRY(ks_cli_real(cli, "radius", &rule->radius));
+    KS_TRY(ks_cli_real(cli, "smoothing", &rule->smoothing));
 out:
     return err;
 }
@@ -324,17 +319,21 @@ enum ks_err ks_command_fl_create(struct ks_cli *cli)
     struct ks_fl_plan plan = {0};
     struct ks_buf file;
     struct ks_buf answer;
+    const char *first = ks_cli_text(cli, "first");
     uint8_t session[KS_SESSION_LEN];
     uint8_t hash[32];
 
     ks_buf_init(&file, KS_TENSORS_BYTES_MAX);
     ks_buf_init(&answer, STATUS_MAX);
-    KS_TRY(ks_file_read(cli->operands[0], KS_TENSORS_BYTES_MAX, &file));
+    KS_CHECK((first != NULL) != (cli->operand_count > 0), KS_ERR_USAGE,
+             first == NULL ? "missing operand: MODEL" : "--first: there is an operand already");
+    first = first == NULL ? cli->operands[0] : first;
+    KS_TRY(ks_file_read(first, KS_TENSORS_BYTES_MAX, &file));
     KS_TRY(ks_fail_prefix(ks_fl_model_read(ks_buf_view(&file), KS_FL_NUMBERS_MAX, &model), "%s",
-                          cli->operands[0]));
+                          first));
     KS_TRY(read_plan(cli, &model, &plan));
     KS_TRY(open_operator(cli, &op));
-    ks_cli_progress(cli, "%s: sending, %zu bytes", cli->operands[0], file.len);
+    ks_cli_progress(cli, "%s: sending, %zu bytes", first, file.len);
     KS_TRY(ks_operator_fl_publish(op, ks_buf_view(&file), hash));
     KS_TRY(ks_random(session, sizeof session));
     KS_TRY(ks_operator_fl_order(op, KS_FL_VERB_CREATE, session, &plan, &answer));
@@ -382,7 +381,10 @@ enum ks_err ks_command_fl_status(struct ks_cli *cli)
 
     ks_buf_init(&answer, STATUS_MAX);
     KS_TRY(name == NULL ? KS_OK : read_session(name, session));
+    KS_CHECK(name != NULL || !ks_cli_switch(cli, "watch"), KS_ERR_USAGE,
+             "--watch: missing operand: SESSION");
     KS_TRY(open_operator(cli, &op));
+    KS_TRY(ks_cli_switch(cli, "watch") ? ks_learning_watch(cli, op) : KS_OK);
     KS_TRY(get_status(op, name, &answer));
     KS_TRY(print_status(cli, &answer));
 out:

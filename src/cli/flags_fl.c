@@ -10,8 +10,17 @@
         NULL, KS_FLAG_SWITCH, NULL, NULL, NULL, false                                          \
     }
 
+#define CONFIG_FLAG                                                                            \
+    {                                                                                          \
+        "config", KS_FLAG_TEXT, "FILE",                                                        \
+            "YAML that says what flags would, with '_' for '-'; flags win", NULL, false        \
+    }
+
 const struct ks_flag ks_fl_create_flags[] = {
     OPERATOR_FLAGS,
+    CONFIG_FLAG,
+    {"first", KS_FLAG_TEXT, "FILE", "the model to begin with, in place of the operand", NULL,
+     false},
     {"name", KS_FLAG_TEXT, "NAME", "of the model, for people", "model", false},
     {"device", KS_FLAG_MANY, "ID", "a device to ask (repeatable); default: all that are there",
      NULL, false},
@@ -74,6 +83,25 @@ const struct ks_flag ks_fl_operator_flags[] = {
     END,
 };
 
+const struct ks_flag ks_fl_status_flags[] = {
+    OPERATOR_FLAGS,
+    {"watch", KS_FLAG_SWITCH, NULL,
+     "say on standard error what changes, until the session has ended", NULL, false},
+    END,
+};
+
+const struct ks_flag ks_fl_history_flags[] = {
+    OPERATOR_FLAGS,
+    {"csv", KS_FLAG_TEXT, "FILE", "the rounds as a table; -: in place of what is shown", NULL,
+     false},
+    {"out", KS_FLAG_TEXT, "DIR",
+     "figures and their tables: loss and participation by round, loss of each device", NULL,
+     false},
+    {"no-figure", KS_FLAG_SWITCH, NULL, "write the tables alone; needs no gnuplot", NULL,
+     false},
+    END,
+};
+
 const struct ks_flag ks_fl_fetch_flags[] = {
     OPERATOR_FLAGS,
     {"out", KS_FLAG_TEXT, "FILE", "where the model, or the bundle, goes (-o FILE)", NULL, true},
@@ -97,6 +125,15 @@ const struct ks_flag ks_fl_audit_flags[] = {
 
 const struct ks_flag ks_fl_join_flags[] = {
     DEVICE_FLAGS,
+    CONFIG_FLAG,
+    {"device-id", KS_FLAG_TEXT, "ID",
+     "who takes part: the certificate has to be this device's; without --device its folder is "
+     "called so, where there is one",
+     NULL, false},
+    {"session", KS_FLAG_TEXT, "SESSION",
+     "in place of the operand; default: the only one that has not ended", NULL, false},
+    {"data", KS_FLAG_MANY, "PATH", "what to train on, in place of operands (repeatable)", NULL,
+     false},
     {"policy", KS_FLAG_TEXT, "FILE",
      "verify against this policy before anything is kept; default: what the device pins", NULL,
      false},
@@ -120,5 +157,9 @@ const struct ks_flag ks_fl_join_flags[] = {
     {"test-from", KS_FLAG_TEXT, "TIME",
      "series: later samples are not trained on; default: the schema's", NULL, false},
     {"threads", KS_FLAG_NUMBER, "N", "threads to work on", "1", false},
+    {"detector", KS_FLAG_TEXT, "FILE",
+     "judges the trace of each contribution; default: fl-detector.model in the device's "
+     "directory",
+     NULL, false},
     END,
 };

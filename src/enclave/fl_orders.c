@@ -17,131 +17,21 @@
 #include "fl/model.h"
 #include "fl/state.h"
 
-#define STATUS_MAX   (4 * 1024 * 1024)
 #define WORKER_BYTES ((uint64_t)64 << 20) /* of a worker's address space: program, stacks */
 
 _Static_assert(KS_FL_NUMBERS_MAX == KS_FL_PARAMS_MAX, "a model that an order can name");
 _Static_assert(KS_UPDATE_SAMPLES_MAX == KS_FL_WEIGHT_MAX, "samples that a sum can weigh");
 _Static_assert(KS_FL_DEVICES_MAX == KS_FL_CLIENTS_MAX, "candidates that a round can have");
 
-static enum ks_err check_here(const struct ks_monitor *monitor)
+enum ks_err ks_monitor_fl_here(const struct ks_monitor *monitor)
 {
     return monitor->fl.workers > 0
                ? KS_OK
                : ks_fail(KS_ERR_UNAVAILABLE, "this site runs no federated learning");
 }
 
-/* --- status ------------------------------------------------------------------------------- */
-
-static void put_time(struct ks_json_writer *writer, const char *name, uint64_t time_us)
-{
-    char text[KS_TIME_TEXT_LEN + 1];
-
-    ks_time_text(time_us, text);
-    ks_json_member_text(writer, name, text);
-}
-
-static void put_round(const struct ks_rounds_session *session,
-                      const struct ks_round_summary *summary, struct ks_json_writer *writer)
-{
-    const bool open = session->round != NULL && summary == &session->open;
-    struct ks_fl_round_status status = {.phase = summary->phase, .failure = summary->failure};
-
-    if (open) {
-        ks_fl_round_status(session->round, &status);
-    }
-    ks_json_put_object(writer);
-    ks_json_member_u64(writer, "count", open ? session->delivered : summary->count);
-    ks_json_member_hex(writer, "descriptor", KS_BYTES(summary->descriptor));
-    ks_json_member_text(writer, "failure", ks_fl_failure_words(status.failure));
-    if (open) {
-        ks_json_member_u64(writer, "invited", status.invited);
-        ks_json_member_u64(writer, "joined", status.joined);
-        ks_json_member_u64(writer, "left", status.left);
-    } else {
-        put_time(writer, "finished_at", summary->finished_us);
-        ks_json_put_key(writer, "loss");
-        ks_json_put_double(writer, summary->loss);
-        if (summary->phase == KS_FL_COMPLETED) {
-            ks_json_member_hex(writer, "model", KS_BYTES(summary->result));
-        }
-    }
-    ks_json_member_hex(writer, "parent", KS_BYTES(summary->parent));
-    if (open) {
-        ks_json_member_bool(writer, "paused", status.paused);
-    }
-    ks_json_member_text(writer, "phase", ks_fl_phase_word(status.phase));
-    ks_json_member_u64(writer, "round", summary->number);
-    if (!open) {
-        ks_json_member_u64(writer, "samples", summary->samples);
-    }
-    put_time(writer, "started_at", summary->started_us);
-    if (open && status.wake_us != 0) {
-        put_time(writer, "until", status.wake_us);
-    }
-    ks_json_put_end(writer);
-}
-
-static void put_session(const struct ks_rounds_session *session, struct ks_json_writer *writer)
-{
-    const struct ks_fl_plan *plan = &session->order.plan;
-
-    ks_json_put_object(writer);
-    put_time(writer, "created_at", session->order.created_us);
-    ks_json_member_hex(writer, "model", KS_BYTES(session->model));
-    ks_json_member_string(writer, "name", plan->model);
-    ks_json_member_u64(writer, "params", plan->params);
-    ks_json_member_text(writer, "reason", ks_rounds_reason(session));
-    ks_json_put_key(writer, "rounds");
-    ks_json_put_array(writer);
-    for (size_t i = 0; i < session->kept_count; i++) {
-        put_round(session, &session->kept[i], writer);
-    }
-    if (session->round != NULL) {
-        put_round(session, &session->open, writer);
-    }
-    ks_json_put_end(writer);
-    ks_json_member_u64(writer, "rounds_ordered", plan->rounds);
-    ks_json_put_key(writer, "rule");
-    ks_fl_plan_rule_put(&plan->rule, writer);
-    ks_json_member_text(writer, "schema", "ketseal.fl-session/1");
-    ks_json_member_hex(writer, "session", KS_BYTES(session->id));
-    ks_json_member_text(writer, "state", ks_session_state_name(session->state));
-    ks_json_put_end(writer);
-}
-
-/* lp32 document */
-static enum ks_err answer_json(struct ks_monitor *monitor, uint16_t type, uint32_t id,
-                               const struct ks_buf *text)
-{
-    enum ks_err err = KS_OK;
-    size_t begin = 0;
-
-    KS_TRY(ks_buf_check(text));
-    begin = ks_answer_begin(&monitor->daemon.out, type, id);
-    ks_buf_put_lp32(&monitor->daemon.out, ks_buf_view(text));
-    ks_frame_end(&monitor->daemon.out, begin);
-out:
-    return err;
-}
-
-static enum ks_err answer_session(struct ks_monitor *monitor, uint16_t type, uint32_t id,
-                                  const struct ks_rounds_session *session)
-{
-    enum ks_err err = KS_OK;
-    struct ks_buf text;
-    struct ks_json_writer writer = ks_json_writer_of(&text);
-
-    ks_buf_init(&text, STATUS_MAX);
-    put_session(session, &writer);
-    KS_TRY(answer_json(monitor, type, id, &text));
-out:
-    ks_buf_done(&text);
-    return err;
-}
-
-static enum ks_err find_session(struct ks_monitor *monitor, const uint8_t id[KS_SESSION_LEN],
-                                struct ks_rounds_session **out_session)
+enum ks_err ks_monitor_fl_session(struct ks_monitor *monitor, const uint8_t id[KS_SESSION_LEN],
+                                  struct ks_rounds_session **out_session)
 {
     struct ks_rounds_session *session = ks_rounds_find(monitor->state.rounds, id);
 
@@ -150,64 +40,6 @@ static enum ks_err find_session(struct ks_monitor *monitor, const uint8_t id[KS_
     }
     *out_session = session;
     return KS_OK;
-}
-
-/* All sessions, without their rounds. */
-static void put_sessions(struct ks_monitor *monitor, struct ks_json_writer *writer)
-{
-    struct ks_rounds *rounds = monitor->state.rounds;
-
-    ks_json_put_object(writer);
-    ks_json_member_text(writer, "schema", "ketseal.fl-sessions/1");
-    ks_json_put_key(writer, "sessions");
-    ks_json_put_array(writer);
-    for (size_t i = 0; i < ks_rounds_count(rounds); i++) {
-        const struct ks_rounds_session *session = ks_rounds_at(rounds, i);
-
-        ks_json_put_object(writer);
-        put_time(writer, "created_at", session->order.created_us);
-        ks_json_member_u64(writer, "last", session->last);
-        ks_json_member_text(writer, "reason", ks_rounds_reason(session));
-        ks_json_member_u64(writer, "rounds_ordered", session->order.plan.rounds);
-        ks_json_member_hex(writer, "session", KS_BYTES(session->id));
-        ks_json_member_text(writer, "state", ks_session_state_name(session->state));
-        ks_json_put_end(writer);
-    }
-    ks_json_put_end(writer);
-    ks_json_put_end(writer);
-}
-
-/* u8 what: 0 all sessions, 1 a session, 2 the descriptor of its last round; then 16 session
- * -> lp32 document. Nobody's secret: ketseald carries all of it. */
-enum ks_err ks_monitor_fl_status(struct ks_monitor *monitor, uint32_t id,
-                                 struct ks_bytes payload)
-{
-    enum ks_err err = KS_OK;
-    struct ks_reader reader = ks_reader_of(payload, "status frame");
-    struct ks_rounds_session *session = NULL;
-    struct ks_buf text;
-    struct ks_json_writer writer = ks_json_writer_of(&text);
-    uint8_t session_id[KS_SESSION_LEN] = {0};
-    uint8_t what = 0;
-
-    ks_buf_init(&text, STATUS_MAX);
-    KS_TRY(check_here(monitor));
-    KS_TRY(ks_read_u8(&reader, &what));
-    KS_CHECK(what <= 2, KS_ERR_FORMAT, "status frame: %u", what);
-    KS_TRY(what == 0 ? KS_OK : ks_read_copy(&reader, session_id, sizeof session_id));
-    KS_TRY(ks_read_end(&reader));
-    if (what == 0) {
-        put_sessions(monitor, &writer);
-        KS_TRY(answer_json(monitor, KS_FRAME_FL_STATUS, id, &text));
-    } else {
-        KS_TRY(find_session(monitor, session_id, &session));
-        KS_CHECK(what == 1 || session->last > 0, KS_ERR_NOT_FOUND, "no round has begun yet");
-        KS_TRY(what == 1 ? answer_session(monitor, KS_FRAME_FL_STATUS, id, session)
-                         : answer_json(monitor, KS_FRAME_FL_STATUS, id, &session->descriptor));
-    }
-out:
-    ks_buf_done(&text);
-    return err;
 }
 
 /* --- orders ------------------------------------------------------------------------------- */
@@ -310,7 +142,7 @@ enum ks_err ks_monitor_fl_order(struct ks_monitor *monitor, uint32_t id,
     enum ks_fl_verb verb = KS_FL_VERBS;
     uint8_t channel[KS_CHANNEL_LEN];
 
-    KS_TRY(check_here(monitor));
+    KS_TRY(ks_monitor_fl_here(monitor));
     KS_TRY(ks_read_lp32(&reader, KS_MONITOR_CERTIFICATE_MAX, &order.certificate));
     KS_TRY(ks_read_copy(&reader, channel, sizeof channel));
     KS_TRY(ks_read_lp32(&reader, KS_FL_DOCUMENT_MAX, &order.document));
@@ -320,14 +152,14 @@ enum ks_err ks_monitor_fl_order(struct ks_monitor *monitor, uint32_t id,
     KS_TRY(err == KS_ERR_VERIFY ? KS_ERR_DENIED : err);
     KS_TRY(check_order(monitor, &said, channel));
     if (said.verb == KS_FL_VERB_AUDIT) { /* nothing changes by it */
-        KS_TRY(find_session(monitor, said.session, &session));
+        KS_TRY(ks_monitor_fl_session(monitor, said.session, &session));
         KS_TRY(ks_monitor_fl_audit(monitor, id, session, said.round));
         goto out;
     }
     order.key = key;
     KS_TRY(ks_rounds_order(monitor->state.rounds, &order, &session, &verb));
     log_order(session, verb);
-    KS_TRY(answer_session(monitor, KS_FRAME_FL_ORDER, id, session));
+    KS_TRY(ks_monitor_fl_answer(monitor, KS_FRAME_FL_ORDER, id, session));
 out:
     ks_fl_order_done(&said);
     ks_cert_free(cert);
@@ -586,20 +418,20 @@ enum ks_err ks_monitor_fl_join(struct ks_monitor *monitor, uint32_t id, struct k
     struct ks_fl_event event = {.now_us = ks_clock_us()};
     enum ks_fl_answer answer = KS_FL_ANSWER_OK;
 
-    KS_TRY(check_here(monitor));
+    KS_TRY(ks_monitor_fl_here(monitor));
     KS_TRY(ks_signed_document_read(payload, "join frame", &document));
     KS_TRY(ks_monitor_device(monitor, document.certificate, KS_RIGHT_WORK, &device));
     err = ks_fl_join_read(document.document, device->key, &join);
     KS_TRY(err == KS_ERR_VERIFY ? KS_ERR_DENIED : err);
     KS_TRY(check_join(monitor, &join, device, document.channel));
-    KS_TRY(find_session(monitor, join.session, &session));
+    KS_TRY(ks_monitor_fl_session(monitor, join.session, &session));
     KS_TRY(check_round(session, join.round));
     event.kind = join.leaves ? KS_FL_EVENT_LEAVE : KS_FL_EVENT_JOIN;
     event.client = join.device;
     event.samples = (uint32_t)join.samples;
     KS_TRY(ks_rounds_event(monitor->state.rounds, session, &event, &answer));
     KS_TRY(refusal(answer));
-    KS_TRY(answer_session(monitor, KS_FRAME_FL_JOIN, id, session));
+    KS_TRY(ks_monitor_fl_answer(monitor, KS_FRAME_FL_JOIN, id, session));
 out:
     ks_fl_join_done(&join);
     return err;
@@ -619,8 +451,8 @@ enum ks_err ks_monitor_fl_admit(struct ks_monitor *monitor, const struct ks_moni
     struct ks_rounds_session *session = NULL;
     const struct ks_fl_plan *plan = NULL;
 
-    KS_TRY(check_here(monitor));
-    KS_TRY(find_session(monitor, update->session, &session));
+    KS_TRY(ks_monitor_fl_here(monitor));
+    KS_TRY(ks_monitor_fl_session(monitor, update->session, &session));
     plan = &session->order.plan;
     KS_TRY(check_round(session, update->round));
     KS_CHECK(ks_bytes_equal(KS_BYTES(update->parent), KS_BYTES(session->open.parent)),
@@ -724,7 +556,8 @@ out:
 
 /* -> u16 count, for each a round that is open, or whose record is not durable yet, and that has
  * no intent of this launch: 36 job id, 16 session, u64 round, lp16 operator, lp16 entry. RUN
- * with that job id is answered with its record once it has ended. */
+ * with that job id is answered with its record once it has ended. Behind them entries about
+ * contributions that stood out. */
 enum ks_err ks_monitor_fl_offer(struct ks_monitor *monitor, uint32_t id,
                                 struct ks_bytes payload)
 {
@@ -736,7 +569,7 @@ enum ks_err ks_monitor_fl_offer(struct ks_monitor *monitor, uint32_t id,
     size_t begin = 0;
 
     ks_buf_init(&offers, (size_t)OFFERS_MAX * 2 * KS_ENTRY_BYTES_MAX);
-    KS_TRY(check_here(monitor));
+    KS_TRY(ks_monitor_fl_here(monitor));
     KS_TRY(ks_read_end(&reader));
     for (size_t i = 0; i < ks_rounds_count(rounds); i++) {
         struct ks_rounds_session *session = ks_rounds_at(rounds, i);
@@ -757,6 +590,7 @@ enum ks_err ks_monitor_fl_offer(struct ks_monitor *monitor, uint32_t id,
     begin = ks_answer_begin(&monitor->daemon.out, KS_FRAME_FL_OFFER, id);
     ks_buf_put_u16(&monitor->daemon.out, count);
     ks_buf_put(&monitor->daemon.out, ks_buf_view(&offers));
+    ks_monitor_fl_alerts_put(monitor, &monitor->daemon.out);
     ks_frame_end(&monitor->daemon.out, begin);
 out:
     ks_buf_done(&offers);
@@ -775,11 +609,11 @@ static enum ks_err read_ended(struct ks_monitor *monitor, struct ks_bytes payloa
     uint8_t session_id[KS_SESSION_LEN];
     uint64_t number = 0;
 
-    KS_TRY(check_here(monitor));
+    KS_TRY(ks_monitor_fl_here(monitor));
     KS_TRY(ks_read_copy(&reader, session_id, sizeof session_id));
     KS_TRY(ks_read_u64(&reader, &number));
     KS_TRY(ks_read_end(&reader));
-    KS_TRY(find_session(monitor, session_id, &session));
+    KS_TRY(ks_monitor_fl_session(monitor, session_id, &session));
     summary = ks_rounds_summary(session, number);
     KS_CHECK(summary != NULL && (session->round == NULL || summary != &session->open),
              KS_ERR_CONFLICT, "round %llu has not ended", (unsigned long long)number);

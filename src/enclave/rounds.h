@@ -14,6 +14,7 @@
 #define KS_ENCLAVE_ROUNDS_H
 
 #include "enclave/chain.h"
+#include "enclave/roster.h"
 #include "fl/robust.h"
 #include "fl/round.h"
 #include "record/fl.h"
@@ -113,9 +114,10 @@ struct ks_rounds_session {
     unsigned checkpoint; /* file of the committed one: 0 for none, else 1 or 2 */
     uint8_t checkpoint_hash[32];
     uint64_t checkpoint_len;
-    struct ks_buf log;   /* records of the open round, for the next rewriting */
-    struct ks_buf list;  /* of the round that ended last, until it is saved */
-    uint64_t first_file; /* of the rounds whose files may be there; 0: none */
+    struct ks_roster roster; /* since the start */
+    struct ks_buf log;       /* records of the open round, for the next rewriting */
+    struct ks_buf list;      /* of the round that ended last, until it is saved */
+    uint64_t first_file;     /* of the rounds whose files may be there; 0: none */
 };
 
 struct ks_rounds;

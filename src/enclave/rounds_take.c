@@ -49,6 +49,7 @@ void ks_rounds_session_free(struct ks_rounds_session *session)
     ks_buf_done(&session->descriptor);
     ks_buf_done(&session->log);
     ks_buf_done(&session->list);
+    ks_roster_done(&session->roster);
     ks_free(session->deliveries);
     ks_free(session->kept);
     ks_free(session->known);
@@ -391,6 +392,7 @@ static enum ks_err settle(struct ks_rounds_session *session, uint64_t at_us)
             status.failure == KS_FL_FAILURE_STOPPED ? KS_SESSION_STOPPED : KS_SESSION_FAILED;
     }
     keep_summary(session, open);
+    ks_roster_end(&session->roster, session->round);
     close_round(session);
     if (session->state != KS_SESSION_RUNNING) {
         forget_known(session);
@@ -567,6 +569,8 @@ static enum ks_err take_commit(struct ks_rounds_session *session, unsigned file,
         ks_copy(event.update, delivery->update, sizeof event.update);
         KS_CHECK(ks_fl_round_apply(session->round, &event) == KS_FL_ANSWER_OK, KS_ERR_FORMAT,
                  "rounds: an update that the round does not take");
+        ks_roster_count(&session->roster, delivery->device, session->last, delivery->samples,
+                        delivery->loss);
     }
     session->delivered += session->staged;
     session->staged = 0;
@@ -602,6 +606,7 @@ static enum ks_err take_round(struct ks_rounds *rounds, struct ks_rounds_session
     session->first_file = session->first_file == 0 ? record->round : session->first_file;
     KS_TRY(redraft(session, ks_buf_view(&file), record->at_us));
     open_round(session, record->at_us);
+    KS_TRY(ks_roster_invite(&session->roster, session->round, session->last));
 out:
     ks_buf_done(&file);
     return err;
