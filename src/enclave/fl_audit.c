@@ -205,7 +205,7 @@ static void compare(struct ks_monitor *monitor, const struct ks_fl_work_finished
                        (int)other->device.len, (const char *)other->device.data);
     }
     if (!ks_bytes_equal(KS_BYTES(finished->state), KS_BYTES(audit->summary.state))) {
-        outcome.same_model = KS_FAIL; /* what it leaves belongs to the model */
+        outcome.same_scores = KS_FAIL; /* of what the rules say beside the model */
         (void)snprintf(reason, sizeof reason, "the round leaves another state now");
     }
     if (!ks_bytes_equal(KS_BYTES(outcome.replayed), KS_BYTES(audit->summary.result))) {
