@@ -15,6 +15,7 @@
 #include "attest/eventlog.h"
 #include "base/log.h"
 #include "crypto/digest.h"
+#include "enclave/fl_plan.h"
 #include "enclave/fl_work.h"
 #include "enclave/monitor.h"
 #include "record/fl_audit.h"
@@ -162,6 +163,7 @@ static enum ks_err take_list(struct ks_fl_auditing *audit, uint64_t length, int 
                        (const char *)counted->device.data);
         update->place = counted->place;
         update->samples = counted->samples;
+        KS_TRY(ks_fl_encoding_of(counted->encoding, &update->encoding));
         ks_copy(update->sealed, counted->sealed, sizeof update->sealed);
         ks_copy(update->update, counted->update, sizeof update->update);
     }
@@ -202,6 +204,10 @@ static void compare(struct ks_monitor *monitor, const struct ks_fl_work_finished
         (void)snprintf(reason, sizeof reason, "the score of '%.*s' is another than the list's",
                        (int)other->device.len, (const char *)other->device.data);
     }
+    if (!ks_bytes_equal(KS_BYTES(finished->state), KS_BYTES(audit->summary.state))) {
+        outcome.same_scores = KS_FAIL; /* of what the rules say beside the model */
+        (void)snprintf(reason, sizeof reason, "the round leaves another state now");
+    }
     if (!ks_bytes_equal(KS_BYTES(outcome.replayed), KS_BYTES(audit->summary.result))) {
         outcome.same_model = KS_FAIL;
         (void)snprintf(reason, sizeof reason, "the round comes to another model now");
@@ -238,6 +244,26 @@ static void ask_file(struct ks_monitor *monitor, enum ks_fl_file file,
     ks_fl_ask_files(monitor, &monitor->audit.slot, &asked, state);
 }
 
+/* What SUMMARY's round, of PLAN, began with: zeros for the first one, and for rules that
+ * remember nothing. */
+static enum ks_err find_state(const struct ks_rounds_session *session,
+                              const struct ks_round_summary *summary, uint8_t out_state[32])
+{
+    enum ks_err err = KS_OK;
+    const struct ks_round_summary *before = NULL;
+
+    ks_zero(out_state, 32);
+    if (ks_fl_plan_remembers(&session->order.plan) && summary->number > 1) {
+        before = ks_rounds_summary(session, summary->number - 1);
+        KS_CHECK(before != NULL, KS_ERR_NOT_FOUND,
+                 "what round %llu began with is not known here any more",
+                 (unsigned long long)summary->number);
+        ks_copy(out_state, before->state, 32);
+    }
+out:
+    return err;
+}
+
 enum ks_err ks_monitor_fl_audit(struct ks_monitor *monitor, uint32_t id,
                                 struct ks_rounds_session *session, uint64_t number)
 {
@@ -246,6 +272,7 @@ enum ks_err ks_monitor_fl_audit(struct ks_monitor *monitor, uint32_t id,
     const struct ks_fl_plan *plan = &session->order.plan;
     const struct ks_round_summary *summary = ks_rounds_summary(session, number);
     struct ks_fl_subject *subject = &audit->slot.replay.subject;
+    uint8_t state[32];
 
     KS_CHECK(!audit->busy, KS_ERR_UNAVAILABLE,
              "another round is being computed again; again in a while");
@@ -253,9 +280,11 @@ enum ks_err ks_monitor_fl_audit(struct ks_monitor *monitor, uint32_t id,
              (unsigned long long)number);
     KS_CHECK(summary->phase == KS_FL_COMPLETED, KS_ERR_CONFLICT,
              "round %llu has no model, or not yet", (unsigned long long)number);
+    KS_TRY(find_state(session, summary, state));
     *audit = (struct ks_fl_auditing){.busy = true, .id = id, .summary = *summary};
     audit->slot.session = session;
     audit->slot.replay.plan = plan;
+    ks_copy(audit->slot.replay.state, state, sizeof state);
     *subject = (struct ks_fl_subject){.round = number, .params = (uint32_t)plan->params};
     ks_copy(subject->session, session->id, sizeof subject->session);
     ks_copy(subject->parent, summary->parent, sizeof subject->parent);
@@ -273,18 +302,27 @@ static void go_on(struct ks_monitor *monitor)
     }
 }
 
+/* The worker writes the model, and then what the rules remember, to FD: nobody reads it. */
+static enum ks_err send_finish(struct ks_fl_slot *slot, uint64_t length, int fd)
+{
+    enum ks_err err = KS_OK;
+
+    KS_TRY(ks_fl_hand_on(slot, KS_FL_FILE_MODEL, length, fd));
+    KS_TRY(ks_fl_hand_on(slot, KS_FL_FILE_NEXT, length, fd));
+    KS_TRY(ks_fl_send_finish(slot));
+out:
+    return err;
+}
+
 static enum ks_err opened(struct ks_monitor *monitor, uint64_t length, int fd)
 {
     enum ks_err err = KS_OK;
     struct ks_fl_slot *slot = &monitor->audit.slot;
-    struct ks_buf nothing;
 
-    ks_buf_init(&nothing, 1);
     if (slot->state == KS_SLOT_OPEN_LIST) {
         KS_TRY(take_list(&monitor->audit, length, fd));
     } else if (slot->state == KS_SLOT_OPEN_MODEL) {
-        KS_TRY(ks_fl_hand_on(slot, KS_FL_FILE_MODEL, length, fd));
-        KS_TRY(ks_fl_ask_worker(slot, KS_FRAME_FL_FINISH, &nothing, KS_SLOT_FINISH));
+        KS_TRY(send_finish(slot, length, fd));
     } else {
         KS_TRY(ks_fl_replay_opened(monitor, slot, length, fd));
     }
@@ -300,7 +338,8 @@ bool ks_monitor_fl_audit_asked(const struct ks_monitor *monitor, uint32_t reques
 
     return audit->busy && audit->slot.request == request &&
            (state == KS_SLOT_OPEN_LIST || state == KS_SLOT_OPEN_PARENT ||
-            state == KS_SLOT_OPEN_AGAIN || state == KS_SLOT_OPEN_MODEL);
+            state == KS_SLOT_OPEN_STATE || state == KS_SLOT_OPEN_AGAIN ||
+            state == KS_SLOT_OPEN_MODEL);
 }
 
 void ks_monitor_fl_audit_file(struct ks_monitor *monitor, const struct ks_frame *frame, int fd)

@@ -64,6 +64,17 @@ void ks_fl_list_name(const uint8_t session[16], uint64_t round, char target[NAME
     place_name(&place, "list", ".json", target);
 }
 
+void ks_fl_state_name(const uint8_t session[16], uint64_t round, const uint8_t hash[32],
+                      char target[NAME_LEN_MAX])
+{
+    struct place place = {.round = round};
+    char end[1 + 2 * 32 + 1] = "-";
+
+    ks_copy(place.session, session, sizeof place.session);
+    ks_hex_encode(ks_bytes_of(hash, 32), end + 1);
+    place_name(&place, "state", end, target);
+}
+
 /* Whether NAME is "WHAT-SESSION-ROUND", with more behind it. */
 static bool is_of(const char *name, const char *what, struct place *out_place)
 {
@@ -270,13 +281,34 @@ out:
 
 static void forget_session(const struct ks_fl_files *files, const uint8_t session[16])
 {
-    static const char *const what[] = {"checkpoint-1", "checkpoint-2", "new"};
+    static const char *const what[] = {"checkpoint-1", "checkpoint-2", "new", "next"};
     char name[NAME_LEN_MAX];
 
     for (size_t i = 0; i < sizeof what / sizeof what[0]; i++) {
         ks_fl_session_name(session, what[i], name);
         (void)unlinkat(files->dir, name, 0); /* most likely it was never there */
     }
+}
+
+static void visit_state(void *context, const char *name, const struct stat *facts)
+{
+    const struct counting *counting = context;
+    struct place place = {.round = 0};
+
+    (void)facts;
+    if (is_of(name, "state", &place) && same(&place, &counting->place)) {
+        (void)unlinkat(counting->files->dir, name, 0); /* what stays harms nobody */
+    }
+}
+
+/* What the last round of a session left, no other one will begin with. */
+static enum ks_err forget_state(const struct ks_fl_files *files, const uint8_t session[16],
+                                uint64_t round)
+{
+    struct counting counting = {.files = files, .place = {.round = round}};
+
+    ks_copy(counting.place.session, session, sizeof counting.place.session);
+    return each(files, visit_state, &counting);
 }
 
 enum ks_err ks_fl_files_list_put(struct ks_fl_files *files, const uint8_t session[16],
@@ -289,6 +321,7 @@ enum ks_err ks_fl_files_list_put(struct ks_fl_files *files, const uint8_t sessio
     KS_TRY(ks_fs_replace(files->fs, name, list));
     if (over) {
         forget_session(files, session);
+        KS_TRY(forget_state(files, session, round));
     }
     KS_TRY(ks_fl_sweep(files, false));
 out:
@@ -423,6 +456,15 @@ static void mark_over(struct sweeping *sweeping, const struct place *place)
     }
 }
 
+/* Whether the round after PLACE's has begun, ended, and is not computed again any more. */
+static bool is_forgotten(struct sweeping *sweeping, const struct place *place)
+{
+    const struct place *newest = find_session(sweeping, place);
+
+    return newest != NULL && place->round < newest->round &&
+           newest->round - place->round > sweeping->files->limits.rounds_kept;
+}
+
 static void visit_file(void *context, const char *name, const struct stat *facts)
 {
     struct sweeping *sweeping = context;
@@ -444,6 +486,10 @@ static void visit_file(void *context, const char *name, const struct stat *facts
         ks_log_text(&line, "file", name);
         ks_log_u64(&line, "bytes", (uint64_t)facts->st_size);
         ks_log_end(&line);
+        return;
+    }
+    if (is_of(name, "state", &place) && is_forgotten(sweeping, &place) &&
+        unlinkat(sweeping->files->dir, name, 0) == 0) {
         return;
     }
     sweeping->used += (uint64_t)facts->st_size;
