@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "cli/bundle.h"
 #include "cli/device.h"
+#include "cli/fl_lost.h"
 #include "cli/learn_data.h"
 #include "client/fl.h"
 #include "client/jobs.h"
@@ -426,7 +427,9 @@ enum ks_err ks_command_fl_join(struct ks_cli *cli)
     KS_TRY(read_data(&join));
     KS_TRY(ks_pool_new((unsigned)threads, &join.pool));
     KS_TRY(ks_cli_client(cli, &join.client));
+    KS_TRY(ks_cli_fl_lost(cli, join.client, join.session_text));
     KS_TRY(take_rounds(&join, rounds, seconds));
+    KS_TRY(ks_cli_fl_lost(cli, join.client, join.session_text));
     KS_TRY(print_end(&join));
 out:
     ks_client_close(join.client);

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -68,7 +67,8 @@ void ks_fl_list_name(const uint8_t session[16], uint64_t round, char target[NAME
 static bool is_of(const char *name, const char *what, struct place *out_place)
 {
     const size_t before = strlen(what);
-    char *end = NULL;
+    const char *digits = NULL;
+    size_t len = 0;
 
     if (strncmp(name, what, before) != 0 || strlen(name) < before + 2 + 2 * 16 ||
         name[before] != '-' || name[before + 1 + 2 * 16] != '-' ||
@@ -76,8 +76,10 @@ static bool is_of(const char *name, const char *what, struct place *out_place)
             KS_OK) {
         return false;
     }
-    out_place->round = strtoull(name + before + 2 + 2 * 16, &end, 10);
-    return *end == '-' || *end == '.';
+    digits = name + before + 2 + 2 * 16;
+    len = strcspn(digits, "-.");
+    return digits[len] != '\0' &&
+           ks_text_u64(ks_bytes_of(digits, len), KS_FL_ROUNDS_MAX, &out_place->round) == KS_OK;
 }
 
 static bool ends_in(const char *name, const char *end)
