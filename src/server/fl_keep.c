@@ -197,6 +197,19 @@ out:
     return err;
 }
 
+/* What is to be kept after its round survives a crash. */
+static enum ks_err sync_file(const struct ks_fl_files *files, const char *name)
+{
+    enum ks_err err = KS_OK;
+    int fd = -1;
+
+    KS_TRY(ks_fl_open(files, name, O_RDONLY, &fd));
+    KS_CHECK(fsync(fd) == 0, KS_ERR_IO, "fl/%s: %s", name, strerror(errno));
+out:
+    ks_fd_close(&fd);
+    return err;
+}
+
 enum ks_err ks_fl_keep(const struct ks_fl_files *files, const struct kept *kept,
                        const char *blob, char target[NAME_LEN_MAX])
 {
@@ -221,6 +234,7 @@ enum ks_err ks_fl_keep(const struct ks_fl_files *files, const struct kept *kept,
              "the sealed updates of round %llu were deleted: the site keeps those of %llu "
              "rounds",
              (unsigned long long)place.round, (unsigned long long)files->limits.rounds_kept);
+    KS_TRY(files->limits.rounds_kept == 0 ? KS_OK : sync_file(files, blob));
     KS_TRY(ks_fl_move(files, blob, target));
 out:
     return err;
