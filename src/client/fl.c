@@ -4,14 +4,18 @@
 #include "client/fl.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #include "base/sys.h"
 #include "client/inside.h"
+#include "client/tracer.h"
 #include "crypto/digest.h"
 #include "crypto/kem.h"
 #include "fl/seal.h"
 
 #define PART_LEN      ((size_t)1024 * 1024) /* docs/formats/fl-files.md */
+#define RETRY_S       2                     /* as sites say by Retry-After */
+#define RETRIES_MAX   60
 #define TARGET_MAX    160
 #define ANSWER_MAX    65536
 #define MODEL_LEN_MAX ((uint64_t)1 << 31)
@@ -20,6 +24,27 @@ static const struct ks_json_limits answer_limits = {.len_max = ANSWER_MAX, .node
 
 /* --- files -------------------------------------------------------------------------------- */
 
+/* One part; a site that has too much under way says when to come back, and is asked again then.
+ */
+static enum ks_err send_part(struct ks_session *session, const struct ks_session_call *call)
+{
+    const struct timespec pause = {.tv_sec = RETRY_S};
+    enum ks_err err = KS_OK;
+    struct ks_buf answer;
+
+    ks_buf_init(&answer, ANSWER_MAX);
+    for (unsigned attempt = 0; attempt < RETRIES_MAX; attempt++) {
+        ks_buf_clear(&answer);
+        err = ks_session_call(session, call, &answer);
+        if (err != KS_ERR_UNAVAILABLE) {
+            break;
+        }
+        (void)nanosleep(&pause, NULL); /* a signal shortens one pause, which harms nothing */
+    }
+    ks_buf_done(&answer);
+    return err;
+}
+
 static enum ks_err upload(struct ks_session *session, struct ks_bytes bytes,
                           uint8_t out_hash[32])
 {
@@ -27,11 +52,9 @@ static enum ks_err upload(struct ks_session *session, struct ks_bytes bytes,
     const size_t parts = (bytes.len + PART_LEN - 1) / PART_LEN;
     char hex[2 * 32 + 1];
     char target[TARGET_MAX];
-    struct ks_buf answer;
     struct ks_session_call call = {
         .method = "PUT", .target = target, .content_type = "application/octet-stream"};
 
-    ks_buf_init(&answer, ANSWER_MAX);
     ks_sha256(bytes, out_hash);
     ks_hex_encode(ks_bytes_of(out_hash, 32), hex);
     for (size_t part = 0; part < parts; part++) {
@@ -41,11 +64,9 @@ static enum ks_err upload(struct ks_session *session, struct ks_bytes bytes,
                        bytes.len);
         call.body = ks_bytes_of(bytes.data + begin,
                                 bytes.len - begin < PART_LEN ? bytes.len - begin : PART_LEN);
-        ks_buf_clear(&answer);
-        KS_TRY(ks_session_call(session, &call, &answer));
+        KS_TRY(send_part(session, &call));
     }
 out:
-    ks_buf_done(&answer);
     return err;
 }
 
@@ -248,32 +269,68 @@ out:
     return err;
 }
 
-/* The update as the round's worker reads it. */
-static enum ks_err write_update(const struct ks_fl_descriptor *descriptor,
-                                const struct ks_client_update *update,
-                                struct ks_fl_subject *out_subject, struct ks_buf *out)
+static bool is_zero(const float *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (values[i] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The numbers of UPDATE as the round wants them. Where nothing has changed, nothing is sent but
+ * that: topk of no number. */
+static enum ks_err encode_update(const struct ks_fl_descriptor *descriptor,
+                                 const struct ks_client_update *update,
+                                 enum ks_fl_encoding *out_encoding, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
     const size_t count = (size_t)descriptor->params;
-    struct ks_fl_encode encode = {.seed = update->seed, .stochastic = true};
+    struct ks_fl_encode encode = {
+        .seed = update->seed, .stochastic = true, .keep = (size_t)descriptor->local.keep};
+    float *values = NULL;
+
+    KS_TRY(ks_fl_encoding_of(descriptor->local.encoding, &encode.encoding));
+    if (encode.encoding == KS_FL_TOPK && update->residual != NULL) {
+        values = ks_calloc_huge(count, sizeof *values);
+        KS_CHECK(values != NULL, KS_ERR_NOMEM, "%zu parameters", count);
+        ks_copy(values, update->values, count * sizeof *values);
+        KS_TRY(ks_fl_encode_feedback(&encode, values, update->residual, count, out));
+    } else {
+        if (is_zero(update->values, count)) {
+            encode.encoding = KS_FL_TOPK;
+            encode.keep = 1;
+        }
+        KS_TRY(ks_fl_encode(&encode, update->values, count, out));
+    }
+    *out_encoding = encode.encoding;
+out:
+    ks_free(values);
+    return err;
+}
+
+/* The update as the round's worker reads it. */
+static enum ks_err write_update(const struct ks_fl_descriptor *descriptor,
+                                const struct ks_client_update *update,
+                                struct ks_fl_update *out_update, struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
     struct ks_fl_update whole = {.samples = (uint32_t)update->samples};
     struct ks_buf payload;
 
     ks_buf_init(&payload, SIZE_MAX / 2);
-    KS_TRY(ks_fl_encoding_of(descriptor->local.encoding, &encode.encoding));
-    KS_CHECK(encode.encoding != KS_FL_TOPK, KS_ERR_UNAVAILABLE,
-             "this version sends no updates of the encoding 'topk'");
+    KS_TRY(encode_update(descriptor, update, &whole.encoding, &payload));
     ks_copy(whole.subject.session, descriptor->session, sizeof whole.subject.session);
     whole.subject.round = descriptor->round;
     ks_copy(whole.subject.parent, descriptor->parent, sizeof whole.subject.parent);
     ks_copy(whole.subject.shape, descriptor->shape, sizeof whole.subject.shape);
     whole.subject.params = (uint32_t)descriptor->params;
-    whole.encoding = encode.encoding;
-    KS_TRY(ks_fl_encode(&encode, update->values, count, &payload));
     whole.payload = ks_buf_view(&payload);
     ks_fl_update_write(&whole, out);
     KS_TRY(ks_buf_check(out));
-    *out_subject = whole.subject;
+    whole.payload = (struct ks_bytes){0};
+    *out_update = whole;
 out:
     ks_buf_done(&payload);
     return err;
@@ -281,29 +338,61 @@ out:
 
 static enum ks_err seal_update(struct ks_client *client,
                                const struct ks_fl_descriptor *descriptor,
-                               const struct ks_client_update *update, struct ks_buf *out)
+                               const struct ks_client_update *update,
+                               enum ks_fl_encoding *out_encoding, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
     struct ks_secret shared = {0};
-    struct ks_fl_subject subject;
+    struct ks_fl_update whole;
     struct ks_buf ciphertext;
     struct ks_buf plain;
     uint8_t key[KS_AEAD_KEY_LEN] = {0};
 
     ks_buf_init(&ciphertext, KS_KEM_CIPHERTEXT_LEN);
     ks_buf_init(&plain, SIZE_MAX / 2);
-    KS_TRY(write_update(descriptor, update, &subject, &plain));
+    KS_TRY(write_update(descriptor, update, &whole, &plain));
     KS_TRY(
         ks_kem_encap(KS_KEM_MLKEM768, KS_BYTES(descriptor->kem_public), &ciphertext, &shared));
     KS_ASSERT(ciphertext.len == KS_KEM_CIPHERTEXT_LEN);
-    KS_TRY(ks_fl_seal_key(&shared, ks_buf_view(&ciphertext), &subject,
+    KS_TRY(ks_fl_seal_key(&shared, ks_buf_view(&ciphertext), &whole.subject,
                           ks_bytes_text(ks_client_device(client)), key));
     KS_TRY(ks_fl_seal(key, ciphertext.data, ks_buf_view(&plain), out));
+    *out_encoding = whole.encoding;
 out:
     ks_wipe(key, sizeof key);
     ks_buf_done(&ciphertext);
     ks_secret_done(&shared);
     ks_buf_wipe(&plain);
+    return err;
+}
+
+/* The job that contributes what was sealed; *OUT_US: how long it took to send. JOB's views are
+ * DESCRIPTOR's. */
+static enum ks_err send_update(struct ks_client *client,
+                               const struct ks_fl_descriptor *descriptor,
+                               const struct ks_client_update *update, struct ks_job *job,
+                               uint64_t *out_us)
+{
+    enum ks_err err = KS_OK;
+    enum ks_fl_encoding encoding = KS_FL_F32;
+    struct ks_buf sealed;
+    uint64_t begin_us = 0;
+
+    ks_buf_init(&sealed, SIZE_MAX / 2);
+    KS_TRY(seal_update(client, descriptor, update, &encoding, &sealed));
+    begin_us = ks_clock_monotonic_us();
+    KS_TRY(upload(ks_client_session(client), ks_buf_view(&sealed), job->update.sealed));
+    *out_us = ks_clock_monotonic_us() - begin_us;
+    ks_copy(job->update.session, descriptor->session, sizeof job->update.session);
+    job->update.round = descriptor->round;
+    ks_copy(job->update.parent, descriptor->parent, sizeof job->update.parent);
+    job->update.encoding = ks_bytes_text(ks_fl_encoding_word(encoding));
+    job->update.samples = update->samples;
+    job->update.loss = update->loss;
+    job->update.steps = update->steps;
+    job->update.length = sealed.len;
+out:
+    ks_buf_done(&sealed);
     return err;
 }
 
@@ -313,27 +402,24 @@ enum ks_err ks_client_fl_contribute(struct ks_client *client,
                                     struct ks_buf *out_bundle)
 {
     enum ks_err err = KS_OK;
+    struct ks_tracer *tracer = ks_client_tracer(client);
+    const size_t before = out_bundle->len;
     struct ks_job job = {.schema = 4, .kind = KS_KIND_UPDATE};
-    struct ks_buf sealed;
     struct ks_buf bytes;
+    uint64_t upload_us = 0;
 
-    ks_buf_init(&sealed, SIZE_MAX / 2);
     ks_buf_init(&bytes, KS_JOB_BYTES_MAX);
-    KS_TRY(seal_update(client, descriptor, update, &sealed));
-    KS_TRY(upload(ks_client_session(client), ks_buf_view(&sealed), job.update.sealed));
-    ks_copy(job.update.session, descriptor->session, sizeof job.update.session);
-    job.update.round = descriptor->round;
-    ks_copy(job.update.parent, descriptor->parent, sizeof job.update.parent);
-    job.update.encoding = descriptor->local.encoding;
-    job.update.samples = update->samples;
-    job.update.loss = update->loss;
-    job.update.steps = update->steps;
-    job.update.length = sealed.len;
+    ks_tracer_begin(tracer, ks_client_device(client), NULL, ks_client_facts(client));
+    ks_tracer_workload(tracer, KS_TRACE_UPDATE); /* also where it is not sent */
+    KS_TRY(send_update(client, descriptor, update, &job, &upload_us));
     ks_job_write(&job, &bytes);
     KS_TRY(ks_fail_prefix(ks_buf_check(&bytes), "the job"));
+    ks_tracer_asked(tracer, &job);
+    ks_tracer_local(tracer, update->local_us, upload_us);
     KS_TRY(ks_client_send_job(client, "/qjob", ks_buf_view(&bytes), out_bundle));
+    ks_tracer_bundle(tracer, ks_bytes_of(out_bundle->data + before, out_bundle->len - before),
+                     ks_client_site(client));
 out:
-    ks_buf_done(&sealed);
     ks_buf_done(&bytes);
-    return err;
+    return ks_tracer_end(tracer, err, ks_client_facts(client));
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "crypto/digest.h"
+#include "enclave/fl_plan.h"
 #include "enclave/fl_work.h"
 #include "enclave/monitor.h"
 #include "fl/gather.h"
@@ -113,6 +114,14 @@ static bool is_over(const struct ks_fl_slot *slot)
     return slot->session->round == NULL || slot->session->last != slot->replay.subject.round;
 }
 
+/* The update of SLOT's job is refused; the worker goes on. */
+static void end_job(struct ks_monitor *monitor, struct ks_fl_slot *slot, enum ks_err cause)
+{
+    ks_monitor_job_fail(monitor, slot->job, cause);
+    slot->job = NULL;
+    slot->state = KS_SLOT_READY;
+}
+
 /* Nobody can go on where ketseald has not got a file. */
 static enum ks_err no_file(struct ks_monitor *monitor, struct ks_fl_slot *slot,
                            enum ks_err cause)
@@ -120,9 +129,10 @@ static enum ks_err no_file(struct ks_monitor *monitor, struct ks_fl_slot *slot,
     const bool at_end = is_hopeless(slot);
 
     if (slot->state == KS_SLOT_OPEN_UPDATE) {
-        ks_monitor_job_fail(monitor, slot->job, cause);
-        slot->job = NULL;
-        slot->state = KS_SLOT_READY;
+        end_job(monitor, slot,
+                cause == KS_ERR_NOT_FOUND
+                    ? ks_fail(cause, "the sealed update was not sent, or not all of it")
+                    : cause);
         return KS_OK;
     }
     fail_jobs(monitor, slot, KS_MJOB_QUEUED, cause);
@@ -162,6 +172,7 @@ static enum ks_err prepare(struct ks_fl_slot *slot)
     replay->subject = ks_fl_round_params(session->round)->subject;
     replay->plan = &session->order.plan;
     replay->clients = (uint32_t)ks_fl_round_participants(session->round);
+    ks_copy(replay->state, session->remembered, sizeof replay->state);
     replay->checkpoint = session->checkpoint;
     ks_copy(replay->checkpoint_hash, session->checkpoint_hash, sizeof replay->checkpoint_hash);
     replay->checkpoint_len = session->checkpoint_len;
@@ -175,6 +186,7 @@ static enum ks_err prepare(struct ks_fl_slot *slot)
         ks_copy(update->device, delivery->device, sizeof update->device);
         update->place = place_of(session, delivery->device);
         update->samples = delivery->samples;
+        update->encoding = delivery->encoding;
         ks_copy(update->sealed, delivery->sealed, sizeof update->sealed);
         ks_copy(update->update, delivery->update, sizeof update->update);
     }
@@ -192,15 +204,23 @@ static enum ks_err send_update(struct ks_monitor *monitor, struct ks_fl_slot *sl
     struct ks_fl_replay_update update = {.place = place_of(slot->session, slot->job->device),
                                          .samples = (uint32_t)asked->samples};
 
+    KS_TRY(ks_fl_encoding_of(asked->encoding, &update.encoding));
+    if (length != asked->length) { /* its record says the job's */
+        end_job(monitor, slot,
+                ks_fail(KS_ERR_CONFLICT,
+                        "the sealed update has %llu bytes, and its job says %llu",
+                        (unsigned long long)length, (unsigned long long)asked->length));
+        return KS_OK;
+    }
     ks_copy(update.device, slot->job->device, sizeof update.device);
     ks_copy(update.sealed, asked->sealed, sizeof update.sealed);
+    slot->job->finished_us = ks_clock_monotonic_us(); /* until it is added */
     err = ks_fl_send_update(monitor, slot, &update, length, fd, KS_SLOT_ADD);
     if (err == KS_ERR_FORMAT) {
-        ks_monitor_job_fail(monitor, slot->job, err);
-        slot->job = NULL;
-        slot->state = KS_SLOT_READY;
+        end_job(monitor, slot, err);
         err = KS_OK;
     }
+out:
     return err;
 }
 
@@ -239,10 +259,17 @@ out:
 
 static enum ks_err send_finish(struct ks_fl_slot *slot)
 {
+    enum ks_err err = KS_OK;
+    struct ks_fl_work_finish work;
     struct ks_buf payload;
 
-    ks_buf_init(&payload, 1);
-    return ks_fl_ask_worker(slot, KS_FRAME_FL_FINISH, &payload, KS_SLOT_FINISH);
+    ks_buf_init(&payload, 64);
+    KS_TRY(ks_random(work.nonce, sizeof work.nonce));
+    ks_fl_work_finish_put(&work, &payload);
+    KS_TRY(ks_fl_ask_worker(slot, KS_FRAME_FL_FINISH, &payload, KS_SLOT_FINISH));
+out:
+    ks_buf_done(&payload);
+    return err;
 }
 
 /* ketseald has opened what SLOT waits for: FD, of LENGTH bytes. */
@@ -261,6 +288,15 @@ static enum ks_err opened(struct ks_monitor *monitor, struct ks_fl_slot *slot, u
         break;
     case KS_SLOT_OPEN_MODEL:
         KS_TRY(ks_fl_hand_on(slot, KS_FL_FILE_MODEL, length, fd));
+        if (ks_fl_plan_remembers(&slot->session->order.plan)) {
+            ask_files(monitor, slot, KS_FRAME_FL_OPEN, KS_FL_FILE_NEXT, NULL,
+                      KS_SLOT_OPEN_NEXT);
+        } else {
+            KS_TRY(send_finish(slot));
+        }
+        break;
+    case KS_SLOT_OPEN_NEXT:
+        KS_TRY(ks_fl_hand_on(slot, KS_FL_FILE_NEXT, length, fd));
         KS_TRY(send_finish(slot));
         break;
     default:
@@ -282,6 +318,8 @@ static enum ks_err committed(struct ks_monitor *monitor, struct ks_fl_slot *slot
         struct ks_monitor_job *job = &monitor->jobs[i];
 
         if (job->state == KS_MJOB_ADDED && is_of(job, slot)) {
+            ks_trace_set_u64(&job->trace, KS_TRACE_FL_KEEP_US,
+                             ks_clock_monotonic_us() - job->finished_us);
             job->finished_us = ks_clock_monotonic_us();
             job->state = KS_MJOB_FINISHED;
         }
@@ -311,17 +349,14 @@ static enum ks_err sync_updates(struct ks_monitor *monitor, struct ks_fl_slot *s
     return KS_OK;
 }
 
-/* The new model is durable: the round has ended. */
+/* The new model is durable, and so is what the rules remember: the round has ended. */
 static enum ks_err completed(struct ks_monitor *monitor, struct ks_fl_slot *slot)
 {
     enum ks_err err = KS_OK;
-    struct ks_fl_event event = {.kind = KS_FL_EVENT_AGGREGATED, .now_us = ks_clock_us()};
-    enum ks_fl_answer answer = KS_FL_ANSWER_OK;
 
-    ks_copy(event.update, slot->written, sizeof event.update);
-    KS_TRY(ks_rounds_event(monitor->state.rounds, slot->session, &event, &answer));
-    KS_CHECK(answer == KS_FL_ANSWER_OK, KS_ERR_INTERNAL, "the end of a round: %s",
-             ks_fl_answer_words(answer));
+    KS_TRY(ks_monitor_fl_suspects(monitor, slot->session));
+    KS_TRY(ks_rounds_complete(monitor->state.rounds, slot->session, slot->written, slot->next,
+                              ks_clock_us()));
     ks_monitor_worker_end(monitor, slot->worker);
     slot->worker = NULL;
     slot->state = KS_SLOT_IDLE;
@@ -336,11 +371,12 @@ static struct ks_fl_slot *slot_of(struct ks_monitor *monitor, uint32_t request)
     for (size_t i = 0; i < KS_ROUNDS_SESSIONS_MAX; i++) {
         struct ks_fl_slot *slot = &monitor->slots[i];
         const bool files =
-            slot->state == KS_SLOT_OPEN_PARENT || slot->state == KS_SLOT_OPEN_PAST ||
-            slot->state == KS_SLOT_OPEN_AGAIN || slot->state == KS_SLOT_OPEN_UPDATE ||
-            slot->state == KS_SLOT_SYNC_UPDATE || slot->state == KS_SLOT_OPEN_CHECKPOINT ||
-            slot->state == KS_SLOT_SYNC || slot->state == KS_SLOT_OPEN_MODEL ||
-            slot->state == KS_SLOT_SYNC_MODEL;
+            slot->state == KS_SLOT_OPEN_PARENT || slot->state == KS_SLOT_OPEN_STATE ||
+            slot->state == KS_SLOT_OPEN_PAST || slot->state == KS_SLOT_OPEN_AGAIN ||
+            slot->state == KS_SLOT_OPEN_UPDATE || slot->state == KS_SLOT_SYNC_UPDATE ||
+            slot->state == KS_SLOT_OPEN_CHECKPOINT || slot->state == KS_SLOT_SYNC ||
+            slot->state == KS_SLOT_OPEN_MODEL || slot->state == KS_SLOT_OPEN_NEXT ||
+            slot->state == KS_SLOT_SYNC_MODEL || slot->state == KS_SLOT_SYNC_NEXT;
 
         if (files && slot->request == request) {
             return slot;
@@ -357,6 +393,13 @@ static enum ks_err synced(struct ks_monitor *monitor, struct ks_fl_slot *slot)
         slot->synced++;
         return sync_updates(monitor, slot);
     case KS_SLOT_SYNC_MODEL:
+        if (!ks_fl_plan_remembers(&slot->session->order.plan)) {
+            return completed(monitor, slot);
+        }
+        ask_files(monitor, slot, KS_FRAME_FL_SYNC, KS_FL_FILE_NEXT, slot->next,
+                  KS_SLOT_SYNC_NEXT);
+        return KS_OK;
+    case KS_SLOT_SYNC_NEXT:
         return completed(monitor, slot);
     default:
         return committed(monitor, slot);
@@ -444,6 +487,7 @@ static enum ks_err take_added(struct ks_monitor *monitor, struct ks_fl_slot *slo
                                    .loss = update->loss};
 
     KS_TRY(ks_fl_work_added_read(reader, &added));
+    KS_TRY(ks_fl_encoding_of(update->encoding, &delivery.encoding)); /* as it was opened */
     delivery.norm = added.norm;
     delivery.suspicion = added.suspicion;
     (void)snprintf(delivery.device, sizeof delivery.device, "%s", job->device);
@@ -454,6 +498,10 @@ static enum ks_err take_added(struct ks_monitor *monitor, struct ks_fl_slot *slo
     ks_copy(delivery.sealed, update->sealed, sizeof delivery.sealed);
     KS_TRY(ks_monitor_fl_core_update(monitor, job, slot, &delivery, delivery.record));
     KS_TRY(ks_rounds_stage(monitor->state.rounds, slot->session, &delivery));
+    ks_trace_set(&job->trace, KS_TRACE_FL_NORM, added.norm);
+    ks_trace_set_u64(&job->trace, KS_TRACE_FL_ADD_US,
+                     ks_clock_monotonic_us() - job->finished_us);
+    job->finished_us = ks_clock_monotonic_us(); /* until it counts */
     job->state = KS_MJOB_ADDED;
     slot->job = NULL;
     slot->state = KS_SLOT_READY;
@@ -495,6 +543,7 @@ static enum ks_err take_finished(struct ks_monitor *monitor, struct ks_fl_slot *
                                  struct ks_reader *reader)
 {
     enum ks_err err = KS_OK;
+    static const uint8_t zeros[32] = {0};
     struct ks_rounds_session *session = slot->session;
     struct ks_fl_work_finished finished = {.count = 0};
 
@@ -502,6 +551,10 @@ static enum ks_err take_finished(struct ks_monitor *monitor, struct ks_fl_slot *
     KS_CHECK(finished.scores != NULL, KS_ERR_NOMEM, "scores of a round");
     KS_TRY(ks_fl_work_finished_read(reader, (uint32_t)session->delivered, &finished));
     KS_TRY(note_written(slot, &finished.model));
+    KS_CHECK(ks_bytes_equal(KS_BYTES(finished.state), KS_BYTES(zeros)) !=
+                 ks_fl_plan_remembers(&session->order.plan),
+             KS_ERR_VERIFY, "the worker remembers what it should not, or the other way round");
+    ks_copy(slot->next, finished.state, sizeof slot->next);
     if (!ks_fl_plan_sums(&session->order.plan)) {
         KS_CHECK(finished.count == session->delivered, KS_ERR_VERIFY,
                  "the worker has scored %u updates, where %zu count", finished.count,
@@ -537,9 +590,7 @@ static enum ks_err refused(struct ks_monitor *monitor, struct ks_fl_slot *slot,
                            enum ks_err cause)
 {
     if (slot->state == KS_SLOT_ADD) {
-        ks_monitor_job_fail(monitor, slot->job, cause);
-        slot->job = NULL;
-        slot->state = KS_SLOT_READY;
+        end_job(monitor, slot, cause);
         return KS_OK;
     }
     if (is_hopeless(slot)) {
@@ -618,21 +669,36 @@ static enum ks_err record_again(struct ks_monitor *monitor, struct ks_fl_slot *s
     KS_TRY(ks_monitor_fl_core_update(monitor, job, slot, delivery, hash));
     KS_TRY(ks_rounds_again(monitor->state.rounds, slot->session, ks_bytes_text(job->device),
                            hash, job->id));
+    ks_trace_set(&job->trace, KS_TRACE_FL_NORM, delivery->norm);
     job->finished_us = ks_clock_monotonic_us();
     job->state = KS_MJOB_FINISHED;
 out:
     return err;
 }
 
+/* Whether the device of JOB may still work: it may have been suspended while JOB waited. */
+static enum ks_err check_device(struct ks_monitor *monitor, const struct ks_monitor_job *job)
+{
+    struct ks_monitor_device *device = NULL;
+
+    return ks_monitor_device(monitor, ks_buf_view(&job->certificate), KS_RIGHT_WORK, &device);
+}
+
 /* JOB may have waited long: what its round says now. *OUT_ADD: it is to be added. */
 static enum ks_err judge(struct ks_monitor *monitor, struct ks_fl_slot *slot,
                          struct ks_monitor_job *job, bool *out_add)
 {
+    enum ks_err err = KS_OK;
     const struct ks_job_update *update = &job->body.job.update;
     enum ks_fl_answer answer = KS_FL_ANSWER_LATE;
 
     *out_add = false;
     job->started_us = ks_clock_us();
+    err = check_device(monitor, job);
+    if (err != KS_OK) {
+        ks_monitor_job_fail(monitor, job, err);
+        return KS_OK;
+    }
     if (slot->session->round != NULL && slot->session->last == update->round) {
         answer = ks_rounds_check(slot->session, ks_bytes_text(job->device), update->sealed,
                                  (uint32_t)update->samples, job->started_us);
@@ -694,6 +760,8 @@ static enum ks_err next_step(struct ks_monitor *monitor, struct ks_fl_slot *slot
         slot->job = job;
         job->state = KS_MJOB_RUNNING;
         job->deadline_us = UINT64_MAX; /* the step's own counts */
+        ks_trace_set_u64(&job->trace, KS_TRACE_QUEUE_US,
+                         ks_clock_monotonic_us() - job->queued_us);
         ask_update(monitor, slot, KS_FRAME_FL_OPEN, job->device, job->body.job.update.sealed,
                    KS_SLOT_OPEN_UPDATE);
     } else if (session->staged > 0 && !ks_fl_plan_sums(&session->order.plan)) {

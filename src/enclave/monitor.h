@@ -92,6 +92,7 @@ struct ks_monitor_worker {
 enum ks_fl_slot_state {
     KS_SLOT_IDLE = 0,    /* no worker, nothing to do for one */
     KS_SLOT_OPEN_PARENT, /* ketseald opens the parent model */
+    KS_SLOT_OPEN_STATE,  /* what the rules remember */
     KS_SLOT_OPEN_PAST,   /* and the checkpoint to go on from */
     KS_SLOT_BEGIN,       /* the worker begins */
     KS_SLOT_OPEN_AGAIN,  /* ketseald opens a sealed update that counts */
@@ -103,9 +104,11 @@ enum ks_fl_slot_state {
     KS_SLOT_OPEN_CHECKPOINT,
     KS_SLOT_WRITE,
     KS_SLOT_SYNC,
-    KS_SLOT_OPEN_MODEL,
+    KS_SLOT_OPEN_MODEL, /* from here on the round ends */
+    KS_SLOT_OPEN_NEXT,  /* what the rules will remember */
     KS_SLOT_FINISH,
     KS_SLOT_SYNC_MODEL,
+    KS_SLOT_SYNC_NEXT,
     KS_SLOT_OPEN_LIST, /* of an audit: ketseald opens the round's list */
 };
 
@@ -114,6 +117,7 @@ struct ks_fl_replay_update {
     char device[KS_FL_CLIENT_NAME_MAX + 1];
     uint32_t place; /* among all that were invited, by name */
     uint32_t samples;
+    enum ks_fl_encoding encoding;
     uint8_t sealed[32];
     uint8_t update[32]; /* what has to be in it */
 };
@@ -123,6 +127,7 @@ struct ks_fl_replay {
     struct ks_fl_subject subject;
     const struct ks_fl_plan *plan; /* borrowed, of the session */
     uint32_t clients;              /* that were invited */
+    uint8_t state[32];             /* that the round began with; zeros: none */
     unsigned checkpoint;           /* to go on from: 1 or 2; 0: none */
     uint8_t checkpoint_hash[32];
     uint64_t checkpoint_len;
@@ -143,6 +148,7 @@ struct ks_fl_slot {
     unsigned file;              /* checkpoint that is written: 1 or 2 */
     uint8_t written[32];        /* hash of what was */
     uint64_t written_len;
+    uint8_t next[32]; /* and of what the rules will remember; zeros: nothing */
     char kernels[KS_WORK_NAME_MAX + 1];
     uint32_t threads;
 };
@@ -221,7 +227,9 @@ struct ks_monitor {
     struct ks_fl_rules fl;
     struct ks_fl_slot slots[KS_ROUNDS_SESSIONS_MAX]; /* in the order of the sessions */
     struct ks_fl_auditing audit;
-    uint32_t files_id;                                /* of the last request for a file */
+    uint32_t files_id;       /* of the last request for a file */
+    struct ks_buf fl_alerts; /* entries about contributions that ketseald was not told yet */
+    unsigned fl_alert_count;
     struct ks_monitor_job *batch[KS_QUOTE_BATCH_MAX]; /* under the quote being made */
     size_t batch_count;
     bool
@@ -296,6 +304,11 @@ KS_MUST_CHECK enum ks_err ks_monitor_fl_list(struct ks_monitor *, uint32_t id,
                                              struct ks_bytes payload);
 
 /* --- fl_orders.c -------------------------------------------------------------------------- */
+/* KS_ERR_UNAVAILABLE where this site runs no federated learning. */
+KS_MUST_CHECK enum ks_err ks_monitor_fl_here(const struct ks_monitor *monitor);
+KS_MUST_CHECK enum ks_err ks_monitor_fl_session(struct ks_monitor *monitor,
+                                                const uint8_t id[KS_SESSION_LEN],
+                                                struct ks_rounds_session **out_session);
 /* KS_OK when JOB, of an update, may run: its round takes it, or it counts already. */
 KS_MUST_CHECK enum ks_err ks_monitor_fl_admit(struct ks_monitor *monitor,
                                               const struct ks_monitor_job *job);
@@ -308,6 +321,11 @@ KS_MUST_CHECK enum ks_err ks_monitor_fl_key(const struct ks_monitor *monitor,
                                             const struct ks_rounds_session *session,
                                             uint64_t number, struct ks_kem_key **out_key);
 
+/* --- fl_status.c -------------------------------------------------------------------------- */
+/* Answers frame ID of TYPE with SESSION as it is: lp32 document. */
+KS_MUST_CHECK enum ks_err ks_monitor_fl_answer(struct ks_monitor *monitor, uint16_t type,
+                                               uint32_t id,
+                                               const struct ks_rounds_session *session);
 /* --- fl_replay.c -------------------------------------------------------------------------- */
 /* A worker is brought to where its round is: parent model, begin, every update that counts in
  * the order of the chain. Rounds go on by it after a crash; an audit computes a round again by
@@ -397,7 +415,24 @@ KS_MUST_CHECK enum ks_err ks_monitor_fl_core_round(struct ks_monitor *monitor,
                                                    const struct ks_fl_slot *slot,
                                                    const struct ks_round_summary *summary);
 
+/* --- fl_alerts.c -------------------------------------------------------------------------- */
+#define KS_FL_ALERTS_MAX 4096 /* entries that wait for ketseald */
+/* SESSION's open round, all of whose deliveries count, is about to end: what stands out there
+ * is counted, and told to ketseald. */
+KS_MUST_CHECK enum ks_err ks_monitor_fl_suspects(struct ks_monitor *monitor,
+                                                 const struct ks_rounds_session *session);
+/* Appends what is told, which no longer waits then. */
+void ks_monitor_fl_alerts_put(struct ks_monitor *monitor, struct ks_buf *out);
+
 /* --- alerts.c ----------------------------------------------------------------------------- */
+/* Counts an alert, which NAME tells from others, about the device KNOWN, and suspends it when
+ * that is one too many by RULES; then its entry is appended to LEDGER. *OUT_COUNT: the alerts
+ * within the window. KS_ERR_CONFLICT when it is counted already. */
+KS_MUST_CHECK enum ks_err ks_monitor_count_alert(struct ks_monitor *monitor,
+                                                 const struct ks_alert_rules *rules,
+                                                 const struct ks_device_entry *known,
+                                                 struct ks_bytes name, struct ks_buf *ledger,
+                                                 size_t *out_count);
 /* JOB, which ran, has ended: it can be an alert from now on. */
 void ks_monitor_job_ended(struct ks_monitor *monitor, const struct ks_monitor_job *job);
 

@@ -45,6 +45,14 @@ static void model_name(const uint8_t hash[32], char target[NAME_LEN_MAX])
     (void)snprintf(target, NAME_LEN_MAX, "model-%s.safetensors", hex);
 }
 
+static void state_name(const uint8_t hash[32], char target[NAME_LEN_MAX])
+{
+    char hex[2 * 32 + 1];
+
+    ks_hex_encode(ks_bytes_of(hash, 32), hex);
+    (void)snprintf(target, NAME_LEN_MAX, "state-%s", hex);
+}
+
 void ks_fl_session_name(const uint8_t session[16], const char *what, char target[NAME_LEN_MAX])
 {
     char hex[2 * 16 + 1];
@@ -176,6 +184,29 @@ static bool is_complete(const struct ks_fl_files *files, const char *who,
     return there;
 }
 
+/* The upload of which no part came for the longest time, if that is too long; NULL. */
+static struct upload *find_stalled(struct ks_fl_files *files)
+{
+    struct upload *stalled = NULL;
+    const uint64_t now_us = ks_clock_monotonic_us();
+
+    for (size_t i = 0; i < KS_FL_UPLOADS_MAX; i++) {
+        struct upload *upload = &files->uploads[i];
+
+        if (upload->who[0] != '\0' && now_us - upload->touched_us >= files->limits.stalled_us &&
+            (stalled == NULL || upload->touched_us < stalled->touched_us)) {
+            stalled = upload;
+        }
+    }
+    return stalled;
+}
+
+static bool has_room(struct ks_fl_files *files, uint64_t length)
+{
+    return find_upload(files, "") != NULL &&
+           length <= files->limits.in_flight_max - files->in_flight;
+}
+
 static enum ks_err begin_upload(struct ks_fl_files *files, const struct ks_fl_upload *wanted,
                                 struct upload **out_upload)
 {
@@ -187,12 +218,17 @@ static enum ks_err begin_upload(struct ks_fl_files *files, const struct ks_fl_up
     }
     KS_CHECK(wanted->length >= 1 && wanted->length <= files->limits.length_max, KS_ERR_LIMIT,
              "an upload has 1 to %llu bytes", (unsigned long long)files->limits.length_max);
+    while (!has_room(files, wanted->length) && (upload = find_stalled(files)) != NULL) {
+        give_up(files, upload);
+    }
+    KS_CHECK(has_room(files, wanted->length), KS_ERR_UNAVAILABLE,
+             "too many uploads are under way; again later");
     upload = find_upload(files, "");
-    KS_CHECK(upload != NULL && wanted->length <= files->limits.in_flight_max - files->in_flight,
-             KS_ERR_UNAVAILABLE, "too many uploads are under way; again later");
+    KS_TRY(ks_fl_own_room(files, wanted->who));
     KS_TRY(ks_fl_room(files, wanted->length));
     *upload = (struct upload){
         .length = wanted->length,
+        .touched_us = ks_clock_monotonic_us(),
         .parts = (uint32_t)((wanted->length + KS_FL_PART_LEN - 1) / KS_FL_PART_LEN)};
     (void)snprintf(upload->who, sizeof upload->who, "%s", wanted->who);
     ks_copy(upload->hash, wanted->hash, sizeof upload->hash);
@@ -216,6 +252,8 @@ static enum ks_err write_part(const struct ks_fl_files *files,
         const ssize_t count = pwrite(fd, wanted->bytes.data + len, wanted->bytes.len - len,
                                      (off_t)(wanted->part * KS_FL_PART_LEN + len));
 
+        KS_CHECK(count > 0 || (errno != ENOSPC && errno != EDQUOT), KS_ERR_UNAVAILABLE,
+                 "the site's disk is full; again later");
         KS_CHECK(count > 0 || errno == EINTR, KS_ERR_IO, "fl/%s: %s", name, strerror(errno));
         len += count > 0 ? (size_t)count : 0;
     }
@@ -249,6 +287,7 @@ enum ks_err ks_fl_files_put(struct ks_fl_files *files, const struct ks_fl_upload
                                               : upload->length - wanted->part * KS_FL_PART_LEN;
     KS_CHECK(wanted->bytes.len == length, KS_ERR_FORMAT, "part %llu has %zu bytes, not %llu",
              (unsigned long long)wanted->part, wanted->bytes.len, (unsigned long long)length);
+    upload->touched_us = ks_clock_monotonic_us();
     KS_TRY(write_part(files, wanted));
     if ((upload->has[wanted->part / 8] >> (wanted->part % 8) & 1) == 0) {
         upload->has[wanted->part / 8] |= (uint8_t)(1U << (wanted->part % 8));
@@ -459,8 +498,14 @@ static enum ks_err name_of(const struct ks_fl_files *files, const struct wanted 
         break;
     case KS_FL_FILE_UPDATE:
         return keep(files, wanted, target);
+    case KS_FL_FILE_STATE:
+        state_name(wanted->hash, target);
+        break;
     case KS_FL_FILE_MODEL:
         ks_fl_session_name(wanted->session, "new", target);
+        break;
+    case KS_FL_FILE_NEXT:
+        ks_fl_session_name(wanted->session, "next", target);
         break;
     case KS_FL_FILE_LIST:
         ks_fl_list_name(wanted->session, wanted->round, target);
@@ -483,13 +528,18 @@ static enum ks_err sync_file(const struct ks_fl_files *files, const struct wante
     char target[NAME_LEN_MAX];
     int fd = -1;
 
-    KS_CHECK(wanted->file != KS_FL_FILE_PARENT && wanted->file < KS_FL_FILE_LIST, KS_ERR_DENIED,
-             "this file is not written for a round");
+    KS_CHECK(wanted->file != KS_FL_FILE_PARENT && wanted->file != KS_FL_FILE_STATE &&
+                 wanted->file < KS_FL_FILE_LIST,
+             KS_ERR_DENIED, "this file is not written for a round");
     KS_TRY(name_of(files, wanted, name));
     KS_TRY(ks_fl_open(files, name, O_RDWR, &fd));
     KS_CHECK(fsync(fd) == 0, KS_ERR_IO, "fl/%s: %s", name, strerror(errno));
-    if (wanted->file == KS_FL_FILE_MODEL) {
-        model_name(wanted->hash, target);
+    if (wanted->file == KS_FL_FILE_MODEL || wanted->file == KS_FL_FILE_NEXT) {
+        if (wanted->file == KS_FL_FILE_MODEL) {
+            model_name(wanted->hash, target);
+        } else {
+            state_name(wanted->hash, target);
+        }
         KS_TRY(ks_fl_move(files, name, target));
     } else {
         KS_CHECK(fsync(files->dir) == 0, KS_ERR_IO, "fl: %s", strerror(errno));

@@ -6,11 +6,14 @@
 # contribute, the enclave's worker makes the global model, and all records, of the contributions and of the round,
 # verify offline.
 #
+# KETSEAL_FL_KEEP=DIRECTORY keeps a bundle of each kind there, and the policy: so tests/vectors/bundle/6 was made.
+#
 #   fl.sh BUILD
 set -eu
 # shellcheck source-path=SCRIPTDIR source=site.sh
 . "$(dirname "$0")/site.sh"
 command -v jq >/dev/null || site_skip "jq is absent"
+keep=${KETSEAL_FL_KEEP:+$(cd "$KETSEAL_FL_KEEP" && pwd)}
 site_begin "$1"
 ln -s "$site_build/src/enclave/ketseal-worker-fl" libexec/
 # shellcheck disable=SC2034 # of site.sh
@@ -34,23 +37,76 @@ operator() { # VERB …
     "$ketseal" --json fl "$verb" --operator op --url "$url" "$@"
 }
 
-session=$(operator create --rounds=3 --updates=2 --device edge-1 --device edge-2 --prepare=60 --train=60 --epochs=2 --optimiser=adam --rate=0.001 \
-    first.safetensors | jq -r .session)
+# What is learned, and who takes part, by files of settings; one device by its id and flags.
+cat >global.yaml <<YAML
+url: $url
+operator: op
+first: first.safetensors
+name: city-air
+rounds: 7
+updates: 2
+device: [edge-1, edge-2]
+prepare: 60
+train: 60
+epochs: 2
+optimiser: adam
+rate: 0.001
+YAML
+cat >edge-1/device.yaml <<YAML
+device_id: edge-1
+device: .
+schema: city-air
+test_from: '2024-02-20 00:00:00'
+data: [../city-1.csv]
+seconds: 60
+out: .
+YAML
+site_refused 2 'the certificate is of .edge-2., not of .edge-1.' "$ketseal" fl join --device-id=edge-1 --device=edge-2 --data=city-2.csv \
+    --schema=city-air --test-from='2024-02-20 00:00:00'
+site_refused 4 'no session for 0 s' "$ketseal" fl join --device-id=edge-2 --data=city-2.csv --seconds=0 \
+    --schema=city-air --test-from='2024-02-20 00:00:00'
+session=$("$ketseal" --json fl create --config=global.yaml --rounds=3 | jq -r .session)
 operator start "$session" >/dev/null
-for site in 1 2; do
-    "$ketseal" fl join --device "edge-$site" --schema=city-air --test-from='2024-02-20 00:00:00' --seconds=60 --out="edge-$site" "$session" \
-        "city-$site.csv" >"joined-$site" 2>"said-$site" &
-    eval "pid_$site=$!"
-done
-# shellcheck disable=SC2154 # set by eval
+"$ketseal" fl status --operator op --url "$url" --watch "$session" >watched 2>watching &
+pid_3=$!
+"$ketseal" fl join --config=edge-1/device.yaml "$session" >joined-1 2>said-1 &
+pid_1=$!
+"$ketseal" fl join --device-id=edge-2 --data=city-2.csv --schema=city-air --test-from='2024-02-20 00:00:00' --seconds=60 --out=edge-2 \
+    >joined-2 2>said-2 &
+pid_2=$!
 wait "$pid_1" || site_fail "edge-1: $(cat said-1)"
-# shellcheck disable=SC2154
 wait "$pid_2" || site_fail "edge-2: $(cat said-2)"
+wait "$pid_3" || site_fail "watching: $(cat watching)"
+grep -q '^round 3 COMPLETED, 2 updates, loss ' watching || site_fail "what was watched: $(cat watching)"
+grep -q 'FINISHED' watched || site_fail "what came of it: $(cat watched)"
 
 operator status "$session" >seen
+[ "$(jq -r .name seen)" = city-air ] || site_fail "another name: $(cat seen)"
 [ "$(jq -r .state seen)" = FINISHED ] || site_fail "the session: $(cat seen)"
 [ "$(jq -c '[.rounds[] | [.round, .count, .phase]]' seen)" = '[[1,2,"COMPLETED"],[2,2,"COMPLETED"],[3,2,"COMPLETED"]]' ] ||
     site_fail "the rounds: $(cat seen)"
+
+# How it went: a table with a curve, CSV, JSON, figures; who took part.
+"$ketseal" fl history --operator op --url "$url" --csv=history.csv --out=figures --no-figure "$session" >shown 2>said ||
+    site_fail "history: $(cat said)"
+grep -q '2/2   100 %' shown || site_fail "the history: $(cat shown)"
+[ "$(grep -c 'completed$' shown)" = 3 ] || site_fail "the history: $(cat shown)"
+grep -q '^loss by round$' shown || site_fail "no curve: $(cat shown)"
+[ "$(cut -d, -f1-4 history.csv | tr '\n' ' ')" = 'round,outcome,count,participation 1,completed,2,1 2,completed,2,1 3,completed,2,1 ' ] ||
+    site_fail "the table: $(cat history.csv)"
+operator history "$session" >seen-history
+[ "$(jq -c '[.items[] | [.round, .count, .samples > 1000, .seconds > 0]]' seen-history)" = '[[1,2,true,true],[2,2,true,true],[3,2,true,true]]' ] ||
+    site_fail "the history: $(cat seen-history)"
+[ "$(jq -c '[.items[].loss]' seen-history)" = "$(jq -c '[.rounds[].loss]' seen)" ] || site_fail "other losses: $(cat seen-history)"
+for figure in fl_loss_by_round fl_participation; do
+    [ "$(wc -l <"figures/$figure.csv")" -eq 4 ] || site_fail "$figure: $(cat "figures/$figure.csv")"
+done
+operator devices "$session" >seen-devices
+[ "$(jq -c '[.devices[] | [.device, .standing, .last, .updates]]' seen-devices)" = '[["edge-1","delivered",3,3],["edge-2","delivered",3,3]]' ] ||
+    site_fail "the devices: $(cat seen-devices)"
+"$ketseal" fl devices --operator op --url "$url" "$session" >answer
+[ "$(awk '{ print $1, $2, $5 }' answer | tr '\n' ' ')" = 'device standing updates edge-1 delivered 3 edge-2 delivered 3 ' ] ||
+    site_fail "the devices: $(cat answer)"
 operator fetch "$session" --out=global.safetensors
 [ "$(site_digest global.safetensors)" = "$(jq -r .model seen)" ] || site_fail "another model"
 [ "$(site_digest global.safetensors)" != "$(site_digest first.safetensors)" ] || site_fail "nothing was learned"
@@ -61,10 +117,33 @@ done
 awk -v a="$(cat first.loss)" -v b="$(cat global.loss)" 'BEGIN { exit !(b < a) }' ||
     site_fail "loss $(cat global.loss) after the rounds, $(cat first.loss) before"
 
-# A contribution is no circuit: a detector of circuits does not see it.
-"$ketseal" --json trace list --operator op --url "$url" >seen
-[ "$(jq '.items | length' seen)" = 0 ] || site_fail "contributions have rows among the traces: $(cat seen)"
+# Each contribution has a row on either side, and none is one of a circuit.
+rows() { # FLAGS of trace list …
+    "$ketseal" --json trace list "$@" | jq '.traces'
+}
+rows --operator op --url "$url" >seen
+[ "$(jq 'length' seen)" = 6 ] || site_fail "rows of the site: $(cat seen)"
+jq -e 'all(.[].values; .workload == 1 and .fl_round >= 1 and .fl_samples > 0 and .fl_steps > 0 and .fl_loss > 0 and .fl_norm > 0
+        and .fl_bytes > 0 and .fl_add_us > 0 and .fl_keep_us > 0 and .commit_us > 0 and .pcr_match == 1 and .error == 0
+        and (has("shots") or has("qubits") or has("worker_cpu_us") | not))' seen >/dev/null ||
+    site_fail "what the site says of contributions: $(cat seen)"
+for site in 1 2; do
+    rows --device "edge-$site" --workload=fl.update >"rows-$site"
+    jq -e 'length == 3 and all(.[].values; .fl_local_us > 0 and .fl_upload_us > 0 and .fl_norm > 0 and .round_trip_us > 0)' "rows-$site" \
+        >/dev/null || site_fail "what edge-$site says of contributions: $(cat "rows-$site")"
+    # Both sides mean the same by what both say.
+    for column in fl_round fl_samples fl_steps fl_loss fl_bytes fl_norm; do
+        [ "$(jq -c "map(.values.$column)" "rows-$site")" = "$(jq -c "map(select(.device == \"edge-$site\").values.$column)" seen)" ] ||
+            site_fail "edge-$site, $column: $(cat "rows-$site"), the site: $(cat seen)"
+    done
+done
+[ "$(rows --operator op --url "$url" --workload=circuit | jq length)" = 0 ] || site_fail "contributions are listed as circuits"
+site_refused 2 "'x' is no workload" "$ketseal" trace list --device edge-1 --workload=x
 
+for verb in history devices; do
+    site_refused 6 'no such session' operator "$verb" 00000000000000000000000000000000
+    site_refused 2 'is no session' operator "$verb" x
+done
 # What is refused, and what an operator may change on the way.
 site_refused 5 'the session is FINISHED' operator start "$session"
 site_refused 5 'no round is open' operator pause "$session"
@@ -115,6 +194,11 @@ for bundle in edge-1/*-[0-9]*.json edge-2/*-[0-9]*.json rounds/*.json; do
     verified=$((verified + 1))
 done
 [ "$verified" -eq 10 ] || site_fail "$verified records, not 10"
+if [ -n "$keep" ]; then
+    cp lab.policy "$keep/"
+    cp "edge-1/$session-2.json" "$keep/update.bundle"
+    cp "$(grep -l '"round":2,' rounds/*.json | head -n 1)" "$keep/round.bundle"
+fi
 # What one round makes, the next one begins with.
 jq -s 'map(.record.core) | sort_by(.workload.round) | [.[] | [.workload.parent, .execution.result_summary.model]]' rounds/*.json >chain
 [ "$(jq '.[0][1] == .[1][0] and .[1][1] == .[2][0]' chain)" = true ] || site_fail "the chain of models: $(cat chain)"

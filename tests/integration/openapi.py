@@ -406,6 +406,8 @@ def try_devices(device, operator, unknown, bodies):
     need(operator.call("listAlerts", 200, query=f"?device={device_id}")["items"][:1] == first["items"], "of one device")
     operator.call("listAlerts", 400, query="?limit=65")
     operator.call("listAlerts", 400, query="?device=a%20b")
+    need(operator.call("listFlAlerts", 200)["items"] == [], "contributions that stood out, where none is asked for")
+    operator.call("listFlAlerts", 400, query="?limit=65")
     operator.call("orderDevice", 404, "--order=revoke", "--about=nobody")
     operator.call("orderDevice", 409, "--order=resume", "--about=edge-3")
     operator.call("orderDevice", 200, "--order=rotate", "--about=edge-3")
@@ -413,6 +415,37 @@ def try_devices(device, operator, unknown, bodies):
     operator.call("getDevice", 404, id="edge-1")
     for name in ("challengeDevice", "attestDevice", "rotateDevice"):  # edge-1 never enrolled
         device.call(name, 403, *([said_again(name)] if name in bodies else []))
+
+
+def try_rounds(device, operator, session, waits):
+    """Of SESSION, which had one round, and of WAITS, whose round edge-1 has joined."""
+    nobody = "0" * 32
+    one = device.call("listRounds", 200, session=session)
+    need([(item["round"], item["phase"]) for item in one["items"]] == [(1, "COMPLETED")], f"the rounds: {one}")
+    need(device.call("getRound", 200, session=session, round=1) == one["items"][0], "one round in two ways")
+    need(device.call("listRounds", 200, session=session, query="?after=1")["items"] == [], "behind the last round")
+    need(device.call("getRound", 200, session=waits, round=1)["joined"] == 1, "an open round")
+    models = operator.call("listModels", 200, session=session)["items"]
+    need([model["model"] for model in models] == [one["items"][0]["model"]], f"the models: {models}")
+    need(operator.call("listModels", 200, session=waits)["items"] == [], "a model of an open round")
+    history = operator.call("getHistory", 200, session=session, query="?limit=1")
+    need([(item["count"], item["participation"]) for item in history["items"]] == [(1, 1)], f"the history: {history}")
+    for name in ("listRounds", "listModels", "getHistory", "listParticipants"):
+        for query in ("?limit=0", "?limit=1001", "?limit=-1", "?after=", "?after=%2f", "?after=" + "9" * 101):
+            operator.call(name, 400, session=session, query=query)
+        for strange in (nobody, "x", "f" * 33):
+            operator.call(name, 404, session=strange)
+    device.call("getRound", 404, session=session, round=2)
+    device.call("getRound", 404, session=nobody, round=1)
+    for strange in ("x", "-1", "1.5", "99999999999999999999"):
+        device.call("getRound", 400, session=session, round=strange)
+    for identity, standing, updates in ((session, "delivered", 1), (waits, "joined", 0)):
+        page = operator.call("listParticipants", 200, session=identity, query="?limit=1000")
+        seen = [(one["device"], one["invited"], one["standing"], one["updates"]) for one in page["devices"]]
+        need(seen == [("edge-1", 1, standing, updates)], f"the devices of a session: {page}")
+    need(operator.call("listParticipants", 200, session=session, query="?after=edge-1")["devices"] == [], "behind the last device")
+    metrics = operator.call("getLearningMetrics", 200)
+    need(metrics["rounds"] == {"completed": 1, "failed": 0, "open": 1} and metrics["updates"] == 1, f"the metrics: {metrics}")
 
 
 def try_learning(device, operator, bodies):
@@ -441,6 +474,7 @@ def try_learning(device, operator, bodies):
     done = device.call("getSession", 200, session=session)
     need([one["phase"] for one in done["rounds"]] == ["COMPLETED"], f"the session: {done}")
     device.call("getDescriptor", 200, session=session)
+    try_rounds(device, operator, session, waits)
     for name in ("getSession", "getDescriptor"):
         for strange in (nobody, "x", "%00" * 16):
             device.call(name, 404, session=strange)
