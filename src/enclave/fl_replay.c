@@ -236,8 +236,6 @@ out:
     return err;
 }
 
-/* --- the end ------------------------------------------------------------------------------ */
-
 enum ks_err ks_fl_send_finish(struct ks_fl_slot *slot)
 {
     enum ks_err err = KS_OK;
