@@ -29,6 +29,8 @@ make_sites() {
     fails 2 "--fraction: above 0, at most 1"
     ks fl simulate "${small[@]}" --updates=9 --invite=8
     fails 2 "--updates-min, --updates, --invite: from 1 on, none above the next"
+    ks fl simulate "${small[@]}" --rounds=0
+    fails 2 "--rounds: at least 1"
     ks fl simulate "${small[@]}" --dropout=1
     fails 2 "a dropout from 0 to below 1"
     ks fl simulate "${small[@]}" --attack=alie
@@ -75,6 +77,9 @@ make_sites() {
     cmp before out/rounds.csv
     ks fl simulate "${small[@]}" --rounds=3 --state=state
     fails 5 "state folder: the state is of another simulation: other flags, or other data"
+    mkdir busy
+    run --separate-stderr flock busy "$KETSEAL" fl simulate "${small[@]}" --state=busy
+    fails 5 "busy: in use"
     # A record that was changed.
     sed '3s/"samples":[0-9]*/"samples":1000/' out/records.jsonl >changed
     ks record verify changed

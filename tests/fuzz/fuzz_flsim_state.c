@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* The state of a simulated session of three clients and three numbers: its last 32 bytes are made
- * right, so that what is behind the hash is reached; what is read is written again as the same
- * bytes. */
+/* The state of a simulated session of three clients and three numbers: its last 32 bytes are
+ * made right, so that what is behind the hash is reached; what is read is written again as the
+ * same bytes. */
 #include "cli/flsim_state.h"
 #include "right_hash.h"
 
