@@ -398,3 +398,19 @@ bool ks_text_is_uuid(struct ks_bytes text)
     }
     return text.data[14] == '4' && (hex_digit(text.data[19]) & 0xc) == 8;
 }
+
+void ks_uuid_bytes(const char *text, uint8_t target[16])
+{
+    size_t digits = 0;
+
+    KS_ASSERT(ks_text_is_uuid(ks_bytes_text(text)));
+    for (size_t i = 0; i < KS_UUID_TEXT_LEN; i++) {
+        if (!is_uuid_dash(i)) {
+            const unsigned digit = (unsigned)hex_digit((uint8_t)text[i]);
+
+            target[digits / 2] =
+                (uint8_t)(digits % 2 == 0 ? digit << 4 : target[digits / 2] | digit);
+            digits++;
+        }
+    }
+}

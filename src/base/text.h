@@ -66,5 +66,7 @@ KS_MUST_CHECK enum ks_err ks_time_parse(struct ks_bytes text, uint64_t *out_time
 #define KS_UUID_TEXT_LEN 36
 void ks_uuid_text(const uint8_t random[16], char target[KS_UUID_TEXT_LEN + 1]);
 bool ks_text_is_uuid(struct ks_bytes text);
+/* The bytes of TEXT, which is one (asserted): ks_uuid_text gives it again. */
+void ks_uuid_bytes(const char *text, uint8_t target[16]);
 
 #endif

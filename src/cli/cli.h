@@ -163,6 +163,7 @@ enum ks_err ks_command_job_list(struct ks_cli *cli);
 enum ks_err ks_command_job_status(struct ks_cli *cli);
 enum ks_err ks_command_job_submit(struct ks_cli *cli);
 enum ks_err ks_command_job_wait(struct ks_cli *cli);
+enum ks_err ks_command_fl_audit(struct ks_cli *cli);
 enum ks_err ks_command_fl_create(struct ks_cli *cli);
 enum ks_err ks_command_fl_devices(struct ks_cli *cli);
 enum ks_err ks_command_fl_fetch(struct ks_cli *cli);

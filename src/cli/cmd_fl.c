@@ -14,6 +14,7 @@
 #include "cli/learning.h"
 #include "client/fl.h"
 #include "fl/model.h"
+#include "fl/rules.h"
 #include "record/record.h"
 
 #define STATUS_MAX (8 * 1024 * 1024)
@@ -45,12 +46,16 @@ static enum ks_err print_line(const struct ks_json *session)
     struct ks_bytes id = {0};
     struct ks_bytes state = {0};
     struct ks_bytes created = {0};
+    struct ks_bytes reason = {0};
 
     KS_TRY(ks_json_get_string(session, "session", &id));
     KS_TRY(ks_json_get_string(session, "state", &state));
     KS_TRY(ks_json_get_string(session, "created_at", &created));
-    ks_cli_print("%.*s\t%.*s\t%.*s\n", (int)id.len, (const char *)id.data, (int)state.len,
-                 (const char *)state.data, (int)created.len, (const char *)created.data);
+    KS_TRY(ks_json_get_string(session, "reason", &reason));
+    ks_cli_print("%.*s\t%.*s\t%.*s%s%.*s\n", (int)id.len, (const char *)id.data, (int)state.len,
+                 (const char *)state.data, (int)created.len, (const char *)created.data,
+                 ks_bytes_is(reason, "none") ? "" : "\t",
+                 ks_bytes_is(reason, "none") ? 0 : (int)reason.len, (const char *)reason.data);
 out:
     return err;
 }
@@ -184,6 +189,69 @@ static enum ks_err read_local(const struct ks_cli *cli, struct ks_fl_plan *plan)
     KS_TRY(ks_cli_real(cli, "proximal", &local->proximal));
     KS_TRY(ks_cli_real(cli, "rate", &local->rate));
     KS_TRY(ks_cli_real(cli, "weight-decay", &local->weight_decay));
+    if (ks_bytes_is(local->encoding, "topk")) {
+        KS_CHECK(ks_cli_text(cli, "topk") != NULL, KS_ERR_USAGE,
+                 "--encoding topk: needs --topk");
+        KS_TRY(ks_cli_number(cli, "topk", plan->params, &local->keep));
+        KS_CHECK(local->keep >= 1, KS_ERR_USAGE, "--topk: at least 1");
+    } else {
+        KS_CHECK(ks_cli_text(cli, "topk") == NULL, KS_ERR_USAGE,
+                 "--topk: is for --encoding topk");
+    }
+out:
+    return err;
+}
+
+/* Flag NAME where the rule TAKES it, or else DEFAULT_VALUE; 0 for what it does not take. */
+static enum ks_err read_figure(const struct ks_cli *cli, const char *name, bool takes,
+                               double default_value, double *out_value)
+{
+    enum ks_err err = KS_OK;
+
+    KS_CHECK(takes || ks_cli_text(cli, name) == NULL, KS_ERR_USAGE,
+             "--%s: is nothing to --server %s", name, ks_cli_text(cli, "server"));
+    *out_value = takes ? default_value : 0;
+    KS_TRY(ks_cli_text(cli, name) == NULL ? KS_OK : ks_cli_real(cli, name, out_value));
+out:
+    return err;
+}
+
+static enum ks_err read_server(const struct ks_cli *cli, struct ks_fl_plan *plan)
+{
+    enum ks_err err = KS_OK;
+    struct ks_fl_plan_rule *rule = &plan->rule;
+    enum ks_fl_server_rule kind = KS_FL_FEDAVG;
+    struct ks_fl_server_params defaults;
+
+    rule->server = ks_bytes_text(ks_cli_text(cli, "server"));
+    KS_CHECK(!ks_bytes_is(rule->server, "fedbuff") && !ks_bytes_is(rule->server, "scaffold"),
+             KS_ERR_UNAVAILABLE, "--server: a site has no '%s'", ks_cli_text(cli, "server"));
+    KS_TRY(ks_fail_prefix(ks_fl_server_rule_of(rule->server, &kind), "--server"));
+    defaults = ks_fl_server_defaults(kind, (size_t)plan->params);
+    KS_TRY(read_figure(cli, "server-rate", true, defaults.rate, &rule->rate));
+    KS_TRY(read_figure(cli, "beta1", ks_fl_server_takes_beta1(kind), defaults.beta1,
+                       &rule->beta1));
+    KS_TRY(read_figure(cli, "beta2", ks_fl_server_takes_beta2(kind), defaults.beta2,
+                       &rule->beta2));
+    KS_TRY(read_figure(cli, "tau", ks_fl_server_takes_tau(kind), defaults.tau, &rule->tau));
+out:
+    return err;
+}
+
+/* How devices are chosen, and when it is enough. */
+static enum ks_err read_selection(const struct ks_cli *cli, struct ks_fl_plan *plan)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_bytes kind = ks_bytes_text(ks_cli_text(cli, "select"));
+
+    plan->weighted = ks_bytes_is(kind, "weighted");
+    KS_CHECK(plan->weighted || ks_bytes_is(kind, "random"), KS_ERR_USAGE,
+             "--select: random or weighted");
+    KS_TRY(ks_cli_number(cli, "select-seed", KS_JSON_INTEGER_MAX, &plan->seed));
+    KS_TRY(ks_cli_number(cli, "patience", KS_FL_ROUNDS_MAX, &plan->patience));
+    KS_TRY(ks_cli_real(cli, "gain-min", &plan->gain_min));
+    KS_CHECK(plan->patience > 0 || plan->gain_min == 0, KS_ERR_USAGE,
+             "--gain-min: is for sessions with --patience");
 out:
     return err;
 }
@@ -197,7 +265,6 @@ static enum ks_err read_rule(const struct ks_cli *cli, struct ks_fl_plan_rule *r
     rule->aggregate = ks_bytes_text(ks_cli_text(cli, "rule"));
     KS_CHECK(ks_text_is_name(rule->aggregate, KS_UPDATE_WORD_MAX), KS_ERR_USAGE,
              "--rule: '%s' is no rule", ks_cli_text(cli, "rule"));
-    rule->server = ks_bytes_text("fedavg");
     KS_TRY(ks_cli_number(cli, "attackers", KS_FL_DEVICES_MAX, &rule->attackers));
     KS_TRY(ks_cli_number(cli, "bucket", KS_FL_DEVICES_MAX, &rule->bucket));
     KS_TRY(ks_cli_number(cli, "keep", KS_FL_DEVICES_MAX, &rule->keep));
@@ -205,7 +272,6 @@ static enum ks_err read_rule(const struct ks_cli *cli, struct ks_fl_plan_rule *r
     KS_TRY(ks_cli_real(cli, "bound", &rule->bound));
     KS_TRY(ks_cli_real(cli, "radius", &rule->radius));
     KS_TRY(ks_cli_real(cli, "smoothing", &rule->smoothing));
-    KS_TRY(ks_cli_real(cli, "server-rate", &rule->rate));
 out:
     return err;
 }
@@ -237,9 +303,10 @@ static enum ks_err read_plan(const struct ks_cli *cli, const struct ks_fl_model 
     KS_TRY(ks_cli_number(cli, "prepare", KS_FL_SECONDS_MAX, &plan->prepare_s));
     KS_TRY(ks_cli_number(cli, "train", KS_FL_SECONDS_MAX, &plan->train_s));
     KS_TRY(ks_cli_number(cli, "samples-max", KS_UPDATE_SAMPLES_MAX, &plan->samples_max));
-    KS_TRY(ks_cli_number(cli, "select-seed", KS_JSON_INTEGER_MAX, &plan->seed));
+    KS_TRY(read_selection(cli, plan));
     KS_TRY(read_local(cli, plan));
     KS_TRY(read_rule(cli, &plan->rule));
+    KS_TRY(read_server(cli, plan));
 out:
     return err;
 }

@@ -47,6 +47,11 @@ struct join {
     uint64_t seed;
     uint64_t done;  /* the last round that we had to do with */
     uint64_t taken; /* rounds that have our update */
+    /* Of rounds with topk: what our updates have left out so far, and with the one that is
+     * under way. NULL before the first. */
+    float *residual;
+    float *residual_next;
+    uint64_t residual_round; /* of the update that is under way */
 };
 
 /* What is trained in one round. */
@@ -252,7 +257,8 @@ static enum ks_err contribute(const struct join *join, const struct work *work)
                                             .samples = weight_of(join, descriptor),
                                             .loss = work->stats.loss,
                                             .steps = batches * descriptor->local.epochs,
-                                            .seed = join->seed + descriptor->round};
+                                            .seed = join->seed + descriptor->round,
+                                            .residual = join->residual_next};
     struct ks_buf bundle;
 
     ks_buf_init(&bundle, KS_BUNDLE_BYTES_MAX);
@@ -286,8 +292,21 @@ out:
     return err;
 }
 
+/* The update of ROUND counts; unless an earlier process sent it, and what it left out is lost.
+ */
+static void keep_residual(struct join *join, uint64_t round)
+{
+    float *const before = join->residual;
+
+    if (join->residual_round == round) {
+        join->residual = join->residual_next;
+        join->residual_next = before;
+        join->residual_round = 0;
+    }
+}
+
 /* Our update counts, and its answer was lost: it is among the newest jobs. */
-static enum ks_err recover(const struct join *join, uint64_t round)
+static enum ks_err recover(struct join *join, uint64_t round)
 {
     static const struct ks_json_limits limits = {.len_max = STATUS_MAX, .nodes_max = 4096};
     enum ks_err err = KS_OK;
@@ -307,9 +326,34 @@ static enum ks_err recover(const struct join *join, uint64_t round)
             KS_TRY(keep_if_ours(join, round, job.id, &kept));
         }
     }
+    if (kept) {
+        keep_residual(join, round);
+    }
 out:
     ks_json_doc_free(doc);
     ks_buf_done(&answer);
+    return err;
+}
+
+/* What was left out so far is added to the next update, and what that leaves out stands beside
+ * it until the update counts. */
+static enum ks_err open_residual(struct join *join, const struct ks_fl_descriptor *descriptor)
+{
+    enum ks_err err = KS_OK;
+    const size_t count = (size_t)descriptor->params;
+
+    if (!ks_bytes_is(descriptor->local.encoding, ks_fl_encoding_word(KS_FL_TOPK))) {
+        return KS_OK;
+    }
+    if (join->residual == NULL) {
+        join->residual = ks_calloc_huge(count, sizeof *join->residual);
+        join->residual_next = ks_calloc_huge(count, sizeof *join->residual);
+        KS_CHECK(join->residual != NULL && join->residual_next != NULL, KS_ERR_NOMEM,
+                 "%zu parameters", count);
+    }
+    ks_copy(join->residual_next, join->residual, count * sizeof *join->residual);
+    join->residual_round = descriptor->round;
+out:
     return err;
 }
 
@@ -329,9 +373,13 @@ static enum ks_err take_part(struct join *join, uint64_t round)
         KS_TRY(fetch_parent(join, &work));
         KS_TRY(make_trainer(join, &work));
         KS_TRY(train(join, &work));
+        KS_TRY(open_residual(join, &work.descriptor));
         KS_TRY(await_training(join, round, &open));
         KS_TRY(open ? contribute(join, &work) : KS_OK);
         join->taken += open ? 1 : 0;
+        if (open) {
+            keep_residual(join, round);
+        }
     }
     join->done = work.descriptor.round;
 out:
@@ -418,6 +466,8 @@ enum ks_err ks_command_fl_join(struct ks_cli *cli)
     KS_TRY(print_end(&join));
 out:
     ks_client_close(join.client);
+    ks_free(join.residual);
+    ks_free(join.residual_next);
     ks_pool_free(join.pool);
     ks_split_done(&join.split);
     ks_learn_data_done(&join.data);

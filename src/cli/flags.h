@@ -32,6 +32,7 @@ extern const struct ks_flag ks_detect_follow_flags[];
 extern const struct ks_flag ks_detect_report_flags[];
 extern const struct ks_flag ks_detect_score_flags[];
 extern const struct ks_flag ks_detect_train_flags[];
+extern const struct ks_flag ks_fl_audit_flags[];
 extern const struct ks_flag ks_fl_create_flags[];
 extern const struct ks_flag ks_fl_fetch_flags[];
 extern const struct ks_flag ks_fl_history_flags[];

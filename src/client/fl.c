@@ -118,31 +118,47 @@ enum ks_err ks_operator_fl_model(struct ks_operator *op, const uint8_t hash[32],
     return download(ks_operator_session(op), hash, out);
 }
 
-enum ks_err ks_operator_fl_order(struct ks_operator *op, enum ks_fl_verb verb,
-                                 const uint8_t session[KS_SESSION_LEN],
-                                 const struct ks_fl_plan *plan, struct ks_buf *out)
+/* Says ORDER, whose verb and what goes with it are the caller's. */
+static enum ks_err give(struct ks_operator *op, struct ks_fl_order *order,
+                        const uint8_t session[KS_SESSION_LEN], struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
     char origin[KS_ORIGIN_MAX + 1];
-    struct ks_fl_order order = {.verb = verb};
     struct ks_buf body;
     struct ks_session_call call = {.method = "POST", .target = "/v1/fl/orders", .bound = true};
 
     ks_buf_init(&body, KS_FL_DOCUMENT_MAX);
     KS_TRY(ks_operator_origin(op, origin));
-    order.site = ks_bytes_text(origin);
-    order.created_us = ks_clock_us();
-    ks_copy(order.session, session, KS_SESSION_LEN);
-    ks_copy(order.channel, ks_session_channel(ks_operator_session(op)), sizeof order.channel);
-    if (plan != NULL) {
-        order.plan = *plan;
-    }
-    KS_TRY(ks_fl_order_write(&order, ks_operator_key(op), &body));
+    order->site = ks_bytes_text(origin);
+    order->created_us = ks_clock_us();
+    ks_copy(order->session, session, KS_SESSION_LEN);
+    ks_copy(order->channel, ks_session_channel(ks_operator_session(op)), sizeof order->channel);
+    KS_TRY(ks_fl_order_write(order, ks_operator_key(op), &body));
     call.body = ks_buf_view(&body);
     KS_TRY(ks_session_call(ks_operator_session(op), &call, out));
 out:
     ks_buf_done(&body);
     return err;
+}
+
+enum ks_err ks_operator_fl_order(struct ks_operator *op, enum ks_fl_verb verb,
+                                 const uint8_t session[KS_SESSION_LEN],
+                                 const struct ks_fl_plan *plan, struct ks_buf *out)
+{
+    struct ks_fl_order order = {.verb = verb};
+
+    if (plan != NULL) {
+        order.plan = *plan;
+    }
+    return give(op, &order, session, out);
+}
+
+enum ks_err ks_operator_fl_audit(struct ks_operator *op, const uint8_t session[KS_SESSION_LEN],
+                                 uint64_t round, struct ks_buf *out)
+{
+    struct ks_fl_order order = {.verb = KS_FL_VERB_AUDIT, .round = round};
+
+    return give(op, &order, session, out);
 }
 
 /* --- devices ------------------------------------------------------------------------------ */
@@ -232,32 +248,68 @@ out:
     return err;
 }
 
-/* The update as the round's worker reads it. */
-static enum ks_err write_update(const struct ks_fl_descriptor *descriptor,
-                                const struct ks_client_update *update,
-                                struct ks_fl_subject *out_subject, struct ks_buf *out)
+static bool is_zero(const float *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (values[i] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The numbers of UPDATE as the round wants them. Where nothing has changed, nothing is sent but
+ * that: topk of no number. */
+static enum ks_err encode_update(const struct ks_fl_descriptor *descriptor,
+                                 const struct ks_client_update *update,
+                                 enum ks_fl_encoding *out_encoding, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
     const size_t count = (size_t)descriptor->params;
-    struct ks_fl_encode encode = {.seed = update->seed, .stochastic = true};
+    struct ks_fl_encode encode = {
+        .seed = update->seed, .stochastic = true, .keep = (size_t)descriptor->local.keep};
+    float *values = NULL;
+
+    KS_TRY(ks_fl_encoding_of(descriptor->local.encoding, &encode.encoding));
+    if (encode.encoding == KS_FL_TOPK && update->residual != NULL) {
+        values = ks_calloc_huge(count, sizeof *values);
+        KS_CHECK(values != NULL, KS_ERR_NOMEM, "%zu parameters", count);
+        ks_copy(values, update->values, count * sizeof *values);
+        KS_TRY(ks_fl_encode_feedback(&encode, values, update->residual, count, out));
+    } else {
+        if (is_zero(update->values, count)) {
+            encode.encoding = KS_FL_TOPK;
+            encode.keep = 1;
+        }
+        KS_TRY(ks_fl_encode(&encode, update->values, count, out));
+    }
+    *out_encoding = encode.encoding;
+out:
+    ks_free(values);
+    return err;
+}
+
+/* The update as the round's worker reads it. */
+static enum ks_err write_update(const struct ks_fl_descriptor *descriptor,
+                                const struct ks_client_update *update,
+                                struct ks_fl_update *out_update, struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
     struct ks_fl_update whole = {.samples = (uint32_t)update->samples};
     struct ks_buf payload;
 
     ks_buf_init(&payload, SIZE_MAX / 2);
-    KS_TRY(ks_fl_encoding_of(descriptor->local.encoding, &encode.encoding));
-    KS_CHECK(encode.encoding != KS_FL_TOPK, KS_ERR_UNAVAILABLE,
-             "this version sends no updates of the encoding 'topk'");
+    KS_TRY(encode_update(descriptor, update, &whole.encoding, &payload));
     ks_copy(whole.subject.session, descriptor->session, sizeof whole.subject.session);
     whole.subject.round = descriptor->round;
     ks_copy(whole.subject.parent, descriptor->parent, sizeof whole.subject.parent);
     ks_copy(whole.subject.shape, descriptor->shape, sizeof whole.subject.shape);
     whole.subject.params = (uint32_t)descriptor->params;
-    whole.encoding = encode.encoding;
-    KS_TRY(ks_fl_encode(&encode, update->values, count, &payload));
     whole.payload = ks_buf_view(&payload);
     ks_fl_update_write(&whole, out);
     KS_TRY(ks_buf_check(out));
-    *out_subject = whole.subject;
+    whole.payload = (struct ks_bytes){0};
+    *out_update = whole;
 out:
     ks_buf_done(&payload);
     return err;
@@ -265,24 +317,26 @@ out:
 
 static enum ks_err seal_update(struct ks_client *client,
                                const struct ks_fl_descriptor *descriptor,
-                               const struct ks_client_update *update, struct ks_buf *out)
+                               const struct ks_client_update *update,
+                               enum ks_fl_encoding *out_encoding, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
     struct ks_secret shared = {0};
-    struct ks_fl_subject subject;
+    struct ks_fl_update whole;
     struct ks_buf ciphertext;
     struct ks_buf plain;
     uint8_t key[KS_AEAD_KEY_LEN] = {0};
 
     ks_buf_init(&ciphertext, KS_KEM_CIPHERTEXT_LEN);
     ks_buf_init(&plain, SIZE_MAX / 2);
-    KS_TRY(write_update(descriptor, update, &subject, &plain));
+    KS_TRY(write_update(descriptor, update, &whole, &plain));
     KS_TRY(
         ks_kem_encap(KS_KEM_MLKEM768, KS_BYTES(descriptor->kem_public), &ciphertext, &shared));
     KS_ASSERT(ciphertext.len == KS_KEM_CIPHERTEXT_LEN);
-    KS_TRY(ks_fl_seal_key(&shared, ks_buf_view(&ciphertext), &subject,
+    KS_TRY(ks_fl_seal_key(&shared, ks_buf_view(&ciphertext), &whole.subject,
                           ks_bytes_text(ks_client_device(client)), key));
     KS_TRY(ks_fl_seal(key, ciphertext.data, ks_buf_view(&plain), out));
+    *out_encoding = whole.encoding;
 out:
     ks_wipe(key, sizeof key);
     ks_buf_done(&ciphertext);
@@ -298,17 +352,18 @@ enum ks_err ks_client_fl_contribute(struct ks_client *client,
 {
     enum ks_err err = KS_OK;
     struct ks_job job = {.schema = 4, .kind = KS_KIND_UPDATE};
+    enum ks_fl_encoding encoding = KS_FL_F32;
     struct ks_buf sealed;
     struct ks_buf bytes;
 
     ks_buf_init(&sealed, SIZE_MAX / 2);
     ks_buf_init(&bytes, KS_JOB_BYTES_MAX);
-    KS_TRY(seal_update(client, descriptor, update, &sealed));
+    KS_TRY(seal_update(client, descriptor, update, &encoding, &sealed));
     KS_TRY(upload(ks_client_session(client), ks_buf_view(&sealed), job.update.sealed));
     ks_copy(job.update.session, descriptor->session, sizeof job.update.session);
     job.update.round = descriptor->round;
     ks_copy(job.update.parent, descriptor->parent, sizeof job.update.parent);
-    job.update.encoding = descriptor->local.encoding;
+    job.update.encoding = ks_bytes_text(ks_fl_encoding_word(encoding));
     job.update.samples = update->samples;
     job.update.loss = update->loss;
     job.update.steps = update->steps;

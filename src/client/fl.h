@@ -22,6 +22,12 @@ KS_MUST_CHECK enum ks_err ks_operator_fl_order(struct ks_operator *op, enum ks_f
                                                const uint8_t session[KS_SESSION_LEN],
                                                const struct ks_fl_plan *plan,
                                                struct ks_buf *out);
+/* Has the enclave compute ROUND again from the updates that were kept; appends what it says of
+ * it (record/fl_audit.h), which is the caller's to check. Takes as long as the round's sum did.
+ */
+KS_MUST_CHECK enum ks_err ks_operator_fl_audit(struct ks_operator *op,
+                                               const uint8_t session[KS_SESSION_LEN],
+                                               uint64_t round, struct ks_buf *out);
 /* Appends the file of the global model HASH: its bytes have that hash. */
 KS_MUST_CHECK enum ks_err ks_operator_fl_model(struct ks_operator *op, const uint8_t hash[32],
                                                struct ks_buf *out);
@@ -49,6 +55,9 @@ struct ks_client_update {
     double loss;
     uint64_t steps;
     uint64_t seed; /* of stochastic rounding */
+    /* topk: PARAMS numbers that were left out so far; they become what is left out after this
+     * update, once it is encoded. Who never sends it keeps the ones before. NULL: none are. */
+    float *residual;
 };
 /* Seals UPDATE to the round's key, sends it, and submits the job that contributes it; appends
  * the bundle, which is there once the update counts. */

@@ -10,10 +10,13 @@
 #include "base/log.h"
 #include "crypto/digest.h"
 #include "crypto/kem.h"
+#include "enclave/fl_plan.h"
 #include "enclave/fl_work.h"
 #include "enclave/monitor.h"
 #include "fl/gather.h"
 #include "fl/model.h"
+#include "fl/state.h"
+#include "record/fl_updates.h"
 
 #define WORKER_BYTES ((uint64_t)64 << 20) /* of a worker's address space: program, stacks */
 
@@ -53,9 +56,15 @@ static enum ks_err check_memory(const struct ks_monitor *monitor, const struct k
                                 ? ks_fl_update_bytes_max((size_t)plan->params)
                                 : model;
     /* the parent and what becomes of it, as files and as numbers; an update sealed and open */
-    const uint64_t beside = WORKER_BYTES + 4 * model + 2 * update;
+    uint64_t beside = WORKER_BYTES + 4 * model + 2 * update;
+    struct ks_fl_server_params server;
     uint64_t bytes = 0;
 
+    KS_TRY(ks_fl_plan_server(plan, &server));
+    if (ks_fl_plan_remembers(plan)) { /* its memory, what it becomes, sealed and open */
+        beside += 4 * ks_fl_state_bytes((size_t)plan->params, ks_fl_plan_keeps_aggregate(plan),
+                                        server.rule);
+    }
     KS_TRY(ks_fl_gather_of(plan, (uint32_t)plan->invited, &params));
     KS_TRY(ks_fl_gather_needs(&params, (size_t)plan->updates_min, &bytes));
     KS_CHECK(bytes <= monitor->fl.memory_max && beside <= monitor->fl.memory_max - bytes,
@@ -72,22 +81,17 @@ static enum ks_err check_plan(const struct ks_monitor *monitor, const struct ks_
 {
     enum ks_err err = KS_OK;
     enum ks_fl_encoding encoding = KS_FL_F32;
-    const struct ks_fl_plan_rule *rule = &plan->rule;
 
     KS_CHECK(plan->params <= monitor->fl.params_max, KS_ERR_LIMIT,
              "the model has %llu numbers, this site takes %u", (unsigned long long)plan->params,
              monitor->fl.params_max);
     KS_TRY(ks_fail_prefix(check_memory(monitor, plan), "rule"));
-    KS_CHECK(ks_bytes_is(rule->server, "fedavg") && rule->beta1 == 0 && rule->beta2 == 0 &&
-                 rule->tau == 0,
-             KS_ERR_UNAVAILABLE,
-             "this site has the server rule 'fedavg' alone, with a rate and nothing else");
-    KS_CHECK(rule->rate > 0, KS_ERR_FORMAT, "rule: 'rate': above 0");
     KS_TRY(ks_fail_prefix(ks_fl_encoding_of(plan->local.encoding, &encoding), "'encoding'"));
-    KS_CHECK(!plan->weighted, KS_ERR_UNAVAILABLE,
-             "this site selects at random: samples are not known before");
-    KS_CHECK(plan->patience == 0 && plan->gain_min == 0, KS_ERR_UNAVAILABLE,
-             "this site does not stop early: no metric is measured here");
+    KS_CHECK(encoding == KS_FL_TOPK ? plan->local.keep >= 1 && plan->local.keep <= plan->params
+                                    : plan->local.keep == 0,
+             KS_ERR_FORMAT, "local: 'keep': with 'topk' 1 to the numbers of the model, else 0");
+    KS_CHECK(plan->patience > 0 || plan->gain_min == 0, KS_ERR_FORMAT,
+             "'gain_min' is for sessions that have 'patience'");
 out:
     return err;
 }
@@ -148,6 +152,11 @@ enum ks_err ks_monitor_fl_order(struct ks_monitor *monitor, uint32_t id,
     err = ks_fl_order_read(order.document, key, &said);
     KS_TRY(err == KS_ERR_VERIFY ? KS_ERR_DENIED : err);
     KS_TRY(check_order(monitor, &said, channel));
+    if (said.verb == KS_FL_VERB_AUDIT) { /* nothing changes by it */
+        KS_TRY(ks_monitor_fl_session(monitor, said.session, &session));
+        KS_TRY(ks_monitor_fl_audit(monitor, id, session, said.round));
+        goto out;
+    }
     order.key = key;
     KS_TRY(ks_rounds_order(monitor->state.rounds, &order, &session, &verb));
     log_order(session, verb);
@@ -181,10 +190,11 @@ static bool may_work(const struct ks_monitor *monitor, struct ks_bytes id)
 
 /* Those that the plan names, or all that are enrolled, as far as they may work. */
 static enum ks_err find_candidates(const struct ks_monitor *monitor,
-                                   const struct ks_fl_plan *plan,
+                                   const struct ks_rounds_session *session,
                                    struct ks_fl_candidate **out_candidates, size_t *out_count)
 {
     enum ks_err err = KS_OK;
+    const struct ks_fl_plan *plan = &session->order.plan;
     const struct ks_registry *registry = monitor->admission.registry;
     const bool named = plan->devices.count > 0;
     const size_t all = named ? plan->devices.count : ks_registry_count(registry);
@@ -200,6 +210,7 @@ static enum ks_err find_candidates(const struct ks_monitor *monitor,
             candidates[count++] = (struct ks_fl_candidate){id, 1};
         }
     }
+    ks_rounds_weigh(session, candidates, count);
     *out_candidates = candidates;
     *out_count = count;
 out:
@@ -221,21 +232,56 @@ out:
     return err;
 }
 
+/* Who is invited, who is not, and what each weighed. The arrays are the caller's, also of a
+ * failed call. */
+static enum ks_err name_candidates(const struct ks_fl_round *round,
+                                   const struct ks_fl_candidate *candidates, size_t count,
+                                   struct ks_fl_descriptor *descriptor)
+{
+    enum ks_err err = KS_OK;
+    const size_t invited = ks_fl_round_participants(round);
+    struct ks_fl_names *selected = &descriptor->selected;
+    struct ks_fl_names *others = &descriptor->passed_over;
+
+    selected->names = ks_calloc(invited, sizeof *selected->names);
+    others->names = ks_calloc(count, sizeof *others->names);
+    descriptor->samples = ks_calloc(count, sizeof *descriptor->samples);
+    KS_CHECK(selected->names != NULL && others->names != NULL && descriptor->samples != NULL,
+             KS_ERR_NOMEM, "descriptor");
+    for (size_t i = 0; i < count; i++) { /* both lists are ascending */
+        const size_t next = selected->count;
+        const struct ks_fl_participant *participant =
+            next < invited ? ks_fl_round_participant(round, next) : NULL;
+
+        if (participant != NULL && ks_bytes_is(candidates[i].name, participant->name)) {
+            descriptor->samples[next] = candidates[i].samples;
+            selected->names[selected->count++] = candidates[i].name;
+        } else {
+            descriptor->samples[invited + others->count] = candidates[i].samples;
+            others->names[others->count++] = candidates[i].name;
+        }
+    }
+    KS_ASSERT(selected->count == invited);
+    descriptor->samples_count = descriptor->weighted ? count : 0;
+out:
+    return err;
+}
+
 static enum ks_err write_descriptor(struct ks_monitor *monitor,
                                     const struct ks_rounds_session *session,
-                                    const struct ks_fl_round *round, uint64_t now_us,
-                                    struct ks_buf *out)
+                                    const struct ks_fl_round *round,
+                                    const struct ks_fl_candidate *candidates, size_t count,
+                                    uint64_t now_us, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
     const struct ks_fl_plan *plan = &session->order.plan;
-    const size_t count = ks_fl_round_participants(round);
-    struct ks_bytes *names = ks_calloc(count, sizeof *names);
     struct ks_kem_key *key = NULL;
     struct ks_buf kem_public;
     struct ks_fl_descriptor descriptor = {
         .created_us = now_us,
         .join_until_us = now_us + plan->prepare_s * 1000000,
-        .selected = {names, count},
+        .weighted = plan->weighted,
+        .seed = plan->seed,
         .local = plan->local,
         .params = plan->params,
         .round = session->last + 1,
@@ -246,10 +292,7 @@ static enum ks_err write_descriptor(struct ks_monitor *monitor,
     };
 
     ks_buf_init(&kem_public, KS_KEM_PUBLIC_LEN);
-    KS_CHECK(names != NULL, KS_ERR_NOMEM, "descriptor");
-    for (size_t i = 0; i < count; i++) {
-        names[i] = ks_bytes_text(ks_fl_round_participant(round, i)->name);
-    }
+    KS_TRY(name_candidates(round, candidates, count, &descriptor));
     KS_TRY(ks_monitor_fl_key(monitor, session, descriptor.round, &key));
     KS_TRY(ks_kem_key_public(key, &kem_public));
     KS_ASSERT(kem_public.len == sizeof descriptor.kem_public);
@@ -261,7 +304,7 @@ static enum ks_err write_descriptor(struct ks_monitor *monitor,
 out:
     ks_kem_key_free(key);
     ks_buf_done(&kem_public);
-    ks_free(names);
+    ks_fl_descriptor_done(&descriptor);
     return err;
 }
 
@@ -275,10 +318,11 @@ static enum ks_err begin_round(struct ks_monitor *monitor, struct ks_rounds_sess
     size_t count = 0;
 
     ks_buf_init(&descriptor, KS_FL_DOCUMENT_MAX);
-    KS_TRY(find_candidates(monitor, &session->order.plan, &candidates, &count));
+    KS_TRY(find_candidates(monitor, session, &candidates, &count));
     if (count >= session->order.plan.updates_min) { /* else until more may work */
         KS_TRY(ks_rounds_draft(session, candidates, count, now_us, &round));
-        KS_TRY(write_descriptor(monitor, session, round, now_us, &descriptor));
+        KS_TRY(
+            write_descriptor(monitor, session, round, candidates, count, now_us, &descriptor));
         err = ks_rounds_begin(monitor->state.rounds, session, round, candidates, count,
                               ks_buf_view(&descriptor), now_us);
         round = NULL; /* transferred */
@@ -394,6 +438,13 @@ out:
     return err;
 }
 
+/* Whether UPDATE can only say that nothing has changed: in all rounds it may say so shortly. */
+static bool says_nothing(const struct ks_job_update *update)
+{
+    return ks_bytes_is(update->encoding, ks_fl_encoding_word(KS_FL_TOPK)) &&
+           update->length == ks_fl_update_bytes(4) + KS_FL_SEALED_OVERHEAD;
+}
+
 enum ks_err ks_monitor_fl_admit(struct ks_monitor *monitor, const struct ks_monitor_job *job)
 {
     enum ks_err err = KS_OK;
@@ -407,8 +458,8 @@ enum ks_err ks_monitor_fl_admit(struct ks_monitor *monitor, const struct ks_moni
     KS_TRY(check_round(session, update->round));
     KS_CHECK(ks_bytes_equal(KS_BYTES(update->parent), KS_BYTES(session->open.parent)),
              KS_ERR_CONFLICT, "the update is for another parent model than the round's");
-    KS_CHECK(ks_bytes_equal(update->encoding, plan->local.encoding), KS_ERR_CONFLICT,
-             "the update is encoded otherwise than the round says");
+    KS_CHECK(ks_bytes_equal(update->encoding, plan->local.encoding) || says_nothing(update),
+             KS_ERR_CONFLICT, "the update is encoded otherwise than the round says");
     KS_CHECK(update->length <=
                  ks_fl_update_bytes_max((size_t)plan->params) + KS_FL_SEALED_OVERHEAD,
              KS_ERR_LIMIT, "the update is longer than the model allows");
@@ -545,25 +596,81 @@ out:
     return err;
 }
 
-/* 16 session, u64 round -> nothing */
-enum ks_err ks_monitor_fl_recorded(struct ks_monitor *monitor, uint32_t id,
-                                   struct ks_bytes payload)
+/* 16 session, u64 round, which has ended. */
+static enum ks_err read_ended(struct ks_monitor *monitor, struct ks_bytes payload,
+                              struct ks_rounds_session **out_session,
+                              const struct ks_round_summary **out_summary)
 {
     enum ks_err err = KS_OK;
-    struct ks_reader reader = ks_reader_of(payload, "recorded frame");
+    struct ks_reader reader = ks_reader_of(payload, "round frame");
     struct ks_rounds_session *session = NULL;
+    const struct ks_round_summary *summary = NULL;
     uint8_t session_id[KS_SESSION_LEN];
     uint64_t number = 0;
-    size_t begin = 0;
 
     KS_TRY(ks_monitor_fl_here(monitor));
     KS_TRY(ks_read_copy(&reader, session_id, sizeof session_id));
     KS_TRY(ks_read_u64(&reader, &number));
     KS_TRY(ks_read_end(&reader));
     KS_TRY(ks_monitor_fl_session(monitor, session_id, &session));
-    KS_CHECK(session->round == NULL || number < session->last, KS_ERR_CONFLICT,
-             "round %llu has not ended", (unsigned long long)number);
-    KS_TRY(ks_rounds_recorded(monitor->state.rounds, session, number));
+    summary = ks_rounds_summary(session, number);
+    KS_CHECK(summary != NULL && (session->round == NULL || summary != &session->open),
+             KS_ERR_CONFLICT, "round %llu has not ended", (unsigned long long)number);
+    *out_session = session;
+    *out_summary = summary;
+out:
+    return err;
+}
+
+/* 16 session, u64 round -> u8: whether the session has ended; lp32 list */
+enum ks_err ks_monitor_fl_list(struct ks_monitor *monitor, uint32_t id, struct ks_bytes payload)
+{
+    enum ks_err err = KS_OK;
+    struct ks_rounds_session *session = NULL;
+    const struct ks_round_summary *summary = NULL;
+    struct ks_buf list;
+    size_t begin = 0;
+    bool over = false;
+
+    ks_buf_init(&list, KS_FL_UPDATES_BYTES_MAX);
+    KS_TRY(read_ended(monitor, payload, &session, &summary));
+    KS_TRY(ks_rounds_list(monitor->state.rounds, session, summary, &list));
+    over = session->state != KS_SESSION_CREATED && session->state != KS_SESSION_RUNNING;
+    begin = ks_answer_begin(&monitor->daemon.out, KS_FRAME_FL_LIST, id);
+    ks_buf_put_u8(&monitor->daemon.out, over ? 1 : 0);
+    ks_buf_put_lp32(&monitor->daemon.out, ks_buf_view(&list));
+    ks_frame_end(&monitor->daemon.out, begin);
+out:
+    ks_buf_done(&list);
+    return err;
+}
+
+/* ketseald had the record before we offered the round: what was made for another one goes. */
+static void drop_job(struct ks_monitor *monitor, const struct ks_rounds_session *session,
+                     uint64_t number)
+{
+    for (size_t i = 0; i < monitor->jobs_used; i++) {
+        struct ks_monitor_job *job = &monitor->jobs[i];
+
+        if (job->state == KS_MJOB_ADMITTED && job->session == session && job->round == number) {
+            ks_monitor_job_free(monitor, job);
+            return;
+        }
+    }
+}
+
+/* 16 session, u64 round -> nothing */
+enum ks_err ks_monitor_fl_recorded(struct ks_monitor *monitor, uint32_t id,
+                                   struct ks_bytes payload)
+{
+    enum ks_err err = KS_OK;
+    struct ks_rounds_session *session = NULL;
+    const struct ks_round_summary *summary = NULL;
+    size_t begin = 0;
+
+    KS_TRY(read_ended(monitor, payload, &session, &summary));
+    KS_TRY(ks_rounds_recorded(monitor->state.rounds, session, summary->number));
+    drop_job(monitor, session, summary->number);
     begin = ks_answer_begin(&monitor->daemon.out, KS_FRAME_FL_RECORDED, id);
     ks_frame_end(&monitor->daemon.out, begin);
 out:

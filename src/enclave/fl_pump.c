@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "crypto/digest.h"
+#include "enclave/fl_plan.h"
 #include "enclave/fl_work.h"
 #include "enclave/monitor.h"
 #include "fl/gather.h"
@@ -162,6 +163,7 @@ static enum ks_err prepare(struct ks_fl_slot *slot)
     replay->subject = ks_fl_round_params(session->round)->subject;
     replay->plan = &session->order.plan;
     replay->clients = (uint32_t)ks_fl_round_participants(session->round);
+    ks_copy(replay->state, session->remembered, sizeof replay->state);
     replay->checkpoint = session->checkpoint;
     ks_copy(replay->checkpoint_hash, session->checkpoint_hash, sizeof replay->checkpoint_hash);
     replay->checkpoint_len = session->checkpoint_len;
@@ -175,6 +177,7 @@ static enum ks_err prepare(struct ks_fl_slot *slot)
         ks_copy(update->device, delivery->device, sizeof update->device);
         update->place = place_of(session, delivery->device);
         update->samples = delivery->samples;
+        update->encoding = delivery->encoding;
         ks_copy(update->sealed, delivery->sealed, sizeof update->sealed);
         ks_copy(update->update, delivery->update, sizeof update->update);
     }
@@ -192,6 +195,7 @@ static enum ks_err send_update(struct ks_monitor *monitor, struct ks_fl_slot *sl
     struct ks_fl_replay_update update = {.place = place_of(slot->session, slot->job->device),
                                          .samples = (uint32_t)asked->samples};
 
+    KS_TRY(ks_fl_encoding_of(asked->encoding, &update.encoding));
     ks_copy(update.device, slot->job->device, sizeof update.device);
     ks_copy(update.sealed, asked->sealed, sizeof update.sealed);
     err = ks_fl_send_update(monitor, slot, &update, length, fd, KS_SLOT_ADD);
@@ -201,6 +205,7 @@ static enum ks_err send_update(struct ks_monitor *monitor, struct ks_fl_slot *sl
         slot->state = KS_SLOT_READY;
         err = KS_OK;
     }
+out:
     return err;
 }
 
@@ -239,10 +244,17 @@ out:
 
 static enum ks_err send_finish(struct ks_fl_slot *slot)
 {
+    enum ks_err err = KS_OK;
+    struct ks_fl_work_finish work;
     struct ks_buf payload;
 
-    ks_buf_init(&payload, 1);
-    return ks_fl_ask_worker(slot, KS_FRAME_FL_FINISH, &payload, KS_SLOT_FINISH);
+    ks_buf_init(&payload, 64);
+    KS_TRY(ks_random(work.nonce, sizeof work.nonce));
+    ks_fl_work_finish_put(&work, &payload);
+    KS_TRY(ks_fl_ask_worker(slot, KS_FRAME_FL_FINISH, &payload, KS_SLOT_FINISH));
+out:
+    ks_buf_done(&payload);
+    return err;
 }
 
 /* ketseald has opened what SLOT waits for: FD, of LENGTH bytes. */
@@ -261,6 +273,15 @@ static enum ks_err opened(struct ks_monitor *monitor, struct ks_fl_slot *slot, u
         break;
     case KS_SLOT_OPEN_MODEL:
         KS_TRY(ks_fl_hand_on(slot, KS_FL_FILE_MODEL, length, fd));
+        if (ks_fl_plan_remembers(&slot->session->order.plan)) {
+            ask_files(monitor, slot, KS_FRAME_FL_OPEN, KS_FL_FILE_NEXT, NULL,
+                      KS_SLOT_OPEN_NEXT);
+        } else {
+            KS_TRY(send_finish(slot));
+        }
+        break;
+    case KS_SLOT_OPEN_NEXT:
+        KS_TRY(ks_fl_hand_on(slot, KS_FL_FILE_NEXT, length, fd));
         KS_TRY(send_finish(slot));
         break;
     default:
@@ -311,17 +332,13 @@ static enum ks_err sync_updates(struct ks_monitor *monitor, struct ks_fl_slot *s
     return KS_OK;
 }
 
-/* The new model is durable: the round has ended. */
+/* The new model is durable, and so is what the rules remember: the round has ended. */
 static enum ks_err completed(struct ks_monitor *monitor, struct ks_fl_slot *slot)
 {
     enum ks_err err = KS_OK;
-    struct ks_fl_event event = {.kind = KS_FL_EVENT_AGGREGATED, .now_us = ks_clock_us()};
-    enum ks_fl_answer answer = KS_FL_ANSWER_OK;
 
-    ks_copy(event.update, slot->written, sizeof event.update);
-    KS_TRY(ks_rounds_event(monitor->state.rounds, slot->session, &event, &answer));
-    KS_CHECK(answer == KS_FL_ANSWER_OK, KS_ERR_INTERNAL, "the end of a round: %s",
-             ks_fl_answer_words(answer));
+    KS_TRY(ks_rounds_complete(monitor->state.rounds, slot->session, slot->written, slot->next,
+                              ks_clock_us()));
     ks_monitor_worker_end(monitor, slot->worker);
     slot->worker = NULL;
     slot->state = KS_SLOT_IDLE;
@@ -336,11 +353,12 @@ static struct ks_fl_slot *slot_of(struct ks_monitor *monitor, uint32_t request)
     for (size_t i = 0; i < KS_ROUNDS_SESSIONS_MAX; i++) {
         struct ks_fl_slot *slot = &monitor->slots[i];
         const bool files =
-            slot->state == KS_SLOT_OPEN_PARENT || slot->state == KS_SLOT_OPEN_PAST ||
-            slot->state == KS_SLOT_OPEN_AGAIN || slot->state == KS_SLOT_OPEN_UPDATE ||
-            slot->state == KS_SLOT_SYNC_UPDATE || slot->state == KS_SLOT_OPEN_CHECKPOINT ||
-            slot->state == KS_SLOT_SYNC || slot->state == KS_SLOT_OPEN_MODEL ||
-            slot->state == KS_SLOT_SYNC_MODEL;
+            slot->state == KS_SLOT_OPEN_PARENT || slot->state == KS_SLOT_OPEN_STATE ||
+            slot->state == KS_SLOT_OPEN_PAST || slot->state == KS_SLOT_OPEN_AGAIN ||
+            slot->state == KS_SLOT_OPEN_UPDATE || slot->state == KS_SLOT_SYNC_UPDATE ||
+            slot->state == KS_SLOT_OPEN_CHECKPOINT || slot->state == KS_SLOT_SYNC ||
+            slot->state == KS_SLOT_OPEN_MODEL || slot->state == KS_SLOT_OPEN_NEXT ||
+            slot->state == KS_SLOT_SYNC_MODEL || slot->state == KS_SLOT_SYNC_NEXT;
 
         if (files && slot->request == request) {
             return slot;
@@ -357,6 +375,13 @@ static enum ks_err synced(struct ks_monitor *monitor, struct ks_fl_slot *slot)
         slot->synced++;
         return sync_updates(monitor, slot);
     case KS_SLOT_SYNC_MODEL:
+        if (!ks_fl_plan_remembers(&slot->session->order.plan)) {
+            return completed(monitor, slot);
+        }
+        ask_files(monitor, slot, KS_FRAME_FL_SYNC, KS_FL_FILE_NEXT, slot->next,
+                  KS_SLOT_SYNC_NEXT);
+        return KS_OK;
+    case KS_SLOT_SYNC_NEXT:
         return completed(monitor, slot);
     default:
         return committed(monitor, slot);
@@ -412,7 +437,9 @@ enum ks_err ks_monitor_fl_files(struct ks_monitor *monitor)
         struct ks_fl_slot *slot = slot_of(monitor, frame.id);
         const bool carries = frame.type == (KS_FRAME_FL_OPEN | KS_FRAME_ANSWER);
 
-        if (slot != NULL) { /* else its round has ended, or its worker died, meanwhile */
+        if (ks_monitor_fl_audit_asked(monitor, frame.id)) {
+            ks_monitor_fl_audit_file(monitor, &frame, carries ? fd : -1);
+        } else if (slot != NULL) { /* else its round has ended, or its worker died, meanwhile */
             KS_TRY(take_answer(monitor, slot, &frame, carries ? fd : -1));
         }
         if (carries) {
@@ -436,13 +463,17 @@ static enum ks_err take_added(struct ks_monitor *monitor, struct ks_fl_slot *slo
     struct ks_monitor_job *job = slot->job;
     const struct ks_job_update *update = &job->body.job.update;
     struct ks_fl_work_added added;
-    struct ks_delivery delivery = {
-        .at_us = ks_clock_us(), .samples = (uint32_t)update->samples, .loss = update->loss};
+    struct ks_delivery delivery = {.at_us = ks_clock_us(),
+                                   .length = update->length,
+                                   .samples = (uint32_t)update->samples,
+                                   .loss = update->loss};
 
     KS_TRY(ks_fl_work_added_read(reader, &added));
+    KS_TRY(ks_fl_encoding_of(update->encoding, &delivery.encoding)); /* as it was opened */
     delivery.norm = added.norm;
     delivery.suspicion = added.suspicion;
     (void)snprintf(delivery.device, sizeof delivery.device, "%s", job->device);
+    (void)snprintf(delivery.job, sizeof delivery.job, "%s", job->id);
     (void)snprintf(delivery.reason, sizeof delivery.reason, "%.*s", (int)added.reason.len,
                    (const char *)added.reason.data);
     ks_copy(delivery.update, added.update, sizeof delivery.update);
@@ -490,6 +521,7 @@ static enum ks_err take_finished(struct ks_monitor *monitor, struct ks_fl_slot *
                                  struct ks_reader *reader)
 {
     enum ks_err err = KS_OK;
+    static const uint8_t zeros[32] = {0};
     struct ks_rounds_session *session = slot->session;
     struct ks_fl_work_finished finished = {.count = 0};
 
@@ -497,6 +529,10 @@ static enum ks_err take_finished(struct ks_monitor *monitor, struct ks_fl_slot *
     KS_CHECK(finished.scores != NULL, KS_ERR_NOMEM, "scores of a round");
     KS_TRY(ks_fl_work_finished_read(reader, (uint32_t)session->delivered, &finished));
     KS_TRY(note_written(slot, &finished.model));
+    KS_CHECK(ks_bytes_equal(KS_BYTES(finished.state), KS_BYTES(zeros)) !=
+                 ks_fl_plan_remembers(&session->order.plan),
+             KS_ERR_VERIFY, "the worker remembers what it should not, or the other way round");
+    ks_copy(slot->next, finished.state, sizeof slot->next);
     if (!ks_fl_plan_sums(&session->order.plan)) {
         KS_CHECK(finished.count == session->delivered, KS_ERR_VERIFY,
                  "the worker has scored %u updates, where %zu count", finished.count,
@@ -561,6 +597,10 @@ enum ks_err ks_monitor_fl_worker(struct ks_monitor *monitor, struct ks_monitor_w
         ks_monitor_worker_end(monitor, worker);
         return KS_OK;
     }
+    if (slot == &monitor->audit.slot) {
+        ks_monitor_fl_audit_worker(monitor, err == KS_OK ? &frame : NULL);
+        return KS_OK;
+    }
     if (err != KS_OK || frame.id != slot->request) {
         return lose_worker(monitor, slot,
                            ks_fail(KS_ERR_UNAVAILABLE, "the worker of the round died; again"));
@@ -608,7 +648,7 @@ static enum ks_err record_again(struct ks_monitor *monitor, struct ks_fl_slot *s
 
     KS_TRY(ks_monitor_fl_core_update(monitor, job, slot, delivery, hash));
     KS_TRY(ks_rounds_again(monitor->state.rounds, slot->session, ks_bytes_text(job->device),
-                           hash));
+                           hash, job->id));
     job->finished_us = ks_clock_monotonic_us();
     job->state = KS_MJOB_FINISHED;
 out:
@@ -661,8 +701,7 @@ out:
     return err;
 }
 
-/* A waiting worker, or NULL. */
-static struct ks_monitor_worker *free_worker(struct ks_monitor *monitor)
+struct ks_monitor_worker *ks_monitor_fl_free_worker(struct ks_monitor *monitor)
 {
     for (size_t i = 0; i < KS_MONITOR_WORKERS_MAX; i++) {
         struct ks_monitor_worker *worker = &monitor->workers[i];
@@ -730,6 +769,17 @@ out:
     return err;
 }
 
+/* Rounds that have a worker: there is one more for audits. */
+static uint32_t at_work(const struct ks_monitor *monitor)
+{
+    uint32_t count = 0;
+
+    for (size_t i = 0; i < KS_ROUNDS_SESSIONS_MAX; i++) {
+        count += monitor->slots[i].worker != NULL ? 1 : 0;
+    }
+    return count;
+}
+
 static enum ks_err pump(struct ks_monitor *monitor, struct ks_fl_slot *slot)
 {
     enum ks_err err = KS_OK;
@@ -751,8 +801,8 @@ static enum ks_err pump(struct ks_monitor *monitor, struct ks_fl_slot *slot)
         return next_step(monitor, slot);
     }
     KS_TRY(find_update(monitor, slot, &job));
-    if (job != NULL || aggregates(slot)) {
-        slot->worker = free_worker(monitor);
+    if ((job != NULL || aggregates(slot)) && at_work(monitor) < monitor->fl.workers) {
+        slot->worker = ks_monitor_fl_free_worker(monitor);
     }
     if (slot->worker != NULL) {
         KS_TRY(prepare(slot));
@@ -773,6 +823,7 @@ enum ks_err ks_monitor_fl_pump(struct ks_monitor *monitor)
         }
     }
     KS_TRY(record_rounds(monitor));
+    ks_monitor_fl_audit_pump(monitor);
 out:
     return err;
 }
@@ -781,7 +832,7 @@ uint64_t ks_monitor_fl_deadline_us(const struct ks_monitor *monitor)
 {
     const uint64_t now_us = ks_clock_us();
     const uint64_t now_monotonic_us = ks_clock_monotonic_us();
-    uint64_t deadline_us = 0;
+    uint64_t deadline_us = ks_monitor_fl_audit_deadline_us(monitor);
 
     for (size_t i = 0; i < KS_ROUNDS_SESSIONS_MAX; i++) {
         const struct ks_fl_slot *slot = &monitor->slots[i];

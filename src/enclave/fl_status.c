@@ -210,6 +210,7 @@ static void put_session(const struct ks_rounds_session *session, struct ks_json_
     ks_json_member_hex(writer, "model", KS_BYTES(session->model));
     ks_json_member_string(writer, "name", plan->model);
     ks_json_member_u64(writer, "params", plan->params);
+    ks_json_member_text(writer, "reason", ks_rounds_reason(session));
     ks_json_put_key(writer, "rounds");
     ks_json_put_array(writer);
     for (size_t i = 0; i < round_count(session); i++) {
@@ -340,6 +341,7 @@ static void put_sessions(struct ks_monitor *monitor, struct ks_json_writer *writ
         put_time(writer, "created_at", session->order.created_us);
         ks_json_member_u64(writer, "last", session->last);
         ks_json_member_string(writer, "name", session->order.plan.model);
+        ks_json_member_text(writer, "reason", ks_rounds_reason(session));
         ks_json_member_u64(writer, "rounds_ordered", session->order.plan.rounds);
         ks_json_member_hex(writer, "session", KS_BYTES(session->id));
         ks_json_member_text(writer, "state", ks_session_state_name(session->state));

@@ -334,6 +334,12 @@ static unsigned workers_of(const struct ks_launch_spec *spec, enum ks_sdk sdk)
     return spec->programs.sdks[sdk].script == NULL ? 0 : spec->adapters.count;
 }
 
+/* One more than rounds have at once: for an audit, which waits for none of them. */
+static unsigned workers_for_rounds(const struct ks_launch_spec *spec)
+{
+    return spec->fl.workers == 0 ? 0 : spec->fl.workers + 1;
+}
+
 static enum ks_err start_enclave(struct launcher *launcher, int daemon_end, int files_end)
 {
     enum ks_err err = KS_OK;
@@ -363,7 +369,7 @@ static enum ks_err start_enclave(struct launcher *launcher, int daemon_end, int 
             KS_TRY(spawn_worker(launcher, sdk));
         }
     }
-    for (unsigned i = 0; i < launcher->spec->fl.workers; i++) {
+    for (unsigned i = 0; i < workers_for_rounds(launcher->spec); i++) {
         KS_TRY(spawn_worker(launcher, KS_LAUNCH_FOR_ROUNDS));
     }
 out:
@@ -646,7 +652,7 @@ enum ks_err ks_launch(const struct ks_launch_spec *spec)
     for (unsigned sdk = 0; sdk < KS_SDK_COUNT; sdk++) {
         workers += workers_of(spec, (enum ks_sdk)sdk);
     }
-    workers += spec->fl.workers;
+    workers += workers_for_rounds(spec);
     KS_CHECK(spec->workers >= 1 && workers <= KS_LAUNCH_WORKERS_MAX, KS_ERR_LIMIT,
              "workers: 1 to %d, with the adapters and those of rounds", KS_LAUNCH_WORKERS_MAX);
     (void)sigemptyset(&set);

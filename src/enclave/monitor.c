@@ -59,6 +59,7 @@ static const struct request_rule request_rules[] = {
     {KS_FRAME_FL_JOIN, ks_monitor_fl_join, KS_PHASE_READY, SIGNED_DOCUMENT_MAX},
     {KS_FRAME_FL_OFFER, ks_monitor_fl_offer, KS_PHASE_READY, 0},
     {KS_FRAME_FL_RECORDED, ks_monitor_fl_recorded, KS_PHASE_READY, 64},
+    {KS_FRAME_FL_LIST, ks_monitor_fl_list, KS_PHASE_READY, 64},
     {KS_FRAME_ANNOUNCE, ks_monitor_announce, KS_PHASE_READY, SIGNED_DOCUMENT_MAX},
     {KS_FRAME_LINK_DATA, ks_monitor_link_data, KS_PHASE_READY, KS_LINK_DATA_MAX,
      .one_way = true},

@@ -17,7 +17,7 @@
 #include "enclave/state.h"
 #include "enclave/stock.h"
 #include "enclave/work.h"
-#include "record/record.h"
+#include "record/fl_updates.h"
 #include "tpm/tpm.h"
 
 #define KS_MONITOR_JOBS_MAX     4096 /* admitted and not yet answered */
@@ -92,6 +92,7 @@ struct ks_monitor_worker {
 enum ks_fl_slot_state {
     KS_SLOT_IDLE = 0,    /* no worker, nothing to do for one */
     KS_SLOT_OPEN_PARENT, /* ketseald opens the parent model */
+    KS_SLOT_OPEN_STATE,  /* what the rules remember */
     KS_SLOT_OPEN_PAST,   /* and the checkpoint to go on from */
     KS_SLOT_BEGIN,       /* the worker begins */
     KS_SLOT_OPEN_AGAIN,  /* ketseald opens a sealed update that counts */
@@ -103,9 +104,12 @@ enum ks_fl_slot_state {
     KS_SLOT_OPEN_CHECKPOINT,
     KS_SLOT_WRITE,
     KS_SLOT_SYNC,
-    KS_SLOT_OPEN_MODEL,
+    KS_SLOT_OPEN_MODEL, /* from here on the round ends */
+    KS_SLOT_OPEN_NEXT,  /* what the rules will remember */
     KS_SLOT_FINISH,
     KS_SLOT_SYNC_MODEL,
+    KS_SLOT_SYNC_NEXT,
+    KS_SLOT_OPEN_LIST, /* of an audit: ketseald opens the round's list */
 };
 
 /* An update that counts, which a worker is to be given again. */
@@ -113,6 +117,7 @@ struct ks_fl_replay_update {
     char device[KS_FL_CLIENT_NAME_MAX + 1];
     uint32_t place; /* among all that were invited, by name */
     uint32_t samples;
+    enum ks_fl_encoding encoding;
     uint8_t sealed[32];
     uint8_t update[32]; /* what has to be in it */
 };
@@ -122,6 +127,7 @@ struct ks_fl_replay {
     struct ks_fl_subject subject;
     const struct ks_fl_plan *plan; /* borrowed, of the session */
     uint32_t clients;              /* that were invited */
+    uint8_t state[32];             /* that the round began with; zeros: none */
     unsigned checkpoint;           /* to go on from: 1 or 2; 0: none */
     uint8_t checkpoint_hash[32];
     uint64_t checkpoint_len;
@@ -142,8 +148,19 @@ struct ks_fl_slot {
     unsigned file;              /* checkpoint that is written: 1 or 2 */
     uint8_t written[32];        /* hash of what was */
     uint64_t written_len;
+    uint8_t next[32]; /* and of what the rules will remember; zeros: nothing */
     char kernels[KS_WORK_NAME_MAX + 1];
     uint32_t threads;
+};
+
+/* A round that is computed again. */
+struct ks_fl_auditing {
+    bool busy;
+    uint32_t id;       /* of the order's frame */
+    uint64_t until_us; /* monotonic: how long it waits for a worker */
+    struct ks_round_summary summary;
+    struct ks_fl_updates list;
+    struct ks_fl_slot slot; /* its own: none of a session's */
 };
 
 struct ks_monitor_device {
@@ -208,7 +225,8 @@ struct ks_monitor {
     size_t ended_next;
     struct ks_alert_rules alerts;
     struct ks_fl_rules fl;
-    struct ks_fl_slot slots[KS_ROUNDS_SESSIONS_MAX];  /* in the order of the sessions */
+    struct ks_fl_slot slots[KS_ROUNDS_SESSIONS_MAX]; /* in the order of the sessions */
+    struct ks_fl_auditing audit;
     uint32_t files_id;                                /* of the last request for a file */
     struct ks_monitor_job *batch[KS_QUOTE_BATCH_MAX]; /* under the quote being made */
     size_t batch_count;
@@ -280,6 +298,8 @@ KS_MUST_CHECK enum ks_err ks_monitor_fl_offer(struct ks_monitor *, uint32_t id,
                                               struct ks_bytes payload);
 KS_MUST_CHECK enum ks_err ks_monitor_fl_recorded(struct ks_monitor *, uint32_t id,
                                                  struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_fl_list(struct ks_monitor *, uint32_t id,
+                                             struct ks_bytes payload);
 
 /* --- fl_orders.c -------------------------------------------------------------------------- */
 /* KS_ERR_UNAVAILABLE where this site runs no federated learning. */
@@ -360,6 +380,25 @@ KS_MUST_CHECK enum ks_err ks_monitor_fl_worker(struct ks_monitor *monitor,
 KS_MUST_CHECK enum ks_err ks_monitor_fl_files(struct ks_monitor *monitor);
 /* Monotonic time at which something is over its time, or a phase ends; 0: never. */
 uint64_t ks_monitor_fl_deadline_us(const struct ks_monitor *monitor);
+
+/* A worker of rounds that has none; NULL. */
+struct ks_monitor_worker *ks_monitor_fl_free_worker(struct ks_monitor *monitor);
+
+/* --- fl_audit.c --------------------------------------------------------------------------- */
+/* An operator wants SESSION's round NUMBER computed again: ID, its order's frame, is answered
+ * later with a signed document (record/fl_audit.h). KS_ERR_UNAVAILABLE while another one is;
+ * KS_ERR_NOT_FOUND, KS_ERR_CONFLICT: there is no such round with a model. */
+KS_MUST_CHECK enum ks_err ks_monitor_fl_audit(struct ks_monitor *monitor, uint32_t id,
+                                              struct ks_rounds_session *session,
+                                              uint64_t number);
+/* Whether it waits for ketseald's answer to REQUEST; the answer, with its descriptor or -1. */
+bool ks_monitor_fl_audit_asked(const struct ks_monitor *monitor, uint32_t request);
+void ks_monitor_fl_audit_file(struct ks_monitor *monitor, const struct ks_frame *frame, int fd);
+/* What its worker said; NULL: it died. */
+void ks_monitor_fl_audit_worker(struct ks_monitor *monitor, const struct ks_frame *frame);
+/* Gives it a worker when one is free. */
+void ks_monitor_fl_audit_pump(struct ks_monitor *monitor);
+uint64_t ks_monitor_fl_audit_deadline_us(const struct ks_monitor *monitor); /* 0: never */
 
 /* --- fl_core.c ---------------------------------------------------------------------------- */
 /* Makes the core of JOB's record: of DELIVERY, or, where JOB is a round's, of its summary. H

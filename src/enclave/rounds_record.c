@@ -30,7 +30,7 @@ void ks_round_record_put(const struct ks_round_record *record, struct ks_buf *ou
     ks_buf_put_u64(out, record->at_us);
     ks_buf_put_u64(out, record->other);
     put_text(out, record->device, KS_FL_CLIENT_NAME_MAX);
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < KS_ROUND_RECORD_HASHES; i++) {
         ks_buf_put(out, KS_BYTES(record->hash[i]));
     }
     ks_buf_put_u32(out, record->count);
@@ -80,7 +80,7 @@ enum ks_err ks_round_record_read(struct ks_bytes bytes, struct ks_round_record *
     KS_TRY(ks_read_u64(&reader, &record.at_us));
     KS_TRY(ks_read_u64(&reader, &record.other));
     KS_TRY(read_text(&reader, record.device, KS_FL_CLIENT_NAME_MAX));
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < KS_ROUND_RECORD_HASHES; i++) {
         KS_TRY(ks_read_copy(&reader, record.hash[i], sizeof record.hash[i]));
     }
     KS_TRY(ks_read_u32(&reader, &record.count));

@@ -12,7 +12,7 @@
 #define KS_ROUNDS_RECORDS_MAX    262144 /* of the file */
 #define KS_ROUNDS_ORDER_FILE_MAX (KS_FL_DOCUMENT_MAX + KS_CERT_DER_MAX + 64)
 #define KS_ROUNDS_ROUND_FILE_MAX (2 * KS_FL_DOCUMENT_MAX + 64)
-#define KS_ROUNDS_FILE_NAME_MAX  64
+#define KS_ROUNDS_FILE_NAME_MAX  80
 
 struct ks_operator_seen {
     uint8_t key[32];
@@ -34,6 +34,12 @@ void ks_rounds_session_free(struct ks_rounds_session *session); /* NULL is fine 
 struct ks_operator_seen *ks_rounds_operator(struct ks_rounds *rounds, const uint8_t key[32]);
 struct ks_delivery *ks_rounds_find_delivery(const struct ks_rounds_session *session,
                                             struct ks_bytes device);
+
+/* DEVICE, when it joined, said that it has SAMPLES. Only where SESSION selects by them, and
+ * while there is room: what is forgotten counts as never said. */
+KS_MUST_CHECK enum ks_err ks_rounds_know(const struct ks_rounds *rounds,
+                                         struct ks_rounds_session *session,
+                                         struct ks_bytes device, uint32_t samples);
 
 /* Of the order that made a session: number 0; of a round its own. */
 void ks_rounds_file_name(const uint8_t id[KS_SESSION_LEN], uint64_t number,
@@ -64,6 +70,16 @@ void ks_rounds_scores_name(const uint8_t id[KS_SESSION_LEN], uint64_t number,
 KS_MUST_CHECK enum ks_err ks_rounds_take_scores(const struct ks_rounds *rounds,
                                                 struct ks_rounds_session *session,
                                                 const struct ks_round_record *record);
+
+/* --- rounds_list.c ------------------------------------------------------------------------ */
+/* What the deliveries of the open round come to: its list, and what its summary says of them.
+ */
+KS_MUST_CHECK enum ks_err ks_rounds_list_make(struct ks_rounds_session *session);
+/* If a round has ended by what was taken up: its list is durable. */
+KS_MUST_CHECK enum ks_err ks_rounds_list_save(const struct ks_rounds *rounds,
+                                              struct ks_rounds_session *session);
+void ks_rounds_list_forget(const struct ks_rounds *rounds,
+                           const struct ks_rounds_session *session, uint64_t number);
 
 /* The one way in which the state changes, at start and later: RECORD is durable. */
 KS_MUST_CHECK enum ks_err ks_rounds_take(struct ks_rounds *rounds,

@@ -55,6 +55,7 @@ struct ks_fl_plan_local {
     struct ks_bytes optimiser; /* "sgd" */
     uint64_t batch;
     uint64_t epochs;
+    uint64_t keep; /* numbers of an update that 'topk' sends; else 0 */
     double clip_norm;
     double momentum;
     double proximal;
@@ -90,7 +91,8 @@ struct ks_fl_plan {
     X(START, "start")                                                                          \
     X(PAUSE, "pause")                                                                          \
     X(RESUME, "resume")                                                                        \
-    X(STOP, "stop")
+    X(STOP, "stop")                                                                            \
+    X(AUDIT, "audit") /* of a round that has ended */
 enum ks_fl_verb {
 #define KS_FL_VERB_ENUM(name, text) KS_FL_VERB_##name,
     KS_FL_VERB_LIST(KS_FL_VERB_ENUM)
@@ -106,6 +108,7 @@ struct ks_fl_order {
     struct ks_bytes site; /* ledger origin */
     enum ks_fl_verb verb;
     struct ks_fl_plan plan; /* of CREATE alone */
+    uint64_t round;         /* of AUDIT alone */
     /* Read only: */
     struct ks_json_doc *doc;
     uint8_t digest[32]; /* SHA-256 of the canonical body, which the signature covers */
@@ -126,8 +129,13 @@ void ks_fl_order_done(struct ks_fl_order *order); /* zeroed is fine */
 
 struct ks_fl_descriptor {
     uint64_t created_us;
-    uint64_t join_until_us;                /* when PREPARING ends at the latest */
-    struct ks_fl_names selected;           /* who is invited; at least one */
+    uint64_t join_until_us;         /* when PREPARING ends at the latest */
+    struct ks_fl_names selected;    /* who is invited; at least one */
+    struct ks_fl_names passed_over; /* the other candidates */
+    bool weighted;                  /* selection in proportion to samples */
+    uint64_t seed;                  /* of the selection */
+    uint64_t *samples; /* of a weighted one: of those selected, then of the others; owned */
+    size_t samples_count;
     uint8_t kem_public[KS_KEM_PUBLIC_LEN]; /* ML-KEM-768: updates are sealed to it */
     struct ks_fl_plan_local local;
     uint64_t params;

@@ -170,7 +170,9 @@ struct ks_round_result {
     uint64_t count;      /* contributions in it */
     uint64_t samples;    /* behind them */
     uint8_t updates[32]; /* ks_round_updates_digest of their records */
+    uint8_t list[32];    /* SHA-256 of the round's list: record/fl_updates.h */
     double loss;         /* mean of what devices say, by samples; 0 where there are none */
+    uint8_t state[32];   /* SHA-256 of what its rules left for the next round; zeros: nothing */
 };
 #define KS_ROUND_OUTCOME_MAX 64
 void ks_round_result_write(const struct ks_round_result *result, struct ks_buf *out);

@@ -66,6 +66,8 @@ static const struct route routes[] = {
     {"GET", "/v1/fl/metrics", OPERATOR, ks_api_fl_metrics},
     {"GET", "/v1/fl/sessions/{}/descriptor", DEVICE | OPERATOR, ks_api_fl_descriptor},
     {"GET", "/v1/fl/sessions/{}/records", DEVICE | OPERATOR, ks_api_fl_records},
+    {"GET", "/v1/fl/sessions/{+}", DEVICE | OPERATOR, ks_api_fl_round},
+    {"GET", "/v1/fl/updates/{}/bundle", OPERATOR, ks_api_fl_update_bundle},
     {"GET", "/v1/fl/records/{}/bundle", DEVICE | OPERATOR, ks_api_fl_bundle},
     {"GET", "/v1/fl/uploads/{}", DEVICE | OPERATOR, ks_api_fl_upload_state},
     {"PUT", "/v1/fl/uploads/{}/{}", DEVICE | OPERATOR, ks_api_fl_upload},

@@ -11,12 +11,13 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "record/fl.h"
+#include "record/fl_updates.h"
 #include "server/api.h"
 
 #define DOCUMENT_MAX  KS_FL_DOCUMENT_MAX
 #define OFFER_US      UINT64_C(250000) /* between two questions for rounds that want a record */
 #define RETRY_AFTER_S "2"
+#define ATTEMPTS_MAX  1000 /* at the record of one round */
 
 /* --- asking the enclave ------------------------------------------------------------------- */
 
@@ -407,9 +408,152 @@ out:
     ks_buf_done(&body);
 }
 
+/* --- what there is of a round ------------------------------------------------------------- */
+
+/* "SESSION/rounds/ROUND/WHAT" */
+static enum ks_err read_round(struct ks_bytes segment, uint8_t out_session[KS_SESSION_LEN],
+                              uint64_t *out_round, struct ks_bytes *out_what)
+{
+    const struct ks_bytes between = KS_LITERAL("/rounds/");
+    enum ks_err err = KS_OK;
+    const size_t begin = (size_t)2 * KS_SESSION_LEN + between.len;
+    size_t len = 0;
+
+    KS_CHECK(
+        segment.len > begin &&
+            ks_bytes_equal(ks_bytes_of(segment.data + (size_t)2 * KS_SESSION_LEN, between.len),
+                           between) &&
+            ks_hex_decode(ks_bytes_of(segment.data, (size_t)2 * KS_SESSION_LEN), out_session,
+                          KS_SESSION_LEN) == KS_OK,
+        KS_ERR_NOT_FOUND, "no such path: SESSION/rounds/ROUND/updates");
+    while (begin + len < segment.len && segment.data[begin + len] != '/') {
+        len++;
+    }
+    KS_TRY(ks_text_u64(ks_bytes_of(segment.data + begin, len), KS_FL_ROUNDS_MAX, out_round));
+    len += begin + len < segment.len ? 1 : 0;
+    *out_what = ks_bytes_of(segment.data + begin + len, segment.len - begin - len);
+out:
+    return err;
+}
+
+/* GET /v1/fl/sessions/SESSION/rounds/ROUND/updates, …/kept */
+void ks_api_fl_round(struct ks_site_server *server, struct ks_http_request *request,
+                     struct ks_bytes segment)
+{
+    enum ks_err err = KS_OK;
+    struct ks_bytes what = {0};
+    struct ks_buf body;
+    uint8_t session[KS_SESSION_LEN];
+    uint64_t round = 0;
+
+    if (!is_here(server, request)) {
+        return;
+    }
+    ks_buf_init(&body, KS_FL_UPDATES_BYTES_MAX);
+    KS_TRY(read_round(segment, session, &round, &what));
+    if (ks_bytes_is(what, "updates")) {
+        KS_TRY(ks_fl_files_list(server->fl_files, session, round, &body));
+    } else {
+        KS_CHECK(ks_bytes_is(what, "kept"), KS_ERR_NOT_FOUND,
+                 "a round has 'updates' and 'kept'");
+        KS_TRY(ks_fl_files_kept(server->fl_files, session, round, &body));
+    }
+out:
+    ks_reply_buffer(request, err, &body);
+    ks_buf_done(&body);
+}
+
 /* --- records of rounds -------------------------------------------------------------------- */
 
-/* A job of a round's record, as the enclave offers it: its intent goes to the next commit. */
+/* The round that a task, or an offer, is about. */
+static enum ks_err ask_round(struct ks_site_server *server, uint16_t type,
+                             const uint8_t session[KS_SESSION_LEN], uint64_t round,
+                             ks_task_step step)
+{
+    uint8_t bytes[KS_SESSION_LEN + 8];
+    struct ks_buf payload = {.data = bytes, .cap = sizeof bytes, .max = sizeof bytes};
+    struct ks_task *task = ks_task_new(server, NULL);
+
+    if (task == NULL) {
+        return ks_fail(KS_ERR_UNAVAILABLE, "too many requests are waiting");
+    }
+    task->round = round;
+    ks_copy(task->session, session, sizeof task->session);
+    ks_buf_put(&payload, ks_bytes_of(session, KS_SESSION_LEN));
+    ks_buf_put_u64(&payload, round);
+    ks_task_ask(server, task, type, ks_buf_view(&payload), step);
+    return KS_OK;
+}
+
+static void step_recorded(struct ks_site_server *server, struct ks_task *task, enum ks_err err,
+                          struct ks_reader *answer)
+{
+    (void)answer;
+    if (err != KS_OK) { /* the round is offered again after the next start */
+        ks_log_failure("fl.recorded", err);
+    }
+    ks_task_free(server, task);
+}
+
+/* u8 over, lp32 list: kept, and then the enclave may forget it. */
+static void step_list(struct ks_site_server *server, struct ks_task *task, enum ks_err err,
+                      struct ks_reader *answer)
+{
+    struct ks_bytes list = {0};
+    uint8_t over = 0;
+
+    KS_TRY(err);
+    KS_TRY(ks_read_u8(answer, &over));
+    KS_TRY(ks_read_lp32(answer, KS_FL_UPDATES_BYTES_MAX, &list));
+    KS_TRY(ks_read_end(answer));
+    KS_TRY(ks_fl_files_list_put(server->fl_files, task->session, task->round, over != 0, list));
+    KS_TRY(ask_round(server, KS_FRAME_FL_RECORDED, task->session, task->round, step_recorded));
+out:
+    if (err != KS_OK) {
+        ks_log_failure("fl.list", err);
+    }
+    ks_task_free(server, task);
+}
+
+static void take_list(struct ks_site_server *server, const uint8_t session[KS_SESSION_LEN],
+                      uint64_t round)
+{
+    const enum ks_err err = ask_round(server, KS_FRAME_FL_LIST, session, round, step_list);
+
+    if (err != KS_OK) {
+        ks_log_failure("fl.list", err);
+    }
+}
+
+void ks_site_fl_recorded(struct ks_site_server *server, const struct ks_task *ended)
+{
+    take_list(server, ended->session, ended->round);
+}
+
+/* The store knows the attempts at the record of a round by "ROUND.1", "ROUND.2", …, of which a
+ * crash can have ended all but the last. JOB becomes the one that is done, or the next one. */
+static enum ks_err find_attempt(struct ks_site_server *server, uint64_t round,
+                                struct ks_store_job *job, bool *out_done)
+{
+    enum ks_err err = KS_OK;
+    struct ks_store_job before = {.state = KS_JOB_FAILED};
+
+    for (unsigned attempt = 1; err == KS_OK && before.state != KS_JOB_DONE; attempt++) {
+        KS_CHECK(attempt < ATTEMPTS_MAX, KS_ERR_LIMIT, "round %llu: %d records failed",
+                 (unsigned long long)round, ATTEMPTS_MAX);
+        (void)snprintf(job->idempotency, sizeof job->idempotency, "%llu.%u",
+                       (unsigned long long)round, attempt);
+        err =
+            ks_store_job_by_idempotency(server->reader, job->device, job->idempotency, &before);
+    }
+    *out_done = err == KS_OK;
+    err = err == KS_ERR_NOT_FOUND ? KS_OK : err;
+out:
+    return err;
+}
+
+/* A job of a round's record, as the enclave offers it: its intent goes to the next commit. If
+ * the record is there, since a crash came before the enclave was told, it is told so now. */
 static enum ks_err take_offer(struct ks_site_server *server, struct ks_reader *answer)
 {
     enum ks_err err = KS_OK;
@@ -417,22 +561,30 @@ static enum ks_err take_offer(struct ks_site_server *server, struct ks_reader *a
     struct ks_bytes operator_name = {0};
     struct ks_bytes entry = {0};
     struct ks_task *task = NULL;
+    struct ks_store_job job = {.id = ""};
     uint8_t session[KS_SESSION_LEN];
     char hex[2 * KS_SESSION_LEN + 1];
     uint64_t round = 0;
+    bool done = false;
 
     KS_TRY(ks_read_bytes(answer, KS_UUID_TEXT_LEN, &id));
     KS_TRY(ks_read_copy(answer, session, sizeof session));
     KS_TRY(ks_read_u64(answer, &round));
     KS_TRY(ks_read_lp16(answer, KS_STORE_DEVICE_MAX, &operator_name));
     KS_TRY(ks_read_lp16(answer, KS_ENTRY_BYTES_MAX, &entry));
+    ks_hex_encode(KS_BYTES(session), hex);
+    (void)snprintf(job.device, sizeof job.device, "%s%s", KS_FL_OWNER, hex);
+    KS_TRY(find_attempt(server, round, &job, &done));
+    if (done) {
+        take_list(server, session, round);
+        return KS_OK;
+    }
     task = ks_task_new(server, NULL);
     KS_CHECK(task != NULL, KS_ERR_UNAVAILABLE, "too many requests are waiting");
     task->round = round;
     ks_copy(task->session, session, sizeof task->session);
-    ks_copy(task->job.id, id.data, id.len);
-    ks_hex_encode(KS_BYTES(session), hex);
-    (void)snprintf(task->job.device, sizeof task->job.device, "%s%s", KS_FL_OWNER, hex);
+    ks_copy(job.id, id.data, id.len);
+    task->job = job;
     ks_buf_put(&task->intent, entry);
     KS_TRY(ks_buf_check(&task->intent));
     ks_task_admitted(server, task);
@@ -463,11 +615,16 @@ void ks_site_fl_turn(struct ks_site_server *server)
 {
     const uint64_t now_us = ks_clock_monotonic_us();
     struct ks_task *task = NULL;
+    enum ks_err err = KS_OK;
 
     if (server->fl_files == NULL || server->fl_asked || now_us < server->fl_due_us) {
         return;
     }
     server->fl_due_us = now_us + OFFER_US;
+    err = ks_fl_files_turn(server->fl_files);
+    if (err != KS_OK) { /* what is over its time stays, until it can go */
+        ks_log_failure("fl.sweep", err);
+    }
     task = ks_task_new(server, NULL);
     if (task != NULL) {
         server->fl_asked = true;
@@ -480,27 +637,4 @@ int ks_site_fl_wait_ms(const struct ks_site_server *server, int ms)
     const int tick_ms = (int)(OFFER_US / 1000);
 
     return server->fl_files != NULL && (ms < 0 || ms > tick_ms) ? tick_ms : ms;
-}
-
-static void step_recorded(struct ks_site_server *server, struct ks_task *task, enum ks_err err,
-                          struct ks_reader *answer)
-{
-    (void)answer;
-    if (err != KS_OK) { /* the round is offered again after the next start */
-        ks_log_failure("fl.recorded", err);
-    }
-    ks_task_free(server, task);
-}
-
-void ks_site_fl_recorded(struct ks_site_server *server, const struct ks_task *ended)
-{
-    uint8_t bytes[KS_SESSION_LEN + 8];
-    struct ks_buf payload = {.data = bytes, .cap = sizeof bytes, .max = sizeof bytes};
-    struct ks_task *task = ks_task_new(server, NULL);
-
-    if (task != NULL) {
-        ks_buf_put(&payload, KS_BYTES(ended->session));
-        ks_buf_put_u64(&payload, ended->round);
-        ks_task_ask(server, task, KS_FRAME_FL_RECORDED, ks_buf_view(&payload), step_recorded);
-    }
 }

@@ -500,6 +500,51 @@ void ks_api_fl_bundle(struct ks_site_server *server, struct ks_http_request *req
     answer_bundle(server, request, NULL, segment);
 }
 
+/* RECORD is of an update; KS_ERR_NOT_FOUND where it is of anything else. */
+static enum ks_err check_update(struct ks_bytes record, const char *id)
+{
+    static const struct ks_json_limits limits = {.len_max = KS_RECORD_BYTES_MAX,
+                                                 .nodes_max = 65536};
+    enum ks_err err = KS_OK;
+    struct ks_json_doc *doc = NULL;
+    const struct ks_json *workload = NULL;
+    struct ks_bytes name = {0};
+
+    KS_TRY(ks_json_parse(record, &limits, &doc));
+    workload = ks_json_find(ks_json_find(ks_json_root(doc), "core"), "workload");
+    KS_CHECK(workload != NULL && ks_json_get_string(workload, "name", &name) == KS_OK &&
+                 ks_bytes_is(name, ks_kind_name(KS_KIND_UPDATE)),
+             KS_ERR_NOT_FOUND, "no update of a round %s", id);
+out:
+    ks_json_doc_free(doc);
+    return err;
+}
+
+/* An operator may have the record of each update: it audits the rounds. Those of circuits are
+ * their devices' own. */
+void ks_api_fl_update_bundle(struct ks_site_server *server, struct ks_http_request *request,
+                             struct ks_bytes segment)
+{
+    enum ks_err err = KS_OK;
+    struct ks_store_job job;
+    char id[KS_UUID_TEXT_LEN + 1];
+    struct ks_buf record;
+
+    ks_buf_init(&record, KS_RECORD_BYTES_MAX);
+    KS_CHECK(ks_text_is_uuid(segment), KS_ERR_FORMAT, "a job's id is a UUID");
+    (void)snprintf(id, sizeof id, "%.*s", KS_UUID_TEXT_LEN, (const char *)segment.data);
+    KS_TRY(ks_store_job(server->reader, id, &job));
+    KS_CHECK(job.state == KS_JOB_DONE, KS_ERR_NOT_FOUND, "no update of a round %s", id);
+    KS_TRY(ks_store_record(server->reader, id, &record));
+    KS_TRY(check_update(ks_buf_view(&record), id));
+    answer_bundle(server, request, job.device, segment);
+out:
+    if (err != KS_OK) {
+        ks_reply_failure(request, err);
+    }
+    ks_buf_done(&record);
+}
+
 static void answer_list(struct ks_site_server *server, struct ks_http_request *request,
                         const char *owner)
 {

@@ -153,6 +153,9 @@ static const cyaml_schema_field_t fl_fields[] = {
     CYAML_FIELD_UINT("memory_mib", CYAML_FLAG_OPTIONAL, struct ks_config_fl, memory_mib),
     CYAML_FIELD_UINT("params", CYAML_FLAG_OPTIONAL, struct ks_config_fl, params),
     CYAML_FIELD_UINT("upload_mib", CYAML_FLAG_OPTIONAL, struct ks_config_fl, upload_mib),
+    CYAML_FIELD_UINT("upload_hours", CYAML_FLAG_OPTIONAL, struct ks_config_fl, upload_hours),
+    CYAML_FIELD_UINT("keep_rounds", CYAML_FLAG_OPTIONAL, struct ks_config_fl, keep_rounds),
+    CYAML_FIELD_UINT("disk_mib", CYAML_FLAG_OPTIONAL, struct ks_config_fl, disk_mib),
     CYAML_FIELD_END,
 };
 
@@ -470,11 +473,15 @@ static enum ks_err complete_fl(struct ks_config *config)
     enum ks_err err = KS_OK;
     struct ks_config_fl *fl = &config->fl;
 
-    KS_CHECK(fl->workers > 0 || (fl->memory_mib == 0 && fl->params == 0 && fl->upload_mib == 0),
+    KS_CHECK(fl->workers > 0 ||
+                 (fl->memory_mib == 0 && fl->params == 0 && fl->upload_mib == 0 &&
+                  fl->upload_hours == 0 && fl->keep_rounds == 0 && fl->disk_mib == 0),
              KS_ERR_FORMAT, "fl.workers: without any there is no federated learning here");
     fl->memory_mib = fl->memory_mib == 0 ? 4096 : fl->memory_mib;
     fl->params = fl->params == 0 ? 4 << 20 : fl->params;
     fl->upload_mib = fl->upload_mib == 0 ? 1024 : fl->upload_mib;
+    fl->upload_hours = fl->upload_hours == 0 ? 24 : fl->upload_hours;
+    fl->disk_mib = fl->disk_mib == 0 ? 16384 : fl->disk_mib;
     KS_CHECK(fl->workers <= KS_FL_WORKERS_MAX, KS_ERR_LIMIT, "fl.workers: 0 to %d",
              KS_FL_WORKERS_MAX);
     KS_CHECK(fl->memory_mib <= KS_CONFIG_FL_MIB_MAX, KS_ERR_LIMIT, "fl.memory_mib: 1 to %d",
@@ -483,6 +490,12 @@ static enum ks_err complete_fl(struct ks_config *config)
              KS_FL_NUMBERS_MAX);
     KS_CHECK(fl->upload_mib <= KS_CONFIG_FL_MIB_MAX, KS_ERR_LIMIT, "fl.upload_mib: 1 to %d",
              KS_CONFIG_FL_MIB_MAX);
+    KS_CHECK(fl->upload_hours <= KS_CONFIG_FL_HOURS_MAX, KS_ERR_LIMIT,
+             "fl.upload_hours: 1 to %d", KS_CONFIG_FL_HOURS_MAX);
+    KS_CHECK(fl->keep_rounds <= KS_FL_ROUNDS_MAX, KS_ERR_LIMIT, "fl.keep_rounds: 0 to %d",
+             KS_FL_ROUNDS_MAX);
+    KS_CHECK(fl->disk_mib <= KS_CONFIG_FL_DISK_MIB_MAX, KS_ERR_LIMIT, "fl.disk_mib: 1 to %d",
+             KS_CONFIG_FL_DISK_MIB_MAX);
 out:
     return err;
 }

@@ -124,12 +124,17 @@ struct ks_config_traces {
 };
 
 /* Federated learning (docs/federated-learning.md). */
-#define KS_CONFIG_FL_MIB_MAX 65536
+#define KS_CONFIG_FL_MIB_MAX      65536
+#define KS_CONFIG_FL_DISK_MIB_MAX 1073741824 /* a PiB */
+#define KS_CONFIG_FL_HOURS_MAX    8760
 struct ks_config_fl {
-    unsigned workers;    /* rounds at once; 0 (default): there is none here */
-    unsigned memory_mib; /* of the address space of one of them; default 4096 */
-    unsigned params;     /* numbers of a model at most; default 4194304 */
-    unsigned upload_mib; /* of all uploads that are under way; default 1024 */
+    unsigned workers;      /* rounds at once; 0 (default): there is none here */
+    unsigned memory_mib;   /* of the address space of one of them; default 4096 */
+    unsigned params;       /* numbers of a model at most; default 4194304 */
+    unsigned upload_mib;   /* of all uploads that are under way; default 1024 */
+    unsigned upload_hours; /* that a complete one waits for its job; default 24 */
+    unsigned keep_rounds;  /* whose sealed updates are kept, of each session; default 0 */
+    unsigned disk_mib;     /* of all that is kept and under way; default 16384 */
 };
 
 struct ks_config {

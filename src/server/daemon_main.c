@@ -216,10 +216,13 @@ static enum ks_err catch_signals(struct ks_site_server *site)
 static enum ks_err open_fl(struct daemon *daemon)
 {
     const struct ks_config_fl *fl = &daemon->config->fl;
-    const struct ks_fl_files_limits limits = {.length_max = ks_fl_update_bytes_max(fl->params) +
-                                                            KS_FL_SEALED_OVERHEAD +
-                                                            KS_FL_MODEL_HEADER_MAX,
-                                              .in_flight_max = (uint64_t)fl->upload_mib << 20};
+    const struct ks_fl_files_limits limits = {
+        .length_max =
+            ks_fl_update_bytes_max(fl->params) + KS_FL_SEALED_OVERHEAD + KS_FL_MODEL_HEADER_MAX,
+        .in_flight_max = (uint64_t)fl->upload_mib << 20,
+        .disk_max = (uint64_t)fl->disk_mib << 20,
+        .unused_us = fl->upload_hours * UINT64_C(3600000000),
+        .rounds_kept = fl->keep_rounds};
 
     return fl->workers == 0 ? KS_OK
                             : ks_fl_files_open(daemon->config->site.state, KS_DAEMON_FILES_FD,

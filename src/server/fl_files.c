@@ -19,32 +19,9 @@
 #include "base/text.h"
 #include "crypto/digest.h"
 #include "enclave/fl_work.h"
-#include "enclave/frame.h"
+#include "server/fl_inside.h"
 
-#define NAME_LEN_MAX 160
-#define WHO_MAX      100
-#define PARTS_MAX    2048 /* of one upload */
-#define HASH_CHUNK   65536
-
-/* One that is under way. */
-struct upload {
-    char who[WHO_MAX + 1]; /* empty: free */
-    uint8_t hash[32];
-    uint64_t length;
-    uint32_t parts;
-    uint32_t there;
-    uint8_t has[PARTS_MAX / 8];
-};
-
-struct ks_fl_files {
-    int dir;
-    struct ks_channel enclave;
-    struct ks_fl_files_limits limits;
-    struct upload *uploads; /* KS_FL_UPLOADS_MAX */
-    uint64_t in_flight;
-    pthread_t thread;
-    bool started;
-};
+#define HASH_CHUNK 65536
 
 /* --- names -------------------------------------------------------------------------------- */
 
@@ -52,14 +29,12 @@ struct ks_fl_files {
 static void upload_name(const char *who, const uint8_t hash[32], const char *state,
                         char target[NAME_LEN_MAX])
 {
-    uint8_t owner[KS_SHA256_LEN];
-    char owner_hex[2 * 8 + 1];
+    char owner[FL_OWNER_LEN + 1];
     char hex[2 * 32 + 1];
 
-    ks_sha256(ks_bytes_text(who), owner);
-    ks_hex_encode(ks_bytes_of(owner, 8), owner_hex);
+    ks_fl_owner_name(who, owner);
     ks_hex_encode(ks_bytes_of(hash, 32), hex);
-    (void)snprintf(target, NAME_LEN_MAX, "up-%s-%s.%s", owner_hex, hex, state);
+    (void)snprintf(target, NAME_LEN_MAX, "up-%s-%s.%s", owner, hex, state);
 }
 
 static void model_name(const uint8_t hash[32], char target[NAME_LEN_MAX])
@@ -70,7 +45,15 @@ static void model_name(const uint8_t hash[32], char target[NAME_LEN_MAX])
     (void)snprintf(target, NAME_LEN_MAX, "model-%s.safetensors", hex);
 }
 
-static void session_name(const uint8_t session[16], const char *what, char target[NAME_LEN_MAX])
+static void state_name(const uint8_t hash[32], char target[NAME_LEN_MAX])
+{
+    char hex[2 * 32 + 1];
+
+    ks_hex_encode(ks_bytes_of(hash, 32), hex);
+    (void)snprintf(target, NAME_LEN_MAX, "state-%s", hex);
+}
+
+void ks_fl_session_name(const uint8_t session[16], const char *what, char target[NAME_LEN_MAX])
 {
     char hex[2 * 16 + 1];
 
@@ -78,8 +61,8 @@ static void session_name(const uint8_t session[16], const char *what, char targe
     (void)snprintf(target, NAME_LEN_MAX, "%s-%s", what, hex);
 }
 
-static enum ks_err open_file(const struct ks_fl_files *files, const char *name, int flags,
-                             int *out_fd)
+enum ks_err ks_fl_open(const struct ks_fl_files *files, const char *name, int flags,
+                       int *out_fd)
 {
     int fd = openat(files->dir, name, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
 
@@ -91,7 +74,7 @@ static enum ks_err open_file(const struct ks_fl_files *files, const char *name, 
     return KS_OK;
 }
 
-static enum ks_err length_of(int fd, const char *name, uint64_t *out_length)
+enum ks_err ks_fl_length(int fd, const char *name, uint64_t *out_length)
 {
     struct stat facts;
 
@@ -102,43 +85,13 @@ static enum ks_err length_of(int fd, const char *name, uint64_t *out_length)
     return KS_OK;
 }
 
-static enum ks_err move(const struct ks_fl_files *files, const char *source, const char *target)
+enum ks_err ks_fl_move(const struct ks_fl_files *files, const char *source, const char *target)
 {
     if (renameat(files->dir, source, files->dir, target) != 0 || fsync(files->dir) != 0) {
         return ks_fail(errno == ENOENT ? KS_ERR_NOT_FOUND : KS_ERR_IO, "fl/%s: %s", source,
                        strerror(errno));
     }
     return KS_OK;
-}
-
-static bool ends_in(const char *name, const char *end)
-{
-    const size_t len = strlen(name);
-
-    return len >= strlen(end) && strcmp(name + len - strlen(end), end) == 0;
-}
-
-/* Uploads that were under way: nobody knows which parts are there. */
-static enum ks_err sweep(struct ks_fl_files *files)
-{
-    enum ks_err err = KS_OK;
-    int copy = openat(files->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *folder = copy < 0 ? NULL : fdopendir(copy);
-    struct dirent *entry = NULL;
-
-    KS_CHECK(folder != NULL, KS_ERR_IO, "fl: %s", strerror(errno));
-    while ((entry = readdir(folder)) != NULL) {
-        if (ends_in(entry->d_name, ".part")) {
-            (void)unlinkat(files->dir, entry->d_name, 0); /* what stays is overwritten */
-        }
-    }
-out:
-    if (folder != NULL) {
-        (void)closedir(folder);
-    } else {
-        ks_fd_close(&copy);
-    }
-    return err;
 }
 
 enum ks_err ks_fl_files_open(const char *state_dir, int enclave_fd,
@@ -148,6 +101,7 @@ enum ks_err ks_fl_files_open(const char *state_dir, int enclave_fd,
     enum ks_err err = KS_OK;
     struct ks_fl_files *files = ks_calloc(1, sizeof *files);
     char path[KS_PATH_MAX];
+    int copy = -1;
 
     if (files == NULL) {
         ks_fd_close(&enclave_fd);
@@ -164,10 +118,15 @@ enum ks_err ks_fl_files_open(const char *state_dir, int enclave_fd,
     KS_TRY(ks_dir_make(path, 0700));
     files->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     KS_CHECK(files->dir >= 0, KS_ERR_IO, "open '%s': %s", path, strerror(errno));
-    KS_TRY(sweep(files));
+    copy = fcntl(files->dir, F_DUPFD_CLOEXEC, 0);
+    KS_CHECK(copy >= 0, KS_ERR_IO, "open '%s': %s", path, strerror(errno));
+    KS_TRY(ks_fs_system_new(copy, &files->fs));
+    copy = -1; /* transferred */
+    KS_TRY(ks_fl_sweep(files, true));
     *out_files = files;
     files = NULL; /* transferred */
 out:
+    ks_fd_close(&copy);
     ks_fl_files_close(files);
     return err;
 }
@@ -183,6 +142,7 @@ void ks_fl_files_close(struct ks_fl_files *files)
         (void)pthread_join(files->thread, NULL);
     }
     ks_channel_done(&files->enclave);
+    ks_fs_system_free(files->fs);
     ks_fd_close(&files->dir);
     ks_free(files->uploads);
     ks_free(files);
@@ -218,8 +178,8 @@ static bool is_complete(const struct ks_fl_files *files, const char *who,
     int fd = -1;
 
     upload_name(who, hash, "blob", name);
-    there = open_file(files, name, O_RDONLY, &fd) == KS_OK &&
-            length_of(fd, name, out_length) == KS_OK;
+    there = ks_fl_open(files, name, O_RDONLY, &fd) == KS_OK &&
+            ks_fl_length(fd, name, out_length) == KS_OK;
     ks_fd_close(&fd);
     return there;
 }
@@ -238,6 +198,7 @@ static enum ks_err begin_upload(struct ks_fl_files *files, const struct ks_fl_up
     upload = find_upload(files, "");
     KS_CHECK(upload != NULL && wanted->length <= files->limits.in_flight_max - files->in_flight,
              KS_ERR_UNAVAILABLE, "too many uploads are under way; again later");
+    KS_TRY(ks_fl_room(files, wanted->length));
     *upload = (struct upload){
         .length = wanted->length,
         .parts = (uint32_t)((wanted->length + KS_FL_PART_LEN - 1) / KS_FL_PART_LEN)};
@@ -258,7 +219,7 @@ static enum ks_err write_part(const struct ks_fl_files *files,
     int fd = -1;
 
     upload_name(wanted->who, wanted->hash, "part", name);
-    KS_TRY(open_file(files, name, O_WRONLY | O_CREAT, &fd));
+    KS_TRY(ks_fl_open(files, name, O_WRONLY | O_CREAT, &fd));
     while (len < wanted->bytes.len) {
         const ssize_t count = pwrite(fd, wanted->bytes.data + len, wanted->bytes.len - len,
                                      (off_t)(wanted->part * KS_FL_PART_LEN + len));
@@ -305,8 +266,9 @@ enum ks_err ks_fl_files_put(struct ks_fl_files *files, const struct ks_fl_upload
     if (*out_complete) {
         upload_name(wanted->who, wanted->hash, "part", source);
         upload_name(wanted->who, wanted->hash, "blob", target);
-        KS_TRY(move(files, source, target));
+        KS_TRY(ks_fl_move(files, source, target));
         files->in_flight -= upload->length;
+        files->used += upload->length;
         *upload = (struct upload){.who = ""};
     }
 out:
@@ -386,14 +348,14 @@ enum ks_err ks_fl_files_publish(struct ks_fl_files *files, const char *who,
     }
     upload_name(who, hash, "blob", source);
     model_name(hash, target);
-    KS_TRY(open_file(files, source, O_RDONLY, &fd));
+    KS_TRY(ks_fl_open(files, source, O_RDONLY, &fd));
     KS_TRY(hash_file(fd, source, digest));
     if (!ks_bytes_equal(KS_BYTES(digest), ks_bytes_of(hash, 32))) {
         (void)unlinkat(files->dir, source, 0); /* it can be sent again */
         KS_TRY(ks_fail(KS_ERR_VERIFY, "what was uploaded has another hash"));
     }
     KS_CHECK(fsync(fd) == 0, KS_ERR_IO, "fl/%s: %s", source, strerror(errno));
-    KS_TRY(move(files, source, target));
+    KS_TRY(ks_fl_move(files, source, target));
 out:
     ks_fd_close(&fd);
     return err;
@@ -407,8 +369,8 @@ enum ks_err ks_fl_files_model(const struct ks_fl_files *files, const uint8_t has
     int fd = -1;
 
     model_name(hash, name);
-    KS_TRY(open_file(files, name, O_RDONLY, &fd));
-    KS_TRY(length_of(fd, name, out_length));
+    KS_TRY(ks_fl_open(files, name, O_RDONLY, &fd));
+    KS_TRY(ks_fl_length(fd, name, out_length));
 out:
     ks_fd_close(&fd);
     return err;
@@ -425,8 +387,8 @@ enum ks_err ks_fl_files_model_part(const struct ks_fl_files *files, const uint8_
     int fd = -1;
 
     model_name(hash, name);
-    KS_TRY(open_file(files, name, O_RDONLY, &fd));
-    KS_TRY(length_of(fd, name, &length));
+    KS_TRY(ks_fl_open(files, name, O_RDONLY, &fd));
+    KS_TRY(ks_fl_length(fd, name, &length));
     KS_CHECK(part < (length + KS_FL_PART_LEN - 1) / KS_FL_PART_LEN, KS_ERR_NOT_FOUND,
              "the model has no part %llu", (unsigned long long)part);
     begin = part * KS_FL_PART_LEN;
@@ -479,27 +441,53 @@ out:
     return err;
 }
 
-static void name_of(const struct wanted *wanted, char target[NAME_LEN_MAX])
+/* An update that the enclave asks for is for its round from then on. */
+static enum ks_err keep(const struct ks_fl_files *files, const struct wanted *wanted,
+                        char target[NAME_LEN_MAX])
 {
+    struct kept kept = {.round = wanted->round};
     char who[WHO_MAX + 1];
+    char blob[NAME_LEN_MAX];
 
+    (void)snprintf(who, sizeof who, "%.*s", (int)wanted->device.len,
+                   (const char *)wanted->device.data);
+    kept.device = who;
+    ks_copy(kept.session, wanted->session, sizeof kept.session);
+    ks_copy(kept.hash, wanted->hash, sizeof kept.hash);
+    upload_name(who, wanted->hash, "blob", blob);
+    return ks_fl_keep(files, &kept, blob, target);
+}
+
+static enum ks_err name_of(const struct ks_fl_files *files, const struct wanted *wanted,
+                           char target[NAME_LEN_MAX])
+{
     switch (wanted->file) {
     case KS_FL_FILE_PARENT:
         model_name(wanted->hash, target);
         break;
     case KS_FL_FILE_UPDATE:
-        (void)snprintf(who, sizeof who, "%.*s", (int)wanted->device.len,
-                       (const char *)wanted->device.data);
-        upload_name(who, wanted->hash, "blob", target);
+        return keep(files, wanted, target);
+    case KS_FL_FILE_STATE:
+        state_name(wanted->hash, target);
         break;
     case KS_FL_FILE_MODEL:
-        session_name(wanted->session, "new", target);
+        ks_fl_session_name(wanted->session, "new", target);
+        break;
+    case KS_FL_FILE_NEXT:
+        ks_fl_session_name(wanted->session, "next", target);
+        break;
+    case KS_FL_FILE_LIST:
+        ks_fl_list_name(wanted->session, wanted->round, target);
+        break;
+    case KS_FL_FILE_SCRATCH:
+        ks_fl_session_name(wanted->session, "scratch", target);
         break;
     default:
-        session_name(wanted->session,
-                     wanted->file == KS_FL_FILE_FIRST ? "checkpoint-1" : "checkpoint-2",
-                     target);
+        ks_fl_session_name(wanted->session,
+                           wanted->file == KS_FL_FILE_FIRST ? "checkpoint-1" : "checkpoint-2",
+                           target);
     }
+    return KS_OK;
 }
 
 static enum ks_err sync_file(const struct ks_fl_files *files, const struct wanted *wanted)
@@ -509,14 +497,19 @@ static enum ks_err sync_file(const struct ks_fl_files *files, const struct wante
     char target[NAME_LEN_MAX];
     int fd = -1;
 
-    KS_CHECK(wanted->file != KS_FL_FILE_PARENT, KS_ERR_DENIED,
-             "this file is not written for a round");
-    name_of(wanted, name);
-    KS_TRY(open_file(files, name, O_RDWR, &fd));
+    KS_CHECK(wanted->file != KS_FL_FILE_PARENT && wanted->file != KS_FL_FILE_STATE &&
+                 wanted->file < KS_FL_FILE_LIST,
+             KS_ERR_DENIED, "this file is not written for a round");
+    KS_TRY(name_of(files, wanted, name));
+    KS_TRY(ks_fl_open(files, name, O_RDWR, &fd));
     KS_CHECK(fsync(fd) == 0, KS_ERR_IO, "fl/%s: %s", name, strerror(errno));
-    if (wanted->file == KS_FL_FILE_MODEL) {
-        model_name(wanted->hash, target);
-        KS_TRY(move(files, name, target));
+    if (wanted->file == KS_FL_FILE_MODEL || wanted->file == KS_FL_FILE_NEXT) {
+        if (wanted->file == KS_FL_FILE_MODEL) {
+            model_name(wanted->hash, target);
+        } else {
+            state_name(wanted->hash, target);
+        }
+        KS_TRY(ks_fl_move(files, name, target));
     } else {
         KS_CHECK(fsync(files->dir) == 0, KS_ERR_IO, "fl: %s", strerror(errno));
     }
@@ -532,6 +525,7 @@ enum ks_err ks_fl_files_answer(struct ks_fl_files *files, uint16_t type,
     struct wanted wanted;
     char name[NAME_LEN_MAX];
     uint64_t length = 0;
+    bool reads = false;
     int fd = -1;
 
     *out_fd = -1;
@@ -540,10 +534,15 @@ enum ks_err ks_fl_files_answer(struct ks_fl_files *files, uint16_t type,
         return sync_file(files, &wanted);
     }
     KS_CHECK(type == KS_FRAME_FL_OPEN, KS_ERR_DENIED, "a request of type %u for a file", type);
-    name_of(&wanted, name);
-    KS_TRY(open_file(files, name, wanted.file < KS_FL_FILE_FIRST ? O_RDONLY : O_RDWR | O_CREAT,
-                     &fd));
-    KS_TRY(length_of(fd, name, &length));
+    reads = wanted.file < KS_FL_FILE_FIRST || wanted.file == KS_FL_FILE_LIST;
+    KS_TRY(name_of(files, &wanted, name));
+    KS_TRY(ks_fl_open(files, name, reads ? O_RDONLY : O_RDWR | O_CREAT, &fd));
+    if (wanted.file ==
+        KS_FL_FILE_SCRATCH) { /* nobody else sees it, and it ends with who has it */
+        KS_CHECK(unlinkat(files->dir, name, 0) == 0, KS_ERR_IO, "fl/%s: %s", name,
+                 strerror(errno));
+    }
+    KS_TRY(ks_fl_length(fd, name, &length));
     *out_fd = fd;
     *out_length = length;
     fd = -1; /* transferred */

@@ -20,6 +20,9 @@
 struct ks_fl_files_limits {
     uint64_t length_max;    /* bytes of one upload */
     uint64_t in_flight_max; /* of all that are under way */
+    uint64_t disk_max;      /* of all that is kept, and under way */
+    uint64_t unused_us;     /* that a complete upload waits for its job */
+    uint64_t rounds_kept;   /* of each session, from the one that ended last: their updates */
 };
 
 struct ks_fl_files;
@@ -37,7 +40,7 @@ void ks_fl_files_close(struct ks_fl_files *files);
 /* Part PART, from 0, of what WHO sends: LENGTH bytes in all, called by their hash. All parts
  * have KS_FL_PART_LEN bytes but the last. *OUT_COMPLETE: it was the last one that lacked. Who
  * begins another upload gives up the one that is under way. KS_ERR_FORMAT for a part of
- * another length; KS_ERR_LIMIT; KS_ERR_UNAVAILABLE while too much is under way. */
+ * another length; KS_ERR_LIMIT; KS_ERR_UNAVAILABLE while too much is under way, or kept. */
 struct ks_fl_upload {
     const char *who;
     uint8_t hash[32];
@@ -64,6 +67,22 @@ KS_MUST_CHECK enum ks_err ks_fl_files_model(const struct ks_fl_files *files,
 KS_MUST_CHECK enum ks_err ks_fl_files_model_part(const struct ks_fl_files *files,
                                                  const uint8_t hash[32], uint64_t part,
                                                  struct ks_buf *out);
+
+/* The list of a round that has ended (record/fl_updates.h), durable when it returns; OVER: and
+ * its session has. Rounds that are too many lose their updates. */
+KS_MUST_CHECK enum ks_err ks_fl_files_list_put(struct ks_fl_files *files,
+                                               const uint8_t session[16], uint64_t round,
+                                               bool over, struct ks_bytes list);
+/* Appends it. KS_ERR_NOT_FOUND. */
+KS_MUST_CHECK enum ks_err ks_fl_files_list(const struct ks_fl_files *files,
+                                           const uint8_t session[16], uint64_t round,
+                                           struct ks_buf *out);
+/* What is there of a round's updates, as JSON: {"bytes":…,"deleted_at":…,"files":…,…}. */
+KS_MUST_CHECK enum ks_err ks_fl_files_kept(const struct ks_fl_files *files,
+                                           const uint8_t session[16], uint64_t round,
+                                           struct ks_buf *out);
+/* Now and then: what is over its time goes. */
+KS_MUST_CHECK enum ks_err ks_fl_files_turn(struct ks_fl_files *files);
 
 /* What the thread does with one request of the enclave, for tests: a descriptor to *OUT_FD, or
  * -1. */

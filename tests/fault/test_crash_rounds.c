@@ -94,6 +94,9 @@ static void verify(struct site *site)
         site->acknowledged = 0;
     }
     site->added = 0; /* its worker is gone */
+    if (session->last > 1 && session->model[1] != session->remembered[1]) {
+        set_wrong(site, "the model and the state are of two rounds");
+    }
     if (session->round == NULL) {
         if (session->last > 0 && ks_rounds_summary(session, session->last) == NULL) {
             set_wrong(site, "a round is lost");

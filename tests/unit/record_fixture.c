@@ -540,6 +540,7 @@ void fixture_begin_round(struct fixture *fixture)
     fill(hashes[0], sizeof hashes[0], 0x01);
     fill(hashes[1], sizeof hashes[1], 0x02);
     ks_round_updates_digest(hashes[0], 2, result.updates);
+    fill(result.list, sizeof result.list, 0x89);
     fill(result.model, sizeof result.model, 0x88);
     ks_buf_clear(&fixture->result);
     ks_round_result_write(&result, &fixture->result);

@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "crypto/digest.h"
@@ -21,6 +23,9 @@
 #define PART  ((size_t)KS_FL_PART_LEN)
 #define TOTAL (2 * PART + 5)
 
+#define DISK_MAX  (8 * TOTAL)
+#define UNUSED_US UINT64_C(3600000000)
+
 static char *folder;
 static uint8_t *bytes; /* TOTAL */
 static uint8_t hash[32];
@@ -29,7 +34,11 @@ static int enclave;
 
 static void open_files(void)
 {
-    const struct ks_fl_files_limits limits = {.length_max = TOTAL, .in_flight_max = 2 * TOTAL};
+    const struct ks_fl_files_limits limits = {.length_max = TOTAL,
+                                              .in_flight_max = 2 * TOTAL,
+                                              .disk_max = DISK_MAX,
+                                              .unused_us = UNUSED_US,
+                                              .rounds_kept = 2};
     int pair[2];
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
@@ -193,22 +202,30 @@ static void test_models(void **state)
     assert_int_equal(ks_fl_files_publish(files, "op", other), KS_ERR_NOT_FOUND);
 }
 
-static enum ks_err request(uint16_t type, enum ks_fl_file file, const uint8_t name[32],
-                           const char *device, int *out_fd, uint64_t *out_length)
+static const uint8_t session[16] = {9};
+
+static enum ks_err request_of_round(uint64_t round, uint16_t type, enum ks_fl_file file,
+                                    const uint8_t name[32], const char *device, int *out_fd,
+                                    uint64_t *out_length)
 {
-    const uint8_t session[16] = {9};
     struct ks_buf payload;
     enum ks_err err = KS_OK;
 
     ks_buf_init(&payload, 256);
     ks_buf_put_u8(&payload, (uint8_t)file);
     ks_buf_put(&payload, KS_BYTES(session));
-    ks_buf_put_u64(&payload, 1);
+    ks_buf_put_u64(&payload, round);
     ks_buf_put(&payload, ks_bytes_of(name, 32));
     ks_buf_put_lp16(&payload, ks_bytes_text(device));
     err = ks_fl_files_answer(files, type, ks_buf_view(&payload), out_fd, out_length);
     ks_buf_done(&payload);
     return err;
+}
+
+static enum ks_err request(uint16_t type, enum ks_fl_file file, const uint8_t name[32],
+                           const char *device, int *out_fd, uint64_t *out_length)
+{
+    return request_of_round(1, type, file, name, device, out_fd, out_length);
 }
 
 static void test_what_the_enclave_opens(void **state)
@@ -253,6 +270,145 @@ static void test_what_the_enclave_opens(void **state)
                      KS_ERR_DENIED);
 }
 
+static void expect_kept(uint64_t round, bool deleted, unsigned count)
+{
+    struct ks_buf out;
+    struct ks_json_doc *doc = NULL;
+    static const struct ks_json_limits limits = {.len_max = 4096, .nodes_max = 32};
+    uint64_t number = 0;
+
+    ks_buf_init(&out, 4096);
+    assert_int_equal(ks_fl_files_kept(files, session, round, &out), KS_OK);
+    assert_int_equal(ks_json_parse_canonical(ks_buf_view(&out), &limits, &doc), KS_OK);
+    assert_int_equal(ks_json_get_u64(ks_json_root(doc), "files", 100, &number), KS_OK);
+    assert_int_equal(number, count);
+    assert_int_equal(ks_json_get_u64(ks_json_root(doc), "bytes", DISK_MAX, &number), KS_OK);
+    assert_int_equal(number, count * TOTAL);
+    assert_int_equal(ks_json_type(ks_json_find(ks_json_root(doc), "deleted_at")),
+                     deleted ? KS_JSON_STRING : KS_JSON_NULL);
+    ks_json_doc_free(doc);
+    ks_buf_done(&out);
+}
+
+/* Updates of the two rounds that ended last stay; a list stays for good. */
+static void test_updates_of_ended_rounds(void **state)
+{
+    (void)state;
+    static const uint8_t zeros[32] = {0};
+    struct ks_buf out;
+    uint64_t length = 0;
+    int fd = -1;
+
+    for (uint64_t round = 1; round <= 3; round++) {
+        put_all("d1");
+        put_all("d2");
+        for (unsigned i = 1; i <= 2; i++) {
+            assert_int_equal(request_of_round(round, KS_FRAME_FL_OPEN, KS_FL_FILE_UPDATE, hash,
+                                              i == 1 ? "d1" : "d2", &fd, &length),
+                             KS_OK);
+            ks_fd_close(&fd);
+        }
+        expect_kept(round, false, 2);
+        assert_int_equal(request(KS_FRAME_FL_OPEN, KS_FL_FILE_SECOND, zeros, "", &fd, &length),
+                         KS_OK);
+        ks_fd_close(&fd);
+        assert_int_equal(
+            ks_fl_files_list_put(files, session, round, round == 3, KS_LITERAL("{}")), KS_OK);
+    }
+    expect_kept(1, true, 0);
+    expect_kept(2, false, 2);
+    expect_kept(3, false, 2);
+    expect_kept(4, false, 0);
+    assert_int_equal(
+        request_of_round(1, KS_FRAME_FL_OPEN, KS_FL_FILE_UPDATE, hash, "d1", &fd, &length),
+        KS_ERR_NOT_FOUND);
+    assert_non_null(strstr(ks_err_detail(), "were deleted"));
+    assert_int_equal(
+        request_of_round(2, KS_FRAME_FL_OPEN, KS_FL_FILE_UPDATE, hash, "d1", &fd, &length),
+        KS_OK);
+    ks_fd_close(&fd);
+    ks_buf_init(&out, 16);
+    assert_int_equal(ks_fl_files_list(files, session, 1, &out), KS_OK);
+    assert_true(ks_bytes_is(ks_buf_view(&out), "{}"));
+    ks_buf_done(&out);
+    assert_int_equal(ks_fl_files_list(files, session, 4, &out), KS_ERR_NOT_FOUND);
+    /* The session is over: its checkpoints are gone, and can be synced no more. */
+    assert_int_equal(request(KS_FRAME_FL_SYNC, KS_FL_FILE_SECOND, zeros, "", &fd, &length),
+                     KS_ERR_NOT_FOUND);
+}
+
+/* Eight uploads fill the folder, whoever sends them, also after a restart. */
+static void test_quota(void **state)
+{
+    (void)state;
+    char who[] = "d0";
+    bool complete = false;
+
+    for (unsigned i = 0; i < 8; i++) {
+        who[1] = (char)('0' + i);
+        put_all(who);
+        if (i == 5) {
+            close_files();
+            open_files();
+        }
+    }
+    assert_int_equal(put("d8", 0, &complete), KS_ERR_UNAVAILABLE);
+    assert_non_null(strstr(ks_err_detail(), "no room"));
+    assert_int_equal(put("d7", 0, &complete), KS_OK); /* it is there */
+}
+
+static void age(const char *name)
+{
+    const time_t past = (time_t)(ks_clock_us() / 1000000 - UNUSED_US / 1000000 - 60);
+    const struct timespec times[2] = {{.tv_sec = past}, {.tv_sec = past}};
+    char directory[KS_PATH_MAX];
+    char path[KS_PATH_MAX];
+
+    assert_int_equal(ks_path_join(folder, KS_FL_FILES_DIRECTORY, directory), KS_OK);
+    assert_int_equal(ks_path_join(directory, name, path), KS_OK);
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static void upload_of(const char *who, char target[KS_PATH_MAX])
+{
+    uint8_t owner[32];
+    char owner_hex[17];
+    char hex[65];
+
+    ks_sha256(ks_bytes_text(who), owner);
+    ks_hex_encode(ks_bytes_of(owner, 8), owner_hex);
+    ks_hex_encode(KS_BYTES(hash), hex);
+    (void)snprintf(target, KS_PATH_MAX, "up-%s-%s.blob", owner_hex, hex);
+}
+
+/* An upload that no job names goes; one that the enclave has asked for is its round's. */
+static void test_uploads_expire(void **state)
+{
+    (void)state;
+    char name[KS_PATH_MAX];
+    struct ks_buf out;
+    uint64_t length = 0;
+    int fd = -1;
+
+    for (unsigned i = 0; i < 3; i++) {
+        put_all(i == 0 ? "d1" : i == 1 ? "d2" : "d3");
+    }
+    upload_of("d1", name);
+    age(name);
+    upload_of("d2", name);
+    age(name);
+    assert_int_equal(request(KS_FRAME_FL_OPEN, KS_FL_FILE_UPDATE, hash, "d2", &fd, &length),
+                     KS_OK);
+    ks_fd_close(&fd);
+    close_files();
+    open_files();
+    ks_buf_init(&out, 4096);
+    assert_int_equal(ks_fl_files_parts(files, "d1", hash, &out), KS_ERR_NOT_FOUND);
+    assert_int_equal(ks_fl_files_parts(files, "d3", hash, &out), KS_OK);
+    ks_buf_done(&out);
+    expect_kept(1, false, 1);
+}
+
 /* By way of the thread and its channel. */
 static void test_the_thread_answers(void **state)
 {
@@ -290,6 +446,9 @@ int main(void)
                                         unmake),
         cmocka_unit_test_setup_teardown(test_models, make, unmake),
         cmocka_unit_test_setup_teardown(test_what_the_enclave_opens, make, unmake),
+        cmocka_unit_test_setup_teardown(test_updates_of_ended_rounds, make, unmake),
+        cmocka_unit_test_setup_teardown(test_quota, make, unmake),
+        cmocka_unit_test_setup_teardown(test_uploads_expire, make, unmake),
         cmocka_unit_test_setup_teardown(test_the_thread_answers, make, unmake),
     };
 

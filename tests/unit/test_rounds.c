@@ -9,7 +9,7 @@
 
 #include "fault/crash_fs.h"
 #include "fault/rounds_scene.h"
-#include "record/record.h"
+#include "record/fl_updates.h"
 
 #define S(seconds) (SCENE_NOW_US + (uint64_t)(seconds)*1000000)
 
@@ -61,13 +61,23 @@ static void write_session(const struct ks_rounds_session *session, struct ks_buf
         ks_buf_put(out, KS_BYTES(summary->parent));
         ks_buf_put(out, KS_BYTES(summary->result));
         ks_buf_put(out, KS_BYTES(summary->updates));
+        ks_buf_put(out, KS_BYTES(summary->list));
         ks_buf_put(out, KS_BYTES(summary->descriptor));
         ks_buf_put_u64(out, summary->started_us);
         ks_buf_put_u64(out, summary->finished_us);
         ks_buf_put_u32(out, summary->count);
         ks_buf_put_u64(out, summary->samples);
         ks_buf_put_double(out, summary->loss);
+        ks_buf_put(out, KS_BYTES(summary->state));
         ks_buf_put_u8(out, summary->recorded ? 1 : 0);
+    }
+    ks_buf_put(out, KS_BYTES(session->remembered));
+    ks_buf_put_u8(out, session->progress.has_best ? 1 : 0);
+    ks_buf_put_double(out, session->progress.best);
+    ks_buf_put_u32(out, session->progress.stale);
+    for (size_t i = 0; i < session->known_count; i++) {
+        ks_buf_put_text(out, session->known[i].device);
+        ks_buf_put_u32(out, session->known[i].samples);
     }
     if (session->round == NULL) {
         return;
@@ -84,7 +94,9 @@ static void write_session(const struct ks_rounds_session *session, struct ks_buf
         ks_buf_put(out, KS_BYTES(delivery->update));
         ks_buf_put(out, KS_BYTES(delivery->sealed));
         ks_buf_put(out, KS_BYTES(delivery->record));
+        ks_buf_put_text(out, delivery->job);
         ks_buf_put_u64(out, delivery->at_us);
+        ks_buf_put_u64(out, delivery->length);
         ks_buf_put_u32(out, delivery->samples);
         ks_buf_put_double(out, delivery->norm);
         ks_buf_put_double(out, delivery->loss);
@@ -183,6 +195,35 @@ static void commit(struct site *site, unsigned file, uint64_t now_us)
                      KS_OK);
 }
 
+/* The list of round NUMBER, which has ended, is there, and says what was delivered. */
+static void check_list(const struct site *site, uint64_t number)
+{
+    const struct ks_round_summary *summary = ks_rounds_summary(site->session, number);
+    struct ks_fl_updates updates;
+    struct ks_fl_updates_sum sum;
+    struct ks_buf list;
+
+    ks_buf_init(&list, KS_FL_UPDATES_BYTES_MAX);
+    assert_int_equal(ks_rounds_list(site->rounds, site->session, summary, &list), KS_OK);
+    assert_int_equal(ks_fl_updates_read(ks_buf_view(&list), &updates), KS_OK);
+    assert_int_equal(updates.round, number);
+    assert_int_equal(updates.count, SCENE_DEVICES);
+    assert_int_equal(updates.invited, SCENE_DEVICES);
+    for (size_t i = 0; i < updates.count; i++) {
+        const struct ks_delivery delivery = rounds_scene_delivery(i, number, 0);
+
+        assert_true(ks_bytes_is(updates.counted[i].device, delivery.device));
+        assert_true(ks_bytes_is(updates.counted[i].job, delivery.job));
+        assert_memory_equal(updates.counted[i].record, delivery.record, 32);
+        assert_int_equal(updates.counted[i].length, delivery.length);
+        assert_int_equal(updates.counted[i].place, i);
+    }
+    assert_int_equal(ks_fl_updates_sum(&updates, &sum), KS_OK);
+    assert_memory_equal(sum.digest, summary->updates, 32);
+    ks_fl_updates_done(&updates);
+    ks_buf_done(&list);
+}
+
 static void test_two_rounds(void **state)
 {
     struct site *site = *state;
@@ -190,6 +231,7 @@ static void test_two_rounds(void **state)
     uint8_t hashes[SCENE_DEVICES][32] = {{0}};
     uint8_t digest[32];
     double loss = 0;
+    struct ks_buf list;
 
     assert_int_equal(order(site, KS_FL_VERB_CREATE, S(0)), KS_OK);
     restart(site);
@@ -236,10 +278,133 @@ static void test_two_rounds(void **state)
     assert_memory_equal(summary->updates, digest, 32);
     assert_true(summary->loss == loss / 615);
     assert_null(ks_rounds_summary(site->session, 3));
+    check_list(site, 2);
     assert_int_equal(ks_rounds_recorded(site->rounds, site->session, 1), KS_OK);
     restart(site);
     assert_true(ks_rounds_summary(site->session, 1)->recorded);
     assert_false(ks_rounds_summary(site->session, 2)->recorded);
+    check_list(site, 2);
+    ks_buf_init(&list, KS_FL_UPDATES_BYTES_MAX);
+    assert_int_equal(
+        ks_rounds_list(site->rounds, site->session, ks_rounds_summary(site->session, 1), &list),
+        KS_ERR_NOT_FOUND); /* ketseald has it */
+    ks_buf_done(&list);
+}
+
+/* A whole round, in which all devices say that they had this LOSS. */
+static void round_of_loss(struct site *site, double loss)
+{
+    const uint64_t at_us = S(10 * (site->session->last + 1));
+    const uint8_t file = (uint8_t)(site->session->last % 2 + 1);
+
+    begin(site, at_us);
+    all_join(site, at_us);
+    for (size_t i = 0; i < SCENE_DEVICES; i++) {
+        struct ks_delivery delivery = rounds_scene_delivery(i, site->session->last, at_us);
+
+        delivery.loss = loss;
+        assert_int_equal(ks_rounds_stage(site->rounds, site->session, &delivery), KS_OK);
+    }
+    commit(site, file, at_us);
+    restart(site);
+    assert_int_equal(event(site, KS_FL_EVENT_AGGREGATED, NULL, at_us + 1), KS_FL_ANSWER_OK);
+    restart(site);
+    assert_true(ks_rounds_summary(site->session, site->session->last)->loss == loss);
+}
+
+/* What a round leaves to the rules of the next one is that of the last one that is completed.
+ */
+static void test_remembers(void **state)
+{
+    struct site *site = *state;
+
+    assert_int_equal(order(site, KS_FL_VERB_CREATE, S(0)), KS_OK);
+    assert_int_equal(order(site, KS_FL_VERB_START, S(1)), KS_OK);
+    assert_int_equal(site->session->remembered[0], 0);
+    for (uint8_t number = 1; number <= 3; number++) {
+        round_of_loss(site, 1);
+        assert_int_equal(site->session->remembered[0], 0xdd);
+        assert_int_equal(site->session->remembered[1], number);
+        assert_memory_equal(ks_rounds_summary(site->session, number)->state,
+                            site->session->remembered, 32);
+    }
+    begin(site, S(100));
+    assert_int_equal(event(site, KS_FL_EVENT_TICK, NULL, S(1000)), KS_FL_ANSWER_OK);
+    assert_int_equal(site->session->state, KS_SESSION_FAILED);
+    restart(site);
+    assert_int_equal(site->session->remembered[1], 3);
+    assert_int_equal(ks_rounds_summary(site->session, 4)->state[0], 0);
+    assert_string_equal(ks_rounds_reason(site->session), "too few clients joined");
+}
+
+/* Less loss is a gain where it is more than gain_min; patience rounds without one are enough.
+ */
+static void test_stops_early(void **state)
+{
+    static const double losses[] = {1, 0.5, 0.45, 0.5};
+    struct site *site = *state;
+
+    site->scene.order.plan.patience = 2;
+    site->scene.order.plan.gain_min = 0.125;
+    site->scene.order.plan.rounds = 8;
+    assert_int_equal(order(site, KS_FL_VERB_CREATE, S(0)), KS_OK);
+    assert_int_equal(order(site, KS_FL_VERB_START, S(1)), KS_OK);
+    for (size_t i = 0; i < 4; i++) { /* 1, 0.5 gain; 0.45 and 0.5 do not */
+        assert_int_equal(site->session->state, KS_SESSION_RUNNING);
+        assert_string_equal(ks_rounds_reason(site->session), "none");
+        round_of_loss(site, losses[i]);
+    }
+    assert_int_equal(site->session->state, KS_SESSION_FINISHED);
+    assert_string_equal(ks_rounds_reason(site->session), "it gained no more");
+    assert_true(site->session->progress.best == -0.5);
+    assert_int_equal(site->session->progress.stale, 2);
+    assert_int_equal(order(site, KS_FL_VERB_STOP, S(900)), KS_ERR_CONFLICT);
+}
+
+/* Each counts as what it said last, at most samples_max; who never joined as the mean. */
+static void test_selects_by_samples(void **state)
+{
+    struct site *site = *state;
+    struct ks_fl_candidate candidates[SCENE_DEVICES];
+    static const uint32_t said[3] = {5000, 10, 90};
+
+    memcpy(candidates, site->scene.candidates, sizeof candidates);
+    site->scene.order.plan.weighted = true;
+    site->scene.order.plan.invited = 5;
+    site->scene.order.plan.wanted = 5;
+    assert_int_equal(order(site, KS_FL_VERB_CREATE, S(0)), KS_OK);
+    assert_int_equal(order(site, KS_FL_VERB_START, S(1)), KS_OK);
+    ks_rounds_weigh(site->session, candidates, SCENE_DEVICES);
+    for (size_t i = 0; i < SCENE_DEVICES; i++) {
+        assert_int_equal(candidates[i].samples, 1);
+    }
+    begin(site, S(2));
+    for (size_t i = 0; i < 3; i++) {
+        struct ks_fl_event join = {.kind = KS_FL_EVENT_JOIN, .now_us = S(3)};
+        enum ks_fl_answer answer = KS_FL_ANSWER_NOT_NOW;
+
+        join.client = ks_bytes_text(ks_fl_round_participant(site->session->round, 2 - i)->name);
+        join.samples = said[i];
+        assert_int_equal(ks_rounds_event(site->rounds, site->session, &join, &answer), KS_OK);
+        assert_int_equal(answer, KS_FL_ANSWER_OK);
+        restart(site);
+    }
+    assert_int_equal(site->session->known_count, 3);
+    ks_rounds_weigh(site->session, candidates, SCENE_DEVICES);
+    for (size_t i = 0; i < SCENE_DEVICES; i++) {
+        uint32_t want = (1000 + 10 + 90) / 3; /* samples_max is 1000 */
+
+        for (size_t j = 0; j < 3; j++) {
+            if (ks_bytes_is(candidates[i].name,
+                            ks_fl_round_participant(site->session->round, 2 - j)->name)) {
+                want = said[j] < 1000 ? said[j] : 1000;
+            }
+        }
+        assert_int_equal(candidates[i].samples, want);
+    }
+    assert_int_equal(order(site, KS_FL_VERB_STOP, S(4)), KS_OK);
+    assert_int_equal(site->session->known_count, 0); /* none will be selected any more */
+    restart(site);
 }
 
 /* Staged and not committed: gone after a restart, and when the worker dies. */
@@ -298,7 +463,8 @@ static void test_refused_updates(void **state)
     assert_int_equal(event(site, KS_FL_EVENT_LEAVE, "edge_0", S(5)), KS_FL_ANSWER_LATE);
     commit(site, 1, S(5));
     assert_int_equal(check(site, &delivery), KS_FL_ANSWER_OTHER_UPDATE);
-    assert_int_equal(ks_rounds_again(site->rounds, site->session, KS_LITERAL("edge_0"), record),
+    assert_int_equal(ks_rounds_again(site->rounds, site->session, KS_LITERAL("edge_0"), record,
+                                     delivery.job),
                      KS_OK);
     restart(site);
     assert_memory_equal(ks_rounds_delivery(site->session, KS_LITERAL("edge_0"))->record, record,
@@ -476,7 +642,8 @@ int main(void)
         TEST(test_refused_updates), TEST(test_time_stands_still),
         TEST(test_orders),          TEST(test_failed_round),
         TEST(test_changed_files),   TEST(test_older_chain),
-        TEST(test_secrets),
+        TEST(test_secrets),         TEST(test_remembers),
+        TEST(test_stops_early),     TEST(test_selects_by_samples),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

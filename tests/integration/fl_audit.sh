@@ -1,0 +1,177 @@
+#!/bin/sh
+# SPDX-FileCopyrightText: The ketseal authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# What an auditor can check of federated learning: three rounds whose records, lists and updates hold together, at the
+# site and from files; a list, a model and a sealed update that were changed; updates that the site has deleted; a full
+# folder; an upload that nobody needed.
+#
+#   fl_audit.sh BUILD
+set -eu
+# shellcheck source-path=SCRIPTDIR source=site.sh
+. "$(dirname "$0")/site.sh"
+command -v jq >/dev/null || site_skip "jq is absent"
+site_begin "$1"
+ln -s "$site_build/src/enclave/ketseal-worker-fl" libexec/
+fl='fl:
+  workers: 1
+  memory_mib: 512
+  params: 100000'
+# shellcheck disable=SC2034 # of site.sh
+site_more="$fl
+  keep_rounds: 2"
+site_device edge-1
+site_device edge-2
+"$ketseal" -q ca issue operator --ca ca --name op-1 --out op >/dev/null
+site_start
+url=https://127.0.0.1:$site_port
+for site in 1 2; do
+    "$ketseal" learn generate --site="$site" --hours=1200 --out="city-$site.csv" >/dev/null
+done
+"$ketseal" -q learn train --schema=city-air --test-from='2024-02-10 00:00:00' --model=linear --epochs=0 --out=first.safetensors \
+    city-1.csv >/dev/null
+operator() { # VERB …
+    verb=$1
+    shift
+    "$ketseal" --json fl "$verb" --operator op --url "$url" "$@"
+}
+rounds() { # N: a session of so many, by both devices
+    session=$(operator create --rounds="$1" --updates=2 --device edge-1 --device edge-2 --prepare=60 --train=60 --optimiser=adam \
+        --rate=0.001 first.safetensors | jq -r .session)
+    operator start "$session" >/dev/null
+    "$ketseal" -q fl join --device edge-1 --schema=city-air --test-from='2024-02-10 00:00:00' --seconds=60 --out=edge-1 "$session" \
+        city-1.csv >/dev/null 2>said-1 &
+    other=$!
+    "$ketseal" -q fl join --device edge-2 --schema=city-air --test-from='2024-02-10 00:00:00' --seconds=60 --out=edge-2 "$session" \
+        city-2.csv >/dev/null 2>said-2 || site_fail "edge-2: $(cat said-2)"
+    wait "$other" || site_fail "edge-1: $(cat said-1)"
+    tries=0
+    until [ -e "state/fl/list-$session-$1.json" ]; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 100 ] || site_fail "round $1 has no list: $(ls state/fl)"
+        sleep 0.1
+    done
+}
+audit() { # CODE WORDS FLAG…: fl audit ends with CODE and says WORDS
+    code=$1 words=$2
+    shift 2
+    status=0
+    "$ketseal" fl audit --policy lab.policy "$session" "$@" >audited 2>&1 || status=$?
+    [ "$status" -eq "$code" ] || site_fail "fl audit $*: ended with $status, not $code: $(cat audited)"
+    grep -q "$words" audited || site_fail "fl audit $*: does not say '$words': $(cat audited)"
+}
+at_site="--operator op --url $url"
+
+rounds 3
+# shellcheck disable=SC2086 # flags
+audit 0 'pass *updates 2 of 2' $at_site --no-replay --out=kept
+[ "$(grep -c '^  pass' audited)" -eq 12 ] || site_fail "not all passed: $(cat audited)"
+audit 0 'round 3: completed' --offline kept --no-replay
+[ "$(grep -c '^  pass' audited)" -eq 12 ] || site_fail "not all passed, offline: $(cat audited)"
+# shellcheck disable=SC2086
+"$ketseal" --json fl audit --policy lab.policy $at_site --no-replay --round=2 "$session" >audited || site_fail "round 2: $(cat audited)"
+[ "$(jq -c '[.outcome, [.rounds[] | [.round, .verified, .checks.chain.state]]]' audited)" = '["pass",[[2,2,"pass"]]]' ] ||
+    site_fail "round 2: $(cat audited)"
+
+# What was kept and then changed.
+cp -r kept changed
+jq -cj '.updates[0].suspicion = 9' kept/list-2.json >changed/list-2.json
+audit 1 "another than the record's 'list' commits to" --offline changed --no-replay
+cp kept/list-1.json changed/list-2.json
+audit 1 "another than the record's 'list' commits to" --offline changed --no-replay
+cp kept/list-2.json changed/list-2.json
+cp kept/update-1-edge-1.json changed/update-2-edge-1.json
+audit 1 'edge-1: the list names another record' --offline changed --no-replay
+rm changed/update-2-edge-1.json
+audit 4 'could not tell: edge-1: .*No such file' --offline changed --no-replay
+cp kept/update-2-edge-1.json changed/
+rm changed/round-1.json
+audit 4 'could not tell: round 1, whose model this one began with, has no record here' --offline changed --no-replay
+site_refused 6 'no record of such a round' "$ketseal" fl audit --policy lab.policy --offline kept --round=9 "$session"
+
+# The rounds whose sealed updates are there come to the same again; the first one's were deleted.
+for round in 2 3; do
+    # shellcheck disable=SC2086
+    audit 0 'pass *replay' $at_site --round=$round --out=kept
+done
+# shellcheck disable=SC2086
+audit 4 "could not tell: the update of 'edge-[12]': the sealed updates of round 1 were deleted: the site keeps those of 2 rounds" $at_site --out=kept
+[ "$(grep -c '^  pass' audited)" -eq 14 ] || site_fail "but for one replay not all passed: $(cat audited)"
+audit 4 'the sealed updates of round 1 were deleted' --offline kept
+audit 0 'pass *replay' --offline kept --round=3
+[ "$(operator audit "$session" --policy lab.policy --round=3 | jq -r '.rounds[0].checks.replay.state')" = pass ] || site_fail "no replay in JSON"
+rm -r changed
+cp -r kept changed
+sed 's/"same_model":"pass"/"same_model":"fail"/' kept/audit-3.json >changed/audit-3.json
+audit 1 'audit: it contradicts itself' --offline changed --round=3
+sed 's/"updates":2/"updates":1/' kept/audit-3.json >changed/audit-3.json
+audit 1 'audit: ' --offline changed --round=3
+cp kept/audit-2.json changed/audit-3.json
+audit 1 'the audit is of another round' --offline changed --round=3
+
+# One byte of what was kept.
+sealed=$(ls "state/fl/kept-$session-3-"* | head -n 1)
+printf 'X' | dd of="$sealed" bs=1 seek=1500 conv=notrunc status=none
+# shellcheck disable=SC2086
+audit 4 "could not tell: the update of 'edge-[12]': sealed update: its hash is another" $at_site --round=3
+# shellcheck disable=SC2086
+audit 0 'pass *replay' $at_site --round=2
+list=state/fl/list-$session-2.json
+cp "$list" list
+jq -cj '.updates[1].norm = 0' list >"$list"
+# shellcheck disable=SC2086
+audit 1 "another than the record's 'list' commits to" $at_site --round=2
+grep -q "not-run  replay: the list that was kept is not the round's" audited || site_fail "replay of another list: $(cat audited)"
+cp list "$list"
+site_refused 6 'no record of such a round' operator audit "$session" --policy lab.policy --round=9
+site_refused 2 'either --url' "$ketseal" fl audit --policy lab.policy "$session"
+
+# A round is open, and has the one worker of rounds: audits have another.
+open=$(operator create --rounds=1 --updates=2 --device edge-1 --device edge-2 --prepare=60 --train=600 --optimiser=adam --rate=0.001 \
+    first.safetensors | jq -r .session)
+operator start "$open" >/dev/null
+"$ketseal" -q fl join --device edge-1 --schema=city-air --test-from='2024-02-10 00:00:00' --seconds=60 --out=edge-1 "$open" \
+    city-1.csv >/dev/null 2>said-1 &
+other=$!
+# shellcheck disable=SC2086
+audit 0 'pass *replay' $at_site --round=2
+"$ketseal" -q fl join --device edge-2 --schema=city-air --test-from='2024-02-10 00:00:00' --seconds=60 --out=edge-2 "$open" \
+    city-2.csv >/dev/null 2>said-2 || site_fail "edge-2: $(cat said-2)"
+wait "$other" || site_fail "edge-1: $(cat said-1)"
+site_stop
+
+# Nothing is kept: commitments hold, and nothing can be computed again.
+# shellcheck disable=SC2034
+site_more="$fl
+  disk_mib: 1"
+site_start
+url=https://127.0.0.1:$site_port
+at_site="--operator op --url $url"
+rounds 1
+# shellcheck disable=SC2086
+audit 4 'the sealed updates of round 1 were deleted: the site keeps those of 0 rounds' $at_site
+[ "$(grep -c '^  pass' audited)" -eq 4 ] || site_fail "but for the replay not all passed: $(cat audited)"
+# shellcheck disable=SC2086
+audit 0 'not-run  replay: not asked for' $at_site --no-replay
+set -- "state/fl/kept-$session"*
+[ ! -e "$1" ] || site_fail "updates of an ended round: $*"
+set -- state/fl/checkpoint-*
+[ ! -e "$1" ] || site_fail "checkpoints of ended sessions: $*"
+grep -q 'event=fl.deleted .*round=1 files=2' site.log || site_fail "nothing said of what was deleted"
+
+# The folder is full; what nobody needed goes after a day, and there is room again.
+"$ketseal" -q learn train --schema=city-air --test-from='2024-02-10 00:00:00' --model=linear --epochs=0 --seed=2 --out=second.safetensors \
+    city-1.csv >/dev/null
+dd if=/dev/zero of="state/fl/up-0000000000000000-$(printf '%064d' 0).blob" bs=1024 count=1024 status=none
+site_stop
+site_start
+url=https://127.0.0.1:$site_port
+site_refused 4 'no room for' operator create --updates=1 --device edge-1 second.safetensors
+touch -d '25 hours ago' state/fl/up-0000000000000000-*.blob
+site_stop
+site_start
+url=https://127.0.0.1:$site_port
+grep -q 'event=fl.expired file=up-0000000000000000-' site.log || site_fail "nothing said of an upload that went"
+operator create --updates=1 --device edge-1 second.safetensors >/dev/null
+site_stop
+echo "fl_audit: rounds verified, replayed, and not, each with its reason"
