@@ -38,6 +38,7 @@ extern const struct ks_flag ks_fl_fetch_flags[];
 extern const struct ks_flag ks_fl_history_flags[];
 extern const struct ks_flag ks_fl_join_flags[];
 extern const struct ks_flag ks_fl_operator_flags[];
+extern const struct ks_flag ks_fl_simulate_flags[];
 extern const struct ks_flag ks_fl_status_flags[];
 extern const struct ks_flag ks_learn_evaluate_flags[];
 extern const struct ks_flag ks_learn_generate_flags[];

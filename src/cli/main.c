@@ -67,10 +67,11 @@ enum ks_err ks_cli_number(const struct ks_cli *cli, const char *name, uint64_t m
 
 enum ks_err ks_cli_real(const struct ks_cli *cli, const char *name, double *out_value)
 {
+    const char *text = ks_cli_text(cli, name);
     char where[KS_CLI_WHERE_MAX];
 
     ks_cli_where(cli, name, where);
-    return ks_fail_prefix(ks_cli_read_real(ks_cli_text(cli, name), out_value), "%s", where);
+    return text == NULL ? KS_OK : ks_fail_prefix(ks_cli_read_real(text, out_value), "%s", where);
 }
 
 void ks_cli_where(const struct ks_cli *cli, const char *name, char target[KS_CLI_WHERE_MAX])

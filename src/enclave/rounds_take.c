@@ -48,8 +48,8 @@ void ks_rounds_session_free(struct ks_rounds_session *session)
     ks_buf_done(&session->file);
     ks_buf_done(&session->descriptor);
     ks_buf_done(&session->log);
-    ks_roster_done(&session->roster);
     ks_buf_done(&session->list);
+    ks_roster_done(&session->roster);
     ks_free(session->deliveries);
     ks_free(session->kept);
     ks_free(session->known);

@@ -44,6 +44,7 @@ static const struct route routes[] = {
     {"POST", "/v1/orders", OPERATOR, ks_api_order},
     {"GET", "/v1/traces", OPERATOR, ks_api_traces},
     {"GET", "/v1/alerts", OPERATOR, ks_api_alerts},
+    {"GET", "/v1/fl/alerts", OPERATOR, ks_api_fl_alerts},
     {"GET", "/v1/site/request", OPERATOR, ks_api_site_request},
     {"POST", "/v1/site/activate", OPERATOR, ks_api_site_activate},
     {"POST", "/v1/site/certificate", OPERATOR, ks_api_site_certify},

@@ -605,6 +605,7 @@ static void step_offers(struct ks_site_server *server, struct ks_task *task, enu
     for (uint16_t i = 0; i < count; i++) {
         KS_TRY(take_offer(server, answer));
     }
+    KS_TRY(ks_site_fl_alerts(server, answer));
     KS_TRY(ks_read_end(answer));
 out:
     if (err != KS_OK) { /* what was offered and lost is offered after the next start */

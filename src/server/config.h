@@ -66,6 +66,7 @@ struct ks_config_devices {
 /* The detector of traces (docs/formats/detection.md). */
 struct ks_config_detector {
     char *model;               /* path of a model of traces' columns; NULL: none */
+    char *fl_model;            /* likewise, for contributions */
     unsigned suspend_after;    /* alerts of one device; 0 (default): nobody is suspended */
     unsigned suspend_window_s; /* within which they come; default 3600 */
 };
@@ -135,6 +136,9 @@ struct ks_config_fl {
     unsigned upload_hours; /* that a complete one waits for its job; default 24 */
     unsigned keep_rounds;  /* whose sealed updates are kept, of each session; default 0 */
     unsigned disk_mib;     /* of all that is kept and under way; default 16384 */
+    double suspicion; /* score from which a contribution is an alert; 0 (default): none is */
+    unsigned suspend_after;    /* alerts of one device; 0 (default): nobody is suspended */
+    unsigned suspend_window_s; /* within which they come; default 3600 */
 };
 
 struct ks_config {

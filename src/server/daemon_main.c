@@ -222,6 +222,7 @@ static enum ks_err open_fl(struct daemon *daemon)
         .in_flight_max = (uint64_t)fl->upload_mib << 20,
         .disk_max = (uint64_t)fl->disk_mib << 20,
         .unused_us = fl->upload_hours * UINT64_C(3600000000),
+        .stalled_us = KS_FL_STALLED_US,
         .rounds_kept = fl->keep_rounds};
 
     return fl->workers == 0 ? KS_OK

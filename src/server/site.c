@@ -194,7 +194,7 @@ static enum ks_err put_result(struct ks_site_server *server, struct ks_task *tas
                                 task->job.finished_us, task->job.result_index, task->failure,
                                 task->job.detail));
     }
-    KS_TRY(task->traced ? ks_task_trace_put(server, task) : KS_OK);
+    KS_TRY(task->round == 0 ? ks_task_trace_put(server, task) : KS_OK);
 out:
     return err;
 }
@@ -202,9 +202,14 @@ out:
 static enum ks_err put_entry(struct ks_site_server *server, struct ks_task *task,
                              uint8_t leaf[32])
 {
+    enum ks_err err = KS_OK;
+
     ks_merkle_leaf(ks_buf_view(&task->entry), leaf);
-    return ks_store_append(server->store, ks_buf_view(&task->entry), leaf,
-                           &task->job.result_index);
+    KS_TRY(ks_store_append(server->store, ks_buf_view(&task->entry), leaf,
+                           &task->job.result_index));
+    KS_TRY(ks_task_suspect_put(server, task));
+out:
+    return err;
 }
 
 static enum ks_err put_task(struct ks_site_server *server, struct ks_task *task,
@@ -218,15 +223,6 @@ static enum ks_err put_task(struct ks_site_server *server, struct ks_task *task,
     default:
         return put_entry(server, task, leaf);
     }
-}
-
-void ks_task_answer_entry(struct ks_site_server *server, struct ks_task *task)
-{
-    if (task->request != NULL) { /* else nobody asked for it: an alert led to it */
-        ks_reply_json(task->request, 200, ks_buf_view(&task->record));
-        task->request = NULL;
-    }
-    ks_task_free(server, task);
 }
 
 /* What a committed task does next. */

@@ -68,7 +68,7 @@ struct ks_task {
     struct ks_buf record;
     enum ks_err failure; /* why there is no record */
     bool cancel_wanted;
-    bool traced;    /* it is a circuit: its row is one of those that a detector knows */
+    bool suspect;   /* ENTRY is an alert about a contribution of the job's device */
     uint64_t round; /* of the record of a round, which nobody has asked for; 0: of a job */
     uint8_t session[KS_SESSION_LEN];
     uint64_t begin_us; /* monotonic, of each stage: received, admitted, intent durable, sealed,

@@ -210,6 +210,10 @@ static void test_detector(void **state)
     assert_string_equal(config->detector.model, "/m.forest");
     assert_true(config->detector.suspend_after == 0 && config->detector.suspend_window_s == 0);
     ks_config_free(config);
+    assert_int_equal(load(SITE TLS "detector:\n  fl_model: /f.forest\n", &config), KS_OK);
+    assert_null(config->detector.model);
+    assert_string_equal(config->detector.fl_model, "/f.forest");
+    ks_config_free(config);
     assert_int_equal(load(SITE TLS "detector:\n  model: m\n  suspend_after: 3\n", &config),
                      KS_OK);
     assert_true(config->detector.suspend_after == 3 &&
@@ -313,7 +317,7 @@ static const struct {
     {SITE TLS "enclave:\n  epoch_seconds: 86401\n", KS_ERR_LIMIT,
      "enclave.epoch_seconds: 1 to 86400"},
     {SITE TLS "detector:\n  suspend_after: 3\n", KS_ERR_FORMAT,
-     "detector: Missing required mapping field: model"},
+     "detector.suspend_after: it needs detector.model or detector.fl_model"},
     {SITE TLS "detector:\n  model: m\n  suspend_after: 65\n", KS_ERR_LIMIT,
      "detector.suspend_after: 0 to 64"},
     {SITE TLS "detector:\n  model: m\n  suspend_window_s: 5\n", KS_ERR_FORMAT,
