@@ -6,11 +6,14 @@
 # contribute, the enclave's worker makes the global model, and all records, of the contributions and of the round,
 # verify offline.
 #
+# KETSEAL_FL_KEEP=DIRECTORY keeps a bundle of each kind there, and the policy: so tests/vectors/bundle/6 was made.
+#
 #   fl.sh BUILD
 set -eu
 # shellcheck source-path=SCRIPTDIR source=site.sh
 . "$(dirname "$0")/site.sh"
 command -v jq >/dev/null || site_skip "jq is absent"
+keep=${KETSEAL_FL_KEEP:+$(cd "$KETSEAL_FL_KEEP" && pwd)}
 site_begin "$1"
 ln -s "$site_build/src/enclave/ketseal-worker-fl" libexec/
 # shellcheck disable=SC2034 # of site.sh
@@ -194,6 +197,11 @@ for bundle in edge-1/*-[0-9]*.json edge-2/*-[0-9]*.json rounds/*.json; do
     verified=$((verified + 1))
 done
 [ "$verified" -eq 10 ] || site_fail "$verified records, not 10"
+if [ -n "$keep" ]; then
+    cp lab.policy "$keep/"
+    cp "edge-1/$session-2.json" "$keep/update.bundle"
+    cp "$(grep -l '"round":2,' rounds/*.json | head -n 1)" "$keep/round.bundle"
+fi
 # What one round makes, the next one begins with.
 jq -s 'map(.record.core) | sort_by(.workload.round) | [.[] | [.workload.parent, .execution.result_summary.model]]' rounds/*.json >chain
 [ "$(jq '.[0][1] == .[1][0] and .[1][1] == .[2][0]' chain)" = true ] || site_fail "the chain of models: $(cat chain)"
