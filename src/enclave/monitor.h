@@ -227,7 +227,7 @@ struct ks_monitor {
     struct ks_fl_rules fl;
     struct ks_fl_slot slots[KS_ROUNDS_SESSIONS_MAX]; /* in the order of the sessions */
     struct ks_fl_auditing audit;
-    uint32_t files_id;                               /* of the last request for a file */
+    uint32_t files_id;       /* of the last request for a file */
     struct ks_buf fl_alerts; /* entries about contributions that ketseald was not told yet */
     unsigned fl_alert_count;
     struct ks_monitor_job *batch[KS_QUOTE_BATCH_MAX]; /* under the quote being made */

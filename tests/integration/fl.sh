@@ -180,9 +180,12 @@ until [ "$(operator records "$session" | jq '[.jobs[] | select(.state == "done")
     [ "$tries" -lt 100 ] || site_fail "rounds have no record: $(operator records "$session")"
     sleep 0.1
 done
-"$ketseal" fl history --operator op --url "$url" --out=figures --no-figure "$session" >shown 2>said || site_fail "figures: $(cat said)"
+drawn=
+command -v gnuplot >/dev/null || drawn=--no-figure
+"$ketseal" fl history --operator op --url "$url" --out=figures $drawn "$session" >shown 2>said || site_fail "figures: $(cat said)"
 for figure in fl_loss_by_round fl_participation fl_device_loss; do
     [ "$(wc -l <"figures/$figure.csv")" -eq 4 ] || site_fail "$figure: $(cat "figures/$figure.csv")"
+    [ -n "$drawn" ] || head -c 5 "figures/$figure.pdf" | grep -q %PDF- || site_fail "$figure is not drawn"
 done
 [ "$(cut -d, -f1-3 figures/fl_device_loss.csv | tail -n 3 | tr '\n' ' ')" = 'devices,1,2 devices,2,2 devices,3,2 ' ] ||
     site_fail "the devices' losses: $(cat figures/fl_device_loss.csv)"
