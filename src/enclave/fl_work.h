@@ -30,7 +30,7 @@
     X(FIRST)  /* the two checkpoints, written in turn */                                       \
     X(SECOND)                                                                                  \
     X(MODEL) /* the new model */                                                               \
-    X(NEXT) /* and what the rules remember with it, sealed */                                  \
+    X(NEXT)  /* and what the rules remember with it, sealed */                                 \
     X(LIST)                                                                                    \
     X(SCRATCH)
 enum ks_fl_file {
