@@ -16,7 +16,8 @@
 
 #define REASONS_MAX 3
 
-enum ks_err ks_watch_open(const struct ks_cli *cli, struct ks_watch *watch)
+enum ks_err ks_watch_open(const struct ks_cli *cli, enum ks_trace_workload workload,
+                          struct ks_watch *watch)
 {
     enum ks_err err = KS_OK;
     const char *given = ks_cli_text(cli, "detector");
@@ -24,14 +25,19 @@ enum ks_err ks_watch_open(const struct ks_cli *cli, struct ks_watch *watch)
     struct ks_forest *forest = NULL;
 
     *watch = (struct ks_watch){.cli = cli};
-    KS_TRY(ks_path_join(ks_cli_text(cli, "device"), KS_DETECTOR_FILE, path));
+    KS_TRY(ks_path_join(ks_cli_text(cli, "device"),
+                        workload == KS_TRACE_UPDATE ? KS_FL_DETECTOR_FILE : KS_DETECTOR_FILE,
+                        path));
     if (given == NULL && access(path, F_OK) != 0) {
         goto out;
     }
     given = given == NULL ? path : given;
     KS_TRY(ks_cli_model_read(given, &forest));
     KS_TRY(ks_fail_prefix(ks_detector_take(forest, &watch->detector), "%s", given));
-    watch->there = true;
+    KS_CHECK(watch->detector.workload == workload, KS_ERR_CONFLICT,
+             "%s: the model judges rows of '%s', not of '%s'", given,
+             ks_trace_workload_name(watch->detector.workload),
+             ks_trace_workload_name(workload));
 out:
     return err;
 }
@@ -39,7 +45,6 @@ out:
 void ks_watch_done(struct ks_watch *watch)
 {
     ks_detector_done(&watch->detector);
-    watch->there = false;
 }
 
 /* Appends LINE in one write: others may append, too. What was cut by a crash, without its end,
@@ -109,7 +114,8 @@ static void take(void *context, const struct ks_trace *trace)
     struct ks_watch *watch = context;
 
     (void)!ks_trace_file_append(ks_cli_text(watch->cli, "device"), trace);
-    if (!watch->there) {
+    watch->alerted = false;
+    if (!ks_detector_knows(&watch->detector, trace)) {
         return;
     }
     ks_detector_judge(&watch->detector, trace, &watch->detection);

@@ -311,6 +311,7 @@ static enum ks_err judge(struct follow *follow, size_t len)
     struct ks_table *table = NULL;
     struct ks_dataset dataset = {0};
     const char *models = ks_cli_text(follow->cli, "models");
+    bool other = false;
     char name[128];
 
     ks_buf_init(&text, 2 * (LINE_MAX_BYTES + READ_BYTES));
@@ -320,6 +321,11 @@ static enum ks_err judge(struct follow *follow, size_t len)
     ks_buf_put(&text, ks_bytes_of(follow->in.data, len));
     KS_TRY(ks_buf_check(&text));
     KS_TRY(ks_table_read(ks_buf_view(&text), name, &table));
+    KS_TRY(ks_dataset_is_other(table, ks_drift_model(follow->drift), &other));
+    if (other) { /* it judges rows of one workload */
+        ks_table_free(table);
+        goto out;
+    }
     KS_TRY(ks_dataset_of(follow->cli, table, ks_drift_model(follow->drift), &dataset));
     KS_CHECK(dataset.rows.count == 1, KS_ERR_FORMAT, "%s: no row", name);
     KS_TRY(ks_drift_row(follow->drift, dataset.values, &follow->step));

@@ -10,6 +10,7 @@
 
 #include "base/sys.h"
 #include "base/text.h"
+#include "cli/alerts.h"
 #include "cli/bundle.h"
 #include "cli/device.h"
 #include "cli/joining.h"
@@ -37,6 +38,7 @@ struct view {
 struct join {
     struct ks_cli *cli;
     struct ks_client *client;
+    struct ks_watch *watch;
     struct ks_joining who;
     char session_text[2 * KS_SESSION_LEN + 1];
     uint8_t session[KS_SESSION_LEN];
@@ -62,6 +64,7 @@ struct work {
     float *parent;
     float *params;
     struct ks_train_stats stats;
+    uint64_t local_us;
 };
 
 static void work_done(struct work *work)
@@ -188,6 +191,7 @@ static enum ks_err train(const struct join *join, struct work *work)
     enum ks_err err = KS_OK;
     const uint64_t epochs = work->descriptor.local.epochs;
     const uint64_t before = (work->descriptor.round - 1) * epochs;
+    const uint64_t begin_us = ks_clock_monotonic_us();
 
     for (uint64_t epoch = 1; epoch <= epochs; epoch++) {
         KS_TRY(ks_train_epoch(work->trainer, &join->share, (unsigned)(before + epoch),
@@ -200,6 +204,7 @@ static enum ks_err train(const struct join *join, struct work *work)
     for (size_t i = 0; i < ks_model_params(work->model); i++) {
         work->parent[i] = work->params[i] - work->parent[i];
     }
+    work->local_us = ks_clock_monotonic_us() - begin_us;
 out:
     return err;
 }
@@ -258,6 +263,7 @@ static enum ks_err contribute(const struct join *join, const struct work *work)
                                             .loss = work->stats.loss,
                                             .steps = batches * descriptor->local.epochs,
                                             .seed = join->seed + descriptor->round,
+                                            .local_us = work->local_us,
                                             .residual = join->residual_next};
     struct ks_buf bundle;
 
@@ -458,7 +464,11 @@ enum ks_err ks_command_fl_join(struct ks_cli *cli)
     KS_TRY(ks_learn_data_read(join.who.data, &join.data));
     KS_TRY(ks_learn_share(cli, &join.data.train, &join.split, &join.share));
     KS_TRY(ks_pool_new((unsigned)threads, &join.pool));
+    join.watch = ks_calloc(1, sizeof *join.watch);
+    KS_CHECK(join.watch != NULL, KS_ERR_NOMEM, "detector");
+    KS_TRY(ks_watch_open(cli, KS_TRACE_UPDATE, join.watch));
     KS_TRY(ks_cli_client(cli, &join.client));
+    KS_TRY(ks_watch_client(join.watch, join.client));
     KS_TRY(ks_joining_check(&join.who, join.client));
     KS_TRY(ks_joining_session(&join.who, join.client, seconds, join.session_text));
     KS_TRY(ks_hex_decode(ks_bytes_text(join.session_text), join.session, sizeof join.session));
@@ -468,6 +478,10 @@ out:
     ks_client_close(join.client);
     ks_free(join.residual);
     ks_free(join.residual_next);
+    if (join.watch != NULL) {
+        ks_watch_done(join.watch);
+    }
+    ks_free(join.watch);
     ks_pool_free(join.pool);
     ks_split_done(&join.split);
     ks_learn_data_done(&join.data);

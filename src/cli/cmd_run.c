@@ -20,7 +20,7 @@ enum ks_err ks_command_run_job(struct ks_cli *cli)
     KS_CHECK(watch != NULL, KS_ERR_NOMEM, "detector");
     KS_TRY(ks_cli_bundle_room(cli));
     KS_TRY(ks_cli_request(cli, &request));
-    KS_TRY(ks_watch_open(cli, watch));
+    KS_TRY(ks_watch_open(cli, KS_TRACE_CIRCUIT, watch));
     KS_TRY(ks_cli_client(cli, &client));
     KS_TRY(ks_watch_client(watch, client));
     ks_cli_progress(cli, "%s: submitting", ks_cli_job_name(cli));

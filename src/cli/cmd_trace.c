@@ -30,6 +30,11 @@
     {                                                                                           \
         "url", KS_FLAG_TEXT, "URL", "that site, https://host:port", NULL, false                 \
     }
+#define WORKLOAD_FLAG                                                                          \
+    {                                                                                          \
+        "workload", KS_FLAG_TEXT, "NAME",                                                      \
+            "rows of one workload alone: circuit, or fl.update for contributions", NULL, false \
+    }
 #define END                                                                                    \
     {                                                                                          \
         NULL, KS_FLAG_SWITCH, NULL, NULL, NULL, false                                          \
@@ -37,11 +42,13 @@
 
 const struct ks_flag ks_trace_export_flags[] = {
     SOURCE_FLAGS,
+    WORKLOAD_FLAG,
     {"out", KS_FLAG_TEXT, "FILE", "the CSV file; default: standard output", "-", false},
     END,
 };
 const struct ks_flag ks_trace_list_flags[] = {
     SOURCE_FLAGS,
+    WORKLOAD_FLAG,
     {"limit", KS_FLAG_NUMBER, "N", "the newest N rows", "20", false},
     END,
 };
@@ -161,9 +168,25 @@ out:
     return err;
 }
 
+/* Hands on what is of one workload. */
+struct sieve {
+    enum ks_trace_workload workload;
+    ks_trace_visit visit;
+    void *context;
+};
+
+static enum ks_err pass(void *context, uint64_t number, const struct ks_trace *trace)
+{
+    const struct sieve *sieve = context;
+
+    return ks_trace_workload_of(trace) == sieve->workload
+               ? sieve->visit(sieve->context, number, trace)
+               : KS_OK;
+}
+
 /* FILE: an operand that names a file of traces; NULL: none. */
-static enum ks_err each(const struct ks_cli *cli, const char *file, ks_trace_visit visit,
-                        void *context)
+static enum ks_err each_row(const struct ks_cli *cli, const char *file, ks_trace_visit visit,
+                            void *context)
 {
     const char *state = ks_cli_text(cli, "state");
 
@@ -178,6 +201,24 @@ static enum ks_err each(const struct ks_cli *cli, const char *file, ks_trace_vis
     }
     return file != NULL ? each_of_file(file, visit, context)
                         : each_of_device(ks_cli_text(cli, "device"), visit, context);
+}
+
+/* The same, of the workload that a flag names. */
+static enum ks_err each(const struct ks_cli *cli, const char *file, ks_trace_visit visit,
+                        void *context)
+{
+    enum ks_err err = KS_OK;
+    const char *name = ks_cli_text(cli, "workload");
+    struct sieve sieve = {.visit = visit, .context = context};
+
+    if (name == NULL) {
+        return each_row(cli, file, visit, context);
+    }
+    err = ks_trace_workload_find(ks_bytes_text(name), &sieve.workload);
+    KS_TRY(err == KS_OK ? KS_OK : ks_fail_prefix(KS_ERR_USAGE, "--workload"));
+    KS_TRY(each_row(cli, file, pass, &sieve));
+out:
+    return err;
 }
 
 /* --- export, schema ----------------------------------------------------------------------- */
@@ -312,20 +353,27 @@ static const char *error_text(const struct ks_trace *trace)
                : "-";
 }
 
+#define SHOWN_COLUMNS 4
+
 static void print_row(const struct ks_trace *trace)
 {
-    static const enum ks_trace_field shown[] = {KS_TRACE_QUBITS, KS_TRACE_SHOTS,
-                                                KS_TRACE_SIMULATE_US, KS_TRACE_ROUND_TRIP_US};
+    static const enum ks_trace_field shown[KS_TRACE_WORKLOADS][SHOWN_COLUMNS] = {
+        [KS_TRACE_CIRCUIT] = {KS_TRACE_QUBITS, KS_TRACE_SHOTS, KS_TRACE_SIMULATE_US,
+                              KS_TRACE_ROUND_TRIP_US},
+        [KS_TRACE_UPDATE] = {KS_TRACE_FL_ROUND, KS_TRACE_FL_SAMPLES, KS_TRACE_FL_LOSS,
+                             KS_TRACE_FL_NORM},
+    };
+    const enum ks_trace_field *columns = shown[ks_trace_workload_of(trace)];
     char time[KS_TIME_TEXT_LEN + 1];
 
     ks_time_text(trace->started_us, time);
     ks_cli_print("%s\t%s\t%s\t%s\t%s", time, trace->job[0] == '\0' ? "-" : trace->job,
                  trace->device, ks_trace_side_name(trace->side), error_text(trace));
-    for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++) {
+    for (size_t i = 0; i < SHOWN_COLUMNS; i++) {
         char text[KS_DOUBLE_TEXT_MAX];
 
-        number_text(trace, shown[i], text);
-        ks_cli_print("\t%s=%s", ks_trace_column(shown[i])->name, text);
+        number_text(trace, columns[i], text);
+        ks_cli_print("\t%s=%s", ks_trace_column(columns[i])->name, text);
     }
     ks_cli_print("\n");
 }
@@ -381,7 +429,7 @@ enum ks_err ks_command_trace_show(struct ks_cli *cli)
              rows.job);
     rows.kept = ks_calloc(rows.room, sizeof *rows.kept);
     KS_CHECK(rows.kept != NULL, KS_ERR_NOMEM, "traces");
-    KS_TRY(each(cli, NULL, keep, &rows));
+    KS_TRY(each_row(cli, NULL, keep, &rows));
     KS_CHECK(rows.seen > 0, KS_ERR_NOT_FOUND, "no trace of job %s", rows.job);
     if (cli->json) {
         KS_TRY(print_rows_json(&rows));

@@ -6,7 +6,7 @@
 #include <math.h>
 
 #include "base/sys.h"
-#include "detect/trace.h"
+#include "detect/detection.h"
 
 /* The columns that are not features, marked by what they are. */
 enum role { ROLE_FEATURE, ROLE_LABEL, ROLE_KIND, ROLE_IGNORED };
@@ -52,17 +52,102 @@ out:
     return err;
 }
 
-/* Of a table of traces, whose each row is, and what data sets say of it, are no features. */
-static void ignore_identity(const struct ks_table *table, enum role *roles)
-{
-    for (size_t i = 0; ks_trace_is_table(table) && i < ks_table_columns(table); i++) {
-        const struct ks_bytes name = ks_table_name(table, i);
+/* --- tables of traces --------------------------------------------------------------------- */
 
-        if (roles[i] == ROLE_FEATURE && ks_trace_is_identity(name)) {
+/* What row ROW of a table of traces is of; COLUMN SIZE_MAX: no row says it. */
+static enum ks_err workload_at(const struct ks_table *table, size_t row, size_t column,
+                               enum ks_trace_workload *out_workload)
+{
+    enum ks_err err = KS_OK;
+    struct ks_trace trace;
+
+    ks_trace_init(&trace);
+    if (column != SIZE_MAX) {
+        KS_TRY(ks_table_number(table, row, column, &trace.values[KS_TRACE_WORKLOAD]));
+    }
+    *out_workload = ks_trace_workload_of(&trace);
+out:
+    return err;
+}
+
+/* What all rows of TABLE are of; without rows WORKLOAD stays. */
+static enum ks_err find_workload(const struct ks_table *table, enum ks_trace_workload *workload)
+{
+    enum ks_err err = KS_OK;
+    enum ks_trace_workload first = *workload;
+    struct ks_trace_layout layout;
+
+    KS_TRY(ks_trace_layout(table, &layout));
+    for (size_t row = 0; row < ks_table_rows(table); row++) {
+        enum ks_trace_workload here = KS_TRACE_CIRCUIT;
+
+        KS_TRY(workload_at(table, row, layout.columns[KS_TRACE_WORKLOAD], &here));
+        first = row == 0 ? here : first;
+        KS_CHECK(here == first, KS_ERR_CONFLICT,
+                 "some rows are of circuits, some of contributions, which no detector judges "
+                 "together; 'trace export --workload' has those of one");
+    }
+    *workload = first;
+out:
+    return err;
+}
+
+/* Of a table of traces, whose each row is, what data sets say of it, and what rows of its
+ * workload do not have, are no features. */
+static void ignore_others(const struct ks_table *table, enum ks_trace_workload workload,
+                          enum role *roles)
+{
+    for (size_t i = 0; i < ks_table_columns(table); i++) {
+        const struct ks_bytes name = ks_table_name(table, i);
+        enum ks_trace_field field = KS_TRACE_COLUMNS;
+
+        if (roles[i] == ROLE_FEATURE &&
+            (ks_trace_is_identity(name) ||
+             (ks_trace_find(name, &field) == KS_OK && !ks_trace_is_feature(field, workload)))) {
             roles[i] = ROLE_IGNORED;
         }
     }
 }
+
+enum ks_err ks_dataset_is_other(const struct ks_table *table, const struct ks_forest *model,
+                                bool *out_other)
+{
+    enum ks_err err = KS_OK;
+    enum ks_trace_workload judged = KS_TRACE_CIRCUIT;
+    enum ks_trace_workload workload = KS_TRACE_CIRCUIT;
+
+    *out_other = false;
+    if (model == NULL || !ks_trace_is_table(table)) {
+        return KS_OK;
+    }
+    KS_TRY(ks_detector_workload(model, &judged));
+    workload = judged;
+    KS_TRY(find_workload(table, &workload));
+    *out_other = workload != judged;
+out:
+    return err;
+}
+
+/* Leaves what are features of a table of traces, for a model that judges such rows. */
+static enum ks_err settle_traces(const struct ks_table *table, const struct ks_forest *model,
+                                 enum role *roles)
+{
+    enum ks_err err = KS_OK;
+    enum ks_trace_workload workload = KS_TRACE_CIRCUIT;
+    bool other = false;
+
+    if (!ks_trace_is_table(table)) {
+        return KS_OK;
+    }
+    KS_TRY(ks_dataset_is_other(table, model, &other));
+    KS_CHECK(!other, KS_ERR_CONFLICT, "the model judges no rows of this workload");
+    KS_TRY(find_workload(table, &workload));
+    ignore_others(table, workload, roles);
+out:
+    return err;
+}
+
+/* --- features ----------------------------------------------------------------------------- */
 
 static enum ks_err add_feature(struct ks_dataset *dataset, size_t column)
 {
@@ -179,7 +264,7 @@ enum ks_err ks_dataset_of(const struct ks_cli *cli, struct ks_table *table,
     bool labelled = false;
 
     KS_TRY(mark_all(cli, dataset.table, roles, &dataset, &label, &labelled));
-    ignore_identity(dataset.table, roles);
+    KS_TRY(ks_fail_prefix(settle_traces(table, model, roles), "%s", cli->operands[0]));
     KS_TRY(ks_fail_prefix(model == NULL ? choose_all(&dataset, roles)
                                         : choose_model(&dataset, model, roles),
                           "%s", cli->operands[0]));

@@ -23,8 +23,9 @@ struct ks_dataset {
 /* Reads the file in operand 0 ("-": standard input). Features are all columns but those that
  * the flags label, kind and ignore name; those that MODEL has, in its order, when it is not
  * NULL: KS_ERR_FORMAT for one that is missing, and for a column that is none of these. Of a
- * table of traces (detect/trace.h) the columns that are no numbers of a row's are ignored. A
- * label is 0 or 1. Errors name file, line and column. */
+ * table of traces (detect/trace.h) the columns that are no features of its rows are ignored;
+ * all rows are of one workload, and of that which MODEL judges: KS_ERR_CONFLICT. A label is 0
+ * or 1. Errors name file, line and column. */
 KS_MUST_CHECK enum ks_err ks_dataset_read(const struct ks_cli *cli,
                                           const struct ks_forest *model,
                                           struct ks_dataset *out_dataset);
@@ -32,6 +33,10 @@ KS_MUST_CHECK enum ks_err ks_dataset_read(const struct ks_cli *cli,
 KS_MUST_CHECK enum ks_err ks_dataset_of(const struct ks_cli *cli, struct ks_table *table,
                                         const struct ks_forest *model,
                                         struct ks_dataset *out_dataset);
+/* Whether TABLE, where it is one of traces, has rows of another workload than MODEL judges,
+ * which is one of traces then. KS_ERR_FORMAT likewise. */
+KS_MUST_CHECK enum ks_err ks_dataset_is_other(const struct ks_table *table,
+                                              const struct ks_forest *model, bool *out_other);
 void ks_dataset_done(struct ks_dataset *dataset); /* zeroed is fine */
 
 #endif

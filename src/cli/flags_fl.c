@@ -157,5 +157,9 @@ const struct ks_flag ks_fl_join_flags[] = {
     {"test-from", KS_FLAG_TEXT, "TIME",
      "series: later samples are not trained on; default: the schema's", NULL, false},
     {"threads", KS_FLAG_NUMBER, "N", "threads to work on", "1", false},
+    {"detector", KS_FLAG_TEXT, "FILE",
+     "judges the trace of each contribution; default: fl-detector.model in the device's "
+     "directory",
+     NULL, false},
     END,
 };

@@ -4,14 +4,18 @@
 #include "client/fl.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #include "base/sys.h"
 #include "client/inside.h"
+#include "client/tracer.h"
 #include "crypto/digest.h"
 #include "crypto/kem.h"
 #include "fl/seal.h"
 
 #define PART_LEN      ((size_t)1024 * 1024) /* docs/formats/fl-files.md */
+#define RETRY_S       2                     /* as sites say by Retry-After */
+#define RETRIES_MAX   60
 #define TARGET_MAX    160
 #define ANSWER_MAX    65536
 #define MODEL_LEN_MAX ((uint64_t)1 << 31)
@@ -20,6 +24,27 @@ static const struct ks_json_limits answer_limits = {.len_max = ANSWER_MAX, .node
 
 /* --- files -------------------------------------------------------------------------------- */
 
+/* One part; a site that has too much under way says when to come back, and is asked again then.
+ */
+static enum ks_err send_part(struct ks_session *session, const struct ks_session_call *call)
+{
+    const struct timespec pause = {.tv_sec = RETRY_S};
+    enum ks_err err = KS_OK;
+    struct ks_buf answer;
+
+    ks_buf_init(&answer, ANSWER_MAX);
+    for (unsigned attempt = 0; attempt < RETRIES_MAX; attempt++) {
+        ks_buf_clear(&answer);
+        err = ks_session_call(session, call, &answer);
+        if (err != KS_ERR_UNAVAILABLE) {
+            break;
+        }
+        (void)nanosleep(&pause, NULL); /* a signal shortens one pause, which harms nothing */
+    }
+    ks_buf_done(&answer);
+    return err;
+}
+
 static enum ks_err upload(struct ks_session *session, struct ks_bytes bytes,
                           uint8_t out_hash[32])
 {
@@ -27,11 +52,9 @@ static enum ks_err upload(struct ks_session *session, struct ks_bytes bytes,
     const size_t parts = (bytes.len + PART_LEN - 1) / PART_LEN;
     char hex[2 * 32 + 1];
     char target[TARGET_MAX];
-    struct ks_buf answer;
     struct ks_session_call call = {
         .method = "PUT", .target = target, .content_type = "application/octet-stream"};
 
-    ks_buf_init(&answer, ANSWER_MAX);
     ks_sha256(bytes, out_hash);
     ks_hex_encode(ks_bytes_of(out_hash, 32), hex);
     for (size_t part = 0; part < parts; part++) {
@@ -41,11 +64,9 @@ static enum ks_err upload(struct ks_session *session, struct ks_bytes bytes,
                        bytes.len);
         call.body = ks_bytes_of(bytes.data + begin,
                                 bytes.len - begin < PART_LEN ? bytes.len - begin : PART_LEN);
-        ks_buf_clear(&answer);
-        KS_TRY(ks_session_call(session, &call, &answer));
+        KS_TRY(send_part(session, &call));
     }
 out:
-    ks_buf_done(&answer);
     return err;
 }
 
@@ -345,34 +366,60 @@ out:
     return err;
 }
 
+/* The job that contributes what was sealed; *OUT_US: how long it took to send. JOB's views are
+ * DESCRIPTOR's. */
+static enum ks_err send_update(struct ks_client *client,
+                               const struct ks_fl_descriptor *descriptor,
+                               const struct ks_client_update *update, struct ks_job *job,
+                               uint64_t *out_us)
+{
+    enum ks_err err = KS_OK;
+    enum ks_fl_encoding encoding = KS_FL_F32;
+    struct ks_buf sealed;
+    uint64_t begin_us = 0;
+
+    ks_buf_init(&sealed, SIZE_MAX / 2);
+    KS_TRY(seal_update(client, descriptor, update, &encoding, &sealed));
+    begin_us = ks_clock_monotonic_us();
+    KS_TRY(upload(ks_client_session(client), ks_buf_view(&sealed), job->update.sealed));
+    *out_us = ks_clock_monotonic_us() - begin_us;
+    ks_copy(job->update.session, descriptor->session, sizeof job->update.session);
+    job->update.round = descriptor->round;
+    ks_copy(job->update.parent, descriptor->parent, sizeof job->update.parent);
+    job->update.encoding = ks_bytes_text(ks_fl_encoding_word(encoding));
+    job->update.samples = update->samples;
+    job->update.loss = update->loss;
+    job->update.steps = update->steps;
+    job->update.length = sealed.len;
+out:
+    ks_buf_done(&sealed);
+    return err;
+}
+
 enum ks_err ks_client_fl_contribute(struct ks_client *client,
                                     const struct ks_fl_descriptor *descriptor,
                                     const struct ks_client_update *update,
                                     struct ks_buf *out_bundle)
 {
     enum ks_err err = KS_OK;
+    struct ks_tracer *tracer = ks_client_tracer(client);
+    const size_t before = out_bundle->len;
     struct ks_job job = {.schema = 4, .kind = KS_KIND_UPDATE};
-    enum ks_fl_encoding encoding = KS_FL_F32;
-    struct ks_buf sealed;
     struct ks_buf bytes;
+    uint64_t upload_us = 0;
 
-    ks_buf_init(&sealed, SIZE_MAX / 2);
     ks_buf_init(&bytes, KS_JOB_BYTES_MAX);
-    KS_TRY(seal_update(client, descriptor, update, &encoding, &sealed));
-    KS_TRY(upload(ks_client_session(client), ks_buf_view(&sealed), job.update.sealed));
-    ks_copy(job.update.session, descriptor->session, sizeof job.update.session);
-    job.update.round = descriptor->round;
-    ks_copy(job.update.parent, descriptor->parent, sizeof job.update.parent);
-    job.update.encoding = ks_bytes_text(ks_fl_encoding_word(encoding));
-    job.update.samples = update->samples;
-    job.update.loss = update->loss;
-    job.update.steps = update->steps;
-    job.update.length = sealed.len;
+    ks_tracer_begin(tracer, ks_client_device(client), NULL, ks_client_facts(client));
+    ks_tracer_workload(tracer, KS_TRACE_UPDATE); /* also where it is not sent */
+    KS_TRY(send_update(client, descriptor, update, &job, &upload_us));
     ks_job_write(&job, &bytes);
     KS_TRY(ks_fail_prefix(ks_buf_check(&bytes), "the job"));
+    ks_tracer_asked(tracer, &job);
+    ks_tracer_local(tracer, update->local_us, upload_us);
     KS_TRY(ks_client_send_job(client, "/qjob", ks_buf_view(&bytes), out_bundle));
+    ks_tracer_bundle(tracer, ks_bytes_of(out_bundle->data + before, out_bundle->len - before),
+                     ks_client_site(client));
 out:
-    ks_buf_done(&sealed);
     ks_buf_done(&bytes);
-    return err;
+    return ks_tracer_end(tracer, err, ks_client_facts(client));
 }

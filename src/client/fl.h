@@ -54,7 +54,8 @@ struct ks_client_update {
     uint64_t samples;
     double loss;
     uint64_t steps;
-    uint64_t seed; /* of stochastic rounding */
+    uint64_t seed;     /* of stochastic rounding */
+    uint64_t local_us; /* that training took, for the trace */
     /* topk: PARAMS numbers that were left out so far; they become what is left out after this
      * update, once it is encoded. Who never sends it keeps the ones before. NULL: none are. */
     float *residual;

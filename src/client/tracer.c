@@ -15,6 +15,9 @@
 #include "quantum/census.h"
 
 _Static_assert(KS_TRACE_DEVICE_MAX == KS_DEVICE_ID_MAX, "each device can have traces");
+_Static_assert((int)KS_KIND_CIRCUIT == KS_TRACE_CIRCUIT &&
+                   (int)KS_KIND_UPDATE == KS_TRACE_UPDATE,
+               "a kind of job is a workload of traces");
 _Static_assert(KS_SERVER_TIMING_MAX == KS_HTTP_TIMING_MAX, "what is kept can be read");
 _Static_assert(KS_TRACER_BITS_MAX <= KS_OUTCOME_CLBITS_MAX &&
                    KS_TRACER_BITS_MAX <= KS_PROBABILITIES_CLBITS_MAX,
@@ -42,11 +45,32 @@ void ks_tracer_drop(struct ks_tracer *tracer)
     tracer->running = false;
 }
 
+void ks_tracer_workload(struct ks_tracer *tracer, enum ks_trace_workload workload)
+{
+    if (tracer->running) {
+        ks_trace_set_u64(&tracer->trace, KS_TRACE_WORKLOAD, workload);
+    }
+}
+
+static void set_update(struct ks_trace *trace, const struct ks_job_update *update)
+{
+    ks_trace_set_u64(trace, KS_TRACE_FL_ROUND, update->round);
+    ks_trace_set_u64(trace, KS_TRACE_FL_SAMPLES, update->samples);
+    ks_trace_set_u64(trace, KS_TRACE_FL_STEPS, update->steps);
+    ks_trace_set(trace, KS_TRACE_FL_LOSS, update->loss);
+    ks_trace_set_u64(trace, KS_TRACE_FL_BYTES, update->length);
+}
+
 static void set_asked(struct ks_tracer *tracer, const struct ks_job *job)
 {
     struct ks_trace *trace = &tracer->trace;
 
     tracer->job = *job;
+    ks_trace_set_u64(trace, KS_TRACE_WORKLOAD, job->kind);
+    if (job->kind == KS_KIND_UPDATE) {
+        set_update(trace, &job->update);
+        return;
+    }
     tracer->noisy = job->noise != NULL;
     tracer->job.noise = NULL;
     ks_trace_set_u64(trace, KS_TRACE_SHOTS, job->shots);
@@ -63,6 +87,14 @@ void ks_tracer_asked(struct ks_tracer *tracer, const struct ks_job *job)
     if (tracer->running) {
         set_asked(tracer, job);
         tracer->asked = true;
+    }
+}
+
+void ks_tracer_local(struct ks_tracer *tracer, uint64_t local_us, uint64_t upload_us)
+{
+    if (tracer->running) {
+        ks_trace_set_u64(&tracer->trace, KS_TRACE_FL_LOCAL_US, local_us);
+        ks_trace_set_u64(&tracer->trace, KS_TRACE_FL_UPLOAD_US, upload_us);
     }
 }
 
@@ -174,7 +206,7 @@ static void set_program(struct ks_tracer *tracer, struct ks_bytes result)
     struct ks_circuit *circuit = NULL;
     struct ks_census census;
 
-    if (parse_circuit(&tracer->job, &circuit) == KS_OK) {
+    if (tracer->job.kind == KS_KIND_CIRCUIT && parse_circuit(&tracer->job, &circuit) == KS_OK) {
         ks_census_take(circuit, &census);
         set_circuit(&tracer->trace, circuit, &census);
         if (result.len > 0 && !tracer->noisy && is_cheap(circuit, &census)) {
@@ -197,6 +229,26 @@ static bool shows_launch(const struct ks_bundle *bundle, const struct ks_site *s
                                (const uint8_t(*)[KS_PCR_DIGEST_LEN])expected) == KS_OK;
 }
 
+static void set_norm(struct ks_trace *trace, struct ks_bytes result)
+{
+    struct ks_json_doc *doc = NULL;
+    struct ks_update_result update;
+
+    if (ks_update_result_read(result, &doc, &update) == KS_OK) {
+        ks_trace_set(trace, KS_TRACE_FL_NORM, update.norm);
+    }
+    ks_json_doc_free(doc);
+}
+
+static void set_circuit_run(struct ks_tracer *tracer, const struct ks_bundle *bundle)
+{
+    if (bundle->core.sdk == KS_SDK_KETSEAL) {
+        ks_trace_set_u64(&tracer->trace, KS_TRACE_METHOD, bundle->core.facts.method);
+    }
+    (void)!ks_trace_set_result(&tracer->trace, bundle->core.result);
+    set_program(tracer, bundle->core.result);
+}
+
 void ks_tracer_bundle(struct ks_tracer *tracer, struct ks_bytes bytes,
                       const struct ks_site *site)
 {
@@ -206,7 +258,7 @@ void ks_tracer_bundle(struct ks_tracer *tracer, struct ks_bytes bytes,
     if (!tracer->running || ks_bundle_parse(bytes, &bundle) != KS_OK) {
         return;
     }
-    if (bundle->core.kind != KS_KIND_CIRCUIT) { /* of others there is no such row */
+    if (bundle->core.kind == KS_KIND_ROUND) { /* it is nobody's execution */
         ks_bundle_free(bundle);
         return;
     }
@@ -215,12 +267,12 @@ void ks_tracer_bundle(struct ks_tracer *tracer, struct ks_bytes bytes,
         set_asked(tracer, &bundle->job);
         ks_trace_set_u64(trace, KS_TRACE_KEY_SOURCE, bundle->core.key_source);
     }
-    if (bundle->core.sdk == KS_SDK_KETSEAL) {
-        ks_trace_set_u64(trace, KS_TRACE_METHOD, bundle->core.facts.method);
-    }
     ks_trace_set_u64(trace, KS_TRACE_PCR_MATCH, shows_launch(bundle, site) ? 1 : 0);
-    (void)!ks_trace_set_result(trace, bundle->core.result);
-    set_program(tracer, bundle->core.result);
+    if (bundle->core.kind == KS_KIND_UPDATE) {
+        set_norm(trace, bundle->core.result);
+    } else {
+        set_circuit_run(tracer, bundle);
+    }
     ks_bundle_free(bundle);
     tracer->job = (struct ks_job){0}; /* its views may have been the bundle's */
 }

@@ -34,8 +34,12 @@ struct ks_tracer {
 /* A row for DEVICE begins. JOB_ID NULL: not known yet. FACTS are those of what was before. */
 void ks_tracer_begin(struct ks_tracer *tracer, const char *device, const char *job_id,
                      const struct ks_session_facts *facts);
+/* What the row is of, where that is known before anything is submitted. */
+void ks_tracer_workload(struct ks_tracer *tracer, enum ks_trace_workload workload);
 /* What is submitted; JOB's views live until the row ends. */
 void ks_tracer_asked(struct ks_tracer *tracer, const struct ks_job *job);
+/* What a contribution took before it was submitted. */
+void ks_tracer_local(struct ks_tracer *tracer, uint64_t local_us, uint64_t upload_us);
 /* The one-time key of the next request is at hand, after KEY_US. */
 void ks_tracer_key(struct ks_tracer *tracer, enum ks_key_source source, uint64_t key_us);
 /* The request that the row is about was answered, refused or lost. */

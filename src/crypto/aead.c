@@ -101,8 +101,7 @@ enum ks_err ks_aead_open(const uint8_t key[KS_AEAD_KEY_LEN],
         KS_TRY(ks_fail_libcrypto(KS_ERR_INTERNAL, "AES-256-GCM"));
     }
     if (EVP_CipherFinal_ex(context, none, &rest) != 1 || (size_t)len != ciphertext.len) {
-        KS_TRY(ks_fail_libcrypto(KS_ERR_VERIFY,
-                                 "the sealed message was changed, or the key is wrong"));
+        KS_TRY(ks_fail(KS_ERR_VERIFY, "the sealed message was changed, or the key is wrong"));
     }
     ks_buf_grew(out_plaintext, ciphertext.len);
 out:

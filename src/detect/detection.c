@@ -146,15 +146,45 @@ void ks_detection_of(const struct ks_forest *forest, const uint8_t hash[KS_FORES
     }
 }
 
+static enum ks_err find_field(const struct ks_forest *forest, size_t feature,
+                              enum ks_trace_field *out_field)
+{
+    const enum ks_err err =
+        ks_trace_find(ks_bytes_text(ks_forest_feature(forest, feature)), out_field);
+
+    return err == KS_ERR_NOT_FOUND ? ks_fail_prefix(KS_ERR_FORMAT, "model") : err;
+}
+
+enum ks_err ks_detector_workload(const struct ks_forest *forest,
+                                 enum ks_trace_workload *out_workload)
+{
+    enum ks_err err = KS_OK;
+    bool own[KS_TRACE_WORKLOADS] = {false};
+
+    for (size_t i = 0; i < ks_forest_features(forest); i++) {
+        enum ks_trace_field field = KS_TRACE_COLUMNS;
+
+        KS_TRY(find_field(forest, i, &field));
+        for (unsigned j = 0; j < KS_TRACE_WORKLOADS; j++) {
+            own[j] = own[j] || ks_trace_is_own(field, (enum ks_trace_workload)j);
+        }
+    }
+    KS_CHECK(!own[KS_TRACE_CIRCUIT] || !own[KS_TRACE_UPDATE], KS_ERR_FORMAT,
+             "model: some of its columns are of circuits, some of contributions");
+    *out_workload = own[KS_TRACE_UPDATE] ? KS_TRACE_UPDATE : KS_TRACE_CIRCUIT;
+out:
+    return err;
+}
+
 enum ks_err ks_detector_take(struct ks_forest *forest, struct ks_detector *out_detector)
 {
     enum ks_err err = KS_OK;
     struct ks_detector detector = {.forest = forest};
 
     for (size_t i = 0; i < ks_forest_features(forest); i++) {
-        err = ks_trace_find(ks_bytes_text(ks_forest_feature(forest, i)), &detector.fields[i]);
-        KS_TRY(err == KS_ERR_NOT_FOUND ? ks_fail_prefix(KS_ERR_FORMAT, "model") : err);
+        KS_TRY(find_field(forest, i, &detector.fields[i]));
     }
+    KS_TRY(ks_detector_workload(forest, &detector.workload));
     KS_TRY(ks_forest_hash(forest, detector.hash));
     *out_detector = detector;
     detector.forest = NULL; /* transferred */
@@ -167,6 +197,11 @@ void ks_detector_done(struct ks_detector *detector)
 {
     ks_forest_free(detector->forest);
     *detector = (struct ks_detector){0};
+}
+
+bool ks_detector_knows(const struct ks_detector *detector, const struct ks_trace *trace)
+{
+    return detector->forest != NULL && ks_trace_workload_of(trace) == detector->workload;
 }
 
 static void take_row(const struct ks_detector *detector, const struct ks_trace *trace,

@@ -58,16 +58,25 @@ void ks_detection_order(const struct ks_forest_reason *reasons, size_t count,
 void ks_detection_of(const struct ks_forest *forest, const uint8_t hash[KS_FOREST_HASH_LEN],
                      const double *row, struct ks_detection *out_detection);
 
+/* The workload whose rows FOREST judges, whose features are columns of traces: that of a
+ * feature which only such rows have, else circuits. KS_ERR_FORMAT for a feature that no trace
+ * has, and for features of two workloads. */
+KS_MUST_CHECK enum ks_err ks_detector_workload(const struct ks_forest *forest,
+                                               enum ks_trace_workload *out_workload);
+
 /* A model that judges traces, whose columns its features are. */
 struct ks_detector {
     struct ks_forest *forest;
+    enum ks_trace_workload workload; /* of the rows that it judges */
     uint8_t hash[KS_FOREST_HASH_LEN];
     enum ks_trace_field fields[KS_FOREST_FEATURES_MAX]; /* of its features */
 };
-/* Takes FOREST over, also when it fails: KS_ERR_FORMAT for a feature that no trace has. */
+/* Takes FOREST over, also when it fails: as ks_detector_workload. */
 KS_MUST_CHECK enum ks_err ks_detector_take(struct ks_forest *forest,
                                            struct ks_detector *out_detector);
 void ks_detector_done(struct ks_detector *detector); /* zeroed is fine */
+/* Whether TRACE is of the rows that DETECTOR knows. */
+bool ks_detector_knows(const struct ks_detector *detector, const struct ks_trace *trace);
 /* The path of TRACE alone, which says whether there is anything to explain. */
 uint32_t ks_detector_path(const struct ks_detector *detector, const struct ks_trace *trace);
 /* Judges TRACE; the detection's subject is the trace's. */

@@ -58,6 +58,58 @@ enum ks_err ks_trace_find(struct ks_bytes name, enum ks_trace_field *out_field)
     return ks_fail(KS_ERR_NOT_FOUND, "a trace has no column '%s'", shown);
 }
 
+/* --- workloads ---------------------------------------------------------------------------- */
+
+static const char *const workload_names[KS_TRACE_WORKLOADS] = {
+    [KS_TRACE_CIRCUIT] = "circuit",
+    [KS_TRACE_UPDATE] = "fl.update",
+};
+
+const char *ks_trace_workload_name(enum ks_trace_workload workload)
+{
+    KS_ASSERT((unsigned)workload < KS_TRACE_WORKLOADS);
+    return workload_names[workload];
+}
+
+enum ks_err ks_trace_workload_find(struct ks_bytes name, enum ks_trace_workload *out_workload)
+{
+    char shown[64];
+
+    for (unsigned i = 0; i < KS_TRACE_WORKLOADS; i++) {
+        if (ks_bytes_is(name, workload_names[i])) {
+            *out_workload = (enum ks_trace_workload)i;
+            return KS_OK;
+        }
+    }
+    ks_text_shown(name, shown, sizeof shown);
+    return ks_fail(KS_ERR_NOT_FOUND, "'%s' is no workload: circuit or fl.update", shown);
+}
+
+bool ks_trace_is_own(enum ks_trace_field field, enum ks_trace_workload workload)
+{
+    const bool circuits =
+        field <= KS_TRACE_SDK || field == KS_TRACE_PARSE_US || field == KS_TRACE_SIMULATE_US ||
+        (field >= KS_TRACE_RESULT_ENTROPY_BITS && field <= KS_TRACE_WORKER_MEMORY_BYTES);
+
+    return workload == KS_TRACE_CIRCUIT ? circuits : field >= KS_TRACE_FL_ROUND;
+}
+
+bool ks_trace_is_feature(enum ks_trace_field field, enum ks_trace_workload workload)
+{
+    for (unsigned i = 0; i < KS_TRACE_WORKLOADS; i++) {
+        if (i != (unsigned)workload && ks_trace_is_own(field, (enum ks_trace_workload)i)) {
+            return false;
+        }
+    }
+    return field != KS_TRACE_WORKLOAD && field != KS_TRACE_FL_ROUND;
+}
+
+enum ks_trace_workload ks_trace_workload_of(const struct ks_trace *trace)
+{
+    return trace->values[KS_TRACE_WORKLOAD] == KS_TRACE_UPDATE ? KS_TRACE_UPDATE
+                                                               : KS_TRACE_CIRCUIT;
+}
+
 const char *ks_trace_side_name(enum ks_trace_side side)
 {
     return side == KS_TRACE_SIDE_SITE ? "site" : "device";

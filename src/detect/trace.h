@@ -1,8 +1,9 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
-/* trace.h: what one execution looked like from one side: a row of numbers, of which any may be
- * missing, and whose row it is (docs/formats/trace.md). Reader and writer of its forms, CSV
+/* trace.h: what one execution, of a circuit or of a contribution to federated learning, looked
+ * like from one side: a row of numbers, of which any may be missing, and whose row it is
+ * (docs/formats/trace.md). Reader and writer of its forms, CSV
  * for people and tools and bytes for frames and the store, share a file. A row has no secret,
  * no payload and no text of a program. Pure. */
 #ifndef KS_DETECT_TRACE_H
@@ -71,7 +72,19 @@
     X(WORKER_CPU_US, "worker_cpu_us", INTEGER, "us", "CPU time of the worker's process")       \
     X(WORKER_MEMORY_BYTES, "worker_memory_bytes", INTEGER, "byte", "most memory it held")      \
     /* the end */                                                                              \
-    X(ERROR, "error", INTEGER, "code", "0: there is a record; else why there is none")
+    X(ERROR, "error", INTEGER, "code", "0: there is a record; else why there is none")         \
+    /* a contribution to federated learning */                                                 \
+    X(WORKLOAD, "workload", INTEGER, "code", "0: a circuit, 1: a contribution; missing: a circuit")\
+    X(FL_ROUND, "fl_round", INTEGER, "", "number of the round")                                \
+    X(FL_SAMPLES, "fl_samples", INTEGER, "", "samples that the device says it trained on")     \
+    X(FL_STEPS, "fl_steps", INTEGER, "", "steps that it says it took")                         \
+    X(FL_LOSS, "fl_loss", REAL, "", "loss on them, as it says")                                \
+    X(FL_BYTES, "fl_bytes", INTEGER, "byte", "the sealed update")                              \
+    X(FL_NORM, "fl_norm", REAL, "", "Euclidean norm of the update")                            \
+    X(FL_LOCAL_US, "fl_local_us", INTEGER, "us", "training, on the device")                    \
+    X(FL_UPLOAD_US, "fl_upload_us", INTEGER, "us", "sending the sealed update in parts")       \
+    X(FL_ADD_US, "fl_add_us", INTEGER, "us", "opening, checking and adding it, in the worker") \
+    X(FL_KEEP_US, "fl_keep_us", INTEGER, "us", "added to durable: from then on it counts")
 /* clang-format on */
 
 enum ks_trace_field {
@@ -91,6 +104,19 @@ struct ks_trace_column {
 };
 /* FIELD below KS_TRACE_COLUMNS (asserted). */
 const struct ks_trace_column *ks_trace_column(enum ks_trace_field field);
+
+/* What was executed: the values of the column workload. */
+enum ks_trace_workload { KS_TRACE_CIRCUIT, KS_TRACE_UPDATE, KS_TRACE_WORKLOADS };
+const char *
+ks_trace_workload_name(enum ks_trace_workload workload); /* "circuit", "fl.update" */
+KS_MUST_CHECK enum ks_err ks_trace_workload_find(struct ks_bytes name,
+                                                 enum ks_trace_workload *out_workload);
+/* Whether FIELD tells rows of WORKLOAD apart: not what only rows of others have, what all of
+ * them have alike, nor the round's number, which is another one each time. */
+bool ks_trace_is_feature(enum ks_trace_field field, enum ks_trace_workload workload);
+/* Whether only rows of WORKLOAD have FIELD. */
+bool ks_trace_is_own(enum ks_trace_field field, enum ks_trace_workload workload);
+
 /* The column called NAME: KS_ERR_NOT_FOUND. */
 KS_MUST_CHECK enum ks_err ks_trace_find(struct ks_bytes name, enum ks_trace_field *out_field);
 
@@ -104,6 +130,8 @@ struct ks_trace {
     uint64_t started_us;             /* since 1970, by the row's side's clock */
     double values[KS_TRACE_COLUMNS]; /* NaN: missing. As they stand a row of a forest */
 };
+/* Of a row that does not say so, or says a number that has no meaning: a circuit. */
+enum ks_trace_workload ks_trace_workload_of(const struct ks_trace *trace);
 /* Nobody's row, every value missing. */
 void ks_trace_init(struct ks_trace *trace);
 /* Sets FIELD to VALUE, cut to what the column holds: too large a count is the largest, a

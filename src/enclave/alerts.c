@@ -46,13 +46,12 @@ static void log_suspended(const struct ks_device_entry *entry)
     ks_log_end(&line);
 }
 
-/* Counts an alert about JOB of the device KNOWN, and suspends it when that is one too many.
- * *OUT_COUNT: the alerts within the window. */
-static enum ks_err count(struct ks_monitor *monitor, const struct ks_device_entry *known,
-                         struct ks_bytes job, struct ks_buf *ledger, size_t *out_count)
+enum ks_err ks_monitor_count_alert(struct ks_monitor *monitor,
+                                   const struct ks_alert_rules *rules,
+                                   const struct ks_device_entry *known, struct ks_bytes name,
+                                   struct ks_buf *ledger, size_t *out_count)
 {
     enum ks_err err = KS_OK;
-    const struct ks_alert_rules *rules = &monitor->alerts;
     const uint64_t now_us = ks_clock_us();
     const uint64_t window_us = (uint64_t)rules->window_s * 1000000;
     const uint64_t since_us = now_us > window_us ? now_us - window_us : 0;
@@ -69,7 +68,7 @@ static enum ks_err count(struct ks_monitor *monitor, const struct ks_device_entr
         ks_entry_device_write(entry.id, "anomalous", entry.ek, entry.key, ledger);
         KS_TRY(ks_buf_check(ledger));
     }
-    ks_sha256(job, digest);
+    ks_sha256(name, digest);
     KS_TRY(ks_registry_alert(monitor->admission.registry, &entry, digest, now_us));
     if (entry.state == KS_DEVICE_SUSPENDED) {
         log_suspended(&entry);
@@ -102,7 +101,7 @@ enum ks_err ks_monitor_alert(struct ks_monitor *monitor, uint32_t id, struct ks_
     known = ks_registry_find(monitor->admission.registry, ks_bytes_text(ended->device));
     if (monitor->alerts.suspend_after > 0 && known != NULL &&
         (known->state == KS_DEVICE_ACTIVE || known->state == KS_DEVICE_PENDING_ROTATION)) {
-        KS_TRY(count(monitor, known, job, &ledger, &alerts));
+        KS_TRY(ks_monitor_count_alert(monitor, &monitor->alerts, known, job, &ledger, &alerts));
     }
     *ended = (struct ks_monitor_ended){.id = ""};
     begin = ks_answer_begin(&monitor->daemon.out, KS_FRAME_ALERT, id);

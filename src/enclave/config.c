@@ -1,6 +1,8 @@
 /* SPDX-FileCopyrightText: The ketseal authors
  * SPDX-License-Identifier: Apache-2.0 */
 
+#include <math.h>
+
 #include "attest/eventlog.h"
 #include "attest/reference.h"
 #include "attest/sealed.h"
@@ -9,8 +11,8 @@
 #include "crypto/sigalgs.h"
 #include "enclave/launch.h"
 
-#define POLICY_LABEL "ketseal/site-policy/2\n"
-#define POLICY_BYTES (sizeof POLICY_LABEL - 1 + 6 * KS_SHA256_LEN + 1 + 2 * 8 + 7 * 4)
+#define POLICY_LABEL "ketseal/site-policy/3\n"
+#define POLICY_BYTES (sizeof POLICY_LABEL - 1 + 6 * KS_SHA256_LEN + 1 + 2 * 8 + 9 * 4 + 8)
 
 static void put_device_rules(const struct ks_device_rules *rules, struct ks_buf *out)
 {
@@ -152,6 +154,8 @@ static void put_fl_rules(const struct ks_fl_rules *fl, struct ks_buf *out)
     ks_buf_put_u32(out, fl->workers);
     ks_buf_put_u32(out, fl->params_max);
     ks_buf_put_u64(out, fl->memory_max);
+    ks_buf_put_double(out, fl->suspicion);
+    put_alert_rules(&fl->alerts, out);
 }
 
 static enum ks_err read_fl_rules(struct ks_reader *reader, struct ks_fl_rules *fl)
@@ -161,9 +165,13 @@ static enum ks_err read_fl_rules(struct ks_reader *reader, struct ks_fl_rules *f
     KS_TRY(ks_read_u32(reader, &fl->workers));
     KS_TRY(ks_read_u32(reader, &fl->params_max));
     KS_TRY(ks_read_u64(reader, &fl->memory_max));
+    KS_TRY(ks_read_double(reader, &fl->suspicion));
+    KS_TRY(read_alert_rules(reader, &fl->alerts));
     KS_CHECK(fl->workers <= KS_FL_WORKERS_MAX && fl->params_max <= KS_FL_NUMBERS_MAX &&
                  (fl->workers == 0) == (fl->params_max == 0) &&
-                 (fl->workers == 0) == (fl->memory_max == 0),
+                 (fl->workers == 0) == (fl->memory_max == 0) && fl->suspicion >= 0 &&
+                 fl->suspicion <= KS_FL_SUSPICION_MAX && !signbit(fl->suspicion) &&
+                 (fl->suspicion > 0 || fl->alerts.suspend_after == 0),
              KS_ERR_FORMAT, "enclave configuration: a rule of rounds is out of range");
 out:
     return err;
@@ -249,6 +257,8 @@ void ks_enclave_config_policy(const struct ks_enclave_config *config, uint8_t ou
     ks_buf_put_u32(&text, rules->quote_window_ms);
     ks_buf_put_u32(&text, rules->quote_refresh_s);
     put_alert_rules(&config->alerts, &text);
+    ks_buf_put_double(&text, config->fl.suspicion);
+    put_alert_rules(&config->fl.alerts, &text);
     KS_ASSERT(text.len == POLICY_BYTES && text.err == KS_OK);
     ks_sha256(ks_buf_view(&text), out_hash);
 }

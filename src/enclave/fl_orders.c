@@ -557,7 +557,8 @@ out:
 
 /* -> u16 count, for each a round that is open, or whose record is not durable yet, and that has
  * no intent of this launch: 36 job id, 16 session, u64 round, lp16 operator, lp16 entry. RUN
- * with that job id is answered with its record once it has ended. */
+ * with that job id is answered with its record once it has ended. Behind them entries about
+ * contributions that stood out. */
 enum ks_err ks_monitor_fl_offer(struct ks_monitor *monitor, uint32_t id,
                                 struct ks_bytes payload)
 {
@@ -590,6 +591,7 @@ enum ks_err ks_monitor_fl_offer(struct ks_monitor *monitor, uint32_t id,
     begin = ks_answer_begin(&monitor->daemon.out, KS_FRAME_FL_OFFER, id);
     ks_buf_put_u16(&monitor->daemon.out, count);
     ks_buf_put(&monitor->daemon.out, ks_buf_view(&offers));
+    ks_monitor_fl_alerts_put(monitor, &monitor->daemon.out);
     ks_frame_end(&monitor->daemon.out, begin);
 out:
     ks_buf_done(&offers);

@@ -114,6 +114,14 @@ static bool is_over(const struct ks_fl_slot *slot)
     return slot->session->round == NULL || slot->session->last != slot->replay.subject.round;
 }
 
+/* The update of SLOT's job is refused; the worker goes on. */
+static void end_job(struct ks_monitor *monitor, struct ks_fl_slot *slot, enum ks_err cause)
+{
+    ks_monitor_job_fail(monitor, slot->job, cause);
+    slot->job = NULL;
+    slot->state = KS_SLOT_READY;
+}
+
 /* Nobody can go on where ketseald has not got a file. */
 static enum ks_err no_file(struct ks_monitor *monitor, struct ks_fl_slot *slot,
                            enum ks_err cause)
@@ -121,9 +129,10 @@ static enum ks_err no_file(struct ks_monitor *monitor, struct ks_fl_slot *slot,
     const bool at_end = is_hopeless(slot);
 
     if (slot->state == KS_SLOT_OPEN_UPDATE) {
-        ks_monitor_job_fail(monitor, slot->job, cause);
-        slot->job = NULL;
-        slot->state = KS_SLOT_READY;
+        end_job(monitor, slot,
+                cause == KS_ERR_NOT_FOUND
+                    ? ks_fail(cause, "the sealed update was not sent, or not all of it")
+                    : cause);
         return KS_OK;
     }
     fail_jobs(monitor, slot, KS_MJOB_QUEUED, cause);
@@ -196,13 +205,19 @@ static enum ks_err send_update(struct ks_monitor *monitor, struct ks_fl_slot *sl
                                          .samples = (uint32_t)asked->samples};
 
     KS_TRY(ks_fl_encoding_of(asked->encoding, &update.encoding));
+    if (length != asked->length) { /* its record says the job's */
+        end_job(monitor, slot,
+                ks_fail(KS_ERR_CONFLICT,
+                        "the sealed update has %llu bytes, and its job says %llu",
+                        (unsigned long long)length, (unsigned long long)asked->length));
+        return KS_OK;
+    }
     ks_copy(update.device, slot->job->device, sizeof update.device);
     ks_copy(update.sealed, asked->sealed, sizeof update.sealed);
+    slot->job->finished_us = ks_clock_monotonic_us(); /* until it is added */
     err = ks_fl_send_update(monitor, slot, &update, length, fd, KS_SLOT_ADD);
     if (err == KS_ERR_FORMAT) {
-        ks_monitor_job_fail(monitor, slot->job, err);
-        slot->job = NULL;
-        slot->state = KS_SLOT_READY;
+        end_job(monitor, slot, err);
         err = KS_OK;
     }
 out:
@@ -303,6 +318,8 @@ static enum ks_err committed(struct ks_monitor *monitor, struct ks_fl_slot *slot
         struct ks_monitor_job *job = &monitor->jobs[i];
 
         if (job->state == KS_MJOB_ADDED && is_of(job, slot)) {
+            ks_trace_set_u64(&job->trace, KS_TRACE_FL_KEEP_US,
+                             ks_clock_monotonic_us() - job->finished_us);
             job->finished_us = ks_clock_monotonic_us();
             job->state = KS_MJOB_FINISHED;
         }
@@ -337,6 +354,7 @@ static enum ks_err completed(struct ks_monitor *monitor, struct ks_fl_slot *slot
 {
     enum ks_err err = KS_OK;
 
+    KS_TRY(ks_monitor_fl_suspects(monitor, slot->session));
     KS_TRY(ks_rounds_complete(monitor->state.rounds, slot->session, slot->written, slot->next,
                               ks_clock_us()));
     ks_monitor_worker_end(monitor, slot->worker);
@@ -480,6 +498,10 @@ static enum ks_err take_added(struct ks_monitor *monitor, struct ks_fl_slot *slo
     ks_copy(delivery.sealed, update->sealed, sizeof delivery.sealed);
     KS_TRY(ks_monitor_fl_core_update(monitor, job, slot, &delivery, delivery.record));
     KS_TRY(ks_rounds_stage(monitor->state.rounds, slot->session, &delivery));
+    ks_trace_set(&job->trace, KS_TRACE_FL_NORM, added.norm);
+    ks_trace_set_u64(&job->trace, KS_TRACE_FL_ADD_US,
+                     ks_clock_monotonic_us() - job->finished_us);
+    job->finished_us = ks_clock_monotonic_us(); /* until it counts */
     job->state = KS_MJOB_ADDED;
     slot->job = NULL;
     slot->state = KS_SLOT_READY;
@@ -568,9 +590,7 @@ static enum ks_err refused(struct ks_monitor *monitor, struct ks_fl_slot *slot,
                            enum ks_err cause)
 {
     if (slot->state == KS_SLOT_ADD) {
-        ks_monitor_job_fail(monitor, slot->job, cause);
-        slot->job = NULL;
-        slot->state = KS_SLOT_READY;
+        end_job(monitor, slot, cause);
         return KS_OK;
     }
     if (is_hopeless(slot)) {
@@ -649,21 +669,36 @@ static enum ks_err record_again(struct ks_monitor *monitor, struct ks_fl_slot *s
     KS_TRY(ks_monitor_fl_core_update(monitor, job, slot, delivery, hash));
     KS_TRY(ks_rounds_again(monitor->state.rounds, slot->session, ks_bytes_text(job->device),
                            hash, job->id));
+    ks_trace_set(&job->trace, KS_TRACE_FL_NORM, delivery->norm);
     job->finished_us = ks_clock_monotonic_us();
     job->state = KS_MJOB_FINISHED;
 out:
     return err;
 }
 
+/* Whether the device of JOB may still work: it may have been suspended while JOB waited. */
+static enum ks_err check_device(struct ks_monitor *monitor, const struct ks_monitor_job *job)
+{
+    struct ks_monitor_device *device = NULL;
+
+    return ks_monitor_device(monitor, ks_buf_view(&job->certificate), KS_RIGHT_WORK, &device);
+}
+
 /* JOB may have waited long: what its round says now. *OUT_ADD: it is to be added. */
 static enum ks_err judge(struct ks_monitor *monitor, struct ks_fl_slot *slot,
                          struct ks_monitor_job *job, bool *out_add)
 {
+    enum ks_err err = KS_OK;
     const struct ks_job_update *update = &job->body.job.update;
     enum ks_fl_answer answer = KS_FL_ANSWER_LATE;
 
     *out_add = false;
     job->started_us = ks_clock_us();
+    err = check_device(monitor, job);
+    if (err != KS_OK) {
+        ks_monitor_job_fail(monitor, job, err);
+        return KS_OK;
+    }
     if (slot->session->round != NULL && slot->session->last == update->round) {
         answer = ks_rounds_check(slot->session, ks_bytes_text(job->device), update->sealed,
                                  (uint32_t)update->samples, job->started_us);
@@ -725,6 +760,8 @@ static enum ks_err next_step(struct ks_monitor *monitor, struct ks_fl_slot *slot
         slot->job = job;
         job->state = KS_MJOB_RUNNING;
         job->deadline_us = UINT64_MAX; /* the step's own counts */
+        ks_trace_set_u64(&job->trace, KS_TRACE_QUEUE_US,
+                         ks_clock_monotonic_us() - job->queued_us);
         ask_update(monitor, slot, KS_FRAME_FL_OPEN, job->device, job->body.job.update.sealed,
                    KS_SLOT_OPEN_UPDATE);
     } else if (session->staged > 0 && !ks_fl_plan_sums(&session->order.plan)) {

@@ -81,8 +81,11 @@ struct ks_fl_rules {
     uint32_t workers;    /* rounds at once; 0: none takes place here */
     uint32_t params_max; /* numbers of a model; 0 if WORKERS is */
     uint64_t memory_max; /* bytes of the address space of a worker of rounds; likewise */
+    double suspicion;    /* score from which a contribution is an alert; 0: none is */
+    struct ks_alert_rules alerts; /* when these suspend a device */
 };
-#define KS_FL_WORKERS_MAX 16
+#define KS_FL_WORKERS_MAX   16
+#define KS_FL_SUSPICION_MAX 1000000
 
 /* What runs jobs of other SDKs. */
 struct ks_adapter_rules {

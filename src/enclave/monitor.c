@@ -543,6 +543,7 @@ static void monitor_done(struct ks_monitor *monitor)
     ks_free(monitor->ended);
     ks_enclave_state_close(&monitor->state);
     ks_buf_done(&monitor->authorisation);
+    ks_buf_done(&monitor->fl_alerts);
     ks_buf_done(&monitor->last_attest);
     ks_buf_done(&monitor->last_signature);
     ks_tpm_close(monitor->tpm);
@@ -611,6 +612,7 @@ int main(void)
     ks_channel_init(&monitor->files, KS_ENCLAVE_FILES_FD, "ketseald's files");
     ks_buf_init(&monitor->event_log, KS_EVENT_LOG_MAX);
     ks_buf_init(&monitor->authorisation, KS_AUTHORISATION_MAX);
+    ks_buf_init(&monitor->fl_alerts, (size_t)KS_FL_ALERTS_MAX * (2 + KS_ENTRY_BYTES_MAX));
     ks_buf_init(&monitor->last_attest, KS_ATTEST_MAX);
     ks_buf_init(&monitor->last_signature, KS_TPM_SIGNATURE_MAX);
     err = serve(monitor);

@@ -227,7 +227,9 @@ struct ks_monitor {
     struct ks_fl_rules fl;
     struct ks_fl_slot slots[KS_ROUNDS_SESSIONS_MAX]; /* in the order of the sessions */
     struct ks_fl_auditing audit;
-    uint32_t files_id;                                /* of the last request for a file */
+    uint32_t files_id;                               /* of the last request for a file */
+    struct ks_buf fl_alerts; /* entries about contributions that ketseald was not told yet */
+    unsigned fl_alert_count;
     struct ks_monitor_job *batch[KS_QUOTE_BATCH_MAX]; /* under the quote being made */
     size_t batch_count;
     bool
@@ -413,7 +415,24 @@ KS_MUST_CHECK enum ks_err ks_monitor_fl_core_round(struct ks_monitor *monitor,
                                                    const struct ks_fl_slot *slot,
                                                    const struct ks_round_summary *summary);
 
+/* --- fl_alerts.c -------------------------------------------------------------------------- */
+#define KS_FL_ALERTS_MAX 4096 /* entries that wait for ketseald */
+/* SESSION's open round, all of whose deliveries count, is about to end: what stands out there
+ * is counted, and told to ketseald. */
+KS_MUST_CHECK enum ks_err ks_monitor_fl_suspects(struct ks_monitor *monitor,
+                                                 const struct ks_rounds_session *session);
+/* Appends what is told, which no longer waits then. */
+void ks_monitor_fl_alerts_put(struct ks_monitor *monitor, struct ks_buf *out);
+
 /* --- alerts.c ----------------------------------------------------------------------------- */
+/* Counts an alert, which NAME tells from others, about the device KNOWN, and suspends it when
+ * that is one too many by RULES; then its entry is appended to LEDGER. *OUT_COUNT: the alerts
+ * within the window. KS_ERR_CONFLICT when it is counted already. */
+KS_MUST_CHECK enum ks_err ks_monitor_count_alert(struct ks_monitor *monitor,
+                                                 const struct ks_alert_rules *rules,
+                                                 const struct ks_device_entry *known,
+                                                 struct ks_bytes name, struct ks_buf *ledger,
+                                                 size_t *out_count);
 /* JOB, which ran, has ended: it can be an alert from now on. */
 void ks_monitor_job_ended(struct ks_monitor *monitor, const struct ks_monitor_job *job);
 

@@ -262,6 +262,10 @@ out:
     return err;
 }
 
+_Static_assert((int)KS_KIND_CIRCUIT == KS_TRACE_CIRCUIT &&
+                   (int)KS_KIND_UPDATE == KS_TRACE_UPDATE,
+               "a kind of job is a workload of traces");
+
 /* What the job asks for, for the trace of one that never ends well, too. */
 static void trace_asked(struct ks_monitor_job *job, uint64_t key_us, struct ks_buf *out_values)
 {
@@ -270,7 +274,13 @@ static void trace_asked(struct ks_monitor_job *job, uint64_t key_us, struct ks_b
 
     ks_trace_set_u64(trace, KS_TRACE_KEY_SOURCE, job->key_source);
     ks_trace_set_u64(trace, KS_TRACE_KEY_US, key_us);
-    if (asked->kind != KS_KIND_CIRCUIT) { /* the rest is of circuits */
+    ks_trace_set_u64(trace, KS_TRACE_WORKLOAD, asked->kind);
+    if (asked->kind == KS_KIND_UPDATE) {
+        ks_trace_set_u64(trace, KS_TRACE_FL_ROUND, asked->update.round);
+        ks_trace_set_u64(trace, KS_TRACE_FL_SAMPLES, asked->update.samples);
+        ks_trace_set_u64(trace, KS_TRACE_FL_STEPS, asked->update.steps);
+        ks_trace_set(trace, KS_TRACE_FL_LOSS, asked->update.loss);
+        ks_trace_set_u64(trace, KS_TRACE_FL_BYTES, asked->update.length);
         ks_trace_put_values(trace, out_values);
         return;
     }

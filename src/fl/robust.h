@@ -102,6 +102,12 @@ struct ks_fl_score {
     double share;
 };
 
+/* What the norms alone say of COUNT updates, for rules that look at no row: each one's distance
+ * from the median of all, as above, with the reason NORM; the rest of a score is 0. SCRATCH has
+ * room for COUNT numbers. */
+void ks_fl_score_norms(const double *norms, size_t count, double *scratch,
+                       struct ks_fl_score *out_scores);
+
 struct ks_fl_robust_input {
     struct ks_fl_rows rows;
     const float *center; /* where RFA and centered clipping begin: the last aggregate, or NULL

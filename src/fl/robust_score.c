@@ -161,3 +161,19 @@ void ks_fl_score_rows(const struct ks_fl_work *work, double *scratch,
     }
     share_out(work, out_scores);
 }
+
+void ks_fl_score_norms(const double *norms, size_t count, double *scratch,
+                       struct ks_fl_score *out_scores)
+{
+    struct spread spread = {0};
+
+    if (count == 0) {
+        return;
+    }
+    ks_copy(scratch, norms, count * sizeof *scratch);
+    spread = spread_of(scratch, count, 0);
+    for (size_t i = 0; i < count; i++) {
+        out_scores[i] = (struct ks_fl_score){.norm = norms[i]};
+        accuse(&out_scores[i], KS_FL_SUSPICION_NORM, fabs(standard(norms[i], spread)));
+    }
+}

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "crypto/digest.h"
+#include "record/suspect.h"
 #include "server/site.h"
 
 _Static_assert(KS_STORE_MODEL_LEN == KS_FOREST_HASH_LEN &&
@@ -14,47 +15,68 @@ _Static_assert(KS_STORE_MODEL_LEN == KS_FOREST_HASH_LEN &&
 
 /* --- the detector ------------------------------------------------------------------------- */
 
-static void log_detector(const struct ks_alerts *alerts,
+static void log_detector(const struct ks_detector *detector,
                          const struct ks_config_detector *config)
 {
     struct ks_log_line line;
     char model[2 * KS_FOREST_HASH_LEN + 1];
 
     ks_log_begin(&line, KS_LOG_INFO, "detector.ready");
-    ks_hex_encode(KS_BYTES(alerts->detector.hash), model);
+    ks_log_text(&line, "workload", ks_trace_workload_name(detector->workload));
+    ks_hex_encode(KS_BYTES(detector->hash), model);
     ks_log_text(&line, "model", model);
-    ks_log_u64(&line, "features", ks_forest_features(alerts->detector.forest));
+    ks_log_u64(&line, "features", ks_forest_features(detector->forest));
     ks_log_u64(&line, "suspend_after", config->suspend_after);
     ks_log_u64(&line, "suspend_window_s", config->suspend_window_s);
     ks_log_end(&line);
+}
+
+/* The model in the file PATH, into its place in ALERTS. */
+static enum ks_err open_detector(const char *path, enum ks_trace_workload workload,
+                                 struct ks_alerts *alerts)
+{
+    enum ks_err err = KS_OK;
+    struct ks_detector *detector = &alerts->detectors[workload];
+    struct ks_forest *forest = NULL;
+    struct ks_buf bytes;
+
+    ks_buf_init(&bytes, KS_FOREST_BYTES_MAX);
+    KS_TRY(ks_file_read(path, KS_FOREST_BYTES_MAX, &bytes));
+    KS_TRY(ks_fail_prefix(ks_forest_read(ks_buf_view(&bytes), &forest), "%s", path));
+    KS_TRY(ks_fail_prefix(ks_detector_take(forest, detector), "%s", path));
+    KS_CHECK(detector->workload == workload, KS_ERR_CONFLICT,
+             "%s: the model judges rows of '%s', and is there for those of '%s'", path,
+             ks_trace_workload_name(detector->workload), ks_trace_workload_name(workload));
+out:
+    ks_buf_done(&bytes);
+    return err;
 }
 
 enum ks_err ks_alerts_open(const struct ks_config *config, struct ks_alerts *alerts)
 {
     enum ks_err err = KS_OK;
     const struct ks_config_detector *detector = &config->detector;
-    struct ks_forest *forest = NULL;
-    struct ks_buf bytes;
+    const char *const paths[KS_TRACE_WORKLOADS] = {
+        [KS_TRACE_CIRCUIT] = detector->model,
+        [KS_TRACE_UPDATE] = detector->fl_model,
+    };
 
-    ks_buf_init(&bytes, KS_FOREST_BYTES_MAX);
-    if (detector->model == NULL) {
-        goto out;
+    for (unsigned i = 0; i < KS_TRACE_WORKLOADS; i++) {
+        if (paths[i] != NULL) {
+            KS_TRY(open_detector(paths[i], (enum ks_trace_workload)i, alerts));
+            log_detector(&alerts->detectors[i], detector);
+        }
     }
-    KS_TRY(ks_file_read(detector->model, KS_FOREST_BYTES_MAX, &bytes));
-    KS_TRY(ks_fail_prefix(ks_forest_read(ks_buf_view(&bytes), &forest), "%s", detector->model));
-    KS_TRY(ks_fail_prefix(ks_detector_take(forest, &alerts->detector), "%s", detector->model));
-    alerts->there = true;
     alerts->suspends = detector->suspend_after > 0;
-    log_detector(alerts, detector);
 out:
-    ks_buf_done(&bytes);
     return err;
 }
 
 void ks_alerts_done(struct ks_alerts *alerts)
 {
-    ks_detector_done(&alerts->detector);
-    alerts->there = false;
+    for (unsigned i = 0; i < KS_TRACE_WORKLOADS; i++) {
+        ks_detector_done(&alerts->detectors[i]);
+    }
 }
 
 /* --- rows --------------------------------------------------------------------------------- */
@@ -93,18 +115,20 @@ void ks_judged_done(struct ks_judged *judged)
 bool ks_alerts_judge(struct ks_alerts *alerts, const struct ks_trace *trace,
                      struct ks_judged *out_judged)
 {
+    const struct ks_detector *detector = &alerts->detectors[ks_trace_workload_of(trace)];
     struct ks_judged judged = {0};
     struct ks_buf document;
 
     *out_judged = judged;
-    if (!alerts->there) {
+    if (!ks_detector_knows(detector, trace)) {
         return false;
     }
     judged.judged = true;
-    judged.path = ks_detector_path(&alerts->detector, trace);
-    if (ks_forest_is_anomaly(alerts->detector.forest, judged.path)) {
+    judged.path = ks_detector_path(detector, trace);
+    ks_copy(judged.model, detector->hash, sizeof judged.model);
+    if (ks_forest_is_anomaly(detector->forest, judged.path)) {
         ks_buf_init(&document, KS_DETECTION_BYTES_MAX);
-        ks_detector_judge(&alerts->detector, trace, &alerts->detection);
+        ks_detector_judge(detector, trace, &alerts->detection);
         ks_detection_write(&alerts->detection, &document);
         judged.judged = document.err == KS_OK &&
                         ks_bytes_dup(ks_buf_view(&document), &judged.document) == KS_OK;
@@ -116,8 +140,8 @@ bool ks_alerts_judge(struct ks_alerts *alerts, const struct ks_trace *trace,
     return judged.document != NULL;
 }
 
-enum ks_err ks_judged_put(const struct ks_alerts *alerts, const struct ks_judged *judged,
-                          uint64_t number, struct ks_store *store)
+enum ks_err ks_judged_put(const struct ks_judged *judged, uint64_t number,
+                          struct ks_store *store)
 {
     struct ks_store_detection detection = {
         .path = judged->path, .document = ks_bytes_of(judged->document, judged->document_len)};
@@ -125,8 +149,70 @@ enum ks_err ks_judged_put(const struct ks_alerts *alerts, const struct ks_judged
     if (!judged->judged || number == 0) {
         return KS_OK;
     }
-    ks_copy(detection.model, alerts->detector.hash, sizeof detection.model);
+    ks_copy(detection.model, judged->model, sizeof detection.model);
     return ks_store_detection_put(store, number, &detection);
+}
+
+/* --- entries of no job -------------------------------------------------------------------- */
+
+void ks_task_answer_entry(struct ks_site_server *server, struct ks_task *task)
+{
+    if (task->request != NULL) { /* else nobody asked for it: an alert led to it */
+        ks_reply_json(task->request, 200, ks_buf_view(&task->record));
+        task->request = NULL;
+    }
+    ks_task_free(server, task);
+}
+
+enum ks_err ks_task_suspect_put(struct ks_site_server *server, const struct ks_task *task)
+{
+    return !task->suspect ? KS_OK
+                          : ks_store_suspect_put(server->store, task->job.result_index,
+                                                 task->job.device, ks_clock_us());
+}
+
+/* An entry that the enclave tells of: into the ledger next, and, of a contribution that stands
+ * out, among the alerts. */
+static enum ks_err take_entry(struct ks_site_server *server, struct ks_bytes entry)
+{
+    enum ks_err err = KS_OK;
+    struct ks_json_doc *doc = NULL;
+    struct ks_suspect suspect;
+    struct ks_task *task = ks_task_new(server, NULL);
+
+    KS_CHECK(task != NULL, KS_ERR_UNAVAILABLE, "too many requests are waiting");
+    if (ks_entry_suspect_read(entry, &doc, &suspect) == KS_OK) { /* else of a device's state */
+        task->suspect = true;
+        ks_copy(task->job.device, suspect.device.data, suspect.device.len);
+        task->job.device[suspect.device.len] = '\0';
+    }
+    ks_buf_put(&task->entry, entry);
+    task->state = KS_TASK_ENTRY;
+    if (task->entry.err != KS_OK) {
+        err = ks_buf_check(&task->entry);
+        ks_task_free(server, task);
+    }
+out:
+    ks_json_doc_free(doc);
+    return err;
+}
+
+enum ks_err ks_site_fl_alerts(struct ks_site_server *server, struct ks_reader *answer)
+{
+    enum ks_err err = KS_OK;
+    uint16_t count = 0;
+
+    KS_TRY(ks_read_u16(answer, &count));
+    for (uint16_t i = 0; i < count; i++) {
+        struct ks_bytes entry = {0};
+
+        KS_TRY(ks_read_lp16(answer, KS_ENTRY_BYTES_MAX, &entry));
+        if (take_entry(server, entry) != KS_OK) {
+            ks_log_failure("alert.lost", ks_fail(KS_ERR_UNAVAILABLE, "%s", ks_err_detail()));
+        }
+    }
+out:
+    return err;
 }
 
 /* --- jobs --------------------------------------------------------------------------------- */

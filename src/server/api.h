@@ -59,6 +59,8 @@ void ks_api_site_activate(struct ks_site_server *, struct ks_http_request *,
 void ks_api_site_certify(struct ks_site_server *, struct ks_http_request *,
                          struct ks_bytes segment);
 void ks_api_alerts(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
+void ks_api_fl_alerts(struct ks_site_server *, struct ks_http_request *,
+                      struct ks_bytes segment);
 void ks_api_traces(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
 void ks_api_fl_order(struct ks_site_server *, struct ks_http_request *,
                      struct ks_bytes segment);
@@ -83,8 +85,9 @@ void ks_api_fl_metrics(struct ks_site_server *, struct ks_http_request *,
                        struct ks_bytes segment);
 void ks_api_fl_records(struct ks_site_server *, struct ks_http_request *,
                        struct ks_bytes segment);
-void ks_api_fl_round(struct ks_site_server *, struct ks_http_request *,
-                     struct ks_bytes segment);
+void ks_api_fl_updates(struct ks_site_server *, struct ks_http_request *,
+                       struct ks_bytes segment);
+void ks_api_fl_kept(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
 void ks_api_fl_update_bundle(struct ks_site_server *, struct ks_http_request *,
                              struct ks_bytes segment);
 void ks_api_fl_bundle(struct ks_site_server *, struct ks_http_request *,

@@ -410,38 +410,33 @@ out:
 
 /* --- what there is of a round ------------------------------------------------------------- */
 
-/* "SESSION/rounds/ROUND/WHAT" */
+/* "SESSION/rounds/ROUND" */
 static enum ks_err read_round(struct ks_bytes segment, uint8_t out_session[KS_SESSION_LEN],
-                              uint64_t *out_round, struct ks_bytes *out_what)
+                              uint64_t *out_round)
 {
-    const struct ks_bytes between = KS_LITERAL("/rounds/");
     enum ks_err err = KS_OK;
-    const size_t begin = (size_t)2 * KS_SESSION_LEN + between.len;
-    size_t len = 0;
+    const size_t id_len = (size_t)2 * KS_SESSION_LEN;
+    const size_t begin = id_len + strlen("/rounds/");
 
-    KS_CHECK(
-        segment.len > begin &&
-            ks_bytes_equal(ks_bytes_of(segment.data + (size_t)2 * KS_SESSION_LEN, between.len),
-                           between) &&
-            ks_hex_decode(ks_bytes_of(segment.data, (size_t)2 * KS_SESSION_LEN), out_session,
-                          KS_SESSION_LEN) == KS_OK,
-        KS_ERR_NOT_FOUND, "no such path: SESSION/rounds/ROUND/updates");
-    while (begin + len < segment.len && segment.data[begin + len] != '/') {
-        len++;
-    }
-    KS_TRY(ks_text_u64(ks_bytes_of(segment.data + begin, len), KS_FL_ROUNDS_MAX, out_round));
-    len += begin + len < segment.len ? 1 : 0;
-    *out_what = ks_bytes_of(segment.data + begin + len, segment.len - begin - len);
+    KS_CHECK(segment.len > begin && segment.data[id_len] == '/' &&
+                 ks_hex_decode(ks_bytes_of(segment.data, id_len), out_session,
+                               KS_SESSION_LEN) == KS_OK,
+             KS_ERR_NOT_FOUND, "a session is 32 hexadecimal digits");
+    err = ks_text_u64(ks_bytes_of(segment.data + begin, segment.len - begin), KS_FL_ROUNDS_MAX,
+                      out_round);
+    KS_TRY(err == KS_OK ? KS_OK : ks_fail(KS_ERR_NOT_FOUND, "a round is a number"));
 out:
     return err;
 }
 
-/* GET /v1/fl/sessions/SESSION/rounds/ROUND/updates, …/kept */
-void ks_api_fl_round(struct ks_site_server *server, struct ks_http_request *request,
-                     struct ks_bytes segment)
+/* What one of the files' functions says of a round. */
+typedef enum ks_err (*round_reader)(const struct ks_fl_files *files, const uint8_t session[16],
+                                    uint64_t round, struct ks_buf *out);
+
+static void answer_round(struct ks_site_server *server, struct ks_http_request *request,
+                         struct ks_bytes segment, round_reader read)
 {
     enum ks_err err = KS_OK;
-    struct ks_bytes what = {0};
     struct ks_buf body;
     uint8_t session[KS_SESSION_LEN];
     uint64_t round = 0;
@@ -450,17 +445,25 @@ void ks_api_fl_round(struct ks_site_server *server, struct ks_http_request *requ
         return;
     }
     ks_buf_init(&body, KS_FL_UPDATES_BYTES_MAX);
-    KS_TRY(read_round(segment, session, &round, &what));
-    if (ks_bytes_is(what, "updates")) {
-        KS_TRY(ks_fl_files_list(server->fl_files, session, round, &body));
-    } else {
-        KS_CHECK(ks_bytes_is(what, "kept"), KS_ERR_NOT_FOUND,
-                 "a round has 'updates' and 'kept'");
-        KS_TRY(ks_fl_files_kept(server->fl_files, session, round, &body));
-    }
+    KS_TRY(read_round(segment, session, &round));
+    KS_TRY(read(server->fl_files, session, round, &body));
 out:
     ks_reply_buffer(request, err, &body);
     ks_buf_done(&body);
+}
+
+/* GET /v1/fl/sessions/SESSION/rounds/ROUND/updates */
+void ks_api_fl_updates(struct ks_site_server *server, struct ks_http_request *request,
+                       struct ks_bytes segment)
+{
+    answer_round(server, request, segment, ks_fl_files_list);
+}
+
+/* GET /v1/fl/sessions/SESSION/rounds/ROUND/kept */
+void ks_api_fl_kept(struct ks_site_server *server, struct ks_http_request *request,
+                    struct ks_bytes segment)
+{
+    answer_round(server, request, segment, ks_fl_files_kept);
 }
 
 /* --- records of rounds -------------------------------------------------------------------- */
@@ -602,6 +605,7 @@ static void step_offers(struct ks_site_server *server, struct ks_task *task, enu
     for (uint16_t i = 0; i < count; i++) {
         KS_TRY(take_offer(server, answer));
     }
+    KS_TRY(ks_site_fl_alerts(server, answer));
     KS_TRY(ks_read_end(answer));
 out:
     if (err != KS_OK) { /* what was offered and lost is offered after the next start */

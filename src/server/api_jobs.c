@@ -200,7 +200,8 @@ static enum ks_err read_admission(struct ks_task *task, struct ks_reader *answer
              "enclave: no such source of keys");
     task->key_source = (enum ks_key_source)source;
     task->key_policy = (enum ks_key_source)policy;
-    task->traced = kind == KS_KIND_CIRCUIT;
+    KS_CHECK(kind == KS_KIND_CIRCUIT || kind == KS_KIND_UPDATE, KS_ERR_FORMAT,
+             "enclave: no such kind of job");
     ks_copy(task->job.id, id.data, id.len);
     task->job.id[id.len] = '\0';
     ks_copy(task->job.device, device.data, device.len);
@@ -211,6 +212,22 @@ out:
     return err;
 }
 
+/* What was refused is known by its own word alone. */
+static void trace_refused(struct ks_site_server *server, struct ks_task *task, enum ks_err err)
+{
+    char detail[KS_ERR_DETAIL_MAX];
+    struct ks_request_body body = {0};
+
+    (void)snprintf(detail, sizeof detail, "%s", ks_err_detail());
+    if (task->request != NULL &&
+        ks_request_body_parse(ks_http_request_body(task->request), &body) == KS_OK) {
+        ks_trace_set_u64(&task->trace, KS_TRACE_WORKLOAD, body.job.kind);
+    }
+    ks_trace_refused(server, &task->trace, err);
+    ks_request_body_done(&body);
+    (void)!ks_fail(err, "%s", detail); /* as it was */
+}
+
 static void step_admitted(struct ks_site_server *server, struct ks_task *task, enum ks_err err,
                           struct ks_reader *answer)
 {
@@ -219,7 +236,7 @@ static void step_admitted(struct ks_site_server *server, struct ks_task *task, e
     ks_task_admitted(server, task);
 out:
     if (err != KS_OK) {
-        ks_trace_refused(server, &task->trace, err);
+        trace_refused(server, task, err);
         ks_task_fail(server, task, err);
     }
 }

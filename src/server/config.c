@@ -86,8 +86,10 @@ static const cyaml_schema_field_t devices_fields[] = {
 };
 
 static const cyaml_schema_field_t detector_fields[] = {
-    CYAML_FIELD_STRING_PTR("model", CYAML_FLAG_POINTER, struct ks_config_detector, model, 1,
-                           3000),
+    CYAML_FIELD_STRING_PTR("model", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           struct ks_config_detector, model, 1, 3000),
+    CYAML_FIELD_STRING_PTR("fl_model", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           struct ks_config_detector, fl_model, 1, 3000),
     CYAML_FIELD_UINT("suspend_after", CYAML_FLAG_OPTIONAL, struct ks_config_detector,
                      suspend_after),
     CYAML_FIELD_UINT("suspend_window_s", CYAML_FLAG_OPTIONAL, struct ks_config_detector,
@@ -156,6 +158,10 @@ static const cyaml_schema_field_t fl_fields[] = {
     CYAML_FIELD_UINT("upload_hours", CYAML_FLAG_OPTIONAL, struct ks_config_fl, upload_hours),
     CYAML_FIELD_UINT("keep_rounds", CYAML_FLAG_OPTIONAL, struct ks_config_fl, keep_rounds),
     CYAML_FIELD_UINT("disk_mib", CYAML_FLAG_OPTIONAL, struct ks_config_fl, disk_mib),
+    CYAML_FIELD_FLOAT("suspicion", CYAML_FLAG_OPTIONAL, struct ks_config_fl, suspicion),
+    CYAML_FIELD_UINT("suspend_after", CYAML_FLAG_OPTIONAL, struct ks_config_fl, suspend_after),
+    CYAML_FIELD_UINT("suspend_window_s", CYAML_FLAG_OPTIONAL, struct ks_config_fl,
+                     suspend_window_s),
     CYAML_FIELD_END,
 };
 
@@ -186,6 +192,11 @@ static const cyaml_schema_field_t witness_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t refusals_fields[] = {
+    CYAML_FIELD_UINT("per_hour", CYAML_FLAG_DEFAULT, struct ks_config_refusals, per_hour),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t config_fields[] = {
     CYAML_FIELD_MAPPING("site", CYAML_FLAG_DEFAULT, struct ks_config, site, site_fields),
     CYAML_FIELD_MAPPING("tls", CYAML_FLAG_DEFAULT, struct ks_config, tls, tls_fields),
@@ -208,6 +219,8 @@ static const cyaml_schema_field_t config_fields[] = {
     CYAML_FIELD_MAPPING("keys", CYAML_FLAG_OPTIONAL, struct ks_config, keys, keys_fields),
     CYAML_FIELD_MAPPING("fl", CYAML_FLAG_OPTIONAL, struct ks_config, fl, fl_fields),
     CYAML_FIELD_MAPPING("traces", CYAML_FLAG_OPTIONAL, struct ks_config, traces, traces_fields),
+    CYAML_FIELD_MAPPING("refusals", CYAML_FLAG_OPTIONAL, struct ks_config, refusals,
+                        refusals_fields),
     CYAML_FIELD_MAPPING("witness", CYAML_FLAG_OPTIONAL, struct ks_config, witness,
                         witness_fields),
     CYAML_FIELD_END,
@@ -251,21 +264,35 @@ out:
     return err;
 }
 
+/* When alerts suspend a device, of the section NAME. */
+static enum ks_err complete_alerts(const char *name, unsigned after, unsigned *window_s)
+{
+    enum ks_err err = KS_OK;
+
+    KS_CHECK(after > 0 || *window_s == 0, KS_ERR_FORMAT,
+             "%s.suspend_window_s: it needs %s.suspend_after", name, name);
+    if (after > 0 && *window_s == 0) {
+        *window_s = 3600;
+    }
+    KS_CHECK(after <= KS_ALERTS_AFTER_MAX, KS_ERR_LIMIT, "%s.suspend_after: 0 to %d", name,
+             KS_ALERTS_AFTER_MAX);
+    KS_CHECK(*window_s <= KS_ALERTS_WINDOW_S_MAX, KS_ERR_LIMIT, "%s.suspend_window_s: 1 to %d",
+             name, KS_ALERTS_WINDOW_S_MAX);
+out:
+    return err;
+}
+
 static enum ks_err complete_detector(const char *path, struct ks_config *config)
 {
     enum ks_err err = KS_OK;
     struct ks_config_detector *detector = &config->detector;
 
     KS_TRY(ks_config_resolve(path, &detector->model));
-    KS_CHECK(detector->suspend_after > 0 || detector->suspend_window_s == 0, KS_ERR_FORMAT,
-             "detector.suspend_window_s: it needs detector.suspend_after");
-    if (detector->suspend_after > 0 && detector->suspend_window_s == 0) {
-        detector->suspend_window_s = 3600;
-    }
-    KS_CHECK(detector->suspend_after <= KS_ALERTS_AFTER_MAX, KS_ERR_LIMIT,
-             "detector.suspend_after: 0 to %d", KS_ALERTS_AFTER_MAX);
-    KS_CHECK(detector->suspend_window_s <= KS_ALERTS_WINDOW_S_MAX, KS_ERR_LIMIT,
-             "detector.suspend_window_s: 1 to %d", KS_ALERTS_WINDOW_S_MAX);
+    KS_TRY(ks_config_resolve(path, &detector->fl_model));
+    KS_CHECK(
+        detector->suspend_after == 0 || detector->model != NULL || detector->fl_model != NULL,
+        KS_ERR_FORMAT, "detector.suspend_after: it needs detector.model or detector.fl_model");
+    KS_TRY(complete_alerts("detector", detector->suspend_after, &detector->suspend_window_s));
 out:
     return err;
 }
@@ -475,7 +502,8 @@ static enum ks_err complete_fl(struct ks_config *config)
 
     KS_CHECK(fl->workers > 0 ||
                  (fl->memory_mib == 0 && fl->params == 0 && fl->upload_mib == 0 &&
-                  fl->upload_hours == 0 && fl->keep_rounds == 0 && fl->disk_mib == 0),
+                  fl->upload_hours == 0 && fl->keep_rounds == 0 && fl->disk_mib == 0 &&
+                  fl->suspicion == 0),
              KS_ERR_FORMAT, "fl.workers: without any there is no federated learning here");
     fl->memory_mib = fl->memory_mib == 0 ? 4096 : fl->memory_mib;
     fl->params = fl->params == 0 ? 4 << 20 : fl->params;
@@ -496,6 +524,12 @@ static enum ks_err complete_fl(struct ks_config *config)
              KS_FL_ROUNDS_MAX);
     KS_CHECK(fl->disk_mib <= KS_CONFIG_FL_DISK_MIB_MAX, KS_ERR_LIMIT, "fl.disk_mib: 1 to %d",
              KS_CONFIG_FL_DISK_MIB_MAX);
+    KS_CHECK(fl->suspicion >= 0 && fl->suspicion <= KS_FL_SUSPICION_MAX, KS_ERR_LIMIT,
+             "fl.suspicion: 0 to %d", KS_FL_SUSPICION_MAX);
+    KS_CHECK(fl->suspicion > 0 || fl->suspend_after == 0, KS_ERR_FORMAT,
+             "fl.suspend_after: it needs fl.suspicion");
+    fl->suspicion = fl->suspicion > 0 ? fl->suspicion : 0; /* never -0 */
+    KS_TRY(complete_alerts("fl", fl->suspend_after, &fl->suspend_window_s));
 out:
     return err;
 }
@@ -570,6 +604,8 @@ static enum ks_err complete(const char *path, struct ks_config *config)
         config->traces.keep == 0 ? KS_CONFIG_TRACES_KEEP : config->traces.keep;
     KS_CHECK(config->traces.keep <= KS_CONFIG_TRACES_KEEP_MAX, KS_ERR_LIMIT,
              "traces.keep: 1 to %d", KS_CONFIG_TRACES_KEEP_MAX);
+    KS_CHECK(config->refusals.per_hour <= KS_CONFIG_REFUSALS_MAX, KS_ERR_LIMIT,
+             "refusals.per_hour: 0 to %d", KS_CONFIG_REFUSALS_MAX);
     KS_CHECK(workers->count <= 256, KS_ERR_LIMIT, "workers.count: 1 to 256");
     KS_CHECK(workers->threads <= 256, KS_ERR_LIMIT, "workers.threads: 1 to 256");
     KS_CHECK(config->http.loops <= 64, KS_ERR_LIMIT, "http.loops: 1 to 64");

@@ -66,6 +66,7 @@ struct ks_config_devices {
 /* The detector of traces (docs/formats/detection.md). */
 struct ks_config_detector {
     char *model;               /* path of a model of traces' columns; NULL: none */
+    char *fl_model;            /* likewise, for contributions */
     unsigned suspend_after;    /* alerts of one device; 0 (default): nobody is suspended */
     unsigned suspend_window_s; /* within which they come; default 3600 */
 };
@@ -123,6 +124,12 @@ struct ks_config_traces {
     unsigned keep; /* the newest rows that stay; default KS_CONFIG_TRACES_KEEP */
 };
 
+/* Refusals as entries of the ledger (docs/formats/ledger.md). */
+#define KS_CONFIG_REFUSALS_MAX 3600
+struct ks_config_refusals {
+    unsigned per_hour; /* entries, of known peers and of others each; 0 (default): none */
+};
+
 /* Federated learning (docs/federated-learning.md). */
 #define KS_CONFIG_FL_MIB_MAX      65536
 #define KS_CONFIG_FL_DISK_MIB_MAX 1073741824 /* a PiB */
@@ -135,6 +142,9 @@ struct ks_config_fl {
     unsigned upload_hours; /* that a complete one waits for its job; default 24 */
     unsigned keep_rounds;  /* whose sealed updates are kept, of each session; default 0 */
     unsigned disk_mib;     /* of all that is kept and under way; default 16384 */
+    double suspicion; /* score from which a contribution is an alert; 0 (default): none is */
+    unsigned suspend_after;    /* alerts of one device; 0 (default): nobody is suspended */
+    unsigned suspend_window_s; /* within which they come; default 3600 */
 };
 
 struct ks_config {
@@ -151,6 +161,7 @@ struct ks_config {
     struct ks_config_quote quote;
     struct ks_config_keys keys;
     struct ks_config_traces traces;
+    struct ks_config_refusals refusals;
     struct ks_config_fl fl;
     struct ks_config_witness witness;
 };

@@ -103,6 +103,7 @@ static enum ks_err listen_http(struct daemon *daemon)
         .loops = daemon->config->http.loops,
         .tls = daemon->tls,
         .handler = ks_site_server_handle,
+        .refused = ks_refusals_handshake,
         .context = daemon->site,
         .limits = {.connections_max = daemon->config->http.connections,
                    .body_max = KS_JOB_BYTES_MAX},
@@ -179,6 +180,7 @@ static enum ks_err close_doors(const struct daemon *daemon)
         ports[port_count++] = authority.port;
     }
     daemon->site->traces.keep = daemon->config->traces.keep;
+    daemon->site->refusals.per_hour = daemon->config->refusals.per_hour;
     KS_TRY(ks_cosigners_new(daemon->config, &daemon->site->cosigners));
     if (daemon->site->cosigners != NULL) {
         port_count += ks_cosigners_ports(daemon->site->cosigners, &ports[port_count]);
@@ -222,6 +224,7 @@ static enum ks_err open_fl(struct daemon *daemon)
         .in_flight_max = (uint64_t)fl->upload_mib << 20,
         .disk_max = (uint64_t)fl->disk_mib << 20,
         .unused_us = fl->upload_hours * UINT64_C(3600000000),
+        .stalled_us = KS_FL_STALLED_US,
         .rounds_kept = fl->keep_rounds};
 
     return fl->workers == 0 ? KS_OK

@@ -184,6 +184,29 @@ static bool is_complete(const struct ks_fl_files *files, const char *who,
     return there;
 }
 
+/* The upload of which no part came for the longest time, if that is too long; NULL. */
+static struct upload *find_stalled(struct ks_fl_files *files)
+{
+    struct upload *stalled = NULL;
+    const uint64_t now_us = ks_clock_monotonic_us();
+
+    for (size_t i = 0; i < KS_FL_UPLOADS_MAX; i++) {
+        struct upload *upload = &files->uploads[i];
+
+        if (upload->who[0] != '\0' && now_us - upload->touched_us >= files->limits.stalled_us &&
+            (stalled == NULL || upload->touched_us < stalled->touched_us)) {
+            stalled = upload;
+        }
+    }
+    return stalled;
+}
+
+static bool has_room(struct ks_fl_files *files, uint64_t length)
+{
+    return find_upload(files, "") != NULL &&
+           length <= files->limits.in_flight_max - files->in_flight;
+}
+
 static enum ks_err begin_upload(struct ks_fl_files *files, const struct ks_fl_upload *wanted,
                                 struct upload **out_upload)
 {
@@ -195,12 +218,17 @@ static enum ks_err begin_upload(struct ks_fl_files *files, const struct ks_fl_up
     }
     KS_CHECK(wanted->length >= 1 && wanted->length <= files->limits.length_max, KS_ERR_LIMIT,
              "an upload has 1 to %llu bytes", (unsigned long long)files->limits.length_max);
+    while (!has_room(files, wanted->length) && (upload = find_stalled(files)) != NULL) {
+        give_up(files, upload);
+    }
+    KS_CHECK(has_room(files, wanted->length), KS_ERR_UNAVAILABLE,
+             "too many uploads are under way; again later");
     upload = find_upload(files, "");
-    KS_CHECK(upload != NULL && wanted->length <= files->limits.in_flight_max - files->in_flight,
-             KS_ERR_UNAVAILABLE, "too many uploads are under way; again later");
+    KS_TRY(ks_fl_own_room(files, wanted->who));
     KS_TRY(ks_fl_room(files, wanted->length));
     *upload = (struct upload){
         .length = wanted->length,
+        .touched_us = ks_clock_monotonic_us(),
         .parts = (uint32_t)((wanted->length + KS_FL_PART_LEN - 1) / KS_FL_PART_LEN)};
     (void)snprintf(upload->who, sizeof upload->who, "%s", wanted->who);
     ks_copy(upload->hash, wanted->hash, sizeof upload->hash);
@@ -224,6 +252,8 @@ static enum ks_err write_part(const struct ks_fl_files *files,
         const ssize_t count = pwrite(fd, wanted->bytes.data + len, wanted->bytes.len - len,
                                      (off_t)(wanted->part * KS_FL_PART_LEN + len));
 
+        KS_CHECK(count > 0 || (errno != ENOSPC && errno != EDQUOT), KS_ERR_UNAVAILABLE,
+                 "the site's disk is full; again later");
         KS_CHECK(count > 0 || errno == EINTR, KS_ERR_IO, "fl/%s: %s", name, strerror(errno));
         len += count > 0 ? (size_t)count : 0;
     }
@@ -257,6 +287,7 @@ enum ks_err ks_fl_files_put(struct ks_fl_files *files, const struct ks_fl_upload
                                               : upload->length - wanted->part * KS_FL_PART_LEN;
     KS_CHECK(wanted->bytes.len == length, KS_ERR_FORMAT, "part %llu has %zu bytes, not %llu",
              (unsigned long long)wanted->part, wanted->bytes.len, (unsigned long long)length);
+    upload->touched_us = ks_clock_monotonic_us();
     KS_TRY(write_part(files, wanted));
     if ((upload->has[wanted->part / 8] >> (wanted->part % 8) & 1) == 0) {
         upload->has[wanted->part / 8] |= (uint8_t)(1U << (wanted->part % 8));

@@ -16,12 +16,15 @@
 #define KS_FL_FILES_DIRECTORY "fl"
 #define KS_FL_PART_LEN        (1024 * 1024)
 #define KS_FL_UPLOADS_MAX     256 /* that are under way at once */
+#define KS_FL_UNUSED_MAX      8   /* complete ones of one device that no job has named */
+#define KS_FL_STALLED_US      UINT64_C(120000000)
 
 struct ks_fl_files_limits {
     uint64_t length_max;    /* bytes of one upload */
     uint64_t in_flight_max; /* of all that are under way */
     uint64_t disk_max;      /* of all that is kept, and under way */
     uint64_t unused_us;     /* that a complete upload waits for its job */
+    uint64_t stalled_us;    /* without a part, after which one makes room for others */
     uint64_t rounds_kept;   /* of each session, from the one that ended last: their updates */
 };
 
@@ -39,8 +42,10 @@ void ks_fl_files_close(struct ks_fl_files *files);
 
 /* Part PART, from 0, of what WHO sends: LENGTH bytes in all, called by their hash. All parts
  * have KS_FL_PART_LEN bytes but the last. *OUT_COMPLETE: it was the last one that lacked. Who
- * begins another upload gives up the one that is under way. KS_ERR_FORMAT for a part of
- * another length; KS_ERR_LIMIT; KS_ERR_UNAVAILABLE while too much is under way, or kept. */
+ * begins another upload gives up the one that is under way, and, beyond KS_FL_UNUSED_MAX, the
+ * oldest of the complete ones that no job has named. KS_ERR_FORMAT for a part of another
+ * length; KS_ERR_LIMIT; KS_ERR_UNAVAILABLE while too much is under way, or kept, or the disk is
+ * full. */
 struct ks_fl_upload {
     const char *who;
     uint8_t hash[32];

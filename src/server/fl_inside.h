@@ -22,6 +22,7 @@ struct upload {
     char who[WHO_MAX + 1]; /* empty: free */
     uint8_t hash[32];
     uint64_t length;
+    uint64_t touched_us; /* monotonic: when a part of it came last */
     uint32_t parts;
     uint32_t there;
     uint8_t has[PARTS_MAX / 8];
@@ -56,6 +57,9 @@ void ks_fl_owner_name(const char *who, char target[FL_OWNER_LEN + 1]);
 /* Looks through the folder: removes what is over its time, counts the rest. AT_START: uploads
  * that were under way go as well, since nobody knows which parts are there. */
 KS_MUST_CHECK enum ks_err ks_fl_sweep(struct ks_fl_files *files, bool at_start);
+/* WHO begins an upload: of the complete ones that no job has named it keeps the newest
+ * KS_FL_UNUSED_MAX - 1, so that nobody fills the quota of all. */
+KS_MUST_CHECK enum ks_err ks_fl_own_room(struct ks_fl_files *files, const char *who);
 /* Whether LENGTH more bytes are within the quota. KS_ERR_UNAVAILABLE. */
 KS_MUST_CHECK enum ks_err ks_fl_room(struct ks_fl_files *files, uint64_t length);
 

@@ -122,6 +122,48 @@ out:
     return err;
 }
 
+/* --- the uploads of one device ------------------------------------------------------------ */
+
+struct own {
+    char prefix[3 + FL_OWNER_LEN + 2]; /* of their names */
+    char oldest[NAME_LEN_MAX];
+    uint64_t bytes; /* of that one */
+    struct timespec when;
+    unsigned count;
+};
+
+static void visit_own(void *context, const char *name, const struct stat *facts)
+{
+    struct own *own = context;
+    const struct timespec *when = &facts->st_mtim;
+
+    if (strncmp(name, own->prefix, strlen(own->prefix)) != 0 || !ends_in(name, ".blob")) {
+        return;
+    }
+    if (own->count++ == 0 || when->tv_sec < own->when.tv_sec ||
+        (when->tv_sec == own->when.tv_sec && when->tv_nsec < own->when.tv_nsec)) {
+        (void)snprintf(own->oldest, sizeof own->oldest, "%s", name);
+        own->when = *when;
+        own->bytes = (uint64_t)facts->st_size;
+    }
+}
+
+enum ks_err ks_fl_own_room(struct ks_fl_files *files, const char *who)
+{
+    enum ks_err err = KS_OK;
+    struct own own = {.count = 0};
+    char owner[FL_OWNER_LEN + 1];
+
+    ks_fl_owner_name(who, owner);
+    (void)snprintf(own.prefix, sizeof own.prefix, "up-%s-", owner);
+    KS_TRY(each(files, visit_own, &own));
+    if (own.count >= KS_FL_UNUSED_MAX && unlinkat(files->dir, own.oldest, 0) == 0) {
+        files->used -= own.bytes < files->used ? own.bytes : files->used;
+    }
+out:
+    return err;
+}
+
 /* --- the updates of one round ------------------------------------------------------------- */
 
 struct counting {

@@ -228,6 +228,9 @@ static enum ks_err read_programs(const struct options *options, struct site *sit
         site->spec.fl.workers = config->fl.workers;
         site->spec.fl.params_max = config->fl.params;
         site->spec.fl.memory_max = (uint64_t)config->fl.memory_mib << 20;
+        site->spec.fl.suspicion = config->fl.suspicion;
+        site->spec.fl.alerts =
+            (struct ks_alert_rules){config->fl.suspend_after, config->fl.suspend_window_s};
     }
     site->spec.adapters.count = config->adapters.count;
     site->spec.adapters.memory_max = (uint64_t)config->adapters.memory_mib << 20;

@@ -107,7 +107,7 @@ enum ks_err ks_traces_put(struct ks_traces *traces, struct ks_store *store)
         uint64_t number = row->number; /* what fails is tried again as it was */
 
         KS_TRY(put_row(traces, store, &row->trace, &number));
-        KS_TRY(ks_judged_put(&traces->alerts, &row->judged, number, store));
+        KS_TRY(ks_judged_put(&row->judged, number, store));
     }
 out:
     return err;

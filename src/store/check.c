@@ -38,6 +38,9 @@ static const char *const rules[] = {
     " WHERE job <> '' AND job NOT IN (SELECT id FROM jobs WHERE state <> 1) LIMIT 1",
     "SELECT 'detection ' || number, 'its trace is missing' FROM detections"
     " WHERE number NOT IN (SELECT number FROM traces) LIMIT 1",
+    "SELECT 'alert about ' || device, 'entry ' || position || ' is past the ledger' FROM "
+    "suspects"
+    " WHERE position NOT IN (SELECT position FROM entries) LIMIT 1",
 };
 
 #define WHAT_LEN 512

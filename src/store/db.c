@@ -84,7 +84,12 @@ static const char additions[] = "CREATE TABLE IF NOT EXISTS cosigned ("
                                 "  document BLOB CHECK (length(document) >= 1)"
                                 ") STRICT;"
                                 "CREATE INDEX IF NOT EXISTS detections_of_anomalies"
-                                "  ON detections (number) WHERE document IS NOT NULL;";
+                                "  ON detections (number) WHERE document IS NOT NULL;"
+                                "CREATE TABLE IF NOT EXISTS suspects ("
+                                "  position INTEGER PRIMARY KEY CHECK (position >= 1),"
+                                "  device TEXT NOT NULL CHECK (length(device) >= 1),"
+                                "  at_us INTEGER NOT NULL CHECK (at_us >= 0)"
+                                ") STRICT;";
 
 const struct ks_db_kind ks_db_store = {
     .file_name = KS_DB_FILE_NAME,

@@ -28,6 +28,7 @@ enum statement {
     TRACE_DROP,
     DETECTION_DROP,
     DETECTION_PUT,
+    SUSPECT_PUT,
     STATEMENTS,
 };
 
@@ -58,6 +59,7 @@ static const char *const statement_sql[STATEMENTS] = {
     [DETECTION_PUT] = "INSERT OR REPLACE INTO detections (number, path, model, document)"
                       " SELECT ?1, ?2, ?3, ?4"
                       " WHERE EXISTS (SELECT 1 FROM traces WHERE number = ?1)",
+    [SUSPECT_PUT] = "INSERT INTO suspects (position, device, at_us) VALUES (?1, ?2, ?3)",
 };
 
 enum phase {
@@ -396,6 +398,24 @@ enum ks_err ks_store_detection_put(struct ks_store *store, uint64_t number,
         ks_db_bind_bytes(put, 4, detection->document);
     }
     KS_TRY(give_up(store, ks_db_run(&store->db, put, "keep a detection")));
+out:
+    return err;
+}
+
+enum ks_err ks_store_suspect_put(struct ks_store *store, uint64_t position, const char *device,
+                                 uint64_t at_us)
+{
+    enum ks_err err = KS_OK;
+    sqlite3_stmt *put = store->statements[SUSPECT_PUT];
+
+    KS_TRY(check_open(store));
+    KS_CHECK(position >= 1 && position < store->size_pending && device[0] != '\0' &&
+                 at_us <= INT64_MAX,
+             KS_ERR_USAGE, "an alert about nothing");
+    ks_db_bind_u64(put, 1, position);
+    ks_db_bind_text(put, 2, device);
+    ks_db_bind_u64(put, 3, at_us);
+    KS_TRY(give_up(store, ks_db_run(&store->db, put, "keep an alert")));
 out:
     return err;
 }

@@ -123,6 +123,9 @@ struct ks_store_detection {
 };
 KS_MUST_CHECK enum ks_err ks_store_detection_put(struct ks_store *store, uint64_t number,
                                                  const struct ks_store_detection *detection);
+/* The entry at POSITION is an alert about a contribution of DEVICE, which came at AT_US. */
+KS_MUST_CHECK enum ks_err ks_store_suspect_put(struct ks_store *store, uint64_t position,
+                                               const char *device, uint64_t at_us);
 /* Durable when this returns KS_OK; on an error the transaction is rolled back. */
 KS_MUST_CHECK enum ks_err ks_store_commit(struct ks_store *store);
 void ks_store_rollback(struct ks_store *store); /* without a transaction: nothing */
@@ -196,6 +199,13 @@ typedef enum ks_err (*ks_store_alert_visit)(void *context, uint64_t number,
 KS_MUST_CHECK enum ks_err ks_store_alerts(struct ks_store_reader *reader, const char *device,
                                           uint64_t before, uint64_t count,
                                           ks_store_alert_visit visit, void *context);
+/* The same of the entries that ks_store_suspect_put marks, by their positions; 0 for BEFORE:
+ * from the newest, since none of them is the first entry. */
+typedef enum ks_err (*ks_store_suspect_visit)(void *context, uint64_t position, uint64_t at_us,
+                                              struct ks_bytes entry);
+KS_MUST_CHECK enum ks_err ks_store_suspects(struct ks_store_reader *reader, const char *device,
+                                            uint64_t before, uint64_t count,
+                                            ks_store_suspect_visit visit, void *context);
 /* What was said of the trace NUMBER; the document, of an anomaly, is appended to OUT. *OUT_PATH
  * and OUT_MODEL in either case. KS_ERR_NOT_FOUND. */
 KS_MUST_CHECK enum ks_err ks_store_detection(struct ks_store_reader *reader, uint64_t number,

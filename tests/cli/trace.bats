@@ -29,8 +29,8 @@ make_device() {
     ks trace export --device=device
     same status "$status" 0
     same lines "${#lines[@]}" 5
-    same columns "$(head -1 <<<"$output" | tr ',' '\n' | grep -c .)" 46
-    [[ ${lines[1]} == ",edge-1,device,2025-12-31T00:00:00.000000Z,"*",7" ]]
+    same columns "$(head -1 <<<"$output" | tr ',' '\n' | grep -c .)" 57
+    [[ ${lines[1]} == ",edge-1,device,2025-12-31T00:00:00.000000Z,"*",7,,,,,,,,,,," ]]
     "$KETSEAL" -q trace export --device=device --out=all.csv
     cmp all.csv - <<<"$output"
     "$KETSEAL" trace export all.csv >again.csv
@@ -118,4 +118,37 @@ make_device() {
     ks -q detect score --model=m.forest --out=scores.csv set.csv
     same status "$status" 0
     same strange "$(awk -F, '$4 == 1 {print $1 ":" $5}' scores.csv)" "41:simulate_us"
+}
+
+@test "detect knows workloads: a model is of circuits or of contributions, never of both" {
+    {
+        echo "job,device,side,started_at,shots,round_trip_us,error,workload,fl_round,fl_samples,fl_norm"
+        for i in $(seq 10 49); do
+            echo ",edge-1,site,2026-01-01T00:00:00.0000${i}Z,$((100 + i % 7)),$((900 + i)),0,,,,"
+            echo ",edge-1,site,2026-01-01T00:00:01.0000${i}Z,,$((700 + i)),0,1,$i,$((40 + i % 5)),0.$i"
+        done
+        echo ",edge-1,site,2026-01-01T00:00:02.000000Z,,720,0,1,51,9000,0.3"
+    } >mixed.csv
+    ks detect train --out=m.forest mixed.csv
+    fails 5 "mixed.csv: some rows are of circuits, some of contributions, which no detector judges together; 'trace export --workload' has those of one"
+    for workload in circuit fl.update; do
+        "$KETSEAL" trace export --workload=$workload mixed.csv >$workload.csv
+    done
+    same circuits "$(wc -l <circuit.csv)" 41
+    same contributions "$(wc -l <fl.update.csv)" 42
+    ks --json detect train --contamination=0.03 --out=c.forest circuit.csv
+    same features "$(jq .features <<<"$output")" 42
+    ks --json detect train --contamination=0.03 --out=u.forest fl.update.csv
+    same features "$(jq .features <<<"$output")" 29
+    ks -q detect score --model=u.forest fl.update.csv
+    same strange "$(awk -F, '$4 == 1 {print $1 ":" $5}' <<<"$output")" "41:fl_samples"
+    ks detect score --model=u.forest circuit.csv
+    fails 5 "circuit.csv: the model judges no rows of this workload"
+    # The round's number, which grows, is no feature; a stream's rows of other workloads are passed over.
+    same alike "$("$KETSEAL" -q detect explain --model=u.forest --row=41 --reasons=128 fl.update.csv | grep -c fl_round || true)" 0
+    "$KETSEAL" trace export mixed.csv >all.csv
+    "$KETSEAL" -q detect follow --model=u.forest all.csv >followed.csv
+    same followed "$(grep -c . followed.csv)" 42
+    ks trace export --workload=moon mixed.csv
+    fails 2 "--workload: 'moon' is no workload: circuit or fl.update"
 }

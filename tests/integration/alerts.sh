@@ -81,7 +81,7 @@ with_detector '
   suspend_after: 3'
 site_start
 site_enrolment=$(cat state/enrolment-port)
-grep -q "event=detector.ready model=$model features=2 suspend_after=3 suspend_window_s=3600" site.log ||
+grep -q "event=detector.ready workload=circuit model=$model features=2 suspend_after=3 suspend_window_s=3600" site.log ||
     site_fail "it does not say which detector it has"
 for shots in 120 150 170; do
     run edge-1 "$shots" $((2 + shots % 4))

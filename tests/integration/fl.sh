@@ -117,9 +117,28 @@ done
 awk -v a="$(cat first.loss)" -v b="$(cat global.loss)" 'BEGIN { exit !(b < a) }' ||
     site_fail "loss $(cat global.loss) after the rounds, $(cat first.loss) before"
 
-# A contribution is no circuit: a detector of circuits does not see it.
-"$ketseal" --json trace list --operator op --url "$url" >seen
-[ "$(jq '.items | length' seen)" = 0 ] || site_fail "contributions have rows among the traces: $(cat seen)"
+# Each contribution has a row on either side, and none is one of a circuit.
+rows() { # FLAGS of trace list …
+    "$ketseal" --json trace list "$@" | jq '.traces'
+}
+rows --operator op --url "$url" >seen
+[ "$(jq 'length' seen)" = 6 ] || site_fail "rows of the site: $(cat seen)"
+jq -e 'all(.[].values; .workload == 1 and .fl_round >= 1 and .fl_samples > 0 and .fl_steps > 0 and .fl_loss > 0 and .fl_norm > 0
+        and .fl_bytes > 0 and .fl_add_us > 0 and .fl_keep_us > 0 and .commit_us > 0 and .pcr_match == 1 and .error == 0
+        and (has("shots") or has("qubits") or has("worker_cpu_us") | not))' seen >/dev/null ||
+    site_fail "what the site says of contributions: $(cat seen)"
+for site in 1 2; do
+    rows --device "edge-$site" --workload=fl.update >"rows-$site"
+    jq -e 'length == 3 and all(.[].values; .fl_local_us > 0 and .fl_upload_us > 0 and .fl_norm > 0 and .round_trip_us > 0)' "rows-$site" \
+        >/dev/null || site_fail "what edge-$site says of contributions: $(cat "rows-$site")"
+    # Both sides mean the same by what both say.
+    for column in fl_round fl_samples fl_steps fl_loss fl_bytes fl_norm; do
+        [ "$(jq -c "map(.values.$column)" "rows-$site")" = "$(jq -c "map(select(.device == \"edge-$site\").values.$column)" seen)" ] ||
+            site_fail "edge-$site, $column: $(cat "rows-$site"), the site: $(cat seen)"
+    done
+done
+[ "$(rows --operator op --url "$url" --workload=circuit | jq length)" = 0 ] || site_fail "contributions are listed as circuits"
+site_refused 2 "'x' is no workload" "$ketseal" trace list --device edge-1 --workload=x
 
 for verb in history devices; do
     site_refused 6 'no such session' operator "$verb" 00000000000000000000000000000000

@@ -406,6 +406,8 @@ def try_devices(device, operator, unknown, bodies):
     need(operator.call("listAlerts", 200, query=f"?device={device_id}")["items"][:1] == first["items"], "of one device")
     operator.call("listAlerts", 400, query="?limit=65")
     operator.call("listAlerts", 400, query="?device=a%20b")
+    need(operator.call("listFlAlerts", 200)["items"] == [], "contributions that stood out, where none is asked for")
+    operator.call("listFlAlerts", 400, query="?limit=65")
     operator.call("orderDevice", 404, "--order=revoke", "--about=nobody")
     operator.call("orderDevice", 409, "--order=resume", "--about=edge-3")
     operator.call("orderDevice", 200, "--order=rotate", "--about=edge-3")
@@ -482,6 +484,17 @@ def try_learning(device, operator, bodies):
     device.call("getRoundRecord", 200, id=records["jobs"][0]["id"])
     device.call("getRoundRecord", 400, id="x")
     device.call("getRoundRecord", 404, id="00000000-0000-4000-8000-000000000000")
+
+    counted = device.call("getRoundUpdates", 200, session=session, round=1)["updates"]
+    need([one["device"] for one in counted] == ["edge-1"], f"the list: {counted}")
+    for strange, number in ((session, 2), (session, "x"), (nobody, 1), ("x", 1)):
+        device.call("getRoundUpdates", 404, session=strange, round=number)
+    need(device.call("getRoundKept", 200, session=session, round=1)["deleted_at"], "the updates were not deleted")
+    device.call("getRoundKept", 404, session="x", round=1)
+    operator.call("getUpdateRecord", 200, id=counted[0]["job"])
+    operator.call("getUpdateRecord", 400, id="x")
+    operator.call("getUpdateRecord", 404, id="00000000-0000-4000-8000-000000000000")
+    operator.call("getUpdateRecord", 404, id=records["jobs"][0]["id"])  # of a round
 
     parts = [b"a" * 1048576, b"b"]
     for index, part in enumerate(parts):

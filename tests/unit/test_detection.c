@@ -261,6 +261,7 @@ static void test_trace(void **state)
     OK(ks_forest_set_contamination(forest, paths, ROWS, 0.01));
     OK(ks_forest_hash(forest, hash));
     OK(ks_detector_take(forest, &detector));
+    assert_int_equal(detector.workload, KS_TRACE_CIRCUIT);
     ks_trace_init(&trace);
     ks_copy(trace.device, "sensor-1", 9);
     trace.side = KS_TRACE_SIDE_SITE;
@@ -279,6 +280,19 @@ static void test_trace(void **state)
     ks_trace_set(&trace, KS_TRACE_SHOTS, 1000);
     ks_detector_judge(&detector, &trace, &detection);
     assert_false(detection.is_anomaly);
+    ks_detector_done(&detector);
+    two[1] = ks_bytes_text("fl_norm");
+    OK(ks_forest_fit(&rows, two, &params, &forest));
+    expect_failure(ks_detector_take(forest, &detector), KS_ERR_FORMAT,
+                   "some of its columns are of circuits, some of contributions");
+    two[0] = ks_bytes_text("round_trip_us");
+    OK(ks_forest_fit(&rows, two, &params, &forest));
+    assert_false(ks_detector_knows(&detector, &trace));
+    OK(ks_detector_take(forest, &detector));
+    assert_int_equal(detector.workload, KS_TRACE_UPDATE);
+    assert_false(ks_detector_knows(&detector, &trace)); /* it is of a circuit */
+    ks_trace_set_u64(&trace, KS_TRACE_WORKLOAD, KS_TRACE_UPDATE);
+    assert_true(ks_detector_knows(&detector, &trace));
     ks_detector_done(&detector);
     two[1] = ks_bytes_text("moon");
     OK(ks_forest_fit(&rows, two, &params, &forest));

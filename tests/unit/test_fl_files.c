@@ -29,6 +29,7 @@
 static char *folder;
 static uint8_t *bytes; /* TOTAL */
 static uint8_t hash[32];
+static uint64_t stalled_us = UINT64_MAX; /* none is */
 static struct ks_fl_files *files;
 static int enclave;
 
@@ -38,6 +39,7 @@ static void open_files(void)
                                               .in_flight_max = 2 * TOTAL,
                                               .disk_max = DISK_MAX,
                                               .unused_us = UNUSED_US,
+                                              .stalled_us = stalled_us,
                                               .rounds_kept = 2};
     int pair[2];
 
@@ -152,6 +154,52 @@ static void test_limits(void **state)
     assert_int_equal(put("d3", 0, &complete), KS_ERR_UNAVAILABLE);
     put_all("d2");
     assert_int_equal(put("d3", 0, &complete), KS_OK);
+}
+
+/* Who begins and does not go on makes room, the one that stands still for the longest first. */
+static void test_stalled(void **state)
+{
+    (void)state;
+    bool complete = false;
+
+    close_files();
+    stalled_us = 0;
+    open_files();
+    stalled_us = UINT64_MAX;
+    assert_int_equal(put("d1", 0, &complete), KS_OK);
+    assert_int_equal(put("d2", 0, &complete), KS_OK);
+    assert_int_equal(put("d1", 1, &complete), KS_OK); /* that is d2, now */
+    assert_int_equal(put("d3", 0, &complete), KS_OK);
+    assert_int_equal(put("d1", 2, &complete), KS_OK);
+    assert_true(complete);
+    assert_int_equal(put("d2", 1, &complete), KS_OK); /* begins anew */
+    assert_false(complete);
+}
+
+/* Nobody fills the quota of all: of the complete uploads of one device the newest stay. */
+static void test_unused(void **state)
+{
+    (void)state;
+    struct ks_fl_upload upload = {.who = "d1", .length = 1, .bytes = KS_LITERAL("a")};
+    bool complete = false;
+    struct ks_buf out;
+
+    ks_buf_init(&out, 65536);
+    for (unsigned i = 0; i < 3 * KS_FL_UNUSED_MAX; i++) {
+        upload.hash[0] = (uint8_t)i;
+        assert_int_equal(ks_fl_files_put(files, &upload, &complete), KS_OK);
+        assert_true(complete);
+    }
+    upload.who = "d2";
+    assert_int_equal(ks_fl_files_put(files, &upload, &complete), KS_OK);
+    for (unsigned i = 0; i < 3 * KS_FL_UNUSED_MAX; i++) {
+        const bool kept = i >= 2 * KS_FL_UNUSED_MAX;
+
+        upload.hash[0] = (uint8_t)i;
+        assert_int_equal(ks_fl_files_parts(files, "d1", upload.hash, &out),
+                         kept ? KS_OK : KS_ERR_NOT_FOUND);
+    }
+    ks_buf_done(&out);
 }
 
 static void test_what_was_under_way_is_gone_after_a_restart(void **state)
@@ -442,6 +490,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_parts_come_in_any_order, make, unmake),
         cmocka_unit_test_setup_teardown(test_limits, make, unmake),
+        cmocka_unit_test_setup_teardown(test_stalled, make, unmake),
+        cmocka_unit_test_setup_teardown(test_unused, make, unmake),
         cmocka_unit_test_setup_teardown(test_what_was_under_way_is_gone_after_a_restart, make,
                                         unmake),
         cmocka_unit_test_setup_teardown(test_models, make, unmake),

@@ -246,6 +246,8 @@ static const struct {
     {"\"length\":247000", "\"length\":0", KS_ERR_LIMIT, "'length': 1 to"},
     {"\"length\":247000", "\"length\":1073745921", KS_ERR_LIMIT, "'length': 1 to"},
     {"\"loss\":0.125", "\"loss\":\"0.125\"", KS_ERR_FORMAT, "'loss'"},
+    {"\"loss\":0.125", "\"loss\":1e+300", KS_ERR_LIMIT, "'loss': beyond 1e+15"},
+    {"\"loss\":0.125", "\"loss\":-1e+300", KS_ERR_LIMIT, "'loss': beyond 1e+15"},
     {"\"round\":2", "\"round\":0", KS_ERR_LIMIT, "'round': 1 to"},
     {"\"samples\":600", "\"samples\":0", KS_ERR_LIMIT, "'samples': 1 to"},
     {"\"samples\":600", "\"samples\":2147483648", KS_ERR_LIMIT, "'samples': 1 to"},

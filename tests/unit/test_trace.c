@@ -439,6 +439,50 @@ static void test_schema(void **state)
     ks_buf_done(&text);
 }
 
+/* Rows of circuits and rows of contributions, and which columns tell them apart. */
+static void test_workloads(void **state)
+{
+    struct ks_trace trace = sample();
+    unsigned own[KS_TRACE_WORKLOADS] = {0};
+
+    (void)state;
+    assert_int_equal(ks_trace_workload_of(&trace), KS_TRACE_CIRCUIT); /* it does not say */
+    ks_trace_set_u64(&trace, KS_TRACE_WORKLOAD, 1);
+    assert_int_equal(ks_trace_workload_of(&trace), KS_TRACE_UPDATE);
+    ks_trace_set_u64(&trace, KS_TRACE_WORKLOAD, 7); /* of a later version */
+    assert_int_equal(ks_trace_workload_of(&trace), KS_TRACE_CIRCUIT);
+    for (unsigned i = 0; i < KS_TRACE_WORKLOADS; i++) {
+        const enum ks_trace_workload workload = (enum ks_trace_workload)i;
+        enum ks_trace_workload found = KS_TRACE_WORKLOADS;
+
+        OK(ks_trace_workload_find(ks_bytes_text(ks_trace_workload_name(workload)), &found));
+        assert_int_equal(found, workload);
+    }
+    expect_failure(
+        ks_trace_workload_find(KS_LITERAL("fl"), &(enum ks_trace_workload){KS_TRACE_CIRCUIT}),
+        KS_ERR_NOT_FOUND, "'fl' is no workload");
+    for (unsigned i = 0; i < KS_TRACE_COLUMNS; i++) {
+        const enum ks_trace_field field = (enum ks_trace_field)i;
+        const bool of_updates = strncmp(ks_trace_column(field)->name, "fl_", 3) == 0;
+
+        assert_int_equal(ks_trace_is_own(field, KS_TRACE_UPDATE), of_updates);
+        assert_false(of_updates && ks_trace_is_feature(field, KS_TRACE_CIRCUIT));
+        assert_false(ks_trace_is_own(field, KS_TRACE_CIRCUIT) &&
+                     ks_trace_is_feature(field, KS_TRACE_UPDATE));
+        for (unsigned j = 0; j < KS_TRACE_WORKLOADS; j++) {
+            own[j] += ks_trace_is_own(field, (enum ks_trace_workload)j);
+        }
+    }
+    assert_int_equal(own[KS_TRACE_CIRCUIT], 22);
+    assert_int_equal(own[KS_TRACE_UPDATE], 10);
+    assert_true(ks_trace_is_own(KS_TRACE_SHOTS, KS_TRACE_CIRCUIT) &&
+                ks_trace_is_own(KS_TRACE_TVD, KS_TRACE_CIRCUIT));
+    assert_true(ks_trace_is_feature(KS_TRACE_ROUND_TRIP_US, KS_TRACE_CIRCUIT) &&
+                ks_trace_is_feature(KS_TRACE_ROUND_TRIP_US, KS_TRACE_UPDATE));
+    assert_false(ks_trace_is_feature(KS_TRACE_WORKLOAD, KS_TRACE_UPDATE) ||
+                 ks_trace_is_feature(KS_TRACE_FL_ROUND, KS_TRACE_UPDATE));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -447,7 +491,7 @@ int main(void)
         cmocka_unit_test(test_check),         cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_bytes_range),   cmocka_unit_test(test_forest),
         cmocka_unit_test(test_schema),        cmocka_unit_test(test_page),
-        cmocka_unit_test(test_refused_pages),
+        cmocka_unit_test(test_refused_pages), cmocka_unit_test(test_workloads),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
