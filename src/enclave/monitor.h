@@ -139,6 +139,7 @@ struct ks_fl_slot {
     struct ks_monitor_job *job; /* whose update is opened or added */
     uint32_t request;           /* id of what was asked of ketseald or of the worker */
     uint64_t deadline_us;       /* monotonic, of that */
+    uint64_t not_before_us;     /* monotonic: it rests until then */
     size_t synced;              /* of the updates that are staged */
     unsigned file;              /* checkpoint that is written: 1 or 2 */
     uint8_t written[32];        /* hash of what was */
@@ -221,7 +222,7 @@ struct ks_monitor {
     struct ks_fl_rules fl;
     struct ks_fl_slot slots[KS_ROUNDS_SESSIONS_MAX]; /* in the order of the sessions */
     struct ks_fl_auditing audit;
-    uint32_t files_id;                               /* of the last request for a file */
+    uint32_t files_id;       /* of the last request for a file */
     struct ks_buf fl_alerts; /* entries about contributions that ketseald was not told yet */
     unsigned fl_alert_count;
     struct ks_monitor_job *batch[KS_QUOTE_BATCH_MAX]; /* under the quote being made */
