@@ -378,8 +378,8 @@ static void test_updates_of_ended_rounds(void **state)
     ks_buf_init(&out, 16);
     assert_int_equal(ks_fl_files_list(files, session, 1, &out), KS_OK);
     assert_true(ks_bytes_is(ks_buf_view(&out), "{}"));
-    ks_buf_done(&out);
     assert_int_equal(ks_fl_files_list(files, session, 4, &out), KS_ERR_NOT_FOUND);
+    ks_buf_done(&out);
     /* The session is over: its checkpoints are gone, and can be synced no more. */
     assert_int_equal(request(KS_FRAME_FL_SYNC, KS_FL_FILE_SECOND, zeros, "", &fd, &length),
                      KS_ERR_NOT_FOUND);
