@@ -55,11 +55,10 @@ static enum ks_err seal(struct ks_flsim *sim, const struct ks_flsim_about *about
     uint8_t key[KS_AEAD_KEY_LEN] = {0};
 
     ks_buf_init(&ciphertext, KS_KEM_CIPHERTEXT_LEN);
-    ks_buf_clear(&sim->sealed);
     KS_TRY(ks_kem_encap(KS_KEM_MLKEM768, ks_buf_view(&sim->kem_public), &ciphertext, &shared));
-    KS_ASSERT(ciphertext.len == KS_KEM_CIPHERTEXT_LEN);
     KS_TRY(ks_fl_seal_key(&shared, ks_buf_view(&ciphertext), &about->subject,
                           name_of(sim, about->client), key));
+    ks_buf_clear(&sim->sealed);
     KS_TRY(ks_fl_seal(key, ciphertext.data, ks_buf_view(&sim->update), &sim->sealed));
     KS_TRY(ks_buf_check(&sim->sealed));
 out:
@@ -75,19 +74,19 @@ static enum ks_err open_sealed(struct ks_flsim *sim, const struct ks_flsim_about
                                uint8_t out_hash[KS_FL_HASH_LEN])
 {
     enum ks_err err = KS_OK;
-    const struct ks_bytes sealed = ks_buf_view(&sim->sealed);
+    struct ks_bytes head = ks_buf_view(&sim->sealed);
     struct ks_secret shared = {0};
     uint8_t key[KS_AEAD_KEY_LEN] = {0};
     struct ks_bytes ciphertext = {0};
     struct ks_fl_update update;
 
-    KS_ASSERT(sealed.len >= KS_FL_SEALED_HEAD_LEN);
-    KS_TRY(ks_fl_sealed_ciphertext(ks_bytes_of(sealed.data, KS_FL_SEALED_HEAD_LEN), &ciphertext));
+    head.len = head.len < KS_FL_SEALED_HEAD_LEN ? head.len : KS_FL_SEALED_HEAD_LEN;
+    KS_TRY(ks_fl_sealed_ciphertext(head, &ciphertext));
     KS_TRY(ks_kem_decap(sim->kem, ciphertext, &shared));
     KS_TRY(
         ks_fl_seal_key(&shared, ciphertext, &about->subject, name_of(sim, about->client), key));
     ks_buf_clear(&sim->opened);
-    KS_TRY(ks_fl_unseal(key, sealed, &sim->opened));
+    KS_TRY(ks_fl_unseal(key, ks_buf_view(&sim->sealed), &sim->opened));
     KS_TRY(ks_fl_update_read(ks_buf_view(&sim->opened), &update));
     KS_TRY(ks_fl_update_about(&update, &about->subject));
     KS_CHECK(update.encoding == sim->plan->encode.encoding, KS_ERR_CONFLICT,

@@ -53,6 +53,7 @@ static void log_outcome(const struct ks_fl_audit *said)
     ks_log_u64(&line, "round", said->round);
     ks_log_text(&line, "model", ks_verdict_state_name(said->same_model));
     ks_log_text(&line, "scores", ks_verdict_state_name(said->same_scores));
+    ks_log_text(&line, "state", ks_verdict_state_name(said->same_state));
     ks_log_end(&line);
 }
 
@@ -195,18 +196,19 @@ static void compare(struct ks_monitor *monitor, const struct ks_fl_work_finished
 {
     const struct ks_fl_auditing *audit = &monitor->audit;
     const struct ks_fl_counted *other = find_other(audit, finished);
-    struct ks_fl_audit outcome = {.same_model = KS_PASS, .same_scores = KS_PASS};
+    struct ks_fl_audit outcome = {
+        .same_model = KS_PASS, .same_scores = KS_PASS, .same_state = KS_PASS};
     char reason[KS_FL_AUDIT_REASON_MAX] = "";
 
     ks_copy(outcome.replayed, finished->model.hash, sizeof outcome.replayed);
+    if (!ks_bytes_equal(KS_BYTES(finished->state), KS_BYTES(audit->summary.state))) {
+        outcome.same_state = KS_FAIL;
+        (void)snprintf(reason, sizeof reason, "the round leaves another state now");
+    }
     if (other != NULL) {
         outcome.same_scores = KS_FAIL;
         (void)snprintf(reason, sizeof reason, "the score of '%.*s' is another than the list's",
                        (int)other->device.len, (const char *)other->device.data);
-    }
-    if (!ks_bytes_equal(KS_BYTES(finished->state), KS_BYTES(audit->summary.state))) {
-        outcome.same_scores = KS_FAIL; /* of what the rules say beside the model */
-        (void)snprintf(reason, sizeof reason, "the round leaves another state now");
     }
     if (!ks_bytes_equal(KS_BYTES(outcome.replayed), KS_BYTES(audit->summary.result))) {
         outcome.same_model = KS_FAIL;
@@ -244,26 +246,6 @@ static void ask_file(struct ks_monitor *monitor, enum ks_fl_file file,
     ks_fl_ask_files(monitor, &monitor->audit.slot, &asked, state);
 }
 
-/* What SUMMARY's round, of PLAN, began with: zeros for the first one, and for rules that
- * remember nothing. */
-static enum ks_err find_state(const struct ks_rounds_session *session,
-                              const struct ks_round_summary *summary, uint8_t out_state[32])
-{
-    enum ks_err err = KS_OK;
-    const struct ks_round_summary *before = NULL;
-
-    ks_zero(out_state, 32);
-    if (ks_fl_plan_remembers(&session->order.plan) && summary->number > 1) {
-        before = ks_rounds_summary(session, summary->number - 1);
-        KS_CHECK(before != NULL, KS_ERR_NOT_FOUND,
-                 "what round %llu began with is not known here any more",
-                 (unsigned long long)summary->number);
-        ks_copy(out_state, before->state, 32);
-    }
-out:
-    return err;
-}
-
 enum ks_err ks_monitor_fl_audit(struct ks_monitor *monitor, uint32_t id,
                                 struct ks_rounds_session *session, uint64_t number)
 {
@@ -271,8 +253,9 @@ enum ks_err ks_monitor_fl_audit(struct ks_monitor *monitor, uint32_t id,
     struct ks_fl_auditing *audit = &monitor->audit;
     const struct ks_fl_plan *plan = &session->order.plan;
     const struct ks_round_summary *summary = ks_rounds_summary(session, number);
+    const struct ks_round_summary *before =
+        number > 1 ? ks_rounds_summary(session, number - 1) : NULL;
     struct ks_fl_subject *subject = &audit->slot.replay.subject;
-    uint8_t state[32];
 
     KS_CHECK(!audit->busy, KS_ERR_UNAVAILABLE,
              "another round is being computed again; again in a while");
@@ -280,15 +263,19 @@ enum ks_err ks_monitor_fl_audit(struct ks_monitor *monitor, uint32_t id,
              (unsigned long long)number);
     KS_CHECK(summary->phase == KS_FL_COMPLETED, KS_ERR_CONFLICT,
              "round %llu has no model, or not yet", (unsigned long long)number);
-    KS_TRY(find_state(session, summary, state));
+    KS_CHECK(before != NULL || number == 1, KS_ERR_NOT_FOUND,
+             "round %llu, which this one goes on from, is known here no more",
+             (unsigned long long)number - 1);
     *audit = (struct ks_fl_auditing){.busy = true, .id = id, .summary = *summary};
     audit->slot.session = session;
     audit->slot.replay.plan = plan;
-    ks_copy(audit->slot.replay.state, state, sizeof state);
     *subject = (struct ks_fl_subject){.round = number, .params = (uint32_t)plan->params};
     ks_copy(subject->session, session->id, sizeof subject->session);
     ks_copy(subject->parent, summary->parent, sizeof subject->parent);
     ks_copy(subject->shape, plan->shape, sizeof subject->shape);
+    if (before != NULL) {
+        ks_copy(audit->slot.replay.state, before->state, sizeof audit->slot.replay.state);
+    }
     ask_file(monitor, KS_FL_FILE_LIST, KS_SLOT_OPEN_LIST);
 out:
     return err;
@@ -302,18 +289,6 @@ static void go_on(struct ks_monitor *monitor)
     }
 }
 
-/* The worker writes the model, and then what the rules remember, to FD: nobody reads it. */
-static enum ks_err send_finish(struct ks_fl_slot *slot, uint64_t length, int fd)
-{
-    enum ks_err err = KS_OK;
-
-    KS_TRY(ks_fl_hand_on(slot, KS_FL_FILE_MODEL, length, fd));
-    KS_TRY(ks_fl_hand_on(slot, KS_FL_FILE_NEXT, length, fd));
-    KS_TRY(ks_fl_send_finish(slot));
-out:
-    return err;
-}
-
 static enum ks_err opened(struct ks_monitor *monitor, uint64_t length, int fd)
 {
     enum ks_err err = KS_OK;
@@ -322,7 +297,15 @@ static enum ks_err opened(struct ks_monitor *monitor, uint64_t length, int fd)
     if (slot->state == KS_SLOT_OPEN_LIST) {
         KS_TRY(take_list(&monitor->audit, length, fd));
     } else if (slot->state == KS_SLOT_OPEN_MODEL) {
-        KS_TRY(send_finish(slot, length, fd));
+        KS_TRY(ks_fl_hand_on(slot, KS_FL_FILE_MODEL, length, fd));
+        if (ks_fl_plan_remembers(slot->replay.plan)) {
+            ask_file(monitor, KS_FL_FILE_SCRATCH, KS_SLOT_OPEN_NEXT);
+        } else {
+            KS_TRY(ks_fl_send_finish(slot));
+        }
+    } else if (slot->state == KS_SLOT_OPEN_NEXT) {
+        KS_TRY(ks_fl_hand_on(slot, KS_FL_FILE_NEXT, length, fd));
+        KS_TRY(ks_fl_send_finish(slot));
     } else {
         KS_TRY(ks_fl_replay_opened(monitor, slot, length, fd));
     }
@@ -339,7 +322,7 @@ bool ks_monitor_fl_audit_asked(const struct ks_monitor *monitor, uint32_t reques
     return audit->busy && audit->slot.request == request &&
            (state == KS_SLOT_OPEN_LIST || state == KS_SLOT_OPEN_PARENT ||
             state == KS_SLOT_OPEN_STATE || state == KS_SLOT_OPEN_AGAIN ||
-            state == KS_SLOT_OPEN_MODEL);
+            state == KS_SLOT_OPEN_MODEL || state == KS_SLOT_OPEN_NEXT);
 }
 
 void ks_monitor_fl_audit_file(struct ks_monitor *monitor, const struct ks_frame *frame, int fd)

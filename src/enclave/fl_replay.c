@@ -89,7 +89,9 @@ enum ks_err ks_fl_gather_of(const struct ks_fl_plan *plan, uint32_t clients,
     enum ks_err err = KS_OK;
     const struct ks_fl_plan_rule *rule = &plan->rule;
     struct ks_fl_gather_params params = {.params = (size_t)plan->params,
-                                         .members_max = (size_t)plan->wanted,
+                                         .members_max = plan->wanted < clients
+                                                            ? (size_t)plan->wanted
+                                                            : clients, /* some may not work */
                                          .clients = clients,
                                          .robust = {.attackers = (unsigned)rule->attackers,
                                                     .keep = (unsigned)rule->keep,
@@ -137,7 +139,6 @@ static enum ks_err send_begin(struct ks_monitor *monitor, struct ks_fl_slot *slo
     struct ks_fl_gather_params gather = {.params = 0};
     struct ks_fl_work_begin begin = {
         .subject = replay->subject,
-        .members_max = (uint32_t)plan->wanted,
         .clients = replay->clients,
         .bucket = (uint32_t)plan->rule.bucket,
         .bound = plan->rule.bound,
@@ -150,6 +151,7 @@ static enum ks_err send_begin(struct ks_monitor *monitor, struct ks_fl_slot *slo
 
     ks_buf_init(&payload, 1024);
     KS_TRY(ks_fl_gather_of(plan, replay->clients, &gather));
+    begin.members_max = (uint32_t)gather.members_max;
     begin.robust = gather.robust;
     KS_TRY(ks_fl_plan_server(plan, &begin.server));
     ks_copy(begin.state_hash, replay->state, sizeof begin.state_hash);
@@ -233,8 +235,6 @@ out:
     ks_buf_wipe(&payload);
     return err;
 }
-
-/* --- the end ------------------------------------------------------------------------------ */
 
 enum ks_err ks_fl_send_finish(struct ks_fl_slot *slot)
 {

@@ -27,9 +27,9 @@ struct ks_fl_audit {
     uint8_t replayed[32];   /* that it comes to now; zeros where none was made */
     struct ks_bytes reason; /* of the first that did not pass; empty: all did */
     uint64_t round;
-    enum ks_verdict_state same_model; /* MODEL is what it comes to again */
-    enum ks_verdict_state
-        same_scores; /* and each score of the list, and the state that is left */
+    enum ks_verdict_state same_model;  /* MODEL is what it comes to again */
+    enum ks_verdict_state same_scores; /* and each score of the list */
+    enum ks_verdict_state same_state;  /* and what its rules left for the next round */
     uint8_t session[KS_SESSION_LEN];
     struct ks_bytes site;
     uint32_t threads;

@@ -253,6 +253,32 @@ struct ks_alert {
 };
 void ks_entry_alert_write(const struct ks_alert *alert, struct ks_buf *out);
 
+/* Where somebody is refused. */
+#define KS_DOOR_LIST(X)                                                                        \
+    X(TLS, "tls")                 /* in the handshake, for its certificate */                  \
+    X(ENROLMENT, "enrolment")     /* on the listener for those whom nobody knows yet */        \
+    X(ATTESTATION, "attestation") /* of a device: a challenge, evidence, a rotation */         \
+    X(REQUEST, "request")         /* any other request */
+enum ks_door {
+#define KS_DOOR_ENUM(name, text) KS_DOOR_##name,
+    KS_DOOR_LIST(KS_DOOR_ENUM)
+#undef KS_DOOR_ENUM
+        KS_DOORS
+};
+const char *ks_door_name(enum ks_door door);
+/* What the site has refused, so often since its last entry about the same. */
+#define KS_REFUSAL_DETAIL_MAX 200
+struct ks_refusal {
+    struct ks_bytes device; /* of the peer's certificate; empty: nobody who is known */
+    enum ks_door door;
+    enum ks_err error;
+    struct ks_bytes detail; /* of the last one: printable ASCII */
+    uint64_t count;
+    uint64_t
+        unlisted; /* others since the last entry of any kind, for which there was no room */
+};
+void ks_entry_refusal_write(const struct ks_refusal *refusal, struct ks_buf *out);
+
 /* --- bundle ------------------------------------------------------------------------------- */
 struct ks_inclusion {
     struct ks_bytes checkpoint; /* signed note; both paths lead to its root */

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -68,7 +67,7 @@ void ks_fl_state_name(const uint8_t session[16], uint64_t round, const uint8_t h
                       char target[NAME_LEN_MAX])
 {
     struct place place = {.round = round};
-    char end[1 + 2 * 32 + 1] = "-";
+    char end[2 * 32 + 2] = "-";
 
     ks_copy(place.session, session, sizeof place.session);
     ks_hex_encode(ks_bytes_of(hash, 32), end + 1);
@@ -79,7 +78,8 @@ void ks_fl_state_name(const uint8_t session[16], uint64_t round, const uint8_t h
 static bool is_of(const char *name, const char *what, struct place *out_place)
 {
     const size_t before = strlen(what);
-    char *end = NULL;
+    const char *digits = NULL;
+    size_t len = 0;
 
     if (strncmp(name, what, before) != 0 || strlen(name) < before + 2 + 2 * 16 ||
         name[before] != '-' || name[before + 1 + 2 * 16] != '-' ||
@@ -87,8 +87,10 @@ static bool is_of(const char *name, const char *what, struct place *out_place)
             KS_OK) {
         return false;
     }
-    out_place->round = strtoull(name + before + 2 + 2 * 16, &end, 10);
-    return *end == '-' || *end == '.';
+    digits = name + before + 2 + 2 * 16;
+    len = strcspn(digits, "-.");
+    return digits[len] != '\0' &&
+           ks_text_u64(ks_bytes_of(digits, len), KS_FL_ROUNDS_MAX, &out_place->round) == KS_OK;
 }
 
 static bool ends_in(const char *name, const char *end)
@@ -248,6 +250,19 @@ out:
     return err;
 }
 
+/* What is to be kept after its round survives a crash. */
+static enum ks_err sync_file(const struct ks_fl_files *files, const char *name)
+{
+    enum ks_err err = KS_OK;
+    int fd = -1;
+
+    KS_TRY(ks_fl_open(files, name, O_RDONLY, &fd));
+    KS_CHECK(fsync(fd) == 0, KS_ERR_IO, "fl/%s: %s", name, strerror(errno));
+out:
+    ks_fd_close(&fd);
+    return err;
+}
+
 enum ks_err ks_fl_keep(const struct ks_fl_files *files, const struct kept *kept,
                        const char *blob, char target[NAME_LEN_MAX])
 {
@@ -272,6 +287,7 @@ enum ks_err ks_fl_keep(const struct ks_fl_files *files, const struct kept *kept,
              "the sealed updates of round %llu were deleted: the site keeps those of %llu "
              "rounds",
              (unsigned long long)place.round, (unsigned long long)files->limits.rounds_kept);
+    KS_TRY(files->limits.rounds_kept == 0 ? KS_OK : sync_file(files, blob));
     KS_TRY(ks_fl_move(files, blob, target));
 out:
     return err;
@@ -290,27 +306,6 @@ static void forget_session(const struct ks_fl_files *files, const uint8_t sessio
     }
 }
 
-static void visit_state(void *context, const char *name, const struct stat *facts)
-{
-    const struct counting *counting = context;
-    struct place place = {.round = 0};
-
-    (void)facts;
-    if (is_of(name, "state", &place) && same(&place, &counting->place)) {
-        (void)unlinkat(counting->files->dir, name, 0); /* what stays harms nobody */
-    }
-}
-
-/* What the last round of a session left, no other one will begin with. */
-static enum ks_err forget_state(const struct ks_fl_files *files, const uint8_t session[16],
-                                uint64_t round)
-{
-    struct counting counting = {.files = files, .place = {.round = round}};
-
-    ks_copy(counting.place.session, session, sizeof counting.place.session);
-    return each(files, visit_state, &counting);
-}
-
 enum ks_err ks_fl_files_list_put(struct ks_fl_files *files, const uint8_t session[16],
                                  uint64_t round, bool over, struct ks_bytes list)
 {
@@ -321,7 +316,6 @@ enum ks_err ks_fl_files_list_put(struct ks_fl_files *files, const uint8_t sessio
     KS_TRY(ks_fs_replace(files->fs, name, list));
     if (over) {
         forget_session(files, session);
-        KS_TRY(forget_state(files, session, round));
     }
     KS_TRY(ks_fl_sweep(files, false));
 out:
@@ -437,13 +431,19 @@ static void visit_list(void *context, const char *name, const struct stat *facts
     }
 }
 
-/* PLACE's updates go, if its round is among those that are too many. */
-static void mark_over(struct sweeping *sweeping, const struct place *place)
+/* Whether the round at PLACE is among those that are too many. */
+static bool is_over(struct sweeping *sweeping, const struct place *place)
 {
     const struct place *newest = find_session(sweeping, place);
 
-    if (newest == NULL || place->round > newest->round ||
-        newest->round - place->round < sweeping->files->limits.rounds_kept) {
+    return newest != NULL && place->round <= newest->round &&
+           newest->round - place->round >= sweeping->files->limits.rounds_kept;
+}
+
+/* PLACE's updates go, if it is over. */
+static void mark_over(struct sweeping *sweeping, const struct place *place)
+{
+    if (!is_over(sweeping, place)) {
         return;
     }
     for (size_t i = 0; i < sweeping->over_count; i++) {
@@ -454,15 +454,6 @@ static void mark_over(struct sweeping *sweeping, const struct place *place)
     if (sweeping->over_count < ROUNDS_MAX) { /* others at the next sweep */
         sweeping->over[sweeping->over_count++] = *place;
     }
-}
-
-/* Whether the round after PLACE's has begun, ended, and is not computed again any more. */
-static bool is_forgotten(struct sweeping *sweeping, const struct place *place)
-{
-    const struct place *newest = find_session(sweeping, place);
-
-    return newest != NULL && place->round < newest->round &&
-           newest->round - place->round > sweeping->files->limits.rounds_kept;
 }
 
 static void visit_file(void *context, const char *name, const struct stat *facts)
@@ -488,9 +479,11 @@ static void visit_file(void *context, const char *name, const struct stat *facts
         ks_log_end(&line);
         return;
     }
-    if (is_of(name, "state", &place) && is_forgotten(sweeping, &place) &&
-        unlinkat(sweeping->files->dir, name, 0) == 0) {
-        return;
+    if (is_of(name, "state", &place)) {
+        place.round++; /* which goes on from it */
+        if (is_over(sweeping, &place) && unlinkat(sweeping->files->dir, name, 0) == 0) {
+            return;
+        }
     }
     sweeping->used += (uint64_t)facts->st_size;
     if (is_of(name, "kept", &place)) {

@@ -6,11 +6,14 @@
 # contribute, the enclave's worker makes the global model, and all records, of the contributions and of the round,
 # verify offline.
 #
+# KETSEAL_FL_KEEP=DIRECTORY keeps a bundle of each kind there, and the policy: so tests/vectors/bundle/6 was made.
+#
 #   fl.sh BUILD
 set -eu
 # shellcheck source-path=SCRIPTDIR source=site.sh
 . "$(dirname "$0")/site.sh"
 command -v jq >/dev/null || site_skip "jq is absent"
+keep=${KETSEAL_FL_KEEP:+$(cd "$KETSEAL_FL_KEEP" && pwd)}
 site_begin "$1"
 ln -s "$site_build/src/enclave/ketseal-worker-fl" libexec/
 # shellcheck disable=SC2034 # of site.sh
@@ -84,7 +87,7 @@ operator status "$session" >seen
     site_fail "the rounds: $(cat seen)"
 
 # How it went: a table with a curve, CSV, JSON, figures; who took part.
-"$ketseal" fl history --operator op --url "$url" --csv=history.csv --out=figures --no-figure "$session" >shown 2>said ||
+"$ketseal" fl history --operator op --url "$url" --csv=history.csv "$session" >shown 2>said ||
     site_fail "history: $(cat said)"
 grep -q '2/2   100 %' shown || site_fail "the history: $(cat shown)"
 [ "$(grep -c 'completed$' shown)" = 3 ] || site_fail "the history: $(cat shown)"
@@ -95,9 +98,6 @@ operator history "$session" >seen-history
 [ "$(jq -c '[.items[] | [.round, .count, .samples > 1000, .seconds > 0]]' seen-history)" = '[[1,2,true,true],[2,2,true,true],[3,2,true,true]]' ] ||
     site_fail "the history: $(cat seen-history)"
 [ "$(jq -c '[.items[].loss]' seen-history)" = "$(jq -c '[.rounds[].loss]' seen)" ] || site_fail "other losses: $(cat seen-history)"
-for figure in fl_loss_by_round fl_participation; do
-    [ "$(wc -l <"figures/$figure.csv")" -eq 4 ] || site_fail "$figure: $(cat "figures/$figure.csv")"
-done
 operator devices "$session" >seen-devices
 [ "$(jq -c '[.devices[] | [.device, .standing, .last, .updates]]' seen-devices)" = '[["edge-1","delivered",3,3],["edge-2","delivered",3,3]]' ] ||
     site_fail "the devices: $(cat seen-devices)"
@@ -180,6 +180,15 @@ until [ "$(operator records "$session" | jq '[.jobs[] | select(.state == "done")
     [ "$tries" -lt 100 ] || site_fail "rounds have no record: $(operator records "$session")"
     sleep 0.1
 done
+drawn=
+command -v gnuplot >/dev/null || drawn=--no-figure
+"$ketseal" fl history --operator op --url "$url" --out=figures $drawn "$session" >shown 2>said || site_fail "figures: $(cat said)"
+for figure in fl_loss_by_round fl_participation fl_device_loss; do
+    [ "$(wc -l <"figures/$figure.csv")" -eq 4 ] || site_fail "$figure: $(cat "figures/$figure.csv")"
+    [ -n "$drawn" ] || head -c 5 "figures/$figure.pdf" | grep -q %PDF- || site_fail "$figure is not drawn"
+done
+[ "$(cut -d, -f1-3 figures/fl_device_loss.csv | tail -n 3 | tr '\n' ' ')" = 'devices,1,2 devices,2,2 devices,3,2 ' ] ||
+    site_fail "the devices' losses: $(cat figures/fl_device_loss.csv)"
 mkdir rounds
 for job in $(operator records "$session" | jq -r '.jobs[].id'); do
     operator record "$job" --out="rounds/$job.json"
@@ -191,6 +200,11 @@ for bundle in edge-1/*-[0-9]*.json edge-2/*-[0-9]*.json rounds/*.json; do
     verified=$((verified + 1))
 done
 [ "$verified" -eq 10 ] || site_fail "$verified records, not 10"
+if [ -n "$keep" ]; then
+    cp lab.policy "$keep/"
+    cp "edge-1/$session-2.json" "$keep/update.bundle"
+    cp "$(grep -l '"round":2,' rounds/*.json | head -n 1)" "$keep/round.bundle"
+fi
 # What one round makes, the next one begins with.
 jq -s 'map(.record.core) | sort_by(.workload.round) | [.[] | [.workload.parent, .execution.result_summary.model]]' rounds/*.json >chain
 [ "$(jq '.[0][1] == .[1][0] and .[1][1] == .[2][0]' chain)" = true ] || site_fail "the chain of models: $(cat chain)"

@@ -406,6 +406,8 @@ def try_devices(device, operator, unknown, bodies):
     need(operator.call("listAlerts", 200, query=f"?device={device_id}")["items"][:1] == first["items"], "of one device")
     operator.call("listAlerts", 400, query="?limit=65")
     operator.call("listAlerts", 400, query="?device=a%20b")
+    need(operator.call("listFlAlerts", 200)["items"] == [], "contributions that stood out, where none is asked for")
+    operator.call("listFlAlerts", 400, query="?limit=65")
     operator.call("orderDevice", 404, "--order=revoke", "--about=nobody")
     operator.call("orderDevice", 409, "--order=resume", "--about=edge-3")
     operator.call("orderDevice", 200, "--order=rotate", "--about=edge-3")

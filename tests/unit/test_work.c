@@ -19,7 +19,7 @@
 #define DEVICES_LEN (1 + 4 + 8 + 8 + (4 + 6) + (4 + 10) + (4 + 7))
 #define SEALING_LEN (4 + 2 + 3 + 2 + 4 + 4 + 4 + 1 + 4 + 4)
 #define ALERTS_LEN  (4 + 4 + FL_LEN) /* and what is behind them */
-#define FL_LEN      (4 + 4 + 8)
+#define FL_LEN      (4 + 4 + 8 + 8 + 8)
 #define KEYS_LEN    (2 + (2 + 16) + (4 + 8) + (4 + 8) + (4 + 7) + 1 + 4 * 4 + ALERTS_LEN)
 #define RULES_LEN   (DEVICES_LEN + SEALING_LEN + KEYS_LEN)
 /* Of job_source: method, bond, cutoff, noise. */
@@ -115,7 +115,11 @@ static const struct ks_enclave_config config_full = {
             .low = 16,
         },
     .alerts = {.suspend_after = 3, .window_s = 3600},
-    .fl = {.workers = 2, .params_max = 1000000, .memory_max = 1 << 30},
+    .fl = {.workers = 2,
+           .params_max = 1000000,
+           .memory_max = 1 << 30,
+           .suspicion = 6.5,
+           .alerts = {.suspend_after = 2, .window_s = 1800}},
 };
 
 /* --- three formats behind one form: read, and write again what was read ------------------- */
@@ -274,8 +278,7 @@ static void test_fields(void **state)
     assert_true(config.keys.life_s == 3600 && config.keys.stock_max == 512);
     assert_int_equal(config.keys.low, 16);
     assert_true(config.alerts.suspend_after == 3 && config.alerts.window_s == 3600);
-    assert_true(config.fl.workers == 2 && config.fl.params_max == 1000000 &&
-                config.fl.memory_max == 1 << 30);
+    assert_memory_equal(&config.fl, &config_full.fl, sizeof config.fl);
     ks_buf_done(&out);
 }
 
@@ -329,12 +332,17 @@ static void test_alert_rules_out_of_range(void **state)
 static void test_fl_rules_out_of_range(void **state)
 {
     (void)state;
-    static const struct ks_fl_rules wrong[] = {{KS_FL_WORKERS_MAX + 1, 1000, 1},
-                                               {1, KS_FL_NUMBERS_MAX + 1, 1},
-                                               {1, 0, 1},
-                                               {0, 1, 0},
-                                               {1, 1, 0},
-                                               {0, 0, 1}};
+    static const struct ks_fl_rules wrong[] = {
+        {KS_FL_WORKERS_MAX + 1, 1000, 1, 0, {0}},
+        {1, KS_FL_NUMBERS_MAX + 1, 1, 0, {0}},
+        {1, 0, 1, 0, {0}},
+        {0, 1, 0, 0, {0}},
+        {1, 1, 0, 0, {0}},
+        {0, 0, 1, 0, {0}},
+        {1, 1, 1, -1, {0}},
+        {1, 1, 1, KS_FL_SUSPICION_MAX + 1.0, {0}},
+        {1, 1, 1, 0, {1, 60}}, /* it suspends by alerts that there are none of */
+    };
 
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct ks_buf out;
@@ -573,14 +581,14 @@ static void test_device_rules_out_of_range(void **state)
 }
 
 /* By docs/formats/enclave-state.md, computed without ketseal. */
-#define POLICY_FULL "36cdce8d69cd0cc829684da6d8a82dad31d949f0210883a5f44ffeb93f178958"
+#define POLICY_FULL "19fa4cc3101e35340d7daaf419f67b9f66966bb9e02a3918d33b0949e616f33f"
 
 /* What a site demands is in its policy, each member; what a launch is, is not. */
 static void test_policy(void **state)
 {
     struct ks_enclave_config configs[] = {
-        config_full, config_full, config_full, config_full, config_full,
-        config_full, config_full, config_full, config_full, config_full,
+        config_full, config_full, config_full, config_full, config_full, config_full,
+        config_full, config_full, config_full, config_full, config_full, config_full,
         config_full, config_full, config_full, config_full, config_full,
     };
     const size_t count = sizeof configs / sizeof configs[0];
@@ -605,6 +613,8 @@ static void test_policy(void **state)
     configs[12].alerts.window_s = 3601;
     configs[13].alerts = (struct ks_alert_rules){0};
     configs[14].devices.key_algs = KS_SIGALGS_ALL;
+    configs[15].fl.suspicion = 5;
+    configs[16].fl.alerts.window_s++;
     for (size_t i = 0; i < count; i++) {
         ks_enclave_config_policy(&configs[i], hash);
         ks_hex_encode(KS_BYTES(hash), seen[i]);
