@@ -79,7 +79,7 @@ enum ks_err ks_fl_state_read(struct ks_bytes bytes, size_t params,
         KS_CHECK(reader.rest.len >= params * sizeof *state.aggregate + KS_FL_HASH_LEN,
                  KS_ERR_FORMAT, "state: it is cut short");
         state.aggregate = ks_calloc_huge(params, sizeof *state.aggregate);
-        KS_CHECK(state.aggregate != NULL, KS_ERR_NOMEM, "state: %zu numbers", params);
+        KS_CHECK(state.aggregate != NULL, KS_ERR_NOMEM, "state: out of memory");
         KS_TRY(ks_fl_read_vector(&reader, params, state.aggregate));
     }
     KS_TRY((has & HAS_SERVER) != 0 ? read_server(&reader, &state) : KS_OK);

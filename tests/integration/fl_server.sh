@@ -69,13 +69,7 @@ for rule in fedavgm fedadagrad fedadam fedyogi; do
     jq -r .model seen >>models
 done
 [ "$(sort -u models | wc -l)" -eq 4 ] || site_fail "rules that come to one model: $(cat models)"
-# Those that an auditor needs: each session's first and second.
-tries=0
-until [ "$(find state/fl -name 'state-*' | wc -l)" -eq 8 ]; do
-    tries=$((tries + 1))
-    [ "$tries" -lt 100 ] || site_fail "states: $(ls state/fl)"
-    sleep 0.1
-done
+[ "$(find state/fl -name 'state-*' | wc -l)" -eq 12 ] || site_fail "states: $(ls state/fl)"
 
 # Rounds that go on from what the one before has left come to the same again, also from the last aggregate, also with an
 # update that says nothing in a round of f32.

@@ -379,6 +379,71 @@ static void test_order_signed(void **state)
     ks_buf_done(&text);
 }
 
+/* A weighted selection says what each candidate weighed: one number for each, of 1 to the most.
+ */
+static void test_descriptor_of_a_weighted_selection(void **state)
+{
+    static const struct {
+        uint64_t samples[4];
+        size_t count;
+        bool weighted;
+        enum ks_err err;
+    } cases[] = {
+        {{7, 1000, 1}, 3, true, KS_OK},
+        {{7, 1000}, 2, true, KS_ERR_FORMAT},
+        {{7, 1000, 1, 1}, 4, true, KS_ERR_FORMAT},
+        {{7, 1001, 1}, 3, true, KS_ERR_FORMAT},
+        {{0, 1000, 1}, 3, true, KS_ERR_LIMIT},
+        {{7, 1000, 1}, 3, false, KS_ERR_FORMAT},
+        {{0}, 0, false, KS_OK},
+        {{0}, 0, true, KS_ERR_FORMAT},
+    };
+    struct ks_verify_key *site_key = public_of(keys.mldsa65);
+    struct fixture fixture;
+    struct ks_bytes other = KS_LITERAL("sensor-9");
+
+    (void)state;
+    fixture_make(&fixture, &keys, round_of);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint64_t samples[4];
+        const struct ks_fl_descriptor descriptor = {.selected = fixture.order.plan.devices,
+                                                    .passed_over = {&other, 1},
+                                                    .weighted = cases[i].weighted,
+                                                    .seed = 5,
+                                                    .samples = samples,
+                                                    .samples_count = cases[i].count,
+                                                    .local = fixture.order.plan.local,
+                                                    .params = 61706,
+                                                    .round = 1,
+                                                    .rule = fixture.order.plan.rule,
+                                                    .samples_max = 1000,
+                                                    .site = KS_LITERAL(FIXTURE_ORIGIN),
+                                                    .train_s = 600};
+        struct ks_fl_descriptor read = {0};
+        struct ks_buf text;
+        enum ks_err err = KS_OK;
+
+        memcpy(samples, cases[i].samples, sizeof samples);
+        ks_buf_init(&text, 65536);
+        assert_int_equal(ks_fl_descriptor_write(&descriptor, keys.mldsa65, &text), KS_OK);
+        err = ks_fl_descriptor_read(ks_buf_view(&text), site_key, &read);
+        if (err != cases[i].err) {
+            fail_msg("case %zu: %d '%s'", i, (int)err, ks_err_detail());
+        }
+        if (err == KS_OK) {
+            assert_true(ks_bytes_is(read.passed_over.names[0], "sensor-9"));
+            assert_int_equal(read.passed_over.count, 1);
+            assert_int_equal(read.seed, 5);
+            assert_int_equal(read.samples_count, cases[i].count);
+            assert_memory_equal(read.samples, samples, cases[i].count * sizeof samples[0]);
+        }
+        ks_fl_descriptor_done(&read);
+        ks_buf_done(&text);
+    }
+    fixture_free(&fixture);
+    ks_verify_key_free(site_key);
+}
+
 static void test_descriptor_signed(void **state)
 {
     struct ks_verify_key *site_key = public_of(keys.mldsa65);
@@ -474,9 +539,13 @@ static int free_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_variants_pass), cmocka_unit_test(test_each_change),
-        cmocka_unit_test(test_job_members),   cmocka_unit_test(test_order_members),
-        cmocka_unit_test(test_order_signed),  cmocka_unit_test(test_descriptor_signed),
+        cmocka_unit_test(test_variants_pass),
+        cmocka_unit_test(test_each_change),
+        cmocka_unit_test(test_job_members),
+        cmocka_unit_test(test_order_members),
+        cmocka_unit_test(test_order_signed),
+        cmocka_unit_test(test_descriptor_signed),
+        cmocka_unit_test(test_descriptor_of_a_weighted_selection),
         cmocka_unit_test(test_join_signed),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);
