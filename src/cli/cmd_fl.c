@@ -32,14 +32,24 @@ static enum ks_err print_line(const struct ks_json *session)
     struct ks_bytes state = {0};
     struct ks_bytes created = {0};
     struct ks_bytes reason = {0};
+    struct ks_bytes name = {0};
+    uint64_t last = 0;
+    uint64_t ordered = 0;
 
     KS_TRY(ks_json_get_string(session, "session", &id));
+    KS_TRY(ks_json_get_string(session, "name", &name));
+    KS_TRY(ks_json_get_u64(session, "rounds_ordered", KS_FL_ROUNDS_MAX, &ordered));
     KS_TRY(ks_json_get_string(session, "state", &state));
     KS_TRY(ks_json_get_string(session, "created_at", &created));
     KS_TRY(ks_json_get_string(session, "reason", &reason));
-    ks_cli_print("%.*s\t%.*s\t%.*s%s%.*s\n", (int)id.len, (const char *)id.data, (int)state.len,
-                 (const char *)state.data, (int)created.len, (const char *)created.data,
-                 ks_bytes_is(reason, "none") ? "" : "\t",
+    ks_cli_print("%.*s\t%.*s\t%.*s\t", (int)id.len, (const char *)id.data, (int)state.len,
+                 (const char *)state.data, (int)created.len, (const char *)created.data);
+    if (ks_json_find(session, "last") != NULL) { /* of the list of all */
+        KS_TRY(ks_json_get_u64(session, "last", KS_FL_ROUNDS_MAX, &last));
+        ks_cli_print("%llu of ", (unsigned long long)last);
+    }
+    ks_cli_print("%llu rounds\t%.*s%s%.*s\n", (unsigned long long)ordered, (int)name.len,
+                 (const char *)name.data, ks_bytes_is(reason, "none") ? "" : "\t",
                  ks_bytes_is(reason, "none") ? 0 : (int)reason.len, (const char *)reason.data);
 out:
     return err;

@@ -57,9 +57,7 @@ enum ks_err ks_joining_read(struct ks_cli *cli, struct ks_joining *out_joining)
     uint8_t session[KS_SESSION_LEN];
 
     joining.session = first ? cli->operands[0] : joining.session;
-    KS_CHECK(joining.session == NULL || ks_hex_decode(ks_bytes_text(joining.session), session,
-                                                      sizeof session) == KS_OK,
-             KS_ERR_USAGE, "'%s' is no session: 32 hexadecimal digits", joining.session);
+    KS_TRY(joining.session == NULL ? KS_OK : ks_learning_session(joining.session, session));
     KS_CHECK(joining.device_id == NULL ||
                  ks_text_is_name(ks_bytes_text(joining.device_id), KS_DEVICE_ID_MAX),
              KS_ERR_USAGE, "--device-id: '%s' is no name of letters, digits, '-' and '_'",

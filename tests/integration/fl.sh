@@ -137,6 +137,8 @@ done
 [ "$(rows --operator op --url "$url" --workload=circuit | jq length)" = 0 ] || site_fail "contributions are listed as circuits"
 site_refused 2 "'x' is no workload" "$ketseal" trace list --device edge-1 --workload=x
 
+"$ketseal" fl status --operator op --url "$url" >answer
+grep -q "^$session.FINISHED.*3 of 3 rounds.city-air.all rounds are completed$" answer || site_fail "the sessions: $(cat answer)"
 for verb in history devices; do
     site_refused 6 'no such session' operator "$verb" 00000000000000000000000000000000
     site_refused 2 'is no session' operator "$verb" x
