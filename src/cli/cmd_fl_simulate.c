@@ -288,8 +288,8 @@ static void say_site(const struct ks_flsim_site *site, bool tuned, bool local)
     if (local) {
         ks_cli_print(", local %.3f (at its best %.3f)", site->local, site->local_best);
     }
-    ks_cli_print(", as now %.3f, as the mean %.3f, %zu samples\n", site->persistence, site->mean,
-                 site->samples);
+    ks_cli_print(", as now %.3f, as the mean %.3f, %zu samples\n", site->persistence,
+                 site->mean, site->samples);
 }
 
 static enum ks_err compare_sites(struct command *command)
@@ -297,9 +297,9 @@ static enum ks_err compare_sites(struct command *command)
     enum ks_err err = KS_OK;
     const struct ks_cli *cli = command->cli;
     const bool local = ks_cli_switch(cli, "local");
-    struct ks_flsim_comparison comparison = {
-        .model = ks_flsim_model(command->sim),
-        .rounds = local ? ks_flsim_rounds(command->sim) : 0};
+    struct ks_flsim_comparison comparison = {.model = ks_flsim_model(command->sim),
+                                             .rounds =
+                                                 local ? ks_flsim_rounds(command->sim) : 0};
 
     KS_TRY(ks_cli_number(cli, "tune", TUNE_MAX, &comparison.tune));
     for (size_t i = 0; i < command->learn.data.sites; i++) {

@@ -266,8 +266,7 @@ enum ks_err ks_flsim_learn_site(struct ks_flsim_learn *learn, size_t site,
     ks_trainer_reset(learn->trainer, LOCAL_SEED + site);
     for (uint64_t number = 1; number <= comparison->rounds * learn->epochs; number++) {
         KS_TRY(pass(learn, site, number, &result.local));
-        result.local_best =
-            number == 1 ? result.local : fmin(result.local_best, result.local);
+        result.local_best = number == 1 ? result.local : fmin(result.local_best, result.local);
     }
     *out_site = result;
 out:
