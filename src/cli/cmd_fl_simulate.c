@@ -21,6 +21,7 @@
 #define MEMORY_MAX  ((uint64_t)1 << 20) /* MiB */
 #define FILE_MAX    KS_TENSORS_BYTES_MAX
 #define LINE_MAX    8192
+#define TUNE_MAX    10000
 
 struct command {
     struct ks_cli *cli;
@@ -278,29 +279,36 @@ out:
     return err;
 }
 
+static void say_site(const struct ks_flsim_site *site, bool tuned, bool local)
+{
+    ks_cli_print("%s: federated %.3f", site->name, site->federated);
+    if (tuned) {
+        ks_cli_print(", tuned %.3f", site->tuned);
+    }
+    if (local) {
+        ks_cli_print(", local %.3f (at its best %.3f)", site->local, site->local_best);
+    }
+    ks_cli_print(", as now %.3f, as the mean %.3f, %zu samples\n", site->persistence,
+                 site->mean, site->samples);
+}
+
 static enum ks_err compare_sites(struct command *command)
 {
     enum ks_err err = KS_OK;
+    const struct ks_cli *cli = command->cli;
+    const bool local = ks_cli_switch(cli, "local");
+    struct ks_flsim_comparison comparison = {.model = ks_flsim_model(command->sim),
+                                             .rounds =
+                                                 local ? ks_flsim_rounds(command->sim) : 0};
 
+    KS_TRY(ks_cli_number(cli, "tune", TUNE_MAX, &comparison.tune));
     for (size_t i = 0; i < command->learn.data.sites; i++) {
-        struct ks_flsim_site *site = &command->sites[i];
-
-        KS_TRY(ks_flsim_learn_site(
-            &command->learn, i, ks_flsim_model(command->sim),
-            ks_cli_switch(command->cli, "local") ? ks_flsim_rounds(command->sim) : 0, site));
-        if (!command->cli->json && ks_cli_switch(command->cli, "local")) {
-            ks_cli_print("%s: federated %.3f, local %.3f (at its best %.3f), as now %.3f, as "
-                         "the mean %.3f, %zu samples\n",
-                         site->name, site->federated, site->local, site->local_best,
-                         site->persistence, site->mean, site->samples);
-        } else if (!command->cli->json) {
-            ks_cli_print("%s: federated %.3f, as now %.3f, as the mean %.3f, %zu samples\n",
-                         site->name, site->federated, site->persistence, site->mean,
-                         site->samples);
+        KS_TRY(ks_flsim_learn_site(&command->learn, i, &comparison, &command->sites[i]));
+        if (!cli->json) {
+            say_site(&command->sites[i], comparison.tune > 0, local);
         }
     }
-    if (command->out != NULL && command->learn.data.sites > 0 &&
-        ks_cli_switch(command->cli, "local")) {
+    if (command->out != NULL && command->learn.data.sites > 0 && local) {
         KS_TRY(ks_flsim_report_sites(command->out, command->sites, command->learn.data.sites));
     }
 out:
@@ -321,6 +329,7 @@ static void put_sites(const struct command *command, struct ks_json_writer *writ
         }
         put_real(writer, "error_mean", site->mean);
         put_real(writer, "error_persistence", site->persistence);
+        put_real(writer, "error_tuned", site->tuned);
         ks_json_member_u64(writer, "samples", site->samples);
         ks_json_member_text(writer, "site", site->name);
         ks_json_put_end(writer);

@@ -20,6 +20,7 @@
 #define SYNTHETIC_RANGE 0.05F
 #define ROOT_SAMPLES    100
 #define LOCAL_SEED      0x6c6f63616cU /* of a site by itself */
+#define TUNE_SEED       0x74756e65U   /* of one that goes on from the global model */
 
 static enum ks_err out_of_memory(size_t count)
 {
@@ -229,29 +230,44 @@ out:
     return err;
 }
 
-enum ks_err ks_flsim_learn_site(struct ks_flsim_learn *learn, size_t site, const float *model,
-                                uint64_t rounds, struct ks_flsim_site *out_site)
+/* learn->values after one more pass over SITE's samples, and its error. */
+static enum ks_err pass(struct ks_flsim_learn *learn, size_t site, uint64_t number,
+                        double *out_error)
+{
+    enum ks_err err = KS_OK;
+    struct ks_train_stats stats = {0};
+
+    KS_TRY(ks_train_epoch(learn->trainer, &learn->shares[site], (unsigned)number, NULL,
+                          learn->values, &stats));
+    KS_TRY(site_error(learn, site, learn->values, out_error));
+out:
+    return err;
+}
+
+enum ks_err ks_flsim_learn_site(struct ks_flsim_learn *learn, size_t site,
+                                const struct ks_flsim_comparison *comparison,
+                                struct ks_flsim_site *out_site)
 {
     enum ks_err err = KS_OK;
     const struct ks_learn_site *facts = &learn->data.site[site];
-    struct ks_flsim_site result = {.persistence = facts->persistence,
+    struct ks_flsim_site result = {.name = learn->names + site * (KS_FL_CLIENT_NAME_MAX + 1),
+                                   .persistence = facts->persistence,
                                    .mean = facts->mean,
-                                   .samples = facts->count,
-                                   .local_best = INFINITY};
-    struct ks_train_stats stats = {0};
+                                   .samples = facts->count};
 
-    KS_TRY(site_error(learn, site, model, &result.federated));
+    KS_TRY(site_error(learn, site, comparison->model, &result.federated));
+    result.tuned = result.federated;
+    ks_copy(learn->values, comparison->model, learn->params * sizeof(float));
+    ks_trainer_reset(learn->trainer, TUNE_SEED + site);
+    for (uint64_t number = 1; number <= comparison->tune; number++) {
+        KS_TRY(pass(learn, site, number, &result.tuned));
+    }
     ks_model_init(learn->model, learn->how.seed, learn->values);
     ks_trainer_reset(learn->trainer, LOCAL_SEED + site);
-    for (uint64_t epoch = 1; epoch <= rounds * learn->epochs; epoch++) {
-        KS_TRY(ks_train_epoch(learn->trainer, &learn->shares[site], (unsigned)epoch, NULL,
-                              learn->values, &stats));
-        if (epoch % learn->epochs == 0) {
-            KS_TRY(site_error(learn, site, learn->values, &result.local));
-            result.local_best = fmin(result.local_best, result.local);
-        }
+    for (uint64_t number = 1; number <= comparison->rounds * learn->epochs; number++) {
+        KS_TRY(pass(learn, site, number, &result.local));
+        result.local_best = number == 1 ? result.local : fmin(result.local_best, result.local);
     }
-    result.name = learn->names + site * (KS_FL_CLIENT_NAME_MAX + 1);
     *out_site = result;
 out:
     return err;

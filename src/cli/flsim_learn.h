@@ -47,12 +47,14 @@ KS_MUST_CHECK enum ks_err ks_flsim_learn_first(const struct ks_flsim_learn *lear
                                                struct ks_buf *out);
 struct ks_flsim_hooks ks_flsim_learn_hooks(struct ks_flsim_learn *learn);
 
-/* One site's error in the target's unit. LOCAL is its own model after as many passes over its
- * samples as it would see in all rounds, LOCAL_BEST the best of that model after each round's
- * passes, chosen by what is tested: more than a site could know. */
+/* One site's error in the target's unit. TUNED is the global model after some more passes over
+ * the site's own samples; LOCAL its own model after as many passes as it would see in all
+ * rounds, LOCAL_BEST the best of that model after each pass, chosen by what is tested: more
+ * than a site could know. */
 struct ks_flsim_site {
     const char *name;
     double federated;
+    double tuned;
     double local;
     double local_best;
     double persistence;
@@ -60,8 +62,13 @@ struct ks_flsim_site {
     size_t samples;
 };
 /* For sites of series alone. */
+struct ks_flsim_comparison {
+    const float *model;
+    uint64_t rounds; /* of a local model; 0: none is trained */
+    uint64_t tune;   /* passes behind TUNED; 0: the global model itself */
+};
 KS_MUST_CHECK enum ks_err ks_flsim_learn_site(struct ks_flsim_learn *learn, size_t site,
-                                              const float *model, uint64_t rounds,
+                                              const struct ks_flsim_comparison *comparison,
                                               struct ks_flsim_site *out_site);
 
 #endif

@@ -189,7 +189,7 @@ static int by_name(const void *left, const void *right)
 static bool decides(const char *name)
 {
     static const char *const others[] = {"out",     "state",        "no-figure", "local",
-                                         "threads", "commit-every", "memory"};
+                                         "threads", "commit-every", "memory",    "tune"};
 
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         if (strcmp(name, others[i]) == 0) {

@@ -252,6 +252,9 @@ bool ks_flsim_sort(uint8_t *hashes, size_t count)
 {
     bool unlike = true;
 
+    if (count == 0) {
+        return true; /* there may be no array either */
+    }
     qsort(hashes, count, KS_SHA256_LEN, by_bytes);
     for (size_t i = 1; i < count; i++) {
         unlike = unlike &&

@@ -378,10 +378,11 @@ enum ks_err ks_flsim_report_sites(const char *directory, const struct ks_flsim_s
     struct ks_buf table;
 
     ks_buf_init(&table, TABLE_MAX);
-    ks_buf_put_text(&table, "site,samples,federated,local,local_best,as_now,as_the_mean\n");
+    ks_buf_put_text(&table,
+                    "site,samples,federated,tuned,local,local_best,as_now,as_the_mean\n");
     for (size_t i = 0; i < count; i++) {
-        const double figures[] = {sites[i].federated, sites[i].local, sites[i].local_best,
-                                  sites[i].persistence, sites[i].mean};
+        const double figures[] = {sites[i].federated,  sites[i].tuned,       sites[i].local,
+                                  sites[i].local_best, sites[i].persistence, sites[i].mean};
 
         ks_table_put_cell(&table, true, ks_bytes_text(sites[i].name));
         ks_buf_put_format(&table, ",%zu", sites[i].samples);

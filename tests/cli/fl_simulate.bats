@@ -72,7 +72,7 @@ make_sites() {
     [ "$status" -eq 0 ] && [[ $output == "OK: simulated, 2 rounds, 20 updates, by keys "* ]]
     # The same command has nothing left to do, another one another session.
     cp out/rounds.csv before
-    ks --json fl simulate "${small[@]}" --rounds=2 --state=state --out=out
+    ks --json fl simulate "${small[@]}" --rounds=2 --state=state --out=out --tune=1 --threads=2 --memory=9 --commit-every=9
     [ "$status" -eq 0 ] && [ "$(wc -l <<<"$output")" -eq 1 ]
     cmp before out/rounds.csv
     ks fl simulate "${small[@]}" --rounds=3 --state=state
