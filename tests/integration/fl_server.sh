@@ -68,7 +68,35 @@ for rule in fedavgm fedadagrad fedadam fedyogi; do
     jq -r .model seen >>models
 done
 [ "$(sort -u models | wc -l)" -eq 4 ] || site_fail "rules that come to one model: $(cat models)"
-[ "$(find state/fl -name 'state-*' | wc -l)" -eq 12 ] || site_fail "states: $(ls state/fl)"
+# Those that an auditor needs: each session's first and second.
+tries=0
+until [ "$(find state/fl -name 'state-*' | wc -l)" -eq 8 ]; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 100 ] || site_fail "states: $(ls state/fl)"
+    sleep 0.1
+done
+
+# Rounds that go on from what the one before has left come to the same again, also from the last aggregate, also with an
+# update that says nothing in a round of f32.
+audit() { # SESSION
+    tries=0
+    until [ "$(operator records "$1" | jq '[.jobs[] | select(.state == "done")] | length')" -ge 3 ]; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 100 ] || site_fail "rounds have no record: $(operator records "$1")"
+        sleep 0.1
+    done
+    for round in 1 2 3; do
+        "$ketseal" fl audit --policy lab.policy --operator op --url "$url" --round="$round" "$1" >audited 2>&1 ||
+            site_fail "round $round, audited: $(cat audited)"
+        grep -q 'pass *replay' audited || site_fail "round $round was not computed again: $(cat audited)"
+    done
+}
+# shellcheck disable=SC2154 # set by eval
+audit "$session_fedadam"
+begin --rounds=3 --updates=2 --device edge-1 --device edge-2 --rule=centered-clip --radius=0.01 --server=fedavgm
+run_both
+ended FINISHED 'all rounds are completed' 3
+audit "$session"
 
 # How updates travel: topk of all numbers is as good as all numbers; of few it is short; nothing is nothing.
 begin --rounds=2 --updates=2 --device edge-1 --device edge-2
@@ -88,10 +116,11 @@ for encoding in f16 q8 'topk --topk=10'; do
     jq '.record.core.workload.length' "edge-1/$session-1.json" >>lengths
 done
 rate=1e-60 # no float is so small
-begin --rounds=1 --updates=2 --device edge-1 --device edge-2
+begin --rounds=3 --updates=2 --device edge-1 --device edge-2
 rate=
 run_both
 [ "$(jq -r .model seen)" = "$(site_digest first.safetensors)" ] || site_fail "nothing was trained, and the model is another"
+audit "$session"
 jq '.record.core.workload.length' "edge-1/$session-1.json" >>lengths
 overhead=$(tail -n 1 lengths)
 # shellcheck disable=SC2046
@@ -172,7 +201,6 @@ refused 2 'random or weighted' --select=all
 
 # Records of rounds: each with the state that it left, and they verify.
 mkdir rounds
-# shellcheck disable=SC2154 # set by eval
 for job in $(operator records "$session_fedadam" | jq -r '.jobs[] | select(.state == "done") | .id'); do
     operator record "$job" --out="rounds/$job.json"
 done
