@@ -257,21 +257,6 @@ out:
     return err;
 }
 
-static enum ks_err send_finish(struct ks_fl_slot *slot)
-{
-    enum ks_err err = KS_OK;
-    struct ks_fl_work_finish work;
-    struct ks_buf payload;
-
-    ks_buf_init(&payload, 64);
-    KS_TRY(ks_random(work.nonce, sizeof work.nonce));
-    ks_fl_work_finish_put(&work, &payload);
-    KS_TRY(ks_fl_ask_worker(slot, KS_FRAME_FL_FINISH, &payload, KS_SLOT_FINISH));
-out:
-    ks_buf_done(&payload);
-    return err;
-}
-
 /* ketseald has opened what SLOT waits for: FD, of LENGTH bytes. */
 static enum ks_err opened(struct ks_monitor *monitor, struct ks_fl_slot *slot, uint64_t length,
                           int fd)
@@ -292,12 +277,12 @@ static enum ks_err opened(struct ks_monitor *monitor, struct ks_fl_slot *slot, u
             ask_files(monitor, slot, KS_FRAME_FL_OPEN, KS_FL_FILE_NEXT, NULL,
                       KS_SLOT_OPEN_NEXT);
         } else {
-            KS_TRY(send_finish(slot));
+            KS_TRY(ks_fl_send_finish(slot));
         }
         break;
     case KS_SLOT_OPEN_NEXT:
         KS_TRY(ks_fl_hand_on(slot, KS_FL_FILE_NEXT, length, fd));
-        KS_TRY(send_finish(slot));
+        KS_TRY(ks_fl_send_finish(slot));
         break;
     default:
         KS_TRY(ks_fl_replay_opened(monitor, slot, length, fd));

@@ -364,6 +364,8 @@ KS_MUST_CHECK enum ks_err ks_fl_send_update(struct ks_monitor *monitor, struct k
                                             const struct ks_fl_replay_update *update,
                                             uint64_t length, int fd,
                                             enum ks_fl_slot_state state);
+/* The worker, which has files to write to, makes what the round comes to. */
+KS_MUST_CHECK enum ks_err ks_fl_send_finish(struct ks_fl_slot *slot);
 /* What a round of PLAN gathers where CLIENTS are invited; its context is not set.
  * KS_ERR_UNAVAILABLE for a rule that no site has. */
 struct ks_fl_gather_params;

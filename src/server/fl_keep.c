@@ -63,6 +63,17 @@ void ks_fl_list_name(const uint8_t session[16], uint64_t round, char target[NAME
     place_name(&place, "list", ".json", target);
 }
 
+void ks_fl_state_name(const uint8_t session[16], uint64_t round, const uint8_t hash[32],
+                      char target[NAME_LEN_MAX])
+{
+    struct place place = {.round = round};
+    char end[2 * 32 + 2] = "-";
+
+    ks_copy(place.session, session, sizeof place.session);
+    ks_hex_encode(ks_bytes_of(hash, 32), end + 1);
+    place_name(&place, "state", end, target);
+}
+
 /* Whether NAME is "WHAT-SESSION-ROUND", with more behind it. */
 static bool is_of(const char *name, const char *what, struct place *out_place)
 {
@@ -286,7 +297,7 @@ out:
 
 static void forget_session(const struct ks_fl_files *files, const uint8_t session[16])
 {
-    static const char *const what[] = {"checkpoint-1", "checkpoint-2", "new"};
+    static const char *const what[] = {"checkpoint-1", "checkpoint-2", "new", "next"};
     char name[NAME_LEN_MAX];
 
     for (size_t i = 0; i < sizeof what / sizeof what[0]; i++) {
@@ -420,13 +431,19 @@ static void visit_list(void *context, const char *name, const struct stat *facts
     }
 }
 
-/* PLACE's updates go, if its round is among those that are too many. */
-static void mark_over(struct sweeping *sweeping, const struct place *place)
+/* Whether the round at PLACE is among those that are too many. */
+static bool is_over(struct sweeping *sweeping, const struct place *place)
 {
     const struct place *newest = find_session(sweeping, place);
 
-    if (newest == NULL || place->round > newest->round ||
-        newest->round - place->round < sweeping->files->limits.rounds_kept) {
+    return newest != NULL && place->round <= newest->round &&
+           newest->round - place->round >= sweeping->files->limits.rounds_kept;
+}
+
+/* PLACE's updates go, if it is over. */
+static void mark_over(struct sweeping *sweeping, const struct place *place)
+{
+    if (!is_over(sweeping, place)) {
         return;
     }
     for (size_t i = 0; i < sweeping->over_count; i++) {
@@ -461,6 +478,12 @@ static void visit_file(void *context, const char *name, const struct stat *facts
         ks_log_u64(&line, "bytes", (uint64_t)facts->st_size);
         ks_log_end(&line);
         return;
+    }
+    if (is_of(name, "state", &place)) {
+        place.round++; /* which goes on from it */
+        if (is_over(sweeping, &place) && unlinkat(sweeping->files->dir, name, 0) == 0) {
+            return;
+        }
     }
     sweeping->used += (uint64_t)facts->st_size;
     if (is_of(name, "kept", &place)) {

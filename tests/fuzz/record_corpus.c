@@ -170,6 +170,7 @@ static void seed_round(const struct fixture *fixture)
                                       .round = 1,
                                       .same_model = KS_FAIL,
                                       .same_scores = KS_PASS,
+                                      .same_state = KS_PASS,
                                       .site = KS_LITERAL(FIXTURE_ORIGIN),
                                       .threads = 1,
                                       .updates = 1};

@@ -18,7 +18,8 @@ ln -s "$site_build/src/enclave/ketseal-worker-fl" libexec/
 site_more='fl:
   workers: 1
   memory_mib: 512
-  params: 100000'
+  params: 100000
+  keep_rounds: 3'
 for site in 1 2 3; do
     site_device "edge-$site"
 done
@@ -204,14 +205,21 @@ mkdir rounds
 for job in $(operator records "$session_fedadam" | jq -r '.jobs[] | select(.state == "done") | .id'); do
     operator record "$job" --out="rounds/$job.json"
 done
+# Each round comes to the same model and the same state again, from the state of the one before.
+# shellcheck disable=SC2154
+for audited in "$session_fedadam" "$session_fedavgm"; do
+    operator audit "$audited" --policy=lab.policy >seen || site_fail "the audit of rules that remember: $(cat seen)"
+    [ "$(jq -c '[.rounds[].checks.replay.state]' seen)" = '["pass","pass","pass"]' ] || site_fail "the replay of rules that remember: $(cat seen)"
+done
 site_stop
 # Outside, a state is sealed: its name is the hash of what it says, not of its bytes.
 for bundle in rounds/*.json edge-1/"$session_fedadam"-*.json; do
     "$site_build/src/cli/ketseal-verify" lab.policy "$bundle" >answer || site_fail "$bundle: $(cat answer)"
 done
 for state in $(jq -r '.record.core.execution.result_summary.state' rounds/*.json); do
-    [ -e "state/fl/state-$state" ] || site_fail "no state $state: $(ls state/fl)"
-    [ "$(site_digest "state/fl/state-$state")" != "$state" ] || site_fail "a state in the clear"
+    set -- state/fl/state-*-"$state"
+    [ -e "$1" ] || site_fail "no state $state: $(ls state/fl)"
+    [ "$(site_digest "$1")" != "$state" ] || site_fail "a state in the clear"
 done
 [ "$(jq -r '.record.core.execution.result_summary.state' rounds/*.json | sort -u | wc -l)" -eq 3 ] || site_fail "the states of three rounds"
 echo "fl_server: bytes of sealed updates of $params numbers: $(tr '\n' ' ' <lengths)(f16, q8, topk of 10, nothing)"

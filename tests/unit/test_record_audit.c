@@ -306,6 +306,7 @@ static struct ks_fl_audit audit_of(const struct ks_core *core)
                                 .round = core->fl.round,
                                 .same_model = KS_PASS,
                                 .same_scores = KS_PASS,
+                                .same_state = KS_PASS,
                                 .site = core->origin,
                                 .threads = 2,
                                 .updates = 2};
