@@ -144,6 +144,7 @@ struct ks_fl_slot {
     struct ks_monitor_job *job; /* whose update is opened or added */
     uint32_t request;           /* id of what was asked of ketseald or of the worker */
     uint64_t deadline_us;       /* monotonic, of that */
+    uint64_t not_before_us;     /* monotonic: it rests until then */
     size_t synced;              /* of the updates that are staged */
     unsigned file;              /* checkpoint that is written: 1 or 2 */
     uint8_t written[32];        /* hash of what was */
