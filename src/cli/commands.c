@@ -669,24 +669,6 @@ static const struct ks_flag anchor_check_flags[] = {
     END,
 };
 
-static const struct ks_flag bench_trng_flags[] = {
-    {"tpm", KS_FLAG_TEXT, "DEVICE",
-     "a TPM such as /dev/tpmrm0; default: a fresh swtpm, which is simulated", NULL, false},
-    {"out", KS_FLAG_TEXT, "DIR", "directory for the tables and the figure, made if absent",
-     NULL, true},
-    {"block", KS_FLAG_MANY, "BYTES",
-     "size of one request, ascending (repeatable); default: the powers of two from 16 to 65536",
-     NULL, false},
-    {"runs", KS_FLAG_NUMBER, "N", "timed runs of each source and size", "7", false},
-    {"run-ms", KS_FLAG_NUMBER, "MS", "least time of a run, in milliseconds", "20", false},
-    {"sample", KS_FLAG_NUMBER, "BYTES",
-     "bytes of each source to estimate from; a hardware TPM takes minutes for the default",
-     "1048576", false},
-    {"no-figure", KS_FLAG_SWITCH, NULL, "write the tables alone; needs no gnuplot", NULL,
-     false},
-    END,
-};
-
 static const struct ks_flag bench_jobs_flags[] = {
     {"out", KS_FLAG_TEXT, "DIR", "directory for the tables and the figures, made if absent",
      NULL, true},
@@ -995,7 +977,7 @@ const struct ks_command ks_commands[] = {
      ks_fl_simulate_flags, ks_command_fl_simulate},
     {"bench", "trng", "", 0, 0,
      "Measures the TPM's random numbers against the kernel's: speed, estimates, health.",
-     bench_trng_flags, ks_command_bench_trng},
+     ks_bench_trng_flags, ks_command_bench_trng},
     {"bench", "jobs", "", 0, 0,
      "Times jobs over TLS of several suites, on sites of its own, against the size of the "
      "circuit: tables and two figures.",

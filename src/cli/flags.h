@@ -25,6 +25,7 @@
         "url", KS_FLAG_TEXT, "URL", "the site, https://host:port", NULL, true                  \
     }
 
+extern const struct ks_flag ks_bench_trng_flags[];
 extern const struct ks_flag ks_detect_evaluate_flags[];
 extern const struct ks_flag ks_detect_explain_flags[];
 extern const struct ks_flag ks_detect_figures_flags[];
