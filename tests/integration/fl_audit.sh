@@ -201,7 +201,11 @@ dd if=/dev/zero of="state/fl/up-0000000000000000-$(printf '%064d' 0).blob" bs=10
 site_stop
 site_start
 url=https://127.0.0.1:$site_port
-site_refused 4 'no room for' operator create --updates=1 --device edge-1 second.safetensors
+target="/v1/fl/uploads/$(site_digest second.safetensors)/0?length=$(wc -c <second.safetensors)"
+"$site_build/tests/integration/site_client" --device=edge-1 --type=application/octet-stream --body=second.safetensors PUT "$target" \
+    >answer || site_fail "an upload: $(cat answer)"
+[ "$(head -n 1 answer)" = '503 application/json' ] || site_fail "an upload to a full folder: $(cat answer)"
+grep -q 'no room for' answer || site_fail "an upload to a full folder: $(cat answer)"
 touch -d '25 hours ago' state/fl/up-0000000000000000-*.blob
 site_stop
 site_start
