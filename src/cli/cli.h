@@ -70,8 +70,8 @@ bool ks_cli_switch(const struct ks_cli *cli, const char *name);
 /* KS_ERR_USAGE naming the flag when it is no number of at most MAX. */
 KS_MUST_CHECK enum ks_err ks_cli_number(const struct ks_cli *cli, const char *name,
                                         uint64_t max, uint64_t *out_value);
-/* The same for a number as JSON writes it; *OUT_VALUE stays as it is where NAME is not given and
- * has no default. */
+/* The same for a number as JSON writes it; *OUT_VALUE stays as it is where NAME is not given
+ * and has no default. */
 KS_MUST_CHECK enum ks_err ks_cli_real(const struct ks_cli *cli, const char *name,
                                       double *out_value);
 /* What to blame for the value of flag NAME: "--rounds", or "global.yaml:7: rounds". */

@@ -23,21 +23,6 @@
 static const struct ks_json_limits status_limits = {.len_max = STATUS_MAX,
                                                     .nodes_max = 1024 * 1024};
 
-static enum ks_err open_operator(const struct ks_cli *cli, struct ks_operator **out_operator)
-{
-    const struct ks_operator_spec spec = {.directory = ks_cli_text(cli, "operator"),
-                                          .url = ks_cli_text(cli, "url")};
-
-    return ks_operator_open(&spec, out_operator);
-}
-
-static enum ks_err read_session(const char *text, uint8_t out_session[KS_SESSION_LEN])
-{
-    return ks_hex_decode(ks_bytes_text(text), out_session, KS_SESSION_LEN) == KS_OK
-               ? KS_OK
-               : ks_fail(KS_ERR_USAGE, "'%s' is no session: 32 hexadecimal digits", text);
-}
-
 /* --- what a site says of a session -------------------------------------------------------- */
 
 static enum ks_err print_line(const struct ks_json *session)
@@ -332,7 +317,7 @@ enum ks_err ks_command_fl_create(struct ks_cli *cli)
     KS_TRY(ks_fail_prefix(ks_fl_model_read(ks_buf_view(&file), KS_FL_NUMBERS_MAX, &model), "%s",
                           first));
     KS_TRY(read_plan(cli, &model, &plan));
-    KS_TRY(open_operator(cli, &op));
+    KS_TRY(ks_learning_operator(cli, &op));
     ks_cli_progress(cli, "%s: sending, %zu bytes", first, file.len);
     KS_TRY(ks_operator_fl_publish(op, ks_buf_view(&file), hash));
     KS_TRY(ks_random(session, sizeof session));
@@ -361,8 +346,8 @@ enum ks_err ks_command_fl_order(struct ks_cli *cli)
         verb++;
         KS_ASSERT(verb < KS_FL_VERBS);
     }
-    KS_TRY(read_session(cli->operands[0], session));
-    KS_TRY(open_operator(cli, &op));
+    KS_TRY(ks_learning_session(cli->operands[0], session));
+    KS_TRY(ks_learning_operator(cli, &op));
     KS_TRY(ks_operator_fl_order(op, (enum ks_fl_verb)verb, session, NULL, &answer));
     KS_TRY(print_status(cli, &answer));
 out:
@@ -380,10 +365,10 @@ enum ks_err ks_command_fl_status(struct ks_cli *cli)
     const char *name = cli->operand_count > 0 ? cli->operands[0] : NULL;
 
     ks_buf_init(&answer, STATUS_MAX);
-    KS_TRY(name == NULL ? KS_OK : read_session(name, session));
+    KS_TRY(name == NULL ? KS_OK : ks_learning_session(name, session));
     KS_CHECK(name != NULL || !ks_cli_switch(cli, "watch"), KS_ERR_USAGE,
              "--watch: missing operand: SESSION");
-    KS_TRY(open_operator(cli, &op));
+    KS_TRY(ks_learning_operator(cli, &op));
     KS_TRY(ks_cli_switch(cli, "watch") ? ks_learning_watch(cli, op) : KS_OK);
     KS_TRY(get_status(op, name, &answer));
     KS_TRY(print_status(cli, &answer));
@@ -417,8 +402,8 @@ enum ks_err ks_command_fl_fetch(struct ks_cli *cli)
 
     ks_buf_init(&answer, STATUS_MAX);
     ks_buf_init(&file, KS_TENSORS_BYTES_MAX);
-    KS_TRY(read_session(cli->operands[0], session));
-    KS_TRY(open_operator(cli, &op));
+    KS_TRY(ks_learning_session(cli->operands[0], session));
+    KS_TRY(ks_learning_operator(cli, &op));
     KS_TRY(get_status(op, cli->operands[0], &answer));
     KS_TRY(read_model(&answer, hash));
     KS_TRY(ks_operator_fl_model(op, hash, &file));
@@ -459,9 +444,9 @@ enum ks_err ks_command_fl_records(struct ks_cli *cli)
     char target[TARGET_MAX];
 
     ks_buf_init(&answer, STATUS_MAX);
-    KS_TRY(read_session(cli->operands[0], session));
+    KS_TRY(ks_learning_session(cli->operands[0], session));
     (void)snprintf(target, sizeof target, "/v1/fl/sessions/%s/records", cli->operands[0]);
-    KS_TRY(open_operator(cli, &op));
+    KS_TRY(ks_learning_operator(cli, &op));
     KS_TRY(ks_operator_get(op, target, &answer));
     if (cli->json) {
         KS_TRY(ks_cli_print_json(&answer));
@@ -491,7 +476,7 @@ enum ks_err ks_command_fl_record(struct ks_cli *cli)
     KS_CHECK(ks_text_is_uuid(ks_bytes_text(cli->operands[0])), KS_ERR_USAGE,
              "'%s' is no job id", cli->operands[0]);
     (void)snprintf(target, sizeof target, "/v1/fl/records/%s/bundle", cli->operands[0]);
-    KS_TRY(open_operator(cli, &op));
+    KS_TRY(ks_learning_operator(cli, &op));
     KS_TRY(ks_operator_get(op, target, &bundle));
     KS_TRY(ks_cli_output(ks_cli_text(cli, "out"), NULL, ks_buf_view(&bundle)));
 out:

@@ -73,8 +73,8 @@ out:
 
 /* Of at most KS_PLOT_CATEGORIES_MAX ended rounds, evenly, what their lists say; a round whose
  * list the site has not is left out. */
-static enum ks_err fetch_losses(struct ks_operator *op, const struct ks_history *history,
-                                struct losses *losses)
+static enum ks_err fetch_losses(const struct ks_cli *cli, struct ks_operator *op,
+                                const struct ks_history *history, struct losses *losses)
 {
     enum ks_err err = KS_OK;
     const size_t wanted = history->count < KS_PLOT_CATEGORIES_MAX
@@ -89,7 +89,7 @@ static enum ks_err fetch_losses(struct ks_operator *op, const struct ks_history 
 
         ks_buf_clear(&list);
         (void)snprintf(target, sizeof target, "/v1/fl/sessions/%s/rounds/%llu/updates",
-                       history->session, (unsigned long long)round);
+                       cli->operands[0], (unsigned long long)round);
         err = ks_operator_get(op, target, &list);
         KS_TRY(err == KS_ERR_NOT_FOUND ? KS_OK : err);
         if (list.len > 0) {
@@ -122,7 +122,7 @@ static enum ks_err write_devices(const struct ks_cli *cli, struct ks_operator *o
     };
 
     (void)snprintf(subtitle, sizeof subtitle, "session %s; as devices say", history->session);
-    KS_TRY(fetch_losses(op, history, &losses));
+    KS_TRY(fetch_losses(cli, op, history, &losses));
     if (losses.count == 0) {
         ks_cli_progress(cli, "the site has no list of updates: no figure of devices");
     } else {

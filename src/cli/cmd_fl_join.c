@@ -13,6 +13,7 @@
 #include "cli/alerts.h"
 #include "cli/bundle.h"
 #include "cli/device.h"
+#include "cli/fl_lost.h"
 #include "cli/joining.h"
 #include "cli/learn_data.h"
 #include "client/fl.h"
@@ -472,7 +473,9 @@ enum ks_err ks_command_fl_join(struct ks_cli *cli)
     KS_TRY(ks_joining_check(&join.who, join.client));
     KS_TRY(ks_joining_session(&join.who, join.client, seconds, join.session_text));
     KS_TRY(ks_hex_decode(ks_bytes_text(join.session_text), join.session, sizeof join.session));
+    KS_TRY(ks_cli_fl_lost(cli, join.client, join.session_text));
     KS_TRY(take_rounds(&join, rounds, seconds));
+    KS_TRY(ks_cli_fl_lost(cli, join.client, join.session_text));
     KS_TRY(print_end(&join));
 out:
     ks_client_close(join.client);

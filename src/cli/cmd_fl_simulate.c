@@ -6,10 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/sys.h"
@@ -69,6 +68,7 @@ static enum ks_err open_state(struct command *command)
     KS_TRY(ks_dir_make(path, 0700));
     fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     KS_CHECK(fd >= 0, KS_ERR_IO, "%s: %s", path, strerror(errno));
+    KS_CHECK(flock(fd, LOCK_EX | LOCK_NB) == 0, KS_ERR_CONFLICT, "%s: in use", path);
     KS_TRY(ks_fs_system_new(fd, &command->fs));
     fd = -1; /* transferred */
 out:
@@ -97,8 +97,9 @@ static enum ks_err prepare(struct command *command)
     KS_TRY(ks_pool_new((unsigned)threads, &command->pool));
     KS_TRY(ks_flsim_learn_init(&command->learn, command->cli, command->pool,
                                (uint32_t)samples_max));
-    KS_TRY(ks_flsim_plan(cli, &command->learn, &command->text, &command->plan));
     KS_TRY(ks_flsim_learn_first(&command->learn, &command->first));
+    KS_TRY(ks_flsim_plan(cli, &command->learn, ks_buf_view(&command->first), &command->text,
+                         &command->plan));
     KS_TRY(open_state(command));
     command->hooks = ks_flsim_learn_hooks(&command->learn);
     spec.fs = command->fs;

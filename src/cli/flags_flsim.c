@@ -21,7 +21,7 @@ const struct ks_flag ks_fl_simulate_flags[] = {
     {"local", KS_FLAG_SWITCH, NULL,
      "series: train each site's own model as long, and compare by site", NULL, false},
     {"commit-every", KS_FLAG_NUMBER, "N",
-     "updates at most that one write of the state makes count; or after two seconds", "256",
+     "updates at most that one write of the state makes count; or after ten seconds", "256",
      false},
     {"memory", KS_FLAG_NUMBER, "MIB", "that a robust rule may take", "4096", false},
     {"threads", KS_FLAG_NUMBER, "N", "threads to work on", "1", false},

@@ -108,7 +108,7 @@ static enum ks_err take_memory(struct ks_flsim *sim)
     ks_buf_init(&sim->payload, update_max);
     ks_buf_init(&sim->update, update_max);
     ks_buf_init(&sim->opened, update_max);
-    ks_buf_init(&sim->sealed, update_max + KS_FL_SEALED_OVERHEAD + KS_KEM_CIPHERTEXT_LEN_MAX);
+    ks_buf_init(&sim->sealed, update_max + KS_FL_SEALED_OVERHEAD);
     ks_buf_init(&sim->kem_public, KS_KEM_PUBLIC_LEN_MAX);
     ks_buf_init(&sim->scratch,
                 ks_flsim_state_max(plan->count, sim->params) + 16 * (uint64_t)sim->params);

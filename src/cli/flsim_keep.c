@@ -9,7 +9,7 @@
 #include "cli/flsim_work.h"
 #include "crypto/digest.h"
 
-#define COMMIT_US 2000000 /* of training that a crash may cost */
+#define COMMIT_US 10000000 /* of training that a crash may cost */
 
 /* --- slots -------------------------------------------------------------------------------- */
 

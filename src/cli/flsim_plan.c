@@ -40,6 +40,7 @@ static enum ks_err read_rounds(const struct ks_cli *cli, struct ks_flsim_plan *p
     plan->invited = (uint32_t)invited;
     plan->updates_min = (uint32_t)least;
     KS_TRY(ks_cli_number(cli, "rounds", KS_FLSIM_ROUNDS_MAX, &plan->rounds));
+    KS_CHECK(plan->rounds >= 1, KS_ERR_USAGE, "--rounds: at least 1");
     KS_TRY(ks_cli_number(cli, "samples-max", KS_FL_WEIGHT_MAX, &number));
     plan->samples_max = (uint32_t)number;
     KS_TRY(ks_cli_number(cli, "patience", UINT32_MAX, &number));
@@ -200,9 +201,10 @@ static bool decides(const char *name)
 
 /* What decides the session: the flags as they were given, or their defaults, and the data. */
 static enum ks_err put_text(const struct ks_cli *cli, const struct ks_flsim_learn *learn,
-                            struct ks_buf *text)
+                            struct ks_bytes first, struct ks_buf *text)
 {
     const struct ks_flag *flags[KS_CLI_FLAGS_MAX];
+    uint8_t hash[KS_SHA256_LEN];
     struct ks_json_writer writer = ks_json_writer_of(text);
     size_t count = 0;
 
@@ -214,6 +216,10 @@ static enum ks_err put_text(const struct ks_cli *cli, const struct ks_flsim_lear
     qsort((void *)flags, count, sizeof flags[0], by_name);
     ks_json_put_object(&writer);
     ks_json_member_hex(&writer, "data", KS_BYTES(learn->data_hash));
+    if (ks_cli_text(cli, "from") != NULL) { /* else it follows from the flags */
+        ks_sha256(first, hash);
+        ks_json_member_hex(&writer, "first", KS_BYTES(hash));
+    }
     ks_json_put_key(&writer, "flags");
     ks_json_put_object(&writer);
     for (size_t i = 0; i < count; i++) {
@@ -230,7 +236,8 @@ static enum ks_err put_text(const struct ks_cli *cli, const struct ks_flsim_lear
 }
 
 enum ks_err ks_flsim_plan(const struct ks_cli *cli, const struct ks_flsim_learn *learn,
-                          struct ks_buf *text, struct ks_flsim_plan *out_plan)
+                          struct ks_bytes first, struct ks_buf *text,
+                          struct ks_flsim_plan *out_plan)
 {
     enum ks_err err = KS_OK;
     struct ks_flsim_plan plan = {
@@ -241,7 +248,7 @@ enum ks_err ks_flsim_plan(const struct ks_cli *cli, const struct ks_flsim_learn 
     KS_TRY(read_async(cli, &plan));
     KS_TRY(read_rule(cli, learn, &plan));
     KS_TRY(read_server(cli, learn, &plan));
-    KS_TRY(put_text(cli, learn, text));
+    KS_TRY(put_text(cli, learn, first, text));
     plan.text = ks_buf_view(text);
     *out_plan = plan;
 out:

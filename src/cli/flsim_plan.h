@@ -7,9 +7,11 @@
 
 #include "cli/flsim_learn.h"
 
-/* OUT_PLAN borrows from LEARN and from TEXT, which receives the plan as canonical JSON. */
+/* OUT_PLAN borrows from LEARN and from TEXT, which receives the plan as canonical JSON. FIRST
+ * is the file of the model that the session begins with. */
 KS_MUST_CHECK enum ks_err ks_flsim_plan(const struct ks_cli *cli,
-                                        const struct ks_flsim_learn *learn, struct ks_buf *text,
+                                        const struct ks_flsim_learn *learn,
+                                        struct ks_bytes first, struct ks_buf *text,
                                         struct ks_flsim_plan *out_plan);
 
 #endif

@@ -88,14 +88,13 @@ static enum ks_err add_row(struct ks_history *history, const struct ks_history_r
     return KS_OK;
 }
 
-/* *OUT_NEXT: what the next page begins behind; 0: there is none. */
-static enum ks_err read_page(struct ks_bytes page, struct ks_history *history,
-                             uint64_t *out_next)
+enum ks_err ks_history_add(struct ks_history *history, struct ks_bytes page, uint64_t *out_next)
 {
     enum ks_err err = KS_OK;
     struct ks_json_doc *doc = NULL;
     const struct ks_json *items = NULL;
     const struct ks_json *root = NULL;
+    const size_t before = history->count;
 
     KS_TRY(ks_json_parse(page, &limits, &doc));
     root = ks_json_root(doc);
@@ -113,7 +112,8 @@ static enum ks_err read_page(struct ks_bytes page, struct ks_history *history,
     *out_next = 0;
     if (ks_json_find(root, "next") != NULL) {
         KS_TRY(ks_json_get_u64(root, "next", KS_FL_ROUNDS_MAX, out_next));
-        KS_CHECK(history->count > 0 && *out_next == history->rows[history->count - 1].round,
+        KS_CHECK(history->count > before &&
+                     *out_next == history->rows[history->count - 1].round,
                  KS_ERR_FORMAT, "'next' is not its last round");
     }
 out:
@@ -136,7 +136,7 @@ enum ks_err ks_history_fetch(struct ks_operator *op, const char *session,
         (void)snprintf(target, sizeof target, "/v1/fl/sessions/%s/history?after=%llu&limit=%d",
                        session, (unsigned long long)next, PAGE_ITEMS);
         KS_TRY(ks_operator_get(op, target, &page));
-        KS_TRY(read_page(ks_buf_view(&page), &history, &next));
+        KS_TRY(ks_history_add(&history, ks_buf_view(&page), &next));
     } while (next != 0);
     *out_history = history;
     history = (struct ks_history){.rows = NULL}; /* transferred */

@@ -33,6 +33,11 @@ struct ks_history {
     size_t max;
 };
 
+/* Adds the rounds of PAGE, which have to go on behind those that there are. *OUT_NEXT: what the
+ * page behind it begins after; 0: there is none. KS_ERR_FORMAT, and HISTORY has some of them.
+ */
+KS_MUST_CHECK enum ks_err ks_history_add(struct ks_history *history, struct ks_bytes page,
+                                         uint64_t *out_next);
 /* Of SESSION, as it is written in a path. KS_ERR_FORMAT for what is no history. */
 KS_MUST_CHECK enum ks_err ks_history_fetch(struct ks_operator *op, const char *session,
                                            struct ks_history *out_history);

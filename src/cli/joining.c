@@ -10,6 +10,7 @@
 
 #include "base/sys.h"
 #include "base/text.h"
+#include "cli/learning.h"
 #include "client/fl.h"
 
 #define SESSIONS_MAX ((size_t)1024 * 1024) /* bytes of the site's list */

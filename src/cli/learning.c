@@ -7,23 +7,33 @@
 #include <string.h>
 #include <time.h>
 
-#include "record/fl.h"
-
 #define STATUS_MAX (8 * 1024 * 1024)
 #define LINE_MAX   256
 
-enum ks_err ks_learning_open(const struct ks_cli *cli, struct ks_operator **out_operator)
+enum ks_err ks_learning_operator(const struct ks_cli *cli, struct ks_operator **out_operator)
 {
     const struct ks_operator_spec spec = {.directory = ks_cli_text(cli, "operator"),
                                           .url = ks_cli_text(cli, "url")};
+
+    return ks_operator_open(&spec, out_operator);
+}
+
+enum ks_err ks_learning_session(const char *text, uint8_t out_session[KS_SESSION_LEN])
+{
+    return ks_hex_decode(ks_bytes_text(text), out_session, KS_SESSION_LEN) == KS_OK
+               ? KS_OK
+               : ks_fail(KS_ERR_USAGE, "'%s' is no session: 32 hexadecimal digits", text);
+}
+
+enum ks_err ks_learning_open(const struct ks_cli *cli, struct ks_operator **out_operator)
+{
+    enum ks_err err = KS_OK;
     uint8_t session[KS_SESSION_LEN];
 
-    if (cli->operand_count > 0 &&
-        ks_hex_decode(ks_bytes_text(cli->operands[0]), session, sizeof session) != KS_OK) {
-        return ks_fail(KS_ERR_USAGE, "'%s' is no session: 32 hexadecimal digits",
-                       cli->operands[0]);
-    }
-    return ks_operator_open(&spec, out_operator);
+    KS_TRY(ks_learning_session(cli->operands[0], session));
+    KS_TRY(ks_learning_operator(cli, out_operator));
+out:
+    return err;
 }
 
 /* The last round as one line: "round 3 TRAINING, 2 joined, 1 updates". */

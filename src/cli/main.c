@@ -71,7 +71,8 @@ enum ks_err ks_cli_real(const struct ks_cli *cli, const char *name, double *out_
     char where[KS_CLI_WHERE_MAX];
 
     ks_cli_where(cli, name, where);
-    return text == NULL ? KS_OK : ks_fail_prefix(ks_cli_read_real(text, out_value), "%s", where);
+    return text == NULL ? KS_OK
+                        : ks_fail_prefix(ks_cli_read_real(text, out_value), "%s", where);
 }
 
 void ks_cli_where(const struct ks_cli *cli, const char *name, char target[KS_CLI_WHERE_MAX])

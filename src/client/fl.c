@@ -3,6 +3,7 @@
 
 #include "client/fl.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -379,6 +380,9 @@ static enum ks_err send_update(struct ks_client *client,
     uint64_t begin_us = 0;
 
     ks_buf_init(&sealed, SIZE_MAX / 2);
+    KS_CHECK(fabs(update->loss) <= KS_UPDATE_LOSS_MAX, KS_ERR_LIMIT,
+             "a loss of %g, beyond %g: the training diverges", update->loss,
+             KS_UPDATE_LOSS_MAX);
     KS_TRY(seal_update(client, descriptor, update, &encoding, &sealed));
     begin_us = ks_clock_monotonic_us();
     KS_TRY(upload(ks_client_session(client), ks_buf_view(&sealed), job->update.sealed));

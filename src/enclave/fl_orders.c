@@ -16,7 +16,6 @@
 #include "fl/gather.h"
 #include "fl/model.h"
 #include "fl/state.h"
-#include "record/fl_updates.h"
 
 #define WORKER_BYTES ((uint64_t)64 << 20) /* of a worker's address space: program, stacks */
 

@@ -11,13 +11,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "crypto/digest.h"
 #include "enclave/fl_plan.h"
 #include "enclave/fl_work.h"
 #include "enclave/monitor.h"
 #include "fl/gather.h"
 
-#define STAGED_MAX 64 /* updates that come to count together */
+#define STAGED_MAX 64                /* updates that come to count together */
+#define REST_US    UINT64_C(5000000) /* after a failure of storage, which may have room then */
 
 static enum ks_fl_file checkpoint_file(unsigned number)
 {
@@ -108,6 +110,31 @@ static bool is_hopeless(const struct ks_fl_slot *slot)
             slot->state != KS_SLOT_ADD);
 }
 
+/* What is durable stays so: the worker is ended, and another one goes on a little later. */
+static enum ks_err rest(struct ks_monitor *monitor, struct ks_fl_slot *slot, enum ks_err cause)
+{
+    ks_log_failure("fl.rests", cause);
+    slot->not_before_us = ks_clock_monotonic_us() + REST_US;
+    return lose_worker(monitor, slot, cause);
+}
+
+/* A step failed by CAUSE that is not an update's own: the end of the round, of what waits for
+ * it, or, where storage has no room, of this attempt. */
+static enum ks_err step_failed(struct ks_monitor *monitor, struct ks_fl_slot *slot,
+                               enum ks_err cause)
+{
+    const bool hopeless = is_hopeless(slot);
+
+    if (hopeless && cause == KS_ERR_IO) {
+        return rest(monitor, slot, cause);
+    }
+    if (hopeless) {
+        return give_up(monitor, slot, cause);
+    }
+    fail_jobs(monitor, slot, KS_MJOB_QUEUED, cause);
+    return lose_worker(monitor, slot, cause);
+}
+
 /* Whether the round that SLOT's worker has was ended meanwhile, by an operator's word. */
 static bool is_over(const struct ks_fl_slot *slot)
 {
@@ -126,8 +153,6 @@ static void end_job(struct ks_monitor *monitor, struct ks_fl_slot *slot, enum ks
 static enum ks_err no_file(struct ks_monitor *monitor, struct ks_fl_slot *slot,
                            enum ks_err cause)
 {
-    const bool at_end = is_hopeless(slot);
-
     if (slot->state == KS_SLOT_OPEN_UPDATE) {
         end_job(monitor, slot,
                 cause == KS_ERR_NOT_FOUND
@@ -135,8 +160,7 @@ static enum ks_err no_file(struct ks_monitor *monitor, struct ks_fl_slot *slot,
                     : cause);
         return KS_OK;
     }
-    fail_jobs(monitor, slot, KS_MJOB_QUEUED, cause);
-    return at_end ? give_up(monitor, slot, cause) : lose_worker(monitor, slot, cause);
+    return step_failed(monitor, slot, cause);
 }
 
 /* --- steps -------------------------------------------------------------------------------- */
@@ -257,21 +281,6 @@ out:
     return err;
 }
 
-static enum ks_err send_finish(struct ks_fl_slot *slot)
-{
-    enum ks_err err = KS_OK;
-    struct ks_fl_work_finish work;
-    struct ks_buf payload;
-
-    ks_buf_init(&payload, 64);
-    KS_TRY(ks_random(work.nonce, sizeof work.nonce));
-    ks_fl_work_finish_put(&work, &payload);
-    KS_TRY(ks_fl_ask_worker(slot, KS_FRAME_FL_FINISH, &payload, KS_SLOT_FINISH));
-out:
-    ks_buf_done(&payload);
-    return err;
-}
-
 /* ketseald has opened what SLOT waits for: FD, of LENGTH bytes. */
 static enum ks_err opened(struct ks_monitor *monitor, struct ks_fl_slot *slot, uint64_t length,
                           int fd)
@@ -292,12 +301,12 @@ static enum ks_err opened(struct ks_monitor *monitor, struct ks_fl_slot *slot, u
             ask_files(monitor, slot, KS_FRAME_FL_OPEN, KS_FL_FILE_NEXT, NULL,
                       KS_SLOT_OPEN_NEXT);
         } else {
-            KS_TRY(send_finish(slot));
+            KS_TRY(ks_fl_send_finish(slot));
         }
         break;
     case KS_SLOT_OPEN_NEXT:
         KS_TRY(ks_fl_hand_on(slot, KS_FL_FILE_NEXT, length, fd));
-        KS_TRY(send_finish(slot));
+        KS_TRY(ks_fl_send_finish(slot));
         break;
     default:
         KS_TRY(ks_fl_replay_opened(monitor, slot, length, fd));
@@ -593,11 +602,7 @@ static enum ks_err refused(struct ks_monitor *monitor, struct ks_fl_slot *slot,
         end_job(monitor, slot, cause);
         return KS_OK;
     }
-    if (is_hopeless(slot)) {
-        return give_up(monitor, slot, cause);
-    }
-    fail_jobs(monitor, slot, KS_MJOB_QUEUED, cause);
-    return lose_worker(monitor, slot, cause);
+    return step_failed(monitor, slot, cause);
 }
 
 enum ks_err ks_monitor_fl_worker(struct ks_monitor *monitor, struct ks_monitor_worker *worker)
@@ -837,6 +842,9 @@ static enum ks_err pump(struct ks_monitor *monitor, struct ks_fl_slot *slot)
     if (slot->state == KS_SLOT_READY) {
         return next_step(monitor, slot);
     }
+    if (ks_clock_monotonic_us() < slot->not_before_us) {
+        return KS_OK;
+    }
     KS_TRY(find_update(monitor, slot, &job));
     if ((job != NULL || aggregates(slot)) && at_work(monitor) < monitor->fl.workers) {
         slot->worker = ks_monitor_fl_free_worker(monitor);
@@ -881,6 +889,8 @@ uint64_t ks_monitor_fl_deadline_us(const struct ks_monitor *monitor)
         }
         if (slot->state != KS_SLOT_IDLE && slot->state != KS_SLOT_READY) {
             due_us = slot->deadline_us;
+        } else if (slot->not_before_us > now_monotonic_us) {
+            due_us = slot->not_before_us;
         } else if (slot->session->round != NULL) {
             ks_fl_round_status(slot->session->round, &status);
             due_us = status.wake_us == 0       ? 0

@@ -236,6 +236,21 @@ out:
     return err;
 }
 
+enum ks_err ks_fl_send_finish(struct ks_fl_slot *slot)
+{
+    enum ks_err err = KS_OK;
+    struct ks_fl_work_finish work;
+    struct ks_buf payload;
+
+    ks_buf_init(&payload, 64);
+    KS_TRY(ks_random(work.nonce, sizeof work.nonce));
+    ks_fl_work_finish_put(&work, &payload);
+    KS_TRY(ks_fl_ask_worker(slot, KS_FRAME_FL_FINISH, &payload, KS_SLOT_FINISH));
+out:
+    ks_buf_done(&payload);
+    return err;
+}
+
 /* --- the replay --------------------------------------------------------------------------- */
 
 bool ks_fl_replays(const struct ks_fl_slot *slot)

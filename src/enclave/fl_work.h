@@ -22,7 +22,7 @@
 
 /* What a descriptor is of. The worker reads the first three, and writes those from FIRST to
  * NEXT; the last two are of audits: the enclave reads the list of a round, and has the model
- * that it comes to written where it is not kept, as MODEL. */
+ * that it comes to, and the state, written where they are not kept. */
 #define KS_FL_FILE_LIST(X)                                                                     \
     X(PARENT) /* the model that the round began with */                                        \
     X(UPDATE) /* a sealed update */                                                            \
@@ -30,7 +30,7 @@
     X(FIRST)  /* the two checkpoints, written in turn */                                       \
     X(SECOND)                                                                                  \
     X(MODEL) /* the new model */                                                               \
-    X(NEXT) /* and what the rules remember with it, sealed */                                  \
+    X(NEXT)  /* and what the rules remember with it, sealed */                                 \
     X(LIST)                                                                                    \
     X(SCRATCH)
 enum ks_fl_file {

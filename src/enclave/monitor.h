@@ -144,6 +144,7 @@ struct ks_fl_slot {
     struct ks_monitor_job *job; /* whose update is opened or added */
     uint32_t request;           /* id of what was asked of ketseald or of the worker */
     uint64_t deadline_us;       /* monotonic, of that */
+    uint64_t not_before_us;     /* monotonic: it rests until then */
     size_t synced;              /* of the updates that are staged */
     unsigned file;              /* checkpoint that is written: 1 or 2 */
     uint8_t written[32];        /* hash of what was */
@@ -227,7 +228,7 @@ struct ks_monitor {
     struct ks_fl_rules fl;
     struct ks_fl_slot slots[KS_ROUNDS_SESSIONS_MAX]; /* in the order of the sessions */
     struct ks_fl_auditing audit;
-    uint32_t files_id;                               /* of the last request for a file */
+    uint32_t files_id;       /* of the last request for a file */
     struct ks_buf fl_alerts; /* entries about contributions that ketseald was not told yet */
     unsigned fl_alert_count;
     struct ks_monitor_job *batch[KS_QUOTE_BATCH_MAX]; /* under the quote being made */
@@ -364,6 +365,8 @@ KS_MUST_CHECK enum ks_err ks_fl_send_update(struct ks_monitor *monitor, struct k
                                             const struct ks_fl_replay_update *update,
                                             uint64_t length, int fd,
                                             enum ks_fl_slot_state state);
+/* The worker, which has files to write to, makes what the round comes to. */
+KS_MUST_CHECK enum ks_err ks_fl_send_finish(struct ks_fl_slot *slot);
 /* What a round of PLAN gathers where CLIENTS are invited; its context is not set.
  * KS_ERR_UNAVAILABLE for a rule that no site has. */
 struct ks_fl_gather_params;

@@ -204,7 +204,7 @@ static enum ks_err parse_update(const struct ks_json *value, struct ks_job_updat
     KS_TRY(ks_json_get(value, "loss", KS_JSON_NUMBER, &loss));
     KS_TRY(ks_json_double(loss, &update->loss));
     KS_CHECK(update->loss >= -KS_UPDATE_LOSS_MAX && update->loss <= KS_UPDATE_LOSS_MAX,
-             KS_ERR_LIMIT, "'loss': at most %g, on either side of 0", KS_UPDATE_LOSS_MAX);
+             KS_ERR_LIMIT, "'loss': beyond %g", KS_UPDATE_LOSS_MAX);
     KS_TRY(ks_json_get_hex(value, "parent", update->parent, sizeof update->parent));
     KS_TRY(get_count(value, "round", KS_JSON_INTEGER_MAX, &update->round));
     KS_TRY(get_count(value, "samples", KS_UPDATE_SAMPLES_MAX, &update->samples));

@@ -63,7 +63,6 @@ const char *ks_kind_name(enum ks_kind kind);
 
 #define KS_SESSION_LEN        16
 #define KS_UPDATE_SAMPLES_MAX 2147483647
-#define KS_UPDATE_LOSS_MAX    1e15 /* so that sums of losses by samples are numbers */
 #define KS_UPDATE_SEALED_MAX  (((uint64_t)1 << 30) + 4096) /* bytes of a sealed update */
 #define KS_UPDATE_WORD_MAX    16                           /* of an encoding's name */
 #define KS_UPDATE_LOSS_MAX    1e15 /* either way: so that losses add up, whoever says them */

@@ -30,8 +30,10 @@ void ks_entry_suspect_write(const struct ks_suspect *suspect, struct ks_buf *out
 static enum ks_err read_figure(const struct ks_json *entry, const char *name, double *out)
 {
     enum ks_err err = KS_OK;
+    const struct ks_json *value = NULL;
 
-    KS_TRY(ks_json_double(ks_json_find(entry, name), out));
+    KS_TRY(ks_json_get(entry, name, KS_JSON_NUMBER, &value));
+    KS_TRY(ks_json_double(value, out));
     KS_CHECK(*out >= 0, KS_ERR_FORMAT, "'%s': below 0", name);
 out:
     return err;

@@ -45,14 +45,6 @@ static void model_name(const uint8_t hash[32], char target[NAME_LEN_MAX])
     (void)snprintf(target, NAME_LEN_MAX, "model-%s.safetensors", hex);
 }
 
-static void state_name(const uint8_t hash[32], char target[NAME_LEN_MAX])
-{
-    char hex[2 * 32 + 1];
-
-    ks_hex_encode(ks_bytes_of(hash, 32), hex);
-    (void)snprintf(target, NAME_LEN_MAX, "state-%s", hex);
-}
-
 void ks_fl_session_name(const uint8_t session[16], const char *what, char target[NAME_LEN_MAX])
 {
     char hex[2 * 16 + 1];
@@ -499,7 +491,7 @@ static enum ks_err name_of(const struct ks_fl_files *files, const struct wanted 
     case KS_FL_FILE_UPDATE:
         return keep(files, wanted, target);
     case KS_FL_FILE_STATE:
-        state_name(wanted->hash, target);
+        ks_fl_state_name(wanted->session, wanted->round - 1, wanted->hash, target);
         break;
     case KS_FL_FILE_MODEL:
         ks_fl_session_name(wanted->session, "new", target);
@@ -538,7 +530,7 @@ static enum ks_err sync_file(const struct ks_fl_files *files, const struct wante
         if (wanted->file == KS_FL_FILE_MODEL) {
             model_name(wanted->hash, target);
         } else {
-            state_name(wanted->hash, target);
+            ks_fl_state_name(wanted->session, wanted->round, wanted->hash, target);
         }
         KS_TRY(ks_fl_move(files, name, target));
     } else {

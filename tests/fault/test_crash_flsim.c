@@ -14,25 +14,14 @@
 
 #include <cmocka.h>
 
-#include "base/philox.h"
-#include "base/tensors.h"
 #include "cli/flsim_record.h"
 #include "crypto/digest.h"
 #include "fault/crash_fs.h"
+#include "fault/flsim_scene.h"
 
-#define CLIENTS 60
-#define PARAMS  37
-#define ROUNDS  4
 #define CHAINS  100
 #define CRASHES 6
 #define TRIES   200 /* of opening, while the disk crashes again and again */
-
-struct session {
-    char names[CLIENTS][16];
-    struct ks_fl_candidate clients[CLIENTS];
-    struct ks_flsim_plan plan;
-    struct ks_buf first;
-};
 
 /* What a session has come to. */
 struct result {
@@ -43,7 +32,7 @@ struct result {
 };
 
 struct site {
-    const struct session *session;
+    const struct flsim_scene *session;
     struct crash_disk *disk;
     struct ks_fs fs;
     struct crash_random random;
@@ -68,18 +57,6 @@ static void set_wrong(struct site *site, const char *what)
 
 /* --- sessions ----------------------------------------------------------------------------- */
 
-static void fill(uint32_t a, uint32_t b, uint32_t c, float *values)
-{
-    for (uint32_t i = 0; i < PARAMS; i++) {
-        const uint32_t key[2] = {a, b};
-        const uint32_t counter[4] = {i, c, 0, 0};
-        uint32_t words[4];
-
-        ks_philox(key, counter, words);
-        values[i] = (float)(words[0] % 2001) / 1000 - 1;
-    }
-}
-
 static enum ks_err train(void *context, struct ks_flsim_turn *turn)
 {
     struct site *site = context;
@@ -91,13 +68,14 @@ static enum ks_err train(void *context, struct ks_flsim_turn *turn)
 
     site->durable_round = ks_flsim_rounds(site->sim);
     site->durable = base + (counted - base) / every * every;
-    fill((uint32_t)turn->client, (uint32_t)turn->round, 1, turn->change);
-    for (size_t i = 0; i < PARAMS; i++) {
+    flsim_scene_fill((uint32_t)turn->client, (uint32_t)turn->round, 1, turn->change);
+    for (size_t i = 0; i < SCENE_PARAMS; i++) {
         turn->change[i] += turn->model[i] / 8; /* so that a wrong model shows */
     }
     if (turn->control != NULL) {
-        fill((uint32_t)turn->client, (uint32_t)turn->round, 2, turn->control_change);
-        for (size_t i = 0; i < PARAMS; i++) {
+        flsim_scene_fill((uint32_t)turn->client, (uint32_t)turn->round, 2,
+                         turn->control_change);
+        for (size_t i = 0; i < SCENE_PARAMS; i++) {
             turn->control_change[i] += (turn->control[i] - turn->own_control[i]) / 8;
         }
     }
@@ -106,47 +84,13 @@ static enum ks_err train(void *context, struct ks_flsim_turn *turn)
     return KS_OK;
 }
 
-static void make_session(struct session *session)
-{
-    float values[PARAMS] = {0};
-    const struct ks_tensor tensor = {.name = KS_LITERAL("weights"),
-                                     .dtype = KS_DTYPE_F32,
-                                     .dims = 1,
-                                     .shape = {PARAMS},
-                                     .data = ks_tensor_data(values, PARAMS)};
-
-    *session =
-        (struct session){.plan = {.text = KS_LITERAL("{\"a\":1}"),
-                                  .seed = 5,
-                                  .count = CLIENTS,
-                                  .rounds = ROUNDS,
-                                  .invited = 30,
-                                  .wanted = 20,
-                                  .updates_min = 1,
-                                  .samples_max = 1000,
-                                  .dropout = 0.1,
-                                  .bucket = 1,
-                                  .commit_every = 3,
-                                  .encode = {.encoding = KS_FL_F32, .keep = 9},
-                                  .server = ks_fl_server_defaults(KS_FL_FEDAVG, PARAMS)}};
-    for (size_t i = 0; i < CLIENTS; i++) {
-        (void)snprintf(session->names[i], sizeof session->names[i], "c%02zu", i);
-        session->clients[i].name = ks_bytes_text(session->names[i]);
-        session->clients[i].samples = (uint32_t)(1 + i);
-    }
-    session->plan.clients = session->clients;
-    fill(0, 0, 0, values);
-    ks_buf_init(&session->first, 65536);
-    ks_tensors_write(&tensor, 1, NULL, 0, &session->first);
-}
-
 /* The sessions that are crashed. */
 #define KINDS 7
-static const char *make_kind(unsigned kind, struct session *session)
+static const char *make_kind(unsigned kind, struct flsim_scene *session)
 {
     struct ks_flsim_plan *plan = &session->plan;
 
-    make_session(session);
+    flsim_scene_make(session);
     switch (kind) {
     case 0:
         return "mean";
@@ -163,12 +107,12 @@ static const char *make_kind(unsigned kind, struct session *session)
         plan->encode.stochastic = true;
         return "buckets, 8 bits";
     case 3:
-        plan->server = ks_fl_server_defaults(KS_FL_SCAFFOLD, PARAMS);
-        plan->server.clients = CLIENTS;
+        plan->server = ks_fl_server_defaults(KS_FL_SCAFFOLD, SCENE_PARAMS);
+        plan->server.clients = SCENE_CLIENTS;
         plan->encode.encoding = KS_FL_TOPK;
         return "scaffold, topk";
     case 4:
-        plan->server = ks_fl_server_defaults(KS_FL_FEDYOGI, PARAMS);
+        plan->server = ks_fl_server_defaults(KS_FL_FEDYOGI, SCENE_PARAMS);
         plan->encode.encoding = KS_FL_F16;
         return "fedyogi, 16 bits";
     case 5:
@@ -273,7 +217,7 @@ static void run_rounds(struct site *site)
 }
 
 /* A session that is crashed CRASHED times, and then ends; true if all held. */
-static bool run(const struct session *session, uint64_t seed, unsigned crashed,
+static bool run(const struct flsim_scene *session, uint64_t seed, unsigned crashed,
                 enum crash_sync ignored, struct result *out_result, char wrong[512])
 {
     struct site *site = ks_calloc(1, sizeof *site);
@@ -312,7 +256,7 @@ static void test_crashes(void **state)
 {
     (void)state;
     for (unsigned kind = 0; kind < KINDS; kind++) {
-        struct session session;
+        struct flsim_scene session;
         struct result whole = {0};
         char wrong[512];
         const char *name = make_kind(kind, &session);
@@ -320,8 +264,8 @@ static void test_crashes(void **state)
         if (!run(&session, 1, 0, CRASH_SYNC_NONE, &whole, wrong)) {
             fail_msg("%s, whole: %s", name, wrong);
         }
-        assert_int_equal(whole.rounds, ROUNDS);
-        assert_true(whole.count > ROUNDS);
+        assert_int_equal(whole.rounds, SCENE_ROUNDS);
+        assert_true(whole.count > SCENE_ROUNDS);
         for (uint64_t seed = 1; seed <= CHAINS; seed++) {
             struct result result = {0};
 
@@ -334,7 +278,7 @@ static void test_crashes(void **state)
             assert_int_equal(result.count, whole.count);
             assert_int_equal(result.rounds, whole.rounds);
         }
-        ks_buf_done(&session.first);
+        flsim_scene_done(&session);
     }
 }
 
@@ -342,7 +286,7 @@ static void test_every_sync_counts(void **state)
 {
     static const enum crash_sync places[] = {CRASH_SYNC_APPEND, CRASH_SYNC_REPLACE,
                                              CRASH_SYNC_DIR};
-    struct session session;
+    struct flsim_scene session;
     struct result whole = {0};
     char wrong[512];
 
@@ -362,13 +306,13 @@ static void test_every_sync_counts(void **state)
             fail_msg("without the sync '%s' nothing goes wrong", crash_sync_name(places[i]));
         }
     }
-    ks_buf_done(&session.first);
+    flsim_scene_done(&session);
 }
 
 static void test_another_plan(void **state)
 {
-    struct session session;
-    struct session other;
+    struct flsim_scene session;
+    struct flsim_scene other;
     struct site site = {.wrong = ""};
 
     (void)state;
@@ -384,8 +328,8 @@ static void test_another_plan(void **state)
     site.session = &other;
     assert_int_equal(open_sim(&site), KS_ERR_CONFLICT);
     crash_disk_free(site.disk);
-    ks_buf_done(&session.first);
-    ks_buf_done(&other.first);
+    flsim_scene_done(&session);
+    flsim_scene_done(&other);
 }
 
 int main(void)

@@ -87,7 +87,7 @@ operator status "$session" >seen
     site_fail "the rounds: $(cat seen)"
 
 # How it went: a table with a curve, CSV, JSON, figures; who took part.
-"$ketseal" fl history --operator op --url "$url" --csv=history.csv --out=figures --no-figure "$session" >shown 2>said ||
+"$ketseal" fl history --operator op --url "$url" --csv=history.csv "$session" >shown 2>said ||
     site_fail "history: $(cat said)"
 grep -q '2/2   100 %' shown || site_fail "the history: $(cat shown)"
 [ "$(grep -c 'completed$' shown)" = 3 ] || site_fail "the history: $(cat shown)"
@@ -98,9 +98,6 @@ operator history "$session" >seen-history
 [ "$(jq -c '[.items[] | [.round, .count, .samples > 1000, .seconds > 0]]' seen-history)" = '[[1,2,true,true],[2,2,true,true],[3,2,true,true]]' ] ||
     site_fail "the history: $(cat seen-history)"
 [ "$(jq -c '[.items[].loss]' seen-history)" = "$(jq -c '[.rounds[].loss]' seen)" ] || site_fail "other losses: $(cat seen-history)"
-for figure in fl_loss_by_round fl_participation; do
-    [ "$(wc -l <"figures/$figure.csv")" -eq 4 ] || site_fail "$figure: $(cat "figures/$figure.csv")"
-done
 operator devices "$session" >seen-devices
 [ "$(jq -c '[.devices[] | [.device, .standing, .last, .updates]]' seen-devices)" = '[["edge-1","delivered",3,3],["edge-2","delivered",3,3]]' ] ||
     site_fail "the devices: $(cat seen-devices)"
@@ -183,6 +180,15 @@ until [ "$(operator records "$session" | jq '[.jobs[] | select(.state == "done")
     [ "$tries" -lt 100 ] || site_fail "rounds have no record: $(operator records "$session")"
     sleep 0.1
 done
+drawn=
+command -v gnuplot >/dev/null || drawn=--no-figure
+"$ketseal" fl history --operator op --url "$url" --out=figures $drawn "$session" >shown 2>said || site_fail "figures: $(cat said)"
+for figure in fl_loss_by_round fl_participation fl_device_loss; do
+    [ "$(wc -l <"figures/$figure.csv")" -eq 4 ] || site_fail "$figure: $(cat "figures/$figure.csv")"
+    [ -n "$drawn" ] || head -c 5 "figures/$figure.pdf" | grep -q %PDF- || site_fail "$figure is not drawn"
+done
+[ "$(cut -d, -f1-3 figures/fl_device_loss.csv | tail -n 3 | tr '\n' ' ')" = 'devices,1,2 devices,2,2 devices,3,2 ' ] ||
+    site_fail "the devices' losses: $(cat figures/fl_device_loss.csv)"
 mkdir rounds
 for job in $(operator records "$session" | jq -r '.jobs[].id'); do
     operator record "$job" --out="rounds/$job.json"

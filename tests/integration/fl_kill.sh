@@ -6,20 +6,15 @@
 # again and the session goes on; in the end every round has counted each device once, all records verify, and the model is
 # the one that the same session comes to where nobody is killed.
 #
-#   fl_kill.sh BUILD [KILLS] [SEED, or -] [FLAG …]     flags of `fl create`, such as --server=fedadam
+#   fl_kill.sh BUILD [KILLS] [SEED, or nothing] [FLAG …]     flags of `fl create`, such as --server=fedadam
 set -eu
 # shellcheck source-path=SCRIPTDIR source=site.sh
 . "$(dirname "$0")/site.sh"
 command -v jq >/dev/null || site_skip "jq is absent"
 site_begin "$1"
 kills=${2:-6}
-seed=${3:--}
-[ "$seed" != - ] || seed=$(date +%s)
-if [ "$#" -gt 3 ]; then
-    shift 3
-else
-    shift "$#"
-fi
+seed=${3:-$(date +%s)}
+shift $(($# < 3 ? $# : 3))
 echo "$site_name: seed $seed"
 ln -s "$site_build/src/enclave/ketseal-worker-fl" libexec/
 # shellcheck disable=SC2034 # of site.sh

@@ -18,7 +18,8 @@ ln -s "$site_build/src/enclave/ketseal-worker-fl" libexec/
 site_more='fl:
   workers: 1
   memory_mib: 512
-  params: 100000'
+  params: 100000
+  keep_rounds: 3'
 for site in 1 2 3; do
     site_device "edge-$site"
 done
@@ -68,7 +69,35 @@ for rule in fedavgm fedadagrad fedadam fedyogi; do
     jq -r .model seen >>models
 done
 [ "$(sort -u models | wc -l)" -eq 4 ] || site_fail "rules that come to one model: $(cat models)"
-[ "$(find state/fl -name 'state-*' | wc -l)" -eq 12 ] || site_fail "states: $(ls state/fl)"
+# Those that an auditor needs: each session's first and second.
+tries=0
+until [ "$(find state/fl -name 'state-*' | wc -l)" -eq 8 ]; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 100 ] || site_fail "states: $(ls state/fl)"
+    sleep 0.1
+done
+
+# Rounds that go on from what the one before has left come to the same again, also from the last aggregate, also with an
+# update that says nothing in a round of f32.
+audit() { # SESSION
+    tries=0
+    until [ "$(operator records "$1" | jq '[.jobs[] | select(.state == "done")] | length')" -ge 3 ]; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 100 ] || site_fail "rounds have no record: $(operator records "$1")"
+        sleep 0.1
+    done
+    for round in 1 2 3; do
+        "$ketseal" fl audit --policy lab.policy --operator op --url "$url" --round="$round" "$1" >audited 2>&1 ||
+            site_fail "round $round, audited: $(cat audited)"
+        grep -q 'pass *replay' audited || site_fail "round $round was not computed again: $(cat audited)"
+    done
+}
+# shellcheck disable=SC2154 # set by eval
+audit "$session_fedadam"
+begin --rounds=3 --updates=2 --device edge-1 --device edge-2 --rule=centered-clip --radius=0.01 --server=fedavgm
+run_both
+ended FINISHED 'all rounds are completed' 3
+audit "$session"
 
 # How updates travel: topk of all numbers is as good as all numbers; of few it is short; nothing is nothing.
 begin --rounds=2 --updates=2 --device edge-1 --device edge-2
@@ -88,10 +117,11 @@ for encoding in f16 q8 'topk --topk=10'; do
     jq '.record.core.workload.length' "edge-1/$session-1.json" >>lengths
 done
 rate=1e-60 # no float is so small
-begin --rounds=1 --updates=2 --device edge-1 --device edge-2
+begin --rounds=3 --updates=2 --device edge-1 --device edge-2
 rate=
 run_both
 [ "$(jq -r .model seen)" = "$(site_digest first.safetensors)" ] || site_fail "nothing was trained, and the model is another"
+audit "$session"
 jq '.record.core.workload.length' "edge-1/$session-1.json" >>lengths
 overhead=$(tail -n 1 lengths)
 # shellcheck disable=SC2046
@@ -172,9 +202,14 @@ refused 2 'random or weighted' --select=all
 
 # Records of rounds: each with the state that it left, and they verify.
 mkdir rounds
-# shellcheck disable=SC2154 # set by eval
 for job in $(operator records "$session_fedadam" | jq -r '.jobs[] | select(.state == "done") | .id'); do
     operator record "$job" --out="rounds/$job.json"
+done
+# Each round comes to the same model and the same state again, from the state of the one before.
+# shellcheck disable=SC2154
+for audited in "$session_fedadam" "$session_fedavgm"; do
+    operator audit "$audited" --policy=lab.policy >seen || site_fail "the audit of rules that remember: $(cat seen)"
+    [ "$(jq -c '[.rounds[].checks.replay.state]' seen)" = '["pass","pass","pass"]' ] || site_fail "the replay of rules that remember: $(cat seen)"
 done
 site_stop
 # Outside, a state is sealed: its name is the hash of what it says, not of its bytes.
@@ -182,8 +217,9 @@ for bundle in rounds/*.json edge-1/"$session_fedadam"-*.json; do
     "$site_build/src/cli/ketseal-verify" lab.policy "$bundle" >answer || site_fail "$bundle: $(cat answer)"
 done
 for state in $(jq -r '.record.core.execution.result_summary.state' rounds/*.json); do
-    [ -e "state/fl/state-$state" ] || site_fail "no state $state: $(ls state/fl)"
-    [ "$(site_digest "state/fl/state-$state")" != "$state" ] || site_fail "a state in the clear"
+    set -- state/fl/state-*-"$state"
+    [ -e "$1" ] || site_fail "no state $state: $(ls state/fl)"
+    [ "$(site_digest "$1")" != "$state" ] || site_fail "a state in the clear"
 done
 [ "$(jq -r '.record.core.execution.result_summary.state' rounds/*.json | sort -u | wc -l)" -eq 3 ] || site_fail "the states of three rounds"
 echo "fl_server: bytes of sealed updates of $params numbers: $(tr '\n' ' ' <lengths)(f16, q8, topk of 10, nothing)"

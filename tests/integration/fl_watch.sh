@@ -189,6 +189,15 @@ expect "invited" "$(operator status "$session" | jq '.rounds[0].invited + .round
 site_refused 5 "device 'edge-4' is SUSPENDED: 2 jobs were anomalies" "$ketseal" run --device edge-4 --template bell --out no.bundle
 operator stop "$session" >/dev/null
 
+# --- a training that diverges contributes nothing, and says so -----------------------------------------------------------------
+session=$(operator create --prepare=60 --train=60 --rate=0.05 --device edge-1 --updates=1 first.safetensors | jq -r .session)
+operator start "$session" >/dev/null
+rc=0
+join edge-1 city.csv || rc=$?
+[ "$rc" -ne 0 ] || site_fail "a training that diverges is contributed"
+grep -q 'the training diverges\|a smaller rate may help' said-edge-1 || site_fail "a training that diverges: $(cat said-edge-1)"
+operator stop "$session" >/dev/null
+
 # --- suspended in the middle of a round ----------------------------------------------------------------------------------------
 train=8
 begin --device edge-1 --device edge-2 --updates=2 --updates-min=1

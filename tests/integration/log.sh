@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: The ketseal authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# The tables of enclave/sandbox.c are complete: builds of ketseald, the enclave and the worker whose filters have
+# The tables of enclave/sandbox.c are complete: builds of ketseald, the enclave and its workers whose filters have
 # seccomp log what is in no table (tests/sandbox/unlisted_log.c) run every kind of job and of request, and the
 # kernel's log names none of them. It has to name a program that makes such a call on purpose, before and after.
 #
@@ -34,7 +34,7 @@ sleep 5.2
 probe || site_skip "this kernel's log does not show what seccomp logs"
 lost=$(lost_lines)
 
-for program in ketseal-enclave ketseal-worker ketseald; do
+for program in ketseal-enclave ketseal-worker ketseal-worker-fl ketseald; do
     ln -sf "$site_build/tests/sandbox/$program-log" "libexec/$program"
 done
 head -c 5000 /dev/urandom >firmware.bin
@@ -53,7 +53,14 @@ enrolment:
   listen: 127.0.0.1:0
 devices:
   simulated_ek_roots: state/swtpm-ca/root.pem
-  reference: reference.yaml"
+  reference: reference.yaml
+fl:
+  workers: 1
+  memory_mib: 512
+  params: 100000
+  keep_rounds: 1
+  suspicion: 6
+  suspend_after: 64"
 operator() {
     verb=$1
     shift
@@ -102,6 +109,25 @@ done
 job --template hea --qubits 30 --depth 2
 "$ketseal" verify --policy lab.policy job.bundle >/dev/null || site_fail "the last job does not verify"
 
+# --- rounds of federated learning, by a sum and by a rule over rows --------------------------------------------------
+url=https://127.0.0.1:$site_port
+"$ketseal" learn generate --site=1 --hours=1500 --out=city.csv >/dev/null
+"$ketseal" -q learn train --schema=city-air --test-from='2024-02-20 00:00:00' --model=linear --epochs=0 --out=first.safetensors city.csv >/dev/null
+rounds() { # FLAGS of fl create …
+    session=$("$ketseal" --json fl create --operator op --url "$url" --device edge-1 --rounds=2 --updates=1 --train=60 --optimiser=adam --rate=0.001 "$@" first.safetensors |
+        jq -r .session)
+    "$ketseal" -q fl start --operator op --url "$url" "$session" >/dev/null
+    "$ketseal" -q fl join --device edge-1 --schema=city-air --test-from='2024-02-20 00:00:00' --seconds=60 "$session" city.csv >/dev/null 2>said ||
+        site_fail "fl join: $(cat said)"
+    "$ketseal" -q fl fetch --operator op --url "$url" --out=global.safetensors "$session" >/dev/null
+    "$ketseal" -q fl status --operator op --url "$url" "$session" >/dev/null
+    jobs=$((jobs + 2))
+}
+rounds
+rounds --encoding=q8 --bound=1
+rounds --rule=median
+"$ketseal" trace alerts --operator op --url "$url" >/dev/null
+
 # --- jobs that end badly ------------------------------------------------------------------------------------------
 printf 'OPENQASM 2.0;\nqreg q[2];\nnonsense q[0];\n' >wrong.qasm
 ! "$ketseal" -q run --device edge-1 --out no.bundle wrong.qasm >/dev/null 2>&1 || site_fail "a wrong program ran"
@@ -114,7 +140,9 @@ id=$("$ketseal" --json -q job submit --device edge-1 --template rqc --qubits 22 
 "$ketseal" -q ledger prove --device edge-1 0 >/dev/null
 site_stop
 site_start # what a start reads: state, registry, journal, tiles
+url=https://127.0.0.1:$site_port
 job --template bell
+rounds --rule=median
 site_stop
 
 probe || site_fail "the kernel's log has stopped to show what seccomp logs"

@@ -430,6 +430,30 @@ static void norm_bounds_bound_norms(void **state)
     assert_true(ks_fl_norm_scale(3, 0) == 1);
 }
 
+/* What norms alone say: the same as a rule says of rows that differ in nothing else. */
+static void norms_alone_tell_who_stands_out(void **state)
+{
+    static const double norms[] = {1, 1.02, 0.98, 1.01, 0.99, 5, 1};
+    static const double equal[] = {2, 2, 2};
+    struct ks_fl_score scores[7];
+    double scratch[7];
+
+    (void)state;
+    ks_fl_score_norms(norms, 7, scratch, scores);
+    for (size_t i = 0; i < 7; i++) {
+        assert_true(scores[i].norm == norms[i]);
+        assert_true(i == 5 || scores[i].score < 3);
+    }
+    /* Median 1; deviations .02 .02 .01 .01 0 4 0, of which .01 is in the middle. */
+    assert_true(fabs(scores[5].score - 4 / (1.4826 * 0.01)) < 1e-6);
+    assert_int_equal(scores[5].reason, KS_FL_SUSPICION_NORM);
+    ks_fl_score_norms(equal, 3, scratch, scores);
+    assert_true(scores[0].score == 0 && scores[0].reason == KS_FL_SUSPICION_NONE);
+    ks_fl_score_norms(equal, 1, scratch, scores);
+    assert_true(scores[0].score == 0);
+    ks_fl_score_norms(NULL, 0, NULL, NULL);
+}
+
 /* --- buckets ------------------------------------------------------------------------------ */
 
 static void buckets_are_dealt_evenly_and_by_the_seed(void **state)
@@ -617,6 +641,7 @@ int main(void)
         cmocka_unit_test(shares_add_up_to_one),
         cmocka_unit_test(fltrust_streams),
         cmocka_unit_test(norm_bounds_bound_norms),
+        cmocka_unit_test(norms_alone_tell_who_stands_out),
         cmocka_unit_test(buckets_are_dealt_evenly_and_by_the_seed),
         cmocka_unit_test(bucketing_lets_krum_use_heterogeneous_clients),
         cmocka_unit_test(needs_are_stated_before),

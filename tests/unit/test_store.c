@@ -633,6 +633,55 @@ static void test_detections(void **state)
     ks_buf_done(&document);
 }
 
+static enum ks_err visit_suspect(void *context, uint64_t position, uint64_t at_us,
+                                 struct ks_bytes entry)
+{
+    struct alerts_seen *seen = context;
+
+    assert_true(at_us == 100 + position);
+    return visit_alert(seen, position, entry);
+}
+
+static struct alerts_seen suspects_of(struct fixture *fixture, const char *device,
+                                      uint64_t before, uint64_t count)
+{
+    struct alerts_seen seen = {0};
+
+    assert_int_equal(
+        ks_store_suspects(fixture->reader, device, before, count, visit_suspect, &seen), KS_OK);
+    return seen;
+}
+
+/* Entries of the ledger that are alerts about contributions, listed like those of traces. */
+static void test_suspects(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const texts[] = {"first", "one", "two", "three"};
+    struct alerts_seen seen;
+
+    open_all(fixture);
+    assert_int_equal(suspects_of(fixture, NULL, 0, 9).count, 0);
+    assert_int_equal(ks_store_begin(fixture->store), KS_OK);
+    for (uint64_t i = 0; i < 4; i++) {
+        assert_int_equal(append(fixture->store, texts[i]), i);
+    }
+    assert_int_equal(ks_store_suspect_put(fixture->store, 0, "d1", 100), KS_ERR_USAGE);
+    assert_int_equal(ks_store_suspect_put(fixture->store, 4, "d1", 104), KS_ERR_USAGE);
+    assert_int_equal(ks_store_suspect_put(fixture->store, 1, "", 101), KS_ERR_USAGE);
+    assert_int_equal(ks_store_suspect_put(fixture->store, 1, "d1", 101), KS_OK);
+    assert_int_equal(ks_store_suspect_put(fixture->store, 2, "d2", 102), KS_OK);
+    assert_int_equal(ks_store_suspect_put(fixture->store, 3, "d1", 103), KS_OK);
+    assert_int_equal(ks_store_commit(fixture->store), KS_OK);
+    seen = suspects_of(fixture, NULL, 0, 9);
+    assert_true(seen.count == 3 && seen.numbers[0] == 3 && seen.numbers[2] == 1);
+    assert_string_equal(seen.first, "three");
+    seen = suspects_of(fixture, "d1", 3, 9);
+    assert_true(seen.count == 1 && seen.numbers[0] == 1);
+    seen = suspects_of(fixture, NULL, 0, 1);
+    assert_true(seen.count == 1 && seen.numbers[0] == 3);
+    assert_int_equal(ks_store_check(fixture->reader), KS_OK);
+}
+
 /* A trace that cannot be kept leaves the transaction, and what else is in it, as it was. */
 static void test_a_bad_trace_loses_no_job(void **state)
 {
@@ -931,6 +980,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_two_writers_are_noticed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_traces, setup, teardown),
         cmocka_unit_test_setup_teardown(test_detections, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_suspects, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_bad_trace_loses_no_job, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_damaged_trace_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_store_of_before_traces, setup, teardown),
