@@ -9,7 +9,7 @@ Each service gets namespaces of its own (mounts, processes, IPC, names), the ima
 capabilities, mounts, secrets and health check what compose.yaml says. They share one network without a way out, whose
 loopback has the addresses of all. WORK is where compose.yaml would be: WORK/keep, WORK/records; volumes are in WORK/volumes.
 What compose.yaml says and is not done here is refused, so that nothing is tested as something that it is not. Status 0: the
-operator's part ended well, and so did all others when they were told to.
+operator's part ended well, twice, and so did all others when they were told to.
 """
 import os
 import pathlib
@@ -196,10 +196,12 @@ class Site:
         if service.process.wait() != 0:
             raise Failure(f"prepare: {tail(service.log())}")
 
-    def run(self):
-        waiting = dict(self.services)
+    def run(self, services):
+        """Starts SERVICES as soon as they may be, until the operator's part has ended."""
+        waiting = dict(services)
         began = time.monotonic()
         last = self.services["operator"]
+        last.process = None
         while last.process is None or last.process.poll() is None:
             for name in [name for name, service in waiting.items() if service.may_start()]:
                 waiting.pop(name).start()
@@ -215,7 +217,7 @@ class Site:
         print(tail(last.log(), 1), file=sys.stderr)
 
     def stop(self):
-        """Those who need others first. Of a node's end nothing is asked: it is not ours."""
+        """Those who need others first. How the chain ends is its own affair."""
         ended = {service.name: service.stop() for service in reversed(self.services.values())}
         return sorted(name for name, status in ended.items() if status != 0 and name != "chain")
 
@@ -232,7 +234,8 @@ def main():
         site = Site(file, work, {name: pathlib.Path(root) for name, root in (image.rsplit("=", 1) for image in images)})
         site.network()
         site.prepare()
-        site.run()
+        site.run(site.services)
+        site.run({"operator": site.services["operator"]})  # once more: the nodes wait for another session
         bad = site.stop()
         if bad:
             raise Failure(f"{bad[0]} did not end well: {tail(site.services[bad[0]].log())}")
