@@ -82,9 +82,8 @@ enum ks_err ks_store_suspects(struct ks_store_reader *reader, const char *device
     bool row = false;
 
     KS_CHECK(before <= INT64_MAX && count <= INT64_MAX, KS_ERR_LIMIT, "alerts past any entry");
-    KS_TRY(ks_db_integer(&reader->db,
-                         "SELECT count(*) FROM sqlite_schema WHERE name = 'suspects'",
-                         &tables));
+    KS_TRY(ks_db_integer(
+        &reader->db, "SELECT count(*) FROM sqlite_schema WHERE name = 'suspects'", &tables));
     if (tables == 0) { /* only an older version has written here */
         goto out;
     }
