@@ -14,7 +14,7 @@ setup = prefix=$$(tools/deps.sh --prefix); \
 	meson setup --prefix=$(PREFIX) $${prefix:+-Dopenssl_private=true} $(2) >$(BUILD)/setup.log 2>&1 || \
 	{ tail -n 30 $(BUILD)/setup.log; exit 4; }
 
-.PHONY: all deps adapters check check-full demo python web bench figures install clean tidy format fuzz
+.PHONY: all deps adapters check check-full demo city python web bench figures install clean tidy format fuzz
 
 all: $(RELEASE)/build.ninja
 	@ninja --quiet -C $(RELEASE)
@@ -74,6 +74,11 @@ web: $(RELEASE)/build.ninja
 
 demo: all
 	@examples/demo.sh $(RELEASE)
+
+# A city's sensors learn together; an impostor, a replay, a poisoner, an altered machine are caught (docs/city.md).
+# Flags of the script by C: make city C='--keep kept'.
+city: all
+	@examples/city.sh $(C) $(RELEASE)
 
 bench: all
 	@bench/run.sh $(RELEASE)

@@ -21,6 +21,8 @@ mkdir -m 700 "$work/tpm"
 "$build/bench/bench_tpm" "$work/tpm"
 chain=$here/../tests/vectors/chain
 "$build/bench/bench_anchor" "$chain/anvil.anchor" "$chain/anvil.pin"
+"$build/bench/bench_fl_seal"
+"$here/fl_round.sh" "$build"
 "$here/jobs.sh" "$build"
 "$here/enrol.sh" "$build"
 "$here/kme.sh" "$build"

@@ -2,14 +2,16 @@
 # SPDX-FileCopyrightText: The ketseal authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# The images of compose.yaml, without an engine: a base by mmdebstrap, the rest by buildah in a chroot. As root.
+# The images of compose.yaml, or of federated/compose.yaml, without an engine: bases by mmdebstrap, the rest by buildah in a
+# chroot. As root.
 #
-#   deploy/build.sh BUILD             images, in BUILD/../deploy/storage
-#   deploy/build.sh BUILD --stage     only lays out what the Containerfiles copy, in BUILD/../deploy/stage: an
-#                                     engine builds them from there (deploy/README.md)
+#   deploy/build.sh BUILD [federated]           images, in BUILD/../deploy/storage
+#   deploy/build.sh BUILD --stage [federated]   only lays out what the Containerfiles copy, in BUILD/../deploy/stage or
+#                                               stage-federated: an engine builds them from there (deploy/README.md)
 #
-# BUILD is a release build. The base is the release that this machine runs, since the programs were linked on it.
-# SKIP_SDK=1 leaves out the image with Qiskit and Cirq.
+# BUILD is a release build. Images of compose.yaml have its programs, and so the release that this machine runs for a base.
+# Those of federated/compose.yaml are Debian 13, on which the programs are built from their source.
+# SKIP_SDK=1 leaves out the image with Qiskit and Cirq; JOBS=N has N compilers at work.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -71,39 +73,77 @@ engineless() { # buildah's ARGUMENTS...
     buildah --root "$work/storage" --runroot "$work/run" --storage-driver vfs "$@"
 }
 
-make_base() {
+# Debian SUITE with PACKAGES, as localhost/NAME; once for each list.
+make_base() { # NAME SUITE PACKAGES
     local stamp container
-    stamp=$(cat "$stage/image/usr/local/lib/ketseal"/packages* <(echo "$suite") | sha256sum)
-    if [ "$(cat "$work/base.stamp" 2>/dev/null)" = "$stamp" ] && engineless inspect --type image localhost/ketseal-base >/dev/null 2>&1; then
+    stamp=$(printf '%s\n' "$2" "$3" | sha256sum)
+    if [ "$(cat "$work/$1.stamp" 2>/dev/null)" = "$stamp" ] && engineless inspect --type image "localhost/$1" >/dev/null 2>&1; then
         return 0
     fi
-    say "a base of $suite, by mmdebstrap"
-    nice mmdebstrap --quiet --variant=minbase --include="$(sort -u "$stage/image/usr/local/lib/ketseal"/packages* | paste -sd,)" \
-        "$suite" "$work/base.tar" || die "mmdebstrap failed"
+    say "a base of $2, by mmdebstrap"
+    nice mmdebstrap --quiet --variant=minbase --include="$3" "$2" "$work/base.tar" || die "mmdebstrap failed"
     container=$(engineless from scratch)
     engineless add --quiet "$container" "$work/base.tar" >/dev/null
     engineless config --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
-    engineless commit --quiet --rm "$container" localhost/ketseal-base >/dev/null
+    engineless commit --quiet --rm "$container" "localhost/$1" >/dev/null
     rm -f "$work/base.tar"
-    printf '%s\n' "$stamp" >"$work/base.stamp"
+    printf '%s\n' "$stamp" >"$work/$1.stamp"
 }
 
-make_image() { # NAME CONTAINERFILE
+make_image() { # NAME CONTAINERFILE, then more flags of buildah bud
     local volumes=()
     [ ! -s /etc/ssl/certs/ca-certificates.crt ] ||
         volumes=(--volume /etc/ssl/certs/ca-certificates.crt:/usr/local/lib/ketseal/build-ca.crt:ro)
     say "image $1"
     nice buildah --root "$work/storage" --runroot "$work/run" --storage-driver vfs bud --quiet --isolation chroot \
-        --build-arg BASE=localhost/ketseal-base --pull=false "${volumes[@]}" --file "$stage/$2" --tag "localhost/$1" \
+        --pull=false "${volumes[@]}" "${@:3}" --file "$stage/$2" --tag "localhost/$1" \
         "$stage" >"$work/$1.log" 2>&1 || { tail -n 30 "$work/$1.log" >&2; die "the image $1 was not built"; }
 }
 
+# What is built on Debian 13: the source as git knows it, and the chain's node that tools/deps.sh has from npm.
+lay_out_federated() {
+    local anvil
+    stage=$work/stage-federated
+    anvil=$(find "$("$root/tools/deps.sh" --npm)/node_modules/@foundry-rs" -path '*/bin/anvil' -type f 2>/dev/null | head -n 1)
+    [ -n "$anvil" ] || die "anvil of tools/npm is not installed"
+    rm -rf "$stage"
+    mkdir -p "$stage/source" "$stage/chain"
+    (cd "$root" && git ls-files -z | tar --null -cf - -T -) | tar -C "$stage/source" -xf -
+    install -m 0755 "$anvil" "$stage/chain/"
+    install -m 0644 "$root"/deploy/federated/Containerfile* "$stage/"
+}
+
+make_federated() {
+    local packages
+    mapfile -t packages < <("$root/deploy/setup.sh" packages)
+    make_base ketseal-base-13-build trixie "${packages[0]// /,}"
+    make_base ketseal-base-13 trixie "${packages[1]// /,}"
+    make_image ketseal-federated Containerfile --build-arg BASE=localhost/ketseal-base-13 \
+        --build-arg BUILD_BASE=localhost/ketseal-base-13-build --build-arg "JOBS=${JOBS:-$(nproc)}"
+    make_image ketseal-chain Containerfile.chain
+}
+
+needs_root() {
+    [ "$(id -u)" -eq 0 ] || die "not root"
+    command -v mmdebstrap >/dev/null || die "mmdebstrap is absent"
+    command -v buildah >/dev/null || die "buildah is absent"
+}
+
 mkdir -p "$work"
-lay_out
-[ "${2-}" != --stage ] || exit 0
-[ "$(id -u)" -eq 0 ] || die "not root"
-command -v mmdebstrap >/dev/null || die "mmdebstrap is absent"
-command -v buildah >/dev/null || die "buildah is absent"
-make_base
-make_image ketseal Containerfile
-[ ! -d "$stage/sdk" ] || make_image ketseal-sdk Containerfile.sdk
+case "${*:2}" in
+--stage) lay_out ;;
+"--stage federated") lay_out_federated ;;
+federated)
+    needs_root
+    lay_out_federated
+    make_federated
+    ;;
+"")
+    needs_root
+    lay_out
+    make_base ketseal-base "$suite" "$(sort -u "$stage/image/usr/local/lib/ketseal"/packages* | paste -sd,)"
+    make_image ketseal Containerfile --build-arg BASE=localhost/ketseal-base
+    [ ! -d "$stage/sdk" ] || make_image ketseal-sdk Containerfile.sdk
+    ;;
+*) die "BUILD [--stage] [federated]" ;;
+esac

@@ -2,21 +2,22 @@
 # SPDX-FileCopyrightText: The ketseal authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# What `make check-full` adds to `make check`: compose.yaml against its schema, its images built without an engine, and
-# the command of each service run inside its image with what compose.yaml grants it: that user, a root that is read-only,
+# What `make check-full` adds to `make check`: the compose files against their schema, their images built without an engine, and
+# the command of each service run inside its image with what its file grants it: that user, a root that is read-only,
 # no network, no capability. Records that come out are verified here, too. Ends with `N passed, N failed, N skipped`.
 #
-#   deploy/check.sh BUILD
+#   deploy/check.sh BUILD [records|federated]      all, or one of the files
 set -uo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=$(cd "$1" && pwd)
 work=$(dirname "$build")/deploy
 file=$root/deploy/compose.yaml
+federated=$root/deploy/federated/compose.yaml
 passed=0
 failed=0
 skipped=0
-mounted=
+mounted=()
 records=
 
 say() { printf 'deploy: %s\n' "$*" >&2; }
@@ -28,8 +29,21 @@ engineless() {
     buildah --root "$work/storage" --runroot "$work/run" --storage-driver vfs "$@"
 }
 
+# A container of IMAGE, its root in $mount; until unmount.
+mount_image() { # IMAGE
+    mounted+=("$(engineless from "$1")")
+    mount=$(engineless mount "${mounted[-1]}")
+}
+
+unmount() {
+    for container in "${mounted[@]}"; do
+        engineless umount "$container" && engineless rm "$container"
+    done >/dev/null 2>&1
+    mounted=()
+}
+
 finish() {
-    [ -z "$mounted" ] || { engineless umount "$mounted" && engineless rm "$mounted"; } >/dev/null 2>&1
+    unmount
     [ -z "$records" ] || rm -rf "$records"
     printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
     [ "$failed" -eq 0 ]
@@ -89,8 +103,7 @@ check_service() { # SERVICE
     image=$(declared "$1" image)
     mapfile -t command < <(declared "$1" command)
     engineless inspect --type image "$image" >/dev/null 2>&1 || { skip "service $1" "no image $image here"; return; }
-    mounted=$(engineless from "$image")
-    mount=$(engineless mount "$mounted")
+    mount_image "$image"
     mkdir -p "$mount/records" "$mount/proc" "$mount/dev/shm" "$mount/tmp"
     touch "$mount"/dev/{null,zero,full,random,urandom}
     if ! confined "$mount"; then
@@ -103,36 +116,83 @@ check_service() { # SERVICE
     else
         pass "service $1"
     fi
-    engineless umount "$mounted" >/dev/null
-    engineless rm "$mounted" >/dev/null
-    mounted=
+    unmount
+}
+
+check_schema() { # NAME FILE
+    if ! command -v docker-compose >/dev/null; then
+        skip "$1" "docker-compose, which knows its schema, is absent"
+    elif ! docker-compose -f "$2" config --quiet; then
+        fail "$1" "it does not fit its schema"
+    elif sed 's/read_only:/read_onyl:/' "$2" >"$work/broken.yaml" && docker-compose -f "$work/broken.yaml" config --quiet 2>/dev/null; then
+        fail "$1" "its check accepts what is none"
+    else
+        pass "$1"
+    fi
+}
+
+# The federated site: all of its services at once, and what comes of it verified by another build of the verifier.
+check_federated() {
+    local bundle mount site
+    local -a images=()
+    if ! "$root/deploy/build.sh" "$build" federated; then
+        fail "federated images" "they are not built"
+        return
+    fi
+    pass "federated images"
+    for image in localhost/ketseal-federated localhost/ketseal-chain; do
+        mount_image "$image"
+        images+=("$image=$mount")
+    done
+    site=$work/federated
+    if ! unshare --net --mount "$root/deploy/federated/run.py" "$federated" "$site" "${images[@]}"; then
+        fail "federated services" "see the logs in $site/logs"
+        unmount
+        return
+    fi
+    unmount
+    pass "federated services"
+    for bundle in "$site"/records/round-[0-9]*.json; do
+        if ! "$build/src/cli/ketseal-verify" "$site/records/federated.policy" "$bundle" >/dev/null; then
+            fail "federated records" "$(basename "$bundle") does not verify here"
+            return
+        fi
+    done
+    if ! "$build/src/cli/ketseal-verify" --explain "$site/records/anchored.policy" "$site/records/anchored.json" |
+        grep -q '^pass *anchor'; then
+        fail "federated records" "the anchor of the last one does not verify here"
+    else
+        pass "federated records"
+    fi
 }
 
 mkdir -p "$work"
-if ! command -v docker-compose >/dev/null; then
-    skip compose.yaml "docker-compose, which knows its schema, is absent"
-elif ! docker-compose -f "$file" config --quiet; then
-    fail compose.yaml "it does not fit its schema"
-elif sed 's/read_only:/read_onyl:/' "$file" >"$work/broken.yaml" && docker-compose -f "$work/broken.yaml" config --quiet 2>/dev/null; then
-    fail compose.yaml "its check accepts what is none"
-else
-    pass compose.yaml
-fi
+check_schema compose.yaml "$file"
+check_schema federated/compose.yaml "$federated"
 python3 -c 'import json, sys, yaml; json.dump(yaml.safe_load(open(sys.argv[1])), open(sys.argv[2], "w"))' \
     "$file" "$work/compose.json" || { skip services "python3-yaml is absent"; exit; }
 services=$(python3 -c 'import json, sys; print(*json.load(open(sys.argv[1]))["services"])' "$work/compose.json")
 for tool in buildah mmdebstrap unshare setpriv ip; do
-    command -v "$tool" >/dev/null || { skip "services $services" "$tool is absent"; exit; }
+    command -v "$tool" >/dev/null || { skip "services $services and the federated ones" "$tool is absent"; exit; }
 done
-[ "$(id -u)" -eq 0 ] || { skip "services $services" "not root"; exit; }
-unshare --mount --pid --fork --net true 2>/dev/null || { skip "services $services" "no namespaces here"; exit; }
-if ! "$root/deploy/build.sh" "$build"; then
-    fail images "they are not built"
-    exit
+[ "$(id -u)" -eq 0 ] || { skip "services $services and the federated ones" "not root"; exit; }
+unshare --mount --pid --fork --net true 2>/dev/null || { skip "services $services and the federated ones" "no namespaces here"; exit; }
+if [ "${2-}" != federated ]; then
+    if ! "$root/deploy/build.sh" "$build"; then
+        fail images "they are not built"
+        exit
+    fi
+    pass images
+    records=$(mktemp -d)
+    chown 65532:65532 "$records"
+    for service in $services; do
+        check_service "$service"
+    done
 fi
-pass images
-records=$(mktemp -d)
-chown 65532:65532 "$records"
-for service in $services; do
-    check_service "$service"
-done
+if [ "${2-}" = records ]; then
+    exit
+elif [ -z "$("$root/tools/deps.sh" --npm)" ]; then
+    skip "federated services" "anvil of tools/npm is not installed"
+else
+    check_federated
+fi

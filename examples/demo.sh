@@ -45,29 +45,8 @@ trap cleanup EXIT
 trap 'exit 130' INT TERM
 
 step() { printf '\n== %s\n' "$*"; }
-
-# COMMAND has to fail, and to say TEXT.
-refused() { # TEXT COMMAND...
-    text=$1
-    shift
-    if "$@" >refusal 2>&1; then
-        cat refusal
-        echo "this was not refused: $*" >&2
-        exit 1
-    fi
-    sed 's/^/  /' refusal
-    grep -q -- "$text" refusal || { echo "refused, but without a word of '$text'" >&2; exit 1; }
-}
-
-wait_for() { # TEXT FILE
-    tries=0
-    until grep -qs -- "$1" "$2"; do
-        kill -0 "$site" 2>/dev/null || exit 1
-        tries=$((tries + 1))
-        [ "$tries" -lt 300 ] || exit 1
-        sleep 0.05
-    done
-}
+# shellcheck source-path=SCRIPTDIR source=parts.sh
+. "$here/parts.sh"
 
 # --- witnesses ---------------------------------------------------------------------------------------
 
@@ -122,68 +101,6 @@ cosigned() {
 
 # --- quantum keys ------------------------------------------------------------------------------------
 
-# manager LETTER: its configuration; $eve is what happens on the link.
-configure_manager() {
-    case $1 in
-    a) role="alice" peer=b where="listen: 127.0.0.1:0" identity=kme-a/server ;;
-    *) role="bob" peer=a where="connect: 127.0.0.1:$(cat kme-state-a/link-port)" identity=link-b/device ;;
-    esac
-    cat >"kme-$1.yaml" <<YAML
-kme:
-  id: kme-$1
-  listen: 127.0.0.1:0
-  state: kme-state-$1
-tls:
-  root: ca/root.pem
-  certificate: kme-$1/server.pem
-  key: kme-$1/server.key
-link:
-  peer: kme-$peer
-  role: $role
-  $where
-  root: ca/root.pem
-  certificate: $identity.pem
-  key: $identity.key
-  pulses: 24000000
-  distance_km: 5
-$eve
-keys:
-  stored_max: 100
-YAML
-}
-
-# Two key managers on a simulated BB84 link; it distils while the rest of the demo goes on.
-start_managers() {
-    for id in a b; do
-        "$ketseal" -q ca issue server --ca ca --name "kme-$id" --ip 127.0.0.1 --out "kme-$id"
-    done
-    "$ketseal" -q ca issue device --ca ca --name kme-b --out link-b
-    "$ketseal" -q ca issue device --ca ca --name demo-site-sae --out site-sae
-    "$ketseal" -q ca issue device --ca ca --name edge-1 --out edge-1-sae
-    eve=
-    for id in a b; do
-        configure_manager "$id"
-        "$build/src/kme/ketseal-kme" "kme-$id.yaml" 2>"kme-$id.log" &
-        managers="$managers $!"
-        tries=0
-        until [ -s "kme-state-$id/port" ]; do
-            tries=$((tries + 1))
-            [ "$tries" -lt 300 ] || exit 1
-            sleep 0.05
-        done
-    done
-}
-
-# What the device does where no quantum keys can be had: refuse, or kem.
-device_keys() {
-    cat >edge-1/keys.json <<JSON
-{"batch": 64, "low": 1, "schema": "ketseal.device-keys/1", "source": "both", "when_down": "$1",
- "kme": {"certificate": "../edge-1-sae/device.pem", "key": "../edge-1-sae/device.key",
-         "root": "../edge-1-sae/root.pem", "sae": "edge-1", "slave": "demo-site-sae",
-         "url": "https://127.0.0.1:$(cat kme-state-a/port)"}}
-JSON
-}
-
 quantum_run() { # OUT
     "$ketseal" -q run --device edge-1 --url "https://127.0.0.1:$(cat state/port)" --template bell --shots 100 --seed 1 \
         --policy lab.policy --out "$1"
@@ -199,21 +116,11 @@ quantum_keys() {
     kill -TERM "$site"
     wait "$site"
     cp ketseal.yaml plain.yaml
-    cat >>ketseal.yaml <<YAML
-keys:
-  source: both
-  when_down: kem
-  stock: 4096
-  kme:
-    url: https://127.0.0.1:$(cat kme-state-b/port)
-    root: ca/root.pem
-    certificate: site-sae/device.pem
-    key: site-sae/device.key
-YAML
+    site_keys >>ketseal.yaml
     "$build/src/server/ketseal-launch" --libexec="$work/libexec" ketseal.yaml 2>site.log &
     site=$!
     wait_for event=site.ready site.log
-    device_keys refuse
+    device_keys edge-1 64 refuse
     tries=0
     until quantum_run quantum.bundle 2>refusal; do # until the first block is distilled
         tries=$((tries + 1))
@@ -238,7 +145,7 @@ YAML
     sed 's/^/  /' refusal
 
     step "the device's policy says 'kem' instead: the site's own keys are used, and the record shows it"
-    device_keys kem
+    device_keys edge-1 64 kem
     quantum_run fallback.bundle
     show_keys fallback.bundle kem
     rm edge-1/keys.json
@@ -249,64 +156,6 @@ YAML
     kill -TERM "$site"
     wait "$site"
     mv plain.yaml ketseal.yaml
-}
-
-# --- a chain -----------------------------------------------------------------------------------------
-
-chain_call() { # METHOD PARAMS
-    curl -sf -H 'content-type: application/json' \
-        -d "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"$1\",\"params\":$2}" "$node"
-}
-
-start_chain() { # ANVIL
-    : >chain.log
-    "$1" --host 127.0.0.1 --port 0 >chain.log 2>&1 &
-    chain=$!
-    tries=0
-    until port=$(sed -n 's/^Listening on 127\.0\.0\.1:\([0-9]*\)$/\1/p' chain.log) && [ -n "$port" ]; do
-        tries=$((tries + 1))
-        [ "$tries" -lt 300 ] || exit 1
-        sleep 0.05
-    done
-    node=http://127.0.0.1:$port
-}
-
-send_signed() { # NAME: of the file with the transaction
-    "$ketseal" -q anchor sign --key anchor.key "$1" --out "$1.signed" # needs no network
-    "$ketseal" anchor send --rpc "$node" "$1.signed" | tee sent | sed 's/^/  /'
-}
-
-anchoring() {
-    tools=$("$(dirname "$here")/tools/deps.sh" --npm)
-    anvil=$(find "${tools:-/nonexistent}/node_modules/@foundry-rs" -path '*/bin/anvil' -type f 2>/dev/null | head -n 1)
-    if [ -z "$anvil" ]; then
-        step "no anchoring: no local chain is installed (docs/anchoring.md tells how it goes)"
-        return 0
-    fi
-    step "a local chain: an account, the contract, and the ledger's newest checkpoint anchored by a transaction signed offline"
-    start_chain "$anvil"
-    account=$("$ketseal" anchor keygen --out anchor.key)
-    chain_call anvil_setBalance "[\"$account\",\"0x8ac7230489e80000\"]" >/dev/null # a local chain gives coins away
-    "$ketseal" -q anchor deploy --rpc "$node" --chain 31337 --from "$account" --out deploy
-    send_signed deploy
-    contract=$(sed -n 's/^contract //p' sent)
-    "$ketseal" anchor pin --chain 31337 --contract "$contract" --from "$account" --out anchor.pin
-    "$ketseal" -q anchor prepare --rpc "$node" --pin anchor.pin --device edge-1 --checkpoint-out checkpoint --out anchor
-    send_signed anchor
-    "$ketseal" -q anchor prove --rpc "$node" --pin anchor.pin --block latest checkpoint --out bell.anchor
-    "$ketseal" -q anchor check --pin anchor.pin --checkpoint checkpoint bell.anchor | sed 's/^/  /'
-
-    step "the bundle with its anchor, and the block pinned, as somebody else would look it up; the chain is gone"
-    block=$("$ketseal" -q --json anchor check --pin anchor.pin --checkpoint checkpoint bell.anchor |
-        sed 's/.*"block_hash":"\([0-9a-f]*\)","block_number":\([0-9]*\).*/\2:0x\1/')
-    "$ketseal" anchor pin --chain 31337 --contract "$contract" --from "$account" --block "$block" --out anchor.pin
-    "$ketseal" policy make --root ca/root.pem --site site.json --insecure-simulated-tpm --anchor anchor.pin --out anchored.policy
-    "$ketseal" -q bundle complete --policy anchored.policy --device edge-1 --fetch --checkpoint checkpoint --anchor bell.anchor \
-        --out anchored.bundle bell.bundle
-    kill -TERM "$chain"
-    wait "$chain" 2>/dev/null || true
-    chain=
-    "$build/src/cli/ketseal-verify" --explain anchored.policy anchored.bundle | grep -E '^(pass|fail|not-run) +anchor|^verified'
 }
 
 # --- the demo -----------------------------------------------------------------------------------------
@@ -327,7 +176,7 @@ step "a CA (SLH-DSA-SHA2-128s), certificates of a server and an operator (ML-DSA
 "$ketseal" -q ca issue server --ca ca --name demo-site --ip 127.0.0.1 --out server
 "$ketseal" -q ca issue operator --ca ca --name operator-1 --out operator
 
-start_managers
+start_managers demo-site edge-1
 step "the site: swtpm, measured enclave, workers, ketseald, and what its devices must look like"
 echo 'gain: 3' >detector.conf # a file of the device's that matters
 cat >reference.yaml <<YAML
@@ -339,40 +188,18 @@ programs:
   - {name: detector.conf, digest: $(sha256sum detector.conf | cut -d' ' -f1)}
 resets_ahead_max: 1000 # swtpm is started, and so reset, by each command
 YAML
-cat >ketseal.yaml <<YAML
-site:
-  origin: demo.example/ketseal
-  listen: 127.0.0.1:0
-  state: state
-tls:
-  root: server/root.pem
-  certificate: server/server.pem
-  key: server/server.key
-enrolment:
-  listen: 127.0.0.1:0
-devices:
-  simulated_ek_roots: state/swtpm-ca/root.pem
-  reference: reference.yaml
-workers:
-  count: 4
-YAML
+site_section demo >ketseal.yaml
+printf 'workers:\n  count: 4\n' >>ketseal.yaml
 [ -z "$sdks" ] || printf 'adapters:\n  qiskit: %s\n  cirq: %s\n' "$sdks" "$sdks" >>ketseal.yaml
 "$build/src/server/ketseal-launch" --libexec="$work/libexec" ketseal.yaml 2>site.log &
 site=$!
 wait_for event=site.ready site.log
 grep -E 'event=(enclave|site)\.' site.log | sed 's/^/  /'
 url=https://127.0.0.1:$(cat state/port)
-maker=$work/state/swtpm-ca # who made the TPMs
 
 step "the CA challenges the site's TPM, then certifies the site and the key that will issue for devices"
-"$ketseal" -q site certify --ca ca --operator operator --url "$url" --ek-chain "$maker/issuing.pem" \
-    --insecure-simulated-ek-roots "$maker/root.pem" --out site.json
-"$ketseal" policy make --root ca/root.pem --site site.json --insecure-simulated-tpm --out lab.policy
+certify_site lab.policy
 
-token() { # DEVICE
-    "$ketseal" device token --operator operator --name "$1" --site site.json --url "$url" \
-        --enrolment-url "https://127.0.0.1:$(cat state/enrolment-port)" --out "$1.token"
-}
 openssl ecparam -name prime256v1 -genkey -noout -out authority.pem # who may plan updates
 openssl pkey -in authority.pem -pubout -outform DER -out authority.der
 enrol() { # DEVICE
@@ -381,7 +208,7 @@ enrol() { # DEVICE
 }
 
 step "a device enrols: token, endorsement certificate, credential activation, quote; its keys are sealed to PCR 14"
-token edge-1
+token edge-1 edge-1.token
 enrol edge-1
 "$ketseal" device reattest --device edge-1 | grep '^pass' | sed 's/^/  /'
 
@@ -422,7 +249,9 @@ fi
 step "the stand-alone verifier, and every check explained"
 "$build/src/cli/ketseal-verify" --explain lab.policy bell.bundle | grep -E '^(pass|fail|not-run|verified)'
 
-anchoring
+if anchor_checkpoint edge-1 checkpoint; then
+    anchor_bundle edge-1 checkpoint bell.bundle
+fi
 
 step "a forged bundle: one count changed"
 sed 's/"shots":2000/"shots":2001/' bell.bundle >forged.bundle
@@ -439,7 +268,7 @@ refused clone/identity.sealed "$ketseal" -q run --device clone --template bell -
 step "a measured file changes: the TPM does not give the identity out, and the site refuses who shows such a machine"
 echo 'gain: 4' >detector.conf
 refused 'PCR 14' "$ketseal" -q run --device edge-1 --template bell --seed 1 --out altered.bundle
-token edge-2
+token edge-2 edge-2.token
 refused detector.conf enrol edge-2
 echo 'gain: 3' >detector.conf
 "$ketseal" -q run --device edge-1 --template bell --seed 1 --out back.bundle

@@ -2,7 +2,8 @@
 # SPDX-FileCopyrightText: The ketseal authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Verifies a bundle with none of ketseal's code: OpenSSL >= 3.5, jq, tpm2-tools. Exit code 0 yes, 1 no.
+# Verifies a bundle, of a circuit, of a contribution to federated learning or of one of its rounds, with none of ketseal's
+# code: OpenSSL >= 3.5, jq, tpm2-tools. Exit code 0 yes, 1 no.
 #   examples/verify-by-hand.sh POLICY BUNDLE          (OPENSSL=… names another openssl)
 # docs/formats/record.md says what is hashed and signed; `jq -cS` is canonical for what bundles hold.
 set -euo pipefail
@@ -59,22 +60,41 @@ if [ "$(get "$policy" .site.schema)" = ketseal.site/2 ]; then
     jq -e --arg at "$created" '.site.certificate | .issued_at <= $at and $at <= .expires_at' "$policy" >/dev/null ||
         no "site certificate: its life"
 fi
-get "$bundle" .record.evidence.device_certificate | base64 -d | "$ssl" x509 -inform DER >"$dir/device.pem"
-"$ssl" verify -attime "$(date -d "$created" +%s)" -purpose sslclient \
-    -CAfile "$dir/root.pem" "${untrusted[@]}" "$dir/device.pem" >/dev/null 2>&1 || no "device certificate"
-"$ssl" x509 -in "$dir/device.pem" -noout -pubkey >"$dir/device.pub"
-json "$bundle" .record.evidence.submission >"$dir/submission"
-get "$bundle" .record.evidence.signature | base64 -d >"$dir/submission.sig"
-"$ssl" pkeyutl -verify -rawin -pubin -inkey "$dir/device.pub" -in "$dir/submission" -sigfile "$dir/submission.sig" \
-    -pkeyopt context-string:ketseal/submission/1 >/dev/null 2>&1 || no "submission signature"
-same "$(sha <"$dir/submission")" "$(get "$bundle" .record.core.request.submission)" "another submission"
-same "$(sha <"$dir/submission.sig")" "$(get "$bundle" .record.core.request.submission_signature)" "its signature"
-same "$(json "$bundle" .record.evidence.job | sha)" "$(get "$bundle" .record.core.request.job)" "another job"
-same "$(json "$bundle" '.record.evidence.submission|[.job,.device,.counter,.key_id,.channel]')" \
-    "$(json "$bundle" '.record.core.request|[.job,.device,.counter,.key_id,.channel]')" "the request's binding"
+core() { json "$bundle" ".record.core|$1"; }; evidence() { json "$bundle" ".record.evidence|$1"; }
+kind=circuit; [ "$(get "$bundle" .record.core.schema_version)" != ketseal-5 ] || kind=$(get "$bundle" .record.core.workload.name)
+# A round goes back to the order of an operator, all else to the submission of a device.
+who=device usage='TLS Web Client Authentication' said=submission word=ketseal/submission/1
+[ "$kind" != fl.round ] || who=operator usage=2.25.202404580414369008271319098654232491562 said=order word=ketseal/fl-order/1
+get "$bundle" ".record.evidence.${who}_certificate" | base64 -d | "$ssl" x509 -inform DER >"$dir/$who.pem"
+"$ssl" verify -attime "$(date -d "$created" +%s)" -CAfile "$dir/root.pem" "${untrusted[@]}" "$dir/$who.pem" >/dev/null 2>&1 ||
+    no "$who certificate"
+"$ssl" x509 -in "$dir/$who.pem" -noout -subject -ext extendedKeyUsage >"$dir/names" 2>&1
+same "$(sed -n 's/^subject=CN *= *//p; s/^    //p' "$dir/names" | tr '\n' ' ')" "$(core ".request.$who") $usage " "another's certificate"
+"$ssl" x509 -in "$dir/$who.pem" -noout -pubkey >"$dir/$who.pub"
+evidence .$said >"$dir/said"
+get "$bundle" .record.evidence.signature | base64 -d >"$dir/said.sig"
+"$ssl" pkeyutl -verify -rawin -pubin -inkey "$dir/$who.pub" -in "$dir/said" -sigfile "$dir/said.sig" \
+    -pkeyopt context-string:$word >/dev/null 2>&1 || no "$said signature"
+same "$(sha <"$dir/said")" "$(core .request.$said)" "another $said"
+same "$(sha <"$dir/said.sig")" "$(core .request.${said}_signature)" "its signature"
+if [ "$kind" = fl.round ]; then
+    same "$(core '[.ledger.origin, (.workload|.session, .parameters, .params, .shape)]')" \
+        "$(evidence '.order|[.site, .session, (.plan|.rule, .params, .shape)]')" "the order's binding"
+    same "$(evidence .order.verb)" create "another order"
+    [ "$(core .workload.round)" -le "$(evidence .order.plan.rounds)" ] || no "a round too many"
+    [ "$(core .workload.round)" != 1 ] || same "$(core .workload.parent)" "$(evidence .order.plan.parent)" "another model to begin with"
+else
+    same "$(evidence .job | sha)" "$(core .request.job)" "another job"
+    same "$(evidence '.submission|[.job,.device,.counter,.key_id,.channel]')" \
+        "$(core '.request|[.job,.device,.counter,.key_id,.channel]')" "the request's binding"
+fi
+if [ "$kind" = fl.update ]; then
+    bound='[.session, .round, .parent, .encoding, .samples, .sealed, .length]'
+    same "$(evidence ".job|$bound")" "$(core ".workload|$bound")" "the contribution's binding"
+fi
 same "$(json "$bundle" .record.core.execution.result_summary | sha)" \
     "$(get "$bundle" .record.core.execution.result_digest)" "the result's digest"
-same "$(get "$bundle" '[.record.core.execution.result_summary[]]|add')" "$(get "$bundle" .record.core.workload.shots)" "shots"
+[ "$kind" != circuit ] || same "$(core '[.execution.result_summary[]]|add')" "$(core .workload.shots)" "shots"
 # --- the TPM: signature, binding to H, what was launched
 q=.record.evidence.quote
 get "$bundle" $q.attest | base64 -d >"$dir/attest"; get "$bundle" $q.signature | base64 -d >"$dir/quote.sig"
@@ -108,13 +128,13 @@ sed -n 6p "$dir/note" | cut -d' ' -f3 | base64 -d | tail -c +5 >"$dir/note.dsa"
 tail -c +9 "$dir/note.dsa" >"$dir/note.sig"
 signed $dsa44 "$(get "$policy" '.site["note-ml-dsa-44"]')" "$dir/subtree" "$dir/note.sig" "" "checkpoint, ML-DSA-44"
 entry=$(jq -cSj --arg E "$E" --arg H "$H" --arg S "$(json "$bundle" .record.signatures | sha)" '.record.core |
-    {counter: .request.counter, device: .request.device, evidence: $E, intent: .ledger.intent, kind: "record",
+    (.request | if .operator then {operator} else {counter, device} end) + {evidence: $E, intent: .ledger.intent, kind: "record",
      record: $H, schema: "ketseal.entry/1", signatures: $S}' "$bundle")
 mapfile -t path < <(jq -r '.ledger.path[]' "$bundle")
 tree=$(base64 -d <<<"$tree" | xxd -p -c 64)
 same "$(walk "$(printf %s "$entry" | leaf)" "$(get "$bundle" .ledger.index)" "$size" "${path[@]}")" "$tree" "inclusion"
-intent=$(json "$bundle" '.record.core | {counter: .request.counter, device: .request.device, job: .request.job,
-    kind: "intent", schema: "ketseal.entry/1", submission: .request.submission}')
+intent=$(core '(if .request.operator then .workload | {descriptor, kind: "round", round, session}
+    else .request | {counter, device, job, kind: "intent", submission} end) + {schema: "ketseal.entry/1"}')
 mapfile -t path < <(jq -r '.ledger.intent_path[]' "$bundle")
 same "$(walk "$(printf %s "$intent" | leaf)" "$(get "$bundle" .record.core.ledger.intent)" "$size" "${path[@]}")" "$tree" "intent"
 echo "accepted: record $(get "$bundle" .record.core.record.record_id), ledger index $(get "$bundle" .ledger.index)"

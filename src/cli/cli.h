@@ -12,7 +12,7 @@
 
 #include "base/json.h"
 
-#define KS_CLI_FLAGS_MAX    48
+#define KS_CLI_FLAGS_MAX    64
 #define KS_CLI_VALUES_MAX   16 /* of one repeatable flag */
 #define KS_CLI_OPERANDS_MAX 4096
 
@@ -58,6 +58,8 @@ struct ks_cli {
     const struct ks_command *command;
     const char *values[KS_CLI_FLAGS_MAX][KS_CLI_VALUES_MAX]; /* per flag of the command */
     unsigned counts[KS_CLI_FLAGS_MAX];
+    unsigned lines[KS_CLI_FLAGS_MAX]; /* of --config that have it; 0: an argument has */
+    struct ks_settings *settings;     /* of --config, owned */
     const char *operands[KS_CLI_OPERANDS_MAX];
     unsigned operand_count;
 };
@@ -68,11 +70,26 @@ bool ks_cli_switch(const struct ks_cli *cli, const char *name);
 /* KS_ERR_USAGE naming the flag when it is no number of at most MAX. */
 KS_MUST_CHECK enum ks_err ks_cli_number(const struct ks_cli *cli, const char *name,
                                         uint64_t max, uint64_t *out_value);
+/* The same for a number as JSON writes it; *OUT_VALUE stays as it is where NAME is not given
+ * and has no default. */
+KS_MUST_CHECK enum ks_err ks_cli_real(const struct ks_cli *cli, const char *name,
+                                      double *out_value);
+/* What to blame for the value of flag NAME: "--rounds", or "global.yaml:7: rounds". */
+#define KS_CLI_WHERE_MAX 256
+void ks_cli_where(const struct ks_cli *cli, const char *name, char target[KS_CLI_WHERE_MAX]);
+/* Flag NAME, a text, is VALUE (borrowed) where nothing says otherwise. */
+void ks_cli_suggest(struct ks_cli *cli, const char *name, const char *value);
 /* A number as JSON writes it. */
 KS_MUST_CHECK enum ks_err ks_cli_read_real(const char *text, double *out_value);
 /* The values of a KS_FLAG_MANY. */
 unsigned ks_cli_many(const struct ks_cli *cli, const char *name,
                      const char *const **out_values);
+
+/* What the file of --config says, for flags that no argument has (settings.c). It is a
+ * mapping, docs/formats/settings.md; CLI owns what is read. Commands without that flag: none.
+ */
+KS_MUST_CHECK enum ks_err ks_cli_settings_take(struct ks_cli *cli);
+void ks_cli_settings_done(struct ks_cli *cli);
 
 /* A line on standard error while something goes on, unless --quiet or --json. */
 void ks_cli_progress(const struct ks_cli *cli, const char *format, ...)
@@ -149,11 +166,14 @@ enum ks_err ks_command_job_submit(struct ks_cli *cli);
 enum ks_err ks_command_job_wait(struct ks_cli *cli);
 enum ks_err ks_command_fl_audit(struct ks_cli *cli);
 enum ks_err ks_command_fl_create(struct ks_cli *cli);
+enum ks_err ks_command_fl_devices(struct ks_cli *cli);
 enum ks_err ks_command_fl_fetch(struct ks_cli *cli);
+enum ks_err ks_command_fl_history(struct ks_cli *cli);
 enum ks_err ks_command_fl_join(struct ks_cli *cli);
 enum ks_err ks_command_fl_order(struct ks_cli *cli);
 enum ks_err ks_command_fl_record(struct ks_cli *cli);
 enum ks_err ks_command_fl_records(struct ks_cli *cli);
+enum ks_err ks_command_fl_simulate(struct ks_cli *cli);
 enum ks_err ks_command_fl_status(struct ks_cli *cli);
 enum ks_err ks_command_learn_evaluate(struct ks_cli *cli);
 enum ks_err ks_command_learn_generate(struct ks_cli *cli);

@@ -11,9 +11,10 @@
 #include "base/sys.h"
 #include "base/tensors.h"
 #include "base/text.h"
-#include "cli/cli.h"
+#include "cli/learning.h"
 #include "client/fl.h"
 #include "fl/model.h"
+#include "fl/rules.h"
 #include "record/record.h"
 
 #define STATUS_MAX (8 * 1024 * 1024)
@@ -21,21 +22,6 @@
 
 static const struct ks_json_limits status_limits = {.len_max = STATUS_MAX,
                                                     .nodes_max = 1024 * 1024};
-
-static enum ks_err open_operator(const struct ks_cli *cli, struct ks_operator **out_operator)
-{
-    const struct ks_operator_spec spec = {.directory = ks_cli_text(cli, "operator"),
-                                          .url = ks_cli_text(cli, "url")};
-
-    return ks_operator_open(&spec, out_operator);
-}
-
-static enum ks_err read_session(const char *text, uint8_t out_session[KS_SESSION_LEN])
-{
-    return ks_hex_decode(ks_bytes_text(text), out_session, KS_SESSION_LEN) == KS_OK
-               ? KS_OK
-               : ks_fail(KS_ERR_USAGE, "'%s' is no session: 32 hexadecimal digits", text);
-}
 
 /* --- what a site says of a session -------------------------------------------------------- */
 
@@ -45,12 +31,16 @@ static enum ks_err print_line(const struct ks_json *session)
     struct ks_bytes id = {0};
     struct ks_bytes state = {0};
     struct ks_bytes created = {0};
+    struct ks_bytes reason = {0};
 
     KS_TRY(ks_json_get_string(session, "session", &id));
     KS_TRY(ks_json_get_string(session, "state", &state));
     KS_TRY(ks_json_get_string(session, "created_at", &created));
-    ks_cli_print("%.*s\t%.*s\t%.*s\n", (int)id.len, (const char *)id.data, (int)state.len,
-                 (const char *)state.data, (int)created.len, (const char *)created.data);
+    KS_TRY(ks_json_get_string(session, "reason", &reason));
+    ks_cli_print("%.*s\t%.*s\t%.*s%s%.*s\n", (int)id.len, (const char *)id.data, (int)state.len,
+                 (const char *)state.data, (int)created.len, (const char *)created.data,
+                 ks_bytes_is(reason, "none") ? "" : "\t",
+                 ks_bytes_is(reason, "none") ? 0 : (int)reason.len, (const char *)reason.data);
 out:
     return err;
 }
@@ -170,11 +160,6 @@ static enum ks_err read_devices(const struct ks_cli *cli, struct ks_fl_names *ou
     return KS_OK;
 }
 
-static enum ks_err read_real(const struct ks_cli *cli, const char *name, double *out_value)
-{
-    return ks_fail_prefix(ks_cli_read_real(ks_cli_text(cli, name), out_value), "--%s", name);
-}
-
 static enum ks_err read_local(const struct ks_cli *cli, struct ks_fl_plan *plan)
 {
     enum ks_err err = KS_OK;
@@ -184,11 +169,74 @@ static enum ks_err read_local(const struct ks_cli *cli, struct ks_fl_plan *plan)
     local->optimiser = ks_bytes_text(ks_cli_text(cli, "optimiser"));
     KS_TRY(ks_cli_number(cli, "batch", KS_JSON_INTEGER_MAX, &local->batch));
     KS_TRY(ks_cli_number(cli, "epochs", KS_JSON_INTEGER_MAX, &local->epochs));
-    KS_TRY(read_real(cli, "clip-norm", &local->clip_norm));
-    KS_TRY(read_real(cli, "momentum", &local->momentum));
-    KS_TRY(read_real(cli, "proximal", &local->proximal));
-    KS_TRY(read_real(cli, "rate", &local->rate));
-    KS_TRY(read_real(cli, "weight-decay", &local->weight_decay));
+    KS_TRY(ks_cli_real(cli, "clip-norm", &local->clip_norm));
+    KS_TRY(ks_cli_real(cli, "momentum", &local->momentum));
+    KS_TRY(ks_cli_real(cli, "proximal", &local->proximal));
+    KS_TRY(ks_cli_real(cli, "rate", &local->rate));
+    KS_TRY(ks_cli_real(cli, "weight-decay", &local->weight_decay));
+    if (ks_bytes_is(local->encoding, "topk")) {
+        KS_CHECK(ks_cli_text(cli, "topk") != NULL, KS_ERR_USAGE,
+                 "--encoding topk: needs --topk");
+        KS_TRY(ks_cli_number(cli, "topk", plan->params, &local->keep));
+        KS_CHECK(local->keep >= 1, KS_ERR_USAGE, "--topk: at least 1");
+    } else {
+        KS_CHECK(ks_cli_text(cli, "topk") == NULL, KS_ERR_USAGE,
+                 "--topk: is for --encoding topk");
+    }
+out:
+    return err;
+}
+
+/* Flag NAME where the rule TAKES it, or else DEFAULT_VALUE; 0 for what it does not take. */
+static enum ks_err read_figure(const struct ks_cli *cli, const char *name, bool takes,
+                               double default_value, double *out_value)
+{
+    enum ks_err err = KS_OK;
+
+    KS_CHECK(takes || ks_cli_text(cli, name) == NULL, KS_ERR_USAGE,
+             "--%s: is nothing to --server %s", name, ks_cli_text(cli, "server"));
+    *out_value = takes ? default_value : 0;
+    KS_TRY(ks_cli_text(cli, name) == NULL ? KS_OK : ks_cli_real(cli, name, out_value));
+out:
+    return err;
+}
+
+static enum ks_err read_server(const struct ks_cli *cli, struct ks_fl_plan *plan)
+{
+    enum ks_err err = KS_OK;
+    struct ks_fl_plan_rule *rule = &plan->rule;
+    enum ks_fl_server_rule kind = KS_FL_FEDAVG;
+    struct ks_fl_server_params defaults;
+
+    rule->server = ks_bytes_text(ks_cli_text(cli, "server"));
+    KS_CHECK(!ks_bytes_is(rule->server, "fedbuff") && !ks_bytes_is(rule->server, "scaffold"),
+             KS_ERR_UNAVAILABLE, "--server: a site has no '%s'", ks_cli_text(cli, "server"));
+    KS_TRY(ks_fail_prefix(ks_fl_server_rule_of(rule->server, &kind), "--server"));
+    defaults = ks_fl_server_defaults(kind, (size_t)plan->params);
+    KS_TRY(read_figure(cli, "server-rate", true, defaults.rate, &rule->rate));
+    KS_TRY(read_figure(cli, "beta1", ks_fl_server_takes_beta1(kind), defaults.beta1,
+                       &rule->beta1));
+    KS_TRY(read_figure(cli, "beta2", ks_fl_server_takes_beta2(kind), defaults.beta2,
+                       &rule->beta2));
+    KS_TRY(read_figure(cli, "tau", ks_fl_server_takes_tau(kind), defaults.tau, &rule->tau));
+out:
+    return err;
+}
+
+/* How devices are chosen, and when it is enough. */
+static enum ks_err read_selection(const struct ks_cli *cli, struct ks_fl_plan *plan)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_bytes kind = ks_bytes_text(ks_cli_text(cli, "select"));
+
+    plan->weighted = ks_bytes_is(kind, "weighted");
+    KS_CHECK(plan->weighted || ks_bytes_is(kind, "random"), KS_ERR_USAGE,
+             "--select: random or weighted");
+    KS_TRY(ks_cli_number(cli, "select-seed", KS_JSON_INTEGER_MAX, &plan->seed));
+    KS_TRY(ks_cli_number(cli, "patience", KS_FL_ROUNDS_MAX, &plan->patience));
+    KS_TRY(ks_cli_real(cli, "gain-min", &plan->gain_min));
+    KS_CHECK(plan->patience > 0 || plan->gain_min == 0, KS_ERR_USAGE,
+             "--gain-min: is for sessions with --patience");
 out:
     return err;
 }
@@ -202,15 +250,13 @@ static enum ks_err read_rule(const struct ks_cli *cli, struct ks_fl_plan_rule *r
     rule->aggregate = ks_bytes_text(ks_cli_text(cli, "rule"));
     KS_CHECK(ks_text_is_name(rule->aggregate, KS_UPDATE_WORD_MAX), KS_ERR_USAGE,
              "--rule: '%s' is no rule", ks_cli_text(cli, "rule"));
-    rule->server = ks_bytes_text("fedavg");
     KS_TRY(ks_cli_number(cli, "attackers", KS_FL_DEVICES_MAX, &rule->attackers));
     KS_TRY(ks_cli_number(cli, "bucket", KS_FL_DEVICES_MAX, &rule->bucket));
     KS_TRY(ks_cli_number(cli, "keep", KS_FL_DEVICES_MAX, &rule->keep));
     KS_TRY(ks_cli_number(cli, "iterations", UINT32_MAX, &rule->iterations));
-    KS_TRY(read_real(cli, "bound", &rule->bound));
-    KS_TRY(read_real(cli, "radius", &rule->radius));
-    KS_TRY(read_real(cli, "smoothing", &rule->smoothing));
-    KS_TRY(read_real(cli, "server-rate", &rule->rate));
+    KS_TRY(ks_cli_real(cli, "bound", &rule->bound));
+    KS_TRY(ks_cli_real(cli, "radius", &rule->radius));
+    KS_TRY(ks_cli_real(cli, "smoothing", &rule->smoothing));
 out:
     return err;
 }
@@ -242,9 +288,10 @@ static enum ks_err read_plan(const struct ks_cli *cli, const struct ks_fl_model 
     KS_TRY(ks_cli_number(cli, "prepare", KS_FL_SECONDS_MAX, &plan->prepare_s));
     KS_TRY(ks_cli_number(cli, "train", KS_FL_SECONDS_MAX, &plan->train_s));
     KS_TRY(ks_cli_number(cli, "samples-max", KS_UPDATE_SAMPLES_MAX, &plan->samples_max));
-    KS_TRY(ks_cli_number(cli, "select-seed", KS_JSON_INTEGER_MAX, &plan->seed));
+    KS_TRY(read_selection(cli, plan));
     KS_TRY(read_local(cli, plan));
     KS_TRY(read_rule(cli, &plan->rule));
+    KS_TRY(read_server(cli, plan));
 out:
     return err;
 }
@@ -257,17 +304,21 @@ enum ks_err ks_command_fl_create(struct ks_cli *cli)
     struct ks_fl_plan plan = {0};
     struct ks_buf file;
     struct ks_buf answer;
+    const char *first = ks_cli_text(cli, "first");
     uint8_t session[KS_SESSION_LEN];
     uint8_t hash[32];
 
     ks_buf_init(&file, KS_TENSORS_BYTES_MAX);
     ks_buf_init(&answer, STATUS_MAX);
-    KS_TRY(ks_file_read(cli->operands[0], KS_TENSORS_BYTES_MAX, &file));
+    KS_CHECK((first != NULL) != (cli->operand_count > 0), KS_ERR_USAGE,
+             first == NULL ? "missing operand: MODEL" : "--first: there is an operand already");
+    first = first == NULL ? cli->operands[0] : first;
+    KS_TRY(ks_file_read(first, KS_TENSORS_BYTES_MAX, &file));
     KS_TRY(ks_fail_prefix(ks_fl_model_read(ks_buf_view(&file), KS_FL_NUMBERS_MAX, &model), "%s",
-                          cli->operands[0]));
+                          first));
     KS_TRY(read_plan(cli, &model, &plan));
-    KS_TRY(open_operator(cli, &op));
-    ks_cli_progress(cli, "%s: sending, %zu bytes", cli->operands[0], file.len);
+    KS_TRY(ks_learning_operator(cli, &op));
+    ks_cli_progress(cli, "%s: sending, %zu bytes", first, file.len);
     KS_TRY(ks_operator_fl_publish(op, ks_buf_view(&file), hash));
     KS_TRY(ks_random(session, sizeof session));
     KS_TRY(ks_operator_fl_order(op, KS_FL_VERB_CREATE, session, &plan, &answer));
@@ -295,8 +346,8 @@ enum ks_err ks_command_fl_order(struct ks_cli *cli)
         verb++;
         KS_ASSERT(verb < KS_FL_VERBS);
     }
-    KS_TRY(read_session(cli->operands[0], session));
-    KS_TRY(open_operator(cli, &op));
+    KS_TRY(ks_learning_session(cli->operands[0], session));
+    KS_TRY(ks_learning_operator(cli, &op));
     KS_TRY(ks_operator_fl_order(op, (enum ks_fl_verb)verb, session, NULL, &answer));
     KS_TRY(print_status(cli, &answer));
 out:
@@ -314,8 +365,11 @@ enum ks_err ks_command_fl_status(struct ks_cli *cli)
     const char *name = cli->operand_count > 0 ? cli->operands[0] : NULL;
 
     ks_buf_init(&answer, STATUS_MAX);
-    KS_TRY(name == NULL ? KS_OK : read_session(name, session));
-    KS_TRY(open_operator(cli, &op));
+    KS_TRY(name == NULL ? KS_OK : ks_learning_session(name, session));
+    KS_CHECK(name != NULL || !ks_cli_switch(cli, "watch"), KS_ERR_USAGE,
+             "--watch: missing operand: SESSION");
+    KS_TRY(ks_learning_operator(cli, &op));
+    KS_TRY(ks_cli_switch(cli, "watch") ? ks_learning_watch(cli, op) : KS_OK);
     KS_TRY(get_status(op, name, &answer));
     KS_TRY(print_status(cli, &answer));
 out:
@@ -348,8 +402,8 @@ enum ks_err ks_command_fl_fetch(struct ks_cli *cli)
 
     ks_buf_init(&answer, STATUS_MAX);
     ks_buf_init(&file, KS_TENSORS_BYTES_MAX);
-    KS_TRY(read_session(cli->operands[0], session));
-    KS_TRY(open_operator(cli, &op));
+    KS_TRY(ks_learning_session(cli->operands[0], session));
+    KS_TRY(ks_learning_operator(cli, &op));
     KS_TRY(get_status(op, cli->operands[0], &answer));
     KS_TRY(read_model(&answer, hash));
     KS_TRY(ks_operator_fl_model(op, hash, &file));
@@ -390,9 +444,9 @@ enum ks_err ks_command_fl_records(struct ks_cli *cli)
     char target[TARGET_MAX];
 
     ks_buf_init(&answer, STATUS_MAX);
-    KS_TRY(read_session(cli->operands[0], session));
+    KS_TRY(ks_learning_session(cli->operands[0], session));
     (void)snprintf(target, sizeof target, "/v1/fl/sessions/%s/records", cli->operands[0]);
-    KS_TRY(open_operator(cli, &op));
+    KS_TRY(ks_learning_operator(cli, &op));
     KS_TRY(ks_operator_get(op, target, &answer));
     if (cli->json) {
         KS_TRY(ks_cli_print_json(&answer));
@@ -422,7 +476,7 @@ enum ks_err ks_command_fl_record(struct ks_cli *cli)
     KS_CHECK(ks_text_is_uuid(ks_bytes_text(cli->operands[0])), KS_ERR_USAGE,
              "'%s' is no job id", cli->operands[0]);
     (void)snprintf(target, sizeof target, "/v1/fl/records/%s/bundle", cli->operands[0]);
-    KS_TRY(open_operator(cli, &op));
+    KS_TRY(ks_learning_operator(cli, &op));
     KS_TRY(ks_operator_get(op, target, &bundle));
     KS_TRY(ks_cli_output(ks_cli_text(cli, "out"), NULL, ks_buf_view(&bundle)));
 out:

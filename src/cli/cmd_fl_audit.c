@@ -401,6 +401,13 @@ out:
     return err;
 }
 
+static enum ks_verdict_state worst(enum ks_verdict_state a, enum ks_verdict_state b)
+{
+    return a == KS_FAIL || b == KS_FAIL   ? KS_FAIL
+           : a == KS_PASS && b == KS_PASS ? KS_PASS
+                                          : KS_NOT_RUN;
+}
+
 /* What the enclave has signed about computing ROUND again. */
 static enum ks_err read_replay(const struct audit *audit, const struct round *round,
                                const struct ks_buf *document)
@@ -411,9 +418,7 @@ static enum ks_err read_replay(const struct audit *audit, const struct round *ro
 
     KS_TRY(ks_fl_audit_read(ks_buf_view(document), audit->key, &said));
     KS_TRY(ks_fl_audit_check(&said, &round->bundle->core));
-    state = said.same_model == KS_FAIL || said.same_scores == KS_FAIL   ? KS_FAIL
-            : said.same_model == KS_PASS && said.same_scores == KS_PASS ? KS_PASS
-                                                                        : KS_NOT_RUN;
+    state = worst(worst(said.same_model, said.same_scores), said.same_state);
     if (state == KS_FAIL && said.numerics != round->bundle->core.numerics) {
         state = KS_NOT_RUN; /* the site computes otherwise than it did */
     }

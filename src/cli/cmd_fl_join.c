@@ -13,6 +13,8 @@
 #include "cli/alerts.h"
 #include "cli/bundle.h"
 #include "cli/device.h"
+#include "cli/fl_lost.h"
+#include "cli/joining.h"
 #include "cli/learn_data.h"
 #include "client/fl.h"
 #include "client/jobs.h"
@@ -25,6 +27,7 @@
 #define POLL_MS     500
 #define THREADS_MAX 64
 #define EPOCHS_MAX  10000
+#define LOSS_MAX    1e15 /* a job has no larger number */
 
 /* The session as the site says it is. */
 struct view {
@@ -37,7 +40,8 @@ struct join {
     struct ks_cli *cli;
     struct ks_client *client;
     struct ks_watch *watch;
-    const char *session_text;
+    struct ks_joining who;
+    char session_text[2 * KS_SESSION_LEN + 1];
     uint8_t session[KS_SESSION_LEN];
     struct ks_learn_data data;
     struct ks_split split;
@@ -46,6 +50,11 @@ struct join {
     uint64_t seed;
     uint64_t done;  /* the last round that we had to do with */
     uint64_t taken; /* rounds that have our update */
+    /* Of rounds with topk: what our updates have left out so far, and with the one that is
+     * under way. NULL before the first. */
+    float *residual;
+    float *residual_next;
+    uint64_t residual_round; /* of the update that is under way */
 };
 
 /* What is trained in one round. */
@@ -255,10 +264,13 @@ static enum ks_err contribute(const struct join *join, const struct work *work)
                                             .loss = work->stats.loss,
                                             .steps = batches * descriptor->local.epochs,
                                             .seed = join->seed + descriptor->round,
-                                            .local_us = work->local_us};
+                                            .local_us = work->local_us,
+                                            .residual = join->residual_next};
     struct ks_buf bundle;
 
     ks_buf_init(&bundle, KS_BUNDLE_BYTES_MAX);
+    KS_CHECK(work->stats.loss <= LOSS_MAX, KS_ERR_LIMIT,
+             "the training has diverged: its mean loss is %g", work->stats.loss);
     KS_TRY(ks_client_fl_contribute(join->client, descriptor, &update, &bundle));
     ks_cli_key_notice(join->cli, join->client);
     KS_TRY(keep_bundle(join, descriptor->round, &bundle));
@@ -287,8 +299,21 @@ out:
     return err;
 }
 
+/* The update of ROUND counts; unless an earlier process sent it, and what it left out is lost.
+ */
+static void keep_residual(struct join *join, uint64_t round)
+{
+    float *const before = join->residual;
+
+    if (join->residual_round == round) {
+        join->residual = join->residual_next;
+        join->residual_next = before;
+        join->residual_round = 0;
+    }
+}
+
 /* Our update counts, and its answer was lost: it is among the newest jobs. */
-static enum ks_err recover(const struct join *join, uint64_t round)
+static enum ks_err recover(struct join *join, uint64_t round)
 {
     static const struct ks_json_limits limits = {.len_max = STATUS_MAX, .nodes_max = 4096};
     enum ks_err err = KS_OK;
@@ -308,9 +333,34 @@ static enum ks_err recover(const struct join *join, uint64_t round)
             KS_TRY(keep_if_ours(join, round, job.id, &kept));
         }
     }
+    if (kept) {
+        keep_residual(join, round);
+    }
 out:
     ks_json_doc_free(doc);
     ks_buf_done(&answer);
+    return err;
+}
+
+/* What was left out so far is added to the next update, and what that leaves out stands beside
+ * it until the update counts. */
+static enum ks_err open_residual(struct join *join, const struct ks_fl_descriptor *descriptor)
+{
+    enum ks_err err = KS_OK;
+    const size_t count = (size_t)descriptor->params;
+
+    if (!ks_bytes_is(descriptor->local.encoding, ks_fl_encoding_word(KS_FL_TOPK))) {
+        return KS_OK;
+    }
+    if (join->residual == NULL) {
+        join->residual = ks_calloc_huge(count, sizeof *join->residual);
+        join->residual_next = ks_calloc_huge(count, sizeof *join->residual);
+        KS_CHECK(join->residual != NULL && join->residual_next != NULL, KS_ERR_NOMEM,
+                 "%zu parameters", count);
+    }
+    ks_copy(join->residual_next, join->residual, count * sizeof *join->residual);
+    join->residual_round = descriptor->round;
+out:
     return err;
 }
 
@@ -330,9 +380,13 @@ static enum ks_err take_part(struct join *join, uint64_t round)
         KS_TRY(fetch_parent(join, &work));
         KS_TRY(make_trainer(join, &work));
         KS_TRY(train(join, &work));
+        KS_TRY(open_residual(join, &work.descriptor));
         KS_TRY(await_training(join, round, &open));
         KS_TRY(open ? contribute(join, &work) : KS_OK);
         join->taken += open ? 1 : 0;
+        if (open) {
+            keep_residual(join, round);
+        }
     }
     join->done = work.descriptor.round;
 out:
@@ -370,25 +424,6 @@ out:
     return err;
 }
 
-/* DATA alone, as the commands about learning have them. */
-static enum ks_err read_data(struct join *join)
-{
-    enum ks_err err = KS_OK;
-    struct ks_cli *rest = ks_calloc(1, sizeof *rest);
-
-    KS_CHECK(rest != NULL, KS_ERR_NOMEM, "operands");
-    *rest = *join->cli;
-    rest->operand_count--;
-    for (unsigned i = 0; i < rest->operand_count; i++) {
-        rest->operands[i] = join->cli->operands[i + 1];
-    }
-    KS_TRY(ks_learn_data_read(rest, &join->data));
-    KS_TRY(ks_learn_share(join->cli, &join->data.train, &join->split, &join->share));
-out:
-    ks_free(rest);
-    return err;
-}
-
 static enum ks_err print_end(const struct join *join)
 {
     enum ks_err err = KS_OK;
@@ -416,30 +451,36 @@ out:
 enum ks_err ks_command_fl_join(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
-    struct join join = {.cli = cli, .session_text = cli->operands[0]};
+    struct join join = {.cli = cli};
     uint64_t rounds = 0;
     uint64_t seconds = 0;
     uint64_t threads = 0;
 
-    KS_CHECK(ks_hex_decode(ks_bytes_text(join.session_text), join.session,
-                           sizeof join.session) == KS_OK,
-             KS_ERR_USAGE, "'%s' is no session: 32 hexadecimal digits", join.session_text);
+    KS_TRY(ks_joining_read(cli, &join.who));
     KS_TRY(ks_cli_number(cli, "rounds", KS_FL_ROUNDS_MAX, &rounds));
     KS_TRY(ks_cli_number(cli, "seconds", KS_FL_SECONDS_MAX, &seconds));
     KS_TRY(ks_cli_number(cli, "seed", KS_JSON_INTEGER_MAX, &join.seed));
     KS_TRY(ks_cli_number(cli, "threads", THREADS_MAX, &threads));
     KS_CHECK(threads >= 1, KS_ERR_USAGE, "--threads: at least 1");
-    KS_TRY(read_data(&join));
+    KS_TRY(ks_learn_data_read(join.who.data, &join.data));
+    KS_TRY(ks_learn_share(cli, &join.data.train, &join.split, &join.share));
     KS_TRY(ks_pool_new((unsigned)threads, &join.pool));
     join.watch = ks_calloc(1, sizeof *join.watch);
     KS_CHECK(join.watch != NULL, KS_ERR_NOMEM, "detector");
     KS_TRY(ks_watch_open(cli, KS_TRACE_UPDATE, join.watch));
     KS_TRY(ks_cli_client(cli, &join.client));
     KS_TRY(ks_watch_client(join.watch, join.client));
+    KS_TRY(ks_joining_check(&join.who, join.client));
+    KS_TRY(ks_joining_session(&join.who, join.client, seconds, join.session_text));
+    KS_TRY(ks_hex_decode(ks_bytes_text(join.session_text), join.session, sizeof join.session));
+    KS_TRY(ks_cli_fl_lost(cli, join.client, join.session_text));
     KS_TRY(take_rounds(&join, rounds, seconds));
+    KS_TRY(ks_cli_fl_lost(cli, join.client, join.session_text));
     KS_TRY(print_end(&join));
 out:
     ks_client_close(join.client);
+    ks_free(join.residual);
+    ks_free(join.residual_next);
     if (join.watch != NULL) {
         ks_watch_done(join.watch);
     }
@@ -447,5 +488,6 @@ out:
     ks_pool_free(join.pool);
     ks_split_done(&join.split);
     ks_learn_data_done(&join.data);
+    ks_joining_done(&join.who);
     return err;
 }

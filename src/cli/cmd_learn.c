@@ -49,14 +49,6 @@ static void learn_done(struct learn *learn)
 
 /* --- flags -------------------------------------------------------------------------------- */
 
-static enum ks_err read_real(const struct ks_cli *cli, const char *name, double *out_value)
-{
-    const char *text = ks_cli_text(cli, name);
-
-    return text == NULL ? KS_OK
-                        : ks_fail_prefix(ks_cli_read_real(text, out_value), "--%s", name);
-}
-
 static enum ks_err read_how(const struct ks_cli *cli, struct ks_train_params *how)
 {
     enum ks_err err = KS_OK;
@@ -71,11 +63,11 @@ static enum ks_err read_how(const struct ks_cli *cli, struct ks_train_params *ho
     KS_TRY(ks_cli_number(cli, "batch", KS_BATCH_MAX, &batch));
     KS_TRY(ks_cli_number(cli, "seed", KS_JSON_INTEGER_MAX, &how->seed));
     how->batch = (unsigned)batch;
-    KS_TRY(read_real(cli, "rate", &how->rate));
-    KS_TRY(read_real(cli, "momentum", &how->momentum));
-    KS_TRY(read_real(cli, "weight-decay", &how->weight_decay));
-    KS_TRY(read_real(cli, "clip-norm", &how->clip_norm));
-    KS_TRY(read_real(cli, "proximal", &how->proximal));
+    KS_TRY(ks_cli_real(cli, "rate", &how->rate));
+    KS_TRY(ks_cli_real(cli, "momentum", &how->momentum));
+    KS_TRY(ks_cli_real(cli, "weight-decay", &how->weight_decay));
+    KS_TRY(ks_cli_real(cli, "clip-norm", &how->clip_norm));
+    KS_TRY(ks_cli_real(cli, "proximal", &how->proximal));
     KS_CHECK(how->proximal == 0 || ks_cli_text(cli, "from") != NULL, KS_ERR_USAGE,
              "--proximal: needs --from, the model that it pulls to");
 out:

@@ -2,10 +2,13 @@
  * SPDX-License-Identifier: Apache-2.0 */
 
 /* record make and record verify: records of the schemas "0.1" and "qpoe-0.1", as the scripts of
- * quantum-proof-of-execution made and verified them (docs/formats/old-records.md). */
+ * quantum-proof-of-execution made and verified them (docs/formats/old-records.md); and what `fl
+ * simulate` leaves. */
 
 #include "base/sys.h"
 #include "base/text.h"
+#include "cli/flsim_record.h"
+#include "cli/flsim_verify.h"
 #include "cli/request.h"
 #include "cli/sdk.h"
 #include "crypto/keyfile.h"
@@ -18,19 +21,6 @@
 #define SECONDS_LEN  19 /* of a time, up to its seconds */
 #define PRIVATE_LEN  32
 #define PRIVATE_MAX  256 /* of a file with base64 in it */
-
-static enum ks_err read_old(const char *path, struct ks_old_record **out_record)
-{
-    enum ks_err err = KS_OK;
-    struct ks_buf bytes;
-
-    ks_buf_init(&bytes, KS_OLD_BYTES_MAX);
-    KS_TRY(ks_file_read(path, KS_OLD_BYTES_MAX, &bytes));
-    KS_TRY(ks_fail_prefix(ks_old_parse(ks_buf_view(&bytes), out_record), "%s", path));
-out:
-    ks_buf_done(&bytes);
-    return err;
-}
 
 /* --- the circuit -------------------------------------------------------------------------- */
 
@@ -155,14 +145,14 @@ static void keep_reason(enum ks_err err, char *target, size_t size)
     }
 }
 
-enum ks_err ks_command_record_verify(struct ks_cli *cli)
+static enum ks_err verify_old(struct ks_cli *cli, struct ks_bytes text)
 {
     enum ks_err err = KS_OK;
     struct ks_old_record *record = NULL;
     struct verdict verdict = {0};
     enum ks_err all = KS_OK;
 
-    KS_TRY(read_old(cli->operands[0], &record));
+    KS_TRY(ks_fail_prefix(ks_old_parse(text, &record), "%s", cli->operands[0]));
     verdict.record = ks_old_verify(record, &verdict.is_signed);
     keep_reason(verdict.record, verdict.record_reason, sizeof verdict.record_reason);
     if (ks_old_schema_of(record) == KS_OLD_QPOE_0_1) {
@@ -187,6 +177,25 @@ enum ks_err ks_command_record_verify(struct ks_cli *cli)
     }
 out:
     ks_old_free(record);
+    return err;
+}
+
+enum ks_err ks_command_record_verify(struct ks_cli *cli)
+{
+    enum ks_err err = KS_OK;
+    struct ks_buf bytes;
+
+    ks_buf_init(&bytes, KS_FLSIM_RECORDS_MAX);
+    KS_TRY(ks_file_read(cli->operands[0], KS_FLSIM_RECORDS_MAX, &bytes));
+    if (ks_flsim_records_are(ks_buf_view(&bytes))) {
+        KS_TRY(ks_flsim_verify(cli, ks_buf_view(&bytes)));
+    } else {
+        KS_CHECK(bytes.len <= KS_OLD_BYTES_MAX, KS_ERR_LIMIT, "%s: over %d bytes",
+                 cli->operands[0], KS_OLD_BYTES_MAX);
+        KS_TRY(verify_old(cli, ks_buf_view(&bytes)));
+    }
+out:
+    ks_buf_done(&bytes);
     return err;
 }
 

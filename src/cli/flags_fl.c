@@ -10,8 +10,17 @@
         NULL, KS_FLAG_SWITCH, NULL, NULL, NULL, false                                          \
     }
 
+#define CONFIG_FLAG                                                                            \
+    {                                                                                          \
+        "config", KS_FLAG_TEXT, "FILE",                                                        \
+            "YAML that says what flags would, with '_' for '-'; flags win", NULL, false        \
+    }
+
 const struct ks_flag ks_fl_create_flags[] = {
     OPERATOR_FLAGS,
+    CONFIG_FLAG,
+    {"first", KS_FLAG_TEXT, "FILE", "the model to begin with, in place of the operand", NULL,
+     false},
     {"name", KS_FLAG_TEXT, "NAME", "of the model, for people", "model", false},
     {"device", KS_FLAG_MANY, "ID", "a device to ask (repeatable); default: all that are there",
      NULL, false},
@@ -28,7 +37,12 @@ const struct ks_flag ks_fl_create_flags[] = {
     {"samples-max", KS_FLAG_NUMBER, "N", "samples that one device may weigh at most",
      "2147483647", false},
     {"select-seed", KS_FLAG_NUMBER, "N", "of the selection", "1", false},
-    {"encoding", KS_FLAG_TEXT, "NAME", "of updates: f32, f16, q8", "f32", false},
+    {"select", KS_FLAG_TEXT, "KIND", "random, or weighted by samples", "random", false},
+    {"patience", KS_FLAG_NUMBER, "N", "stop after so many rounds without gain; 0: never", "0",
+     false},
+    {"gain-min", KS_FLAG_TEXT, "X", "less mean loss that counts as gain", "0", false},
+    {"encoding", KS_FLAG_TEXT, "NAME", "of updates: f32, f16, q8, topk", "f32", false},
+    {"topk", KS_FLAG_NUMBER, "N", "topk: numbers of an update that are sent", NULL, false},
     {"rule", KS_FLAG_TEXT, "NAME",
      "of aggregation: mean, median, trimmed-mean, krum, multi-krum, bulyan, rfa, centered-clip",
      "mean", false},
@@ -44,7 +58,14 @@ const struct ks_flag ks_fl_create_flags[] = {
      false},
     {"smoothing", KS_FLAG_TEXT, "X", "rfa: the least distance that is told apart; 0: 1e-6", "0",
      false},
-    {"server-rate", KS_FLAG_TEXT, "X", "how much of the mean update the model takes", "1",
+    {"server", KS_FLAG_TEXT, "RULE", "fedavg, fedavgm, fedadagrad, fedadam, fedyogi", "fedavg",
+     false},
+    {"server-rate", KS_FLAG_TEXT, "X",
+     "how much of the aggregate the model takes; default: 1, adaptive rules 0.01", NULL, false},
+    {"beta1", KS_FLAG_TEXT, "X", "of the server's momentum; default: the rule's", NULL, false},
+    {"beta2", KS_FLAG_TEXT, "X", "of its second moment (fedadam, fedyogi); default: 0.99", NULL,
+     false},
+    {"tau", KS_FLAG_TEXT, "X", "how little it adapts (adaptive rules); default: 0.001", NULL,
      false},
     {"epochs", KS_FLAG_NUMBER, "N", "passes of each device over its samples", "1", false},
     {"batch", KS_FLAG_NUMBER, "N", "samples of a step", "32", false},
@@ -59,6 +80,25 @@ const struct ks_flag ks_fl_create_flags[] = {
 
 const struct ks_flag ks_fl_operator_flags[] = {
     OPERATOR_FLAGS,
+    END,
+};
+
+const struct ks_flag ks_fl_status_flags[] = {
+    OPERATOR_FLAGS,
+    {"watch", KS_FLAG_SWITCH, NULL,
+     "say on standard error what changes, until the session has ended", NULL, false},
+    END,
+};
+
+const struct ks_flag ks_fl_history_flags[] = {
+    OPERATOR_FLAGS,
+    {"csv", KS_FLAG_TEXT, "FILE", "the rounds as a table; -: in place of what is shown", NULL,
+     false},
+    {"out", KS_FLAG_TEXT, "DIR",
+     "figures and their tables: loss and participation by round, loss of each device", NULL,
+     false},
+    {"no-figure", KS_FLAG_SWITCH, NULL, "write the tables alone; needs no gnuplot", NULL,
+     false},
     END,
 };
 
@@ -85,6 +125,15 @@ const struct ks_flag ks_fl_audit_flags[] = {
 
 const struct ks_flag ks_fl_join_flags[] = {
     DEVICE_FLAGS,
+    CONFIG_FLAG,
+    {"device-id", KS_FLAG_TEXT, "ID",
+     "who takes part: the certificate has to be this device's; without --device its folder is "
+     "called so, where there is one",
+     NULL, false},
+    {"session", KS_FLAG_TEXT, "SESSION",
+     "in place of the operand; default: the only one that has not ended", NULL, false},
+    {"data", KS_FLAG_MANY, "PATH", "what to train on, in place of operands (repeatable)", NULL,
+     false},
     {"policy", KS_FLAG_TEXT, "FILE",
      "verify against this policy before anything is kept; default: what the device pins", NULL,
      false},

@@ -89,6 +89,8 @@ static enum ks_err read_site(const char *path, struct ks_learn_data *data)
     KS_TRY(ks_series_read(table, &data->schema, &series));
     data->site[data->sites++] = (struct ks_learn_site){
         .path = path,
+        .train_begin = data->train.count,
+        .train_count = series.train.count,
         .begin = data->test.count,
         .count = series.test.count,
         .spread = series.spread,

@@ -16,6 +16,8 @@
 /* One site's errors against what needs no model, and what puts them back into its own unit. */
 struct ks_learn_site {
     const char *path;
+    size_t train_begin; /* of its samples among those for training */
+    size_t train_count;
     size_t begin; /* of its samples among those for testing */
     size_t count;
     float spread;

@@ -52,14 +52,39 @@ enum ks_err ks_cli_number(const struct ks_cli *cli, const char *name, uint64_t m
 {
     const char *text = ks_cli_text(cli, name);
 
+    char where[KS_CLI_WHERE_MAX];
+
+    ks_cli_where(cli, name, where);
     if (text == NULL) {
-        return ks_fail(KS_ERR_USAGE, "--%s: missing", name);
+        return ks_fail(KS_ERR_USAGE, "%s: missing", where);
     }
     if (ks_text_u64(ks_bytes_text(text), max, out_value) != KS_OK) {
-        return ks_fail(KS_ERR_USAGE, "--%s: '%s' is no number from 0 to %llu", name, text,
+        return ks_fail(KS_ERR_USAGE, "%s: '%s' is no number from 0 to %llu", where, text,
                        (unsigned long long)max);
     }
     return KS_OK;
+}
+
+enum ks_err ks_cli_real(const struct ks_cli *cli, const char *name, double *out_value)
+{
+    const char *text = ks_cli_text(cli, name);
+    char where[KS_CLI_WHERE_MAX];
+
+    ks_cli_where(cli, name, where);
+    return text == NULL ? KS_OK
+                        : ks_fail_prefix(ks_cli_read_real(text, out_value), "%s", where);
+}
+
+void ks_cli_where(const struct ks_cli *cli, const char *name, char target[KS_CLI_WHERE_MAX])
+{
+    const unsigned line = cli->lines[known_flag(cli, name)];
+
+    if (line == 0) {
+        (void)snprintf(target, KS_CLI_WHERE_MAX, "--%s", name);
+    } else {
+        (void)snprintf(target, KS_CLI_WHERE_MAX, "%s:%u: %s", ks_cli_text(cli, "config"), line,
+                       name);
+    }
 }
 
 enum ks_err ks_cli_read_real(const char *text, double *out_value)
@@ -73,6 +98,16 @@ enum ks_err ks_cli_read_real(const char *text, double *out_value)
     }
     ks_json_doc_free(doc);
     return err;
+}
+
+void ks_cli_suggest(struct ks_cli *cli, const char *name, const char *value)
+{
+    const size_t index = known_flag(cli, name);
+
+    if (cli->counts[index] == 0) {
+        cli->values[index][0] = value;
+        cli->counts[index] = 1;
+    }
 }
 
 unsigned ks_cli_many(const struct ks_cli *cli, const char *name, const char *const **out_values)
@@ -152,6 +187,10 @@ static enum ks_err parse_rest(struct ks_cli *cli, int argc, char **argv, int at)
     }
     KS_CHECK(cli->operand_count >= cli->command->operands_min, KS_ERR_USAGE,
              "missing operand: %s", cli->command->operands);
+    if (flag_index(cli->command, "config", 6) < KS_CLI_FLAGS_MAX &&
+        ks_cli_text(cli, "config") != NULL) {
+        KS_TRY(ks_cli_settings_take(cli));
+    }
     for (size_t i = 0; cli->command->flags != NULL && cli->command->flags[i].name != NULL;
          i++) {
         KS_CHECK(!cli->command->flags[i].required || cli->counts[i] > 0, KS_ERR_USAGE,
@@ -330,6 +369,7 @@ out:
     if (err != KS_OK && !cli.answered) {
         ks_cli_report(&cli, err);
     }
+    ks_cli_settings_done(&cli);
     if (fflush(stdout) != 0 || ferror(stdout) != 0) {
         (void)fputs("ketseal: cannot write to standard output\n", stderr);
         return ks_err_exit_code(KS_ERR_IO);

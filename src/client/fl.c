@@ -270,32 +270,68 @@ out:
     return err;
 }
 
-/* The update as the round's worker reads it. */
-static enum ks_err write_update(const struct ks_fl_descriptor *descriptor,
-                                const struct ks_client_update *update,
-                                struct ks_fl_subject *out_subject, struct ks_buf *out)
+static bool is_zero(const float *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (values[i] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The numbers of UPDATE as the round wants them. Where nothing has changed, nothing is sent but
+ * that: topk of no number. */
+static enum ks_err encode_update(const struct ks_fl_descriptor *descriptor,
+                                 const struct ks_client_update *update,
+                                 enum ks_fl_encoding *out_encoding, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
     const size_t count = (size_t)descriptor->params;
-    struct ks_fl_encode encode = {.seed = update->seed, .stochastic = true};
+    struct ks_fl_encode encode = {
+        .seed = update->seed, .stochastic = true, .keep = (size_t)descriptor->local.keep};
+    float *values = NULL;
+
+    KS_TRY(ks_fl_encoding_of(descriptor->local.encoding, &encode.encoding));
+    if (encode.encoding == KS_FL_TOPK && update->residual != NULL) {
+        values = ks_calloc_huge(count, sizeof *values);
+        KS_CHECK(values != NULL, KS_ERR_NOMEM, "%zu parameters", count);
+        ks_copy(values, update->values, count * sizeof *values);
+        KS_TRY(ks_fl_encode_feedback(&encode, values, update->residual, count, out));
+    } else {
+        if (is_zero(update->values, count)) {
+            encode.encoding = KS_FL_TOPK;
+            encode.keep = 1;
+        }
+        KS_TRY(ks_fl_encode(&encode, update->values, count, out));
+    }
+    *out_encoding = encode.encoding;
+out:
+    ks_free(values);
+    return err;
+}
+
+/* The update as the round's worker reads it. */
+static enum ks_err write_update(const struct ks_fl_descriptor *descriptor,
+                                const struct ks_client_update *update,
+                                struct ks_fl_update *out_update, struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
     struct ks_fl_update whole = {.samples = (uint32_t)update->samples};
     struct ks_buf payload;
 
     ks_buf_init(&payload, SIZE_MAX / 2);
-    KS_TRY(ks_fl_encoding_of(descriptor->local.encoding, &encode.encoding));
-    KS_CHECK(encode.encoding != KS_FL_TOPK, KS_ERR_UNAVAILABLE,
-             "this version sends no updates of the encoding 'topk'");
+    KS_TRY(encode_update(descriptor, update, &whole.encoding, &payload));
     ks_copy(whole.subject.session, descriptor->session, sizeof whole.subject.session);
     whole.subject.round = descriptor->round;
     ks_copy(whole.subject.parent, descriptor->parent, sizeof whole.subject.parent);
     ks_copy(whole.subject.shape, descriptor->shape, sizeof whole.subject.shape);
     whole.subject.params = (uint32_t)descriptor->params;
-    whole.encoding = encode.encoding;
-    KS_TRY(ks_fl_encode(&encode, update->values, count, &payload));
     whole.payload = ks_buf_view(&payload);
     ks_fl_update_write(&whole, out);
     KS_TRY(ks_buf_check(out));
-    *out_subject = whole.subject;
+    whole.payload = (struct ks_bytes){0};
+    *out_update = whole;
 out:
     ks_buf_done(&payload);
     return err;
@@ -303,24 +339,26 @@ out:
 
 static enum ks_err seal_update(struct ks_client *client,
                                const struct ks_fl_descriptor *descriptor,
-                               const struct ks_client_update *update, struct ks_buf *out)
+                               const struct ks_client_update *update,
+                               enum ks_fl_encoding *out_encoding, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
     struct ks_secret shared = {0};
-    struct ks_fl_subject subject;
+    struct ks_fl_update whole;
     struct ks_buf ciphertext;
     struct ks_buf plain;
     uint8_t key[KS_AEAD_KEY_LEN] = {0};
 
     ks_buf_init(&ciphertext, KS_KEM_CIPHERTEXT_LEN);
     ks_buf_init(&plain, SIZE_MAX / 2);
-    KS_TRY(write_update(descriptor, update, &subject, &plain));
+    KS_TRY(write_update(descriptor, update, &whole, &plain));
     KS_TRY(
         ks_kem_encap(KS_KEM_MLKEM768, KS_BYTES(descriptor->kem_public), &ciphertext, &shared));
     KS_ASSERT(ciphertext.len == KS_KEM_CIPHERTEXT_LEN);
-    KS_TRY(ks_fl_seal_key(&shared, ks_buf_view(&ciphertext), &subject,
+    KS_TRY(ks_fl_seal_key(&shared, ks_buf_view(&ciphertext), &whole.subject,
                           ks_bytes_text(ks_client_device(client)), key));
     KS_TRY(ks_fl_seal(key, ciphertext.data, ks_buf_view(&plain), out));
+    *out_encoding = whole.encoding;
 out:
     ks_wipe(key, sizeof key);
     ks_buf_done(&ciphertext);
@@ -337,6 +375,7 @@ static enum ks_err send_update(struct ks_client *client,
                                uint64_t *out_us)
 {
     enum ks_err err = KS_OK;
+    enum ks_fl_encoding encoding = KS_FL_F32;
     struct ks_buf sealed;
     uint64_t begin_us = 0;
 
@@ -344,14 +383,14 @@ static enum ks_err send_update(struct ks_client *client,
     KS_CHECK(fabs(update->loss) <= KS_UPDATE_LOSS_MAX, KS_ERR_LIMIT,
              "a loss of %g, beyond %g: the training diverges", update->loss,
              KS_UPDATE_LOSS_MAX);
-    KS_TRY(seal_update(client, descriptor, update, &sealed));
+    KS_TRY(seal_update(client, descriptor, update, &encoding, &sealed));
     begin_us = ks_clock_monotonic_us();
     KS_TRY(upload(ks_client_session(client), ks_buf_view(&sealed), job->update.sealed));
     *out_us = ks_clock_monotonic_us() - begin_us;
     ks_copy(job->update.session, descriptor->session, sizeof job->update.session);
     job->update.round = descriptor->round;
     ks_copy(job->update.parent, descriptor->parent, sizeof job->update.parent);
-    job->update.encoding = descriptor->local.encoding;
+    job->update.encoding = ks_bytes_text(ks_fl_encoding_word(encoding));
     job->update.samples = update->samples;
     job->update.loss = update->loss;
     job->update.steps = update->steps;

@@ -56,6 +56,9 @@ struct ks_client_update {
     uint64_t steps;
     uint64_t seed;     /* of stochastic rounding */
     uint64_t local_us; /* that training took, for the trace */
+    /* topk: PARAMS numbers that were left out so far; they become what is left out after this
+     * update, once it is encoded. Who never sends it keeps the ones before. NULL: none are. */
+    float *residual;
 };
 /* Seals UPDATE to the round's key, sends it, and submits the job that contributes it; appends
  * the bundle, which is there once the update counts. */

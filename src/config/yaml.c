@@ -14,8 +14,25 @@
 struct complaint {
     char text[160];
     char field[128];     /* "workers.count" */
+    unsigned line;       /* of the innermost place that has one; 0: none */
     bool beside_a_field; /* the next field named is the neighbour of one that is missing */
 };
+
+/* "… (line: 7, column: 3)" */
+static void keep_line(struct complaint *complaint, const char *line)
+{
+    static const char before[] = "(line: ";
+    const char *number = strstr(line, before);
+    uint64_t value = 0;
+
+    if (number != NULL && complaint->line == 0 && !complaint->beside_a_field) {
+        number += sizeof before - 1;
+        if (ks_text_u64(ks_bytes_of(number, strspn(number, "0123456789")), UINT32_MAX,
+                        &value) == KS_OK) {
+            complaint->line = (unsigned)value;
+        }
+    }
+}
 
 static void keep_field(struct complaint *complaint, const char *line)
 {
@@ -52,6 +69,7 @@ keep_complaint(cyaml_log_t level, void *context, const char *format, va_list arg
         return;
     }
     if (complaint->text[0] != '\0') {
+        keep_line(complaint, line);
         keep_field(complaint, line);
         return;
     }
@@ -73,6 +91,46 @@ static cyaml_config_t cyaml_settings(struct complaint *complaint)
     };
 }
 
+unsigned ks_yaml_line(struct ks_bytes text, const char *key, unsigned from)
+{
+    const size_t len = strlen(key);
+    unsigned line = 1;
+    size_t at = 0;
+
+    while (at < text.len) {
+        const uint8_t *end = memchr(text.data + at, '\n', text.len - at);
+
+        while (at < text.len && (text.data[at] == ' ' || text.data[at] == '-')) {
+            at++;
+        }
+        if (line >= from && text.len - at > len &&
+            ks_bytes_is(ks_bytes_of(text.data + at, len), key) &&
+            (text.data[at + len] == ':' || text.data[at + len] == ' ')) {
+            return line;
+        }
+        at = end == NULL ? text.len : (size_t)(end - text.data) + 1;
+        line++;
+    }
+    return 0;
+}
+
+/* libcyaml places a key that it does not take on the line of the one before. */
+static void find_key(struct complaint *complaint, struct ks_bytes text)
+{
+    static const char *const about[] = {"Unexpected key: ", "Mapping field already seen: "};
+
+    for (size_t i = 0; i < sizeof about / sizeof about[0]; i++) {
+        const size_t len = strlen(about[i]);
+        unsigned line = 0;
+
+        if (strncmp(complaint->text, about[i], len) == 0) {
+            line = ks_yaml_line(text, complaint->text + len,
+                                complaint->line + (unsigned)i); /* a second one: behind */
+            complaint->line = line > 0 ? line : complaint->line;
+        }
+    }
+}
+
 enum ks_err ks_yaml_load(const char *path, size_t len_max, const cyaml_schema_value_t *schema,
                          void **out_data)
 {
@@ -82,11 +140,17 @@ enum ks_err ks_yaml_load(const char *path, size_t len_max, const cyaml_schema_va
     cyaml_config_t settings = cyaml_settings(&complaint);
     cyaml_data_t *data = NULL;
     cyaml_err_t result = CYAML_OK;
+    char line[16];
 
     ks_buf_init(&text, len_max);
     KS_TRY(ks_file_read(path, len_max, &text));
     result = cyaml_load_data(text.data, text.len, &settings, schema, &data, NULL);
-    KS_CHECK(result == CYAML_OK, KS_ERR_FORMAT, "%s: %s%s%s", path, complaint.field,
+    find_key(&complaint, ks_buf_view(&text));
+    line[0] = '\0';
+    if (complaint.line > 0) {
+        (void)snprintf(line, sizeof line, ":%u", complaint.line);
+    }
+    KS_CHECK(result == CYAML_OK, KS_ERR_FORMAT, "%s%s: %s%s%s", path, line, complaint.field,
              complaint.field[0] != '\0' ? ": " : "",
              complaint.text[0] != '\0' ? complaint.text : cyaml_strerror(result));
     KS_CHECK(data != NULL, KS_ERR_FORMAT, "%s: it is empty", path);

@@ -12,10 +12,14 @@
 #include "base/mem.h"
 
 /* Reads at most LEN_MAX bytes of PATH into a fresh structure of SCHEMA. KS_ERR_FORMAT names
- * file and field. Free with ks_yaml_free and the same schema. */
+ * file, line and field. Free with ks_yaml_free and the same schema. */
 KS_MUST_CHECK enum ks_err ks_yaml_load(const char *path, size_t len_max,
                                        const cyaml_schema_value_t *schema, void **out_data);
 void ks_yaml_free(const cyaml_schema_value_t *schema, void *data); /* NULL is fine */
+
+/* The line, from 1 and not before FROM, that begins with KEY and a colon, behind indentation;
+ * 0: none. */
+unsigned ks_yaml_line(struct ks_bytes text, const char *key, unsigned from);
 
 /* Makes *PATH, a string of such a structure, absolute with respect to the folder of FILE. NULL
  * is fine. */

@@ -15,6 +15,7 @@
 #include "attest/eventlog.h"
 #include "base/log.h"
 #include "crypto/digest.h"
+#include "enclave/fl_plan.h"
 #include "enclave/fl_work.h"
 #include "enclave/monitor.h"
 #include "record/fl_audit.h"
@@ -52,6 +53,7 @@ static void log_outcome(const struct ks_fl_audit *said)
     ks_log_u64(&line, "round", said->round);
     ks_log_text(&line, "model", ks_verdict_state_name(said->same_model));
     ks_log_text(&line, "scores", ks_verdict_state_name(said->same_scores));
+    ks_log_text(&line, "state", ks_verdict_state_name(said->same_state));
     ks_log_end(&line);
 }
 
@@ -162,6 +164,7 @@ static enum ks_err take_list(struct ks_fl_auditing *audit, uint64_t length, int 
                        (const char *)counted->device.data);
         update->place = counted->place;
         update->samples = counted->samples;
+        KS_TRY(ks_fl_encoding_of(counted->encoding, &update->encoding));
         ks_copy(update->sealed, counted->sealed, sizeof update->sealed);
         ks_copy(update->update, counted->update, sizeof update->update);
     }
@@ -193,10 +196,15 @@ static void compare(struct ks_monitor *monitor, const struct ks_fl_work_finished
 {
     const struct ks_fl_auditing *audit = &monitor->audit;
     const struct ks_fl_counted *other = find_other(audit, finished);
-    struct ks_fl_audit outcome = {.same_model = KS_PASS, .same_scores = KS_PASS};
+    struct ks_fl_audit outcome = {
+        .same_model = KS_PASS, .same_scores = KS_PASS, .same_state = KS_PASS};
     char reason[KS_FL_AUDIT_REASON_MAX] = "";
 
     ks_copy(outcome.replayed, finished->model.hash, sizeof outcome.replayed);
+    if (!ks_bytes_equal(KS_BYTES(finished->state), KS_BYTES(audit->summary.state))) {
+        outcome.same_state = KS_FAIL;
+        (void)snprintf(reason, sizeof reason, "the round leaves another state now");
+    }
     if (other != NULL) {
         outcome.same_scores = KS_FAIL;
         (void)snprintf(reason, sizeof reason, "the score of '%.*s' is another than the list's",
@@ -245,6 +253,8 @@ enum ks_err ks_monitor_fl_audit(struct ks_monitor *monitor, uint32_t id,
     struct ks_fl_auditing *audit = &monitor->audit;
     const struct ks_fl_plan *plan = &session->order.plan;
     const struct ks_round_summary *summary = ks_rounds_summary(session, number);
+    const struct ks_round_summary *before =
+        number > 1 ? ks_rounds_summary(session, number - 1) : NULL;
     struct ks_fl_subject *subject = &audit->slot.replay.subject;
 
     KS_CHECK(!audit->busy, KS_ERR_UNAVAILABLE,
@@ -253,6 +263,9 @@ enum ks_err ks_monitor_fl_audit(struct ks_monitor *monitor, uint32_t id,
              (unsigned long long)number);
     KS_CHECK(summary->phase == KS_FL_COMPLETED, KS_ERR_CONFLICT,
              "round %llu has no model, or not yet", (unsigned long long)number);
+    KS_CHECK(before != NULL || number == 1, KS_ERR_NOT_FOUND,
+             "round %llu, which this one goes on from, is known here no more",
+             (unsigned long long)number - 1);
     *audit = (struct ks_fl_auditing){.busy = true, .id = id, .summary = *summary};
     audit->slot.session = session;
     audit->slot.replay.plan = plan;
@@ -260,6 +273,9 @@ enum ks_err ks_monitor_fl_audit(struct ks_monitor *monitor, uint32_t id,
     ks_copy(subject->session, session->id, sizeof subject->session);
     ks_copy(subject->parent, summary->parent, sizeof subject->parent);
     ks_copy(subject->shape, plan->shape, sizeof subject->shape);
+    if (before != NULL) {
+        ks_copy(audit->slot.replay.state, before->state, sizeof audit->slot.replay.state);
+    }
     ask_file(monitor, KS_FL_FILE_LIST, KS_SLOT_OPEN_LIST);
 out:
     return err;
@@ -277,14 +293,19 @@ static enum ks_err opened(struct ks_monitor *monitor, uint64_t length, int fd)
 {
     enum ks_err err = KS_OK;
     struct ks_fl_slot *slot = &monitor->audit.slot;
-    struct ks_buf nothing;
 
-    ks_buf_init(&nothing, 1);
     if (slot->state == KS_SLOT_OPEN_LIST) {
         KS_TRY(take_list(&monitor->audit, length, fd));
     } else if (slot->state == KS_SLOT_OPEN_MODEL) {
         KS_TRY(ks_fl_hand_on(slot, KS_FL_FILE_MODEL, length, fd));
-        KS_TRY(ks_fl_ask_worker(slot, KS_FRAME_FL_FINISH, &nothing, KS_SLOT_FINISH));
+        if (ks_fl_plan_remembers(slot->replay.plan)) {
+            ask_file(monitor, KS_FL_FILE_SCRATCH, KS_SLOT_OPEN_NEXT);
+        } else {
+            KS_TRY(ks_fl_send_finish(slot));
+        }
+    } else if (slot->state == KS_SLOT_OPEN_NEXT) {
+        KS_TRY(ks_fl_hand_on(slot, KS_FL_FILE_NEXT, length, fd));
+        KS_TRY(ks_fl_send_finish(slot));
     } else {
         KS_TRY(ks_fl_replay_opened(monitor, slot, length, fd));
     }
@@ -300,7 +321,8 @@ bool ks_monitor_fl_audit_asked(const struct ks_monitor *monitor, uint32_t reques
 
     return audit->busy && audit->slot.request == request &&
            (state == KS_SLOT_OPEN_LIST || state == KS_SLOT_OPEN_PARENT ||
-            state == KS_SLOT_OPEN_AGAIN || state == KS_SLOT_OPEN_MODEL);
+            state == KS_SLOT_OPEN_STATE || state == KS_SLOT_OPEN_AGAIN ||
+            state == KS_SLOT_OPEN_MODEL || state == KS_SLOT_OPEN_NEXT);
 }
 
 void ks_monitor_fl_audit_file(struct ks_monitor *monitor, const struct ks_frame *frame, int fd)

@@ -104,6 +104,7 @@ enum ks_err ks_monitor_fl_core_round(struct ks_monitor *monitor, struct ks_monit
     }
     ks_copy(result.model, summary->result, sizeof result.model);
     ks_copy(result.updates, summary->updates, sizeof result.updates);
+    ks_copy(result.state, summary->state, sizeof result.state);
     ks_copy(result.list, summary->list, sizeof result.list);
     KS_TRY(begin_core(monitor, job, KS_KIND_ROUND, job->session, summary));
     ks_sha256(ks_buf_view(&job->order_body), core->fl.order);

@@ -10,135 +10,28 @@
 #include "base/log.h"
 #include "crypto/digest.h"
 #include "crypto/kem.h"
+#include "enclave/fl_plan.h"
 #include "enclave/fl_work.h"
 #include "enclave/monitor.h"
 #include "fl/gather.h"
 #include "fl/model.h"
+#include "fl/state.h"
 
-#define STATUS_MAX   (4 * 1024 * 1024)
 #define WORKER_BYTES ((uint64_t)64 << 20) /* of a worker's address space: program, stacks */
 
 _Static_assert(KS_FL_NUMBERS_MAX == KS_FL_PARAMS_MAX, "a model that an order can name");
 _Static_assert(KS_UPDATE_SAMPLES_MAX == KS_FL_WEIGHT_MAX, "samples that a sum can weigh");
 _Static_assert(KS_FL_DEVICES_MAX == KS_FL_CLIENTS_MAX, "candidates that a round can have");
 
-static enum ks_err check_here(const struct ks_monitor *monitor)
+enum ks_err ks_monitor_fl_here(const struct ks_monitor *monitor)
 {
     return monitor->fl.workers > 0
                ? KS_OK
                : ks_fail(KS_ERR_UNAVAILABLE, "this site runs no federated learning");
 }
 
-/* --- status ------------------------------------------------------------------------------- */
-
-static void put_time(struct ks_json_writer *writer, const char *name, uint64_t time_us)
-{
-    char text[KS_TIME_TEXT_LEN + 1];
-
-    ks_time_text(time_us, text);
-    ks_json_member_text(writer, name, text);
-}
-
-static void put_round(const struct ks_rounds_session *session,
-                      const struct ks_round_summary *summary, struct ks_json_writer *writer)
-{
-    const bool open = session->round != NULL && summary == &session->open;
-    struct ks_fl_round_status status = {.phase = summary->phase, .failure = summary->failure};
-
-    if (open) {
-        ks_fl_round_status(session->round, &status);
-    }
-    ks_json_put_object(writer);
-    ks_json_member_u64(writer, "count", open ? session->delivered : summary->count);
-    ks_json_member_hex(writer, "descriptor", KS_BYTES(summary->descriptor));
-    ks_json_member_text(writer, "failure", ks_fl_failure_words(status.failure));
-    if (open) {
-        ks_json_member_u64(writer, "invited", status.invited);
-        ks_json_member_u64(writer, "joined", status.joined);
-        ks_json_member_u64(writer, "left", status.left);
-    } else {
-        put_time(writer, "finished_at", summary->finished_us);
-        ks_json_put_key(writer, "loss");
-        ks_json_put_double(writer, summary->loss);
-        if (summary->phase == KS_FL_COMPLETED) {
-            ks_json_member_hex(writer, "model", KS_BYTES(summary->result));
-        }
-    }
-    ks_json_member_hex(writer, "parent", KS_BYTES(summary->parent));
-    if (open) {
-        ks_json_member_bool(writer, "paused", status.paused);
-    }
-    ks_json_member_text(writer, "phase", ks_fl_phase_word(status.phase));
-    ks_json_member_u64(writer, "round", summary->number);
-    if (!open) {
-        ks_json_member_u64(writer, "samples", summary->samples);
-    }
-    put_time(writer, "started_at", summary->started_us);
-    if (open && status.wake_us != 0) {
-        put_time(writer, "until", status.wake_us);
-    }
-    ks_json_put_end(writer);
-}
-
-static void put_session(const struct ks_rounds_session *session, struct ks_json_writer *writer)
-{
-    const struct ks_fl_plan *plan = &session->order.plan;
-
-    ks_json_put_object(writer);
-    put_time(writer, "created_at", session->order.created_us);
-    ks_json_member_hex(writer, "model", KS_BYTES(session->model));
-    ks_json_member_string(writer, "name", plan->model);
-    ks_json_member_u64(writer, "params", plan->params);
-    ks_json_put_key(writer, "rounds");
-    ks_json_put_array(writer);
-    for (size_t i = 0; i < session->kept_count; i++) {
-        put_round(session, &session->kept[i], writer);
-    }
-    if (session->round != NULL) {
-        put_round(session, &session->open, writer);
-    }
-    ks_json_put_end(writer);
-    ks_json_member_u64(writer, "rounds_ordered", plan->rounds);
-    ks_json_put_key(writer, "rule");
-    ks_fl_plan_rule_put(&plan->rule, writer);
-    ks_json_member_text(writer, "schema", "ketseal.fl-session/1");
-    ks_json_member_hex(writer, "session", KS_BYTES(session->id));
-    ks_json_member_text(writer, "state", ks_session_state_name(session->state));
-    ks_json_put_end(writer);
-}
-
-/* lp32 document */
-static enum ks_err answer_json(struct ks_monitor *monitor, uint16_t type, uint32_t id,
-                               const struct ks_buf *text)
-{
-    enum ks_err err = KS_OK;
-    size_t begin = 0;
-
-    KS_TRY(ks_buf_check(text));
-    begin = ks_answer_begin(&monitor->daemon.out, type, id);
-    ks_buf_put_lp32(&monitor->daemon.out, ks_buf_view(text));
-    ks_frame_end(&monitor->daemon.out, begin);
-out:
-    return err;
-}
-
-static enum ks_err answer_session(struct ks_monitor *monitor, uint16_t type, uint32_t id,
-                                  const struct ks_rounds_session *session)
-{
-    enum ks_err err = KS_OK;
-    struct ks_buf text;
-    struct ks_json_writer writer = ks_json_writer_of(&text);
-
-    ks_buf_init(&text, STATUS_MAX);
-    put_session(session, &writer);
-    KS_TRY(answer_json(monitor, type, id, &text));
-out:
-    ks_buf_done(&text);
-    return err;
-}
-
-static enum ks_err find_session(struct ks_monitor *monitor, const uint8_t id[KS_SESSION_LEN],
-                                struct ks_rounds_session **out_session)
+enum ks_err ks_monitor_fl_session(struct ks_monitor *monitor, const uint8_t id[KS_SESSION_LEN],
+                                  struct ks_rounds_session **out_session)
 {
     struct ks_rounds_session *session = ks_rounds_find(monitor->state.rounds, id);
 
@@ -147,63 +40,6 @@ static enum ks_err find_session(struct ks_monitor *monitor, const uint8_t id[KS_
     }
     *out_session = session;
     return KS_OK;
-}
-
-/* All sessions, without their rounds. */
-static void put_sessions(struct ks_monitor *monitor, struct ks_json_writer *writer)
-{
-    struct ks_rounds *rounds = monitor->state.rounds;
-
-    ks_json_put_object(writer);
-    ks_json_member_text(writer, "schema", "ketseal.fl-sessions/1");
-    ks_json_put_key(writer, "sessions");
-    ks_json_put_array(writer);
-    for (size_t i = 0; i < ks_rounds_count(rounds); i++) {
-        const struct ks_rounds_session *session = ks_rounds_at(rounds, i);
-
-        ks_json_put_object(writer);
-        put_time(writer, "created_at", session->order.created_us);
-        ks_json_member_u64(writer, "last", session->last);
-        ks_json_member_u64(writer, "rounds_ordered", session->order.plan.rounds);
-        ks_json_member_hex(writer, "session", KS_BYTES(session->id));
-        ks_json_member_text(writer, "state", ks_session_state_name(session->state));
-        ks_json_put_end(writer);
-    }
-    ks_json_put_end(writer);
-    ks_json_put_end(writer);
-}
-
-/* u8 what: 0 all sessions, 1 a session, 2 the descriptor of its last round; then 16 session
- * -> lp32 document. Nobody's secret: ketseald carries all of it. */
-enum ks_err ks_monitor_fl_status(struct ks_monitor *monitor, uint32_t id,
-                                 struct ks_bytes payload)
-{
-    enum ks_err err = KS_OK;
-    struct ks_reader reader = ks_reader_of(payload, "status frame");
-    struct ks_rounds_session *session = NULL;
-    struct ks_buf text;
-    struct ks_json_writer writer = ks_json_writer_of(&text);
-    uint8_t session_id[KS_SESSION_LEN] = {0};
-    uint8_t what = 0;
-
-    ks_buf_init(&text, STATUS_MAX);
-    KS_TRY(check_here(monitor));
-    KS_TRY(ks_read_u8(&reader, &what));
-    KS_CHECK(what <= 2, KS_ERR_FORMAT, "status frame: %u", what);
-    KS_TRY(what == 0 ? KS_OK : ks_read_copy(&reader, session_id, sizeof session_id));
-    KS_TRY(ks_read_end(&reader));
-    if (what == 0) {
-        put_sessions(monitor, &writer);
-        KS_TRY(answer_json(monitor, KS_FRAME_FL_STATUS, id, &text));
-    } else {
-        KS_TRY(find_session(monitor, session_id, &session));
-        KS_CHECK(what == 1 || session->last > 0, KS_ERR_NOT_FOUND, "no round has begun yet");
-        KS_TRY(what == 1 ? answer_session(monitor, KS_FRAME_FL_STATUS, id, session)
-                         : answer_json(monitor, KS_FRAME_FL_STATUS, id, &session->descriptor));
-    }
-out:
-    ks_buf_done(&text);
-    return err;
 }
 
 /* --- orders ------------------------------------------------------------------------------- */
@@ -219,9 +55,15 @@ static enum ks_err check_memory(const struct ks_monitor *monitor, const struct k
                                 ? ks_fl_update_bytes_max((size_t)plan->params)
                                 : model;
     /* the parent and what becomes of it, as files and as numbers; an update sealed and open */
-    const uint64_t beside = WORKER_BYTES + 4 * model + 2 * update;
+    uint64_t beside = WORKER_BYTES + 4 * model + 2 * update;
+    struct ks_fl_server_params server;
     uint64_t bytes = 0;
 
+    KS_TRY(ks_fl_plan_server(plan, &server));
+    if (ks_fl_plan_remembers(plan)) { /* its memory, what it becomes, sealed and open */
+        beside += 4 * ks_fl_state_bytes((size_t)plan->params, ks_fl_plan_keeps_aggregate(plan),
+                                        server.rule);
+    }
     KS_TRY(ks_fl_gather_of(plan, (uint32_t)plan->invited, &params));
     KS_TRY(ks_fl_gather_needs(&params, (size_t)plan->updates_min, &bytes));
     KS_CHECK(bytes <= monitor->fl.memory_max && beside <= monitor->fl.memory_max - bytes,
@@ -238,22 +80,17 @@ static enum ks_err check_plan(const struct ks_monitor *monitor, const struct ks_
 {
     enum ks_err err = KS_OK;
     enum ks_fl_encoding encoding = KS_FL_F32;
-    const struct ks_fl_plan_rule *rule = &plan->rule;
 
     KS_CHECK(plan->params <= monitor->fl.params_max, KS_ERR_LIMIT,
              "the model has %llu numbers, this site takes %u", (unsigned long long)plan->params,
              monitor->fl.params_max);
     KS_TRY(ks_fail_prefix(check_memory(monitor, plan), "rule"));
-    KS_CHECK(ks_bytes_is(rule->server, "fedavg") && rule->beta1 == 0 && rule->beta2 == 0 &&
-                 rule->tau == 0,
-             KS_ERR_UNAVAILABLE,
-             "this site has the server rule 'fedavg' alone, with a rate and nothing else");
-    KS_CHECK(rule->rate > 0, KS_ERR_FORMAT, "rule: 'rate': above 0");
     KS_TRY(ks_fail_prefix(ks_fl_encoding_of(plan->local.encoding, &encoding), "'encoding'"));
-    KS_CHECK(!plan->weighted, KS_ERR_UNAVAILABLE,
-             "this site selects at random: samples are not known before");
-    KS_CHECK(plan->patience == 0 && plan->gain_min == 0, KS_ERR_UNAVAILABLE,
-             "this site does not stop early: no metric is measured here");
+    KS_CHECK(encoding == KS_FL_TOPK ? plan->local.keep >= 1 && plan->local.keep <= plan->params
+                                    : plan->local.keep == 0,
+             KS_ERR_FORMAT, "local: 'keep': with 'topk' 1 to the numbers of the model, else 0");
+    KS_CHECK(plan->patience > 0 || plan->gain_min == 0, KS_ERR_FORMAT,
+             "'gain_min' is for sessions that have 'patience'");
 out:
     return err;
 }
@@ -305,7 +142,7 @@ enum ks_err ks_monitor_fl_order(struct ks_monitor *monitor, uint32_t id,
     enum ks_fl_verb verb = KS_FL_VERBS;
     uint8_t channel[KS_CHANNEL_LEN];
 
-    KS_TRY(check_here(monitor));
+    KS_TRY(ks_monitor_fl_here(monitor));
     KS_TRY(ks_read_lp32(&reader, KS_MONITOR_CERTIFICATE_MAX, &order.certificate));
     KS_TRY(ks_read_copy(&reader, channel, sizeof channel));
     KS_TRY(ks_read_lp32(&reader, KS_FL_DOCUMENT_MAX, &order.document));
@@ -315,14 +152,14 @@ enum ks_err ks_monitor_fl_order(struct ks_monitor *monitor, uint32_t id,
     KS_TRY(err == KS_ERR_VERIFY ? KS_ERR_DENIED : err);
     KS_TRY(check_order(monitor, &said, channel));
     if (said.verb == KS_FL_VERB_AUDIT) { /* nothing changes by it */
-        KS_TRY(find_session(monitor, said.session, &session));
+        KS_TRY(ks_monitor_fl_session(monitor, said.session, &session));
         KS_TRY(ks_monitor_fl_audit(monitor, id, session, said.round));
         goto out;
     }
     order.key = key;
     KS_TRY(ks_rounds_order(monitor->state.rounds, &order, &session, &verb));
     log_order(session, verb);
-    KS_TRY(answer_session(monitor, KS_FRAME_FL_ORDER, id, session));
+    KS_TRY(ks_monitor_fl_answer(monitor, KS_FRAME_FL_ORDER, id, session));
 out:
     ks_fl_order_done(&said);
     ks_cert_free(cert);
@@ -352,10 +189,11 @@ static bool may_work(const struct ks_monitor *monitor, struct ks_bytes id)
 
 /* Those that the plan names, or all that are enrolled, as far as they may work. */
 static enum ks_err find_candidates(const struct ks_monitor *monitor,
-                                   const struct ks_fl_plan *plan,
+                                   const struct ks_rounds_session *session,
                                    struct ks_fl_candidate **out_candidates, size_t *out_count)
 {
     enum ks_err err = KS_OK;
+    const struct ks_fl_plan *plan = &session->order.plan;
     const struct ks_registry *registry = monitor->admission.registry;
     const bool named = plan->devices.count > 0;
     const size_t all = named ? plan->devices.count : ks_registry_count(registry);
@@ -371,6 +209,7 @@ static enum ks_err find_candidates(const struct ks_monitor *monitor,
             candidates[count++] = (struct ks_fl_candidate){id, 1};
         }
     }
+    ks_rounds_weigh(session, candidates, count);
     *out_candidates = candidates;
     *out_count = count;
 out:
@@ -392,21 +231,56 @@ out:
     return err;
 }
 
+/* Who is invited, who is not, and what each weighed. The arrays are the caller's, also of a
+ * failed call. */
+static enum ks_err name_candidates(const struct ks_fl_round *round,
+                                   const struct ks_fl_candidate *candidates, size_t count,
+                                   struct ks_fl_descriptor *descriptor)
+{
+    enum ks_err err = KS_OK;
+    const size_t invited = ks_fl_round_participants(round);
+    struct ks_fl_names *selected = &descriptor->selected;
+    struct ks_fl_names *others = &descriptor->passed_over;
+
+    selected->names = ks_calloc(invited, sizeof *selected->names);
+    others->names = ks_calloc(count, sizeof *others->names);
+    descriptor->samples = ks_calloc(count, sizeof *descriptor->samples);
+    KS_CHECK(selected->names != NULL && others->names != NULL && descriptor->samples != NULL,
+             KS_ERR_NOMEM, "descriptor");
+    for (size_t i = 0; i < count; i++) { /* both lists are ascending */
+        const size_t next = selected->count;
+        const struct ks_fl_participant *participant =
+            next < invited ? ks_fl_round_participant(round, next) : NULL;
+
+        if (participant != NULL && ks_bytes_is(candidates[i].name, participant->name)) {
+            descriptor->samples[next] = candidates[i].samples;
+            selected->names[selected->count++] = candidates[i].name;
+        } else {
+            descriptor->samples[invited + others->count] = candidates[i].samples;
+            others->names[others->count++] = candidates[i].name;
+        }
+    }
+    KS_ASSERT(selected->count == invited);
+    descriptor->samples_count = descriptor->weighted ? count : 0;
+out:
+    return err;
+}
+
 static enum ks_err write_descriptor(struct ks_monitor *monitor,
                                     const struct ks_rounds_session *session,
-                                    const struct ks_fl_round *round, uint64_t now_us,
-                                    struct ks_buf *out)
+                                    const struct ks_fl_round *round,
+                                    const struct ks_fl_candidate *candidates, size_t count,
+                                    uint64_t now_us, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
     const struct ks_fl_plan *plan = &session->order.plan;
-    const size_t count = ks_fl_round_participants(round);
-    struct ks_bytes *names = ks_calloc(count, sizeof *names);
     struct ks_kem_key *key = NULL;
     struct ks_buf kem_public;
     struct ks_fl_descriptor descriptor = {
         .created_us = now_us,
         .join_until_us = now_us + plan->prepare_s * 1000000,
-        .selected = {names, count},
+        .weighted = plan->weighted,
+        .seed = plan->seed,
         .local = plan->local,
         .params = plan->params,
         .round = session->last + 1,
@@ -417,10 +291,7 @@ static enum ks_err write_descriptor(struct ks_monitor *monitor,
     };
 
     ks_buf_init(&kem_public, KS_KEM_PUBLIC_LEN);
-    KS_CHECK(names != NULL, KS_ERR_NOMEM, "descriptor");
-    for (size_t i = 0; i < count; i++) {
-        names[i] = ks_bytes_text(ks_fl_round_participant(round, i)->name);
-    }
+    KS_TRY(name_candidates(round, candidates, count, &descriptor));
     KS_TRY(ks_monitor_fl_key(monitor, session, descriptor.round, &key));
     KS_TRY(ks_kem_key_public(key, &kem_public));
     KS_ASSERT(kem_public.len == sizeof descriptor.kem_public);
@@ -432,7 +303,7 @@ static enum ks_err write_descriptor(struct ks_monitor *monitor,
 out:
     ks_kem_key_free(key);
     ks_buf_done(&kem_public);
-    ks_free(names);
+    ks_fl_descriptor_done(&descriptor);
     return err;
 }
 
@@ -446,10 +317,11 @@ static enum ks_err begin_round(struct ks_monitor *monitor, struct ks_rounds_sess
     size_t count = 0;
 
     ks_buf_init(&descriptor, KS_FL_DOCUMENT_MAX);
-    KS_TRY(find_candidates(monitor, &session->order.plan, &candidates, &count));
+    KS_TRY(find_candidates(monitor, session, &candidates, &count));
     if (count >= session->order.plan.updates_min) { /* else until more may work */
         KS_TRY(ks_rounds_draft(session, candidates, count, now_us, &round));
-        KS_TRY(write_descriptor(monitor, session, round, now_us, &descriptor));
+        KS_TRY(
+            write_descriptor(monitor, session, round, candidates, count, now_us, &descriptor));
         err = ks_rounds_begin(monitor->state.rounds, session, round, candidates, count,
                               ks_buf_view(&descriptor), now_us);
         round = NULL; /* transferred */
@@ -546,23 +418,30 @@ enum ks_err ks_monitor_fl_join(struct ks_monitor *monitor, uint32_t id, struct k
     struct ks_fl_event event = {.now_us = ks_clock_us()};
     enum ks_fl_answer answer = KS_FL_ANSWER_OK;
 
-    KS_TRY(check_here(monitor));
+    KS_TRY(ks_monitor_fl_here(monitor));
     KS_TRY(ks_signed_document_read(payload, "join frame", &document));
     KS_TRY(ks_monitor_device(monitor, document.certificate, KS_RIGHT_WORK, &device));
     err = ks_fl_join_read(document.document, device->key, &join);
     KS_TRY(err == KS_ERR_VERIFY ? KS_ERR_DENIED : err);
     KS_TRY(check_join(monitor, &join, device, document.channel));
-    KS_TRY(find_session(monitor, join.session, &session));
+    KS_TRY(ks_monitor_fl_session(monitor, join.session, &session));
     KS_TRY(check_round(session, join.round));
     event.kind = join.leaves ? KS_FL_EVENT_LEAVE : KS_FL_EVENT_JOIN;
     event.client = join.device;
     event.samples = (uint32_t)join.samples;
     KS_TRY(ks_rounds_event(monitor->state.rounds, session, &event, &answer));
     KS_TRY(refusal(answer));
-    KS_TRY(answer_session(monitor, KS_FRAME_FL_JOIN, id, session));
+    KS_TRY(ks_monitor_fl_answer(monitor, KS_FRAME_FL_JOIN, id, session));
 out:
     ks_fl_join_done(&join);
     return err;
+}
+
+/* Whether UPDATE can only say that nothing has changed: in all rounds it may say so shortly. */
+static bool says_nothing(const struct ks_job_update *update)
+{
+    return ks_bytes_is(update->encoding, ks_fl_encoding_word(KS_FL_TOPK)) &&
+           update->length == ks_fl_update_bytes(4) + KS_FL_SEALED_OVERHEAD;
 }
 
 enum ks_err ks_monitor_fl_admit(struct ks_monitor *monitor, const struct ks_monitor_job *job)
@@ -572,14 +451,14 @@ enum ks_err ks_monitor_fl_admit(struct ks_monitor *monitor, const struct ks_moni
     struct ks_rounds_session *session = NULL;
     const struct ks_fl_plan *plan = NULL;
 
-    KS_TRY(check_here(monitor));
-    KS_TRY(find_session(monitor, update->session, &session));
+    KS_TRY(ks_monitor_fl_here(monitor));
+    KS_TRY(ks_monitor_fl_session(monitor, update->session, &session));
     plan = &session->order.plan;
     KS_TRY(check_round(session, update->round));
     KS_CHECK(ks_bytes_equal(KS_BYTES(update->parent), KS_BYTES(session->open.parent)),
              KS_ERR_CONFLICT, "the update is for another parent model than the round's");
-    KS_CHECK(ks_bytes_equal(update->encoding, plan->local.encoding), KS_ERR_CONFLICT,
-             "the update is encoded otherwise than the round says");
+    KS_CHECK(ks_bytes_equal(update->encoding, plan->local.encoding) || says_nothing(update),
+             KS_ERR_CONFLICT, "the update is encoded otherwise than the round says");
     KS_CHECK(update->length <=
                  ks_fl_update_bytes_max((size_t)plan->params) + KS_FL_SEALED_OVERHEAD,
              KS_ERR_LIMIT, "the update is longer than the model allows");
@@ -690,7 +569,7 @@ enum ks_err ks_monitor_fl_offer(struct ks_monitor *monitor, uint32_t id,
     size_t begin = 0;
 
     ks_buf_init(&offers, (size_t)OFFERS_MAX * 2 * KS_ENTRY_BYTES_MAX);
-    KS_TRY(check_here(monitor));
+    KS_TRY(ks_monitor_fl_here(monitor));
     KS_TRY(ks_read_end(&reader));
     for (size_t i = 0; i < ks_rounds_count(rounds); i++) {
         struct ks_rounds_session *session = ks_rounds_at(rounds, i);
@@ -730,11 +609,11 @@ static enum ks_err read_ended(struct ks_monitor *monitor, struct ks_bytes payloa
     uint8_t session_id[KS_SESSION_LEN];
     uint64_t number = 0;
 
-    KS_TRY(check_here(monitor));
+    KS_TRY(ks_monitor_fl_here(monitor));
     KS_TRY(ks_read_copy(&reader, session_id, sizeof session_id));
     KS_TRY(ks_read_u64(&reader, &number));
     KS_TRY(ks_read_end(&reader));
-    KS_TRY(find_session(monitor, session_id, &session));
+    KS_TRY(ks_monitor_fl_session(monitor, session_id, &session));
     summary = ks_rounds_summary(session, number);
     KS_CHECK(summary != NULL && (session->round == NULL || summary != &session->open),
              KS_ERR_CONFLICT, "round %llu has not ended", (unsigned long long)number);

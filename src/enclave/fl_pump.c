@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "crypto/digest.h"
+#include "enclave/fl_plan.h"
 #include "enclave/fl_work.h"
 #include "enclave/monitor.h"
 #include "fl/gather.h"
@@ -195,6 +196,7 @@ static enum ks_err prepare(struct ks_fl_slot *slot)
     replay->subject = ks_fl_round_params(session->round)->subject;
     replay->plan = &session->order.plan;
     replay->clients = (uint32_t)ks_fl_round_participants(session->round);
+    ks_copy(replay->state, session->remembered, sizeof replay->state);
     replay->checkpoint = session->checkpoint;
     ks_copy(replay->checkpoint_hash, session->checkpoint_hash, sizeof replay->checkpoint_hash);
     replay->checkpoint_len = session->checkpoint_len;
@@ -208,6 +210,7 @@ static enum ks_err prepare(struct ks_fl_slot *slot)
         ks_copy(update->device, delivery->device, sizeof update->device);
         update->place = place_of(session, delivery->device);
         update->samples = delivery->samples;
+        update->encoding = delivery->encoding;
         ks_copy(update->sealed, delivery->sealed, sizeof update->sealed);
         ks_copy(update->update, delivery->update, sizeof update->update);
     }
@@ -225,6 +228,7 @@ static enum ks_err send_update(struct ks_monitor *monitor, struct ks_fl_slot *sl
     struct ks_fl_replay_update update = {.place = place_of(slot->session, slot->job->device),
                                          .samples = (uint32_t)asked->samples};
 
+    KS_TRY(ks_fl_encoding_of(asked->encoding, &update.encoding));
     if (length != asked->length) { /* its record says the job's */
         end_job(monitor, slot,
                 ks_fail(KS_ERR_CONFLICT,
@@ -240,6 +244,7 @@ static enum ks_err send_update(struct ks_monitor *monitor, struct ks_fl_slot *sl
         end_job(monitor, slot, err);
         err = KS_OK;
     }
+out:
     return err;
 }
 
@@ -276,14 +281,6 @@ out:
     return err;
 }
 
-static enum ks_err send_finish(struct ks_fl_slot *slot)
-{
-    struct ks_buf payload;
-
-    ks_buf_init(&payload, 1);
-    return ks_fl_ask_worker(slot, KS_FRAME_FL_FINISH, &payload, KS_SLOT_FINISH);
-}
-
 /* ketseald has opened what SLOT waits for: FD, of LENGTH bytes. */
 static enum ks_err opened(struct ks_monitor *monitor, struct ks_fl_slot *slot, uint64_t length,
                           int fd)
@@ -300,7 +297,16 @@ static enum ks_err opened(struct ks_monitor *monitor, struct ks_fl_slot *slot, u
         break;
     case KS_SLOT_OPEN_MODEL:
         KS_TRY(ks_fl_hand_on(slot, KS_FL_FILE_MODEL, length, fd));
-        KS_TRY(send_finish(slot));
+        if (ks_fl_plan_remembers(&slot->session->order.plan)) {
+            ask_files(monitor, slot, KS_FRAME_FL_OPEN, KS_FL_FILE_NEXT, NULL,
+                      KS_SLOT_OPEN_NEXT);
+        } else {
+            KS_TRY(ks_fl_send_finish(slot));
+        }
+        break;
+    case KS_SLOT_OPEN_NEXT:
+        KS_TRY(ks_fl_hand_on(slot, KS_FL_FILE_NEXT, length, fd));
+        KS_TRY(ks_fl_send_finish(slot));
         break;
     default:
         KS_TRY(ks_fl_replay_opened(monitor, slot, length, fd));
@@ -352,18 +358,14 @@ static enum ks_err sync_updates(struct ks_monitor *monitor, struct ks_fl_slot *s
     return KS_OK;
 }
 
-/* The new model is durable: the round has ended. */
+/* The new model is durable, and so is what the rules remember: the round has ended. */
 static enum ks_err completed(struct ks_monitor *monitor, struct ks_fl_slot *slot)
 {
     enum ks_err err = KS_OK;
-    struct ks_fl_event event = {.kind = KS_FL_EVENT_AGGREGATED, .now_us = ks_clock_us()};
-    enum ks_fl_answer answer = KS_FL_ANSWER_OK;
 
     KS_TRY(ks_monitor_fl_suspects(monitor, slot->session));
-    ks_copy(event.update, slot->written, sizeof event.update);
-    KS_TRY(ks_rounds_event(monitor->state.rounds, slot->session, &event, &answer));
-    KS_CHECK(answer == KS_FL_ANSWER_OK, KS_ERR_INTERNAL, "the end of a round: %s",
-             ks_fl_answer_words(answer));
+    KS_TRY(ks_rounds_complete(monitor->state.rounds, slot->session, slot->written, slot->next,
+                              ks_clock_us()));
     ks_monitor_worker_end(monitor, slot->worker);
     slot->worker = NULL;
     slot->state = KS_SLOT_IDLE;
@@ -378,11 +380,12 @@ static struct ks_fl_slot *slot_of(struct ks_monitor *monitor, uint32_t request)
     for (size_t i = 0; i < KS_ROUNDS_SESSIONS_MAX; i++) {
         struct ks_fl_slot *slot = &monitor->slots[i];
         const bool files =
-            slot->state == KS_SLOT_OPEN_PARENT || slot->state == KS_SLOT_OPEN_PAST ||
-            slot->state == KS_SLOT_OPEN_AGAIN || slot->state == KS_SLOT_OPEN_UPDATE ||
-            slot->state == KS_SLOT_SYNC_UPDATE || slot->state == KS_SLOT_OPEN_CHECKPOINT ||
-            slot->state == KS_SLOT_SYNC || slot->state == KS_SLOT_OPEN_MODEL ||
-            slot->state == KS_SLOT_SYNC_MODEL;
+            slot->state == KS_SLOT_OPEN_PARENT || slot->state == KS_SLOT_OPEN_STATE ||
+            slot->state == KS_SLOT_OPEN_PAST || slot->state == KS_SLOT_OPEN_AGAIN ||
+            slot->state == KS_SLOT_OPEN_UPDATE || slot->state == KS_SLOT_SYNC_UPDATE ||
+            slot->state == KS_SLOT_OPEN_CHECKPOINT || slot->state == KS_SLOT_SYNC ||
+            slot->state == KS_SLOT_OPEN_MODEL || slot->state == KS_SLOT_OPEN_NEXT ||
+            slot->state == KS_SLOT_SYNC_MODEL || slot->state == KS_SLOT_SYNC_NEXT;
 
         if (files && slot->request == request) {
             return slot;
@@ -399,6 +402,13 @@ static enum ks_err synced(struct ks_monitor *monitor, struct ks_fl_slot *slot)
         slot->synced++;
         return sync_updates(monitor, slot);
     case KS_SLOT_SYNC_MODEL:
+        if (!ks_fl_plan_remembers(&slot->session->order.plan)) {
+            return completed(monitor, slot);
+        }
+        ask_files(monitor, slot, KS_FRAME_FL_SYNC, KS_FL_FILE_NEXT, slot->next,
+                  KS_SLOT_SYNC_NEXT);
+        return KS_OK;
+    case KS_SLOT_SYNC_NEXT:
         return completed(monitor, slot);
     default:
         return committed(monitor, slot);
@@ -486,6 +496,7 @@ static enum ks_err take_added(struct ks_monitor *monitor, struct ks_fl_slot *slo
                                    .loss = update->loss};
 
     KS_TRY(ks_fl_work_added_read(reader, &added));
+    KS_TRY(ks_fl_encoding_of(update->encoding, &delivery.encoding)); /* as it was opened */
     delivery.norm = added.norm;
     delivery.suspicion = added.suspicion;
     (void)snprintf(delivery.device, sizeof delivery.device, "%s", job->device);
@@ -541,6 +552,7 @@ static enum ks_err take_finished(struct ks_monitor *monitor, struct ks_fl_slot *
                                  struct ks_reader *reader)
 {
     enum ks_err err = KS_OK;
+    static const uint8_t zeros[32] = {0};
     struct ks_rounds_session *session = slot->session;
     struct ks_fl_work_finished finished = {.count = 0};
 
@@ -548,6 +560,10 @@ static enum ks_err take_finished(struct ks_monitor *monitor, struct ks_fl_slot *
     KS_CHECK(finished.scores != NULL, KS_ERR_NOMEM, "scores of a round");
     KS_TRY(ks_fl_work_finished_read(reader, (uint32_t)session->delivered, &finished));
     KS_TRY(note_written(slot, &finished.model));
+    KS_CHECK(ks_bytes_equal(KS_BYTES(finished.state), KS_BYTES(zeros)) !=
+                 ks_fl_plan_remembers(&session->order.plan),
+             KS_ERR_VERIFY, "the worker remembers what it should not, or the other way round");
+    ks_copy(slot->next, finished.state, sizeof slot->next);
     if (!ks_fl_plan_sums(&session->order.plan)) {
         KS_CHECK(finished.count == session->delivered, KS_ERR_VERIFY,
                  "the worker has scored %u updates, where %zu count", finished.count,

@@ -14,6 +14,7 @@
 
 #include "crypto/digest.h"
 #include "crypto/kem.h"
+#include "enclave/fl_plan.h"
 #include "enclave/monitor.h"
 #include "fl/gather.h"
 
@@ -88,7 +89,9 @@ enum ks_err ks_fl_gather_of(const struct ks_fl_plan *plan, uint32_t clients,
     enum ks_err err = KS_OK;
     const struct ks_fl_plan_rule *rule = &plan->rule;
     struct ks_fl_gather_params params = {.params = (size_t)plan->params,
-                                         .members_max = (size_t)plan->wanted,
+                                         .members_max = plan->wanted < clients
+                                                            ? (size_t)plan->wanted
+                                                            : clients, /* some may not work */
                                          .clients = clients,
                                          .robust = {.attackers = (unsigned)rule->attackers,
                                                     .keep = (unsigned)rule->keep,
@@ -121,6 +124,13 @@ static enum ks_fl_file checkpoint_file(unsigned number)
     return number == 1 ? KS_FL_FILE_FIRST : KS_FL_FILE_SECOND;
 }
 
+static bool has_state(const struct ks_fl_replay *replay)
+{
+    static const uint8_t zeros[32] = {0};
+
+    return !ks_bytes_equal(KS_BYTES(replay->state), KS_BYTES(zeros));
+}
+
 static enum ks_err send_begin(struct ks_monitor *monitor, struct ks_fl_slot *slot)
 {
     enum ks_err err = KS_OK;
@@ -129,20 +139,25 @@ static enum ks_err send_begin(struct ks_monitor *monitor, struct ks_fl_slot *slo
     struct ks_fl_gather_params gather = {.params = 0};
     struct ks_fl_work_begin begin = {
         .subject = replay->subject,
-        .members_max = (uint32_t)plan->wanted,
         .clients = replay->clients,
         .bucket = (uint32_t)plan->rule.bucket,
         .bound = plan->rule.bound,
-        .server = ks_fl_server_defaults(KS_FL_FEDAVG, (size_t)plan->params),
         .resumes = replay->checkpoint != 0,
         .checkpoint = checkpoint_file(replay->checkpoint),
+        .keeps_aggregate = ks_fl_plan_keeps_aggregate(plan),
+        .has_state = has_state(replay),
     };
     struct ks_buf payload;
 
     ks_buf_init(&payload, 1024);
     KS_TRY(ks_fl_gather_of(plan, replay->clients, &gather));
+    begin.members_max = (uint32_t)gather.members_max;
     begin.robust = gather.robust;
-    begin.server.rate = plan->rule.rate;
+    KS_TRY(ks_fl_plan_server(plan, &begin.server));
+    ks_copy(begin.state_hash, replay->state, sizeof begin.state_hash);
+    KS_TRY(ks_rounds_secret(monitor->state.rounds, KS_ROUNDS_STATE_LABEL,
+                            replay->subject.session, 0, begin.state_key,
+                            sizeof begin.state_key));
     ks_copy(begin.checkpoint_hash, replay->checkpoint_hash, sizeof begin.checkpoint_hash);
     KS_TRY(ks_rounds_secret(monitor->state.rounds, KS_ROUNDS_CHECKPOINT_LABEL,
                             replay->subject.session, replay->subject.round,
@@ -205,11 +220,11 @@ enum ks_err ks_fl_send_update(struct ks_monitor *monitor, struct ks_fl_slot *slo
     enum ks_err err = KS_OK;
     struct ks_fl_work_update work = {.client = ks_bytes_text(update->device),
                                      .place = update->place,
-                                     .samples = update->samples};
+                                     .samples = update->samples,
+                                     .encoding = update->encoding};
     struct ks_buf payload;
 
     ks_buf_init(&payload, 1024);
-    KS_TRY(ks_fl_encoding_of(slot->replay.plan->local.encoding, &work.encoding));
     KS_TRY(update_key(monitor, slot, work.client, fd, work.key));
     ks_copy(work.sealed, update->sealed, sizeof work.sealed);
     ks_fl_work_update_put(&work, &payload);
@@ -221,12 +236,28 @@ out:
     return err;
 }
 
+enum ks_err ks_fl_send_finish(struct ks_fl_slot *slot)
+{
+    enum ks_err err = KS_OK;
+    struct ks_fl_work_finish work;
+    struct ks_buf payload;
+
+    ks_buf_init(&payload, 64);
+    KS_TRY(ks_random(work.nonce, sizeof work.nonce));
+    ks_fl_work_finish_put(&work, &payload);
+    KS_TRY(ks_fl_ask_worker(slot, KS_FRAME_FL_FINISH, &payload, KS_SLOT_FINISH));
+out:
+    ks_buf_done(&payload);
+    return err;
+}
+
 /* --- the replay --------------------------------------------------------------------------- */
 
 bool ks_fl_replays(const struct ks_fl_slot *slot)
 {
     switch (slot->state) {
     case KS_SLOT_OPEN_PARENT:
+    case KS_SLOT_OPEN_STATE:
     case KS_SLOT_OPEN_PAST:
     case KS_SLOT_BEGIN:
     case KS_SLOT_OPEN_AGAIN:
@@ -262,25 +293,44 @@ static void next_update(struct ks_monitor *monitor, struct ks_fl_slot *slot)
     ks_fl_ask_files(monitor, slot, &asked, KS_SLOT_OPEN_AGAIN);
 }
 
+/* The parent and, where there is one, the state are with the worker: the checkpoint, then it
+ * begins. */
+static enum ks_err go_on(struct ks_monitor *monitor, struct ks_fl_slot *slot)
+{
+    const struct ks_fl_asked past = {.type = KS_FRAME_FL_OPEN,
+                                     .file = checkpoint_file(slot->replay.checkpoint)};
+
+    if (slot->replay.checkpoint == 0) {
+        return send_begin(monitor, slot);
+    }
+    ks_fl_ask_files(monitor, slot, &past, KS_SLOT_OPEN_PAST);
+    return KS_OK;
+}
+
 enum ks_err ks_fl_replay_opened(struct ks_monitor *monitor, struct ks_fl_slot *slot,
                                 uint64_t length, int fd)
 {
     enum ks_err err = KS_OK;
     const struct ks_fl_replay *replay = &slot->replay;
-    const struct ks_fl_asked past = {.type = KS_FRAME_FL_OPEN,
-                                     .file = checkpoint_file(replay->checkpoint)};
+    const struct ks_fl_asked state = {
+        .type = KS_FRAME_FL_OPEN, .file = KS_FL_FILE_STATE, .hash = replay->state};
 
     switch (slot->state) {
     case KS_SLOT_OPEN_PARENT:
         KS_TRY(ks_fl_hand_on(slot, KS_FL_FILE_PARENT, length, fd));
-        if (replay->checkpoint != 0) {
-            ks_fl_ask_files(monitor, slot, &past, KS_SLOT_OPEN_PAST);
+        if (has_state(replay)) {
+            ks_fl_ask_files(monitor, slot, &state, KS_SLOT_OPEN_STATE);
         } else {
-            KS_TRY(send_begin(monitor, slot));
+            KS_TRY(go_on(monitor, slot));
         }
         break;
+    case KS_SLOT_OPEN_STATE:
+        KS_TRY(ks_fl_hand_on(slot, KS_FL_FILE_STATE, length, fd));
+        KS_TRY(go_on(monitor, slot));
+        break;
     case KS_SLOT_OPEN_PAST:
-        KS_TRY(ks_fl_hand_on(slot, past.file, replay->checkpoint_len, fd));
+        KS_TRY(ks_fl_hand_on(slot, checkpoint_file(replay->checkpoint), replay->checkpoint_len,
+                             fd));
         KS_TRY(send_begin(monitor, slot));
         break;
     case KS_SLOT_OPEN_AGAIN:

@@ -20,6 +20,18 @@ out:
     return err;
 }
 
+static enum ks_err read_bool(struct ks_reader *reader, bool *out_value)
+{
+    enum ks_err err = KS_OK;
+    uint8_t value = 0;
+
+    KS_TRY(ks_read_u8(reader, &value));
+    KS_CHECK(value <= 1, KS_ERR_FORMAT, "%u, where 0 or 1 stands", value);
+    *out_value = value == 1;
+out:
+    return err;
+}
+
 static enum ks_err read_finite(struct ks_reader *reader, double *out_figure)
 {
     enum ks_err err = KS_OK;
@@ -58,7 +70,7 @@ enum ks_err ks_fl_work_file_read(struct ks_bytes payload, struct ks_fl_work_file
     struct ks_reader reader = ks_reader_of(payload, "file frame");
     struct ks_fl_work_file file = {0};
 
-    KS_TRY(read_file(&reader, KS_FL_FILE_PARENT, KS_FL_FILE_MODEL, &file.file));
+    KS_TRY(read_file(&reader, KS_FL_FILE_PARENT, KS_FL_FILE_NEXT, &file.file));
     KS_TRY(ks_read_u64(&reader, &file.length));
     KS_TRY(ks_read_end(&reader));
     *out_file = file;
@@ -157,6 +169,10 @@ void ks_fl_work_begin_put(const struct ks_fl_work_begin *begin, struct ks_buf *o
     ks_buf_put(out, KS_BYTES(begin->checkpoint_key));
     ks_buf_put_u8(out, begin->resumes ? (uint8_t)begin->checkpoint : 0);
     ks_buf_put(out, KS_BYTES(begin->checkpoint_hash));
+    ks_buf_put_u8(out, begin->keeps_aggregate);
+    ks_buf_put_u8(out, begin->has_state);
+    ks_buf_put(out, KS_BYTES(begin->state_key));
+    ks_buf_put(out, KS_BYTES(begin->state_hash));
 }
 
 enum ks_err ks_fl_work_begin_read(struct ks_bytes payload, struct ks_fl_work_begin *out_begin)
@@ -182,6 +198,10 @@ enum ks_err ks_fl_work_begin_read(struct ks_bytes payload, struct ks_fl_work_beg
                  checkpoint == KS_FL_FILE_SECOND,
              KS_ERR_FORMAT, "checkpoint %u", checkpoint);
     KS_TRY(ks_read_copy(&reader, begin.checkpoint_hash, sizeof begin.checkpoint_hash));
+    KS_TRY(read_bool(&reader, &begin.keeps_aggregate));
+    KS_TRY(read_bool(&reader, &begin.has_state));
+    KS_TRY(ks_read_copy(&reader, begin.state_key, sizeof begin.state_key));
+    KS_TRY(ks_read_copy(&reader, begin.state_hash, sizeof begin.state_hash));
     KS_TRY(ks_read_end(&reader));
     begin.resumes = checkpoint != 0;
     begin.checkpoint = (enum ks_fl_file)checkpoint;
@@ -334,6 +354,25 @@ out:
     return err;
 }
 
+void ks_fl_work_finish_put(const struct ks_fl_work_finish *finish, struct ks_buf *out)
+{
+    ks_buf_put(out, KS_BYTES(finish->nonce));
+}
+
+enum ks_err ks_fl_work_finish_read(struct ks_bytes payload,
+                                   struct ks_fl_work_finish *out_finish)
+{
+    enum ks_err err = KS_OK;
+    struct ks_reader reader = ks_reader_of(payload, "finish frame");
+    struct ks_fl_work_finish finish = {0};
+
+    KS_TRY(ks_read_copy(&reader, finish.nonce, sizeof finish.nonce));
+    KS_TRY(ks_read_end(&reader));
+    *out_finish = finish;
+out:
+    return err;
+}
+
 /* --- scores ------------------------------------------------------------------------------- */
 
 static void put_score(const struct ks_fl_score *score, struct ks_buf *out)
@@ -368,6 +407,7 @@ out:
 void ks_fl_work_finished_put(const struct ks_fl_work_finished *finished, struct ks_buf *out)
 {
     ks_fl_work_written_put(&finished->model, out);
+    ks_buf_put(out, KS_BYTES(finished->state));
     ks_buf_put_u32(out, finished->count);
     for (uint32_t i = 0; i < finished->count; i++) {
         put_score(&finished->scores[i], out);
@@ -381,6 +421,7 @@ enum ks_err ks_fl_work_finished_read(struct ks_reader *reader, uint32_t count_ma
     struct ks_fl_work_finished finished = {.scores = out_finished->scores};
 
     KS_TRY(read_written(reader, &finished.model));
+    KS_TRY(ks_read_copy(reader, finished.state, sizeof finished.state));
     KS_TRY(ks_read_u32(reader, &finished.count));
     KS_CHECK(finished.count <= count_max, KS_ERR_FORMAT, "%u scores, where there are %u",
              finished.count, count_max);

@@ -20,15 +20,17 @@
     (4096 + KS_FL_MEMBERS_MAX * KS_FL_WORK_SCORE_LEN) /* bytes of FL_FINISH's, the longest */
 #define KS_FL_NUMERICS 1 /* what the arithmetic of an aggregate means */
 
-/* What a descriptor is of. The worker reads the first two, and writes those from FIRST to
- * MODEL; the last two are of audits: the enclave reads the list of a round, and has the model
- * that it comes to written where it is not kept, as MODEL. */
+/* What a descriptor is of. The worker reads the first three, and writes those from FIRST to
+ * NEXT; the last two are of audits: the enclave reads the list of a round, and has the model
+ * that it comes to, and the state, written where they are not kept. */
 #define KS_FL_FILE_LIST(X)                                                                     \
     X(PARENT) /* the model that the round began with */                                        \
     X(UPDATE) /* a sealed update */                                                            \
+    X(STATE)  /* what the rules remember of the rounds before, sealed */                       \
     X(FIRST)  /* the two checkpoints, written in turn */                                       \
     X(SECOND)                                                                                  \
     X(MODEL) /* the new model */                                                               \
+    X(NEXT)  /* and what the rules remember with it, sealed */                                 \
     X(LIST)                                                                                    \
     X(SCRATCH)
 enum ks_fl_file {
@@ -47,7 +49,7 @@ void ks_fl_work_file_put(const struct ks_fl_work_file *file, struct ks_buf *out)
 KS_MUST_CHECK enum ks_err ks_fl_work_file_read(struct ks_bytes payload,
                                                struct ks_fl_work_file *out_file);
 
-/* FL_BEGIN: PARENT and, to go on, the checkpoint were sent before. */
+/* FL_BEGIN: PARENT, STATE if there is one and, to go on, the checkpoint were sent before. */
 struct ks_fl_work_begin {
     struct ks_fl_subject subject;
     uint32_t members_max;
@@ -60,6 +62,10 @@ struct ks_fl_work_begin {
     bool resumes;
     enum ks_fl_file checkpoint;  /* to go on from: FIRST or SECOND */
     uint8_t checkpoint_hash[32]; /* SHA-256 of its bytes */
+    bool keeps_aggregate;        /* for the next round: its rule begins there */
+    bool has_state;
+    uint8_t state_key[KS_AEAD_KEY_LEN]; /* of STATE and NEXT */
+    uint8_t state_hash[32];             /* SHA-256 of STATE in the clear */
 };
 void ks_fl_work_begin_put(const struct ks_fl_work_begin *begin, struct ks_buf *out);
 KS_MUST_CHECK enum ks_err ks_fl_work_begin_read(struct ks_bytes payload,
@@ -119,9 +125,17 @@ void ks_fl_work_written_put(const struct ks_fl_work_written *written, struct ks_
 KS_MUST_CHECK enum ks_err ks_fl_work_written_read(struct ks_reader *reader,
                                                   struct ks_fl_work_written *out_written);
 
-/* The answer to FL_FINISH, which has no payload. */
+/* FL_FINISH: MODEL and, where something is remembered, NEXT were sent before. */
+struct ks_fl_work_finish {
+    uint8_t nonce[KS_AEAD_NONCE_LEN]; /* of NEXT */
+};
+void ks_fl_work_finish_put(const struct ks_fl_work_finish *finish, struct ks_buf *out);
+KS_MUST_CHECK enum ks_err ks_fl_work_finish_read(struct ks_bytes payload,
+                                                 struct ks_fl_work_finish *out_finish);
+
 struct ks_fl_work_finished {
     struct ks_fl_work_written model;
+    uint8_t state[32];          /* SHA-256 of NEXT in the clear; zeros: nothing is remembered */
     uint32_t count;             /* of scores: none for one sum, else one for each member */
     struct ks_fl_score *scores; /* in the order of adding; the caller's */
 };

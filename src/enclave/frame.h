@@ -37,7 +37,7 @@ enum ks_frame_type {
     KS_FRAME_ANNOUNCE = 19,         /* a device names quantum keys that it holds */
     KS_FRAME_ALERT = 23,            /* a job that ran is an anomaly -> how many, an entry */
     KS_FRAME_FL_ORDER = 24,    /* an operator's order about federated learning -> session */
-    KS_FRAME_FL_STATUS = 25,   /* a session, a round of it, its descriptor */
+    KS_FRAME_FL_STATUS = 25,   /* what enum ks_fl_ask says -> a document */
     KS_FRAME_FL_JOIN = 26,     /* a device takes part, or does not -> the round */
     KS_FRAME_FL_OFFER = 27,    /* time passes -> rounds whose records want an intent */
     KS_FRAME_FL_RECORDED = 28, /* the record of a round is durable */
@@ -64,6 +64,21 @@ enum ks_frame_type {
     KS_FRAME_LINK_DATA = 41,  /* bytes, either way */
     KS_FRAME_LINK_CLOSE = 42, /* either way; from ketseald with the reason, a text */
 };
+
+/* What KS_FRAME_FL_STATUS asks for. */
+enum ks_fl_ask {
+    KS_FL_ASK_SESSIONS = 0,
+    KS_FL_ASK_SESSION = 1,
+    KS_FL_ASK_DESCRIPTOR = 2, /* of the last round */
+    KS_FL_ASK_ROUND = 3,      /* a number */
+    KS_FL_ASK_ROUNDS = 4,     /* a page behind a number; so are models and history */
+    KS_FL_ASK_MODELS = 5,
+    KS_FL_ASK_HISTORY = 6,
+    KS_FL_ASK_DEVICES = 7, /* a page behind a name */
+    KS_FL_ASK_METRICS = 8, /* of the site */
+    KS_FL_ASKS
+};
+#define KS_FL_PAGE_MAX 1000 /* items of a page */
 
 #define KS_LINK_DATA_MAX 16384 /* bytes in one frame */
 #define KS_LINK_TEXT_MAX 200   /* bytes of a reason */

@@ -55,7 +55,7 @@ static const struct request_rule request_rules[] = {
     {KS_FRAME_ALERT, ks_monitor_alert, KS_PHASE_READY, KS_UUID_TEXT_LEN},
     {KS_FRAME_FL_ORDER, ks_monitor_fl_order, KS_PHASE_READY,
      KS_FL_DOCUMENT_MAX + KS_MONITOR_CERTIFICATE_MAX + 64},
-    {KS_FRAME_FL_STATUS, ks_monitor_fl_status, KS_PHASE_READY, 64},
+    {KS_FRAME_FL_STATUS, ks_monitor_fl_status, KS_PHASE_READY, 256},
     {KS_FRAME_FL_JOIN, ks_monitor_fl_join, KS_PHASE_READY, SIGNED_DOCUMENT_MAX},
     {KS_FRAME_FL_OFFER, ks_monitor_fl_offer, KS_PHASE_READY, 0},
     {KS_FRAME_FL_RECORDED, ks_monitor_fl_recorded, KS_PHASE_READY, 64},

@@ -92,6 +92,7 @@ struct ks_monitor_worker {
 enum ks_fl_slot_state {
     KS_SLOT_IDLE = 0,    /* no worker, nothing to do for one */
     KS_SLOT_OPEN_PARENT, /* ketseald opens the parent model */
+    KS_SLOT_OPEN_STATE,  /* what the rules remember */
     KS_SLOT_OPEN_PAST,   /* and the checkpoint to go on from */
     KS_SLOT_BEGIN,       /* the worker begins */
     KS_SLOT_OPEN_AGAIN,  /* ketseald opens a sealed update that counts */
@@ -103,9 +104,11 @@ enum ks_fl_slot_state {
     KS_SLOT_OPEN_CHECKPOINT,
     KS_SLOT_WRITE,
     KS_SLOT_SYNC,
-    KS_SLOT_OPEN_MODEL,
+    KS_SLOT_OPEN_MODEL, /* from here on the round ends */
+    KS_SLOT_OPEN_NEXT,  /* what the rules will remember */
     KS_SLOT_FINISH,
     KS_SLOT_SYNC_MODEL,
+    KS_SLOT_SYNC_NEXT,
     KS_SLOT_OPEN_LIST, /* of an audit: ketseald opens the round's list */
 };
 
@@ -114,6 +117,7 @@ struct ks_fl_replay_update {
     char device[KS_FL_CLIENT_NAME_MAX + 1];
     uint32_t place; /* among all that were invited, by name */
     uint32_t samples;
+    enum ks_fl_encoding encoding;
     uint8_t sealed[32];
     uint8_t update[32]; /* what has to be in it */
 };
@@ -123,6 +127,7 @@ struct ks_fl_replay {
     struct ks_fl_subject subject;
     const struct ks_fl_plan *plan; /* borrowed, of the session */
     uint32_t clients;              /* that were invited */
+    uint8_t state[32];             /* that the round began with; zeros: none */
     unsigned checkpoint;           /* to go on from: 1 or 2; 0: none */
     uint8_t checkpoint_hash[32];
     uint64_t checkpoint_len;
@@ -144,6 +149,7 @@ struct ks_fl_slot {
     unsigned file;              /* checkpoint that is written: 1 or 2 */
     uint8_t written[32];        /* hash of what was */
     uint64_t written_len;
+    uint8_t next[32]; /* and of what the rules will remember; zeros: nothing */
     char kernels[KS_WORK_NAME_MAX + 1];
     uint32_t threads;
 };
@@ -299,6 +305,11 @@ KS_MUST_CHECK enum ks_err ks_monitor_fl_list(struct ks_monitor *, uint32_t id,
                                              struct ks_bytes payload);
 
 /* --- fl_orders.c -------------------------------------------------------------------------- */
+/* KS_ERR_UNAVAILABLE where this site runs no federated learning. */
+KS_MUST_CHECK enum ks_err ks_monitor_fl_here(const struct ks_monitor *monitor);
+KS_MUST_CHECK enum ks_err ks_monitor_fl_session(struct ks_monitor *monitor,
+                                                const uint8_t id[KS_SESSION_LEN],
+                                                struct ks_rounds_session **out_session);
 /* KS_OK when JOB, of an update, may run: its round takes it, or it counts already. */
 KS_MUST_CHECK enum ks_err ks_monitor_fl_admit(struct ks_monitor *monitor,
                                               const struct ks_monitor_job *job);
@@ -311,6 +322,11 @@ KS_MUST_CHECK enum ks_err ks_monitor_fl_key(const struct ks_monitor *monitor,
                                             const struct ks_rounds_session *session,
                                             uint64_t number, struct ks_kem_key **out_key);
 
+/* --- fl_status.c -------------------------------------------------------------------------- */
+/* Answers frame ID of TYPE with SESSION as it is: lp32 document. */
+KS_MUST_CHECK enum ks_err ks_monitor_fl_answer(struct ks_monitor *monitor, uint16_t type,
+                                               uint32_t id,
+                                               const struct ks_rounds_session *session);
 /* --- fl_replay.c -------------------------------------------------------------------------- */
 /* A worker is brought to where its round is: parent model, begin, every update that counts in
  * the order of the chain. Rounds go on by it after a crash; an audit computes a round again by
@@ -349,6 +365,8 @@ KS_MUST_CHECK enum ks_err ks_fl_send_update(struct ks_monitor *monitor, struct k
                                             const struct ks_fl_replay_update *update,
                                             uint64_t length, int fd,
                                             enum ks_fl_slot_state state);
+/* The worker, which has files to write to, makes what the round comes to. */
+KS_MUST_CHECK enum ks_err ks_fl_send_finish(struct ks_fl_slot *slot);
 /* What a round of PLAN gathers where CLIENTS are invited; its context is not set.
  * KS_ERR_UNAVAILABLE for a rule that no site has. */
 struct ks_fl_gather_params;

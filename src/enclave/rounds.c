@@ -39,7 +39,17 @@ static void put_session(struct ks_rounds_session *session, struct ks_buf *out)
     record.code = (uint8_t)session->state;
     record.round = session->round == NULL ? session->last : session->last - 1;
     ks_copy(record.hash[0], session->model, sizeof record.hash[0]);
+    ks_copy(record.hash[1], session->remembered, sizeof record.hash[1]);
+    record.count = session->progress.stale;
+    record.samples = session->progress.has_best ? 1 : 0;
+    record.figures[0] = session->progress.best;
     ks_round_record_put(&record, out);
+    for (size_t i = 0; i < session->known_count; i++) {
+        record = ks_rounds_record_of(KS_ROUND_RECORD_KNOWN, session);
+        ks_copy(record.device, session->known[i].device, sizeof record.device);
+        record.samples = session->known[i].samples;
+        ks_round_record_put(&record, out);
+    }
     ks_buf_put(out, ks_buf_view(&session->log));
 }
 
@@ -91,7 +101,8 @@ static size_t live(const struct ks_rounds *rounds)
     for (size_t i = 0; i < rounds->session_count; i++) {
         const struct ks_rounds_session *session = rounds->sessions[i];
 
-        count += 2 + session->kept_count + session->log.len / KS_ROUND_RECORD_LEN;
+        count += 2 + session->kept_count + session->known_count +
+                 session->log.len / KS_ROUND_RECORD_LEN;
     }
     return count;
 }
@@ -339,7 +350,7 @@ enum ks_err ks_rounds_event(struct ks_rounds *rounds, struct ks_rounds_session *
     const struct ks_delivery *delivery = ks_rounds_find_delivery(session, event->client);
 
     KS_CHECK(session->round != NULL, KS_ERR_CONFLICT, "no round is open");
-    KS_ASSERT(event->kind != KS_FL_EVENT_UPDATE);
+    KS_ASSERT(event->kind != KS_FL_EVENT_UPDATE && event->kind != KS_FL_EVENT_AGGREGATED);
     held_event.now_us = held(session, event->now_us);
     ks_fl_round_status(session->round, &status);
     *out_answer = event->kind == KS_FL_EVENT_LEAVE && delivery != NULL
@@ -355,6 +366,28 @@ enum ks_err ks_rounds_event(struct ks_rounds *rounds, struct ks_rounds_session *
     record.samples = event->samples;
     ks_copy(record.device, event->client.data, event->client.len);
     ks_copy(record.hash[0], event->update, sizeof record.hash[0]);
+    KS_TRY(ks_rounds_apply(rounds, &record));
+out:
+    return err;
+}
+
+enum ks_err ks_rounds_complete(struct ks_rounds *rounds, struct ks_rounds_session *session,
+                               const uint8_t model[32], const uint8_t state[32],
+                               uint64_t now_us)
+{
+    enum ks_err err = KS_OK;
+    struct ks_fl_event event = {.kind = KS_FL_EVENT_AGGREGATED, .now_us = now_us};
+    enum ks_fl_answer answer = KS_FL_ANSWER_NOT_NOW;
+    struct ks_round_record record = ks_rounds_record_of(KS_ROUND_RECORD_EVENT, session);
+
+    ks_copy(event.update, model, sizeof event.update);
+    answer = session->round == NULL ? answer : ks_fl_round_check(session->round, &event);
+    KS_CHECK(answer == KS_FL_ANSWER_OK, KS_ERR_INTERNAL, "the end of a round: %s",
+             ks_fl_answer_words(answer));
+    record.code = KS_FL_EVENT_AGGREGATED;
+    record.at_us = now_us;
+    ks_copy(record.hash[0], model, sizeof record.hash[0]);
+    ks_copy(record.hash[1], state, sizeof record.hash[1]);
     KS_TRY(ks_rounds_apply(rounds, &record));
 out:
     return err;

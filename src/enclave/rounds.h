@@ -14,6 +14,7 @@
 #define KS_ENCLAVE_ROUNDS_H
 
 #include "enclave/chain.h"
+#include "enclave/roster.h"
 #include "fl/robust.h"
 #include "fl/round.h"
 #include "record/fl.h"
@@ -21,13 +22,14 @@
 #define KS_ROUNDS_FILE          "rounds"
 #define KS_ROUNDS_SESSIONS_MAX  64
 #define KS_ROUNDS_OPERATORS_MAX 64
-#define KS_ROUNDS_KEPT_MAX      1024 /* of one session: the last ones that ended */
-#define KS_ROUNDS_REASON_MAX    16   /* bytes of a word */
+#define KS_ROUNDS_KEPT_MAX      1024  /* of one session: the last ones that ended */
+#define KS_ROUNDS_REASON_MAX    16    /* bytes of a word */
+#define KS_ROUNDS_KNOWN_MAX     65536 /* devices whose samples are remembered, in all sessions */
 
 #define KS_SESSION_STATE_LIST(X)                                                               \
     X(CREATED, "CREATED")   /* waits for the order to start */                                 \
     X(RUNNING, "RUNNING")   /* a round is open, or the next one is to begin */                 \
-    X(FINISHED, "FINISHED") /* all its rounds are completed */                                 \
+    X(FINISHED, "FINISHED") /* all its rounds are completed, or it gains no more */            \
     X(FAILED, "FAILED")     /* a round failed */                                               \
     X(STOPPED, "STOPPED")   /* on demand */
 enum ks_session_state {
@@ -48,6 +50,7 @@ struct ks_delivery {
     uint64_t at_us;                 /* when it was added */
     uint64_t length;                /* bytes that were sent */
     uint32_t samples;
+    enum ks_fl_encoding encoding;
     double norm;
     double suspicion; /* this and what follows: 0 until the rule has looked at all of them */
     double cosine;    /* with the aggregate */
@@ -65,6 +68,7 @@ struct ks_round_summary {
     uint8_t descriptor[32];
     uint8_t result[32];  /* of a completed one */
     uint8_t updates[32]; /* ks_round_updates_digest */
+    uint8_t state[32];   /* what its rules left for the next one; zeros: nothing */
     uint8_t list[32];    /* SHA-256 of the round's list (record/fl_updates.h) */
     uint64_t started_us;
     uint64_t finished_us;
@@ -73,6 +77,12 @@ struct ks_round_summary {
     double loss;   /* mean, by samples */
     bool recorded; /* ketseald has its record, durably */
     bool answered; /* ketseald was given it, since the start */
+};
+
+/* What a device said it has when it joined a round. */
+struct ks_rounds_known {
+    char device[KS_FL_CLIENT_NAME_MAX + 1];
+    uint32_t samples;
 };
 
 struct ks_rounds_session {
@@ -85,8 +95,13 @@ struct ks_rounds_session {
     uint8_t operator_key[32];      /* SHA-256 of the operator's public key */
     struct ks_round_summary *kept; /* KS_ROUNDS_KEPT_MAX, in the order of their numbers */
     size_t kept_count;
-    uint64_t last;     /* number of the last round that began; 0: none */
-    uint8_t model[32]; /* what the next round begins with */
+    uint64_t last;          /* number of the last round that began; 0: none */
+    uint8_t model[32];      /* what the next round begins with */
+    uint8_t remembered[32]; /* SHA-256 of its state; zeros: it has none */
+    struct ks_fl_progress progress;
+    struct ks_rounds_known *known; /* by name; of a session that selects by samples */
+    size_t known_count;
+    size_t known_max;
     /* The open round; NULL: none. */
     struct ks_fl_round *round;
     struct ks_round_summary open;
@@ -99,9 +114,10 @@ struct ks_rounds_session {
     unsigned checkpoint; /* file of the committed one: 0 for none, else 1 or 2 */
     uint8_t checkpoint_hash[32];
     uint64_t checkpoint_len;
-    struct ks_buf log;   /* records of the open round, for the next rewriting */
-    struct ks_buf list;  /* of the round that ended last, until it is saved */
-    uint64_t first_file; /* of the rounds whose files may be there; 0: none */
+    struct ks_roster roster; /* since the start */
+    struct ks_buf log;       /* records of the open round, for the next rewriting */
+    struct ks_buf list;      /* of the round that ended last, until it is saved */
+    uint64_t first_file;     /* of the rounds whose files may be there; 0: none */
 };
 
 struct ks_rounds;
@@ -116,10 +132,12 @@ const struct ks_chain_position *ks_rounds_reached(const struct ks_rounds *rounds
 void ks_rounds_close(struct ks_rounds *rounds); /* NULL is fine */
 
 /* What a round has of its own, the same after each restart, of the sealed state: the seed of
- * the key that updates are sealed to, the key of its checkpoints. OUT_SECRET is the caller's to
+ * the key that updates are sealed to, the key of its checkpoints; a session's, the key of its
+ * states. OUT_SECRET is the caller's to
  * wipe. */
 #define KS_ROUNDS_KEM_LABEL        "ketseal/fl-kem/1"
 #define KS_ROUNDS_CHECKPOINT_LABEL "ketseal/fl-checkpoint/1"
+#define KS_ROUNDS_STATE_LABEL      "ketseal/fl-state/1" /* number 0: the session's */
 KS_MUST_CHECK enum ks_err ks_rounds_secret(const struct ks_rounds *rounds, const char *label,
                                            const uint8_t session[KS_SESSION_LEN],
                                            uint64_t number, uint8_t *out_secret, size_t len);
@@ -168,12 +186,28 @@ ks_rounds_begin(struct ks_rounds *rounds, struct ks_rounds_session *session,
                 struct ks_fl_round *round, const struct ks_fl_candidate *candidates,
                 size_t count, struct ks_bytes descriptor, uint64_t now_us);
 
-/* EVENT (no UPDATE) happens to the open round, which may end by it. *OUT_ANSWER is the round's.
- * While updates are staged its time stands still, and who has one cannot leave. */
+/* The samples of COUNT candidates, as they count in the selection of SESSION's next round: 1 of
+ * each where that is at random. Else what each said when it joined last, at most samples_max;
+ * who never did counts as the mean of those that did, or 1 where none has. */
+void ks_rounds_weigh(const struct ks_rounds_session *session,
+                     struct ks_fl_candidate *candidates, size_t count);
+/* Why SESSION ended; "none" while it has not. */
+const char *ks_rounds_reason(const struct ks_rounds_session *session);
+
+/* EVENT (no UPDATE, no AGGREGATED) happens to the open round, which may end by it. *OUT_ANSWER
+ * is the round's. While updates are staged its time stands still, and who has one cannot leave.
+ */
 KS_MUST_CHECK enum ks_err ks_rounds_event(struct ks_rounds *rounds,
                                           struct ks_rounds_session *session,
                                           const struct ks_fl_event *event,
                                           enum ks_fl_answer *out_answer);
+
+/* MODEL and, unless it is zeros, STATE are durable: the open round, which aggregates, is
+ * completed. */
+KS_MUST_CHECK enum ks_err ks_rounds_complete(struct ks_rounds *rounds,
+                                             struct ks_rounds_session *session,
+                                             const uint8_t model[32], const uint8_t state[32],
+                                             uint64_t now_us);
 
 /* What the open round would answer to an update of DEVICE, whose sealed bytes have the hash
  * SEALED: AGAIN for one that counts already; staged ones are as delivered. */

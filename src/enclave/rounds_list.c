@@ -44,7 +44,8 @@ static struct ks_fl_counted counted_of(const struct ks_rounds_session *session,
                                        const struct ks_delivery *delivery)
 {
     struct ks_fl_counted counted = {.device = ks_bytes_text(delivery->device),
-                                    .encoding = session->order.plan.local.encoding,
+                                    .encoding =
+                                        ks_bytes_text(ks_fl_encoding_word(delivery->encoding)),
                                     .job = ks_bytes_text(delivery->job),
                                     .length = delivery->length,
                                     .loss = delivery->loss,

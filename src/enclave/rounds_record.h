@@ -9,7 +9,7 @@
 #include "enclave/rounds.h"
 
 #define KS_ROUND_RECORD_VERSION 1
-#define KS_ROUND_RECORD_HASHES  5
+#define KS_ROUND_RECORD_HASHES  6
 #define KS_ROUND_RECORD_LEN                                                                    \
     (3 + KS_SESSION_LEN + 3 * 8 + KS_FL_CLIENT_NAME_MAX + KS_ROUND_RECORD_HASHES * 32 + 4 +    \
      8 + 3 * 8 + KS_ROUNDS_REASON_MAX)
@@ -29,14 +29,15 @@
     X(DROPPED,    10) /* none of it does */                                                    \
     X(AGAIN,      11) /* another record for an update that counts */                           \
     X(RECORDED,   12) /* the record of a round that has ended is durable */                    \
-    X(SCORED,     13) /* what the rule says of the updates that count */
+    X(SCORED,     13) /* what the rule says of the updates that count */                       \
+    X(KNOWN,      14) /* after a rewriting: how many samples a device has said it has */
 /* clang-format on */
 enum ks_round_record_kind {
 #define KS_ROUND_RECORD_ENUM(name, value) KS_ROUND_RECORD_##name = (value),
     KS_ROUND_RECORD_LIST(KS_ROUND_RECORD_ENUM)
 #undef KS_ROUND_RECORD_ENUM
 };
-#define KS_ROUND_RECORD_KINDS 13
+#define KS_ROUND_RECORD_KINDS 14
 
 struct ks_round_record {
     enum ks_round_record_kind kind;

@@ -35,6 +35,12 @@ struct ks_operator_seen *ks_rounds_operator(struct ks_rounds *rounds, const uint
 struct ks_delivery *ks_rounds_find_delivery(const struct ks_rounds_session *session,
                                             struct ks_bytes device);
 
+/* DEVICE, when it joined, said that it has SAMPLES. Only where SESSION selects by them, and
+ * while there is room: what is forgotten counts as never said. */
+KS_MUST_CHECK enum ks_err ks_rounds_know(const struct ks_rounds *rounds,
+                                         struct ks_rounds_session *session,
+                                         struct ks_bytes device, uint32_t samples);
+
 /* Of the order that made a session: number 0; of a round its own. */
 void ks_rounds_file_name(const uint8_t id[KS_SESSION_LEN], uint64_t number,
                          char target[KS_ROUNDS_FILE_NAME_MAX]);

@@ -49,9 +49,19 @@ void ks_rounds_session_free(struct ks_rounds_session *session)
     ks_buf_done(&session->descriptor);
     ks_buf_done(&session->log);
     ks_buf_done(&session->list);
+    ks_roster_done(&session->roster);
     ks_free(session->deliveries);
     ks_free(session->kept);
+    ks_free(session->known);
     ks_free(session);
+}
+
+/* No round will be selected any more. */
+static void forget_known(struct ks_rounds_session *session)
+{
+    ks_free(session->known);
+    session->known = NULL;
+    session->known_count = session->known_max = 0;
 }
 
 static enum ks_err session_new(struct ks_rounds_session **out_session)
@@ -274,12 +284,19 @@ enum ks_err ks_rounds_draft(const struct ks_rounds_session *session,
         .samples_max = (uint32_t)plan->samples_max,
         .prepare_us = plan->prepare_s * 1000000,
         .train_us = plan->train_s * 1000000,
+        .patience = (uint32_t)plan->patience,
+        .gain_min = plan->gain_min,
     };
+
+    enum ks_err err = KS_OK;
 
     ks_copy(params.subject.session, session->id, sizeof params.subject.session);
     ks_copy(params.subject.parent, session->model, sizeof params.subject.parent);
     ks_copy(params.subject.shape, plan->shape, sizeof params.subject.shape);
-    return ks_fl_round_new(&params, candidates, count, NULL, now_us, out_round);
+    KS_TRY(ks_fl_round_new(&params, candidates, count, NULL, now_us, out_round));
+    ks_fl_round_follow(*out_round, &session->progress);
+out:
+    return err;
 }
 
 /* The round as it was drafted, from its file. */
@@ -323,6 +340,19 @@ static void open_round(struct ks_rounds_session *session, uint64_t at_us)
     ks_sha256(ks_buf_view(&session->descriptor), open->descriptor);
 }
 
+/* What devices say, by samples; finite, since a job's loss is bounded. */
+static double mean_loss(const struct ks_rounds_session *session)
+{
+    double loss = 0;
+    uint64_t samples = 0;
+
+    for (size_t i = 0; i < session->delivered; i++) {
+        samples += session->deliveries[i].samples;
+        loss += session->deliveries[i].loss * session->deliveries[i].samples;
+    }
+    return samples > 0 ? loss / (double)samples : 0;
+}
+
 static void keep_summary(struct ks_rounds_session *session,
                          const struct ks_round_summary *summary)
 {
@@ -353,14 +383,20 @@ static enum ks_err settle(struct ks_rounds_session *session, uint64_t at_us)
     if (status.phase == KS_FL_COMPLETED) {
         ks_copy(open->result, status.result, sizeof open->result);
         ks_copy(session->model, status.result, sizeof session->model);
-        session->state =
-            session->last == session->order.plan.rounds ? KS_SESSION_FINISHED : session->state;
+        session->progress = status.progress;
+        session->state = session->last == session->order.plan.rounds || status.stop_early
+                             ? KS_SESSION_FINISHED
+                             : session->state;
     } else {
         session->state =
             status.failure == KS_FL_FAILURE_STOPPED ? KS_SESSION_STOPPED : KS_SESSION_FAILED;
     }
     keep_summary(session, open);
+    ks_roster_end(&session->roster, session->round);
     close_round(session);
+    if (session->state != KS_SESSION_RUNNING) {
+        forget_known(session);
+    }
 out:
     return err;
 }
@@ -382,6 +418,7 @@ struct ks_round_record ks_rounds_delivery_record(const struct ks_rounds_session 
 {
     struct ks_round_record record = ks_rounds_record_of(KS_ROUND_RECORD_STAGED, session);
 
+    record.code = (uint8_t)delivery->encoding;
     record.at_us = delivery->at_us;
     record.other = delivery->length;
     ks_copy(record.device, delivery->device, sizeof record.device);
@@ -402,6 +439,7 @@ static struct ks_delivery delivery_of(const struct ks_round_record *record)
     struct ks_delivery delivery = {.at_us = record->at_us,
                                    .length = record->other,
                                    .samples = (uint32_t)record->samples,
+                                   .encoding = (enum ks_fl_encoding)record->code,
                                    .norm = record->figures[0],
                                    .suspicion = record->figures[1],
                                    .loss = record->figures[2]};
@@ -432,6 +470,7 @@ struct ks_round_record ks_rounds_summary_record(const struct ks_rounds_session *
     ks_copy(record.hash[4], summary->list, sizeof record.hash[4]);
     record.count = summary->count;
     record.samples = summary->samples;
+    ks_copy(record.hash[5], summary->state, sizeof record.hash[5]);
     record.figures[0] = summary->loss;
     if (summary->recorded) {
         ks_copy(record.reason, RECORDED, sizeof RECORDED);
@@ -462,6 +501,7 @@ static enum ks_err take_summary(struct ks_rounds_session *session,
     ks_copy(summary.result, record->hash[2], sizeof summary.result);
     ks_copy(summary.updates, record->hash[3], sizeof summary.updates);
     ks_copy(summary.list, record->hash[4], sizeof summary.list);
+    ks_copy(summary.state, record->hash[5], sizeof summary.state);
     session->last = summary.number;
     keep_summary(session, &summary);
 out:
@@ -504,6 +544,7 @@ static enum ks_err obey(struct ks_rounds_session *session, enum ks_fl_verb verb,
         session->state = KS_SESSION_RUNNING;
     } else if (session->round == NULL) {
         session->state = KS_SESSION_STOPPED; /* the only other one that can be then */
+        forget_known(session);
     } else {
         (void)ks_fl_round_apply(session->round, &event); /* asked before it was written */
         KS_TRY(settle(session, at_us));
@@ -528,6 +569,8 @@ static enum ks_err take_commit(struct ks_rounds_session *session, unsigned file,
         ks_copy(event.update, delivery->update, sizeof event.update);
         KS_CHECK(ks_fl_round_apply(session->round, &event) == KS_FL_ANSWER_OK, KS_ERR_FORMAT,
                  "rounds: an update that the round does not take");
+        ks_roster_count(&session->roster, delivery->device, session->last, delivery->samples,
+                        delivery->loss);
     }
     session->delivered += session->staged;
     session->staged = 0;
@@ -563,13 +606,35 @@ static enum ks_err take_round(struct ks_rounds *rounds, struct ks_rounds_session
     session->first_file = session->first_file == 0 ? record->round : session->first_file;
     KS_TRY(redraft(session, ks_buf_view(&file), record->at_us));
     open_round(session, record->at_us);
+    KS_TRY(ks_roster_invite(&session->roster, session->round, session->last));
 out:
     ks_buf_done(&file);
     return err;
 }
 
+/* EVENT; STATE is what an aggregate leaves. */
+static enum ks_err happen(struct ks_rounds *rounds, struct ks_rounds_session *session,
+                          struct ks_fl_event *event, const uint8_t state[32])
+{
+    enum ks_err err = KS_OK;
+
+    if (event->kind == KS_FL_EVENT_JOIN) {
+        KS_TRY(ks_rounds_know(rounds, session, event->client, event->samples));
+    }
+    if (event->kind == KS_FL_EVENT_AGGREGATED) { /* less loss is more */
+        event->has_metric = true;
+        event->metric = -mean_loss(session);
+        ks_copy(session->open.state, state, sizeof session->open.state);
+        ks_copy(session->remembered, state, sizeof session->remembered);
+    }
+    (void)ks_fl_round_apply(session->round, event); /* asked before it was written */
+    KS_TRY(settle(session, event->now_us));
+out:
+    return err;
+}
+
 /* What happens to the open round. */
-static enum ks_err take_event(const struct ks_rounds *rounds, struct ks_rounds_session *session,
+static enum ks_err take_event(struct ks_rounds *rounds, struct ks_rounds_session *session,
                               const struct ks_round_record *record)
 {
     enum ks_err err = KS_OK;
@@ -585,10 +650,11 @@ static enum ks_err take_event(const struct ks_rounds *rounds, struct ks_rounds_s
     case KS_ROUND_RECORD_EVENT:
         KS_CHECK(event.kind != KS_FL_EVENT_AGGREGATED || !session->scores_lost, KS_ERR_VERIFY,
                  "rounds: the scores of a round were changed");
-        (void)ks_fl_round_apply(session->round, &event);
-        KS_TRY(settle(session, record->at_us));
+        KS_TRY(happen(rounds, session, &event, record->hash[1]));
         break;
     case KS_ROUND_RECORD_STAGED:
+        KS_CHECK(record->code < KS_FL_ENCODINGS, KS_ERR_FORMAT, "rounds: encoding %u",
+                 record->code);
         KS_TRY(reserve_delivery(session));
         session->deliveries[session->delivered + session->staged++] = delivery_of(record);
         break;
@@ -628,7 +694,16 @@ static enum ks_err take_of_session(struct ks_rounds *rounds, struct ks_rounds_se
         session->state = (enum ks_session_state)record->code;
         session->last = record->round;
         ks_copy(session->model, record->hash[0], sizeof session->model);
+        ks_copy(session->remembered, record->hash[1], sizeof session->remembered);
+        session->progress = (struct ks_fl_progress){
+            .has_best = record->samples != 0,
+            .best = record->figures[0],
+            .stale = record->count,
+        };
         break;
+    case KS_ROUND_RECORD_KNOWN:
+        return ks_rounds_know(rounds, session, ks_bytes_text(record->device),
+                              (uint32_t)record->samples);
     case KS_ROUND_RECORD_SUMMARY:
         KS_TRY(take_summary(session, record));
         break;

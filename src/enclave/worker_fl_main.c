@@ -21,6 +21,7 @@
 #include "enclave/sandbox.h"
 #include "fl/gather.h"
 #include "fl/model.h"
+#include "fl/state.h"
 
 struct file {
     int fd; /* -1: not sent */
@@ -38,7 +39,7 @@ struct round {
     struct ks_fl_gather *gather;
     struct ks_fl_score *scores; /* of all members */
     float *values;              /* of one update */
-    float *center;              /* where the rule begins: the last aggregate; NULL: at 0 */
+    struct ks_fl_state past;    /* what the rules remember; nothing in a first round */
     struct ks_buf parent;       /* the file of the model that the round began with */
     struct ks_buf sealed;       /* one sealed update, or a checkpoint */
     struct ks_buf open;         /* the same in the clear */
@@ -46,13 +47,22 @@ struct round {
 
 /* --- files -------------------------------------------------------------------------------- */
 
-/* All of FILE, at most LEN_MAX bytes, which have to be those of HASH. */
-static enum ks_err read_file(const struct file *file, uint64_t len_max, const uint8_t hash[32],
+static enum ks_err check_hash(struct ks_bytes bytes, const uint8_t hash[32], const char *what)
+{
+    uint8_t digest[KS_SHA256_LEN];
+
+    ks_sha256(bytes, digest);
+    return ks_bytes_equal(KS_BYTES(digest), ks_bytes_of(hash, 32))
+               ? KS_OK
+               : ks_fail(KS_ERR_VERIFY, "%s: its hash is another", what);
+}
+
+/* All of FILE, at most LEN_MAX bytes, which have to be those of HASH, unless that is NULL. */
+static enum ks_err read_file(const struct file *file, uint64_t len_max, const uint8_t *hash,
                              const char *what, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
     uint8_t *room = NULL;
-    uint8_t digest[KS_SHA256_LEN];
     size_t len = 0;
 
     ks_buf_clear(out);
@@ -70,9 +80,7 @@ static enum ks_err read_file(const struct file *file, uint64_t len_max, const ui
         len += count > 0 ? (size_t)count : 0;
     }
     ks_buf_grew(out, len);
-    ks_sha256(ks_buf_view(out), digest);
-    KS_CHECK(ks_bytes_equal(KS_BYTES(digest), ks_bytes_of(hash, 32)), KS_ERR_VERIFY,
-             "%s: its hash is another", what);
+    KS_TRY(hash == NULL ? KS_OK : check_hash(ks_buf_view(out), hash, what));
 out:
     return err;
 }
@@ -174,6 +182,71 @@ static struct ks_fl_gather_params gather_of(const struct ks_fl_work_begin *begin
     return params;
 }
 
+static bool same_params(const struct ks_fl_server_params *a,
+                        const struct ks_fl_server_params *b)
+{
+    return a->rule == b->rule && a->params == b->params && a->rate == b->rate &&
+           a->beta1 == b->beta1 && a->beta2 == b->beta2 && a->tau == b->tau &&
+           a->clients == b->clients;
+}
+
+/* The bytes of what is remembered, of a session with these rules. */
+static uint64_t state_max(const struct round *round)
+{
+    return ks_fl_state_bytes(round->begin.subject.params, round->begin.keeps_aggregate,
+                             round->begin.server.rule);
+}
+
+/* What the round before left: of this session, by the same rules, of the parent model. */
+static enum ks_err check_past(const struct round *round)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_fl_work_begin *begin = &round->begin;
+    const struct ks_fl_state *past = &round->past;
+    const size_t bytes = begin->subject.params * sizeof *round->values;
+
+    KS_CHECK(ks_bytes_equal(KS_BYTES(past->session), KS_BYTES(begin->subject.session)) &&
+                 past->round + 1 == begin->subject.round,
+             KS_ERR_VERIFY, "state: it is of another round");
+    KS_CHECK((past->aggregate != NULL) == begin->keeps_aggregate &&
+                 (past->server != NULL) == (begin->server.rule != KS_FL_FEDAVG),
+             KS_ERR_VERIFY, "state: it is of other rules");
+    if (past->server != NULL) {
+        KS_CHECK(same_params(ks_fl_server_params(past->server), &begin->server), KS_ERR_VERIFY,
+                 "state: it is of another server rule");
+        KS_CHECK(ks_bytes_equal(ks_bytes_of(ks_fl_server_model(past->server), bytes),
+                                ks_bytes_of(round->values, bytes)),
+                 KS_ERR_VERIFY, "state: its model is not the parent");
+    }
+out:
+    return err;
+}
+
+static enum ks_err read_past(struct round *round)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_fl_work_begin *begin = &round->begin;
+    const uint64_t len_max = state_max(round);
+    struct ks_fl_model parent;
+    struct ks_buf sealed;
+    struct ks_buf open;
+
+    ks_buf_init(&sealed, len_max + KS_FL_STATE_OVERHEAD);
+    ks_buf_init(&open, len_max);
+    KS_TRY(read_file(&round->files[KS_FL_FILE_STATE], len_max + KS_FL_STATE_OVERHEAD, NULL,
+                     "state", &sealed));
+    KS_TRY(ks_fl_state_unseal(begin->state_key, ks_buf_view(&sealed), &open));
+    KS_TRY(check_hash(ks_buf_view(&open), begin->state_hash, "state"));
+    KS_TRY(ks_fl_state_read(ks_buf_view(&open), begin->subject.params, &round->past));
+    KS_TRY(ks_fl_model_read(ks_buf_view(&round->parent), begin->subject.params, &parent));
+    ks_fl_model_values(&parent, round->values);
+    KS_TRY(check_past(round));
+out:
+    ks_buf_done(&sealed);
+    ks_buf_done(&open);
+    return err;
+}
+
 static enum ks_err begin_round(struct round *round, struct ks_bytes payload, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
@@ -183,9 +256,8 @@ static enum ks_err begin_round(struct round *round, struct ks_bytes payload, str
     KS_CHECK(!round->begun, KS_ERR_CONFLICT, "a worker has one round");
     round->begun = true; /* well or not */
     KS_TRY(ks_fl_work_begin_read(payload, &round->begin));
-    KS_CHECK(round->begin.server.rule == KS_FL_FEDAVG, KS_ERR_UNAVAILABLE,
-             "rule '%s': what it remembers between rounds is not kept here",
-             ks_fl_server_word(round->begin.server.rule));
+    KS_CHECK(round->begin.server.rule != KS_FL_SCAFFOLD, KS_ERR_UNAVAILABLE,
+             "rule 'scaffold': no controls of clients come here");
     params = gather_of(&round->begin);
     KS_TRY(read_parent(round));
     round->values = ks_calloc_huge(params.params, sizeof *round->values);
@@ -193,6 +265,7 @@ static enum ks_err begin_round(struct round *round, struct ks_bytes payload, str
     round->scores = ks_calloc(params.members_max, sizeof *round->scores);
     KS_CHECK(round->scores != NULL, KS_ERR_NOMEM, "%zu scores", params.members_max);
     KS_TRY(ks_fl_gather_new(&params, &round->gather));
+    KS_TRY(round->begin.has_state ? read_past(round) : KS_OK);
     KS_TRY(round->begin.resumes ? resume(round) : KS_OK);
     ks_buf_init(&round->sealed, sealed_max(round));
     ks_buf_init(&round->open, sealed_max(round));
@@ -297,11 +370,59 @@ out:
     return err;
 }
 
+/* What the round is made from: the memory of its rule, or, in a first round, the parent. */
+static enum ks_err take_server(struct round *round, const struct ks_fl_model *parent,
+                               struct ks_fl_server **out_server)
+{
+    if (round->past.server != NULL) {
+        *out_server = round->past.server;
+        round->past.server = NULL; /* transferred */
+        return KS_OK;
+    }
+    if (round->begin.has_state && round->begin.server.rule != KS_FL_FEDAVG) {
+        return ks_fail(KS_ERR_CONFLICT, "the round was finished before");
+    }
+    ks_fl_model_values(parent, round->values);
+    return ks_fl_server_new(&round->begin.server, round->values, out_server);
+}
+
+/* What the next round has to know, if it has to know anything: SERVER, the aggregate in
+ * round->values. */
+static enum ks_err write_next(const struct round *round, struct ks_fl_server *server,
+                              const uint8_t nonce[KS_AEAD_NONCE_LEN], uint8_t out_hash[32])
+{
+    enum ks_err err = KS_OK;
+    const struct ks_fl_work_begin *begin = &round->begin;
+    struct ks_fl_state next = {
+        .round = begin->subject.round,
+        .params = begin->subject.params,
+        .aggregate = begin->keeps_aggregate ? round->values : NULL,
+        .server = begin->server.rule == KS_FL_FEDAVG ? NULL : server,
+    };
+    struct ks_buf open;
+    struct ks_buf sealed;
+
+    ks_buf_init(&open, state_max(round));
+    ks_buf_init(&sealed, state_max(round) + KS_FL_STATE_OVERHEAD);
+    if (next.aggregate == NULL && next.server == NULL) {
+        return KS_OK;
+    }
+    ks_copy(next.session, begin->subject.session, sizeof next.session);
+    ks_fl_state_write(&next, &open);
+    KS_TRY(ks_buf_check(&open));
+    KS_TRY(ks_fl_state_seal(begin->state_key, nonce, ks_buf_view(&open), &sealed));
+    KS_TRY(write_file(&round->files[KS_FL_FILE_NEXT], ks_buf_view(&sealed), "next state"));
+    ks_sha256(ks_buf_view(&open), out_hash);
+out:
+    ks_buf_done(&open);
+    ks_buf_done(&sealed);
+    return err;
+}
+
 static enum ks_err finish(struct round *round, struct ks_bytes payload, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
-    const size_t params = round->begin.subject.params;
-    struct ks_reader reader = ks_reader_of(payload, "finish frame");
+    struct ks_fl_work_finish work;
     struct ks_fl_work_finished finished = {.scores = round->scores};
     struct ks_fl_server *server = NULL;
     struct ks_fl_model parent;
@@ -309,17 +430,17 @@ static enum ks_err finish(struct round *round, struct ks_bytes payload, struct k
 
     ks_buf_init(&file, round->parent.len);
     KS_TRY(ready(round));
-    KS_TRY(ks_read_end(&reader));
-    KS_TRY(ks_fl_model_read(ks_buf_view(&round->parent), params, &parent));
-    ks_fl_model_values(&parent, round->values);
-    KS_TRY(ks_fl_server_new(&round->begin.server, round->values, &server));
-    KS_TRY(ks_fl_gather_aggregate(round->gather, round->center, round->pool, round->values,
-                                  round->scores));
+    KS_TRY(ks_fl_work_finish_read(payload, &work));
+    KS_TRY(ks_fl_model_read(ks_buf_view(&round->parent), round->begin.subject.params, &parent));
+    KS_TRY(take_server(round, &parent, &server));
+    KS_TRY(ks_fl_gather_aggregate(round->gather, round->past.aggregate, round->pool,
+                                  round->values, round->scores));
     KS_TRY(ks_fl_server_step(server, round->values, NULL, 0, round->pool));
     ks_fl_model_write(&parent, ks_fl_server_model(server), &file);
     KS_TRY(ks_buf_check(&file));
     KS_TRY(write_file(&round->files[KS_FL_FILE_MODEL], ks_buf_view(&file), "new model"));
     finished.model = written_of(round, ks_buf_view(&file));
+    KS_TRY(write_next(round, server, work.nonce, finished.state));
     finished.count = ks_fl_gather_sum(round->gather) == NULL ? finished.model.members : 0;
     ks_fl_work_finished_put(&finished, out);
 out:
@@ -435,7 +556,7 @@ static void round_done(struct round *round)
     ks_fd_close(&round->arrived);
     ks_fl_gather_free(round->gather);
     ks_free(round->scores);
-    ks_free(round->center);
+    ks_fl_state_done(&round->past);
     ks_free(round->values);
     ks_buf_done(&round->parent);
     ks_buf_done(&round->sealed);

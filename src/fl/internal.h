@@ -22,6 +22,11 @@ size_t ks_fl_slice_begin(const struct ks_fl_slices *slices, size_t index, size_t
 
 /* KS_ERR_FORMAT when what comes next is not MAGIC. */
 KS_MUST_CHECK enum ks_err ks_fl_read_magic(struct ks_reader *reader, const char *magic);
+/* COUNT floats, big-endian; nothing where VALUES is NULL. */
+void ks_fl_put_vector(const float *values, size_t count, struct ks_buf *out);
+/* KS_ERR_FORMAT for what is not finite; OUT_VALUES is garbage then. */
+KS_MUST_CHECK enum ks_err ks_fl_read_vector(struct ks_reader *reader, size_t count,
+                                            float *out_values);
 
 struct ks_fl_accumulator {
     struct ks_fl_accumulator_params params;

@@ -134,6 +134,14 @@ out:
     return err;
 }
 
+void ks_fl_round_follow(struct ks_fl_round *round, const struct ks_fl_progress *progress)
+{
+    KS_ASSERT(round->phase == KS_FL_PREPARING && isfinite(progress->best));
+    round->has_best = progress->has_best;
+    round->best = progress->best;
+    round->stale = progress->stale;
+}
+
 /* --- participants ------------------------------------------------------------------------- */
 
 static struct ks_fl_participant *find(const struct ks_fl_round *round, struct ks_bytes name)
@@ -536,6 +544,7 @@ void ks_fl_round_status(const struct ks_fl_round *round, struct ks_fl_round_stat
         .left = round->standings[KS_FL_LEFT],
         .has_metric = round->has_metric,
         .metric = round->metric,
+        .progress = {round->has_best, round->best, round->stale},
     };
     ks_copy(out_status->result, round->result, sizeof round->result);
 }

@@ -159,6 +159,16 @@ KS_MUST_CHECK enum ks_err ks_fl_round_adopt(struct ks_fl_round *round,
                                             const struct ks_fl_accumulator *const *accumulators,
                                             size_t count);
 
+/* What early stopping remembers from one round to the next. */
+struct ks_fl_progress {
+    bool has_best;
+    double best;    /* of all rounds; 0 where there is none */
+    uint32_t stale; /* rounds since the best one */
+};
+/* ROUND, which has just begun, follows rounds that came to PROGRESS: for who has no PREVIOUS to
+ * give. */
+void ks_fl_round_follow(struct ks_fl_round *round, const struct ks_fl_progress *progress);
+
 struct ks_fl_round_status {
     enum ks_fl_phase phase;
     enum ks_fl_failure failure;
@@ -171,6 +181,7 @@ struct ks_fl_round_status {
     uint32_t left;
     bool has_metric;
     double metric;
+    struct ks_fl_progress progress; /* with this round's, once it is completed */
     uint8_t result[KS_FL_HASH_LEN]; /* of a completed round */
 };
 void ks_fl_round_status(const struct ks_fl_round *round, struct ks_fl_round_status *out_status);

@@ -47,6 +47,21 @@ struct ks_fl_server_params ks_fl_server_defaults(enum ks_fl_server_rule rule, si
     };
 }
 
+bool ks_fl_server_takes_beta1(enum ks_fl_server_rule rule)
+{
+    return rule == KS_FL_FEDAVGM || ks_fl_server_has_second(rule);
+}
+
+bool ks_fl_server_takes_beta2(enum ks_fl_server_rule rule)
+{
+    return rule == KS_FL_FEDADAM || rule == KS_FL_FEDYOGI;
+}
+
+bool ks_fl_server_takes_tau(enum ks_fl_server_rule rule)
+{
+    return ks_fl_server_has_second(rule);
+}
+
 /* --- life --------------------------------------------------------------------------------- */
 
 static bool is_share(double value)

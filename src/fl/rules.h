@@ -54,6 +54,13 @@ struct ks_fl_server_params {
 /* What the papers, or their experiments, begin with. */
 struct ks_fl_server_params ks_fl_server_defaults(enum ks_fl_server_rule rule, size_t params);
 
+/* Which of its figures RULE goes by, beside the rate; what the others are changes nothing. */
+bool ks_fl_server_takes_beta1(enum ks_fl_server_rule rule);
+bool ks_fl_server_takes_beta2(enum ks_fl_server_rule rule);
+bool ks_fl_server_takes_tau(enum ks_fl_server_rule rule);
+/* KS_ERR_USAGE, KS_ERR_LIMIT for PARAMS that no server can have. */
+KS_MUST_CHECK enum ks_err ks_fl_server_check_params(const struct ks_fl_server_params *params);
+
 struct ks_fl_server;
 
 /* MODEL, of params numbers, is copied. KS_ERR_USAGE, KS_ERR_LIMIT, KS_ERR_NOMEM; KS_ERR_FORMAT

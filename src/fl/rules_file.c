@@ -11,16 +11,6 @@
 
 _Static_assert(KS_FL_PARAMS_MAX < UINT32_MAX, "a file counts parameters in 32 bits");
 
-static void put_vector(const float *values, size_t count, struct ks_buf *out)
-{
-    for (size_t i = 0; values != NULL && i < count; i++) {
-        uint32_t bits = 0;
-
-        ks_copy(&bits, &values[i], sizeof bits);
-        ks_buf_put_u32(out, bits);
-    }
-}
-
 void ks_fl_server_write(const struct ks_fl_server *server, struct ks_buf *out)
 {
     const size_t start = out->len;
@@ -35,9 +25,9 @@ void ks_fl_server_write(const struct ks_fl_server *server, struct ks_buf *out)
     ks_buf_put_double(out, params->tau);
     ks_buf_put_u32(out, params->clients);
     ks_buf_put_u64(out, server->steps);
-    put_vector(server->model, params->params, out);
-    put_vector(server->first, params->params, out);
-    put_vector(server->second, params->params, out);
+    ks_fl_put_vector(server->model, params->params, out);
+    ks_fl_put_vector(server->first, params->params, out);
+    ks_fl_put_vector(server->second, params->params, out);
     ks_sha256_put_end(out, start);
 }
 
@@ -62,23 +52,6 @@ static enum ks_err read_head(struct ks_reader *reader, struct ks_fl_server_param
     err = ks_fl_server_check_params(params);
     if (err == KS_ERR_USAGE) {
         err = KS_ERR_FORMAT; /* the file's, not the caller's */
-    }
-out:
-    return err;
-}
-
-static enum ks_err read_vector(struct ks_reader *reader, size_t count, float *values)
-{
-    enum ks_err err = KS_OK;
-
-    for (size_t i = 0; values != NULL && i < count; i++) {
-        uint32_t bits = 0;
-
-        KS_TRY(ks_read_u32(reader, &bits));
-        ks_copy(&values[i], &bits, sizeof bits);
-    }
-    if (values != NULL) {
-        KS_TRY(ks_fl_check_finite(values, count));
     }
 out:
     return err;
@@ -112,9 +85,9 @@ enum ks_err ks_fl_server_read(struct ks_bytes bytes, struct ks_fl_server **out_s
              KS_ERR_FORMAT, "server: not of the length that its head says");
     KS_TRY(ks_fl_server_alloc(&params, &server));
     server->steps = steps;
-    KS_TRY(read_vector(&reader, params.params, server->model));
-    KS_TRY(read_vector(&reader, params.params, server->first));
-    KS_TRY(read_vector(&reader, params.params, server->second));
+    KS_TRY(ks_fl_read_vector(&reader, params.params, server->model));
+    KS_TRY(ks_fl_read_vector(&reader, params.params, server->first));
+    KS_TRY(ks_fl_read_vector(&reader, params.params, server->second));
     KS_TRY(check_second(server));
     KS_TRY(ks_read_bytes(&reader, KS_FL_HASH_LEN, &hash));
     KS_TRY(ks_read_end(&reader));

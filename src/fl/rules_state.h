@@ -27,7 +27,6 @@ static inline bool ks_fl_server_has_second(enum ks_fl_server_rule rule)
     return rule == KS_FL_FEDADAGRAD || rule == KS_FL_FEDADAM || rule == KS_FL_FEDYOGI;
 }
 
-KS_MUST_CHECK enum ks_err ks_fl_server_check_params(const struct ks_fl_server_params *params);
 /* All zeros. */
 KS_MUST_CHECK enum ks_err ks_fl_server_alloc(const struct ks_fl_server_params *params,
                                              struct ks_fl_server **out_server);

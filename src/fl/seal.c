@@ -7,6 +7,7 @@
 
 #define MAGIC_UPDATE     "ketseal.fl-sealed/1\n"
 #define MAGIC_CHECKPOINT "ketseal.fl-checkpoint/1\n"
+#define MAGIC_STATE      "ketseal.fl-sealed-state/1\n"
 #define LABEL_SALT       "ketseal/fl-seal-salt/1\n"
 #define LABEL_KEY        "ketseal/fl-seal-key/1\n"
 
@@ -14,6 +15,9 @@ _Static_assert(sizeof MAGIC_UPDATE - 1 + KS_KEM_CIPHERTEXT_LEN == KS_FL_SEALED_H
                "what comes first");
 _Static_assert(sizeof MAGIC_CHECKPOINT - 1 + KS_AEAD_NONCE_LEN + KS_AEAD_TAG_LEN ==
                    KS_FL_CHECKPOINT_OVERHEAD,
+               "what sealing adds");
+_Static_assert(sizeof MAGIC_STATE - 1 + KS_AEAD_NONCE_LEN + KS_AEAD_TAG_LEN ==
+                   KS_FL_STATE_OVERHEAD,
                "what sealing adds");
 
 enum ks_err ks_fl_seal_key(const struct ks_secret *shared, struct ks_bytes kem_ciphertext,
@@ -95,27 +99,54 @@ out:
     return ks_fail_prefix(err, "sealed update");
 }
 
-/* --- checkpoints -------------------------------------------------------------------------- */
+/* --- checkpoints and states: with a nonce of their own -------------------------------------
+ */
 
-enum ks_err ks_fl_checkpoint_seal(const uint8_t key[KS_AEAD_KEY_LEN],
-                                  const uint8_t nonce[KS_AEAD_NONCE_LEN], struct ks_bytes state,
-                                  struct ks_buf *out)
+static enum ks_err seal(struct ks_bytes magic, const uint8_t key[KS_AEAD_KEY_LEN],
+                        const uint8_t nonce[KS_AEAD_NONCE_LEN], struct ks_bytes state,
+                        struct ks_buf *out)
 {
-    ks_buf_put_text(out, MAGIC_CHECKPOINT);
+    ks_buf_put(out, magic);
     ks_buf_put(out, ks_bytes_of(nonce, KS_AEAD_NONCE_LEN));
-    return ks_aead_seal(key, nonce, KS_LITERAL(MAGIC_CHECKPOINT), state, out);
+    return ks_aead_seal(key, nonce, magic, state, out);
 }
 
-enum ks_err ks_fl_checkpoint_unseal(const uint8_t key[KS_AEAD_KEY_LEN], struct ks_bytes sealed,
-                                    struct ks_buf *out)
+static enum ks_err unseal(struct ks_bytes magic, const uint8_t key[KS_AEAD_KEY_LEN],
+                          struct ks_bytes sealed, struct ks_buf *out)
 {
     enum ks_err err = KS_OK;
     struct ks_reader reader = ks_reader_of(sealed, "sealed state of federated learning");
     uint8_t nonce[KS_AEAD_NONCE_LEN] = {0};
 
-    KS_TRY(read_magic(&reader, KS_LITERAL(MAGIC_CHECKPOINT)));
+    KS_TRY(read_magic(&reader, magic));
     KS_TRY(ks_read_copy(&reader, nonce, sizeof nonce));
-    KS_TRY(ks_aead_open(key, nonce, KS_LITERAL(MAGIC_CHECKPOINT), reader.rest, out));
+    KS_TRY(ks_aead_open(key, nonce, magic, reader.rest, out));
 out:
-    return ks_fail_prefix(err, "checkpoint");
+    return err;
+}
+
+enum ks_err ks_fl_checkpoint_seal(const uint8_t key[KS_AEAD_KEY_LEN],
+                                  const uint8_t nonce[KS_AEAD_NONCE_LEN], struct ks_bytes state,
+                                  struct ks_buf *out)
+{
+    return seal(KS_LITERAL(MAGIC_CHECKPOINT), key, nonce, state, out);
+}
+
+enum ks_err ks_fl_checkpoint_unseal(const uint8_t key[KS_AEAD_KEY_LEN], struct ks_bytes sealed,
+                                    struct ks_buf *out)
+{
+    return ks_fail_prefix(unseal(KS_LITERAL(MAGIC_CHECKPOINT), key, sealed, out), "checkpoint");
+}
+
+enum ks_err ks_fl_state_seal(const uint8_t key[KS_AEAD_KEY_LEN],
+                             const uint8_t nonce[KS_AEAD_NONCE_LEN], struct ks_bytes state,
+                             struct ks_buf *out)
+{
+    return seal(KS_LITERAL(MAGIC_STATE), key, nonce, state, out);
+}
+
+enum ks_err ks_fl_state_unseal(const uint8_t key[KS_AEAD_KEY_LEN], struct ks_bytes sealed,
+                               struct ks_buf *out)
+{
+    return ks_fail_prefix(unseal(KS_LITERAL(MAGIC_STATE), key, sealed, out), "state");
 }

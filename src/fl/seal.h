@@ -16,6 +16,7 @@
 #define KS_FL_SEALED_HEAD_LEN     (20 + KS_KEM_CIPHERTEXT_LEN) /* what comes before the AEAD */
 #define KS_FL_SEALED_OVERHEAD     (KS_FL_SEALED_HEAD_LEN + KS_AEAD_TAG_LEN)
 #define KS_FL_CHECKPOINT_OVERHEAD (24 + KS_AEAD_NONCE_LEN + KS_AEAD_TAG_LEN)
+#define KS_FL_STATE_OVERHEAD      (26 + KS_AEAD_NONCE_LEN + KS_AEAD_TAG_LEN)
 
 /* The key of CLIENT's update about SUBJECT: of the secret that KEM_CIPHERTEXT carries to the
  * enclave. Another client, round or parent has another key. OUT_KEY is the caller's to wipe. */
@@ -43,5 +44,12 @@ KS_MUST_CHECK enum ks_err ks_fl_checkpoint_seal(const uint8_t key[KS_AEAD_KEY_LE
                                                 struct ks_bytes state, struct ks_buf *out);
 KS_MUST_CHECK enum ks_err ks_fl_checkpoint_unseal(const uint8_t key[KS_AEAD_KEY_LEN],
                                                   struct ks_bytes sealed, struct ks_buf *out);
+
+/* Likewise for what a session's rules remember between rounds (fl/state.h). */
+KS_MUST_CHECK enum ks_err ks_fl_state_seal(const uint8_t key[KS_AEAD_KEY_LEN],
+                                           const uint8_t nonce[KS_AEAD_NONCE_LEN],
+                                           struct ks_bytes state, struct ks_buf *out);
+KS_MUST_CHECK enum ks_err ks_fl_state_unseal(const uint8_t key[KS_AEAD_KEY_LEN],
+                                             struct ks_bytes sealed, struct ks_buf *out);
 
 #endif

@@ -13,11 +13,16 @@
 #define MAGIC    "ketseal.fl-update/1\n"
 #define HEAD_LEN (sizeof MAGIC - 1 + KS_FL_SESSION_LEN + 8 + 2 * KS_FL_HASH_LEN + 4 + 4 + 1 + 4)
 
+uint64_t ks_fl_update_bytes(uint64_t len)
+{
+    return HEAD_LEN + len;
+}
+
 uint64_t ks_fl_update_bytes_max(size_t params)
 {
     const struct ks_fl_encode largest = {.encoding = KS_FL_TOPK, .keep = params};
 
-    return HEAD_LEN + ks_fl_encoded_bytes_max(&largest, params);
+    return ks_fl_update_bytes(ks_fl_encoded_bytes_max(&largest, params));
 }
 
 static void put_subject(const struct ks_fl_subject *subject, struct ks_buf *out)

@@ -35,6 +35,8 @@ KS_MUST_CHECK enum ks_err ks_fl_update_read(struct ks_bytes bytes,
 /* KS_ERR_CONFLICT, naming what differs: round, parent, shape. */
 KS_MUST_CHECK enum ks_err ks_fl_update_about(const struct ks_fl_update *update,
                                              const struct ks_fl_subject *subject);
+/* Bytes of an update with a payload of LEN bytes: 4 are those of topk that keeps nothing. */
+uint64_t ks_fl_update_bytes(uint64_t len);
 /* Bytes of an update at most: a reader's limit before anything is parsed. */
 uint64_t ks_fl_update_bytes_max(size_t params);
 

@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/sys.h"
+#include "base/text.h"
 #include "net/http_loop.h"
 
 #define WASTE_CHUNK     4096
@@ -162,6 +164,40 @@ static bool admit(struct ks_http_connection *connection)
     return server->peers_unknown ? err == KS_ERR_NOT_FOUND : err == KS_OK;
 }
 
+/* Called by libssl while it checks the peer's certificate: OK is what it thinks of it, and
+ * stays. */
+static int see_certificate(int ok, X509_STORE_CTX *store)
+{
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct ks_http_connection *connection = SSL_get_app_data(ssl);
+    const X509 *cert = X509_STORE_CTX_get_current_cert(store);
+    char name[KS_CERT_SUBJECT_MAX + 1] = "";
+
+    if (ok == 0 && cert != NULL) {
+        const int len = X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName,
+                                                  name, sizeof name);
+
+        if (len > 0 && ks_text_is_name(ks_bytes_text(name), KS_CERT_SUBJECT_MAX)) {
+            ks_copy(connection->claimed, name, sizeof name);
+        }
+    }
+    return ok;
+}
+
+/* The handshake has failed: for the peer's certificate, or for something else. */
+static void tell_refused(const struct ks_http_connection *connection)
+{
+    const struct ks_http_server *server = connection->loop->server;
+    const long verdict = SSL_get_verify_result(connection->ssl);
+    char detail[2 * KS_CERT_SUBJECT_MAX + 64];
+
+    if (server->tell != NULL && verdict != X509_V_OK) {
+        (void)snprintf(detail, sizeof detail, "a certificate for '%s': %s", connection->claimed,
+                       X509_verify_cert_error_string(verdict));
+        server->tell(server->context, detail);
+    }
+}
+
 static enum step step_handshake(struct ks_http_connection *connection)
 {
     struct ks_http_server *server = connection->loop->server;
@@ -174,6 +210,9 @@ static enum step step_handshake(struct ks_http_connection *connection)
         bool refused = SSL_get_error(connection->ssl, result) == SSL_ERROR_SSL;
         enum step step = refused ? begin_linger(connection) : blocked(connection, result);
 
+        if (refused) {
+            tell_refused(connection);
+        }
         if (refused || step == STEP_END) {
             (void)atomic_fetch_add(&server->handshakes_failed, 1);
         }
@@ -188,6 +227,9 @@ static enum step step_handshake(struct ks_http_connection *connection)
         /* Its certificate is the root's, and yet it may not come in (revoked, most often). The
          * handshake is over, so it is told in the answer to whatever it asks. */
         (void)atomic_fetch_add(&server->handshakes_failed, 1);
+        if (server->tell != NULL && !server->peers_unknown) {
+            server->tell(server->context, ks_err_detail());
+        }
         (void)SSL_CTX_remove_session(SSL_get_SSL_CTX(connection->ssl),
                                      SSL_get_session(connection->ssl));
     } else {
@@ -594,7 +636,10 @@ void ks_http_connection_open(struct ks_http_loop *loop, int fd, const char *addr
     ks_copy(connection->address, address, address_len + 1);
     (void)evtimer_assign(&connection->timer, loop->base, on_timer, connection);
     KS_TRY(ks_tls_accept_new(server->tls, &connection->ssl));
-    KS_CHECK(SSL_set_fd(connection->ssl, fd) == 1, KS_ERR_NOMEM, "no memory for a connection");
+    KS_CHECK(SSL_set_fd(connection->ssl, fd) == 1 &&
+                 SSL_set_app_data(connection->ssl, connection) == 1,
+             KS_ERR_NOMEM, "no memory for a connection");
+    SSL_set_verify(connection->ssl, SSL_get_verify_mode(connection->ssl), see_certificate);
     deadline_set(connection, server->limits.handshake_ms);
     run(connection);
     return;

@@ -56,6 +56,7 @@ struct ks_http_connection {
     bool admitted;        /* by ks_tls_peer; nothing is handed to the handler without */
     struct ks_cert *peer; /* NULL: not admitted, or a server of peers_unknown or classical */
     char peer_name[KS_CERT_SUBJECT_MAX + 1]; /* empty: none */
+    char claimed[KS_CERT_SUBJECT_MAX + 1];   /* by a certificate that was refused */
     uint8_t exporter[KS_TLS_EXPORTER_LEN];
     struct ks_http_tls tls;
     uint64_t accepted_us; /* monotonic */
@@ -93,6 +94,7 @@ struct ks_http_server {
     bool peers_unknown;
     bool classical;
     ks_http_handler handler;
+    ks_http_refused tell; /* or NULL */
     void *context;
     struct ks_http_limits limits;
     uint16_t port;

@@ -308,6 +308,7 @@ static enum ks_err server_init(const struct ks_http_server_spec *spec,
     server->peers_unknown = spec->peers_unknown;
     server->classical = spec->classical;
     server->handler = spec->handler;
+    server->tell = spec->refused;
     server->context = spec->context;
     server->limits = with_defaults(spec->limits);
     (void)pthread_mutex_init(&server->lock, NULL);

@@ -42,6 +42,9 @@ struct ks_http_server;
 struct ks_http_request;
 
 typedef void (*ks_http_handler)(void *context, struct ks_http_request *request);
+/* A handshake has failed for the certificate that was shown; DETAIL says the name in it, which
+ * nobody has proved, and why. On a loop's thread. */
+typedef void (*ks_http_refused)(void *context, const char *detail);
 
 struct ks_http_server_spec {
     const char *address; /* literal IPv4 or IPv6 address */
@@ -53,7 +56,8 @@ struct ks_http_server_spec {
     bool classical;     /* requests have a peer's name and no certificate of ours: TLS is of the
                            classical profile, and only then */
     ks_http_handler handler;
-    void *context;
+    ks_http_refused refused; /* NULL: nobody wants to know */
+    void *context;           /* of both */
     struct ks_http_limits limits;
 };
 

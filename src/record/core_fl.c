@@ -247,6 +247,13 @@ out:
 
 #define COMPLETED "completed"
 
+static bool has_state(const struct ks_round_result *result)
+{
+    static const uint8_t zeros[32] = {0};
+
+    return !ks_bytes_equal(KS_BYTES(result->state), KS_BYTES(zeros));
+}
+
 void ks_round_result_write(const struct ks_round_result *result, struct ks_buf *out)
 {
     struct ks_json_writer writer = ks_json_writer_of(out);
@@ -261,6 +268,9 @@ void ks_round_result_write(const struct ks_round_result *result, struct ks_buf *
     }
     ks_json_member_string(&writer, "outcome", result->outcome);
     ks_json_member_u64(&writer, "samples", result->samples);
+    if (has_state(result)) {
+        ks_json_member_hex(&writer, "state", KS_BYTES(result->state));
+    }
     ks_json_member_hex(&writer, "updates", KS_BYTES(result->updates));
     ks_json_put_end(&writer);
 }
@@ -268,8 +278,8 @@ void ks_round_result_write(const struct ks_round_result *result, struct ks_buf *
 enum ks_err ks_round_result_read(struct ks_bytes result, struct ks_json_doc **out_doc,
                                  struct ks_round_result *out_result)
 {
-    static const char *const names[] = {"count",   "list",    "loss",    "model",
-                                        "outcome", "samples", "updates", NULL};
+    static const char *const names[] = {"count",   "list",  "loss",    "model", "outcome",
+                                        "samples", "state", "updates", NULL};
     enum ks_err err = KS_OK;
     struct ks_json_doc *doc = NULL;
     struct ks_round_result read = {0};
@@ -293,6 +303,11 @@ enum ks_err ks_round_result_read(struct ks_bytes result, struct ks_json_doc **ou
     KS_TRY(ks_json_get(root, "loss", KS_JSON_NUMBER, &loss));
     KS_TRY(ks_json_double(loss, &read.loss));
     KS_TRY(ks_json_get_u64(root, "samples", KS_JSON_INTEGER_MAX, &read.samples));
+    if (ks_json_find(root, "state") != NULL) {
+        KS_TRY(ks_json_get_hex(root, "state", read.state, sizeof read.state));
+        KS_CHECK(read.completed && has_state(&read), KS_ERR_FORMAT,
+                 "'state': zeros, or of a round that is not completed");
+    }
     KS_TRY(ks_json_get_hex(root, "updates", read.updates, sizeof read.updates));
     *out_result = read;
     *out_doc = doc;

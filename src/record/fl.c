@@ -7,7 +7,7 @@
 #include "record/internal.h"
 
 static const struct ks_json_limits document_limits = {.len_max = KS_FL_DOCUMENT_MAX,
-                                                      .nodes_max = KS_FL_DEVICES_MAX + 256};
+                                                      .nodes_max = 2 * KS_FL_DEVICES_MAX + 256};
 static const struct ks_json_limits join_limits = {.len_max = KS_FL_JOIN_MAX, .nodes_max = 32};
 
 #define FIGURE_MAX 1e15 /* of a rule or of training: far below where JSON loses integers */
@@ -100,6 +100,21 @@ out:
     return err;
 }
 
+static const char *const selection_words[] = {[false] = "random", [true] = "weighted"};
+
+static enum ks_err get_selection(const struct ks_json *value, bool *out_weighted)
+{
+    enum ks_err err = KS_OK;
+    struct ks_bytes word = {0};
+
+    KS_TRY(ks_json_get_string(value, "selection", &word));
+    *out_weighted = ks_bytes_is(word, selection_words[true]);
+    KS_CHECK(*out_weighted || ks_bytes_is(word, selection_words[false]), KS_ERR_FORMAT,
+             "'selection': expected random or weighted");
+out:
+    return err;
+}
+
 static void names_done(struct ks_fl_names *names)
 {
     ks_free(names->names);
@@ -168,6 +183,7 @@ static void put_local(const struct ks_fl_plan_local *local, struct ks_json_write
     put_figure(writer, "clip_norm", local->clip_norm);
     ks_json_member_string(writer, "encoding", local->encoding);
     ks_json_member_u64(writer, "epochs", local->epochs);
+    ks_json_member_u64(writer, "keep", local->keep);
     put_figure(writer, "momentum", local->momentum);
     ks_json_member_string(writer, "optimiser", local->optimiser);
     put_figure(writer, "proximal", local->proximal);
@@ -178,9 +194,9 @@ static void put_local(const struct ks_fl_plan_local *local, struct ks_json_write
 
 static enum ks_err parse_local(const struct ks_json *parent, struct ks_fl_plan_local *local)
 {
-    static const char *const names[] = {"batch",        "clip_norm", "encoding", "epochs",
-                                        "momentum",     "optimiser", "proximal", "rate",
-                                        "weight_decay", NULL};
+    static const char *const names[] = {"batch", "clip_norm",    "encoding",  "epochs",
+                                        "keep",  "momentum",     "optimiser", "proximal",
+                                        "rate",  "weight_decay", NULL};
     enum ks_err err = KS_OK;
     const struct ks_json *value = NULL;
 
@@ -190,6 +206,7 @@ static enum ks_err parse_local(const struct ks_json *parent, struct ks_fl_plan_l
     KS_TRY(get_figure(value, "clip_norm", &local->clip_norm));
     KS_TRY(get_word(value, "encoding", &local->encoding));
     KS_TRY(get_count(value, "epochs", 1, UINT32_MAX, &local->epochs));
+    KS_TRY(get_count(value, "keep", 0, KS_FL_NUMBERS_MAX, &local->keep));
     KS_TRY(get_figure(value, "momentum", &local->momentum));
     KS_TRY(get_word(value, "optimiser", &local->optimiser));
     KS_TRY(get_figure(value, "proximal", &local->proximal));
@@ -217,7 +234,7 @@ static void put_plan(const struct ks_fl_plan *plan, struct ks_json_writer *write
     ks_fl_plan_rule_put(&plan->rule, writer);
     ks_json_member_u64(writer, "samples_max", plan->samples_max);
     ks_json_member_u64(writer, "seed", plan->seed);
-    ks_json_member_text(writer, "selection", plan->weighted ? "weighted" : "random");
+    ks_json_member_text(writer, "selection", selection_words[plan->weighted]);
     ks_json_member_hex(writer, "shape", KS_BYTES(plan->shape));
     ks_json_member_u64(writer, "train_s", plan->train_s);
     ks_json_member_u64(writer, "updates_min", plan->updates_min);
@@ -265,7 +282,6 @@ static enum ks_err parse_plan(const struct ks_json *parent, struct ks_fl_plan *p
         "shape",    "train_s",   "updates_min", "wanted", NULL};
     enum ks_err err = KS_OK;
     const struct ks_json *value = NULL;
-    struct ks_bytes selection = {0};
 
     KS_TRY(ks_json_get(parent, "plan", KS_JSON_OBJECT, &value));
     KS_TRY(ks_json_only(value, names));
@@ -277,10 +293,7 @@ static enum ks_err parse_plan(const struct ks_json *parent, struct ks_fl_plan *p
              "'model': not a name");
     KS_TRY(ks_json_get_hex(value, "parent", plan->parent, sizeof plan->parent));
     KS_TRY(ks_json_get_hex(value, "shape", plan->shape, sizeof plan->shape));
-    KS_TRY(ks_json_get_string(value, "selection", &selection));
-    plan->weighted = ks_bytes_is(selection, "weighted");
-    KS_CHECK(plan->weighted || ks_bytes_is(selection, "random"), KS_ERR_FORMAT,
-             "'selection': expected random or weighted");
+    KS_TRY(get_selection(value, &plan->weighted));
     KS_TRY(parse_numbers(value, plan));
 out:
     return ks_fail_prefix(err, "plan");
@@ -416,6 +429,42 @@ void ks_fl_order_done(struct ks_fl_order *order)
 
 /* --- descriptor --------------------------------------------------------------------------- */
 
+static void put_samples(struct ks_json_writer *writer,
+                        const struct ks_fl_descriptor *descriptor)
+{
+    ks_json_put_key(writer, "samples");
+    ks_json_put_array(writer);
+    for (size_t i = 0; i < descriptor->samples_count; i++) {
+        ks_json_put_u64(writer, descriptor->samples[i]);
+    }
+    ks_json_put_end(writer);
+}
+
+/* One for each candidate of a weighted selection. The array is the descriptor's, also of a
+ * failed call. */
+static enum ks_err get_samples(const struct ks_json *body, struct ks_fl_descriptor *descriptor)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_json *array = NULL;
+    const size_t candidates = descriptor->selected.count + descriptor->passed_over.count;
+
+    KS_CHECK(candidates <= KS_FL_DEVICES_MAX, KS_ERR_LIMIT, "over %d candidates",
+             KS_FL_DEVICES_MAX);
+    KS_TRY(ks_json_get(body, "samples", KS_JSON_ARRAY, &array));
+    KS_CHECK(ks_json_count(array) == (descriptor->weighted ? candidates : 0), KS_ERR_FORMAT,
+             "'samples': one for each candidate of a weighted selection, else none");
+    descriptor->samples = ks_calloc(candidates, sizeof *descriptor->samples);
+    KS_CHECK(descriptor->samples != NULL, KS_ERR_NOMEM, "'samples'");
+    for (size_t i = 0; i < ks_json_count(array); i++) {
+        KS_TRY(ks_json_u64(ks_json_at(array, i), descriptor->samples_max,
+                           &descriptor->samples[i]));
+        KS_CHECK(descriptor->samples[i] >= 1, KS_ERR_LIMIT, "'samples': 1 to 'samples_max'");
+    }
+    descriptor->samples_count = ks_json_count(array);
+out:
+    return err;
+}
+
 enum ks_err ks_fl_descriptor_write(const struct ks_fl_descriptor *descriptor,
                                    const struct ks_sign_key *key, struct ks_buf *out)
 {
@@ -433,11 +482,15 @@ enum ks_err ks_fl_descriptor_write(const struct ks_fl_descriptor *descriptor,
     put_local(&descriptor->local, &writer);
     ks_json_member_u64(&writer, "params", descriptor->params);
     ks_json_member_hex(&writer, "parent", KS_BYTES(descriptor->parent));
+    put_names(&writer, "passed_over", &descriptor->passed_over);
     ks_json_member_u64(&writer, "round", descriptor->round);
     ks_json_put_key(&writer, "rule");
     ks_fl_plan_rule_put(&descriptor->rule, &writer);
+    put_samples(&writer, descriptor);
     ks_json_member_u64(&writer, "samples_max", descriptor->samples_max);
     ks_json_member_text(&writer, "schema", "ketseal.fl-descriptor/1");
+    ks_json_member_u64(&writer, "seed", descriptor->seed);
+    ks_json_member_text(&writer, "selection", selection_words[descriptor->weighted]);
     ks_json_member_hex(&writer, "session", KS_BYTES(descriptor->session));
     ks_json_member_hex(&writer, "shape", KS_BYTES(descriptor->shape));
     ks_json_member_string(&writer, "site", descriptor->site);
@@ -453,16 +506,17 @@ out:
 static enum ks_err parse_descriptor(const struct ks_json *body,
                                     struct ks_fl_descriptor *descriptor)
 {
-    static const char *const names[] = {"created_at", "devices",     "join_until", "kem_public",
-                                        "local",      "params",      "parent",     "round",
-                                        "rule",       "samples_max", "schema",     "session",
-                                        "shape",      "site",        "train_s",    NULL};
+    static const char *const names[] = {
+        "created_at",  "devices", "join_until", "kem_public", "local",       "params", "parent",
+        "passed_over", "round",   "rule",       "samples",    "samples_max", "schema", "seed",
+        "selection",   "session", "shape",      "site",       "train_s",     NULL};
     enum ks_err err = KS_OK;
 
     KS_TRY(ks_document_schema(body, "ketseal.fl-descriptor/1", names));
     KS_TRY(ks_document_get_time(body, "created_at", &descriptor->created_us));
     KS_TRY(get_names(body, "devices", &descriptor->selected));
     KS_CHECK(descriptor->selected.count > 0, KS_ERR_FORMAT, "'devices': nobody");
+    KS_TRY(get_names(body, "passed_over", &descriptor->passed_over));
     KS_TRY(ks_document_get_time(body, "join_until", &descriptor->join_until_us));
     KS_TRY(ks_json_get_base64_exact(body, "kem_public", descriptor->kem_public,
                                     sizeof descriptor->kem_public));
@@ -472,6 +526,9 @@ static enum ks_err parse_descriptor(const struct ks_json *body,
     KS_TRY(get_count(body, "round", 1, KS_FL_ROUNDS_MAX, &descriptor->round));
     KS_TRY(parse_rule(body, &descriptor->rule));
     KS_TRY(get_count(body, "samples_max", 1, KS_UPDATE_SAMPLES_MAX, &descriptor->samples_max));
+    KS_TRY(get_count(body, "seed", 0, KS_JSON_INTEGER_MAX, &descriptor->seed));
+    KS_TRY(get_selection(body, &descriptor->weighted));
+    KS_TRY(get_samples(body, descriptor));
     KS_TRY(ks_json_get_hex(body, "session", descriptor->session, sizeof descriptor->session));
     KS_TRY(ks_json_get_hex(body, "shape", descriptor->shape, sizeof descriptor->shape));
     KS_TRY(ks_document_site(body, &descriptor->site));
@@ -506,6 +563,8 @@ out:
 void ks_fl_descriptor_done(struct ks_fl_descriptor *descriptor)
 {
     names_done(&descriptor->selected);
+    names_done(&descriptor->passed_over);
+    ks_free(descriptor->samples);
     ks_json_doc_free(descriptor->doc);
     *descriptor = (struct ks_fl_descriptor){0};
 }

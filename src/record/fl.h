@@ -55,6 +55,7 @@ struct ks_fl_plan_local {
     struct ks_bytes optimiser; /* "sgd" */
     uint64_t batch;
     uint64_t epochs;
+    uint64_t keep; /* numbers of an update that 'topk' sends; else 0 */
     double clip_norm;
     double momentum;
     double proximal;
@@ -128,8 +129,13 @@ void ks_fl_order_done(struct ks_fl_order *order); /* zeroed is fine */
 
 struct ks_fl_descriptor {
     uint64_t created_us;
-    uint64_t join_until_us;                /* when PREPARING ends at the latest */
-    struct ks_fl_names selected;           /* who is invited; at least one */
+    uint64_t join_until_us;         /* when PREPARING ends at the latest */
+    struct ks_fl_names selected;    /* who is invited; at least one */
+    struct ks_fl_names passed_over; /* the other candidates */
+    bool weighted;                  /* selection in proportion to samples */
+    uint64_t seed;                  /* of the selection */
+    uint64_t *samples; /* of a weighted one: of those selected, then of the others; owned */
+    size_t samples_count;
     uint8_t kem_public[KS_KEM_PUBLIC_LEN]; /* ML-KEM-768: updates are sealed to it */
     struct ks_fl_plan_local local;
     uint64_t params;

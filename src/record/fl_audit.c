@@ -29,6 +29,7 @@ enum ks_err ks_fl_audit_write(const struct ks_fl_audit *audit, const struct ks_s
     ks_json_member_u64(&writer, "round", audit->round);
     ks_json_member_text(&writer, "same_model", ks_verdict_state_name(audit->same_model));
     ks_json_member_text(&writer, "same_scores", ks_verdict_state_name(audit->same_scores));
+    ks_json_member_text(&writer, "same_state", ks_verdict_state_name(audit->same_state));
     ks_json_member_text(&writer, "schema", SCHEMA);
     ks_json_member_hex(&writer, "session", KS_BYTES(audit->session));
     ks_json_member_string(&writer, "site", audit->site);
@@ -77,9 +78,9 @@ out:
 static enum ks_err parse(const struct ks_json *body, struct ks_fl_audit *audit)
 {
     static const char *const names[] = {
-        "build",   "created_at", "isa",     "list",       "model",       "numerics",
-        "reason",  "replayed",   "round",   "same_model", "same_scores", "schema",
-        "session", "site",       "threads", "updates",    NULL};
+        "build",  "created_at", "isa",   "list",       "model",       "numerics",
+        "reason", "replayed",   "round", "same_model", "same_scores", "same_state",
+        "schema", "session",    "site",  "threads",    "updates",     NULL};
     enum ks_err err = KS_OK;
 
     KS_TRY(ks_document_schema(body, SCHEMA, names));
@@ -94,6 +95,7 @@ static enum ks_err parse(const struct ks_json *body, struct ks_fl_audit *audit)
     KS_TRY(ks_json_get_u64(body, "round", KS_FL_ROUNDS_MAX, &audit->round));
     KS_TRY(get_state(body, "same_model", &audit->same_model));
     KS_TRY(get_state(body, "same_scores", &audit->same_scores));
+    KS_TRY(get_state(body, "same_state", &audit->same_state));
     KS_TRY(ks_json_get_hex(body, "session", audit->session, sizeof audit->session));
     KS_TRY(ks_document_site(body, &audit->site));
     KS_TRY(ks_document_get_unsigned(body, "threads", &audit->threads));
@@ -101,7 +103,8 @@ static enum ks_err parse(const struct ks_json *body, struct ks_fl_audit *audit)
     KS_CHECK((audit->same_model == KS_PASS) ==
                      ks_bytes_equal(KS_BYTES(audit->model), KS_BYTES(audit->replayed)) &&
                  (audit->reason.len == 0) ==
-                     (audit->same_model == KS_PASS && audit->same_scores == KS_PASS),
+                     (audit->same_model == KS_PASS && audit->same_scores == KS_PASS &&
+                      audit->same_state == KS_PASS),
              KS_ERR_FORMAT, "it contradicts itself");
 out:
     return err;

@@ -29,6 +29,7 @@ struct ks_fl_audit {
     uint64_t round;
     enum ks_verdict_state same_model;  /* MODEL is what it comes to again */
     enum ks_verdict_state same_scores; /* and each score of the list */
+    enum ks_verdict_state same_state;  /* and what its rules left for the next round */
     uint8_t session[KS_SESSION_LEN];
     struct ks_bytes site;
     uint32_t threads;

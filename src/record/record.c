@@ -895,3 +895,31 @@ void ks_entry_alert_write(const struct ks_alert *alert, struct ks_buf *out)
     ks_json_put_double(&writer, alert->score);
     ks_json_put_end(&writer);
 }
+
+const char *ks_door_name(enum ks_door door)
+{
+    static const char *const names[] = {
+#define KS_DOOR_TEXT(name, text) text,
+        KS_DOOR_LIST(KS_DOOR_TEXT)
+#undef KS_DOOR_TEXT
+    };
+
+    KS_ASSERT(door < KS_DOORS);
+    return names[door];
+}
+
+void ks_entry_refusal_write(const struct ks_refusal *refusal, struct ks_buf *out)
+{
+    struct ks_json_writer writer = ks_json_writer_of(out);
+
+    ks_json_put_object(&writer);
+    ks_json_member_u64(&writer, "count", refusal->count);
+    ks_json_member_string(&writer, "detail", refusal->detail);
+    ks_json_member_string(&writer, "device", refusal->device);
+    ks_json_member_text(&writer, "door", ks_door_name(refusal->door));
+    ks_json_member_text(&writer, "error", ks_err_name(refusal->error));
+    ks_json_member_text(&writer, "kind", "refusal");
+    ks_json_member_text(&writer, "schema", "ketseal.entry/1");
+    ks_json_member_u64(&writer, "unlisted", refusal->unlisted);
+    ks_json_put_end(&writer);
+}

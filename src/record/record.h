@@ -172,6 +172,7 @@ struct ks_round_result {
     uint8_t updates[32]; /* ks_round_updates_digest of their records */
     uint8_t list[32];    /* SHA-256 of the round's list: record/fl_updates.h */
     double loss;         /* mean of what devices say, by samples; 0 where there are none */
+    uint8_t state[32];   /* SHA-256 of what its rules left for the next round; zeros: nothing */
 };
 #define KS_ROUND_OUTCOME_MAX 64
 void ks_round_result_write(const struct ks_round_result *result, struct ks_buf *out);
@@ -251,6 +252,32 @@ struct ks_alert {
     size_t reason_count;
 };
 void ks_entry_alert_write(const struct ks_alert *alert, struct ks_buf *out);
+
+/* Where somebody is refused. */
+#define KS_DOOR_LIST(X)                                                                        \
+    X(TLS, "tls")                 /* in the handshake, for its certificate */                  \
+    X(ENROLMENT, "enrolment")     /* on the listener for those whom nobody knows yet */        \
+    X(ATTESTATION, "attestation") /* of a device: a challenge, evidence, a rotation */         \
+    X(REQUEST, "request")         /* any other request */
+enum ks_door {
+#define KS_DOOR_ENUM(name, text) KS_DOOR_##name,
+    KS_DOOR_LIST(KS_DOOR_ENUM)
+#undef KS_DOOR_ENUM
+        KS_DOORS
+};
+const char *ks_door_name(enum ks_door door);
+/* What the site has refused, so often since its last entry about the same. */
+#define KS_REFUSAL_DETAIL_MAX 200
+struct ks_refusal {
+    struct ks_bytes device; /* of the peer's certificate; empty: nobody who is known */
+    enum ks_door door;
+    enum ks_err error;
+    struct ks_bytes detail; /* of the last one: printable ASCII */
+    uint64_t count;
+    uint64_t
+        unlisted; /* others since the last entry of any kind, for which there was no room */
+};
+void ks_entry_refusal_write(const struct ks_refusal *refusal, struct ks_buf *out);
 
 /* --- bundle ------------------------------------------------------------------------------- */
 struct ks_inclusion {

@@ -71,10 +71,23 @@ void ks_api_fl_session(struct ks_site_server *, struct ks_http_request *,
                        struct ks_bytes segment);
 void ks_api_fl_descriptor(struct ks_site_server *, struct ks_http_request *,
                           struct ks_bytes segment);
+void ks_api_fl_round_show(struct ks_site_server *, struct ks_http_request *,
+                          struct ks_bytes segment);
+void ks_api_fl_rounds(struct ks_site_server *, struct ks_http_request *,
+                      struct ks_bytes segment);
+void ks_api_fl_models(struct ks_site_server *, struct ks_http_request *,
+                      struct ks_bytes segment);
+void ks_api_fl_history(struct ks_site_server *, struct ks_http_request *,
+                       struct ks_bytes segment);
+void ks_api_fl_devices(struct ks_site_server *, struct ks_http_request *,
+                       struct ks_bytes segment);
+void ks_api_fl_metrics(struct ks_site_server *, struct ks_http_request *,
+                       struct ks_bytes segment);
 void ks_api_fl_records(struct ks_site_server *, struct ks_http_request *,
                        struct ks_bytes segment);
-void ks_api_fl_round(struct ks_site_server *, struct ks_http_request *,
-                     struct ks_bytes segment);
+void ks_api_fl_updates(struct ks_site_server *, struct ks_http_request *,
+                       struct ks_bytes segment);
+void ks_api_fl_kept(struct ks_site_server *, struct ks_http_request *, struct ks_bytes segment);
 void ks_api_fl_update_bundle(struct ks_site_server *, struct ks_http_request *,
                              struct ks_bytes segment);
 void ks_api_fl_bundle(struct ks_site_server *, struct ks_http_request *,

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/sys.h"
+#include "base/text.h"
 #include "record/fl_updates.h"
 #include "server/api.h"
 
@@ -95,46 +96,159 @@ void ks_api_fl_join(struct ks_site_server *server, struct ks_http_request *reque
     }
 }
 
-/* WHAT as in KS_FRAME_FL_STATUS; SEGMENT, unless it is 0, is a session. */
-static void ask_status(struct ks_site_server *server, struct ks_http_request *request,
-                       uint8_t what, struct ks_bytes segment)
+/* --- what the enclave knows --------------------------------------------------------------- */
+
+#define PAGE_DEFAULT 100
+
+struct question {
+    enum ks_fl_ask what;
+    struct ks_bytes session; /* as in the path */
+    uint64_t number;
+    struct ks_bytes name;
+    uint64_t limit;
+};
+
+static enum ks_err put_question(const struct question *question, struct ks_buf *out)
 {
-    uint8_t session[KS_SESSION_LEN];
+    enum ks_err err = KS_OK;
+    uint8_t session[KS_SESSION_LEN] = {0};
+
+    if (question->session.len > 0 &&
+        ks_hex_decode(question->session, session, sizeof session) != KS_OK) {
+        return ks_fail(KS_ERR_NOT_FOUND, "a session is 32 hexadecimal digits");
+    }
+    ks_buf_put_u8(out, (uint8_t)question->what);
+    ks_buf_put(out, KS_BYTES(session));
+    ks_buf_put_u64(out, question->number);
+    ks_buf_put_lp16(out, question->name);
+    ks_buf_put_u16(out, (uint16_t)question->limit);
+    KS_TRY(ks_buf_check(out));
+out:
+    return err;
+}
+
+static void ask_status(struct ks_site_server *server, struct ks_http_request *request,
+                       const struct question *question)
+{
+    enum ks_err err = KS_OK;
     struct ks_buf payload;
 
-    ks_buf_init(&payload, 64);
-    ks_buf_put_u8(&payload, what);
     if (!is_here(server, request)) {
         return;
     }
-    if (what != 0 && ks_hex_decode(segment, session, sizeof session) != KS_OK) {
-        ks_http_reply_error(request, KS_ERR_NOT_FOUND, "a session is 32 hexadecimal digits");
-        ks_buf_done(&payload);
-        return;
+    ks_buf_init(&payload, 256);
+    err = put_question(question, &payload);
+    if (err == KS_OK) {
+        ask(server, request, KS_FRAME_FL_STATUS, &payload, step_document);
+    } else {
+        ks_reply_failure(request, err);
     }
-    if (what != 0) {
-        ks_buf_put(&payload, KS_BYTES(session));
-    }
-    ask(server, request, KS_FRAME_FL_STATUS, &payload, step_document);
     ks_buf_done(&payload);
+}
+
+/* A page of SESSION, behind the number, or the name, in the query's 'after'. */
+static void ask_page(struct ks_site_server *server, struct ks_http_request *request,
+                     enum ks_fl_ask what, struct ks_bytes session)
+{
+    enum ks_err err = KS_OK;
+    struct question question = {.what = what, .session = session};
+    const struct ks_bytes after = ks_api_query(request, "after");
+
+    KS_TRY(ks_api_query_u64(request, "limit", PAGE_DEFAULT, KS_FL_PAGE_MAX, &question.limit));
+    KS_CHECK(question.limit >= 1, KS_ERR_FORMAT, "query 'limit': 1 to %d", KS_FL_PAGE_MAX);
+    if (what != KS_FL_ASK_DEVICES) {
+        KS_TRY(ks_api_query_u64(request, "after", 0, KS_JSON_INTEGER_MAX, &question.number));
+    } else if (after.data != NULL) {
+        KS_CHECK(ks_text_is_name(after, KS_STORE_DEVICE_MAX), KS_ERR_FORMAT,
+                 "query 'after': no device is called so");
+        question.name = after;
+    }
+    ask_status(server, request, &question);
+out:
+    if (err != KS_OK) {
+        ks_reply_failure(request, err);
+    }
 }
 
 void ks_api_fl_sessions(struct ks_site_server *server, struct ks_http_request *request,
                         struct ks_bytes segment)
 {
-    ask_status(server, request, 0, segment);
+    const struct question question = {.what = KS_FL_ASK_SESSIONS};
+
+    (void)segment;
+    ask_status(server, request, &question);
+}
+
+void ks_api_fl_metrics(struct ks_site_server *server, struct ks_http_request *request,
+                       struct ks_bytes segment)
+{
+    const struct question question = {.what = KS_FL_ASK_METRICS};
+
+    (void)segment;
+    ask_status(server, request, &question);
 }
 
 void ks_api_fl_session(struct ks_site_server *server, struct ks_http_request *request,
                        struct ks_bytes segment)
 {
-    ask_status(server, request, 1, segment);
+    const struct question question = {.what = KS_FL_ASK_SESSION, .session = segment};
+
+    ask_status(server, request, &question);
 }
 
 void ks_api_fl_descriptor(struct ks_site_server *server, struct ks_http_request *request,
                           struct ks_bytes segment)
 {
-    ask_status(server, request, 2, segment);
+    const struct question question = {.what = KS_FL_ASK_DESCRIPTOR, .session = segment};
+
+    ask_status(server, request, &question);
+}
+
+/* SESSION/rounds/NUMBER */
+void ks_api_fl_round_show(struct ks_site_server *server, struct ks_http_request *request,
+                          struct ks_bytes segment)
+{
+    enum ks_err err = KS_OK;
+    struct question question = {.what = KS_FL_ASK_ROUND};
+    const uint8_t *slash = memchr(segment.data, '/', segment.len);
+    size_t skipped = 0;
+
+    KS_ASSERT(slash != NULL); /* by the route */
+    question.session = ks_bytes_of(segment.data, (size_t)(slash - segment.data));
+    skipped = question.session.len + strlen("/rounds/");
+    KS_TRY(
+        ks_fail_prefix(ks_text_u64(ks_bytes_of(segment.data + skipped, segment.len - skipped),
+                                   KS_JSON_INTEGER_MAX, &question.number),
+                       "round"));
+    ask_status(server, request, &question);
+out:
+    if (err != KS_OK) {
+        ks_reply_failure(request, err);
+    }
+}
+
+void ks_api_fl_rounds(struct ks_site_server *server, struct ks_http_request *request,
+                      struct ks_bytes segment)
+{
+    ask_page(server, request, KS_FL_ASK_ROUNDS, segment);
+}
+
+void ks_api_fl_models(struct ks_site_server *server, struct ks_http_request *request,
+                      struct ks_bytes segment)
+{
+    ask_page(server, request, KS_FL_ASK_MODELS, segment);
+}
+
+void ks_api_fl_history(struct ks_site_server *server, struct ks_http_request *request,
+                       struct ks_bytes segment)
+{
+    ask_page(server, request, KS_FL_ASK_HISTORY, segment);
+}
+
+void ks_api_fl_devices(struct ks_site_server *server, struct ks_http_request *request,
+                       struct ks_bytes segment)
+{
+    ask_page(server, request, KS_FL_ASK_DEVICES, segment);
 }
 
 /* --- files -------------------------------------------------------------------------------- */
@@ -296,38 +410,33 @@ out:
 
 /* --- what there is of a round ------------------------------------------------------------- */
 
-/* "SESSION/rounds/ROUND/WHAT" */
+/* "SESSION/rounds/ROUND" */
 static enum ks_err read_round(struct ks_bytes segment, uint8_t out_session[KS_SESSION_LEN],
-                              uint64_t *out_round, struct ks_bytes *out_what)
+                              uint64_t *out_round)
 {
-    const struct ks_bytes between = KS_LITERAL("/rounds/");
     enum ks_err err = KS_OK;
-    const size_t begin = (size_t)2 * KS_SESSION_LEN + between.len;
-    size_t len = 0;
+    const size_t id_len = (size_t)2 * KS_SESSION_LEN;
+    const size_t begin = id_len + strlen("/rounds/");
 
-    KS_CHECK(
-        segment.len > begin &&
-            ks_bytes_equal(ks_bytes_of(segment.data + (size_t)2 * KS_SESSION_LEN, between.len),
-                           between) &&
-            ks_hex_decode(ks_bytes_of(segment.data, (size_t)2 * KS_SESSION_LEN), out_session,
-                          KS_SESSION_LEN) == KS_OK,
-        KS_ERR_NOT_FOUND, "no such path: SESSION/rounds/ROUND/updates");
-    while (begin + len < segment.len && segment.data[begin + len] != '/') {
-        len++;
-    }
-    KS_TRY(ks_text_u64(ks_bytes_of(segment.data + begin, len), KS_FL_ROUNDS_MAX, out_round));
-    len += begin + len < segment.len ? 1 : 0;
-    *out_what = ks_bytes_of(segment.data + begin + len, segment.len - begin - len);
+    KS_CHECK(segment.len > begin && segment.data[id_len] == '/' &&
+                 ks_hex_decode(ks_bytes_of(segment.data, id_len), out_session,
+                               KS_SESSION_LEN) == KS_OK,
+             KS_ERR_NOT_FOUND, "a session is 32 hexadecimal digits");
+    err = ks_text_u64(ks_bytes_of(segment.data + begin, segment.len - begin), KS_FL_ROUNDS_MAX,
+                      out_round);
+    KS_TRY(err == KS_OK ? KS_OK : ks_fail(KS_ERR_NOT_FOUND, "a round is a number"));
 out:
     return err;
 }
 
-/* GET /v1/fl/sessions/SESSION/rounds/ROUND/updates, …/kept */
-void ks_api_fl_round(struct ks_site_server *server, struct ks_http_request *request,
-                     struct ks_bytes segment)
+/* What one of the files' functions says of a round. */
+typedef enum ks_err (*round_reader)(const struct ks_fl_files *files, const uint8_t session[16],
+                                    uint64_t round, struct ks_buf *out);
+
+static void answer_round(struct ks_site_server *server, struct ks_http_request *request,
+                         struct ks_bytes segment, round_reader read)
 {
     enum ks_err err = KS_OK;
-    struct ks_bytes what = {0};
     struct ks_buf body;
     uint8_t session[KS_SESSION_LEN];
     uint64_t round = 0;
@@ -336,17 +445,25 @@ void ks_api_fl_round(struct ks_site_server *server, struct ks_http_request *requ
         return;
     }
     ks_buf_init(&body, KS_FL_UPDATES_BYTES_MAX);
-    KS_TRY(read_round(segment, session, &round, &what));
-    if (ks_bytes_is(what, "updates")) {
-        KS_TRY(ks_fl_files_list(server->fl_files, session, round, &body));
-    } else {
-        KS_CHECK(ks_bytes_is(what, "kept"), KS_ERR_NOT_FOUND,
-                 "a round has 'updates' and 'kept'");
-        KS_TRY(ks_fl_files_kept(server->fl_files, session, round, &body));
-    }
+    KS_TRY(read_round(segment, session, &round));
+    KS_TRY(read(server->fl_files, session, round, &body));
 out:
     ks_reply_buffer(request, err, &body);
     ks_buf_done(&body);
+}
+
+/* GET /v1/fl/sessions/SESSION/rounds/ROUND/updates */
+void ks_api_fl_updates(struct ks_site_server *server, struct ks_http_request *request,
+                       struct ks_bytes segment)
+{
+    answer_round(server, request, segment, ks_fl_files_list);
+}
+
+/* GET /v1/fl/sessions/SESSION/rounds/ROUND/kept */
+void ks_api_fl_kept(struct ks_site_server *server, struct ks_http_request *request,
+                    struct ks_bytes segment)
+{
+    answer_round(server, request, segment, ks_fl_files_kept);
 }
 
 /* --- records of rounds -------------------------------------------------------------------- */

@@ -192,6 +192,11 @@ static const cyaml_schema_field_t witness_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t refusals_fields[] = {
+    CYAML_FIELD_UINT("per_hour", CYAML_FLAG_DEFAULT, struct ks_config_refusals, per_hour),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t config_fields[] = {
     CYAML_FIELD_MAPPING("site", CYAML_FLAG_DEFAULT, struct ks_config, site, site_fields),
     CYAML_FIELD_MAPPING("tls", CYAML_FLAG_DEFAULT, struct ks_config, tls, tls_fields),
@@ -214,6 +219,8 @@ static const cyaml_schema_field_t config_fields[] = {
     CYAML_FIELD_MAPPING("keys", CYAML_FLAG_OPTIONAL, struct ks_config, keys, keys_fields),
     CYAML_FIELD_MAPPING("fl", CYAML_FLAG_OPTIONAL, struct ks_config, fl, fl_fields),
     CYAML_FIELD_MAPPING("traces", CYAML_FLAG_OPTIONAL, struct ks_config, traces, traces_fields),
+    CYAML_FIELD_MAPPING("refusals", CYAML_FLAG_OPTIONAL, struct ks_config, refusals,
+                        refusals_fields),
     CYAML_FIELD_MAPPING("witness", CYAML_FLAG_OPTIONAL, struct ks_config, witness,
                         witness_fields),
     CYAML_FIELD_END,
@@ -597,6 +604,8 @@ static enum ks_err complete(const char *path, struct ks_config *config)
         config->traces.keep == 0 ? KS_CONFIG_TRACES_KEEP : config->traces.keep;
     KS_CHECK(config->traces.keep <= KS_CONFIG_TRACES_KEEP_MAX, KS_ERR_LIMIT,
              "traces.keep: 1 to %d", KS_CONFIG_TRACES_KEEP_MAX);
+    KS_CHECK(config->refusals.per_hour <= KS_CONFIG_REFUSALS_MAX, KS_ERR_LIMIT,
+             "refusals.per_hour: 0 to %d", KS_CONFIG_REFUSALS_MAX);
     KS_CHECK(workers->count <= 256, KS_ERR_LIMIT, "workers.count: 1 to 256");
     KS_CHECK(workers->threads <= 256, KS_ERR_LIMIT, "workers.threads: 1 to 256");
     KS_CHECK(config->http.loops <= 64, KS_ERR_LIMIT, "http.loops: 1 to 64");

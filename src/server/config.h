@@ -124,6 +124,12 @@ struct ks_config_traces {
     unsigned keep; /* the newest rows that stay; default KS_CONFIG_TRACES_KEEP */
 };
 
+/* Refusals as entries of the ledger (docs/formats/ledger.md). */
+#define KS_CONFIG_REFUSALS_MAX 3600
+struct ks_config_refusals {
+    unsigned per_hour; /* entries, of known peers and of others each; 0 (default): none */
+};
+
 /* Federated learning (docs/federated-learning.md). */
 #define KS_CONFIG_FL_MIB_MAX      65536
 #define KS_CONFIG_FL_DISK_MIB_MAX 1073741824 /* a PiB */
@@ -155,6 +161,7 @@ struct ks_config {
     struct ks_config_quote quote;
     struct ks_config_keys keys;
     struct ks_config_traces traces;
+    struct ks_config_refusals refusals;
     struct ks_config_fl fl;
     struct ks_config_witness witness;
 };

@@ -103,6 +103,7 @@ static enum ks_err listen_http(struct daemon *daemon)
         .loops = daemon->config->http.loops,
         .tls = daemon->tls,
         .handler = ks_site_server_handle,
+        .refused = ks_refusals_handshake,
         .context = daemon->site,
         .limits = {.connections_max = daemon->config->http.connections,
                    .body_max = KS_JOB_BYTES_MAX},
@@ -179,6 +180,7 @@ static enum ks_err close_doors(const struct daemon *daemon)
         ports[port_count++] = authority.port;
     }
     daemon->site->traces.keep = daemon->config->traces.keep;
+    daemon->site->refusals.per_hour = daemon->config->refusals.per_hour;
     KS_TRY(ks_cosigners_new(daemon->config, &daemon->site->cosigners));
     if (daemon->site->cosigners != NULL) {
         port_count += ks_cosigners_ports(daemon->site->cosigners, &ports[port_count]);

@@ -490,8 +490,14 @@ static enum ks_err name_of(const struct ks_fl_files *files, const struct wanted 
         break;
     case KS_FL_FILE_UPDATE:
         return keep(files, wanted, target);
+    case KS_FL_FILE_STATE:
+        ks_fl_state_name(wanted->session, wanted->round - 1, wanted->hash, target);
+        break;
     case KS_FL_FILE_MODEL:
         ks_fl_session_name(wanted->session, "new", target);
+        break;
+    case KS_FL_FILE_NEXT:
+        ks_fl_session_name(wanted->session, "next", target);
         break;
     case KS_FL_FILE_LIST:
         ks_fl_list_name(wanted->session, wanted->round, target);
@@ -514,13 +520,18 @@ static enum ks_err sync_file(const struct ks_fl_files *files, const struct wante
     char target[NAME_LEN_MAX];
     int fd = -1;
 
-    KS_CHECK(wanted->file != KS_FL_FILE_PARENT && wanted->file < KS_FL_FILE_LIST, KS_ERR_DENIED,
-             "this file is not written for a round");
+    KS_CHECK(wanted->file != KS_FL_FILE_PARENT && wanted->file != KS_FL_FILE_STATE &&
+                 wanted->file < KS_FL_FILE_LIST,
+             KS_ERR_DENIED, "this file is not written for a round");
     KS_TRY(name_of(files, wanted, name));
     KS_TRY(ks_fl_open(files, name, O_RDWR, &fd));
     KS_CHECK(fsync(fd) == 0, KS_ERR_IO, "fl/%s: %s", name, strerror(errno));
-    if (wanted->file == KS_FL_FILE_MODEL) {
-        model_name(wanted->hash, target);
+    if (wanted->file == KS_FL_FILE_MODEL || wanted->file == KS_FL_FILE_NEXT) {
+        if (wanted->file == KS_FL_FILE_MODEL) {
+            model_name(wanted->hash, target);
+        } else {
+            ks_fl_state_name(wanted->session, wanted->round, wanted->hash, target);
+        }
         KS_TRY(ks_fl_move(files, name, target));
     } else {
         KS_CHECK(fsync(files->dir) == 0, KS_ERR_IO, "fl: %s", strerror(errno));

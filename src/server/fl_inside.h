@@ -63,6 +63,9 @@ KS_MUST_CHECK enum ks_err ks_fl_own_room(struct ks_fl_files *files, const char *
 /* Whether LENGTH more bytes are within the quota. KS_ERR_UNAVAILABLE. */
 KS_MUST_CHECK enum ks_err ks_fl_room(struct ks_fl_files *files, uint64_t length);
 
+/* What ROUND has left for the next one. */
+void ks_fl_state_name(const uint8_t session[16], uint64_t round, const uint8_t hash[32],
+                      char target[NAME_LEN_MAX]);
 void ks_fl_list_name(const uint8_t session[16], uint64_t round, char target[NAME_LEN_MAX]);
 
 /* The update of DEVICE to ROUND, sealed, of that HASH. */

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -64,11 +63,23 @@ void ks_fl_list_name(const uint8_t session[16], uint64_t round, char target[NAME
     place_name(&place, "list", ".json", target);
 }
 
+void ks_fl_state_name(const uint8_t session[16], uint64_t round, const uint8_t hash[32],
+                      char target[NAME_LEN_MAX])
+{
+    struct place place = {.round = round};
+    char end[2 * 32 + 2] = "-";
+
+    ks_copy(place.session, session, sizeof place.session);
+    ks_hex_encode(ks_bytes_of(hash, 32), end + 1);
+    place_name(&place, "state", end, target);
+}
+
 /* Whether NAME is "WHAT-SESSION-ROUND", with more behind it. */
 static bool is_of(const char *name, const char *what, struct place *out_place)
 {
     const size_t before = strlen(what);
-    char *end = NULL;
+    const char *digits = NULL;
+    size_t len = 0;
 
     if (strncmp(name, what, before) != 0 || strlen(name) < before + 2 + 2 * 16 ||
         name[before] != '-' || name[before + 1 + 2 * 16] != '-' ||
@@ -76,8 +87,10 @@ static bool is_of(const char *name, const char *what, struct place *out_place)
             KS_OK) {
         return false;
     }
-    out_place->round = strtoull(name + before + 2 + 2 * 16, &end, 10);
-    return *end == '-' || *end == '.';
+    digits = name + before + 2 + 2 * 16;
+    len = strcspn(digits, "-.");
+    return digits[len] != '\0' &&
+           ks_text_u64(ks_bytes_of(digits, len), KS_FL_ROUNDS_MAX, &out_place->round) == KS_OK;
 }
 
 static bool ends_in(const char *name, const char *end)
@@ -237,6 +250,19 @@ out:
     return err;
 }
 
+/* What is to be kept after its round survives a crash. */
+static enum ks_err sync_file(const struct ks_fl_files *files, const char *name)
+{
+    enum ks_err err = KS_OK;
+    int fd = -1;
+
+    KS_TRY(ks_fl_open(files, name, O_RDONLY, &fd));
+    KS_CHECK(fsync(fd) == 0, KS_ERR_IO, "fl/%s: %s", name, strerror(errno));
+out:
+    ks_fd_close(&fd);
+    return err;
+}
+
 enum ks_err ks_fl_keep(const struct ks_fl_files *files, const struct kept *kept,
                        const char *blob, char target[NAME_LEN_MAX])
 {
@@ -261,6 +287,7 @@ enum ks_err ks_fl_keep(const struct ks_fl_files *files, const struct kept *kept,
              "the sealed updates of round %llu were deleted: the site keeps those of %llu "
              "rounds",
              (unsigned long long)place.round, (unsigned long long)files->limits.rounds_kept);
+    KS_TRY(files->limits.rounds_kept == 0 ? KS_OK : sync_file(files, blob));
     KS_TRY(ks_fl_move(files, blob, target));
 out:
     return err;
@@ -270,7 +297,7 @@ out:
 
 static void forget_session(const struct ks_fl_files *files, const uint8_t session[16])
 {
-    static const char *const what[] = {"checkpoint-1", "checkpoint-2", "new"};
+    static const char *const what[] = {"checkpoint-1", "checkpoint-2", "new", "next"};
     char name[NAME_LEN_MAX];
 
     for (size_t i = 0; i < sizeof what / sizeof what[0]; i++) {
@@ -404,13 +431,19 @@ static void visit_list(void *context, const char *name, const struct stat *facts
     }
 }
 
-/* PLACE's updates go, if its round is among those that are too many. */
-static void mark_over(struct sweeping *sweeping, const struct place *place)
+/* Whether the round at PLACE is among those that are too many. */
+static bool is_over(struct sweeping *sweeping, const struct place *place)
 {
     const struct place *newest = find_session(sweeping, place);
 
-    if (newest == NULL || place->round > newest->round ||
-        newest->round - place->round < sweeping->files->limits.rounds_kept) {
+    return newest != NULL && place->round <= newest->round &&
+           newest->round - place->round >= sweeping->files->limits.rounds_kept;
+}
+
+/* PLACE's updates go, if it is over. */
+static void mark_over(struct sweeping *sweeping, const struct place *place)
+{
+    if (!is_over(sweeping, place)) {
         return;
     }
     for (size_t i = 0; i < sweeping->over_count; i++) {
@@ -445,6 +478,12 @@ static void visit_file(void *context, const char *name, const struct stat *facts
         ks_log_u64(&line, "bytes", (uint64_t)facts->st_size);
         ks_log_end(&line);
         return;
+    }
+    if (is_of(name, "state", &place)) {
+        place.round++; /* which goes on from it */
+        if (is_over(sweeping, &place) && unlinkat(sweeping->files->dir, name, 0) == 0) {
+            return;
+        }
     }
     sweeping->used += (uint64_t)facts->st_size;
     if (is_of(name, "kept", &place)) {

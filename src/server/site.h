@@ -23,6 +23,7 @@
 #include "server/cosigners.h"
 #include "server/fl_files.h"
 #include "server/publish.h"
+#include "server/refusals.h"
 #include "server/relay.h"
 #include "server/traces.h"
 #include "server/witnessed.h"
@@ -109,6 +110,7 @@ struct ks_site_server {
                                failure */
     struct ks_witnessed witnessed[KS_WITNESSED_STATES];
     struct ks_traces traces;
+    struct ks_refusals refusals;
     struct ks_fl_files *fl_files; /* NULL: no federated learning here */
     bool fl_asked;                /* for rounds that want a record */
     uint64_t fl_due_us;           /* monotonic: when that is asked next */
@@ -134,6 +136,8 @@ void ks_site_server_close(struct ks_site_server *server); /* NULL is fine */
 KS_MUST_CHECK enum ks_err ks_site_server_run(struct ks_site_server *server);
 /* From any thread and from signal handlers: take no new jobs, finish what was accepted. */
 void ks_site_server_stop(struct ks_site_server *server);
+/* Its thread takes another turn; from any thread. */
+void ks_site_server_wake(struct ks_site_server *server);
 /* ks_http_handler: from any loop's thread; CONTEXT is the server. */
 void ks_site_server_handle(void *context, struct ks_http_request *request);
 

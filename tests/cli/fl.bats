@@ -15,12 +15,16 @@ make_model() {
 }
 
 @test "fl: what is no session, no model, no number" {
-    for verb in start pause resume stop status records; do
+    for verb in start pause resume stop status records history devices; do
         ks fl "$verb" --url=https://127.0.0.1:1 x
         fails 2 "'x' is no session: 32 hexadecimal digits"
     done
     ks fl fetch --url=https://127.0.0.1:1 --out=m x
     fails 2 "'x' is no session: 32 hexadecimal digits"
+    ks fl status --url=https://127.0.0.1:1 --watch
+    fails 2 "--watch: missing operand: SESSION"
+    ks fl history --url=https://127.0.0.1:1
+    fails 2 "missing operand: SESSION"
     ks fl record --url=https://127.0.0.1:1 --out=m x
     fails 2 "'x' is no job id"
     ks fl join x data
@@ -38,4 +42,83 @@ make_model() {
     ks fl join "$session" --schema=city-air --test-from='2024-01-15 00:00:00' --device=nobody city.csv
     fails 2 "url: missing, and there is no nobody/url"
     holds bad city.csv m.safetensors
+}
+
+@test "fl: who takes part in what, with which data" {
+    ks fl join
+    fails 2 "missing operand: SESSION DATA…, or --data"
+    ks fl join "$session"
+    fails 2 "missing operand: SESSION DATA…, or --data"
+    ks fl join --session "$session"
+    fails 2 "missing operand: SESSION DATA…, or --data"
+    ks fl join --data=city.csv "$session" city.csv
+    fails 2 "'city.csv': --data says already what to train on"
+    ks fl join --session=x city.csv
+    fails 2 "'x' is no session: 32 hexadecimal digits"
+    ks fl join --device-id='edge 1' --data=city.csv
+    fails 2 "--device-id: 'edge 1' is no name of letters, digits, '-' and '_'"
+    "$KETSEAL" learn generate --hours=500 --out=city.csv
+    ks fl join --device-id=edge_01 --data=city.csv --schema=city-air --test-from='2024-01-15 00:00:00'
+    fails 2 "url: missing, and there is no ./url"
+    mkdir edge_01
+    ks fl join --device-id=edge_01 --data=city.csv --schema=city-air --test-from='2024-01-15 00:00:00'
+    fails 2 "url: missing, and there is no edge_01/url"
+    ks fl join --device-id=edge_01 --device=. --data=city.csv --schema=city-air --test-from='2024-01-15 00:00:00'
+    fails 2 "url: missing, and there is no ./url"
+}
+
+@test "fl: settings in a file, which flags overrule" {
+    make_model
+    ks fl create
+    fails 2 "--url: missing"
+    ks fl create --url=https://127.0.0.1:1
+    fails 2 "missing operand: MODEL"
+    ks fl create --url=https://127.0.0.1:1 --first=m.safetensors m.safetensors
+    fails 2 "--first: there is an operand already"
+    mkdir there
+    printf 'url: https://127.0.0.1:1\noperator: nobody\nfirst: ../m.safetensors\nrounds: 0x10\n' >there/global.yaml
+    ks fl create --config=there/global.yaml
+    fails 2 "there/global.yaml:4: rounds: '0x10' is no number from 0 to 9007199254740991"
+    ks fl create --config=there/global.yaml --rounds=3
+    refuses 6 "there/nobody/operator.key"
+    ks fl create --config=there/global.yaml --rounds=3 --operator=somebody
+    refuses 6 "'somebody/operator.key'"
+    printf 'rate: fast\nurl: x\n' >global.yaml
+    ks fl create --config=global.yaml m.safetensors
+    refuses 3 "global.yaml:1: rate: "
+    printf 'url: x\ncolour: red\n' >global.yaml
+    ks fl create --config=global.yaml m.safetensors
+    fails 3 "global.yaml:2: Unexpected key: colour"
+    printf 'config: other.yaml\n' >global.yaml
+    ks fl create --config=global.yaml m.safetensors
+    fails 3 "global.yaml:1: Unexpected key: config"
+    printf 'url: x\ndevice: edge-1\n' >global.yaml
+    ks fl create --config=global.yaml m.safetensors
+    fails 3 "global.yaml:2: device: Expecting SEQUENCE, got event: SCALAR"
+    printf 'device: [%s]\nurl: x\n' "$(seq -s, 17)" >global.yaml
+    ks fl create --config=global.yaml m.safetensors
+    fails 2 "global.yaml:1: device: at most 16"
+    ks fl create --config=nowhere.yaml m.safetensors
+    refuses 6 "'nowhere.yaml'"
+    ks fl join --config=global.yaml
+    fails 3 "global.yaml:1: device: Expecting STRING, got event: SEQUENCE_START"
+    printf 'data: [city.csv]\nsession: x\n' >device.yaml
+    ks fl join --config=device.yaml
+    fails 2 "'x' is no session: 32 hexadecimal digits"
+    ks fl join --config=device.yaml --session="$session" --threads=0
+    fails 2 "--threads: at least 1"
+}
+
+@test "fl: the examples are read as they stand" {
+    make_model
+    cp "$KS_SOURCE_ROOT/examples/global.yaml" "$KS_SOURCE_ROOT/examples/device.yaml" .
+    ks fl create --config=global.yaml
+    refuses 6 "'first.safetensors'"
+    mv m.safetensors first.safetensors
+    ks fl create --config=global.yaml
+    refuses 6 "'op/operator.key'"
+    mkdir edge_01
+    "$KETSEAL" learn generate --hours=1500 --out=edge_01/city.csv
+    ks fl join --config=device.yaml
+    fails 2 "url: missing, and there is no edge_01/url"
 }

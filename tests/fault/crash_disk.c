@@ -6,9 +6,9 @@
 #include <string.h>
 
 #define FILE_LEN_MAX ((size_t)1 << 28)
-#define NAMES_MAX    64
+#define NAMES_MAX    192
 #define NAME_LEN_MAX 128
-#define FILES_MAX    64
+#define FILES_MAX    192
 #define CHANGES_MAX  64 /* of the directory, unsynced; more are written by themselves */
 
 /* An unsynced write, or (data NULL) a change of length to OFFSET. */

@@ -110,9 +110,15 @@ enum ks_err rounds_scene_event(struct ks_rounds *rounds, struct ks_rounds_sessio
     if (device != NULL) {
         event.client = ks_bytes_text(device);
     }
-    if (kind == KS_FL_EVENT_AGGREGATED) { /* a model for each round */
+    if (kind == KS_FL_EVENT_AGGREGATED) { /* a model and a state for each round */
+        const uint8_t state[32] = {0xdd, (uint8_t)session->last};
+
         event.update[0] = 0xcc;
         event.update[1] = (uint8_t)session->last;
+        *out_answer = ks_fl_round_check(session->round, &event);
+        return *out_answer == KS_FL_ANSWER_OK
+                   ? ks_rounds_complete(rounds, session, event.update, state, now_us)
+                   : KS_OK;
     }
     return ks_rounds_event(rounds, session, &event, out_answer);
 }

@@ -5,8 +5,10 @@
  * worker's, by its own rules: updates are added to it, a checkpoint of it is durable before it
  * is committed, and a crash leaves what its last committed checkpoint says. However it crashes:
  * what was acknowledged counts, nothing counts twice, and what counts is exactly what the
- * checkpoint names, so that the sum that is gone on from is that of the round. And without any
- * one sync, it is not so. */
+ * checkpoint names, so that the sum that is gone on from is that of the round. Every other
+ * chain is of a rule without checkpoints: there what counts is given to the next worker again,
+ * in the order in which it was staged, and what the rule says of it is kept or said again. And
+ * without any one sync, it is not so. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,10 +34,15 @@ struct site {
     struct ks_rounds *rounds;
     uint64_t now_us;
     /* the oracle */
-    uint64_t round;        /* acknowledged to have begun */
-    uint64_t completed;    /* acknowledged */
-    unsigned acknowledged; /* mask of devices, of that round */
-    unsigned added;        /* by the worker that there is */
+    uint64_t round;              /* acknowledged to have begun */
+    uint64_t completed;          /* acknowledged */
+    unsigned acknowledged;       /* mask of devices, of that round */
+    unsigned added;              /* by the worker that there is */
+    bool replays;                /* its rule has no checkpoints */
+    size_t order[SCENE_DEVICES]; /* devices as they were staged; those that were dropped not */
+    size_t staged;               /* of them */
+    size_t committed;            /* acknowledged */
+    bool scored;                 /* acknowledged */
     bool created;
     bool started;
     char wrong[256];
@@ -68,6 +75,32 @@ static unsigned delivered(const struct ks_rounds_session *session)
     return mask;
 }
 
+static double score_of(size_t device, uint64_t round)
+{
+    return 1 + (double)device + 0.125 * (double)round;
+}
+
+/* What the next worker is given again, and what is known of it. */
+static void verify_deliveries(struct site *site, const struct ks_rounds_session *session)
+{
+    if (session->delivered > site->staged || session->delivered < site->committed) {
+        set_wrong(site, "another number of updates counts than was staged");
+        return;
+    }
+    for (size_t i = 0; i < session->delivered; i++) {
+        const struct ks_delivery *delivery = &session->deliveries[i];
+        const bool scored = delivery->suspicion == score_of(site->order[i], session->last);
+
+        if (strcmp(delivery->device, rounds_scene_device(site->order[i])) != 0) {
+            set_wrong(site, "updates count in another order than they were staged in");
+        }
+        if (!scored && (site->scored || delivery->suspicion != 0)) {
+            set_wrong(site, "a score is lost, or another's");
+        }
+    }
+    site->staged = site->committed = session->delivered;
+}
+
 /* After a crash: what was tried last may have got through, or not. */
 static void verify(struct site *site)
 {
@@ -92,8 +125,13 @@ static void verify(struct site *site)
     if (session->last != site->round) {
         site->round = session->last;
         site->acknowledged = 0;
+        site->staged = site->committed = 0;
+        site->scored = false;
     }
     site->added = 0; /* its worker is gone */
+    if (session->last > 1 && session->model[1] != session->remembered[1]) {
+        set_wrong(site, "the model and the state are of two rounds");
+    }
     if (session->round == NULL) {
         if (session->last > 0 && ks_rounds_summary(session, session->last) == NULL) {
             set_wrong(site, "a round is lost");
@@ -108,9 +146,12 @@ static void verify(struct site *site)
     if ((site->acknowledged & ~mask) != 0) {
         set_wrong(site, "an update that was acknowledged does not count");
     }
-    if (session->checkpoint == 0 ? mask != 0 : session->checkpoint_hash[0] != mask) {
+    if (site->replays              ? session->checkpoint != 0
+        : session->checkpoint == 0 ? mask != 0
+                                   : session->checkpoint_hash[0] != mask) {
         set_wrong(site, "the checkpoint names others than count");
     }
+    verify_deliveries(site, session);
     if (session->staged != 0) {
         set_wrong(site, "what was staged is still there");
     }
@@ -137,6 +178,7 @@ static enum ks_err stage(struct site *site, struct ks_rounds_session *session)
         set_wrong(site, "an update can count twice");
     }
     site->added |= 1U << device;
+    site->order[site->staged++] = device;
     return ks_rounds_stage(site->rounds, session, &delivery);
 }
 
@@ -148,10 +190,14 @@ static enum ks_err commit(struct site *site, struct ks_rounds_session *session)
     if (session->staged == 0) {
         return KS_OK;
     }
-    err = ks_rounds_commit(site->rounds, session, session->checkpoint == 1 ? 2 : 1, 1000, hash,
-                           site->now_us);
+    err = ks_rounds_commit(site->rounds, session,
+                           site->replays              ? 0
+                           : session->checkpoint == 1 ? 2
+                                                      : 1,
+                           1000, hash, site->now_us);
     if (err == KS_OK) {
         site->acknowledged = site->added;
+        site->committed = site->staged;
     }
     return err;
 }
@@ -162,7 +208,23 @@ static enum ks_err drop(struct site *site, struct ks_rounds_session *session)
 
     if (err == KS_OK) {
         site->added = site->acknowledged;
+        site->staged = site->committed;
     }
+    return err;
+}
+
+/* What a worker says of all that counts. */
+static enum ks_err score(struct site *site, struct ks_rounds_session *session)
+{
+    struct ks_fl_score scores[SCENE_DEVICES] = {0};
+    enum ks_err err = KS_OK;
+
+    for (size_t i = 0; i < session->delivered; i++) {
+        scores[i].score = score_of(site->order[i], session->last);
+        scores[i].reason = KS_FL_SUSPICION_DISTANCE;
+    }
+    err = ks_rounds_scored(site->rounds, session, scores, site->now_us);
+    site->scored = err == KS_OK;
     return err;
 }
 
@@ -178,6 +240,9 @@ static enum ks_err step_round(struct site *site, struct ks_rounds_session *sessi
 
         return rounds_scene_event(site->rounds, session, KS_FL_EVENT_JOIN,
                                   rounds_scene_device(device), site->now_us, &answer);
+    }
+    if (status.phase == KS_FL_AGGREGATING && site->replays && !site->scored) {
+        return score(site, session);
     }
     if (status.phase == KS_FL_AGGREGATING) {
         err = rounds_scene_event(site->rounds, session, KS_FL_EVENT_AGGREGATED, NULL,
@@ -217,6 +282,8 @@ static enum ks_err step_session(struct site *site)
         if (err == KS_OK) {
             site->round = session->last;
             site->acknowledged = site->added = 0;
+            site->staged = site->committed = 0;
+            site->scored = false;
         }
     } else {
         err = step_round(site, session);
@@ -253,6 +320,7 @@ static bool run_chain(uint64_t seed, enum crash_sync ignored, char wrong[256])
     assert_non_null(site);
     site->random.state = seed;
     site->now_us = SCENE_NOW_US;
+    site->replays = seed % 2 == 0;
     assert_int_equal(crash_disk_new(seed ^ 0x5eed, &site->disk), KS_OK);
     crash_disk_ignore(site->disk, ignored);
     site->fs = crash_fs_of(site->disk);

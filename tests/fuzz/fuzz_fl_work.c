@@ -22,6 +22,7 @@ static enum ks_err again(uint8_t which, struct ks_bytes bytes, struct ks_buf *ou
         struct ks_fl_work_added added;
         struct ks_fl_work_checkpoint checkpoint;
         struct ks_fl_work_written written;
+        struct ks_fl_work_finish finish;
         struct ks_fl_work_finished finished;
     } work;
     struct ks_fl_score scores[SCORES_MAX];
@@ -52,6 +53,10 @@ static enum ks_err again(uint8_t which, struct ks_bytes bytes, struct ks_buf *ou
         ks_fl_work_checkpoint_put(&work.checkpoint, out);
         break;
     case 7:
+        KS_TRY(ks_fl_work_finish_read(bytes, &work.finish));
+        ks_fl_work_finish_put(&work.finish, out);
+        break;
+    case 8:
         work.finished = (struct ks_fl_work_finished){.scores = scores};
         KS_TRY(ks_fl_work_finished_read(&reader, SCORES_MAX, &work.finished));
         ks_fl_work_finished_put(&work.finished, out);

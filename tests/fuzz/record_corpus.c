@@ -17,6 +17,8 @@
 #include "fault/crash_vault.h"
 #include "qkd/announce.h"
 #include "record/certify.h"
+#include "record/fl_audit.h"
+#include "record/fl_updates.h"
 #include "record_fixture.h"
 
 #define OK(call) KS_ASSERT((call) == KS_OK)
@@ -150,6 +152,29 @@ static void seed_round(const struct fixture *fixture)
                                                 .train_s = plan->train_s};
     struct ks_buf text;
 
+    struct ks_fl_counted counted = {.device = KS_LITERAL(FIXTURE_DEVICE),
+                                    .encoding = KS_LITERAL("f32"),
+                                    .job = KS_LITERAL("10000000-0000-4000-8000-000000000001"),
+                                    .length = 5000,
+                                    .loss = 0.25,
+                                    .norm = 1.5,
+                                    .reason = KS_LITERAL("none"),
+                                    .samples = 600};
+    const struct ks_fl_updates updates = {
+        .round = 1, .invited = 2, .counted = &counted, .count = 1};
+    const struct ks_fl_audit audit = {.isa = KS_LITERAL("avx2"),
+                                      .model = {1},
+                                      .numerics = 1,
+                                      .reason =
+                                          KS_LITERAL("the round comes to another model now"),
+                                      .round = 1,
+                                      .same_model = KS_FAIL,
+                                      .same_scores = KS_PASS,
+                                      .same_state = KS_PASS,
+                                      .site = KS_LITERAL(FIXTURE_ORIGIN),
+                                      .threads = 1,
+                                      .updates = 1};
+
     seed("bundle/round", ks_buf_view(&fixture->bundle));
     ks_buf_init(&text, KS_FL_DOCUMENT_MAX);
     OK(ks_fl_order_write(&fixture->order, fixture->keys->operator_key, &text));
@@ -163,6 +188,13 @@ static void seed_round(const struct fixture *fixture)
     ks_buf_clear(&text);
     OK(ks_fl_join_write(&join, fixture->keys->device, &text));
     seed("fl_join/signed", ks_buf_view(&text));
+    ks_buf_clear(&text);
+    ks_fl_updates_write(&updates, &text);
+    OK(ks_buf_check(&text));
+    seed("fl_updates/one", ks_buf_view(&text));
+    ks_buf_clear(&text);
+    OK(ks_fl_audit_write(&audit, fixture->keys->mldsa65, &text));
+    seed("fl_audit/signed", ks_buf_view(&text));
     ks_buf_done(&text);
 }
 

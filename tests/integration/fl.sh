@@ -6,11 +6,14 @@
 # contribute, the enclave's worker makes the global model, and all records, of the contributions and of the round,
 # verify offline.
 #
+# KETSEAL_FL_KEEP=DIRECTORY keeps a bundle of each kind there, and the policy: so tests/vectors/bundle/6 was made.
+#
 #   fl.sh BUILD
 set -eu
 # shellcheck source-path=SCRIPTDIR source=site.sh
 . "$(dirname "$0")/site.sh"
 command -v jq >/dev/null || site_skip "jq is absent"
+keep=${KETSEAL_FL_KEEP:+$(cd "$KETSEAL_FL_KEEP" && pwd)}
 site_begin "$1"
 ln -s "$site_build/src/enclave/ketseal-worker-fl" libexec/
 # shellcheck disable=SC2034 # of site.sh
@@ -34,23 +37,73 @@ operator() { # VERB …
     "$ketseal" --json fl "$verb" --operator op --url "$url" "$@"
 }
 
-session=$(operator create --rounds=3 --updates=2 --device edge-1 --device edge-2 --prepare=60 --train=60 --epochs=2 --optimiser=adam --rate=0.001 \
-    first.safetensors | jq -r .session)
+# What is learned, and who takes part, by files of settings; one device by its id and flags.
+cat >global.yaml <<YAML
+url: $url
+operator: op
+first: first.safetensors
+name: city-air
+rounds: 7
+updates: 2
+device: [edge-1, edge-2]
+prepare: 60
+train: 60
+epochs: 2
+optimiser: adam
+rate: 0.001
+YAML
+cat >edge-1/device.yaml <<YAML
+device_id: edge-1
+device: .
+schema: city-air
+test_from: '2024-02-20 00:00:00'
+data: [../city-1.csv]
+seconds: 60
+out: .
+YAML
+site_refused 2 'the certificate is of .edge-2., not of .edge-1.' "$ketseal" fl join --device-id=edge-1 --device=edge-2 --data=city-2.csv \
+    --schema=city-air --test-from='2024-02-20 00:00:00'
+site_refused 4 'no session for 0 s' "$ketseal" fl join --device-id=edge-2 --data=city-2.csv --seconds=0 \
+    --schema=city-air --test-from='2024-02-20 00:00:00'
+session=$("$ketseal" --json fl create --config=global.yaml --rounds=3 | jq -r .session)
 operator start "$session" >/dev/null
-for site in 1 2; do
-    "$ketseal" fl join --device "edge-$site" --schema=city-air --test-from='2024-02-20 00:00:00' --seconds=60 --out="edge-$site" "$session" \
-        "city-$site.csv" >"joined-$site" 2>"said-$site" &
-    eval "pid_$site=$!"
-done
-# shellcheck disable=SC2154 # set by eval
+"$ketseal" fl status --operator op --url "$url" --watch "$session" >watched 2>watching &
+pid_3=$!
+"$ketseal" fl join --config=edge-1/device.yaml "$session" >joined-1 2>said-1 &
+pid_1=$!
+"$ketseal" fl join --device-id=edge-2 --data=city-2.csv --schema=city-air --test-from='2024-02-20 00:00:00' --seconds=60 --out=edge-2 \
+    >joined-2 2>said-2 &
+pid_2=$!
 wait "$pid_1" || site_fail "edge-1: $(cat said-1)"
-# shellcheck disable=SC2154
 wait "$pid_2" || site_fail "edge-2: $(cat said-2)"
+wait "$pid_3" || site_fail "watching: $(cat watching)"
+grep -q '^round 3 COMPLETED, 2 updates, loss ' watching || site_fail "what was watched: $(cat watching)"
+grep -q 'FINISHED' watched || site_fail "what came of it: $(cat watched)"
 
 operator status "$session" >seen
+[ "$(jq -r .name seen)" = city-air ] || site_fail "another name: $(cat seen)"
 [ "$(jq -r .state seen)" = FINISHED ] || site_fail "the session: $(cat seen)"
 [ "$(jq -c '[.rounds[] | [.round, .count, .phase]]' seen)" = '[[1,2,"COMPLETED"],[2,2,"COMPLETED"],[3,2,"COMPLETED"]]' ] ||
     site_fail "the rounds: $(cat seen)"
+
+# How it went: a table with a curve, CSV, JSON, figures; who took part.
+"$ketseal" fl history --operator op --url "$url" --csv=history.csv "$session" >shown 2>said ||
+    site_fail "history: $(cat said)"
+grep -q '2/2   100 %' shown || site_fail "the history: $(cat shown)"
+[ "$(grep -c 'completed$' shown)" = 3 ] || site_fail "the history: $(cat shown)"
+grep -q '^loss by round$' shown || site_fail "no curve: $(cat shown)"
+[ "$(cut -d, -f1-4 history.csv | tr '\n' ' ')" = 'round,outcome,count,participation 1,completed,2,1 2,completed,2,1 3,completed,2,1 ' ] ||
+    site_fail "the table: $(cat history.csv)"
+operator history "$session" >seen-history
+[ "$(jq -c '[.items[] | [.round, .count, .samples > 1000, .seconds > 0]]' seen-history)" = '[[1,2,true,true],[2,2,true,true],[3,2,true,true]]' ] ||
+    site_fail "the history: $(cat seen-history)"
+[ "$(jq -c '[.items[].loss]' seen-history)" = "$(jq -c '[.rounds[].loss]' seen)" ] || site_fail "other losses: $(cat seen-history)"
+operator devices "$session" >seen-devices
+[ "$(jq -c '[.devices[] | [.device, .standing, .last, .updates]]' seen-devices)" = '[["edge-1","delivered",3,3],["edge-2","delivered",3,3]]' ] ||
+    site_fail "the devices: $(cat seen-devices)"
+"$ketseal" fl devices --operator op --url "$url" "$session" >answer
+[ "$(awk '{ print $1, $2, $5 }' answer | tr '\n' ' ')" = 'device standing updates edge-1 delivered 3 edge-2 delivered 3 ' ] ||
+    site_fail "the devices: $(cat answer)"
 operator fetch "$session" --out=global.safetensors
 [ "$(site_digest global.safetensors)" = "$(jq -r .model seen)" ] || site_fail "another model"
 [ "$(site_digest global.safetensors)" != "$(site_digest first.safetensors)" ] || site_fail "nothing was learned"
@@ -84,6 +137,10 @@ done
 [ "$(rows --operator op --url "$url" --workload=circuit | jq length)" = 0 ] || site_fail "contributions are listed as circuits"
 site_refused 2 "'x' is no workload" "$ketseal" trace list --device edge-1 --workload=x
 
+for verb in history devices; do
+    site_refused 6 'no such session' operator "$verb" 00000000000000000000000000000000
+    site_refused 2 'is no session' operator "$verb" x
+done
 # What is refused, and what an operator may change on the way.
 site_refused 5 'the session is FINISHED' operator start "$session"
 site_refused 5 'no round is open' operator pause "$session"
@@ -123,6 +180,15 @@ until [ "$(operator records "$session" | jq '[.jobs[] | select(.state == "done")
     [ "$tries" -lt 100 ] || site_fail "rounds have no record: $(operator records "$session")"
     sleep 0.1
 done
+drawn=
+command -v gnuplot >/dev/null || drawn=--no-figure
+"$ketseal" fl history --operator op --url "$url" --out=figures $drawn "$session" >shown 2>said || site_fail "figures: $(cat said)"
+for figure in fl_loss_by_round fl_participation fl_device_loss; do
+    [ "$(wc -l <"figures/$figure.csv")" -eq 4 ] || site_fail "$figure: $(cat "figures/$figure.csv")"
+    [ -n "$drawn" ] || head -c 5 "figures/$figure.pdf" | grep -q %PDF- || site_fail "$figure is not drawn"
+done
+[ "$(cut -d, -f1-3 figures/fl_device_loss.csv | tail -n 3 | tr '\n' ' ')" = 'devices,1,2 devices,2,2 devices,3,2 ' ] ||
+    site_fail "the devices' losses: $(cat figures/fl_device_loss.csv)"
 mkdir rounds
 for job in $(operator records "$session" | jq -r '.jobs[].id'); do
     operator record "$job" --out="rounds/$job.json"
@@ -134,6 +200,11 @@ for bundle in edge-1/*-[0-9]*.json edge-2/*-[0-9]*.json rounds/*.json; do
     verified=$((verified + 1))
 done
 [ "$verified" -eq 10 ] || site_fail "$verified records, not 10"
+if [ -n "$keep" ]; then
+    cp lab.policy "$keep/"
+    cp "edge-1/$session-2.json" "$keep/update.bundle"
+    cp "$(grep -l '"round":2,' rounds/*.json | head -n 1)" "$keep/round.bundle"
+fi
 # What one round makes, the next one begins with.
 jq -s 'map(.record.core) | sort_by(.workload.round) | [.[] | [.workload.parent, .execution.result_summary.model]]' rounds/*.json >chain
 [ "$(jq '.[0][1] == .[1][0] and .[1][1] == .[2][0]' chain)" = true ] || site_fail "the chain of models: $(cat chain)"

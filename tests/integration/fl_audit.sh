@@ -73,6 +73,13 @@ audit 0 'round 3: completed' --offline kept --no-replay
 [ "$(jq -c '[.outcome, [.rounds[] | [.round, .verified, .checks.chain.state]]]' audited)" = '["pass",[[2,2,"pass"]]]' ] ||
     site_fail "round 2: $(cat audited)"
 
+# A bundle that did not arrive comes by the round's list.
+mv edge-1/"$session"-2.json lost.json
+"$ketseal" -q fl join --device edge-1 --schema=city-air --test-from='2024-02-10 00:00:00' --seconds=1 --out=edge-1 "$session" city-1.csv \
+    >/dev/null
+[ "$(jq -r .record.core.record.record_id edge-1/"$session"-2.json)" = "$(jq -r .record.core.record.record_id lost.json)" ] ||
+    site_fail "the bundle of round 2 is another"
+
 # What was kept and then changed.
 cp -r kept changed
 jq -cj '.updates[0].suspicion = 9' kept/list-2.json >changed/list-2.json
@@ -110,8 +117,8 @@ cp kept/audit-2.json changed/audit-3.json
 audit 1 'the audit is of another round' --offline changed --round=3
 
 # One byte of what was kept.
-sealed=$(ls "state/fl/kept-$session-3-"* | head -n 1)
-printf 'X' | dd of="$sealed" bs=1 seek=1500 conv=notrunc status=none
+set -- "state/fl/kept-$session-3-"*
+printf 'X' | dd of="$1" bs=1 seek=1500 conv=notrunc status=none
 # shellcheck disable=SC2086
 audit 4 "could not tell: the update of 'edge-[12]': sealed update: its hash is another" $at_site --round=3
 # shellcheck disable=SC2086
@@ -138,6 +145,34 @@ audit 0 'pass *replay' $at_site --round=2
 "$ketseal" -q fl join --device edge-2 --schema=city-air --test-from='2024-02-10 00:00:00' --seconds=60 --out=edge-2 "$open" \
     city-2.csv >/dev/null 2>said-2 || site_fail "edge-2: $(cat said-2)"
 wait "$other" || site_fail "edge-1: $(cat said-1)"
+
+# The record is durable, and then the site ends before the enclave knows: there is no second one.
+session=$(operator create --rounds=1 --updates=1 --device edge-1 --prepare=60 --train=60 --optimiser=adam --rate=0.001 first.safetensors |
+    jq -r .session)
+mkdir "state/fl/list-$session-1.json"
+operator start "$session" >/dev/null
+"$ketseal" -q fl join --device edge-1 --schema=city-air --test-from='2024-02-10 00:00:00' --seconds=60 --out=edge-1 "$session" \
+    city-1.csv >/dev/null
+tries=0
+until grep -q 'event=fl.list err=' site.log; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 100 ] || site_fail "a list was kept that could not be"
+    sleep 0.1
+done
+site_stop
+rmdir "state/fl/list-$session-1.json"
+site_start
+url=https://127.0.0.1:$site_port
+at_site="--operator op --url $url"
+tries=0
+until [ -e "state/fl/list-$session-1.json" ]; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 100 ] || site_fail "no list after a restart"
+    sleep 0.1
+done
+# shellcheck disable=SC2086
+audit 0 'pass *replay' $at_site
+[ "$(operator records "$session" | jq '.jobs | length')" = 1 ] || site_fail "another record: $(operator records "$session")"
 site_stop
 
 # Nothing is kept: commitments hold, and nothing can be computed again.

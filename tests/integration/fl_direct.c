@@ -4,10 +4,12 @@
 /* Devices whose updates are known beforehand, and what a round has to make of them, computed
  * from these updates by the rules of src/fl alone: no sealing, no worker, no order of arrival.
  *
- *   fl_direct contribute DIRECTORY URL SESSION NUMBER SCALE BUNDLE
- *       takes part in the open round of SESSION with the update NUMBER times SCALE
- *   fl_direct expect MODEL SESSION ROUND RULE ATTACKERS BUCKET BOUND RADIUS NAME:NUMBER:SCALE…
- *       "HASH GAIN" of the model that follows MODEL; GAIN: how far it went the honest way */
+ *   fl_direct contribute DIRECTORY URL SESSION ROUNDS NUMBER SCALE BUNDLE
+ *       takes part in the rounds of SESSION from 1 on with the update NUMBER times SCALE; with
+ *       ROUNDS 0 it joins the first one, and no more
+ *   fl_direct expect MODEL SESSION ROUNDS RULE ATTACKERS BUCKET BOUND RADIUS NAME:NUMBER:SCALE…
+ *       "HASH GAIN" of the model that follows MODEL after so many rounds; GAIN: how far the
+ * last of them went the honest way */
 
 #include <math.h>
 #include <stdio.h>
@@ -72,12 +74,17 @@ static void pause_ms(long ms)
 }
 
 static enum ks_err await_round(struct ks_client *client, const uint8_t session[KS_SESSION_LEN],
-                               struct ks_fl_descriptor *out_descriptor)
+                               uint64_t round, struct ks_fl_descriptor *out_descriptor)
 {
     enum ks_err err = KS_ERR_NOT_FOUND;
 
     for (unsigned i = 0; i < TRIES_MAX && err == KS_ERR_NOT_FOUND; i++) {
         err = ks_client_fl_descriptor(client, session, out_descriptor);
+        if (err == KS_OK && out_descriptor->round < round) {
+            ks_fl_descriptor_done(out_descriptor);
+            err = ks_fail(KS_ERR_NOT_FOUND, "round %llu does not begin",
+                          (unsigned long long)round);
+        }
         if (err == KS_ERR_NOT_FOUND) {
             pause_ms(100);
         }
@@ -85,29 +92,34 @@ static enum ks_err await_round(struct ks_client *client, const uint8_t session[K
     return err;
 }
 
-static enum ks_err contribute(char **argv)
+struct device {
+    struct ks_client *client;
+    uint8_t session[KS_SESSION_LEN];
+    uint64_t number;
+    float scale;
+};
+
+/* BUNDLE is NULL: joins alone. */
+static enum ks_err take_part(const struct device *device, uint64_t round, const char *bundle)
 {
     enum ks_err err = KS_OK;
-    const struct ks_device_spec device = {.version = 1, .directory = argv[0], .url = argv[1]};
     struct ks_client_update update = {.loss = 0.5, .steps = 1};
     struct ks_fl_descriptor descriptor = {0};
-    struct ks_client *client = NULL;
+    struct ks_client *client = device->client;
     float *values = NULL;
-    uint8_t session[KS_SESSION_LEN];
-    uint64_t number = 0;
     struct ks_buf out;
 
     ks_buf_init(&out, FILE_MAX);
-    KS_TRY(ks_hex_decode(ks_bytes_text(argv[2]), session, sizeof session));
-    KS_TRY(ks_text_u64(ks_bytes_text(argv[3]), CLIENTS_MAX, &number));
-    KS_TRY(ks_client_open_device(&device, &client));
-    KS_TRY(await_round(client, session, &descriptor));
+    KS_TRY(await_round(client, device->session, round, &descriptor));
     values = ks_calloc((size_t)descriptor.params, sizeof *values);
     KS_CHECK(values != NULL, KS_ERR_NOMEM, "values");
-    update_of(number, strtof(argv[4], NULL), values, (size_t)descriptor.params);
+    update_of(device->number, device->scale, values, (size_t)descriptor.params);
     update.values = values;
-    update.samples = samples_of(number);
+    update.samples = samples_of(device->number);
     KS_TRY(ks_client_fl_join(client, &descriptor, update.samples, false, &out));
+    if (bundle == NULL) {
+        goto out;
+    }
     err = KS_ERR_UNAVAILABLE; /* until all have joined */
     for (unsigned i = 0; i < TRIES_MAX && err == KS_ERR_UNAVAILABLE; i++) {
         ks_buf_clear(&out);
@@ -117,19 +129,37 @@ static enum ks_err contribute(char **argv)
         }
     }
     KS_TRY(err);
-    KS_TRY(ks_file_write(argv[5], ks_buf_view(&out), 0644));
+    KS_TRY(ks_file_write(bundle, ks_buf_view(&out), 0644));
 out:
-    ks_client_close(client);
     ks_fl_descriptor_done(&descriptor);
     ks_free(values);
     ks_buf_done(&out);
     return err;
 }
 
+static enum ks_err contribute(char **argv)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_device_spec spec = {.version = 1, .directory = argv[0], .url = argv[1]};
+    struct device device = {.scale = strtof(argv[5], NULL)};
+    uint64_t rounds = 0;
+
+    KS_TRY(ks_hex_decode(ks_bytes_text(argv[2]), device.session, sizeof device.session));
+    KS_TRY(ks_text_u64(ks_bytes_text(argv[3]), TRIES_MAX, &rounds));
+    KS_TRY(ks_text_u64(ks_bytes_text(argv[4]), CLIENTS_MAX, &device.number));
+    KS_TRY(ks_client_open_device(&spec, &device.client));
+    KS_TRY(rounds == 0 ? take_part(&device, 1, NULL) : KS_OK);
+    for (uint64_t round = 1; round <= rounds; round++) {
+        KS_TRY(take_part(&device, round, argv[6]));
+    }
+out:
+    ks_client_close(device.client);
+    return err;
+}
+
 /* --- what has to come of it --------------------------------------------------------------- */
 
 struct client {
-    const char *name;
     uint8_t id[KS_FL_HASH_LEN];
     uint32_t samples;
     size_t place; /* by name */
@@ -141,6 +171,7 @@ struct round {
     struct ks_fl_robust robust;
     unsigned bucket;
     double bound;
+    const float *center; /* the last change, where the rule begins there; else NULL */
     struct client clients[CLIENTS_MAX];
     size_t count;
 };
@@ -157,15 +188,15 @@ static enum ks_err read_clients(struct round *round, char **names)
 
     for (; names[round->count] != NULL; round->count++) {
         struct client *client = &round->clients[round->count];
-        char *number = strchr(names[round->count], ':');
-        char *scale = number == NULL ? NULL : strchr(number + 1, ':');
+        const char *number = strchr(names[round->count], ':');
+        const char *scale = number == NULL ? NULL : strchr(number + 1, ':');
 
         KS_CHECK(round->count < CLIENTS_MAX && scale != NULL, KS_ERR_USAGE, "'%s'",
                  names[round->count]);
-        *number = *scale = '\0';
-        client->name = names[round->count];
         client->place = round->count; /* given in their order */
-        ks_fl_client_id(ks_bytes_text(client->name), client->id);
+        ks_fl_client_id(
+            ks_bytes_of(names[round->count], (size_t)(number - names[round->count])),
+            client->id);
         client->samples = samples_of(strtoul(number + 1, NULL, 10));
         client->values = ks_calloc(round->subject.params, sizeof *client->values);
         KS_CHECK(client->values != NULL, KS_ERR_NOMEM, "values");
@@ -255,7 +286,8 @@ static enum ks_err look(struct round *round, float *out_change)
     enum ks_err err = KS_OK;
     const size_t params = round->subject.params;
     const float *rows[CLIENTS_MAX];
-    struct ks_fl_robust_input input = {.rows = {rows, round->count, params}};
+    struct ks_fl_robust_input input = {.rows = {rows, round->count, params},
+                                       .center = round->center};
     float *means = ks_calloc(CLIENTS_MAX * params, sizeof *means);
 
     KS_CHECK(means != NULL, KS_ERR_NOMEM, "means");
@@ -275,35 +307,65 @@ out:
     return err;
 }
 
-static enum ks_err print_model(const struct ks_fl_model *parent, const float *change)
+/* FILE becomes that of the model which CHANGE makes of it; how far that goes the honest way. */
+static enum ks_err step(struct ks_buf *file, const float *change, double *out_gain)
 {
     enum ks_err err = KS_OK;
-    const struct ks_fl_server_params params =
-        ks_fl_server_defaults(KS_FL_FEDAVG, parent->params);
+    struct ks_fl_server_params params;
     struct ks_fl_server *server = NULL;
-    float *values = ks_calloc(parent->params, sizeof *values);
-    uint8_t hash[KS_SHA256_LEN];
-    char hex[2 * KS_SHA256_LEN + 1];
-    double gain = 0;
-    struct ks_buf file;
+    struct ks_fl_model parent;
+    float *values = NULL;
+    struct ks_buf next;
 
-    ks_buf_init(&file, FILE_MAX);
+    ks_buf_init(&next, FILE_MAX);
+    KS_TRY(ks_fl_model_read(ks_buf_view(file), FILE_MAX, &parent));
+    params = ks_fl_server_defaults(KS_FL_FEDAVG, parent.params);
+    values = ks_calloc(parent.params, sizeof *values);
     KS_CHECK(values != NULL, KS_ERR_NOMEM, "values");
-    way(values, parent->params);
-    gain = ks_fl_dot(change, values, parent->params, NULL) /
-           ks_fl_norm_squared(values, parent->params, NULL);
-    ks_fl_model_values(parent, values);
+    way(values, parent.params);
+    *out_gain = ks_fl_dot(change, values, parent.params, NULL) /
+                ks_fl_norm_squared(values, parent.params, NULL);
+    ks_fl_model_values(&parent, values);
     KS_TRY(ks_fl_server_new(&params, values, &server));
     KS_TRY(ks_fl_server_step(server, change, NULL, 0, NULL));
-    ks_fl_model_write(parent, ks_fl_server_model(server), &file);
-    KS_TRY(ks_buf_check(&file));
-    ks_sha256(ks_buf_view(&file), hash);
-    ks_hex_encode(KS_BYTES(hash), hex);
-    (void)printf("%s %.3f\n", hex, gain);
+    ks_fl_model_write(&parent, ks_fl_server_model(server), &next);
+    KS_TRY(ks_buf_check(&next));
+    ks_buf_clear(file);
+    ks_buf_put(file, ks_buf_view(&next));
 out:
     ks_fl_server_free(server);
     ks_free(values);
-    ks_buf_done(&file);
+    ks_buf_done(&next);
+    return err;
+}
+
+/* What NAMES contribute to round NUMBER makes of the model in FILE; CHANGE was the round's
+ * before, and is this one's then. */
+static enum ks_err run_round(struct round *round, uint64_t number, char **names,
+                             struct ks_buf *file, float *change, double *out_gain)
+{
+    enum ks_err err = KS_OK;
+    const bool begins =
+        round->robust.rule == KS_FL_RFA || round->robust.rule == KS_FL_CENTERED_CLIP;
+    struct ks_fl_model parent;
+    float *last = NULL;
+
+    KS_TRY(ks_fl_model_read(ks_buf_view(file), FILE_MAX, &parent));
+    last = ks_calloc(parent.params, sizeof *last);
+    KS_CHECK(last != NULL, KS_ERR_NOMEM, "center");
+    memcpy(last, change, parent.params * sizeof *last);
+    round->center = begins && number > 1 ? last : NULL;
+    round->subject.round = number;
+    memcpy(round->subject.parent, parent.hash, sizeof parent.hash);
+    KS_TRY(read_clients(round, names));
+    KS_TRY(round->robust.rule == KS_FL_MEAN && round->bucket <= 1 ? sum_up(round, change)
+                                                                  : look(round, change));
+    KS_TRY(step(file, change, out_gain));
+out:
+    for (; round->count > 0; round->count--) {
+        ks_free(round->clients[round->count - 1].values);
+    }
+    ks_free(last);
     return err;
 }
 
@@ -313,31 +375,33 @@ static enum ks_err expect(char **argv)
     struct round round = {.count = 0};
     struct ks_fl_model parent;
     float *change = NULL;
+    uint64_t rounds = 0;
+    double gain = 0;
+    uint8_t hash[KS_SHA256_LEN];
+    char hex[2 * KS_SHA256_LEN + 1];
     struct ks_buf file;
 
     ks_buf_init(&file, FILE_MAX);
     KS_TRY(ks_file_read(argv[0], FILE_MAX, &file));
     KS_TRY(ks_fl_model_read(ks_buf_view(&file), FILE_MAX, &parent));
     KS_TRY(ks_hex_decode(ks_bytes_text(argv[1]), round.subject.session, KS_SESSION_LEN));
-    KS_TRY(ks_text_u64(ks_bytes_text(argv[2]), FILE_MAX, &round.subject.round));
+    KS_TRY(ks_text_u64(ks_bytes_text(argv[2]), TRIES_MAX, &rounds));
     KS_TRY(ks_fl_rule_of(ks_bytes_text(argv[3]), &round.robust.rule));
     round.robust.attackers = (unsigned)strtoul(argv[4], NULL, 10);
     round.bucket = (unsigned)strtoul(argv[5], NULL, 10);
     round.bound = strtod(argv[6], NULL);
     round.robust.radius = strtod(argv[7], NULL);
-    memcpy(round.subject.parent, parent.hash, sizeof parent.hash);
     memcpy(round.subject.shape, parent.shape, sizeof parent.shape);
     round.subject.params = (uint32_t)parent.params;
-    KS_TRY(read_clients(&round, argv + 8));
     change = ks_calloc(parent.params, sizeof *change);
     KS_CHECK(change != NULL, KS_ERR_NOMEM, "change");
-    KS_TRY(round.robust.rule == KS_FL_MEAN && round.bucket <= 1 ? sum_up(&round, change)
-                                                                : look(&round, change));
-    KS_TRY(print_model(&parent, change));
-out:
-    for (size_t i = 0; i < CLIENTS_MAX; i++) {
-        ks_free(round.clients[i].values);
+    for (uint64_t number = 1; number <= rounds; number++) {
+        KS_TRY(run_round(&round, number, argv + 8, &file, change, &gain));
     }
+    ks_sha256(ks_buf_view(&file), hash);
+    ks_hex_encode(KS_BYTES(hash), hex);
+    (void)printf("%s %.3f\n", hex, gain);
+out:
     ks_free(change);
     ks_buf_done(&file);
     return err;
@@ -347,7 +411,7 @@ int main(int argc, char **argv)
 {
     enum ks_err err = KS_ERR_USAGE;
 
-    if (argc == 8 && strcmp(argv[1], "contribute") == 0) {
+    if (argc == 9 && strcmp(argv[1], "contribute") == 0) {
         err = contribute(argv + 2);
     } else if (argc > 10 && strcmp(argv[1], "expect") == 0) {
         err = expect(argv + 2);

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # kill -9 of each process of a site at random moments of a session of federated learning. After each the site starts
-# again and the session goes on; in the end every round has counted each device once, and all records verify.
+# again and the session goes on; in the end every round has counted each device once, all records verify, and the model is
+# the one that the same session comes to where nobody is killed.
 #
-#   fl_kill.sh BUILD [KILLS] [SEED] [FLAG of fl create]…
+#   fl_kill.sh BUILD [KILLS] [SEED, or nothing] [FLAG …]     flags of `fl create`, such as --server=fedadam
 set -eu
 # shellcheck source-path=SCRIPTDIR source=site.sh
 . "$(dirname "$0")/site.sh"
@@ -54,9 +55,18 @@ for site in 1 2; do
 done
 "$ketseal" -q learn train --schema=city-air --test-from='2024-02-20 00:00:00' --model=linear --epochs=0 --out=first.safetensors \
     city-1.csv >/dev/null
-session=$(operator create --rounds="$rounds" --updates=2 --device edge-1 --device edge-2 --prepare=60 --train=60 \
-    --epochs=1 --optimiser=adam --rate=0.001 "$@" first.safetensors | jq -r .session)
-operator start "$session" >/dev/null
+create() { # FLAG …
+    session=$(operator create --rounds="$rounds" --updates=2 --device edge-1 --device edge-2 --prepare=60 --train=60 \
+        --epochs=1 --optimiser=adam --rate=0.001 "$@" first.safetensors | jq -r .session)
+    operator start "$session" >/dev/null
+}
+create "$@"
+device 1 &
+pid_1=$!
+device 2
+wait "$pid_1"
+want=$(operator status "$session" | jq -r .model)
+create "$@"
 device 1 &
 pid_1=$!
 device 2 &
@@ -93,6 +103,7 @@ operator status "$session" >seen
 [ "$(jq -r .state seen)" = FINISHED ] || site_fail "the session: $(cat seen)"
 jq -e --argjson rounds "$rounds" '(.rounds | length) == $rounds and all(.rounds[]; .count == 2 and .phase == "COMPLETED") and
     ([.rounds[].samples] | unique | length) == 1' seen >/dev/null || site_fail "the rounds: $(cat seen)"
+[ "$(jq -r .model seen)" = "$want" ] || site_fail "another model than of an undisturbed session, $want: $(cat seen)"
 tries=0
 until [ "$(operator records "$session" | jq '[.jobs[] | select(.state == "done")] | length')" -ge "$rounds" ]; do
     tries=$((tries + 1))

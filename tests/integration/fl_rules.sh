@@ -34,7 +34,7 @@ operator() { # VERB …
     "$ketseal" --json fl "$verb" --operator op --url "$url" "$@"
 }
 create() { # FLAG …
-    # shellcheck disable=SC2046 # a flag for each
+    # shellcheck disable=SC2046,SC2086 # a flag for each
     operator create --updates=6 --updates-min=6 $(printf -- '--device %s ' $devices) --prepare=60 --train=60 "$@" first.safetensors
 }
 
@@ -43,28 +43,19 @@ scale() { # NUMBER
     [ "$1" = 3 ] && echo -10 || echo 1
 }
 
-# RULE ATTACKERS BUCKET BOUND RADIUS SIGN: a session of one round, whose model is the expected one and went the honest
-# way (+) or not (-).
-run() {
-    session=$(create --rule="$1" --attackers="$2" --bucket="$3" --bound="$4" --radius="$5" | jq -r .session)
-    operator start "$session" >/dev/null
-    pids=
+# What the session has to come to: its model in $model, how far that went in $gain.
+expect() { # ROUNDS RULE ATTACKERS BUCKET BOUND RADIUS
     clients=
     number=0
     for device in $devices; do
         number=$((number + 1))
         clients="$clients $device:$number:$(scale $number)"
-        "$direct" contribute "$device" "$url" "$session" "$number" "$(scale $number)" "$device-$session.json" 2>"said-$number" &
-        pids="$pids $!"
-    done
-    number=0
-    for pid in $pids; do
-        number=$((number + 1))
-        wait "$pid" || site_fail "$1: edge-$number: $(cat "said-$number")"
     done
     # shellcheck disable=SC2086 # one for each
-    "$direct" expect first.safetensors "$session" 1 "$1" "$2" "$3" "$4" "$5" $clients >expected
+    "$direct" expect first.safetensors "$session" "$@" $clients >expected
     read -r model gain <expected
+}
+ends() { # WHAT
     tries=0
     until [ "$(operator status "$session" | jq -r .state)" != RUNNING ]; do
         tries=$((tries + 1))
@@ -73,6 +64,28 @@ run() {
     done
     operator status "$session" >seen
     [ "$(jq -r '.model' seen)" = "$model" ] || site_fail "$1: another model than $model: $(cat seen)"
+}
+
+# RULE ATTACKERS BUCKET BOUND RADIUS SIGN [ROUNDS]: a session of one round, or more, whose model is the expected one and
+# went the honest way (+) or not (-).
+run() {
+    rounds=${7:-1}
+    session=$(create --rounds="$rounds" --rule="$1" --attackers="$2" --bucket="$3" --bound="$4" --radius="$5" | jq -r .session)
+    operator start "$session" >/dev/null
+    pids=
+    number=0
+    for device in $devices; do
+        number=$((number + 1))
+        "$direct" contribute "$device" "$url" "$session" "$rounds" "$number" "$(scale $number)" "$device-$session.json" 2>"said-$number" &
+        pids="$pids $!"
+    done
+    number=0
+    for pid in $pids; do
+        number=$((number + 1))
+        wait "$pid" || site_fail "$1: edge-$number: $(cat "said-$number")"
+    done
+    expect "$rounds" "$1" "$2" "$3" "$4" "$5"
+    ends "$1"
     [ "$(jq -r '.rule.aggregate' seen)" = "$1" ] || site_fail "$1: another rule: $(cat seen)"
     [ "$(jq -r .record.core.workload.parameters.aggregate "edge-1-$session.json")" = "$1" ] || site_fail "$1: another rule in the record"
     case $gain in
@@ -93,9 +106,45 @@ run multi-krum 1 0 0 0 +
 run bulyan 0 0 0 0 -
 run rfa 1 0 0 0 +
 run centered-clip 1 0 4 5 +
-run median 1 2 0 0 +
+run centered-clip 1 0 4 5 + 3
+run rfa 1 0 0 0 + 2
+run median 1 2 0 0 + 2
 "$ketseal" fl status --operator op --url "$url" "$session" >seen
 grep -qx '  rule median, attackers 1, bucket 2' seen || site_fail "the rule: $(cat seen)"
+
+# A worker that dies, and a site that does, cost nothing that was answered: the updates are opened again.
+for flags in 'krum 1 0 0 0' 'median 1 2 3 0'; do
+    # shellcheck disable=SC2086
+    set -- $flags
+    session=$(create --rule="$1" --attackers="$2" --bucket="$3" --bound="$4" | jq -r .session)
+    operator start "$session" >/dev/null
+    number=0
+    for device in $devices; do
+        number=$((number + 1))
+        "$direct" contribute "$device" "$url" "$session" 0 "$number" 1 - 2>said || site_fail "$device: $(cat said)"
+    done
+    number=0
+    for device in $devices; do
+        number=$((number + 1))
+        "$direct" contribute "$device" "$url" "$session" 1 "$number" "$(scale $number)" "$device-$session.json" 2>said ||
+            site_fail "$device: $(cat said)"
+        case $number in
+        1 | 5) name='ketseal-worker-fl' ;;
+        2) name='ketseal-enclave' ;;
+        3) name=ketseald ;;
+        *) continue ;;
+        esac
+        victim=$(site_processes | grep " $name\$" | head -n 1 | cut -d' ' -f1)
+        kill -KILL "$victim"
+        if [ "$name" != ketseal-worker-fl ]; then
+            site_wait
+            site_start
+        fi
+    done
+    expect 1 "$@"
+    ends "$1 through crashes"
+    sessions="$sessions $session"
+done
 
 # What no site has, and what does not hold or does not fit.
 site_refused 4 "no site has the rule 'fltrust'" create --rule=fltrust

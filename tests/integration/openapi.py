@@ -417,6 +417,37 @@ def try_devices(device, operator, unknown, bodies):
         device.call(name, 403, *([said_again(name)] if name in bodies else []))
 
 
+def try_rounds(device, operator, session, waits):
+    """Of SESSION, which had one round, and of WAITS, whose round edge-1 has joined."""
+    nobody = "0" * 32
+    one = device.call("listRounds", 200, session=session)
+    need([(item["round"], item["phase"]) for item in one["items"]] == [(1, "COMPLETED")], f"the rounds: {one}")
+    need(device.call("getRound", 200, session=session, round=1) == one["items"][0], "one round in two ways")
+    need(device.call("listRounds", 200, session=session, query="?after=1")["items"] == [], "behind the last round")
+    need(device.call("getRound", 200, session=waits, round=1)["joined"] == 1, "an open round")
+    models = operator.call("listModels", 200, session=session)["items"]
+    need([model["model"] for model in models] == [one["items"][0]["model"]], f"the models: {models}")
+    need(operator.call("listModels", 200, session=waits)["items"] == [], "a model of an open round")
+    history = operator.call("getHistory", 200, session=session, query="?limit=1")
+    need([(item["count"], item["participation"]) for item in history["items"]] == [(1, 1)], f"the history: {history}")
+    for name in ("listRounds", "listModels", "getHistory", "listParticipants"):
+        for query in ("?limit=0", "?limit=1001", "?limit=-1", "?after=", "?after=%2f", "?after=" + "9" * 101):
+            operator.call(name, 400, session=session, query=query)
+        for strange in (nobody, "x", "f" * 33):
+            operator.call(name, 404, session=strange)
+    device.call("getRound", 404, session=session, round=2)
+    device.call("getRound", 404, session=nobody, round=1)
+    for strange in ("x", "-1", "1.5", "99999999999999999999"):
+        device.call("getRound", 400, session=session, round=strange)
+    for identity, standing, updates in ((session, "delivered", 1), (waits, "joined", 0)):
+        page = operator.call("listParticipants", 200, session=identity, query="?limit=1000")
+        seen = [(one["device"], one["invited"], one["standing"], one["updates"]) for one in page["devices"]]
+        need(seen == [("edge-1", 1, standing, updates)], f"the devices of a session: {page}")
+    need(operator.call("listParticipants", 200, session=session, query="?after=edge-1")["devices"] == [], "behind the last device")
+    metrics = operator.call("getLearningMetrics", 200)
+    need(metrics["rounds"] == {"completed": 1, "failed": 0, "open": 1} and metrics["updates"] == 1, f"the metrics: {metrics}")
+
+
 def try_learning(device, operator, bodies):
     """What `ketseal fl` does not provoke of federated learning; it has finished one session, and made another."""
     octets = "--type=application/octet-stream"
@@ -443,6 +474,7 @@ def try_learning(device, operator, bodies):
     done = device.call("getSession", 200, session=session)
     need([one["phase"] for one in done["rounds"]] == ["COMPLETED"], f"the session: {done}")
     device.call("getDescriptor", 200, session=session)
+    try_rounds(device, operator, session, waits)
     for name in ("getSession", "getDescriptor"):
         for strange in (nobody, "x", "%00" * 16):
             device.call(name, 404, session=strange)
@@ -452,6 +484,17 @@ def try_learning(device, operator, bodies):
     device.call("getRoundRecord", 200, id=records["jobs"][0]["id"])
     device.call("getRoundRecord", 400, id="x")
     device.call("getRoundRecord", 404, id="00000000-0000-4000-8000-000000000000")
+
+    counted = device.call("getRoundUpdates", 200, session=session, round=1)["updates"]
+    need([one["device"] for one in counted] == ["edge-1"], f"the list: {counted}")
+    for strange, number in ((session, 2), (session, "x"), (nobody, 1), ("x", 1)):
+        device.call("getRoundUpdates", 404, session=strange, round=number)
+    need(device.call("getRoundKept", 200, session=session, round=1)["deleted_at"], "the updates were not deleted")
+    device.call("getRoundKept", 404, session="x", round=1)
+    operator.call("getUpdateRecord", 200, id=counted[0]["job"])
+    operator.call("getUpdateRecord", 400, id="x")
+    operator.call("getUpdateRecord", 404, id="00000000-0000-4000-8000-000000000000")
+    operator.call("getUpdateRecord", 404, id=records["jobs"][0]["id"])  # of a round
 
     parts = [b"a" * 1048576, b"b"]
     for index, part in enumerate(parts):

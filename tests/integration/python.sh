@@ -28,7 +28,7 @@ done
 site_name=python_$part
 [ -n "$python" ] || site_skip "no Python has cffi and pytest"
 case $part in
-package) files="test_abi.py test_client.py test_examples.py" ;;
+package) files="test_abi.py test_client.py test_examples.py test_learning.py" ;;
 *)
     if ! has "$python" "$part"; then
         release=$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')

@@ -378,11 +378,71 @@ static void test_updates_of_ended_rounds(void **state)
     ks_buf_init(&out, 16);
     assert_int_equal(ks_fl_files_list(files, session, 1, &out), KS_OK);
     assert_true(ks_bytes_is(ks_buf_view(&out), "{}"));
-    ks_buf_done(&out);
     assert_int_equal(ks_fl_files_list(files, session, 4, &out), KS_ERR_NOT_FOUND);
+    ks_buf_done(&out);
     /* The session is over: its checkpoints are gone, and can be synced no more. */
     assert_int_equal(request(KS_FRAME_FL_SYNC, KS_FL_FILE_SECOND, zeros, "", &fd, &length),
                      KS_ERR_NOT_FOUND);
+}
+
+/* Round ROUND leaves a state, synced under the name HASH. */
+static void leave_state(uint64_t round)
+{
+    static const uint8_t zeros[32] = {0};
+    uint64_t length = 0;
+    int fd = -1;
+
+    assert_int_equal(
+        request_of_round(round, KS_FRAME_FL_OPEN, KS_FL_FILE_NEXT, zeros, "", &fd, &length),
+        KS_OK);
+    assert_int_equal(write(fd, "state", 5), 5);
+    ks_fd_close(&fd);
+    assert_int_equal(
+        request_of_round(round, KS_FRAME_FL_SYNC, KS_FL_FILE_NEXT, hash, "", &fd, &length),
+        KS_OK);
+}
+
+/* Whether round ROUND can begin with what the one before has left. */
+static bool has_state(uint64_t round)
+{
+    uint64_t length = 0;
+    int fd = -1;
+    const enum ks_err err =
+        request_of_round(round, KS_FRAME_FL_OPEN, KS_FL_FILE_STATE, hash, "", &fd, &length);
+
+    assert_true(err == KS_OK || err == KS_ERR_NOT_FOUND);
+    assert_true(err != KS_OK || length == 5);
+    ks_fd_close(&fd);
+    return err == KS_OK;
+}
+
+/* What a round begins with stays while that round is open, or computed again; the last one's
+ * goes with the session. */
+static void test_states(void **state)
+{
+    (void)state;
+    static const uint8_t zeros[32] = {0};
+    uint64_t length = 0;
+    int fd = -1;
+
+    assert_false(has_state(1));
+    for (uint64_t round = 1; round <= 5; round++) {
+        leave_state(round);
+        assert_true(has_state(round + 1));
+        assert_int_equal(
+            ks_fl_files_list_put(files, session, round, round == 5, KS_LITERAL("{}")), KS_OK);
+        assert_int_equal(has_state(round + 1), round < 5);
+        for (uint64_t before = 2; before <= round;
+             before++) { /* two rounds' updates are kept */
+            assert_int_equal(has_state(before), round - before < 2);
+        }
+    }
+    assert_int_equal(
+        request_of_round(4, KS_FRAME_FL_OPEN, KS_FL_FILE_STATE, zeros, "", &fd, &length),
+        KS_ERR_NOT_FOUND); /* another hash */
+    assert_int_equal(
+        request_of_round(4, KS_FRAME_FL_SYNC, KS_FL_FILE_STATE, hash, "", &fd, &length),
+        KS_ERR_DENIED);
 }
 
 /* Eight uploads fill the folder, whoever sends them, also after a restart. */
@@ -497,6 +557,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_models, make, unmake),
         cmocka_unit_test_setup_teardown(test_what_the_enclave_opens, make, unmake),
         cmocka_unit_test_setup_teardown(test_updates_of_ended_rounds, make, unmake),
+        cmocka_unit_test_setup_teardown(test_states, make, unmake),
         cmocka_unit_test_setup_teardown(test_quota, make, unmake),
         cmocka_unit_test_setup_teardown(test_uploads_expire, make, unmake),
         cmocka_unit_test_setup_teardown(test_the_thread_answers, make, unmake),

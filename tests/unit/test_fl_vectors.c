@@ -12,6 +12,7 @@
 #include "fl/buffered.h"
 #include "fl/round.h"
 #include "fl/rules.h"
+#include "fl/state.h"
 
 #define OK(call)  assert_int_equal((call), KS_OK)
 #define BYTES_MAX 65536
@@ -65,6 +66,18 @@ static enum ks_err server(struct ks_bytes bytes, struct ks_buf *out)
     return err;
 }
 
+static enum ks_err state(struct ks_bytes bytes, struct ks_buf *out)
+{
+    struct ks_fl_state read = {0};
+    const enum ks_err err = ks_fl_state_read(bytes, 2, &read);
+
+    if (err == KS_OK) {
+        ks_fl_state_write(&read, out);
+    }
+    ks_fl_state_done(&read);
+    return err;
+}
+
 static enum ks_err buffer(struct ks_bytes bytes, struct ks_buf *out)
 {
     struct ks_fl_buffer *read = NULL;
@@ -82,7 +95,7 @@ static const struct {
     read_and_write call;
 } formats[] = {
     {"accumulator-", accumulator}, {"update-", update}, {"round-", fl_round},
-    {"server-", server},           {"buffer-", buffer},
+    {"server-", server},           {"state-", state},   {"buffer-", buffer},
 };
 
 static void expect_file(const char *folder, const char *name, bool accepted)
@@ -137,13 +150,13 @@ static size_t expect_folder(const char *name, bool accepted)
 static void files_that_are_right_are_read(void **state)
 {
     (void)state;
-    assert_int_equal(expect_folder("tests/vectors/fl/accept", true), 27);
+    assert_int_equal(expect_folder("tests/vectors/fl/accept", true), 31);
 }
 
 static void files_that_are_wrong_are_refused(void **state)
 {
     (void)state;
-    assert_int_equal(expect_folder("tests/vectors/fl/reject", false), 117);
+    assert_int_equal(expect_folder("tests/vectors/fl/reject", false), 127);
 }
 
 int main(void)

@@ -24,6 +24,7 @@
 #include "enclave/fl_work.h"
 #include "enclave/frame.h"
 #include "fl/model.h"
+#include "fl/state.h"
 
 #define PARAMS     5
 #define CLIENTS    5
@@ -54,6 +55,7 @@ struct scene {
     struct ks_fl_model model;
     int checkpoints[2];
     int result;
+    int next; /* what the rules remember */
 };
 
 static void start(struct worker *worker)
@@ -232,14 +234,20 @@ static enum ks_err write_checkpoint(struct scene *scene, enum ks_fl_file file,
 
 static enum ks_err finish_scored(struct scene *scene, struct ks_fl_work_finished *out_finished)
 {
+    const struct ks_fl_work_finish work = {.nonce = {77}};
     enum ks_err err = KS_OK;
     struct ks_reader reader;
+    struct ks_buf payload;
 
+    ks_buf_init(&payload, 64);
+    ks_fl_work_finish_put(&work, &payload);
     send_file(&scene->worker, KS_FL_FILE_MODEL, scene->result);
-    err = ask(&scene->worker, KS_FRAME_FL_FINISH, (struct ks_bytes){0}, &reader);
+    send_file(&scene->worker, KS_FL_FILE_NEXT, scene->next);
+    err = ask(&scene->worker, KS_FRAME_FL_FINISH, ks_buf_view(&payload), &reader);
     if (err == KS_OK) {
         assert_int_equal(ks_fl_work_finished_read(&reader, CLIENTS, out_finished), KS_OK);
     }
+    ks_buf_done(&payload);
     return err;
 }
 
@@ -250,7 +258,10 @@ static enum ks_err finish(struct scene *scene, struct ks_fl_work_written *out_wr
     const enum ks_err err = finish_scored(scene, &finished);
 
     if (err == KS_OK) {
+        static const uint8_t zeros[32] = {0};
+
         assert_int_equal(finished.count, 0);
+        assert_memory_equal(finished.state, zeros, sizeof zeros); /* FedAvg */
         *out_written = finished.model;
     }
     return err;
@@ -267,7 +278,8 @@ static int set_scene(void **state)
 
     scene = (struct scene){
         .checkpoints = {memory_file(KS_LITERAL("")), memory_file(KS_LITERAL(""))},
-        .result = memory_file(KS_LITERAL("longer than nothing"))};
+        .result = memory_file(KS_LITERAL("longer than nothing")),
+        .next = memory_file(KS_LITERAL(""))};
     ks_buf_init(&scene.parent, 4096);
     ks_tensors_write(&tensor, 1, NULL, 0, &scene.parent);
     assert_int_equal(ks_fl_model_read(ks_buf_view(&scene.parent), PARAMS, &scene.model), KS_OK);
@@ -293,6 +305,7 @@ static int clear_scene(void **state)
     (void)close(scene->checkpoints[0]);
     (void)close(scene->checkpoints[1]);
     (void)close(scene->result);
+    (void)close(scene->next);
     return 0;
 }
 
@@ -530,6 +543,203 @@ static void test_buckets(void **state)
     assert_true(fabs(shares - 1) < 1e-12);
 }
 
+/* --- rules that remember ------------------------------------------------------------------ */
+
+/* The mean of both updates, as the accumulator has it. */
+static void mean_of_changes(const struct scene *scene, float *out_values)
+{
+    struct ks_fl_accumulator_params params = {.params = PARAMS,
+                                              .members_max = 2,
+                                              .width = KS_FL_WIDTH_64,
+                                              .fraction_bits = KS_FL_FRACTION_BITS};
+    struct ks_fl_accumulator *sum = NULL;
+
+    ks_fl_update_context(&scene->begin.subject, params.context);
+    assert_int_equal(ks_fl_accumulator_new(&params, &sum), KS_OK);
+    for (size_t i = 0; i < 2; i++) {
+        struct ks_fl_member member = {.weight = samples[i]};
+
+        ks_fl_client_id(ks_bytes_text(clients[i]), member.client);
+        assert_int_equal(ks_fl_accumulator_add(sum, &member, changes[i], 1, NULL), KS_OK);
+    }
+    assert_int_equal(ks_fl_accumulator_mean(sum, 0, out_values), KS_OK);
+    ks_fl_accumulator_free(sum);
+}
+
+/* A whole round, by a worker of its own, that has to end with the model of SERVER after one
+ * more step, and to remember it: by RULE, of all clients, from AGGREGATE on, where that is the
+ * last one; NULL: the mean of two. AGGREGATE becomes this one's; the scene then stands before
+ * the next round. */
+static void whole_round(struct scene *scene, const struct rule_case *rule, float *aggregate,
+                        struct ks_fl_server *server)
+{
+    struct ks_fl_work_begun begun;
+    struct ks_fl_work_added added;
+    struct ks_fl_score scores[CLIENTS];
+    struct ks_fl_work_finished finished = {.scores = scores};
+    struct ks_fl_model model;
+    struct ks_fl_state state;
+    struct ks_buf sealed;
+    struct ks_buf open;
+    float change[PARAMS];
+    float values[PARAMS];
+    uint8_t digest[32];
+
+    ks_buf_init(&sealed, 4096);
+    ks_buf_init(&open, 4096);
+    if (scene->begin.has_state) {
+        send_file(&scene->worker, KS_FL_FILE_STATE, scene->next);
+    }
+    assert_int_equal(begin_round(scene, &begun), KS_OK);
+    for (size_t i = rule == NULL ? 2 : CLIENTS; i > 0; i--) {
+        assert_int_equal(send_update(scene, i - 1, NULL, &added), KS_OK);
+    }
+    assert_int_equal(finish_scored(scene, &finished), KS_OK);
+    if (rule == NULL) {
+        mean_of_changes(scene, change);
+    } else {
+        change_of(rule, scene->begin.has_state ? aggregate : NULL, change, scores);
+    }
+    memcpy(aggregate, change, sizeof change);
+    assert_int_equal(ks_fl_server_step(server, change, NULL, 0, NULL), KS_OK);
+
+    ks_buf_clear(&scene->parent);
+    contents(scene->result, &scene->parent);
+    assert_int_equal(ks_fl_model_read(ks_buf_view(&scene->parent), PARAMS, &model), KS_OK);
+    ks_fl_model_values(&model, values);
+    assert_memory_equal(values, ks_fl_server_model(server), sizeof values); /* to the bit */
+    contents(scene->next, &sealed);
+    assert_int_equal(ks_fl_state_unseal(scene->begin.state_key, ks_buf_view(&sealed), &open),
+                     KS_OK);
+    ks_sha256(ks_buf_view(&open), digest);
+    assert_memory_equal(finished.state, digest, sizeof digest);
+    assert_int_equal(ks_fl_state_read(ks_buf_view(&open), PARAMS, &state), KS_OK);
+    assert_int_equal(state.round, scene->begin.subject.round);
+    assert_int_equal(ks_fl_server_steps(state.server), ks_fl_server_steps(server));
+    assert_memory_equal(state.aggregate, change, sizeof change);
+    ks_fl_state_done(&state);
+
+    memcpy(scene->begin.subject.parent, model.hash, 32);
+    memcpy(scene->begin.state_hash, digest, sizeof digest);
+    scene->begin.subject.round++;
+    scene->begin.has_state = true;
+    assert_int_equal(stop(&scene->worker), 0);
+    start(&scene->worker);
+    ks_buf_done(&sealed);
+    ks_buf_done(&open);
+}
+
+static struct ks_fl_server *begin_rule(struct scene *scene, enum ks_fl_server_rule rule)
+{
+    struct ks_fl_server *server = NULL;
+
+    scene->begin.server = ks_fl_server_defaults(rule, PARAMS);
+    scene->begin.keeps_aggregate = true;
+    scene->begin.state_key[0] = 8;
+    assert_int_equal(ks_fl_server_new(&scene->begin.server, parent_values, &server), KS_OK);
+    return server;
+}
+
+static void test_server_rules(void **state)
+{
+    static const enum ks_fl_server_rule rules[] = {KS_FL_FEDAVGM, KS_FL_FEDADAGRAD,
+                                                   KS_FL_FEDADAM, KS_FL_FEDYOGI};
+    struct scene *scene = *state;
+    const struct ks_fl_work_begin first = scene->begin;
+    struct ks_buf parent;
+
+    ks_buf_init(&parent, 4096);
+    ks_buf_put(&parent, ks_buf_view(&scene->parent));
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        struct ks_fl_server *server = NULL;
+        float aggregate[PARAMS];
+
+        scene->begin = first;
+        ks_buf_clear(&scene->parent);
+        ks_buf_put(&scene->parent, ks_buf_view(&parent));
+        server = begin_rule(scene, rules[i]);
+        for (unsigned round = 0; round < 3; round++) {
+            whole_round(scene, NULL, aggregate, server);
+        }
+        assert_int_equal(ks_fl_server_steps(server), 3);
+        ks_fl_server_free(server);
+    }
+    ks_buf_done(&parent);
+}
+
+/* RFA and centered clipping begin where the round before has ended, also under a server rule.
+ */
+static void test_last_aggregate(void **state)
+{
+    static const struct rule_case cases[] = {
+        {{.rule = KS_FL_RFA, .attackers = 1, .iterations = 2}, 0, 0, {0}},
+        {{.rule = KS_FL_CENTERED_CLIP, .attackers = 1, .radius = 1}, 0, 0, {0}},
+    };
+    struct scene *scene = *state;
+    const struct ks_fl_work_begin first = scene->begin;
+    struct ks_buf parent;
+
+    ks_buf_init(&parent, 4096);
+    ks_buf_put(&parent, ks_buf_view(&scene->parent));
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct ks_fl_server *server = NULL;
+        struct ks_fl_score scores[CLIENTS];
+        float aggregates[3][PARAMS] = {{0}};
+        float from_zero[PARAMS];
+
+        scene->begin = first;
+        scene->begin.members_max = scene->begin.clients = CLIENTS;
+        scene->begin.robust = cases[i].robust;
+        ks_buf_clear(&scene->parent);
+        ks_buf_put(&scene->parent, ks_buf_view(&parent));
+        server = begin_rule(scene, KS_FL_FEDAVGM);
+        for (size_t round = 0; round < 3; round++) {
+            memcpy(aggregates[round], aggregates[round == 0 ? 0 : round - 1],
+                   sizeof aggregates[0]);
+            whole_round(scene, &cases[i], aggregates[round], server);
+        }
+        change_of(&cases[i], NULL, from_zero, scores);
+        assert_memory_equal(aggregates[0], from_zero, sizeof from_zero);
+        assert_memory_not_equal(aggregates[1], from_zero, sizeof from_zero);
+        ks_fl_server_free(server);
+    }
+    ks_buf_done(&parent);
+}
+
+/* A state of another round, session, rule, key, or of other bytes, is not gone on from. */
+static void test_state_of_others(void **state)
+{
+    struct scene *scene = *state;
+    struct ks_fl_server *server = begin_rule(scene, KS_FL_FEDADAM);
+    struct ks_fl_work_begin begin;
+    struct ks_fl_work_begun begun;
+    float aggregate[PARAMS];
+
+    whole_round(scene, NULL, aggregate, server);
+    begin = scene->begin;
+    for (unsigned i = 0; i < 8; i++) {
+        scene->begin = begin;
+        scene->begin.subject.round += i == 0;
+        scene->begin.subject.session[0] ^= i == 1;
+        scene->begin.server.rule = i == 2 ? KS_FL_FEDYOGI : KS_FL_FEDADAM;
+        scene->begin.server.beta2 = i == 3 ? 0.5 : begin.server.beta2;
+        scene->begin.keeps_aggregate = i != 4;
+        scene->begin.state_key[1] ^= i == 5;
+        scene->begin.state_hash[0] ^= i == 6;
+        if (i != 7) { /* else none is sent */
+            send_file(&scene->worker, KS_FL_FILE_STATE, scene->next);
+        }
+        if (begin_round(scene, &begun) != (i == 4   ? KS_ERR_LIMIT /* longer than it may be */
+                                           : i == 7 ? KS_ERR_NOT_FOUND
+                                                    : KS_ERR_VERIFY)) {
+            fail_msg("state %u: '%s'", i, ks_err_detail());
+        }
+        assert_int_equal(stop(&scene->worker), 0);
+        start(&scene->worker);
+    }
+    ks_fl_server_free(server);
+}
+
 /* --- what it refuses ---------------------------------------------------------------------- */
 
 static void other_round(struct ks_fl_update *update)
@@ -630,7 +840,7 @@ static void test_bad_rounds(void **state)
         scene->begin.subject.parent[0] ^= i == 0 ? 1 : 0;
         scene->begin.subject.shape[0] ^= i == 1 ? 1 : 0;
         scene->begin.subject.params = i == 2 ? PARAMS + 1 : PARAMS;
-        scene->begin.server.rule = i == 3 ? KS_FL_FEDADAM : KS_FL_FEDAVG;
+        scene->begin.server.rule = i == 3 ? KS_FL_SCAFFOLD : KS_FL_FEDAVG;
         assert_int_equal(begin_round(scene, &begun), i == 0   ? KS_ERR_VERIFY
                                                      : i == 3 ? KS_ERR_UNAVAILABLE
                                                               : KS_ERR_CONFLICT);
@@ -646,6 +856,9 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_checkpoint_of_others, set_scene, clear_scene),
         cmocka_unit_test_setup_teardown(test_rules, set_scene, clear_scene),
         cmocka_unit_test_setup_teardown(test_buckets, set_scene, clear_scene),
+        cmocka_unit_test_setup_teardown(test_server_rules, set_scene, clear_scene),
+        cmocka_unit_test_setup_teardown(test_last_aggregate, set_scene, clear_scene),
+        cmocka_unit_test_setup_teardown(test_state_of_others, set_scene, clear_scene),
         cmocka_unit_test_setup_teardown(test_bad_updates, set_scene, clear_scene),
         cmocka_unit_test_setup_teardown(test_bad_rounds, set_scene, clear_scene),
     };

@@ -68,7 +68,16 @@ static void write_session(const struct ks_rounds_session *session, struct ks_buf
         ks_buf_put_u32(out, summary->count);
         ks_buf_put_u64(out, summary->samples);
         ks_buf_put_double(out, summary->loss);
+        ks_buf_put(out, KS_BYTES(summary->state));
         ks_buf_put_u8(out, summary->recorded ? 1 : 0);
+    }
+    ks_buf_put(out, KS_BYTES(session->remembered));
+    ks_buf_put_u8(out, session->progress.has_best ? 1 : 0);
+    ks_buf_put_double(out, session->progress.best);
+    ks_buf_put_u32(out, session->progress.stale);
+    for (size_t i = 0; i < session->known_count; i++) {
+        ks_buf_put_text(out, session->known[i].device);
+        ks_buf_put_u32(out, session->known[i].samples);
     }
     if (session->round == NULL) {
         return;
@@ -90,6 +99,9 @@ static void write_session(const struct ks_rounds_session *session, struct ks_buf
         ks_buf_put_u64(out, delivery->length);
         ks_buf_put_u32(out, delivery->samples);
         ks_buf_put_double(out, delivery->norm);
+        ks_buf_put_double(out, delivery->suspicion);
+        ks_buf_put_double(out, delivery->cosine);
+        ks_buf_put_double(out, delivery->share);
         ks_buf_put_double(out, delivery->loss);
         ks_buf_put_text(out, delivery->reason);
     }
@@ -282,6 +294,122 @@ static void test_two_rounds(void **state)
     ks_buf_done(&list);
 }
 
+/* A whole round, in which all devices say that they had this LOSS. */
+static void round_of_loss(struct site *site, double loss)
+{
+    const uint64_t at_us = S(10 * (site->session->last + 1));
+    const uint8_t file = (uint8_t)(site->session->last % 2 + 1);
+
+    begin(site, at_us);
+    all_join(site, at_us);
+    for (size_t i = 0; i < SCENE_DEVICES; i++) {
+        struct ks_delivery delivery = rounds_scene_delivery(i, site->session->last, at_us);
+
+        delivery.loss = loss;
+        assert_int_equal(ks_rounds_stage(site->rounds, site->session, &delivery), KS_OK);
+    }
+    commit(site, file, at_us);
+    restart(site);
+    assert_int_equal(event(site, KS_FL_EVENT_AGGREGATED, NULL, at_us + 1), KS_FL_ANSWER_OK);
+    restart(site);
+    assert_true(ks_rounds_summary(site->session, site->session->last)->loss == loss);
+}
+
+/* What a round leaves to the rules of the next one is that of the last one that is completed.
+ */
+static void test_remembers(void **state)
+{
+    struct site *site = *state;
+
+    assert_int_equal(order(site, KS_FL_VERB_CREATE, S(0)), KS_OK);
+    assert_int_equal(order(site, KS_FL_VERB_START, S(1)), KS_OK);
+    assert_int_equal(site->session->remembered[0], 0);
+    for (uint8_t number = 1; number <= 3; number++) {
+        round_of_loss(site, 1);
+        assert_int_equal(site->session->remembered[0], 0xdd);
+        assert_int_equal(site->session->remembered[1], number);
+        assert_memory_equal(ks_rounds_summary(site->session, number)->state,
+                            site->session->remembered, 32);
+    }
+    begin(site, S(100));
+    assert_int_equal(event(site, KS_FL_EVENT_TICK, NULL, S(1000)), KS_FL_ANSWER_OK);
+    assert_int_equal(site->session->state, KS_SESSION_FAILED);
+    restart(site);
+    assert_int_equal(site->session->remembered[1], 3);
+    assert_int_equal(ks_rounds_summary(site->session, 4)->state[0], 0);
+    assert_string_equal(ks_rounds_reason(site->session), "too few clients joined");
+}
+
+/* Less loss is a gain where it is more than gain_min; patience rounds without one are enough.
+ */
+static void test_stops_early(void **state)
+{
+    static const double losses[] = {1, 0.5, 0.45, 0.5};
+    struct site *site = *state;
+
+    site->scene.order.plan.patience = 2;
+    site->scene.order.plan.gain_min = 0.125;
+    site->scene.order.plan.rounds = 8;
+    assert_int_equal(order(site, KS_FL_VERB_CREATE, S(0)), KS_OK);
+    assert_int_equal(order(site, KS_FL_VERB_START, S(1)), KS_OK);
+    for (size_t i = 0; i < 4; i++) { /* 1, 0.5 gain; 0.45 and 0.5 do not */
+        assert_int_equal(site->session->state, KS_SESSION_RUNNING);
+        assert_string_equal(ks_rounds_reason(site->session), "none");
+        round_of_loss(site, losses[i]);
+    }
+    assert_int_equal(site->session->state, KS_SESSION_FINISHED);
+    assert_string_equal(ks_rounds_reason(site->session), "it gained no more");
+    assert_true(site->session->progress.best == -0.5);
+    assert_int_equal(site->session->progress.stale, 2);
+    assert_int_equal(order(site, KS_FL_VERB_STOP, S(900)), KS_ERR_CONFLICT);
+}
+
+/* Each counts as what it said last, at most samples_max; who never joined as the mean. */
+static void test_selects_by_samples(void **state)
+{
+    struct site *site = *state;
+    struct ks_fl_candidate candidates[SCENE_DEVICES];
+    static const uint32_t said[3] = {5000, 10, 90};
+
+    memcpy(candidates, site->scene.candidates, sizeof candidates);
+    site->scene.order.plan.weighted = true;
+    site->scene.order.plan.invited = 5;
+    site->scene.order.plan.wanted = 5;
+    assert_int_equal(order(site, KS_FL_VERB_CREATE, S(0)), KS_OK);
+    assert_int_equal(order(site, KS_FL_VERB_START, S(1)), KS_OK);
+    ks_rounds_weigh(site->session, candidates, SCENE_DEVICES);
+    for (size_t i = 0; i < SCENE_DEVICES; i++) {
+        assert_int_equal(candidates[i].samples, 1);
+    }
+    begin(site, S(2));
+    for (size_t i = 0; i < 3; i++) {
+        struct ks_fl_event join = {.kind = KS_FL_EVENT_JOIN, .now_us = S(3)};
+        enum ks_fl_answer answer = KS_FL_ANSWER_NOT_NOW;
+
+        join.client = ks_bytes_text(ks_fl_round_participant(site->session->round, 2 - i)->name);
+        join.samples = said[i];
+        assert_int_equal(ks_rounds_event(site->rounds, site->session, &join, &answer), KS_OK);
+        assert_int_equal(answer, KS_FL_ANSWER_OK);
+        restart(site);
+    }
+    assert_int_equal(site->session->known_count, 3);
+    ks_rounds_weigh(site->session, candidates, SCENE_DEVICES);
+    for (size_t i = 0; i < SCENE_DEVICES; i++) {
+        uint32_t want = (1000 + 10 + 90) / 3; /* samples_max is 1000 */
+
+        for (size_t j = 0; j < 3; j++) {
+            if (ks_bytes_is(candidates[i].name,
+                            ks_fl_round_participant(site->session->round, 2 - j)->name)) {
+                want = said[j] < 1000 ? said[j] : 1000;
+            }
+        }
+        assert_int_equal(candidates[i].samples, want);
+    }
+    assert_int_equal(order(site, KS_FL_VERB_STOP, S(4)), KS_OK);
+    assert_int_equal(site->session->known_count, 0); /* none will be selected any more */
+    restart(site);
+}
+
 /* Staged and not committed: gone after a restart, and when the worker dies. */
 static void test_staged_is_forgotten(void **state)
 {
@@ -367,6 +495,137 @@ static void test_time_stands_still(void **state)
     restart(site);
     assert_int_equal(event(site, KS_FL_EVENT_AGGREGATED, NULL, S(703)), KS_FL_ANSWER_OK);
     assert_int_equal(ks_rounds_summary(site->session, 1)->count, 1);
+}
+
+/* --- rules without a checkpoint ----------------------------------------------------------- */
+
+/* What was sent survives a crash, and that is all there is to go on from. */
+static void test_without_checkpoints(void **state)
+{
+    static const uint8_t zeros[32] = {0};
+    struct site *site = *state;
+
+    assert_int_equal(order(site, KS_FL_VERB_CREATE, S(0)), KS_OK);
+    assert_int_equal(order(site, KS_FL_VERB_START, S(1)), KS_OK);
+    begin(site, S(2));
+    all_join(site, S(3));
+    assert_int_equal(ks_rounds_commit(site->rounds, site->session, 0, 0, zeros, S(4)),
+                     KS_ERR_CONFLICT); /* of nothing */
+    stage(site, 3, S(4));
+    stage(site, 1, S(4));
+    assert_int_equal(ks_rounds_commit(site->rounds, site->session, 0, 0, zeros, S(5)), KS_OK);
+    stage(site, 0, S(6));
+    restart(site);
+    assert_int_equal(site->session->checkpoint, 0);
+    assert_int_equal(site->session->delivered, 2);
+    assert_string_equal(site->session->deliveries[0].device, "edge_3"); /* as they came */
+    assert_string_equal(site->session->deliveries[1].device, "edge_1");
+}
+
+/* A deadline or an operator ends a round while its worker has an update: that is refused, and
+ * nothing is written that a restart could not take up. */
+static void test_round_ends_meanwhile(void **state)
+{
+    static const uint8_t zeros[32] = {0};
+    struct site *site = *state;
+    struct ks_delivery delivery;
+
+    assert_int_equal(order(site, KS_FL_VERB_CREATE, S(0)), KS_OK);
+    assert_int_equal(order(site, KS_FL_VERB_START, S(1)), KS_OK);
+    begin(site, S(2));
+    all_join(site, S(3));
+    stage(site, 0, S(4));
+    commit(site, 1, S(4));
+    assert_int_equal(event(site, KS_FL_EVENT_TICK, NULL, S(604)), KS_FL_ANSWER_OK);
+    assert_int_equal(phase(site), KS_FL_AGGREGATING);
+    delivery = rounds_scene_delivery(1, 1, S(605));
+    assert_int_equal(ks_rounds_stage(site->rounds, site->session, &delivery), KS_ERR_CONFLICT);
+    restart(site);
+    assert_int_equal(event(site, KS_FL_EVENT_AGGREGATED, NULL, S(606)), KS_FL_ANSWER_OK);
+    begin(site, S(607));
+    all_join(site, S(608));
+    stage(site, 1, S(609));
+    assert_int_equal(order(site, KS_FL_VERB_STOP, S(610)), KS_OK);
+    delivery = rounds_scene_delivery(2, 2, S(611));
+    assert_int_equal(ks_rounds_stage(site->rounds, site->session, &delivery), KS_ERR_CONFLICT);
+    assert_int_equal(ks_rounds_commit(site->rounds, site->session, 2, 1000, zeros, S(611)),
+                     KS_ERR_CONFLICT);
+    restart(site);
+    assert_int_equal(site->session->state, KS_SESSION_STOPPED);
+}
+
+static const struct ks_fl_score scores[2] = {
+    {.score = 7.5, .reason = KS_FL_SUSPICION_DIRECTION, .cosine = -0.75, .share = 0.125},
+    {.score = 0, .reason = KS_FL_SUSPICION_NONE, .cosine = 0.5, .share = 0.875}};
+static const char scores_name[] = "fl-01000000000000000000000000000000.1-s";
+
+/* A round with two updates, and their scores. */
+static void score(struct site *site)
+{
+    assert_int_equal(order(site, KS_FL_VERB_CREATE, S(0)), KS_OK);
+    assert_int_equal(order(site, KS_FL_VERB_START, S(1)), KS_OK);
+    begin(site, S(2));
+    all_join(site, S(3));
+    stage(site, 4, S(4));
+    stage(site, 2, S(4));
+    commit(site, 0, S(5));
+    assert_int_equal(event(site, KS_FL_EVENT_TICK, NULL, S(604)), KS_FL_ANSWER_OK);
+    assert_int_equal(ks_rounds_scored(site->rounds, site->session, scores, S(605)), KS_OK);
+}
+
+static void test_scores(void **state)
+{
+    struct site *site = *state;
+    const struct ks_delivery *deliveries = NULL;
+    struct ks_buf file;
+
+    ks_buf_init(&file, 4096);
+    score(site);
+    restart(site);
+    deliveries = site->session->deliveries;
+    assert_true(deliveries[0].suspicion == 7.5 && deliveries[0].cosine == -0.75 &&
+                deliveries[0].share == 0.125);
+    assert_string_equal(deliveries[0].reason, "direction");
+    assert_true(deliveries[1].suspicion == 0 && deliveries[1].share == 0.875);
+    assert_string_equal(deliveries[1].reason, "none");
+    /* again, and otherwise: the last ones count */
+    assert_int_equal(
+        ks_rounds_scored(site->rounds, site->session, (struct ks_fl_score[2]){0}, S(606)),
+        KS_OK);
+    restart(site);
+    assert_true(site->session->deliveries[0].suspicion == 0);
+    assert_int_equal(event(site, KS_FL_EVENT_AGGREGATED, NULL, S(607)), KS_FL_ANSWER_OK);
+    assert_int_equal(ks_rounds_scored(site->rounds, site->session, scores, S(608)),
+                     KS_ERR_CONFLICT);
+    restart(site);
+    assert_int_equal(ks_fs_load(&site->fs, scores_name, 4096, &file), KS_ERR_NOT_FOUND);
+    ks_buf_done(&file);
+}
+
+/* Scores that are not the ones that were named are none; a round that has ended by them is
+ * not believed. */
+static void test_changed_scores(void **state)
+{
+    struct site *site = *state;
+    struct ks_buf file;
+
+    ks_buf_init(&file, 4096);
+    score(site);
+    assert_int_equal(ks_fs_load(&site->fs, scores_name, 4096, &file), KS_OK);
+    file.data[file.len - 1] ^= 1;
+    assert_int_equal(ks_fs_replace(&site->fs, scores_name, ks_buf_view(&file)), KS_OK);
+    ks_rounds_close(site->rounds);
+    assert_int_equal(ks_rounds_open(&site->fs, KS_BYTES(master), NULL, &site->rounds), KS_OK);
+    site->session = ks_rounds_at(site->rounds, 0);
+    assert_true(site->session->deliveries[0].suspicion == 0);
+    assert_int_equal(ks_rounds_scored(site->rounds, site->session, scores, S(606)), KS_OK);
+    assert_int_equal(event(site, KS_FL_EVENT_AGGREGATED, NULL, S(607)), KS_FL_ANSWER_OK);
+    assert_int_equal(ks_fs_replace(&site->fs, scores_name, ks_buf_view(&file)), KS_OK);
+    ks_rounds_close(site->rounds);
+    site->rounds = NULL;
+    assert_int_equal(ks_rounds_open(&site->fs, KS_BYTES(master), NULL, &site->rounds),
+                     KS_ERR_VERIFY);
+    ks_buf_done(&file);
 }
 
 static void test_orders(void **state)
@@ -513,11 +772,22 @@ static void test_secrets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_two_rounds),      TEST(test_staged_is_forgotten),
-        TEST(test_refused_updates), TEST(test_time_stands_still),
-        TEST(test_orders),          TEST(test_failed_round),
-        TEST(test_changed_files),   TEST(test_older_chain),
+        TEST(test_two_rounds),
+        TEST(test_staged_is_forgotten),
+        TEST(test_refused_updates),
+        TEST(test_time_stands_still),
+        TEST(test_without_checkpoints),
+        TEST(test_round_ends_meanwhile),
+        TEST(test_scores),
+        TEST(test_changed_scores),
+        TEST(test_orders),
+        TEST(test_failed_round),
+        TEST(test_changed_files),
+        TEST(test_older_chain),
         TEST(test_secrets),
+        TEST(test_remembers),
+        TEST(test_stops_early),
+        TEST(test_selects_by_samples),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,6 +16,8 @@ from . import _native
 
 PathLike = Union[str, "os.PathLike[str]"]
 
+_LEARNING = ("ketseal-5",)  # schemas of records that are of no circuit
+
 
 class State(enum.Enum):
     """What became of a check. "No" and "could not tell" differ."""
@@ -149,28 +151,48 @@ class Bundle:
         return int(self.document["ledger"]["index"])
 
     @property
+    def kind(self) -> str:
+        """What was done: "circuit"; "fl.update", a device's contribution to a round of federated learning; "fl.round", such a round."""
+        return str(self.workload["name"]) if self.core["schema_version"] in _LEARNING else "circuit"
+
+    @property
+    def workload(self) -> dict[str, Any]:
+        """What was asked for; of federated learning session, round, parent, rule and so on."""
+        return dict(self.core["workload"])
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What came of it: of a circuit its counts, of a contribution its hash and norm, of a round its model."""
+        return dict(self.core["execution"]["result_summary"])
+
+    def _circuit(self) -> dict[str, Any]:
+        if self.kind != "circuit":
+            raise ValueError(f"a record of kind {self.kind}, which is of no circuit")
+        return self.core
+
+    @property
     def counts(self) -> dict[str, int]:
         """Outcomes and how often each came; classical bit 0 is the rightmost character."""
-        return dict(self.core["execution"]["result_summary"])
+        return dict(self._circuit()["execution"]["result_summary"])
 
     @property
     def shots(self) -> int:
-        return int(self.core["workload"]["shots"])
+        return int(self._circuit()["workload"]["shots"])
 
     @property
     def seed(self) -> int:
-        return int(self.core["workload"]["seed"])
+        return int(self._circuit()["workload"]["seed"])
 
     @property
     def method(self) -> str:
-        """What computed the counts: ketseal's method, or the SDK's backend."""
+        """What computed the result: ketseal's method, or a backend's name."""
         execution = self.core["execution"]
         return str(execution["method"]["name"] if "method" in execution else execution["backend"])
 
     @property
     def circuit_hash(self) -> str:
         """SHA-256 of the canonical circuit, `Circuit.hash`."""
-        return str(self.core["workload"]["circuit_hash"])
+        return str(self._circuit()["workload"]["circuit_hash"])
 
 
 def verify(bundle: Union[Bundle, bytes], policy: Policy) -> Verdict:

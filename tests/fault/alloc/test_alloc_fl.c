@@ -10,15 +10,17 @@
 #include "fl/robust.h"
 #include "fl/round.h"
 #include "fl/rules.h"
+#include "fl/state.h"
 
 #define ROWS   11
 #define PARAMS 40
+#define FILES  5
 
 static float numbers[ROWS][PARAMS];
 static const float *rows[ROWS];
 static float out[PARAMS];
 static enum ks_fl_rule rule;
-static struct ks_buf files[4];
+static struct ks_buf files[FILES];
 
 static const struct ks_fl_accumulator_params sum_params = {
     .params = PARAMS, .width = KS_FL_WIDTH_128, .fraction_bits = 64, .members_max = 4};
@@ -115,12 +117,15 @@ static enum ks_err read_files(void)
     struct ks_fl_server *server = NULL;
     struct ks_fl_buffer *buffer = NULL;
     struct ks_fl_round *round = NULL;
+    struct ks_fl_state state = {0};
 
     KS_TRY(ks_fl_accumulator_read(ks_buf_view(&files[0]), 4, &sum));
     KS_TRY(ks_fl_server_read(ks_buf_view(&files[1]), &server));
     KS_TRY(ks_fl_buffer_read(ks_buf_view(&files[2]), &buffer));
     KS_TRY(ks_fl_round_read(ks_buf_view(&files[3]), &round));
+    KS_TRY(ks_fl_state_read(ks_buf_view(&files[4]), PARAMS, &state));
 out:
+    ks_fl_state_done(&state);
     ks_fl_accumulator_free(sum);
     ks_fl_server_free(server);
     ks_fl_buffer_free(buffer);
@@ -146,7 +151,7 @@ static int set_up(void **state)
             numbers[i][j] = (float)((i + 1) * (j + 3) % 17 + 1);
         }
     }
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < FILES; i++) {
         ks_buf_init(&files[i], 65536);
     }
     assert_int_equal(ks_fl_accumulator_new(&sum_params, &sum), KS_OK);
@@ -155,6 +160,9 @@ static int set_up(void **state)
     assert_int_equal(ks_fl_round_new(&round_params, &candidate, 1, NULL, 0, &round), KS_OK);
     ks_fl_accumulator_write(sum, &files[0]);
     ks_fl_server_write(server, &files[1]);
+    ks_fl_state_write(
+        &(struct ks_fl_state){.params = PARAMS, .aggregate = numbers[0], .server = server},
+        &files[4]);
     ks_fl_buffer_write(buffer, &files[2]);
     ks_fl_round_write(round, &files[3]);
     ks_fl_accumulator_free(sum);
@@ -167,7 +175,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < FILES; i++) {
         ks_buf_done(&files[i]);
     }
     return 0;

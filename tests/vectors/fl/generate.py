@@ -261,6 +261,39 @@ SERVERS = {
     },
 }
 
+# --- state --------------------------------------------------------------------------------------------
+
+
+def state(parts=3, params=2, aggregate=(0.5, -1.0), inner=None, magic=b'ketseal.fl-state/1\n', tail=b''):
+    body = magic + bytes(range(16)) + u64(7) + u32(params) + u8(parts)
+    if parts & 1:
+        body += f32(*aggregate)
+    if parts & 2:
+        body += server(params=2) if inner is None else inner
+    return sealed(body + tail)
+
+
+STATES = {
+    'accept': {
+        'aggregate': state(1),
+        'server': state(2),
+        'both': state(3),
+        'momentum': state(2, inner=server(1)),
+    },
+    'reject': {
+        'version': state(magic=b'ketseal.fl-state/2\n'),
+        'no-parts': state(0),
+        'parts': state(4, tail=f32(1.0, 2.0)),
+        'params': state(3, params=3),
+        'nan': state(1, aggregate=(NAN, 1.0)),
+        'short': state(1, aggregate=(1.0,)),
+        'long': state(1, tail=b'\0'),
+        'server-of-others': state(2, inner=server(params=3, vectors=[(1, 1, 1), (0, 0, 0), (1, 1, 1)])),
+        'server-fedavg': state(2, inner=server(0)),
+        'server-none': state(2, inner=b''),
+    },
+}
+
 # --- buffer -------------------------------------------------------------------------------------------
 
 
@@ -296,7 +329,8 @@ BUFFERS = {
     },
 }
 
-FORMATS = {'accumulator': ACCUMULATORS, 'update': UPDATES, 'round': ROUNDS, 'server': SERVERS, 'buffer': BUFFERS}
+FORMATS = {'accumulator': ACCUMULATORS, 'update': UPDATES, 'round': ROUNDS, 'server': SERVERS, 'state': STATES,
+           'buffer': BUFFERS}
 
 
 def main():

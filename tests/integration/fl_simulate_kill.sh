@@ -1,0 +1,61 @@
+#!/bin/sh
+# SPDX-FileCopyrightText: The ketseal authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# kill -9 of a simulated session at random moments: the same command goes on, and in the end model, updates and their
+# order are those of a session that nothing ended. Sums, rows under attack, SCAFFOLD with top-k, FedBuff.
+#
+#   fl_simulate_kill.sh KETSEAL [KILLS] [SEED]
+set -eu
+kills=${2:-8}
+seed=${3:-$(date +%s)}
+command -v jq >/dev/null || { echo "SKIPPED: jq is absent" >&2; exit 77; }
+echo "fl_simulate_kill: seed $seed"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+random=$seed
+
+# The next number below $1, in $drawn.
+draw() {
+    random=$(((random * 1103515245 + 12345) % 2147483648))
+    drawn=$((random / 65536 % $1))
+}
+
+# What counted, in its order: the times and seals of two sessions differ, nothing else.
+counted() { # RECORDS
+    jq -c 'select(.core.kind == "fl.update") | .core | [.round, .client, .version, .samples, .update]' "$1"
+    jq -c 'select(.core.kind == "fl.round") | .core | [.round, .outcome, .count, .samples, .left, .refused, .model]' "$1"
+}
+
+check() { # NAME FLAG…
+    name=$1
+    shift
+    set -- --clients=300 --params=20000 --rounds=3 --fraction=0.3 --dropout=0.1 --commit-every=7 --no-figure "$@"
+    "$ketseal" -q fl simulate --out="$work/$name-whole" "$@" >/dev/null
+    killed=0
+    rm -rf "$work/state"
+    while [ "$killed" -lt "$kills" ]; do
+        "$ketseal" -q fl simulate --state="$work/state" --out="$work/$name" "$@" >/dev/null 2>"$work/said" &
+        pid=$!
+        draw 40
+        sleep "0.0$drawn"
+        if kill -9 "$pid" 2>/dev/null; then
+            killed=$((killed + 1))
+        fi
+        wait "$pid" 2>/dev/null || true
+        [ ! -s "$work/$name/model.safetensors" ] || break # it was too fast for us: that ended it
+    done
+    "$ketseal" -q fl simulate --state="$work/state" --out="$work/$name" "$@" >/dev/null
+    "$ketseal" record verify "$work/$name/records.jsonl" >/dev/null
+    counted "$work/$name-whole/records.jsonl" >"$work/whole"
+    counted "$work/$name/records.jsonl" >"$work/killed"
+    cmp "$work/whole" "$work/killed"
+    cmp "$work/$name-whole/model.safetensors" "$work/$name/model.safetensors"
+    echo "$name: killed $killed times, $(grep -c client_ "$work/killed" || true) updates as without"
+}
+
+ketseal=$1
+check sums
+check rows --rule=median --attackers=30 --attack=alie
+check controls --server=scaffold --encoding=topk --keep=0.05
+check buffers --async=60
