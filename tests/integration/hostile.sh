@@ -28,7 +28,7 @@ trap 'stop_site; rm -rf "$work"' EXIT
 
 cd "$work"
 mkdir honest hostile
-for program in enclave/ketseal-enclave enclave/ketseal-worker; do
+for program in enclave/ketseal-enclave enclave/ketseal-worker enclave/ketseal-worker-fl; do
     ln -s "$build/src/$program" honest/
     ln -s "$build/src/$program" hostile/
 done
@@ -42,7 +42,7 @@ ln -s "$build/tests/sandbox/ketseald-hostile" hostile/ketseald
 "$ketseal" -q ca new --out other-ca
 "$ketseal" -q ca issue device --ca other-ca --name edge-1 --out other-device
 } >ca.log
-printf 'site:\n  origin: hostile.example\n  listen: 127.0.0.1:0\n  state: state\ntls:\n  root: server/root.pem\n  certificate: server/server.pem\n  key: server/server.key\nworkers:\n  count: 1\n' >ketseal.yaml
+printf 'site:\n  origin: hostile.example\n  listen: 127.0.0.1:0\n  state: state\ntls:\n  root: server/root.pem\n  certificate: server/server.pem\n  key: server/server.key\nworkers:\n  count: 1\nfl:\n  workers: 1\n  memory_mib: 512\n' >ketseal.yaml
 
 wait_for() { # PATTERN: until the log has it, or the site has ended
     local tries=0
@@ -111,7 +111,8 @@ for line in 'checkpoint-shrinks refused DENIED' 'checkpoint-other-root refused D
     'admit-guessed-key refused DENIED: request signature' 'admit-unknown-key refused DENIED' 'admit-foreign-device refused DENIED' \
     'keys-foreign-device refused DENIED' 'keys-other-signer refused DENIED' 'run-unknown refused CONFLICT' \
     'alert-unknown refused NOT_FOUND' 'alert-short refused FORMAT' 'alert-long refused LIMIT' 'alert-empty refused FORMAT' \
-    'type-22 refused DENIED' 'type-20 refused DENIED'; do
+    'fl-order-0 refused DENIED' 'fl-order-1 refused DENIED' 'fl-join-1 refused DENIED' 'fl-28-unknown refused NOT_FOUND' \
+    'fl-29-unknown refused NOT_FOUND' 'fl-offer-long refused' 'type-22 refused DENIED' 'type-20 refused DENIED'; do
     grep -q "^frame $line" "$report" || fail "calm: no line '$line'"
 done
 [ "$(grep -c '^enclave lives, signed 2$' "$report")" = 3 ] || fail "calm: the enclave signed or died"

@@ -247,6 +247,42 @@ static void try_jobs(struct hostile *hostile)
     ks_buf_done(&payload);
 }
 
+/* Rounds that no operator has ordered, for devices and operators whose word it does not have.
+ */
+static void try_rounds(struct hostile *hostile)
+{
+    static const uint8_t channel[KS_CHANNEL_LEN] = {5};
+    static const uint16_t types[] = {KS_FRAME_FL_RECORDED, KS_FRAME_FL_LIST};
+    const struct ks_bytes certs[] = {
+        ks_buf_view(&hostile->device_cert), ks_buf_view(&hostile->foreign_cert), {0}};
+    struct ks_buf payload;
+    char name[48];
+
+    ks_buf_init(&payload, TEXT_MAX);
+    for (size_t i = 0; i < sizeof certs / sizeof certs[0]; i++) {
+        ks_buf_clear(&payload);
+        ks_buf_put_lp32(&payload, certs[i]);
+        ks_buf_put(&payload, KS_BYTES(channel));
+        ks_buf_put_lp32(&payload, KS_LITERAL("{\"body\":{},\"signature\":\"AA==\"}"));
+        (void)snprintf(name, sizeof name, "fl-order-%zu", i);
+        try_frame(hostile, name, KS_FRAME_FL_ORDER, ks_buf_view(&payload));
+        (void)snprintf(name, sizeof name, "fl-join-%zu", i);
+        try_frame(hostile, name, KS_FRAME_FL_JOIN, ks_buf_view(&payload));
+    }
+    ks_buf_clear(&payload);
+    ks_buf_put(&payload, ks_bytes_of(hostile->root, KS_SESSION_LEN));
+    ks_buf_put_u64(&payload, 1);
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        (void)snprintf(name, sizeof name, "fl-%u-unknown", (unsigned)types[i]);
+        try_frame(hostile, name, types[i], ks_buf_view(&payload));
+        (void)snprintf(name, sizeof name, "fl-%u-short", (unsigned)types[i]);
+        try_frame(hostile, name, types[i], ks_bytes_of(payload.data, payload.len - 1));
+    }
+    try_frame(hostile, "fl-offer-long", KS_FRAME_FL_OFFER, KS_LITERAL("x"));
+    try_frame(hostile, "fl-status-short", KS_FRAME_FL_STATUS, KS_LITERAL("x"));
+    ks_buf_done(&payload);
+}
+
 /* u32 head, u32 body, channel, u32 certificate: as ketseald hands a request on. */
 static void try_request(struct hostile *hostile, const char *name, struct ks_bytes head,
                         struct ks_bytes body, struct ks_bytes certificate)
@@ -459,6 +495,7 @@ static void try_frames(struct hostile *hostile)
     try_announce(hostile, "announce-no-device", (struct ks_bytes){0});
     try_frame(hostile, "announce-empty", KS_FRAME_ANNOUNCE, (struct ks_bytes){0});
     try_link(hostile);
+    try_rounds(hostile);
     try_checkpoints(hostile);
     say_hello(hostile);
 }
