@@ -15,10 +15,11 @@
  *       [--threads=1]
  *
  * FOLDER has the four files of MNIST, packed or not. bf: the attacker's own gradient, its sign
- * turned; lf: of labels 9 - label; mimic: the honest client that lies farthest along the
- * direction in which clients differ most (Oja's rule over the iterations); ipm: -0.1 times the
- * honest mean; alie: honest mean - z deviations. Attackers see what honest clients send, and
- * images of all labels. The accuracy is the mean over the tests at the end of the last five
+ * turned; lf: of labels 9 - label, both without momentum, as in the authors' experiment; mimic:
+ * the honest client that lies farthest along the direction in which clients differ most, in the
+ * first iteration, and that one from then on; ipm: -0.1 times the honest mean; alie: honest mean
+ * - z deviations (of a sample). Attackers see what honest clients send, and images of all
+ * labels. The accuracy is the mean over the tests at the end of the last five
  * twentieths of the iterations, as published. */
 
 #include <fcntl.h>
@@ -43,6 +44,7 @@
 #define RATE          0.01
 #define BUCKET        2
 #define RADIUS        10 /* / (1 - momentum) */
+#define SMOOTHING     0.1
 #define EPOCHS        20
 #define TESTED        5  /* of the epochs, the last ones */
 #define FRACTION_BITS 20 /* gradients with momentum are below 2048 */
@@ -78,7 +80,7 @@ struct table {
     float *aggregate;
     float *means;
     float *direction; /* of mimic */
-    double *honest;   /* sums, of mimic */
+    size_t mimicked;  /* whom mimic has chosen */
 };
 
 static void must(enum ks_err err)
@@ -205,7 +207,7 @@ static void draw_batch(const struct table *table, const struct cell *cell, unsig
     }
 }
 
-/* CLIENT's momentum takes in the gradient of its next batch. */
+/* CLIENT's momentum takes in the gradient of its next batch; an attacker has none. */
 static void take_gradient(struct table *table, const struct cell *cell, unsigned iteration,
                           size_t client)
 {
@@ -214,51 +216,57 @@ static void take_gradient(struct table *table, const struct cell *cell, unsigned
                                                                             : &table->train,
                                      indices, BATCH};
     struct ks_train_stats stats;
+    const float kept = client < HONEST ? (float)cell->momentum : 0;
     float *momentum = table->sent[client];
 
     draw_batch(table, cell, iteration, client, indices);
     must(ks_train_gradient(table->trainer, &subset, table->model_params, table->gradient,
                            &stats));
     for (size_t j = 0; j < table->params; j++) {
-        momentum[j] = (float)cell->momentum * momentum[j] + table->gradient[j];
+        momentum[j] = kept * momentum[j] + table->gradient[j];
     }
 }
 
-/* Oja's rule: the direction turns towards where the clients lie apart. */
+/* The direction, random so far, turns to where the clients lie apart, by one step of the power
+ * method; the client that is farthest along it. */
 static size_t farthest_client(struct table *table)
 {
+    double *apart = ks_calloc(table->params, sizeof *apart);
     double along[HONEST];
     double mean = 0;
     size_t farthest = 0;
-    double norm = 0;
 
+    if (apart == NULL) {
+        must(ks_fail(KS_ERR_NOMEM, "out of memory"));
+    }
     for (size_t i = 0; i < HONEST; i++) {
         along[i] = ks_fl_dot(table->sent[i], table->direction, table->params, table->pool);
         mean += along[i] / HONEST;
     }
-    ks_zero(table->honest, table->params * sizeof *table->honest);
     for (size_t i = 0; i < HONEST; i++) {
-        farthest = along[i] > along[farthest] ? i : farthest;
         for (size_t j = 0; j < table->params; j++) {
-            table->honest[j] += (along[i] - mean) * (double)table->sent[i][j];
+            apart[j] += (along[i] - mean) * (double)table->sent[i][j];
         }
     }
     for (size_t j = 0; j < table->params; j++) {
-        norm += table->honest[j] * table->honest[j];
+        table->direction[j] = (float)apart[j];
     }
-    for (size_t j = 0; norm > 0 && j < table->params; j++) {
-        table->direction[j] = (float)(table->honest[j] / sqrt(norm));
+    ks_free(apart);
+    for (size_t i = 0; i < HONEST; i++) {
+        along[i] = ks_fl_dot(table->sent[i], table->direction, table->params, table->pool);
+        farthest = along[i] > along[farthest] ? i : farthest;
     }
     return farthest;
 }
 
 /* What all clients send, into GIVEN. */
-static void send_all(struct table *table, const struct cell *cell)
+static void send_all(struct table *table, const struct cell *cell, unsigned iteration)
 {
-    const size_t farthest = cell->attack == MIMIC ? farthest_client(table) : 0;
-
+    if (cell->attack == MIMIC && iteration == 0) {
+        table->mimicked = farthest_client(table);
+    }
     for (size_t i = 0; i < CLIENTS; i++) {
-        const size_t who = cell->attack == MIMIC && i >= HONEST ? farthest : i;
+        const size_t who = cell->attack == MIMIC && i >= HONEST ? table->mimicked : i;
 
         ks_copy(table->given[i], table->sent[who], table->params * sizeof(float));
     }
@@ -268,7 +276,7 @@ static void send_all(struct table *table, const struct cell *cell)
         fl_attack(FL_ATTACK_IPM, table->given, HONEST, CLIENTS, table->params, 0.1, 0);
     } else if (cell->attack == ALIE) {
         fl_attack(FL_ATTACK_ALIE, table->given, HONEST, CLIENTS, table->params,
-                  fl_alie_strength(CLIENTS, ATTACKERS), 0);
+                  fl_alie_strength(CLIENTS, ATTACKERS) * sqrt((double)HONEST / (HONEST - 1)), 0);
     }
 }
 
@@ -285,7 +293,11 @@ static void aggregate(struct table *table, const struct cell *cell, unsigned ite
         .seed = (uint64_t)cell->seed << 32 | iteration,
     };
     const struct ks_fl_robust robust = {
-        .rule = cell->rule, .attackers = ATTACKERS, .radius = RADIUS / (1 - cell->momentum)};
+        .rule = cell->rule,
+        .attackers = ATTACKERS,
+        .radius = RADIUS / (1 - cell->momentum),
+        .smoothing = SMOOTHING,
+    };
     struct ks_fl_buckets *buckets = NULL;
     const float *rows[CLIENTS];
     size_t which[CLIENTS];
@@ -371,7 +383,7 @@ static void run_cell(struct table *table, const struct cell *cell)
         for (size_t i = 0; i < (attackers_train ? CLIENTS : HONEST); i++) {
             take_gradient(table, cell, iteration, i);
         }
-        send_all(table, cell);
+        send_all(table, cell, iteration);
         aggregate(table, cell, iteration);
         if (epoch != epoch_before && epoch > EPOCHS - TESTED) {
             last = accuracy(table);
@@ -540,10 +552,6 @@ int main(int argc, char **argv)
     must(ks_pool_new((unsigned)options.threads, &table.pool));
     read_data(&table, options.data);
     make_model(&table);
-    table.honest = ks_calloc_huge(table.params, sizeof *table.honest);
-    if (table.honest == NULL) {
-        must(ks_fail(KS_ERR_NOMEM, "out of memory"));
-    }
     run_cells(&table, &options);
     return 0;
 }
