@@ -17,7 +17,8 @@
  * FOLDER has the four files of MNIST, packed or not. bf: the attacker's own gradient, its sign
  * turned; lf: of labels 9 - label, both without momentum, as in the authors' experiment; mimic:
  * the honest client that lies farthest along the direction in which clients differ most, in the
- * first iteration, and that one from then on; ipm: -0.1 times the honest mean; alie: honest mean
+ * first iteration, and that one from then on; ipm: -0.1 times the honest mean; alie: honest
+ * mean
  * - z deviations (of a sample). Attackers see what honest clients send, and images of all
  * labels. The accuracy is the mean over the tests at the end of the last five
  * twentieths of the iterations, as published. */
@@ -276,7 +277,8 @@ static void send_all(struct table *table, const struct cell *cell, unsigned iter
         fl_attack(FL_ATTACK_IPM, table->given, HONEST, CLIENTS, table->params, 0.1, 0);
     } else if (cell->attack == ALIE) {
         fl_attack(FL_ATTACK_ALIE, table->given, HONEST, CLIENTS, table->params,
-                  fl_alie_strength(CLIENTS, ATTACKERS) * sqrt((double)HONEST / (HONEST - 1)), 0);
+                  fl_alie_strength(CLIENTS, ATTACKERS) * sqrt((double)HONEST / (HONEST - 1)),
+                  0);
     }
 }
 
