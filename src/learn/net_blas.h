@@ -5,6 +5,15 @@
  * copies its image once for each place of a filter, which makes it a product of matrices.
  * Included after net_layers.h, which says what the arguments are. */
 
+/* OpenBLAS, called by several threads of ours at once, gives wrong products now and then where
+ * processors are scarce (seen with 0.3.21): one slice, and threads are its own. */
+static unsigned slices_of(const struct ks_model *model, const struct ks_pool *pool)
+{
+    (void)model;
+    (void)pool;
+    return 1;
+}
+
 /* --- convolution -------------------------------------------------------------------------- */
 
 /* The part of a row of outputs that one column of a filter takes from inside the image. */

@@ -134,7 +134,7 @@ static enum ks_err net_make(const struct ks_model *model, size_t batch, struct k
         .model = model,
         .batch = batch,
         .pool = pool,
-        .slices = ks_pool_threads(pool),
+        .slices = slices_of(model, pool),
         .first_params = model->spec.layers,
         .first_dense = model->spec.layers,
     };

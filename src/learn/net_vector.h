@@ -269,6 +269,18 @@ static void conv_back(const struct ks_layer *layer, const float *params, size_t 
     }
 }
 
+/* A recurrent layer takes OpenBLAS here, too, which is called by one thread at a time
+ * (net_blas.h). */
+static unsigned slices_of(const struct ks_model *model, const struct ks_pool *pool)
+{
+    for (unsigned i = 0; i < model->spec.layers; i++) {
+        if (model->spec.layer[i].kind == KS_LAYER_GRU) {
+            return 1;
+        }
+    }
+    return ks_pool_threads(pool);
+}
+
 /* --- dense -------------------------------------------------------------------------------- */
 
 static void dense_forward(const struct ks_layer *layer, const float *params, size_t count,
