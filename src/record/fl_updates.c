@@ -131,41 +131,44 @@ out:
 
 /* --- once each ---------------------------------------------------------------------------- */
 
+struct place {
+    const struct ks_fl_counted *counted;
+};
+
 static int by_device(const void *left, const void *right)
 {
-    const struct ks_fl_counted *const *a = left;
-    const struct ks_fl_counted *const *b = right;
+    const struct place *a = left;
+    const struct place *b = right;
 
-    return ks_bytes_compare((*a)->device, (*b)->device);
+    return ks_bytes_compare(a->counted->device, b->counted->device);
 }
 
 static int by_record(const void *left, const void *right)
 {
-    const struct ks_fl_counted *const *a = left;
-    const struct ks_fl_counted *const *b = right;
+    const struct place *a = left;
+    const struct place *b = right;
 
-    return ks_bytes_compare(KS_BYTES((*a)->record), KS_BYTES((*b)->record));
+    return ks_bytes_compare(KS_BYTES(a->counted->record), KS_BYTES(b->counted->record));
 }
 
 /* UPDATES in an ORDER that has no two alike. The array is the caller's, also of a failed call.
  */
 static enum ks_err sort(const struct ks_fl_updates *updates,
                         int (*order)(const void *, const void *), const char *what,
-                        const struct ks_fl_counted ***out_sorted)
+                        struct place **out_sorted)
 {
     enum ks_err err = KS_OK;
-    const struct ks_fl_counted **sorted =
-        (const struct ks_fl_counted **)ks_calloc(updates->count + 1, sizeof *sorted);
+    struct place *sorted = ks_calloc(updates->count + 1, sizeof *sorted);
 
     KS_CHECK(sorted != NULL, KS_ERR_NOMEM, "updates of a round");
     *out_sorted = sorted;
     for (size_t i = 0; i < updates->count; i++) {
-        sorted[i] = &updates->counted[i];
+        sorted[i].counted = &updates->counted[i];
     }
-    qsort((void *)sorted, updates->count, sizeof *sorted, order);
+    qsort(sorted, updates->count, sizeof *sorted, order);
     for (size_t i = 1; i < updates->count; i++) {
-        KS_CHECK(order((const void *)&sorted[i - 1], (const void *)&sorted[i]) != 0,
-                 KS_ERR_FORMAT, "'updates': %s is in it twice", what);
+        KS_CHECK(order(&sorted[i - 1], &sorted[i]) != 0, KS_ERR_FORMAT,
+                 "'updates': %s is in it twice", what);
     }
 out:
     return err;
@@ -177,7 +180,7 @@ enum ks_err ks_fl_updates_read(struct ks_bytes list, struct ks_fl_updates *out_u
                                         "session", "updates", NULL};
     enum ks_err err = KS_OK;
     struct ks_fl_updates updates = {0};
-    const struct ks_fl_counted **sorted = NULL;
+    struct place *sorted = NULL;
     const struct ks_json *root = NULL;
     const struct ks_json *array = NULL;
     uint64_t invited = 0;
@@ -204,7 +207,7 @@ enum ks_err ks_fl_updates_read(struct ks_bytes list, struct ks_fl_updates *out_u
     *out_updates = updates;
     updates = (struct ks_fl_updates){0}; /* transferred */
 out:
-    ks_free((void *)sorted);
+    ks_free(sorted);
     ks_fl_updates_done(&updates);
     return ks_fail_prefix(err, "list of updates");
 }
@@ -223,14 +226,14 @@ enum ks_err ks_fl_updates_sum(const struct ks_fl_updates *updates,
 {
     enum ks_err err = KS_OK;
     struct ks_fl_updates_sum sum = {.samples = 0};
-    const struct ks_fl_counted **sorted = NULL;
+    struct place *sorted = NULL;
     uint8_t(*hashes)[32] = ks_calloc(updates->count + 1, sizeof *hashes);
     double loss = 0;
 
     KS_CHECK(hashes != NULL, KS_ERR_NOMEM, "updates of a round");
     KS_TRY(sort(updates, by_record, "a record", &sorted));
     for (size_t i = 0; i < updates->count; i++) {
-        ks_copy(hashes[i], sorted[i]->record, sizeof hashes[i]);
+        ks_copy(hashes[i], sorted[i].counted->record, sizeof hashes[i]);
         sum.samples += updates->counted[i].samples;
         loss += updates->counted[i].loss * updates->counted[i].samples;
     }
@@ -238,7 +241,7 @@ enum ks_err ks_fl_updates_sum(const struct ks_fl_updates *updates,
     sum.loss = sum.samples > 0 ? loss / (double)sum.samples : 0;
     *out_sum = sum;
 out:
-    ks_free((void *)sorted);
+    ks_free(sorted);
     ks_free(hashes);
     return err;
 }
