@@ -338,20 +338,22 @@ out:
     return err;
 }
 
-static enum ks_err check_order(const struct ks_monitor *monitor, const struct ks_order *order,
-                               const uint8_t channel[KS_CHANNEL_LEN])
+enum ks_err ks_monitor_meant(const struct ks_monitor *monitor,
+                             const struct ks_monitor_said *said,
+                             const uint8_t channel[KS_CHANNEL_LEN])
 {
     enum ks_err err = KS_OK;
     const uint64_t now_us = ks_clock_us();
     const uint64_t age_us =
-        now_us > order->created_us ? now_us - order->created_us : order->created_us - now_us;
+        now_us > said->created_us ? now_us - said->created_us : said->created_us - now_us;
 
-    KS_CHECK(ks_bytes_is(order->site, monitor->site.origin), KS_ERR_DENIED,
-             "the order is for another site");
-    KS_CHECK(ks_ct_equal(KS_BYTES(order->channel), ks_bytes_of(channel, KS_CHANNEL_LEN)),
-             KS_ERR_DENIED, "the order is for another connection");
+    KS_CHECK(ks_bytes_is(said->site, monitor->site.origin), KS_ERR_DENIED,
+             "the %s is for another site", said->what);
+    KS_CHECK(ks_ct_equal(ks_bytes_of(said->channel, KS_CHANNEL_LEN),
+                         ks_bytes_of(channel, KS_CHANNEL_LEN)),
+             KS_ERR_DENIED, "the %s is for another connection", said->what);
     KS_CHECK(age_us <= (uint64_t)KS_SUBMISSION_AGE_MAX_S * 1000000, KS_ERR_DENIED,
-             "the order's time is %llu s from the site's",
+             "the %s's time is %llu s from the site's", said->what,
              (unsigned long long)age_us / 1000000);
 out:
     return err;
@@ -380,7 +382,10 @@ enum ks_err ks_monitor_order(struct ks_monitor *monitor, uint32_t id, struct ks_
     KS_TRY(ks_monitor_operator(monitor, certificate, &cert, &key, key_hash));
     err = ks_order_read(document, key, &order);
     KS_TRY(err == KS_ERR_VERIFY ? KS_ERR_DENIED : err);
-    KS_TRY(check_order(monitor, &order, channel));
+    KS_TRY(ks_monitor_meant(
+        monitor,
+        &(struct ks_monitor_said){"order", order.site, order.channel, order.created_us},
+        channel));
     known = ks_registry_find(registry, order.device);
     KS_CHECK(known != NULL, KS_ERR_NOT_FOUND, "no device '%.*s' is enrolled",
              (int)order.device.len, (const char *)order.device.data);

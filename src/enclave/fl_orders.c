@@ -100,17 +100,10 @@ static enum ks_err check_order(const struct ks_monitor *monitor,
                                const uint8_t channel[KS_CHANNEL_LEN])
 {
     enum ks_err err = KS_OK;
-    const uint64_t now_us = ks_clock_us();
-    const uint64_t age_us =
-        now_us > order->created_us ? now_us - order->created_us : order->created_us - now_us;
+    const struct ks_monitor_said said = {"order", order->site, order->channel,
+                                         order->created_us};
 
-    KS_CHECK(ks_bytes_is(order->site, monitor->site.origin), KS_ERR_DENIED,
-             "the order is for another site");
-    KS_CHECK(ks_ct_equal(KS_BYTES(order->channel), ks_bytes_of(channel, KS_CHANNEL_LEN)),
-             KS_ERR_DENIED, "the order is for another connection");
-    KS_CHECK(age_us <= (uint64_t)KS_SUBMISSION_AGE_MAX_S * 1000000, KS_ERR_DENIED,
-             "the order's time is %llu s from the site's",
-             (unsigned long long)age_us / 1000000);
+    KS_TRY(ks_monitor_meant(monitor, &said, channel));
     KS_TRY(order->verb == KS_FL_VERB_CREATE ? check_plan(monitor, &order->plan) : KS_OK);
 out:
     return err;
@@ -361,19 +354,11 @@ static enum ks_err check_join(const struct ks_monitor *monitor, const struct ks_
                               const uint8_t channel[KS_CHANNEL_LEN])
 {
     enum ks_err err = KS_OK;
-    const uint64_t now_us = ks_clock_us();
-    const uint64_t age_us =
-        now_us > join->created_us ? now_us - join->created_us : join->created_us - now_us;
+    const struct ks_monitor_said said = {"answer", join->site, join->channel, join->created_us};
 
     KS_CHECK(ks_bytes_is(join->device, device->name), KS_ERR_DENIED,
              "the answer names another device than the certificate");
-    KS_CHECK(ks_bytes_is(join->site, monitor->site.origin), KS_ERR_DENIED,
-             "the answer is for another site");
-    KS_CHECK(ks_ct_equal(KS_BYTES(join->channel), ks_bytes_of(channel, KS_CHANNEL_LEN)),
-             KS_ERR_DENIED, "the answer is for another connection");
-    KS_CHECK(age_us <= (uint64_t)KS_SUBMISSION_AGE_MAX_S * 1000000, KS_ERR_DENIED,
-             "the answer's time is %llu s from the site's",
-             (unsigned long long)age_us / 1000000);
+    KS_TRY(ks_monitor_meant(monitor, &said, channel));
 out:
     return err;
 }

@@ -502,6 +502,18 @@ KS_MUST_CHECK enum ks_err ks_device_challenge_take(struct ks_admission *admissio
 /* Takes up the certificate that was kept, if it still holds. */
 KS_MUST_CHECK enum ks_err ks_monitor_load_certificate(struct ks_monitor *monitor);
 
+/* A signed document, WHAT it is for people, was made for this site, for this connection, and
+ * lately. KS_ERR_DENIED. */
+struct ks_monitor_said {
+    const char *what;
+    struct ks_bytes site;
+    const uint8_t *channel; /* KS_CHANNEL_LEN bytes */
+    uint64_t created_us;
+};
+KS_MUST_CHECK enum ks_err ks_monitor_meant(const struct ks_monitor *monitor,
+                                           const struct ks_monitor_said *said,
+                                           const uint8_t channel[KS_CHANNEL_LEN]);
+
 /* The operator of certificate DER, with the hash of its public key. */
 KS_MUST_CHECK enum ks_err ks_monitor_operator(struct ks_monitor *monitor, struct ks_bytes der,
                                               struct ks_cert **out_cert,
