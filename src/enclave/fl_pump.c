@@ -21,11 +21,6 @@
 #define STAGED_MAX 64                /* updates that come to count together */
 #define REST_US    UINT64_C(5000000) /* after a failure of storage, which may have room then */
 
-static enum ks_fl_file checkpoint_file(unsigned number)
-{
-    return number == 1 ? KS_FL_FILE_FIRST : KS_FL_FILE_SECOND;
-}
-
 /* --- what goes wrong ---------------------------------------------------------------------- */
 
 static bool is_of(const struct ks_monitor_job *job, const struct ks_fl_slot *slot)
@@ -269,7 +264,7 @@ static void ask_update(struct ks_monitor *monitor, struct ks_fl_slot *slot, uint
 static enum ks_err send_checkpoint(struct ks_fl_slot *slot)
 {
     enum ks_err err = KS_OK;
-    struct ks_fl_work_checkpoint work = {.file = checkpoint_file(slot->file)};
+    struct ks_fl_work_checkpoint work = {.file = ks_fl_checkpoint_file(slot->file)};
     struct ks_buf payload;
 
     ks_buf_init(&payload, 64);
@@ -292,7 +287,7 @@ static enum ks_err opened(struct ks_monitor *monitor, struct ks_fl_slot *slot, u
         KS_TRY(send_update(monitor, slot, length, fd));
         break;
     case KS_SLOT_OPEN_CHECKPOINT:
-        KS_TRY(ks_fl_hand_on(slot, checkpoint_file(slot->file), length, fd));
+        KS_TRY(ks_fl_hand_on(slot, ks_fl_checkpoint_file(slot->file), length, fd));
         KS_TRY(send_checkpoint(slot));
         break;
     case KS_SLOT_OPEN_MODEL:
@@ -541,7 +536,7 @@ static enum ks_err take_written(struct ks_monitor *monitor, struct ks_fl_slot *s
 
     KS_TRY(ks_fl_work_written_read(reader, &written));
     KS_TRY(note_written(slot, &written));
-    ask_files(monitor, slot, KS_FRAME_FL_SYNC, checkpoint_file(slot->file), slot->written,
+    ask_files(monitor, slot, KS_FRAME_FL_SYNC, ks_fl_checkpoint_file(slot->file), slot->written,
               KS_SLOT_SYNC);
 out:
     return err;
@@ -773,7 +768,7 @@ static enum ks_err next_step(struct ks_monitor *monitor, struct ks_fl_slot *slot
         KS_TRY(sync_updates(monitor, slot));
     } else if (session->staged > 0) {
         slot->file = session->checkpoint == 1 ? 2 : 1;
-        ask_files(monitor, slot, KS_FRAME_FL_OPEN, checkpoint_file(slot->file), NULL,
+        ask_files(monitor, slot, KS_FRAME_FL_OPEN, ks_fl_checkpoint_file(slot->file), NULL,
                   KS_SLOT_OPEN_CHECKPOINT);
     } else if (aggregates(slot)) {
         ask_files(monitor, slot, KS_FRAME_FL_OPEN, KS_FL_FILE_MODEL, NULL, KS_SLOT_OPEN_MODEL);

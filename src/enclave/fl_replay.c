@@ -119,11 +119,6 @@ bool ks_fl_plan_sums(const struct ks_fl_plan *plan)
            ks_fl_gather_sums(&params);
 }
 
-static enum ks_fl_file checkpoint_file(unsigned number)
-{
-    return number == 1 ? KS_FL_FILE_FIRST : KS_FL_FILE_SECOND;
-}
-
 static bool has_state(const struct ks_fl_replay *replay)
 {
     static const uint8_t zeros[32] = {0};
@@ -143,7 +138,7 @@ static enum ks_err send_begin(struct ks_monitor *monitor, struct ks_fl_slot *slo
         .bucket = (uint32_t)plan->rule.bucket,
         .bound = plan->rule.bound,
         .resumes = replay->checkpoint != 0,
-        .checkpoint = checkpoint_file(replay->checkpoint),
+        .checkpoint = ks_fl_checkpoint_file(replay->checkpoint),
         .keeps_aggregate = ks_fl_plan_keeps_aggregate(plan),
         .has_state = has_state(replay),
     };
@@ -298,7 +293,7 @@ static void next_update(struct ks_monitor *monitor, struct ks_fl_slot *slot)
 static enum ks_err go_on(struct ks_monitor *monitor, struct ks_fl_slot *slot)
 {
     const struct ks_fl_asked past = {.type = KS_FRAME_FL_OPEN,
-                                     .file = checkpoint_file(slot->replay.checkpoint)};
+                                     .file = ks_fl_checkpoint_file(slot->replay.checkpoint)};
 
     if (slot->replay.checkpoint == 0) {
         return send_begin(monitor, slot);
@@ -329,8 +324,8 @@ enum ks_err ks_fl_replay_opened(struct ks_monitor *monitor, struct ks_fl_slot *s
         KS_TRY(go_on(monitor, slot));
         break;
     case KS_SLOT_OPEN_PAST:
-        KS_TRY(ks_fl_hand_on(slot, checkpoint_file(replay->checkpoint), replay->checkpoint_len,
-                             fd));
+        KS_TRY(ks_fl_hand_on(slot, ks_fl_checkpoint_file(replay->checkpoint),
+                             replay->checkpoint_len, fd));
         KS_TRY(send_begin(monitor, slot));
         break;
     case KS_SLOT_OPEN_AGAIN:

@@ -40,6 +40,12 @@ enum ks_fl_file {
         KS_FL_FILES
 };
 
+/* The file of checkpoint NUMBER, 1 or 2. */
+static inline enum ks_fl_file ks_fl_checkpoint_file(unsigned number)
+{
+    return number == 1 ? KS_FL_FILE_FIRST : KS_FL_FILE_SECOND;
+}
+
 /* FL_FILE, with the descriptor attached; not answered. */
 struct ks_fl_work_file {
     enum ks_fl_file file;
