@@ -203,7 +203,7 @@ static void bench_adding(struct bench *bench)
         }
     }
     (void)snprintf(arguments, sizeof arguments, "%zu %d", bench->params, WEIGHT);
-    peer_open(&peer, "KETSEAL_PEER_FL", arguments, NULL);
+    peer_open(&peer, getenv("KETSEAL_PEER_FL"), arguments, NULL);
     for (unsigned run = 0; run < bench->runs; run++) {
         struct peer_time time = {0};
 

@@ -135,7 +135,7 @@ static void run(struct bench *bench)
     (void)snprintf(arguments, sizeof arguments, "%s %llu %llu %llu", bench->model,
                    (unsigned long long)bench->batch, (unsigned long long)bench->threads,
                    (unsigned long long)bench->steps);
-    peer_open(&peer, "KETSEAL_PEER_TORCH", arguments, NULL);
+    peer_open(&peer, getenv("KETSEAL_PEER_TORCH"), arguments, NULL);
     (void)peer_run(&peer, &time);
     for (uint64_t i = 0; i < bench->runs; i++) {
         for (unsigned k = 0; k < bench->kernels; k++) {

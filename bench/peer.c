@@ -4,6 +4,7 @@
 #include "peer.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +83,7 @@ void peer_open(struct peer *peer, const char *command, const char *path,
     if (command == NULL) {
         return;
     }
+    (void)signal(SIGPIPE, SIG_IGN); /* a peer that has ended gives no answer, and that is all */
     if (path == NULL) {
         write_circuit(circuit, peer->path);
         path = peer->path;
