@@ -104,7 +104,7 @@ MEMCMP = {
 # A kernel is written once for numbers of any kind, and names them.
 TYPED = re.compile(r'src/(quantum|qkd|detect|fl|learn)/kernel')
 # Included several times on purpose, each time with other macros: no guard, and nothing alone.
-BODIES = re.compile(r'src/(quantum/kernel_(body|lanes|move|neon)|(qkd|fl)/kernel_body|learn/(kernel_body|net_(blas|body|layers|vector)))\.h$')
+BODIES = re.compile(r'src/(quantum/kernel_(body|lanes|move|neon)|(qkd|fl)/kernel_body|learn/(kernel_body|net_(blas|body|layers|patches|vector)))\.h$')
 
 # Functions of libraries, defined again so that a static program goes without them, or another one until it needs them.
 NAMES_OF_OTHERS = re.compile(r'src/(cli/verify_absent|net/curl_late)\.c$')

@@ -75,7 +75,7 @@ static enum ks_err take_layer(const struct yaml_layer *yaml, struct ks_layer_spe
     if (ks_layer_name((enum ks_layer_kind)kind) == NULL) {
         return ks_fail(KS_ERR_FORMAT,
                        "no kind '%s'; there are conv, pool, mean, dense, gru, relu, tanh, "
-                       "dropout",
+                       "dropout, channel-dropout",
                        yaml->kind);
     }
     *layer = (struct ks_layer_spec){

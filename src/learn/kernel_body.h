@@ -7,9 +7,11 @@
  *   v_fma v_sum             fma(a, b, c); the sum of a vector's numbers
  *   ROWS_M ROWS_V           of C at once in registers: rows, vectors (rows product)
  *   ACROSS_M ACROSS_K       rows and columns (across product)
+ *   PATCH_ROWS PATCH_V      of a patch at once in registers: rows, vectors
+ *   v_pick                  pick, as in kernel.h
  * and KERNELS. */
 
-#define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL _Pragma("GCC unroll 18")
 #define INLINE inline __attribute__((always_inline))
 
 #define ROW(product, index)                                                                    \
@@ -186,4 +188,83 @@ static void across_product(const struct ks_across_product *product)
     }
 }
 
-const struct ks_learn_kernels KERNELS = {rows_product, across_product};
+/* --- patches ------------------------------------------------------------------------------ */
+
+/* ROWS rows, from row R, and V vectors, from number I, of C and of all patches. */
+static INLINE void patches_block(const struct ks_patches_product *product, bool to, size_t r,
+                                 size_t i, unsigned rows, unsigned v)
+{
+    float *c = product->c + r * product->c_row + i;
+    float *x = product->x + r * product->x_row + i;
+    const size_t x_row = product->x_row;
+    vec held[PATCH_ROWS][PATCH_V];
+
+    UNROLL
+    for (unsigned k = 0; k < rows * v; k++) {
+        held[k / v][k % v] = v_load(c + k / v * product->c_row + (size_t)(k % v) * WIDTH);
+    }
+    for (size_t n = 0; n < product->count; n++) {
+        float *patch = x + product->at[n];
+        const vec value = v_all(product->values[n]);
+
+        UNROLL
+        for (unsigned k = 0; k < rows * v; k++) {
+            float *at = patch + k / v * x_row + (size_t)(k % v) * WIDTH;
+
+            if (to) {
+                v_store(at, v_fma(value, held[k / v][k % v], v_load(at)));
+            } else {
+                held[k / v][k % v] = v_fma(value, v_load(at), held[k / v][k % v]);
+            }
+        }
+    }
+    if (to) {
+        return;
+    }
+    UNROLL
+    for (unsigned k = 0; k < rows * v; k++) {
+        v_store(c + k / v * product->c_row + (size_t)(k % v) * WIDTH, held[k / v][k % v]);
+    }
+}
+
+/* V vectors, from number I, of all rows. */
+static INLINE void patches_strip(const struct ks_patches_product *product, bool to, size_t i,
+                                 unsigned v)
+{
+    size_t r = 0;
+
+    for (; r + PATCH_ROWS <= product->side; r += PATCH_ROWS) {
+        patches_block(product, to, r, i, PATCH_ROWS, v);
+    }
+    for (; r < product->side; r++) {
+        patches_block(product, to, r, i, 1, v);
+    }
+}
+
+static INLINE void patches_product(const struct ks_patches_product *product, bool to)
+{
+    size_t i = 0;
+
+    for (; i + (size_t)(PATCH_V - 1) * WIDTH < product->length; i += (size_t)PATCH_V * WIDTH) {
+        patches_strip(product, to, i, PATCH_V);
+    }
+    for (; i + WIDTH < product->length; i += 2 * (size_t)WIDTH) {
+        patches_strip(product, to, i, 2);
+    }
+    if (i < product->length) {
+        patches_strip(product, to, i, 1);
+    }
+}
+
+static void from_patches(const struct ks_patches_product *product)
+{
+    patches_product(product, false);
+}
+
+static void to_patches(const struct ks_patches_product *product)
+{
+    patches_product(product, true);
+}
+
+const struct ks_learn_kernels KERNELS = {rows_product, across_product, v_pick, from_patches,
+                                         to_patches};

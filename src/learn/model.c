@@ -15,9 +15,15 @@
 const char *ks_layer_name(enum ks_layer_kind kind)
 {
     static const char *const names[] = {
-        [KS_LAYER_CONV] = "conv",   [KS_LAYER_POOL] = "pool",       [KS_LAYER_MEAN] = "mean",
-        [KS_LAYER_DENSE] = "dense", [KS_LAYER_GRU] = "gru",         [KS_LAYER_RELU] = "relu",
-        [KS_LAYER_TANH] = "tanh",   [KS_LAYER_DROPOUT] = "dropout",
+        [KS_LAYER_CONV] = "conv",
+        [KS_LAYER_POOL] = "pool",
+        [KS_LAYER_MEAN] = "mean",
+        [KS_LAYER_DENSE] = "dense",
+        [KS_LAYER_GRU] = "gru",
+        [KS_LAYER_RELU] = "relu",
+        [KS_LAYER_TANH] = "tanh",
+        [KS_LAYER_DROPOUT] = "dropout",
+        [KS_LAYER_CHANNEL_DROPOUT] = "channel-dropout",
     };
 
     return (size_t)kind < sizeof names / sizeof names[0] ? names[kind] : NULL;
@@ -116,7 +122,7 @@ enum ks_err ks_model_named(const char *name, unsigned dims, const unsigned input
 
 struct build {
     struct ks_model *model;
-    unsigned numbers[KS_LAYER_DROPOUT + 1]; /* layers of each kind so far */
+    unsigned numbers[KS_LAYER_CHANNEL_DROPOUT + 1]; /* layers of each kind so far */
 };
 
 static enum ks_err add_tensor(struct build *build, struct ks_layer *layer, const char *part,
@@ -240,6 +246,10 @@ static enum ks_err build_layer(struct build *build, struct ks_layer *layer)
     case KS_LAYER_MEAN:
         return build_pool(layer);
     case KS_LAYER_DROPOUT:
+    case KS_LAYER_CHANNEL_DROPOUT:
+        if (spec->kind == KS_LAYER_CHANNEL_DROPOUT && layer->in_dims != 3) {
+            return ks_fail(KS_ERR_USAGE, "channels are an image's");
+        }
         if (!(spec->rate >= 0 && spec->rate < 1)) {
             return ks_fail(KS_ERR_USAGE, "rate: 0 to below 1");
         }

@@ -26,7 +26,8 @@ enum ks_layer_kind {
     KS_LAYER_GRU,   /* units; over the steps of a series; its last state goes on */
     KS_LAYER_RELU,
     KS_LAYER_TANH,
-    KS_LAYER_DROPOUT, /* rate, in training only; what is kept is scaled up */
+    KS_LAYER_DROPOUT,         /* rate, in training only; what is kept is scaled up */
+    KS_LAYER_CHANNEL_DROPOUT, /* the same of whole channels of an image (Tompson et al. 2015) */
 };
 
 struct ks_layer_spec {

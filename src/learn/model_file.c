@@ -28,7 +28,7 @@ static void put_layer(const struct ks_layer_spec *layer, struct ks_json_writer *
     if (layer->kind == KS_LAYER_CONV) {
         ks_json_member_u64(writer, "padding", layer->padding);
     }
-    if (layer->kind == KS_LAYER_DROPOUT) {
+    if (layer->kind == KS_LAYER_DROPOUT || layer->kind == KS_LAYER_CHANNEL_DROPOUT) {
         ks_json_put_key(writer, "rate");
         ks_json_put_double(writer, layer->rate);
     }

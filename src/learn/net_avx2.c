@@ -6,6 +6,7 @@
 
 #include <cblas.h>
 #include <math.h>
+#include <string.h>
 
 #define REAL     float
 #define GEMM     cblas_sgemm
@@ -16,6 +17,8 @@
 #define NET_KIND ks_net_avx2
 
 #include "learn/net_layers.h"
+
+#include "learn/net_patches.h"
 
 #include "learn/net_vector.h"
 

@@ -96,7 +96,8 @@ static void lay_out(struct ks_net *net, size_t *out_numbers, size_t *out_bytes)
             TAKE(memory, net->batch * gru_size(layer));
             net->gru[i] = memory == NULL ? (struct gru){0} : gru_of(layer, memory, net->batch);
         }
-        if (layer->spec.kind == KS_LAYER_POOL || layer->spec.kind == KS_LAYER_DROPOUT) {
+        if (layer->spec.kind == KS_LAYER_POOL || layer->spec.kind == KS_LAYER_DROPOUT ||
+            layer->spec.kind == KS_LAYER_CHANNEL_DROPOUT) {
             net->marks[i] = mark == NULL ? NULL : mark + bytes;
             bytes += net->batch * layer->out_size;
         }
@@ -194,6 +195,20 @@ static const REAL *input_of(const struct ks_net *net, unsigned index, size_t beg
     return all + begin * net->model->layer[index].in_size;
 }
 
+/* Which numbers of one sample are KEPT: drawn for each, or for each channel. */
+static void draw_kept(const struct ks_layer *layer, const struct ks_dropout *draw,
+                      uint8_t *kept)
+{
+    const bool whole = layer->spec.kind == KS_LAYER_CHANNEL_DROPOUT;
+    const size_t drawn = whole ? layer->out[0] : layer->out_size;
+    const size_t plane = layer->out_size / drawn;
+
+    ks_dropout_draw(draw, kept, drawn);
+    for (size_t c = drawn; whole && c-- > 0;) {
+        memset(kept + c * plane, kept[c], plane); /* nothing that is still to be read */
+    }
+}
+
 static void drop(const struct ks_net *net, unsigned index, const struct slice *slice,
                  const REAL *x, REAL *y)
 {
@@ -211,7 +226,7 @@ static void drop(const struct ks_net *net, unsigned index, const struct slice *s
                                         .layer = index,
                                         .rate = layer->spec.rate};
 
-        ks_dropout_draw(&draw, kept + i * layer->out_size, layer->out_size);
+        draw_kept(layer, &draw, kept + i * layer->out_size);
     }
     dropout_forward(layer, slice->count, x, y, kept);
 }
@@ -251,6 +266,7 @@ static void layer_forward(struct ks_net *net, unsigned index, const struct slice
         tanh_forward(size, x, y);
         break;
     case KS_LAYER_DROPOUT:
+    case KS_LAYER_CHANNEL_DROPOUT:
         drop(net, index, slice, x, y);
         break;
     }
@@ -384,6 +400,7 @@ static REAL *layer_back(struct ks_net *net, unsigned index, const struct slice *
         tanh_back(size, y, delta);
         return delta;
     case KS_LAYER_DROPOUT:
+    case KS_LAYER_CHANNEL_DROPOUT:
         if (net->task->training) {
             dropout_back(layer, slice->count, marks, delta);
         }

@@ -5,6 +5,7 @@
 
 #include <cblas.h>
 #include <math.h>
+#include <string.h>
 
 #define REAL     double
 #define GEMM     cblas_dgemm

@@ -91,6 +91,28 @@ static void dense_bias_gradient(const struct ks_layer *layer, size_t count, cons
 
 /* --- pools -------------------------------------------------------------------------------- */
 
+#define POOL_SIDE_MAX 16
+
+/* The largest of each window of 2 x 2 of two lines, without a branch: which number is the
+ * largest nobody can foresee. */
+static void pool_pairs(const REAL *restrict above, const REAL *restrict below, size_t width,
+                       REAL *restrict best, uint8_t *restrict at)
+{
+    for (size_t x = 0; x < width; x++) {
+        const REAL top = above[2 * x + 1] > above[2 * x] ? above[2 * x + 1] : above[2 * x];
+        const REAL bottom = below[2 * x + 1] > below[2 * x] ? below[2 * x + 1] : below[2 * x];
+
+        best[x] = bottom > top ? bottom : top;
+    }
+    for (size_t x = 0; x < width; x++) {
+        const unsigned right = above[2 * x + 1] > above[2 * x];
+        const unsigned right_below = below[2 * x + 1] > below[2 * x];
+        const unsigned is_below = (above[2 * x] < best[x]) & (above[2 * x + 1] < best[x]);
+
+        at[x] = (uint8_t)((1 - is_below) * right + is_below * (2 + right_below));
+    }
+}
+
 /* TAKEN: where in its window each largest number was, the first of equal ones. */
 static void pool_forward(const struct ks_layer *layer, size_t count, const REAL *x, REAL *y,
                          uint8_t *taken)
@@ -105,6 +127,10 @@ static void pool_forward(const struct ks_layer *layer, size_t count, const REAL 
         REAL *best = y + line * out_width;
         uint8_t *at = taken + line * out_width;
 
+        if (side == 2) {
+            pool_pairs(from, from + width, out_width, best, at);
+            continue;
+        }
         for (size_t ox = 0; ox < out_width; ox++) {
             best[ox] = from[ox * side];
             at[ox] = 0;
@@ -130,7 +156,12 @@ static void pool_back(const struct ks_layer *layer, size_t count, const REAL *dy
     const size_t width = layer->in[2];
     const size_t out_width = layer->out[2];
     const REAL share = 1 / (REAL)(side * side);
+    size_t places[POOL_SIDE_MAX * POOL_SIDE_MAX]; /* of a window, from its first number on */
 
+    KS_ASSERT(side <= POOL_SIDE_MAX);
+    for (size_t k = 0; k < side * side; k++) {
+        places[k] = k / side * width + k % side;
+    }
     ks_zero(dx, count * layer->in_size * sizeof *dx);
     for (size_t line = 0; line < count * layer->in[0] * layer->out[1]; line++) {
         const size_t plane = line / layer->out[1];
@@ -140,13 +171,11 @@ static void pool_back(const struct ks_layer *layer, size_t count, const REAL *dy
             const REAL value = dy[line * out_width + ox];
 
             if (taken != NULL) {
-                const size_t k = taken[line * out_width + ox];
-
-                to[k / side * width + ox * side + k % side] = value;
+                to[ox * side + places[taken[line * out_width + ox]]] = value;
                 continue;
             }
             for (size_t k = 0; k < side * side; k++) {
-                to[k / side * width + ox * side + k % side] = value * share;
+                to[ox * side + places[k]] = value * share;
             }
         }
     }
@@ -360,14 +389,15 @@ static void tanh_back(size_t size, const REAL *y, REAL *dy)
     }
 }
 
-/* KEPT: which numbers go on. What they are multiplied with keeps the mean. */
+/* KEPT: 1 for numbers that go on, 0 for others. What they are multiplied with keeps the mean.
+ */
 static void dropout_forward(const struct ks_layer *layer, size_t count, const REAL *x, REAL *y,
                             const uint8_t *kept)
 {
     const REAL scale = (REAL)(1 / (1 - layer->spec.rate));
 
     for (size_t i = 0; i < count * layer->out_size; i++) {
-        y[i] = kept[i] != 0 ? x[i] * scale : 0;
+        y[i] = x[i] * ((REAL)kept[i] * scale); /* no branch, which nobody could foresee */
     }
 }
 
@@ -377,7 +407,7 @@ static void dropout_back(const struct ks_layer *layer, size_t count, const uint8
     const REAL scale = (REAL)(1 / (1 - layer->spec.rate));
 
     for (size_t i = 0; i < count * layer->out_size; i++) {
-        dy[i] = kept[i] != 0 ? dy[i] * scale : 0;
+        dy[i] *= (REAL)kept[i] * scale;
     }
 }
 

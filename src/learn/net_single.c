@@ -5,6 +5,7 @@
 
 #include <cblas.h>
 #include <math.h>
+#include <string.h>
 
 #define REAL     float
 #define GEMM     cblas_sgemm

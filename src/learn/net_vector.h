@@ -8,11 +8,6 @@
 
 #define IMAGES_AT_ONCE 4 /* whose sums stay in registers in the gradient of filters */
 
-static size_t whole_lanes(size_t count)
-{
-    return (count + KS_LANES - 1) / KS_LANES * KS_LANES;
-}
-
 /* PLANES images of HEIGHT x WIDTH in a frame of BORDER zeros, and outputs of a filter on it. */
 struct frame {
     size_t planes;
@@ -119,7 +114,10 @@ static struct conv_work conv_work_of(const struct ks_layer *layer, float *scratc
 
 static size_t conv_scratch(const struct ks_layer *layer)
 {
-    return conv_work_of(layer, NULL).numbers;
+    const size_t products = conv_work_of(layer, NULL).numbers;
+    const size_t patches = patches_of(layer, NULL).numbers;
+
+    return products > patches ? products : patches;
 }
 
 /* Takes a plane of HEIGHT x WIDTH out of places of ROW numbers each, and adds BIAS. */
@@ -227,9 +225,9 @@ static void conv_inputs_back(const struct ks_layer *layer, const struct conv_wor
     }
 }
 
-static void conv_back(const struct ks_layer *layer, const float *params, size_t count,
-                      const float *x, const float *dy, float *dx, float *gradient,
-                      float *scratch)
+static void products_back(const struct ks_layer *layer, const float *params, size_t count,
+                          const float *x, const float *dy, float *dx, float *gradient,
+                          float *scratch)
 {
     const struct conv_work work = conv_work_of(layer, scratch);
     const size_t taps = conv_taps(layer);
@@ -260,13 +258,24 @@ static void conv_back(const struct ks_layer *layer, const float *params, size_t 
         }
         VECTORS->across(&product);
     }
-    conv_bias_gradient(layer, count, dy, gradient);
     if (dx != NULL) {
         put_rows_of(&work.out, layer->spec.size, work.out_rows);
         ks_zero(work.delta, work.out.size * sizeof *work.delta);
         turn(layer, params + layer->params, work.turned);
         conv_inputs_back(layer, &work, count, dy, dx);
     }
+}
+
+static void conv_back(const struct ks_layer *layer, const float *params, size_t count,
+                      const float *x, const float *dy, float *dx, float *gradient,
+                      float *scratch)
+{
+    if (patches_serve(layer, count, dy)) {
+        patches_back(layer, params, count, x, dy, dx, gradient, scratch);
+    } else {
+        products_back(layer, params, count, x, dy, dx, gradient, scratch);
+    }
+    conv_bias_gradient(layer, count, dy, gradient);
 }
 
 /* A recurrent layer takes OpenBLAS here, too, which is called by one thread at a time

@@ -196,9 +196,50 @@ static void test_layers(void **state)
     CHECK(3, KS_LOSS_CLASSES, DENSE(6), {.kind = KS_LAYER_DROPOUT, .rate = 0.5}, DENSE(3));
     CHECK(3, KS_LOSS_CLASSES, DENSE(6), {.kind = KS_LAYER_TANH},
           {.kind = KS_LAYER_DROPOUT, .rate = 0.25}, {.kind = KS_LAYER_RELU}, DENSE(3));
+    CHECK(3, KS_LOSS_CLASSES, CONV(3, 3, 0), {.kind = KS_LAYER_CHANNEL_DROPOUT, .rate = 0.5},
+          DENSE(3));
     CHECK(2, KS_LOSS_SQUARED, {.kind = KS_LAYER_GRU, .units = 4}, DENSE(1));
     CHECK(2, KS_LOSS_CLASSES, {.kind = KS_LAYER_DROPOUT, .rate = 0.25},
           {.kind = KS_LAYER_GRU, .units = 5}, {.kind = KS_LAYER_TANH}, DENSE(3));
+}
+
+/* A channel goes as a whole, or stays as a whole: so does the gradient of what weighs it. */
+static void test_channels(void **state)
+{
+    const struct ks_layer_spec layers[] = {{.kind = KS_LAYER_CHANNEL_DROPOUT, .rate = 0.5},
+                                           DENSE(4)};
+    const struct ks_model_spec spec = of_layers(layers, 2, 3, KS_LOSS_CLASSES);
+    const struct ks_layer_spec series[] = {
+        layers[0], {.kind = KS_LAYER_GRU, .units = 4}, DENSE(1)};
+    const struct ks_model_spec no_image = of_layers(series, 3, 2, KS_LOSS_SQUARED);
+    const size_t plane = (size_t)spec.input[1] * spec.input[2];
+    struct ks_model *model = NULL;
+    struct fixture fixture;
+    struct ks_net *net = NULL;
+    struct ks_net_result result;
+    size_t gone = 0;
+
+    (void)state;
+    fixture_init(&fixture, &spec);
+    OK(ks_net_double.make(fixture.model, BATCH, NULL, &net));
+    fixture.batch.count = 1;
+    for (unsigned step = 0; step < 20; step++) {
+        fixture.batch.step = step;
+        ks_net_double.gradient(net, fixture.params, &fixture.batch, fixture.gradient, &result);
+        for (size_t c = 0; c < spec.input[0]; c++) {
+            size_t zeros = 0;
+
+            for (size_t i = 0; i < plane; i++) {
+                zeros += fixture.gradient[c * plane + i] == 0;
+            }
+            assert_true(zeros == 0 || zeros == plane);
+            gone += zeros == plane;
+        }
+    }
+    assert_in_range(gone, 10, 30);
+    ks_net_double.free(net);
+    fixture_done(&fixture);
+    assert_int_equal(ks_model_new(&no_image, &model), KS_ERR_USAGE);
 }
 
 static void test_models(void **state)
@@ -280,6 +321,14 @@ static void test_single(void **state)
                                            {.kind = KS_LAYER_MEAN, .size = 2},
                                            DENSE(4)};
     const struct ks_model_spec own = of_layers(padded, 5, 3, KS_LOSS_CLASSES);
+    /* Most gradients of the second convolution are 0: it goes back by patches, whose rows are
+     * no whole vectors. */
+    const struct ks_layer_spec pooled[] = {CONV(9, 3, 2),
+                                           CONV(4, 3, 2),
+                                           {.kind = KS_LAYER_POOL, .size = 2},
+                                           {.kind = KS_LAYER_CHANNEL_DROPOUT, .rate = 0.25},
+                                           DENSE(4)};
+    const struct ks_model_spec few = of_layers(pooled, 5, 3, KS_LOSS_CLASSES);
 
     (void)state;
     for (const struct ks_net_choice *choice = ks_net_choices; choice->name != NULL; choice++) {
@@ -291,6 +340,7 @@ static void test_single(void **state)
         }
         for (unsigned threads = 1; threads <= 7; threads += 2) { /* 7: more than samples */
             check_single(&own, choice->kind, threads);
+            check_single(&few, choice->kind, threads);
             for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
                 OK(ks_model_named(names[i], 3, image, 10, &spec));
                 check_single(&spec, choice->kind, threads);
@@ -305,6 +355,7 @@ int main(void)
 {
     const struct CMUnitTest all[] = {
         cmocka_unit_test(test_layers),
+        cmocka_unit_test(test_channels),
         cmocka_unit_test(test_models),
         cmocka_unit_test(test_single),
     };
