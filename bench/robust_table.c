@@ -165,13 +165,28 @@ static void read_data(struct table *table, const char *folder)
     }
 }
 
+/* The published net: mnist-cnn, but that nothing is cut off before the pool and that whole
+ * channels are dropped behind it. The median lives by it: with that ReLU, most numbers of a
+ * gradient are 0, and so is their median (33 % under bf instead of 63). */
+static void published_net(const unsigned input[3], struct ks_model_spec *out_spec)
+{
+    must(ks_model_named("mnist-cnn", 3, input, 10, out_spec));
+    KS_ASSERT(out_spec->layer[3].kind == KS_LAYER_RELU &&
+              out_spec->layer[5].kind == KS_LAYER_DROPOUT);
+    out_spec->layer[5].kind = KS_LAYER_CHANNEL_DROPOUT;
+    out_spec->layers--;
+    for (unsigned i = 3; i < out_spec->layers; i++) {
+        out_spec->layer[i] = out_spec->layer[i + 1];
+    }
+}
+
 static void make_model(struct table *table)
 {
     const struct ks_train_params how = {
         .batch = BATCH, .rate = RATE, .beta1 = 0.9, .beta2 = 0.999};
     struct ks_model_spec spec;
 
-    must(ks_model_named("mnist-cnn", 3, table->train.shape, 10, &spec));
+    published_net(table->train.shape, &spec);
     must(ks_model_new(&spec, &table->model));
     must(ks_trainer_new(table->model, &how, table->pool, &table->trainer));
     table->params = ks_model_params(table->model);
