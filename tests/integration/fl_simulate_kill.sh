@@ -5,10 +5,18 @@
 # kill -9 of a simulated session at random moments: the same command goes on, and in the end model, updates and their
 # order are those of a session that nothing ended. Sums, rows under attack, SCAFFOLD with top-k, FedBuff.
 #
-#   fl_simulate_kill.sh KETSEAL [KILLS] [SEED]
+#   fl_simulate_kill.sh KETSEAL [KILLS] [SEED] [large]
+#
+# large: instead one round of 10,000 clients and 1,000,000 parameters, by a sum; some ten minutes for 100 kills.
 set -eu
 kills=${2:-8}
 seed=${3:-$(date +%s)}
+size='--clients=300 --params=20000 --rounds=3 --fraction=0.3 --dropout=0.1 --commit-every=7'
+pause_ms=60
+if [ "${4:-}" = large ]; then
+    size='--clients=10000 --params=1000000 --rounds=1 --fraction=1 --commit-every=50'
+    pause_ms=5000
+fi
 command -v jq >/dev/null || { echo "SKIPPED: jq is absent" >&2; exit 77; }
 echo "fl_simulate_kill: seed $seed"
 work=$(mktemp -d)
@@ -30,15 +38,16 @@ counted() { # RECORDS
 check() { # NAME FLAG…
     name=$1
     shift
-    set -- --clients=300 --params=20000 --rounds=3 --fraction=0.3 --dropout=0.1 --commit-every=7 --no-figure "$@"
+    # shellcheck disable=SC2086 # several flags
+    set -- $size --no-figure "$@"
     "$ketseal" -q fl simulate --out="$work/$name-whole" "$@" >/dev/null
     killed=0
     rm -rf "$work/state"
     while [ "$killed" -lt "$kills" ]; do
         "$ketseal" -q fl simulate --state="$work/state" --out="$work/$name" "$@" >/dev/null 2>"$work/said" &
         pid=$!
-        draw 40
-        sleep "0.0$drawn"
+        draw "$pause_ms"
+        sleep "$((drawn / 1000)).$(printf %03d $((drawn % 1000)))"
         if kill -9 "$pid" 2>/dev/null; then
             killed=$((killed + 1))
         fi
@@ -56,6 +65,7 @@ check() { # NAME FLAG…
 
 ketseal=$1
 check sums
+[ "${4:-}" != large ] || exit 0
 check rows --rule=median --attackers=30 --attack=alie
 check controls --server=scaffold --encoding=topk --keep=0.05
 check buffers --async=60
