@@ -15,7 +15,8 @@
 #include "fl/seal.h"
 
 #define PART_LEN      ((size_t)1024 * 1024) /* docs/formats/fl-files.md */
-#define RETRY_S       2                     /* as sites say by Retry-After */
+#define RETRY_S       2                     /* where the site does not say when */
+#define RETRY_MAX_S   60                    /* whatever it says */
 #define RETRIES_MAX   60
 #define TARGET_MAX    160
 #define ANSWER_MAX    65536
@@ -25,12 +26,22 @@ static const struct ks_json_limits answer_limits = {.len_max = ANSWER_MAX, .node
 
 /* --- files -------------------------------------------------------------------------------- */
 
+/* Until the site that has just answered 503 is to be asked again. */
+static struct timespec pause_of(const struct ks_session *session)
+{
+    const unsigned said_s = ks_session_facts(session)->call.retry_after_s;
+
+    return (struct timespec){.tv_sec = said_s == 0            ? RETRY_S
+                                       : said_s > RETRY_MAX_S ? RETRY_MAX_S
+                                                              : said_s};
+}
+
 /* One part; a site that has too much under way says when to come back, and is asked again then.
  */
 static enum ks_err send_part(struct ks_session *session, const struct ks_session_call *call)
 {
-    const struct timespec pause = {.tv_sec = RETRY_S};
     enum ks_err err = KS_OK;
+    struct timespec pause;
     struct ks_buf answer;
 
     ks_buf_init(&answer, ANSWER_MAX);
@@ -40,6 +51,7 @@ static enum ks_err send_part(struct ks_session *session, const struct ks_session
         if (err != KS_ERR_UNAVAILABLE) {
             break;
         }
+        pause = pause_of(session);
         (void)nanosleep(&pause, NULL); /* a signal shortens one pause, which harms nothing */
     }
     ks_buf_done(&answer);

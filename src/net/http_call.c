@@ -6,7 +6,10 @@
 #include <string.h>
 #include <strings.h>
 
-#define SCHEME "https://"
+#include "base/text.h"
+
+#define SCHEME      "https://"
+#define RETRY_MAX_S 86400
 
 enum ks_err ks_http_origin_parse(const char *origin, char authority[KS_HTTP_HOST_MAX + 1])
 {
@@ -50,21 +53,50 @@ enum ks_err ks_http_field_check(const char *name, const char *value)
     return KS_OK;
 }
 
-bool ks_http_timing_take(struct ks_bytes line, char timing[KS_HTTP_TIMING_MAX + 1])
+/* The value of LINE where it is the field BEGINS, "name:" in small letters. */
+static bool value_of(struct ks_bytes line, const char *begins, struct ks_bytes *out_value)
 {
-    static const char name[] = "server-timing:";
-    const size_t name_len = sizeof name - 1;
+    const size_t len = strlen(begins);
     struct ks_bytes value = {0};
 
-    if (line.len < name_len || strncasecmp((const char *)line.data, name, name_len) != 0) {
+    if (line.len < len || strncasecmp((const char *)line.data, begins, len) != 0) {
         return false;
     }
-    value = ks_bytes_of(line.data + name_len, line.len - name_len);
+    value = ks_bytes_of(line.data + len, line.len - len);
     while (value.len > 0 && strchr(" \t\r\n", value.data[value.len - 1]) != NULL) {
         value.len--;
     }
     while (value.len > 0 && (value.data[0] == ' ' || value.data[0] == '\t')) {
         value = ks_bytes_of(value.data + 1, value.len - 1);
+    }
+    *out_value = value;
+    return true;
+}
+
+unsigned ks_http_retry_of(struct ks_bytes value)
+{
+    uint64_t seconds = 0;
+
+    return value.len == 0 || ks_text_u64(value, RETRY_MAX_S, &seconds) != KS_OK
+               ? 0
+               : (unsigned)seconds;
+}
+
+void ks_http_retry_take(struct ks_bytes line, unsigned *out_s)
+{
+    struct ks_bytes value = {0};
+
+    if (value_of(line, "retry-after:", &value)) {
+        *out_s = ks_http_retry_of(value);
+    }
+}
+
+bool ks_http_timing_take(struct ks_bytes line, char timing[KS_HTTP_TIMING_MAX + 1])
+{
+    struct ks_bytes value = {0};
+
+    if (!value_of(line, "server-timing:", &value)) {
+        return false;
     }
     if (value.len > KS_HTTP_TIMING_MAX || !ks_http_is_value(value)) {
         value.len = 0;

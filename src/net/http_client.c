@@ -225,6 +225,7 @@ static size_t on_head_line(char *data, size_t size, size_t count, void *user)
 
     exchange->timings +=
         ks_http_timing_take(ks_bytes_of(data, size * count), exchange->client->facts.timing);
+    ks_http_retry_take(ks_bytes_of(data, size * count), &exchange->client->facts.retry_after_s);
     exchange->head_len += size * count;
     if (exchange->head_len > ANSWER_HEAD_MAX) {
         exchange->err = ks_fail(KS_ERR_LIMIT, "answer head over %d bytes", ANSWER_HEAD_MAX);

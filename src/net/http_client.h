@@ -84,6 +84,7 @@ struct ks_http_facts {
     unsigned attempts; /* requests that went out, or were about to */
     /* The answer's Server-Timing field; empty when absent, repeated or too long. */
     char timing[KS_HTTP_TIMING_MAX + 1];
+    unsigned retry_after_s; /* the answer's Retry-After; 0: absent, or a date */
 };
 const struct ks_http_facts *ks_http_client_facts(const struct ks_http_client *client);
 void ks_http_answer_done(struct ks_http_answer *answer); /* zeroed or NULL is fine */

@@ -415,6 +415,7 @@ static enum ks_err take_answer(struct exchange *exchange,
     if (head->server_timing.len <= KS_HTTP_TIMING_MAX) {
         ks_copy(client->facts.timing, head->server_timing.data, head->server_timing.len);
     }
+    client->facts.retry_after_s = ks_http_retry_of(head->retry_after);
     /* What stands behind the answer is none of ours: nobody asked. */
     if (head->close || head->len != exchange->incoming.len) {
         disconnect(client);

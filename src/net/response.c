@@ -19,6 +19,7 @@ struct framing {
     bool close;
     struct ks_bytes content_type;
     struct ks_bytes server_timing;
+    struct ks_bytes retry_after;
     unsigned timings;
 };
 
@@ -120,6 +121,8 @@ static enum ks_err take_field(struct ks_bytes line, struct framing *framing)
         framing->content_type = value;
     } else if (is_named(name, "server-timing")) {
         framing->server_timing = framing->timings++ == 0 ? value : (struct ks_bytes){0};
+    } else if (is_named(name, "retry-after")) {
+        framing->retry_after = value;
     } else if (is_named(name, "connection")) {
         framing->close = framing->close || is_named(value, "close");
     }
@@ -146,6 +149,7 @@ static enum ks_err read_head(struct ks_reader *reader, struct ks_http_response_h
     head->close = head->close || framing->close;
     head->content_type = framing->content_type;
     head->server_timing = framing->server_timing;
+    head->retry_after = framing->retry_after;
     KS_CHECK(!(framing->chunked && framing->has_length), KS_ERR_FORMAT,
              WHAT ": both Content-Length and Transfer-Encoding");
     KS_CHECK(framing->chunked || framing->has_length, KS_ERR_FORMAT,

@@ -22,6 +22,7 @@ struct ks_http_response_head {
     size_t len;                    /* bytes that the whole answer takes of what came */
     struct ks_bytes content_type;  /* of BYTES; empty when absent */
     struct ks_bytes server_timing; /* the same; also when it comes twice */
+    struct ks_bytes retry_after;   /* the last one; empty when absent */
 };
 
 /* BYTES is what has come so far. KS_ERR_NOT_FOUND: it is not complete, but may become so.

@@ -71,6 +71,7 @@ static void answer_facts(struct site *site, struct ks_http_request *request)
     const struct ks_http_head *head = ks_http_request_head(request);
     const struct ks_http_field fields[] = {
         {.name = KS_LITERAL("server-timing"), .value = KS_LITERAL("admit;dur=1.5")},
+        {.name = KS_LITERAL("Retry-After"), .value = KS_LITERAL("7")},
         {.name = KS_LITERAL("Server-Timing"), .value = KS_LITERAL("admit;dur=2")},
     };
     size_t sent = 0;
@@ -78,7 +79,7 @@ static void answer_facts(struct site *site, struct ks_http_request *request)
         .status = 200,
         .content_type = "text/plain",
         .fields = fields,
-        .field_count = head->query.len > 0 ? 2 : 1,
+        .field_count = head->query.len > 0 ? 3 : 2,
         .body = KS_LITERAL("measured"),
         .out_len = &sent,
     };

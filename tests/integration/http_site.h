@@ -47,7 +47,7 @@ int http_tear_down(void **state);
 void sleep_ms(unsigned ms);
 
 /* Paths: /head /body /exporter /peer /big /facts (at once), /signed, /later (by another
- * thread), /hold. /facts comes with Server-Timing, twice for a query. */
+ * thread), /hold. /facts comes with Retry-After, and Server-Timing, twice for a query. */
 void site_open(struct site *site, unsigned loops, struct ks_http_limits limits);
 void site_close(struct site *site);
 /* Request INDEX of those to /hold; waits for it. */

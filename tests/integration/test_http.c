@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/sys.h"
+#include "net/http_call.h"
 #include "net/signature.h"
 #include "tests/integration/http_site.h"
 
@@ -382,6 +383,21 @@ static const struct ks_http_facts *measure(struct site *site, struct ks_http_cli
     return facts;
 }
 
+static void retries_are_seconds(void **state)
+{
+    static const struct {
+        const char *value;
+        unsigned seconds;
+    } values[] = {{"0", 0},   {"120", 120}, {"86400", 86400},
+                  {"", 0},    {"-1", 0},    {"86401", 0},
+                  {"1.5", 0}, {"x", 0},     {"Fri, 31 Dec 1999 23:59:59 GMT", 0}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        assert_int_equal(ks_http_retry_of(ks_bytes_text(values[i].value)), values[i].seconds);
+    }
+}
+
 static void both_ends_measure_the_same(void **state)
 {
     static uint8_t body[200000];
@@ -402,6 +418,7 @@ static void both_ends_measure_the_same(void **state)
     assert_true(facts->connected && facts->connect_us > 0 && facts->handshake_us > 0);
     assert_false(facts->resumed);
     assert_string_equal(facts->timing, "admit;dur=1.5");
+    assert_int_equal(facts->retry_after_s, 7);
     call.method = "POST";
     call.content_type = "text/plain";
     for (size_t len = 0; len <= sizeof body; len += 40000) {
@@ -805,6 +822,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_ends_see_one_exporter_and_each_other),
+        cmocka_unit_test(retries_are_seconds),
         cmocka_unit_test(both_ends_measure_the_same),
         cmocka_unit_test(failures_are_measured),
         cmocka_unit_test(a_signed_request_verifies_from_the_raw_head),
