@@ -5,16 +5,19 @@
 # Verifies a bundle, of a circuit, of a contribution to federated learning or of one of its rounds, with none of ketseal's
 # code: OpenSSL >= 3.5, jq, tpm2-tools. Exit code 0 yes, 1 no.
 #   examples/verify-by-hand.sh POLICY BUNDLE          (OPENSSL=… names another openssl)
-# docs/formats/record.md says what is hashed and signed; `jq -cS` is canonical for what bundles hold.
+# docs/formats/record.md says what is hashed and signed. `jq -cS` is canonical for what bundles hold but for numbers below
+# 1e-6 and from 1e21 on, which are refused here. A policy that demands more than is done here ends it with 2.
 set -euo pipefail
 policy=$1 bundle=$2 ssl=${OPENSSL:-openssl} dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 no() { echo "refused: $*"; exit 1; }
+unknown() { echo "could not tell: the policy demands $*, which is not done here"; exit 2; }
 get() { jq -er "$2" "$1"; }; json() { jq -cSj "$2" "$1"; }
 sha() { sha256sum | cut -c1-64; }; unhex() { xxd -r -p; }; u64() { printf '%016x' "$1"; }
 same() { [ "$1" = "$2" ] || no "$3"; }
 # RFC 9162 §2.1.3.2: LEAF INDEX SIZE PATH… gives the root
 walk() {
+    [[ $2 =~ ^(0|[1-9][0-9]{0,14})$ && $3 =~ ^[1-9][0-9]{0,14}$ && $2 -lt $3 ]] || return 1 # bash would run what is no number
     local hash=$1 node=$2 last=$(($3 - 1)) next
     shift 3; while [ "$last" -gt 0 ]; do
         if [ $((node & 1)) = 1 ]; then
@@ -36,6 +39,11 @@ signed() {
 ed=302a300506032b6570032100
 dsa44=30820532300b06096086480165030403110382052100 dsa65=308207b2300b0609608648016503040312038207a100
 
+more=$(jq -r '.require - (["format", "signature.ed25519", "signature.ml-dsa-65", "result", "platform.tpm", "platform.site"] +
+    (["certificate", "signature", "binding"] | map("request." + .)) + (["signature", "binding", "pcr", "start"] | map("quote." + .)) +
+    (["checkpoint", "inclusion", "intent"] | map("ledger." + .))) | join(", ")' "$policy")
+[ -z "$more" ] || unknown "$more"
+[ -z "$(get "$policy" .crl)" ] || unknown "a list of revocations"
 same "$(head -c -1 "$bundle" | sha)" "$(json "$bundle" . | sha)" "not canonical"
 same "$(tail -c 1 "$bundle" | xxd -p)" 0a "does not end with a newline"
 # --- signatures over core and evidence
@@ -99,12 +107,17 @@ same "$(json "$bundle" .record.core.execution.result_summary | sha)" \
 q=.record.evidence.quote
 get "$bundle" $q.attest | base64 -d >"$dir/attest"; get "$bundle" $q.signature | base64 -d >"$dir/quote.sig"
 mapfile -t path < <(jq -r "$q.path[]" "$bundle")
-root=$(walk "$(unhex <<<"$H" | leaf)" "$(get "$bundle" $q.index)" "$(get "$bundle" $q.size)" "${path[@]}") || no "quote path"
+root=$(walk "$(unhex <<<"$H" | leaf)" "$(get "$bundle" "$q.index|numbers")" "$(get "$bundle" "$q.size|numbers")" "${path[@]}") || no "quote path"
 extra=$( (printf 'ketseal/quote/1\n'; unhex <<<"$(u64 "$(get "$bundle" $q.size)")$root") | sha)
 get "$policy" .site.ak | base64 -d >"$dir/ak.tpmt"
 tpm2_print -t TPMT_PUBLIC -f pem "$dir/ak.tpmt" >"$dir/ak.pem" 2>/dev/null || no "attestation key"
 tpm2_checkquote -u "$dir/ak.pem" -m "$dir/attest" -s "$dir/quote.sig" -g sha256 -q "$extra" >/dev/null 2>&1 || no "quote"
 same "$(json "$bundle" .record.evidence.event_log)" "$(json "$policy" .site.event_log)" "another launch"
+same "$(evidence .event_log | sha)" "$(core .platform.event_log)" "another launch than the core's"
+worker=ketseal-worker; [ "$kind" = circuit ] || worker=ketseal-worker-fl; [ "$(core '.workload.sdk // "ketseal"')" = ketseal ] || worker=ketseal-adapter
+same "$(core .execution.build)" "$(jq -r --arg name $worker '.record.evidence.event_log.events[]|select(.name == $name).digest' "$bundle")" "another worker"
+jq -e --arg tpm "$(core .platform.tpm)" '.tpm|index($tpm)' "$policy" >/dev/null || no "a TPM of another kind"
+same "$(core .ledger.origin)" "$(get "$policy" .site.origin)" "another site"
 pcr=$(get "$policy" .site.event_log.initial)
 for digest in $(jq -r '.site.event_log.events[].digest' "$policy"); do pcr=$(unhex <<<"$pcr$digest" | sha); done
 same "$(unhex <<<"$pcr" | sha)" "$(tail -c 32 "$dir/attest" | xxd -p -c 64)" "PCR 14"
@@ -132,9 +145,10 @@ entry=$(jq -cSj --arg E "$E" --arg H "$H" --arg S "$(json "$bundle" .record.sign
      record: $H, schema: "ketseal.entry/1", signatures: $S}' "$bundle")
 mapfile -t path < <(jq -r '.ledger.path[]' "$bundle")
 tree=$(base64 -d <<<"$tree" | xxd -p -c 64)
-same "$(walk "$(printf %s "$entry" | leaf)" "$(get "$bundle" .ledger.index)" "$size" "${path[@]}")" "$tree" "inclusion"
+same "$(walk "$(printf %s "$entry" | leaf)" "$(get "$bundle" '.ledger.index|numbers')" "$size" "${path[@]}")" "$tree" "inclusion"
 intent=$(core '(if .request.operator then .workload | {descriptor, kind: "round", round, session}
     else .request | {counter, device, job, kind: "intent", submission} end) + {schema: "ketseal.entry/1"}')
 mapfile -t path < <(jq -r '.ledger.intent_path[]' "$bundle")
-same "$(walk "$(printf %s "$intent" | leaf)" "$(get "$bundle" .record.core.ledger.intent)" "$size" "${path[@]}")" "$tree" "intent"
+same "$(walk "$(printf %s "$intent" | leaf)" "$(core '.ledger.intent|numbers')" "$size" "${path[@]}")" "$tree" "intent"
+jq -e '.record.core.ledger.intent < .ledger.index' "$bundle" >/dev/null || no "a record before its intent"
 echo "accepted: record $(get "$bundle" .record.core.record.record_id), ledger index $(get "$bundle" .ledger.index)"
