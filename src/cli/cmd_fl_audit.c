@@ -24,6 +24,7 @@
 #define TARGET_MAX 160
 #define ANSWER_MAX (8 * 1024 * 1024)
 #define ROUNDS_MAX 1024 /* of one audit */
+#define PAGES_MAX  4096 /* of a site's list of records */
 
 /* By name, as JSON has them. */
 #define CHECKS(X)                                                                              \
@@ -61,6 +62,7 @@ struct audit {
     const char *session_text;
     uint8_t session[KS_SESSION_LEN];
     uint64_t only;       /* this round alone; 0: all */
+    uint64_t ended;      /* the last round that has ended, as the site says; 0: not known */
     const char *offline; /* the folder that it is read from; NULL: from a site */
     const char *out;     /* where everything is kept; NULL: nowhere */
     struct ks_operator *op;
@@ -103,6 +105,14 @@ out:
     return err;
 }
 
+/* What a site answers is no proof of anything false: its refusals leave a check unanswered. */
+static enum ks_err of_site(enum ks_err err)
+{
+    return err == KS_ERR_VERIFY || err == KS_ERR_FORMAT || err == KS_ERR_LIMIT
+               ? ks_fail(KS_ERR_UNAVAILABLE, "%s", ks_err_detail())
+               : err;
+}
+
 /* NAME among the files, or TARGET of the site, which is kept. */
 static enum ks_err get(const struct audit *audit, const char *name, const char *target,
                        struct ks_buf *out)
@@ -112,7 +122,7 @@ static enum ks_err get(const struct audit *audit, const char *name, const char *
     if (audit->offline != NULL) {
         return read_kept(audit, name, out);
     }
-    KS_TRY(ks_operator_get(audit->op, target, out));
+    KS_TRY(of_site(ks_operator_get(audit->op, target, out)));
     KS_TRY(keep(audit, name, out));
 out:
     return err;
@@ -228,14 +238,49 @@ out:
     return err;
 }
 
+/* Which round was the last one to end: the site may be about to record it, or may withhold what
+ * it has recorded. */
+static enum ks_err fetch_ended(struct audit *audit)
+{
+    static const struct ks_json_limits limits = {.len_max = ANSWER_MAX, .nodes_max = 65536};
+    enum ks_err err = KS_OK;
+    struct ks_json_doc *doc = NULL;
+    const struct ks_json *rounds = NULL;
+    char target[TARGET_MAX];
+    struct ks_buf answer;
+
+    ks_buf_init(&answer, ANSWER_MAX);
+    (void)snprintf(target, sizeof target, "/v1/fl/sessions/%s", audit->session_text);
+    KS_TRY(ks_operator_get(audit->op, target, &answer));
+    KS_TRY(ks_json_parse(ks_buf_view(&answer), &limits, &doc));
+    KS_TRY(ks_json_get(ks_json_root(doc), "rounds", KS_JSON_ARRAY, &rounds));
+    for (size_t i = 0; i < ks_json_count(rounds); i++) {
+        uint64_t number = 0;
+
+        KS_TRY(ks_json_get_u64(ks_json_at(rounds, i), "round", KS_FL_ROUNDS_MAX, &number));
+        if (ks_json_find(ks_json_at(rounds, i), "finished_at") != NULL &&
+            number > audit->ended) {
+            audit->ended = number;
+        }
+    }
+out:
+    ks_json_doc_free(doc);
+    ks_buf_done(&answer);
+    return err;
+}
+
 static enum ks_err fetch_rounds(struct audit *audit)
 {
     enum ks_err err = KS_OK;
     char after[KS_UUID_TEXT_LEN + 1] = "";
+    unsigned pages = 0;
 
     do {
+        KS_CHECK(pages++ < PAGES_MAX, KS_ERR_LIMIT, "the site's records: over %d pages",
+                 PAGES_MAX);
         KS_TRY(fetch_page(audit, after));
     } while (after[0] != '\0');
+    KS_TRY(fetch_ended(audit));
 out:
     return err;
 }
@@ -317,8 +362,8 @@ static enum ks_err check_update(const struct audit *audit, const struct round *r
     KS_TRY(get(audit, name, target, &bytes));
     KS_TRY(verify(audit, &bytes));
     KS_TRY(ks_bundle_parse(ks_buf_view(&bytes), &bundle));
-    KS_TRY(
-        ks_fl_counted_check(counted, &bundle->core, bundle->core_hash, &round->bundle->core));
+    KS_TRY(ks_fl_counted_check(counted, &bundle->core, &bundle->job, bundle->core_hash,
+                               &round->bundle->core));
 out:
     ks_bundle_free(bundle);
     ks_buf_done(&bytes);
@@ -377,6 +422,11 @@ out:
     return err;
 }
 
+static bool asked_for(const struct audit *audit, const struct round *round)
+{
+    return audit->only == 0 || round->number == audit->only;
+}
+
 /* A round begins with the model that the one before has made; the first with the order's. */
 static enum ks_err check_chain(const struct audit *audit, const struct round *round)
 {
@@ -393,6 +443,10 @@ static enum ks_err check_chain(const struct audit *audit, const struct round *ro
     KS_CHECK(before != NULL, KS_ERR_NOT_FOUND,
              "round %llu, whose model this one began with, has no record here",
              (unsigned long long)round->number - 1);
+    if (!asked_for(audit, before)) { /* else it is checked by itself */
+        KS_TRY(ks_fail_prefix(verify(audit, &before->bytes), "round %llu",
+                              (unsigned long long)before->number));
+    }
     KS_CHECK(before->result.completed &&
                  ks_bytes_equal(ks_bytes_of(parent, 32), KS_BYTES(before->result.model)),
              KS_ERR_VERIFY, "the round began with another model than round %llu ended with",
@@ -447,7 +501,8 @@ static enum ks_err check_replay(const struct audit *audit, const struct round *r
     } else {
         ks_cli_progress(audit->cli, "round %llu: the enclave computes it again",
                         (unsigned long long)round->number);
-        KS_TRY(ks_operator_fl_audit(audit->op, audit->session, round->number, &document));
+        KS_TRY(
+            of_site(ks_operator_fl_audit(audit->op, audit->session, round->number, &document)));
         KS_TRY(keep(audit, name, &document));
     }
     KS_TRY(read_replay(audit, round, &document));
@@ -456,13 +511,18 @@ out:
     return err;
 }
 
-static enum ks_err check_round(const struct audit *audit, struct round *round)
+static enum ks_err keep_round(const struct audit *audit, const struct round *round)
 {
-    enum ks_err err = KS_OK;
     char name[TARGET_MAX];
 
     (void)snprintf(name, sizeof name, "round-%llu.json", (unsigned long long)round->number);
-    KS_TRY(keep(audit, name, &round->bytes));
+    return keep(audit, name, &round->bytes);
+}
+
+static enum ks_err check_round(const struct audit *audit, struct round *round)
+{
+    enum ks_err err = KS_OK;
+
     round->moot = !round->result.completed;
     KS_TRY(settle(&round->checks[CHECK_RECORD], verify(audit, &round->bytes)));
     KS_TRY(check_list(audit, round));
@@ -470,11 +530,6 @@ static enum ks_err check_round(const struct audit *audit, struct round *round)
     KS_TRY(settle(&round->checks[CHECK_REPLAY], check_replay(audit, round)));
 out:
     return err;
-}
-
-static bool asked_for(const struct audit *audit, const struct round *round)
-{
-    return audit->only == 0 || round->number == audit->only;
 }
 
 /* --- what came out ------------------------------------------------------------------------ */
@@ -562,7 +617,12 @@ static enum ks_err print(const struct audit *audit, enum ks_verdict_state state)
             print_round(&audit->rounds[i]);
         }
     }
+    if (!audit->cli->json) {
+        ks_cli_print("%llu rounds at most were ordered\n",
+                     (unsigned long long)audit->rounds[0].bundle->order.plan.rounds);
+    }
     ks_json_put_end(&writer);
+    ks_json_member_u64(&writer, "rounds_ordered", audit->rounds[0].bundle->order.plan.rounds);
     ks_json_member_text(&writer, "schema", "ketseal.fl-audited/1");
     ks_json_member_text(&writer, "session", audit->session_text);
     ks_json_put_end(&writer);
@@ -608,6 +668,7 @@ enum ks_err ks_command_fl_audit(struct ks_cli *cli)
     struct audit audit = {.cli = cli, .session_text = cli->operands[0]};
     enum ks_verdict_state state = KS_NOT_RUN;
     const char *reason = "";
+    char missing[TARGET_MAX];
 
     KS_TRY(open_audit(&audit));
     KS_TRY(audit.offline != NULL ? read_rounds(&audit) : fetch_rounds(&audit));
@@ -615,11 +676,19 @@ enum ks_err ks_command_fl_audit(struct ks_cli *cli)
              KS_ERR_NOT_FOUND, "no record of such a round");
     qsort(audit.rounds, audit.count, sizeof *audit.rounds, by_number);
     for (size_t i = 0; i < audit.count; i++) {
+        KS_TRY(keep_round(&audit, &audit.rounds[i])); /* that before the one asked for, too */
         if (asked_for(&audit, &audit.rounds[i])) {
             KS_TRY(check_round(&audit, &audit.rounds[i]));
         }
     }
     state = outcome(&audit, &reason);
+    if (state == KS_PASS && audit.only == 0 && audit.ended > 0 &&
+        find_round(&audit, audit.ended) == NULL) {
+        (void)snprintf(missing, sizeof missing, "round %llu has ended and has no record yet",
+                       (unsigned long long)audit.ended);
+        state = KS_NOT_RUN;
+        reason = missing;
+    }
     KS_TRY(print(&audit, state));
     cli->answered = cli->json && state == KS_FAIL;
     KS_CHECK(state != KS_FAIL, KS_ERR_VERIFY, "%s", reason);

@@ -295,9 +295,9 @@ out:
     return err;
 }
 
-/* What the update's record says of the same things. */
+/* What the update's record and its JOB say of the same things. */
 static enum ks_err check_counted(const struct ks_fl_counted *counted,
-                                 const struct ks_core *core)
+                                 const struct ks_core *core, const struct ks_job *job)
 {
     enum ks_err err = KS_OK;
     struct ks_json_doc *doc = NULL;
@@ -313,13 +313,16 @@ static enum ks_err check_counted(const struct ks_fl_counted *counted,
     KS_CHECK(ks_bytes_equal(KS_BYTES(counted->update), KS_BYTES(result.update)) &&
                  counted->norm == result.norm && counted->samples == core->fl.samples,
              KS_ERR_VERIFY, "the list names another update than the update's record");
+    KS_CHECK(ks_bytes_is(counted->job, core->record_id) && counted->loss == job->update.loss,
+             KS_ERR_VERIFY, "the list names another job, or another loss, than the update's");
 out:
     ks_json_doc_free(doc);
     return err;
 }
 
 enum ks_err ks_fl_counted_check(const struct ks_fl_counted *counted, const struct ks_core *core,
-                                const uint8_t h[32], const struct ks_core *round)
+                                const struct ks_job *job, const uint8_t h[32],
+                                const struct ks_core *round)
 {
     enum ks_err err = KS_OK;
 
@@ -332,7 +335,11 @@ enum ks_err ks_fl_counted_check(const struct ks_fl_counted *counted, const struc
                  ks_bytes_equal(KS_BYTES(core->fl.parent), KS_BYTES(round->fl.parent)) &&
                  ks_bytes_equal(KS_BYTES(core->fl.descriptor), KS_BYTES(round->fl.descriptor)),
              KS_ERR_VERIFY, "the update is of another round");
-    KS_TRY(check_counted(counted, core));
+    KS_CHECK(ks_bytes_equal(core->parameters, round->parameters) &&
+                 core->fl.params == round->fl.params &&
+                 ks_bytes_equal(KS_BYTES(core->fl.shape), KS_BYTES(round->fl.shape)),
+             KS_ERR_VERIFY, "the update was made for another rule, or another model's shape");
+    KS_TRY(check_counted(counted, core, job));
 out:
     return err;
 }

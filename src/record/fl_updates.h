@@ -58,10 +58,11 @@ KS_MUST_CHECK enum ks_err ks_fl_updates_sum(const struct ks_fl_updates *updates,
  * fit; what was read goes to OUT_UPDATES. */
 KS_MUST_CHECK enum ks_err ks_fl_updates_check(struct ks_bytes list, const struct ks_core *core,
                                               struct ks_fl_updates *out_updates);
-/* COUNTED is the update that CORE, with the hash H, is the record of, in the round that ROUND
- * is of. KS_ERR_VERIFY says what does not fit. */
+/* COUNTED is the update that CORE, with the hash H, is the record of and JOB has brought, in
+ * the round that ROUND is of. KS_ERR_VERIFY says what does not fit. */
 KS_MUST_CHECK enum ks_err ks_fl_counted_check(const struct ks_fl_counted *counted,
-                                              const struct ks_core *core, const uint8_t h[32],
+                                              const struct ks_core *core,
+                                              const struct ks_job *job, const uint8_t h[32],
                                               const struct ks_core *round);
 
 #endif

@@ -255,6 +255,8 @@ static void test_update_is_the_lists(void **state)
     struct ks_json_doc *doc = NULL;
     struct ks_fl_counted entry = {.device = core->device,
                                   .encoding = core->fl.encoding,
+                                  .job = ks_bytes_text(core->record_id),
+                                  .loss = bundle->job.update.loss,
                                   .length = core->fl.length,
                                   .samples = (uint32_t)core->fl.samples};
     struct ks_fl_counted other;
@@ -265,7 +267,8 @@ static void test_update_is_the_lists(void **state)
     ks_copy(entry.record, bundle->core_hash, sizeof entry.record);
     ks_copy(entry.sealed, core->fl.sealed, sizeof entry.sealed);
     ks_copy(entry.update, result.update, sizeof entry.update);
-#define CHECK(entry) ks_fl_counted_check(&(entry), core, bundle->core_hash, &round)
+#define CHECK(entry)                                                                           \
+    ks_fl_counted_check(&(entry), core, &bundle->job, bundle->core_hash, &round)
     assert_int_equal(CHECK(entry), KS_OK);
 #define EXPECT_OTHER(change)                                                                   \
     do {                                                                                       \
@@ -279,6 +282,8 @@ static void test_update_is_the_lists(void **state)
     EXPECT_OTHER(other.norm += 1);
     EXPECT_OTHER(other.record[31] ^= 1);
     EXPECT_OTHER(other.samples++);
+    EXPECT_OTHER(other.loss += 1);
+    EXPECT_OTHER(other.job = KS_LITERAL("0189d9a2-7c3b-7a10-8000-000000000000"));
     EXPECT_OTHER(other.sealed[0] ^= 1);
     EXPECT_OTHER(other.update[0] ^= 1);
     round.fl.round++;
@@ -288,6 +293,15 @@ static void test_update_is_the_lists(void **state)
     assert_int_equal(CHECK(entry), KS_ERR_VERIFY);
     round = *core;
     round.fl.descriptor[0] ^= 1;
+    assert_int_equal(CHECK(entry), KS_ERR_VERIFY);
+    round = *core;
+    round.parameters = KS_LITERAL("{}");
+    assert_int_equal(CHECK(entry), KS_ERR_VERIFY);
+    round = *core;
+    round.fl.params++;
+    assert_int_equal(CHECK(entry), KS_ERR_VERIFY);
+    round = *core;
+    round.fl.shape[0] ^= 1;
     assert_int_equal(CHECK(entry), KS_ERR_VERIFY);
     ks_json_doc_free(doc);
     ks_bundle_free(bundle);
