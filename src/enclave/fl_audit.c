@@ -164,6 +164,7 @@ static enum ks_err take_list(struct ks_fl_auditing *audit, uint64_t length, int 
                        (const char *)counted->device.data);
         update->place = counted->place;
         update->samples = counted->samples;
+        update->norm = counted->norm;
         KS_TRY(ks_fl_encoding_of(counted->encoding, &update->encoding));
         ks_copy(update->sealed, counted->sealed, sizeof update->sealed);
         ks_copy(update->update, counted->update, sizeof update->update);
@@ -176,15 +177,19 @@ out:
 
 /* --- the end ------------------------------------------------------------------------------ */
 
-/* The first update whose score is another than in the list, or NULL. */
+/* The first update whose score is another than in the list, or NULL. A rule that looks at no
+ * single update has none to give: then none is what the list has to say. */
 static const struct ks_fl_counted *find_other(const struct ks_fl_auditing *audit,
                                               const struct ks_fl_work_finished *finished)
 {
-    for (size_t i = 0; i < finished->count; i++) {
-        const struct ks_fl_counted *counted = &audit->list.counted[i];
+    static const struct ks_fl_score none = {.reason = KS_FL_SUSPICION_NONE};
 
-        if (counted->suspicion != finished->scores[i].score ||
-            !ks_bytes_is(counted->reason, ks_fl_suspicion_word(finished->scores[i].reason))) {
+    for (size_t i = 0; i < audit->list.count; i++) {
+        const struct ks_fl_counted *counted = &audit->list.counted[i];
+        const struct ks_fl_score *score = finished->count == 0 ? &none : &finished->scores[i];
+
+        if (counted->suspicion != score->score ||
+            !ks_bytes_is(counted->reason, ks_fl_suspicion_word(score->reason))) {
             return counted;
         }
     }
@@ -204,6 +209,12 @@ static void compare(struct ks_monitor *monitor, const struct ks_fl_work_finished
     if (!ks_bytes_equal(KS_BYTES(finished->state), KS_BYTES(audit->summary.state))) {
         outcome.same_state = KS_FAIL;
         (void)snprintf(reason, sizeof reason, "the round leaves another state now");
+    }
+    if (audit->slot.replay.norms_other > 0) {
+        outcome.same_scores = KS_FAIL;
+        (void)snprintf(reason, sizeof reason,
+                       "the norms of %zu updates are others than the list's",
+                       audit->slot.replay.norms_other);
     }
     if (other != NULL) {
         outcome.same_scores = KS_FAIL;

@@ -366,6 +366,7 @@ static enum ks_err take_added(struct ks_fl_slot *slot, struct ks_reader *reader)
         ks_bytes_equal(KS_BYTES(added.update), KS_BYTES(replay->updates[replay->next].update)),
         KS_ERR_VERIFY, "the update of '%s' is another one than before",
         replay->updates[replay->next].device);
+    replay->norms_other += added.norm != replay->updates[replay->next].norm;
     replay->next++;
 out:
     return err;

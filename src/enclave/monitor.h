@@ -120,6 +120,7 @@ struct ks_fl_replay_update {
     enum ks_fl_encoding encoding;
     uint8_t sealed[32];
     uint8_t update[32]; /* what has to be in it */
+    double norm;        /* of an audit: as the list has it */
 };
 /* What a worker is told before it waits: of an open round that goes on, or of one that has
  * ended and is computed again. */
@@ -135,6 +136,7 @@ struct ks_fl_replay {
     struct ks_fl_replay_update *updates; /* after that; owned */
     size_t count;
     size_t next;
+    size_t norms_other; /* of those that were added, than NORM says */
 };
 struct ks_fl_slot {
     enum ks_fl_slot_state state;
