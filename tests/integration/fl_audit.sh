@@ -73,6 +73,15 @@ audit 0 'round 3: completed' --offline kept --no-replay
 [ "$(jq -c '[.outcome, [.rounds[] | [.round, .verified, .checks.chain.state]]]' audited)" = '["pass",[[2,2,"pass"]]]' ] ||
     site_fail "round 2: $(cat audited)"
 
+# One round alone is kept with the one before, whose model it began with: that one has to be true as well.
+# shellcheck disable=SC2086
+audit 0 'pass *chain' $at_site --no-replay --round=2 --out=alone
+audit 0 'pass *chain' --offline alone --no-replay --round=2
+jq -cSj --slurpfile other alone/round-2.json '.record.signatures = $other[0].record.signatures' alone/round-1.json >false.json
+echo >>false.json
+mv false.json alone/round-1.json
+audit 1 'round 1: .*signature is false' --offline alone --no-replay --round=2
+
 # A bundle that did not arrive comes by the round's list.
 mv edge-1/"$session"-2.json lost.json
 "$ketseal" -q fl join --device edge-1 --schema=city-air --test-from='2024-02-10 00:00:00' --seconds=1 --out=edge-1 "$session" city-1.csv \
