@@ -23,7 +23,9 @@ struct reading {
     struct ks_flsim_checked checked;
     struct ks_buf hashes;  /* of the cores of the open round's updates */
     struct ks_buf clients; /* their ids */
-    uint64_t samples;
+    uint64_t samples;      /* of the open round's updates, and what else a round adds up */
+    uint64_t uploaded;
+    double loss; /* times samples */
 };
 
 void ks_flsim_digest(const uint8_t hash[32], uint8_t out_digest[32])
@@ -188,7 +190,12 @@ static enum ks_err take_update(struct reading *reading, const struct ks_json *co
     ks_buf_put(&reading->clients, KS_BYTES(client));
     KS_TRY(ks_buf_check(&reading->hashes));
     KS_TRY(ks_buf_check(&reading->clients));
+    KS_CHECK(reading->samples + record.samples >= reading->samples &&
+                 reading->uploaded + record.length >= reading->uploaded,
+             KS_ERR_LIMIT, "more samples, or bytes, than there are numbers for");
     reading->samples += record.samples;
+    reading->uploaded += record.length;
+    reading->loss += (double)record.samples * record.loss;
     reading->checked.updates++;
     if (reading->visitor->update != NULL) {
         KS_TRY(reading->visitor->update(reading->visitor->context, &record));
@@ -217,8 +224,13 @@ static enum ks_err check_round(struct reading *reading,
              KS_ERR_VERIFY, "a client counts twice");
     ks_round_updates_digest(reading->hashes.data, count, digest);
     KS_CHECK(ks_bytes_equal(KS_BYTES(digest), KS_BYTES(record->updates)) &&
-                 record->count == count && record->samples == reading->samples,
+                 record->count == count && record->samples == reading->samples &&
+                 record->uploaded == reading->uploaded &&
+                 record->loss ==
+                     (reading->samples == 0 ? 0 : reading->loss / (double)reading->samples),
              KS_ERR_VERIFY, "its updates are not those before it");
+    KS_CHECK(count > 0 || !ks_bytes_is(record->outcome, "completed"), KS_ERR_VERIFY,
+             "it was completed by nobody");
     KS_CHECK(ks_bytes_is(record->outcome, "completed") ||
                  ks_bytes_equal(KS_BYTES(record->model), KS_BYTES(record->parent)),
              KS_ERR_VERIFY, "it failed, and has a model of its own");
@@ -240,6 +252,8 @@ static enum ks_err take_round(struct reading *reading, const struct ks_json *cor
     KS_TRY(check_round(reading, &record));
     reading->checked.rounds++;
     reading->samples = 0;
+    reading->uploaded = 0;
+    reading->loss = 0;
     ks_buf_clear(&reading->hashes);
     ks_buf_clear(&reading->clients);
     ks_copy(reading->checked.head, hash, KS_FL_HASH_LEN);
@@ -260,6 +274,8 @@ static enum ks_err take_session(struct reading *reading, const struct ks_json *c
                                         "schema",    "session",  "shape",     NULL};
     enum ks_err err = KS_OK;
     struct ks_bytes schema = {0};
+    struct ks_bytes evidence = {0};
+    struct ks_bytes isolation = {0};
     struct ks_buf publics;
     size_t first = 0;
 
@@ -269,6 +285,10 @@ static enum ks_err take_session(struct reading *reading, const struct ks_json *c
     KS_TRY(ks_json_get_string(core, "schema", &schema));
     KS_CHECK(ks_bytes_is(schema, KS_FLSIM_SCHEMA), KS_ERR_FORMAT,
              "'schema': expected " KS_FLSIM_SCHEMA);
+    KS_TRY(ks_json_get_string(core, "evidence", &evidence));
+    KS_TRY(ks_json_get_string(core, "isolation", &isolation));
+    KS_CHECK(ks_bytes_is(evidence, "none") && ks_bytes_is(isolation, "none"), KS_ERR_FORMAT,
+             "'evidence' and 'isolation': a simulation has none");
     KS_TRY(get_hash(core, "model", reading->checked.model));
     KS_TRY(ks_json_get_base64(core, "ed25519", &publics));
     first = publics.len;

@@ -360,7 +360,7 @@ static void test_records(void **state)
         enum ks_err code;
         const char *words;
     } table[] = {
-        {0, "\"isolation\":\"none\"", "\"isolation\":\"nOne\"", KS_ERR_VERIFY, "Ed25519"},
+        {0, "\"isolation\":\"none\"", "\"isolation\":\"nOne\"", KS_ERR_FORMAT, "'isolation'"},
         {0, "fl-simulated/1", "fl-simulated/2", KS_ERR_FORMAT, "'schema'"},
         {0, "fl.simulation", "fl.simulatioN", KS_ERR_FORMAT, "not that of a session"},
         {1, "\"samples\":", "\"samplez\":", KS_ERR_FORMAT, ""},
