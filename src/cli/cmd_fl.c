@@ -15,6 +15,7 @@
 #include "client/fl.h"
 #include "fl/model.h"
 #include "fl/rules.h"
+#include "learn/model.h"
 #include "record/record.h"
 
 #define STATUS_MAX (8 * 1024 * 1024)
@@ -326,6 +327,7 @@ enum ks_err ks_command_fl_create(struct ks_cli *cli)
     KS_TRY(ks_file_read(first, KS_TENSORS_BYTES_MAX, &file));
     KS_TRY(ks_fail_prefix(ks_fl_model_read(ks_buf_view(&file), KS_FL_NUMBERS_MAX, &model), "%s",
                           first));
+    KS_TRY(ks_fail_prefix(ks_model_check_order(ks_buf_view(&file)), "%s", first));
     KS_TRY(read_plan(cli, &model, &plan));
     KS_TRY(ks_learning_operator(cli, &op));
     ks_cli_progress(cli, "%s: sending, %zu bytes", first, file.len);

@@ -148,6 +148,7 @@ static enum ks_err fetch_parent(const struct join *join, struct work *work)
     KS_CHECK(facts.params == work->descriptor.params &&
                  ks_bytes_equal(KS_BYTES(facts.shape), KS_BYTES(work->descriptor.shape)),
              KS_ERR_VERIFY, "the global model has another shape than the round's descriptor");
+    KS_TRY(ks_model_check_order(ks_buf_view(&file)));
     KS_TRY(ks_model_read(ks_buf_view(&file), &work->model, &work->params, &card));
     KS_CHECK(ks_model_params(work->model) == facts.params, KS_ERR_FORMAT,
              "the global model has numbers that no layer has");

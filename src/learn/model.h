@@ -101,6 +101,10 @@ void ks_model_write(const struct ks_model *model, const float *params, struct ks
  * unknown, of another shape or type, a number that is none; KS_ERR_LIMIT. */
 KS_MUST_CHECK enum ks_err ks_model_read(struct ks_bytes bytes, struct ks_model **out_model,
                                         float **out_params, struct ks_buf *out_card);
+/* KS_ERR_FORMAT where a file describes a model and its numbers lie in another order than the
+ * model's, in which federated learning adds updates to them. KS_OK for a file that describes
+ * none: whoever trains that knows its order. */
+KS_MUST_CHECK enum ks_err ks_model_check_order(struct ks_bytes bytes);
 /* The parameters of MODEL from a file of whatever origin, in any order of tensors. */
 KS_MUST_CHECK enum ks_err ks_model_read_params(const struct ks_model *model,
                                                struct ks_bytes bytes, float *params);

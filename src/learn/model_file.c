@@ -271,26 +271,66 @@ out:
     return err;
 }
 
-enum ks_err ks_model_read(struct ks_bytes bytes, struct ks_model **out_model,
-                          float **out_params, struct ks_buf *out_card)
+/* The model that a file describes, which has exactly its tensors. */
+static enum ks_err read_described(struct ks_bytes description, const struct ks_tensors *tensors,
+                                  struct ks_model **out_model)
 {
     enum ks_err err = KS_OK;
-    struct ks_tensors *tensors = NULL;
-    struct ks_model *model = NULL;
     struct ks_model_spec spec = {.name = ""};
-    float *params = NULL;
-    struct ks_bytes text;
+    struct ks_model *model = NULL;
 
-    KS_TRY(ks_tensors_read(bytes, KS_TENSORS_BYTES_MAX, &tensors));
-    KS_CHECK(ks_tensors_meta(tensors, KEY_MODEL, &text), KS_ERR_FORMAT,
-             "no " KEY_MODEL " in the metadata: not a model of ketseal");
-    KS_TRY(ks_fail_prefix(read_description(text, &spec), KEY_MODEL));
+    KS_TRY(ks_fail_prefix(read_description(description, &spec), KEY_MODEL));
     err = ks_model_new(&spec, &model);
     if (err == KS_ERR_USAGE) { /* it is the file's fault, not the caller's */
         err = KS_ERR_FORMAT;
     }
     KS_TRY(ks_fail_prefix(err, KEY_MODEL));
     KS_TRY(check_tensors(model, tensors));
+    *out_model = model;
+    model = NULL; /* transferred */
+out:
+    ks_model_free(model);
+    return err;
+}
+
+enum ks_err ks_model_check_order(struct ks_bytes bytes)
+{
+    enum ks_err err = KS_OK;
+    struct ks_tensors *tensors = NULL;
+    struct ks_model *model = NULL;
+    struct ks_bytes text;
+
+    KS_TRY(ks_tensors_read(bytes, KS_TENSORS_BYTES_MAX, &tensors));
+    if (ks_tensors_meta(tensors, KEY_MODEL, &text)) {
+        KS_TRY(read_described(text, tensors, &model));
+        for (unsigned i = 0; i < model->tensors; i++) {
+            const struct ks_bytes name = ks_tensors_at(tensors, i)->name;
+
+            KS_CHECK(ks_bytes_is(name, model->tensor[i].name), KS_ERR_FORMAT,
+                     "its tensors are not in the order of its layers: '%.*s' lies where '%s' "
+                     "belongs; `ketseal learn train --from=FILE --epochs=0` writes them in it",
+                     (int)name.len, (const char *)name.data, model->tensor[i].name);
+        }
+    }
+out:
+    ks_tensors_free(tensors);
+    ks_model_free(model);
+    return err;
+}
+
+enum ks_err ks_model_read(struct ks_bytes bytes, struct ks_model **out_model,
+                          float **out_params, struct ks_buf *out_card)
+{
+    enum ks_err err = KS_OK;
+    struct ks_tensors *tensors = NULL;
+    struct ks_model *model = NULL;
+    float *params = NULL;
+    struct ks_bytes text;
+
+    KS_TRY(ks_tensors_read(bytes, KS_TENSORS_BYTES_MAX, &tensors));
+    KS_CHECK(ks_tensors_meta(tensors, KEY_MODEL, &text), KS_ERR_FORMAT,
+             "no " KEY_MODEL " in the metadata: not a model of ketseal");
+    KS_TRY(read_described(text, tensors, &model));
     params = ks_calloc_huge(model->params, sizeof *params);
     KS_CHECK(params != NULL, KS_ERR_NOMEM, "%zu parameters", model->params);
     KS_TRY(take_tensors(model, tensors, params));

@@ -44,6 +44,39 @@ make_model() {
     holds bad city.csv m.safetensors
 }
 
+# The tensors of m.safetensors, whose numbers lie sorted by name, as Python's safetensors writes them; without metadata to plain.safetensors.
+sort_model() {
+    python3 - <<'PY'
+import json, struct
+data = open("m.safetensors", "rb").read()
+size = struct.unpack("<Q", data[:8])[0]
+header, numbers = json.loads(data[8:8 + size]), data[8 + size:]
+meta = header.pop("__metadata__")
+body = b""
+for name in sorted(header):
+    begin, end = header[name]["data_offsets"]
+    header[name]["data_offsets"] = [len(body), len(body) + end - begin]
+    body += numbers[begin:end]
+for path, extra in ("sorted.safetensors", {"__metadata__": meta}), ("plain.safetensors", {}):
+    text = json.dumps({**extra, **header}).encode()
+    open(path, "wb").write(struct.pack("<Q", len(text)) + text + body)
+PY
+}
+
+@test "fl create: a model whose tensors are not in the order of its layers" {
+    make_model
+    sort_model
+    ks fl create --url=https://127.0.0.1:1 sorted.safetensors
+    fails 3 "sorted.safetensors: its tensors are not in the order of its layers: 'fc1.bias' lies where 'fc1.weight' belongs; \`ketseal learn train --from=FILE --epochs=0\` writes them in it"
+    # Read by name it is the same model, and so it is mended.
+    "$KETSEAL" -q learn train --from=sorted.safetensors --schema=city-air --test-from='2024-01-15 00:00:00' --epochs=0 --out=again.safetensors city.csv >/dev/null
+    cmp m.safetensors again.safetensors
+    for model in again plain; do
+        ks fl create --url=https://127.0.0.1:1 --operator=nobody "$model.safetensors"
+        refuses 6 "nobody/operator.key"
+    done
+}
+
 @test "fl: who takes part in what, with which data" {
     ks fl join
     fails 2 "missing operand: SESSION DATA…, or --data"

@@ -360,6 +360,7 @@ static void test_file(void **state)
     /* All of the parameters lie in the file as they lie in memory. */
     assert_memory_equal(file.data + file.len - ks_model_params(model) * sizeof *params, params,
                         ks_model_params(model) * sizeof *params);
+    OK(ks_model_check_order(ks_buf_view(&file)));
     OK(ks_model_read_params(model, ks_buf_view(&file), read));
     ks_free(params);
     ks_free(read);

@@ -81,6 +81,7 @@ static enum ks_err task_model(void)
     KS_TRY(ks_train_epoch(trainer, &all, 1, NULL, params, &stats));
     ks_model_write(model, params, KS_LITERAL("{}"), &file);
     KS_TRY(ks_buf_check(&file));
+    KS_TRY(ks_model_check_order(ks_buf_view(&file)));
     KS_TRY(ks_model_read(ks_buf_view(&file), &read, &read_params, &card));
 out:
     ks_buf_done(&file);
