@@ -20,6 +20,7 @@
 #include "client/jobs.h"
 #include "fl/model.h"
 #include "fl/round.h"
+#include "fl/update.h"
 #include "record/record.h"
 
 #define STATUS_MAX  (8 * 1024 * 1024)
@@ -161,6 +162,15 @@ out:
     return ks_fail_prefix(err, "global model");
 }
 
+/* Devices have one --seed unless told otherwise: what is random is another for each all the
+ * same, and in each round. */
+static uint64_t seed_of(const struct join *join, enum ks_fl_draw draw,
+                        const struct ks_fl_descriptor *descriptor)
+{
+    return ks_fl_client_seed(draw, join->seed, ks_bytes_text(ks_client_device(join->client)),
+                             descriptor->round);
+}
+
 static enum ks_err make_trainer(const struct join *join, struct work *work)
 {
     enum ks_err err = KS_OK;
@@ -180,7 +190,7 @@ static enum ks_err make_trainer(const struct join *join, struct work *work)
     how.weight_decay = local->weight_decay;
     how.clip_norm = local->clip_norm;
     how.proximal = local->proximal;
-    how.seed = join->seed;
+    how.seed = seed_of(join, KS_FL_DRAW_TRAINING, &work->descriptor);
     KS_TRY(ks_trainer_new(work->model, &how, join->pool, &work->trainer));
 out:
     return err;
@@ -263,7 +273,8 @@ static enum ks_err contribute(const struct join *join, const struct work *work)
                                             .samples = weight_of(join, descriptor),
                                             .loss = work->stats.loss,
                                             .steps = batches * descriptor->local.epochs,
-                                            .seed = join->seed + descriptor->round,
+                                            .seed =
+                                                seed_of(join, KS_FL_DRAW_ROUNDING, descriptor),
                                             .local_us = work->local_us,
                                             .residual = join->residual_next};
     struct ks_buf bundle;

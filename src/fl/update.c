@@ -122,3 +122,26 @@ void ks_fl_client_id(struct ks_bytes name, uint8_t out_id[KS_FL_HASH_LEN])
 
     ks_sha256_parts(parts, sizeof parts / sizeof parts[0], out_id);
 }
+
+uint64_t ks_fl_client_seed(enum ks_fl_draw draw, uint64_t seed, struct ks_bytes name,
+                           uint64_t round)
+{
+    static const char *const labels[] = {
+        [KS_FL_DRAW_TRAINING] = "ketseal.fl-training/1\n",
+        [KS_FL_DRAW_ROUNDING] = "ketseal.fl-rounding/1\n",
+    };
+    uint8_t numbers[16];
+    uint8_t digest[KS_FL_HASH_LEN];
+    const struct ks_bytes parts[] = {ks_bytes_text(labels[draw]), KS_BYTES(numbers), name};
+    uint64_t derived = 0;
+
+    for (unsigned i = 0; i < 8; i++) {
+        numbers[i] = (uint8_t)(seed >> (56 - 8 * i));
+        numbers[8 + i] = (uint8_t)(round >> (56 - 8 * i));
+    }
+    ks_sha256_parts(parts, sizeof parts / sizeof parts[0], digest);
+    for (unsigned i = 0; i < 8; i++) {
+        derived = derived << 8 | digest[i];
+    }
+    return derived;
+}

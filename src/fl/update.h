@@ -46,4 +46,14 @@ void ks_fl_update_context(const struct ks_fl_subject *subject,
 /* SHA-256 of a client's NAME, after a word that separates it from other hashes. */
 void ks_fl_client_id(struct ks_bytes name, uint8_t out_id[KS_FL_HASH_LEN]);
 
+/* What random numbers of a client are for. */
+enum ks_fl_draw {
+    KS_FL_DRAW_TRAINING, /* the order of samples, dropout */
+    KS_FL_DRAW_ROUNDING, /* of an encoding */
+};
+/* The seed of DRAW for client NAME in ROUND: another for each, whose clients have one SEED, and
+ * the same again for whoever trains again. */
+uint64_t ks_fl_client_seed(enum ks_fl_draw draw, uint64_t seed, struct ks_bytes name,
+                           uint64_t round);
+
 #endif

@@ -390,6 +390,53 @@ static void updates_for_something_else_are_refused(void **state)
     ks_buf_done(&payload);
 }
 
+static void seeds_differ_by_purpose_client_and_round(void **state)
+{
+    const struct ks_bytes name = KS_LITERAL("edge-1");
+    const uint64_t training = ks_fl_client_seed(KS_FL_DRAW_TRAINING, 1, name, 7);
+
+    (void)state;
+    /* By hand: the first 8 bytes of SHA-256(label, seed, round, name). */
+    assert_true(training == UINT64_C(0xfe03fd63d7275fbd));
+    assert_true(ks_fl_client_seed(KS_FL_DRAW_ROUNDING, 1, name, 7) ==
+                UINT64_C(0x02d74fa5aac47c36));
+    assert_true(training != ks_fl_client_seed(KS_FL_DRAW_TRAINING, 2, name, 7));
+    assert_true(training != ks_fl_client_seed(KS_FL_DRAW_TRAINING, 1, name, 8));
+    assert_true(training != ks_fl_client_seed(KS_FL_DRAW_TRAINING, 1, KS_LITERAL("edge-2"), 7));
+}
+
+/* Clients of one seed: the error of their mean falls with their number. */
+static void rounding_of_clients_is_independent(void **state)
+{
+    static double sums[PARAMS];
+    const unsigned clients = 64;
+    double one = 0;
+    double mean = 0;
+
+    (void)state;
+    fill(3, 1);
+    for (unsigned client = 0; client < clients; client++) {
+        struct ks_fl_encode encode = {.encoding = KS_FL_Q8, .stochastic = true};
+        char name[16];
+
+        (void)snprintf(name, sizeof name, "edge-%u", client);
+        encode.seed = ks_fl_client_seed(KS_FL_DRAW_ROUNDING, 1, ks_bytes_text(name), 1);
+        struct ks_buf bytes = encoded(&encode, PARAMS);
+
+        for (size_t j = 0; j < PARAMS; j++) {
+            const double error = (double)decoded[j] - (double)values[j];
+
+            sums[j] += error;
+            one += error * error / clients;
+        }
+        ks_buf_done(&bytes);
+    }
+    for (size_t j = 0; j < PARAMS; j++) {
+        mean += sums[j] * sums[j] / clients / clients;
+    }
+    assert_true(mean < 1.5 * one / clients);
+}
+
 static void malformed_updates_are_refused(void **state)
 {
     struct ks_buf payload;
@@ -435,6 +482,8 @@ int main(void)
         cmocka_unit_test(halves_are_rounded_to_the_nearest),
         cmocka_unit_test(encodings_lose_what_they_say),
         cmocka_unit_test(stochastic_rounding_has_no_bias),
+        cmocka_unit_test(seeds_differ_by_purpose_client_and_round),
+        cmocka_unit_test(rounding_of_clients_is_independent),
         cmocka_unit_test(topk_keeps_the_largest),
         cmocka_unit_test(feedback_loses_nothing_in_the_long_run),
         cmocka_unit_test(what_cannot_be_encoded_is_refused),
