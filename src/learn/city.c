@@ -12,6 +12,7 @@
 #include "learn/series.h"
 
 #define HOUR_US  3600000000ULL
+#define HOUR_END (2932897ULL * 24) /* where the year 10000 begins, which no text has */
 #define PI       3.141592653589793
 #define YEAR_H   8766.0 /* hours of a mean year */
 #define MEMORY   6      /* hours that air keeps of the traffic */
@@ -178,6 +179,8 @@ enum ks_err ks_city(const struct ks_city_spec *spec, struct ks_buf *out)
              "hours: 1 to %d", KS_CITY_HOURS_MAX);
     KS_CHECK(spec->site < 1000000, KS_ERR_USAGE, "site: below 1000000");
     KS_CHECK(spec->from_us % HOUR_US == 0, KS_ERR_USAGE, "a city begins at a whole hour");
+    KS_CHECK(spec->from_us / HOUR_US + spec->hours <= HOUR_END, KS_ERR_USAGE,
+             "a city ends with the year 9999");
     ks_buf_put_text(out, "time,vehicles,speed,no2,pm25,temp,wind,rain\n");
     for (unsigned i = 0; i < spec->hours; i++) {
         const uint64_t hour = spec->from_us / HOUR_US + i;

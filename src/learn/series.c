@@ -9,11 +9,12 @@
 
 #include "base/text.h"
 
-#define TWO_PI       6.283185307179586
-#define SECOND_US    1000000ULL
-#define DAY_S        86400ULL
-#define YEAR_S       31556952ULL /* of the Gregorian calendar, in the mean */
-#define FEATURES_MAX (1 + KS_SERIES_COLUMNS_MAX + 2 + 6)
+#define TWO_PI          6.283185307179586
+#define SECOND_US       1000000ULL
+#define DAY_S           86400ULL
+#define YEAR_S          31556952ULL /* of the Gregorian calendar, in the mean */
+#define MEASUREMENT_MAX 1e30
+#define FEATURES_MAX    (1 + KS_SERIES_COLUMNS_MAX + 2 + 6)
 
 /* --- schemas ------------------------------------------------------------------------------ */
 
@@ -248,7 +249,7 @@ static enum ks_err number_of(const struct grid *grid, size_t row, size_t column,
         return KS_OK;
     }
     KS_TRY(ks_table_number(grid->table, row, column, out_value));
-    if (fabs(*out_value) > 1e30) {
+    if (fabs(*out_value) > MEASUREMENT_MAX) {
         err = ks_fail(KS_ERR_LIMIT, "a measurement beyond 1e30");
         err = ks_table_fail_at(grid->table, row, column, err);
     }
@@ -428,18 +429,34 @@ static void put_calendar(struct grid *grid)
     }
 }
 
-static size_t normalise(struct grid *grid)
+/* The least deviation that varies is tiny: a measurement far from the rest may come to more
+ * than a float holds. */
+static enum ks_err scale(struct grid *grid, size_t column)
 {
+    enum ks_err err = KS_OK;
+
+    for (size_t row = 0; row < grid->rows; row++) {
+        float *value = &grid->values[row * grid->features + column];
+        const double scaled = ((double)*value - grid->centre[column]) / grid->spread[column];
+
+        KS_CHECK(fabs(scaled) <= MEASUREMENT_MAX, KS_ERR_LIMIT,
+                 "column '%s': a measurement beyond 1e30 deviations",
+                 column == 0 ? grid->schema->target : grid->schema->feature[column - 1]);
+        *value = (float)scaled;
+    }
+out:
+    return err;
+}
+
+static enum ks_err normalise(struct grid *grid, size_t *out_missing)
+{
+    enum ks_err err = KS_OK;
     size_t missing = 0;
 
     for (size_t i = 0; i < grid->numbers; i++) {
         measure(grid, i);
         missing += fill(grid, i);
-        for (size_t row = 0; row < grid->rows; row++) {
-            float *value = &grid->values[row * grid->features + i];
-
-            *value = (float)(((double)*value - grid->centre[i]) / grid->spread[i]);
-        }
+        KS_TRY(scale(grid, i));
     }
     for (size_t i = grid->numbers; grid->schema->direction[0] != '\0' && i < grid->numbers + 2;
          i++) {
@@ -450,7 +467,9 @@ static size_t normalise(struct grid *grid)
         }
     }
     put_calendar(grid);
-    return missing;
+    *out_missing = missing;
+out:
+    return err;
 }
 
 /* --- samples ------------------------------------------------------------------------------ */
@@ -515,7 +534,7 @@ enum ks_err ks_series_read(const struct ks_table *table, const struct ks_series_
 
     KS_TRY(ks_series_check(schema));
     KS_TRY(make_grid(&grid));
-    series.missing = normalise(&grid);
+    KS_TRY(normalise(&grid, &series.missing));
     series.centre = (float)grid.centre[0];
     series.spread = (float)grid.spread[0];
     KS_TRY(make_samples(&grid, &series.train));

@@ -344,6 +344,9 @@ static void test_series_refused(void **state)
         {"t,y,x,d\n1970-01-01 02:00:00,1,wet,N\n", KS_ERR_FORMAT, "s.csv:2:23: 'wet'"},
         {"t,y,x,d\n1970-01-01 02:00:00,inf,1,N\n", KS_ERR_FORMAT, "s.csv:2:21: 'inf'"},
         {"t,y,x,d\n1970-01-01 02:00:00,1e31,1,N\n", KS_ERR_LIMIT, "beyond 1e30"},
+        {"t,y,x,d\n1970-01-01 00:00:00,1,0,N\n1970-01-01 01:00:00,2,2e-9,N\n"
+         "1970-01-01 07:00:00,1,1e30,N\n",
+         KS_ERR_LIMIT, "column 'x': a measurement beyond 1e30 deviations"},
         {"t,y,x,d\n1970-01-01 02:00:00,1,1,up\n", KS_ERR_FORMAT, "no direction"},
         {"t,y,x,d\n1970-01-01 02:00:00,1,1,N\n", KS_ERR_FORMAT,
          "0 samples to train with, 0 to test"},
@@ -406,6 +409,11 @@ static void test_city(void **state)
     spec.hours = 1;
     spec.from_us++;
     expect_failure(ks_city(&spec, &part), KS_ERR_USAGE, "whole hour");
+    OK(ks_series_time(KS_LITERAL("9999-12-31 00:00:00"), &spec.from_us));
+    spec.hours = 25;
+    expect_failure(ks_city(&spec, &part), KS_ERR_USAGE, "a city ends with the year 9999");
+    spec.hours = 24;
+    OK(ks_city(&spec, &part));
     expect_failure(ks_series_named("town", &schema), KS_ERR_NOT_FOUND, "there are beijing");
     ks_buf_done(&whole);
     ks_buf_done(&part);
