@@ -12,7 +12,7 @@
 #include "config/learn.h"
 #include "learn/train.h"
 
-#define JSON_MAX    ((size_t)1 << 20)
+#define JSON_MAX    ((size_t)4 << 20) /* of as many epochs as there may be */
 #define EPOCHS_MAX  10000
 #define THREADS_MAX 64
 #define CITY_MAX    ((size_t)64 << 20)

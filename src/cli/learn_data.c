@@ -168,6 +168,7 @@ enum ks_err ks_learn_share(const struct ks_cli *cli, const struct ks_samples *sa
     }
     KS_CHECK(index < 3, KS_ERR_USAGE, "--split: iid, shards or dirichlet, not '%s'", kind);
     if (parts <= 1) {
+        KS_CHECK(part == 1, KS_ERR_USAGE, "--part: needs --parts");
         return KS_OK;
     }
     KS_CHECK(part >= 1 && part <= parts, KS_ERR_USAGE, "--part: 1 to %llu",

@@ -62,6 +62,11 @@ PY
     ks --json learn evaluate --model=n.safetensors --threads=2 digits
     is_json ketseal.learn-evaluate/1
     same name "$(jq -r .model <<<"$output")" mlp
+    # As many epochs as there may be.
+    "$KETSEAL" learn generate --hours=60 --out=city.csv
+    ks -q --json learn train --schema=city-air --test-from='2024-01-02 12:00:00' --model=linear --rate=0.0001 --epochs=10000 --out=m.safetensors city.csv
+    same status "$status" 0
+    same epochs "$(jq '.epochs | length' <<<"$output")" 10000
 }
 
 @test "learn generate, and models of series" {
@@ -119,6 +124,10 @@ YAML
     ks -q learn train --rate=1000 --model=mlp --epochs=9 --out=m.safetensors digits
     same status "$status" 3
     [[ $stderr == *"the loss is no number"* ]]
+    ks learn train --part=3 --out=m.safetensors digits
+    fails 2 "--part: needs --parts"
+    ks learn generate --start="9999-12-31 00:00:00" --hours=48
+    fails 2 "a city ends with the year 9999"
     ks learn train --proximal=1 --out=m.safetensors digits
     fails 2 "--proximal: needs --from, the model that it pulls to"
     [ ! -e m.safetensors ]
