@@ -105,9 +105,11 @@ static void pool_pairs(const REAL *restrict above, const REAL *restrict below, s
         best[x] = bottom > top ? bottom : top;
     }
     for (size_t x = 0; x < width; x++) {
+        const REAL top = above[2 * x + 1] > above[2 * x] ? above[2 * x + 1] : above[2 * x];
+        const REAL bottom = below[2 * x + 1] > below[2 * x] ? below[2 * x + 1] : below[2 * x];
         const unsigned right = above[2 * x + 1] > above[2 * x];
         const unsigned right_below = below[2 * x + 1] > below[2 * x];
-        const unsigned is_below = (above[2 * x] < best[x]) & (above[2 * x + 1] < best[x]);
+        const unsigned is_below = bottom > top;
 
         at[x] = (uint8_t)((1 - is_below) * right + is_below * (2 + right_below));
     }
