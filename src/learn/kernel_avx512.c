@@ -48,7 +48,7 @@ static size_t v_pick(const float *values, const uint32_t *at, size_t count, floa
 
     for (size_t i = 0; i < count; i += WIDTH) {
         const __mmask16 inside =
-            count - i < WIDTH ? (__mmask16)((1U << (count - i)) - 1) : (__mmask16)0xffff;
+            (__mmask16)(count - i < WIDTH ? (1U << (count - i)) - 1 : 0xffffU);
         const __m512 numbers = _mm512_maskz_loadu_ps(inside, values + i);
         const __m512i places = _mm512_maskz_loadu_epi32(inside, at + i);
         const __mmask16 is = _mm512_cmp_ps_mask(numbers, _mm512_setzero_ps(), _CMP_NEQ_UQ);
