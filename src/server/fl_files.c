@@ -77,6 +77,27 @@ enum ks_err ks_fl_length(int fd, const char *name, uint64_t *out_length)
     return KS_OK;
 }
 
+enum ks_err ks_fl_read(int fd, const char *name, uint64_t begin, uint64_t len,
+                       struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+
+    while (len > 0) {
+        uint8_t *room = ks_buf_reserve(out, (size_t)len);
+        ssize_t count = 0;
+
+        KS_TRY(ks_buf_check(out));
+        count = pread(fd, room, (size_t)len, (off_t)begin);
+        KS_CHECK(count > 0 || (count < 0 && errno == EINTR), KS_ERR_IO, "fl/%s: %s", name,
+                 count == 0 ? "cut short" : strerror(errno));
+        ks_buf_grew(out, count > 0 ? (size_t)count : 0);
+        begin += count > 0 ? (uint64_t)count : 0;
+        len -= count > 0 ? (uint64_t)count : 0;
+    }
+out:
+    return err;
+}
+
 enum ks_err ks_fl_move(const struct ks_fl_files *files, const char *source, const char *target)
 {
     if (renameat(files->dir, source, files->dir, target) != 0 || fsync(files->dir) != 0) {
@@ -405,7 +426,6 @@ enum ks_err ks_fl_files_model_part(const struct ks_fl_files *files, const uint8_
     enum ks_err err = KS_OK;
     char name[NAME_LEN_MAX];
     uint64_t length = 0;
-    uint64_t want = 0;
     uint64_t begin = 0;
     int fd = -1;
 
@@ -415,19 +435,8 @@ enum ks_err ks_fl_files_model_part(const struct ks_fl_files *files, const uint8_
     KS_CHECK(part < (length + KS_FL_PART_LEN - 1) / KS_FL_PART_LEN, KS_ERR_NOT_FOUND,
              "the model has no part %llu", (unsigned long long)part);
     begin = part * KS_FL_PART_LEN;
-    want = length - begin < KS_FL_PART_LEN ? length - begin : KS_FL_PART_LEN;
-    while (want > 0) {
-        uint8_t *room = ks_buf_reserve(out, (size_t)want);
-        ssize_t count = 0;
-
-        KS_TRY(ks_buf_check(out));
-        count = pread(fd, room, (size_t)want, (off_t)begin);
-        KS_CHECK(count > 0 || (count < 0 && errno == EINTR), KS_ERR_IO, "fl/%s: %s", name,
-                 count == 0 ? "cut short" : strerror(errno));
-        ks_buf_grew(out, count > 0 ? (size_t)count : 0);
-        begin += count > 0 ? (uint64_t)count : 0;
-        want -= count > 0 ? (uint64_t)count : 0;
-    }
+    KS_TRY(ks_fl_read(fd, name, begin,
+                      length - begin < KS_FL_PART_LEN ? length - begin : KS_FL_PART_LEN, out));
 out:
     ks_fd_close(&fd);
     return err;

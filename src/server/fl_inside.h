@@ -46,6 +46,9 @@ struct ks_fl_files {
 KS_MUST_CHECK enum ks_err ks_fl_open(const struct ks_fl_files *files, const char *name,
                                      int flags, int *out_fd);
 KS_MUST_CHECK enum ks_err ks_fl_length(int fd, const char *name, uint64_t *out_length);
+/* Appends LEN bytes from BEGIN on. */
+KS_MUST_CHECK enum ks_err ks_fl_read(int fd, const char *name, uint64_t begin, uint64_t len,
+                                     struct ks_buf *out);
 /* Durable when it returns. */
 KS_MUST_CHECK enum ks_err ks_fl_move(const struct ks_fl_files *files, const char *source,
                                      const char *target);

@@ -108,6 +108,34 @@ static bool same(const struct place *left, const struct place *right)
 
 /* --- the folder --------------------------------------------------------------------------- */
 
+/* An empty file says nothing: earlier versions left some where somebody only asked. */
+static bool is_there(const struct ks_fl_files *files, const char *name)
+{
+    struct stat facts;
+
+    return fstatat(files->dir, name, &facts, AT_SYMLINK_NOFOLLOW) == 0 && facts.st_size > 0;
+}
+
+/* Appends NAME's bytes, and makes no file where there is none, as ks_fs_load does: who asks
+ * leaves nothing behind. KS_ERR_NOT_FOUND also of an empty one. */
+static enum ks_err load(const struct ks_fl_files *files, const char *name, uint64_t len_max,
+                        struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+    uint64_t length = 0;
+    int fd = -1;
+
+    KS_TRY(ks_fl_open(files, name, O_RDONLY, &fd));
+    KS_TRY(ks_fl_length(fd, name, &length));
+    KS_CHECK(length > 0, KS_ERR_NOT_FOUND, "fl/%s: it is empty", name);
+    KS_CHECK(length <= len_max, KS_ERR_LIMIT, "fl/%s: it has %llu bytes", name,
+             (unsigned long long)length);
+    KS_TRY(ks_fl_read(fd, name, 0, length, out));
+out:
+    ks_fd_close(&fd);
+    return err;
+}
+
 /* Calls VISIT for each file. */
 typedef void (*file_visit)(void *context, const char *name, const struct stat *facts);
 
@@ -268,7 +296,6 @@ enum ks_err ks_fl_keep(const struct ks_fl_files *files, const struct kept *kept,
 {
     enum ks_err err = KS_OK;
     struct place place = {.round = kept->round};
-    struct stat facts;
     char owner[FL_OWNER_LEN + 1];
     char hex[2 * 32 + 1];
     char end[NAME_LEN_MAX / 2];
@@ -279,11 +306,11 @@ enum ks_err ks_fl_keep(const struct ks_fl_files *files, const struct kept *kept,
     ks_hex_encode(KS_BYTES(kept->hash), hex);
     (void)snprintf(end, sizeof end, "-%s-%s", owner, hex);
     place_name(&place, "kept", end, target);
-    if (fstatat(files->dir, target, &facts, AT_SYMLINK_NOFOLLOW) == 0) {
+    if (is_there(files, target)) {
         return KS_OK;
     }
     place_name(&place, "gone", ".json", note);
-    KS_CHECK(fstatat(files->dir, note, &facts, AT_SYMLINK_NOFOLLOW) != 0, KS_ERR_NOT_FOUND,
+    KS_CHECK(!is_there(files, note), KS_ERR_NOT_FOUND,
              "the sealed updates of round %llu were deleted: the site keeps those of %llu "
              "rounds",
              (unsigned long long)place.round, (unsigned long long)files->limits.rounds_kept);
@@ -329,7 +356,7 @@ enum ks_err ks_fl_files_list(const struct ks_fl_files *files, const uint8_t sess
     char name[NAME_LEN_MAX];
 
     ks_fl_list_name(session, round, name);
-    err = ks_fs_load(files->fs, name, KS_FL_UPDATES_BYTES_MAX, out);
+    err = load(files, name, KS_FL_UPDATES_BYTES_MAX, out);
     return err != KS_ERR_NOT_FOUND
                ? err
                : ks_fail(KS_ERR_NOT_FOUND, "round %llu has no list here, or not yet",
@@ -350,7 +377,7 @@ static enum ks_err put_deleted(const struct ks_fl_files *files, const struct pla
     ks_buf_init(&note, NOTE_MAX);
     place_name(place, "gone", ".json", name);
     ks_json_put_key(writer, "deleted_at");
-    err = ks_fs_load(files->fs, name, NOTE_MAX, &note);
+    err = load(files, name, NOTE_MAX, &note);
     if (err == KS_ERR_NOT_FOUND) {
         ks_json_put_null(writer);
         err = KS_OK;
@@ -417,8 +444,7 @@ static void visit_list(void *context, const char *name, const struct stat *facts
     struct place place = {.round = 0};
     struct place *newest = NULL;
 
-    (void)facts;
-    if (!is_of(name, "list", &place)) {
+    if (facts->st_size == 0 || !is_of(name, "list", &place)) {
         return;
     }
     newest = find_session(sweeping, &place);
@@ -469,6 +495,10 @@ static void visit_file(void *context, const char *name, const struct stat *facts
             (void)unlinkat(sweeping->files->dir, name, 0); /* what stays is overwritten */
         }
         return;
+    }
+    if (facts->st_size == 0 && ends_in(name, ".json") &&
+        unlinkat(sweeping->files->dir, name, 0) == 0) {
+        return; /* see is_there */
     }
     if (ends_in(name, ".blob") && old && unlinkat(sweeping->files->dir, name, 0) == 0) {
         struct ks_log_line line;

@@ -5,6 +5,7 @@
  * that are called by their hash, and what the enclave's worker opens and syncs. */
 #include "unit/expect.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -416,6 +417,72 @@ static bool has_state(uint64_t round)
     return err == KS_OK;
 }
 
+static unsigned count_files(void)
+{
+    char path[KS_PATH_MAX];
+    unsigned count = 0;
+    DIR *directory = NULL;
+
+    assert_int_equal(ks_path_join(folder, KS_FL_FILES_DIRECTORY, path), KS_OK);
+    directory = opendir(path);
+    assert_non_null(directory);
+    while (readdir(directory) != NULL) {
+        count++;
+    }
+    (void)closedir(directory);
+    return count;
+}
+
+/* As earlier versions did where somebody asked for what was not there. */
+static void leave_empty(const char *what, uint64_t round)
+{
+    char name[128];
+    char hex[33];
+    char directory[KS_PATH_MAX];
+    char path[KS_PATH_MAX];
+    int fd = -1;
+
+    ks_hex_encode(KS_BYTES(session), hex);
+    (void)snprintf(name, sizeof name, "%s-%s-%llu.json", what, hex, (unsigned long long)round);
+    assert_int_equal(ks_path_join(folder, KS_FL_FILES_DIRECTORY, directory), KS_OK);
+    assert_int_equal(ks_path_join(directory, name, path), KS_OK);
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    ks_fd_close(&fd);
+}
+
+/* Whoever asks for what is not there leaves nothing, and what an earlier version left so is
+ * believed by nobody: the open round takes updates, and keeps them. */
+static void test_asking_changes_nothing(void **state)
+{
+    (void)state;
+    const unsigned before = count_files();
+    struct ks_buf out;
+    uint64_t length = 0;
+    int fd = -1;
+
+    expect_kept(1, false, 0);
+    ks_buf_init(&out, 16);
+    assert_int_equal(ks_fl_files_list(files, session, 1, &out), KS_ERR_NOT_FOUND);
+    assert_int_equal(ks_fl_files_list(files, session, 1000000, &out), KS_ERR_NOT_FOUND);
+    assert_int_equal(count_files(), before);
+
+    leave_empty("gone", 1);
+    leave_empty("list", 1000000);
+    expect_kept(1, false, 0);
+    assert_int_equal(ks_fl_files_list(files, session, 1000000, &out), KS_ERR_NOT_FOUND);
+    ks_buf_done(&out);
+    put_all("d1");
+    assert_int_equal(request(KS_FRAME_FL_OPEN, KS_FL_FILE_UPDATE, hash, "d1", &fd, &length),
+                     KS_OK);
+    ks_fd_close(&fd);
+    leave_state(1);
+    assert_int_equal(ks_fl_files_list_put(files, session, 1, false, KS_LITERAL("{}")), KS_OK);
+    expect_kept(1, false, 1);
+    assert_true(has_state(2));
+    assert_int_equal(count_files(), before + 3); /* update, state, list */
+}
+
 /* What a round begins with stays while that round is open, or computed again; the newest stays.
  */
 static void test_states(void **state)
@@ -557,6 +624,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_models, make, unmake),
         cmocka_unit_test_setup_teardown(test_what_the_enclave_opens, make, unmake),
         cmocka_unit_test_setup_teardown(test_updates_of_ended_rounds, make, unmake),
+        cmocka_unit_test_setup_teardown(test_asking_changes_nothing, make, unmake),
         cmocka_unit_test_setup_teardown(test_states, make, unmake),
         cmocka_unit_test_setup_teardown(test_quota, make, unmake),
         cmocka_unit_test_setup_teardown(test_uploads_expire, make, unmake),
