@@ -79,7 +79,7 @@ struct kept {
     const char *device;
 };
 /* What was uploaded, BLOB, is for that round from now on, unless it is so already; its name
- * goes to TARGET. KS_ERR_NOT_FOUND says whether it was deleted. */
+ * goes to TARGET; what was kept of that device for that round before goes. KS_ERR_NOT_FOUND says whether it was deleted. */
 KS_MUST_CHECK enum ks_err ks_fl_keep(const struct ks_fl_files *files, const struct kept *kept,
                                      const char *blob, char target[NAME_LEN_MAX]);
 

@@ -136,10 +136,11 @@ out:
     return err;
 }
 
-/* Calls VISIT for each file. */
+/* Calls VISIT for each file whose name begins with PREFIX. */
 typedef void (*file_visit)(void *context, const char *name, const struct stat *facts);
 
-static enum ks_err each(const struct ks_fl_files *files, file_visit visit, void *context)
+static enum ks_err each(const struct ks_fl_files *files, const char *prefix, file_visit visit,
+                        void *context)
 {
     enum ks_err err = KS_OK;
     int copy = openat(files->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -149,7 +150,8 @@ static enum ks_err each(const struct ks_fl_files *files, file_visit visit, void 
 
     KS_CHECK(folder != NULL, KS_ERR_IO, "fl: %s", strerror(errno));
     while ((entry = readdir(folder)) != NULL) {
-        if (fstatat(files->dir, entry->d_name, &facts, AT_SYMLINK_NOFOLLOW) == 0 &&
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0 &&
+            fstatat(files->dir, entry->d_name, &facts, AT_SYMLINK_NOFOLLOW) == 0 &&
             S_ISREG(facts.st_mode)) {
             visit(context, entry->d_name, &facts);
         }
@@ -166,7 +168,6 @@ out:
 /* --- the uploads of one device ------------------------------------------------------------ */
 
 struct own {
-    char prefix[3 + FL_OWNER_LEN + 2]; /* of their names */
     char oldest[NAME_LEN_MAX];
     uint64_t bytes; /* of that one */
     struct timespec when;
@@ -178,7 +179,7 @@ static void visit_own(void *context, const char *name, const struct stat *facts)
     struct own *own = context;
     const struct timespec *when = &facts->st_mtim;
 
-    if (strncmp(name, own->prefix, strlen(own->prefix)) != 0 || !ends_in(name, ".blob")) {
+    if (!ends_in(name, ".blob")) {
         return;
     }
     if (own->count++ == 0 || when->tv_sec < own->when.tv_sec ||
@@ -194,10 +195,11 @@ enum ks_err ks_fl_own_room(struct ks_fl_files *files, const char *who)
     enum ks_err err = KS_OK;
     struct own own = {.count = 0};
     char owner[FL_OWNER_LEN + 1];
+    char prefix[NAME_LEN_MAX];
 
     ks_fl_owner_name(who, owner);
-    (void)snprintf(own.prefix, sizeof own.prefix, "up-%s-", owner);
-    KS_TRY(each(files, visit_own, &own));
+    (void)snprintf(prefix, sizeof prefix, "up-%s-", owner);
+    KS_TRY(each(files, prefix, visit_own, &own));
     if (own.count >= KS_FL_UNUSED_MAX && unlinkat(files->dir, own.oldest, 0) == 0) {
         files->used -= own.bytes < files->used ? own.bytes : files->used;
     }
@@ -260,13 +262,13 @@ static enum ks_err delete_round(const struct ks_fl_files *files, const struct pl
     struct ks_log_line line;
     char hex[2 * 16 + 1];
 
-    KS_TRY(each(files, visit_kept, &counting));
+    KS_TRY(each(files, "kept-", visit_kept, &counting));
     if (counting.count == 0) {
         return KS_OK;
     }
     KS_TRY(write_note(files, &counting));
     counting = (struct counting){.files = files, .place = *place, .deletes = true};
-    KS_TRY(each(files, visit_kept, &counting));
+    KS_TRY(each(files, "kept-", visit_kept, &counting));
     ks_hex_encode(KS_BYTES(place->session), hex);
     ks_log_begin(&line, KS_LOG_INFO, "fl.deleted");
     ks_log_text(&line, "session", hex);
@@ -289,6 +291,38 @@ static enum ks_err sync_file(const struct ks_fl_files *files, const char *name)
 out:
     ks_fd_close(&fd);
     return err;
+}
+
+struct replacing {
+    const struct ks_fl_files *files;
+    const char *stays;
+};
+
+static void visit_replaced(void *context, const char *name, const struct stat *facts)
+{
+    const struct replacing *replacing = context;
+    struct ks_log_line line;
+
+    if (strcmp(name, replacing->stays) != 0 && unlinkat(replacing->files->dir, name, 0) == 0) {
+        ks_log_begin(&line, KS_LOG_INFO, "fl.replaced");
+        ks_log_text(&line, "file", name);
+        ks_log_u64(&line, "bytes", (uint64_t)facts->st_size);
+        ks_log_end(&line);
+    }
+}
+
+/* STAYS is the one update of OWNER that the round at PLACE has: the enclave asks for another
+ * only when none counts, nor is about to, so those before were refused. */
+static enum ks_err replace(const struct ks_fl_files *files, const struct place *place,
+                           const char *owner, const char *stays)
+{
+    struct replacing replacing = {.files = files, .stays = stays};
+    char end[FL_OWNER_LEN + 3];
+    char prefix[NAME_LEN_MAX];
+
+    (void)snprintf(end, sizeof end, "-%s-", owner);
+    place_name(place, "kept", end, prefix);
+    return each(files, prefix, visit_replaced, &replacing);
 }
 
 enum ks_err ks_fl_keep(const struct ks_fl_files *files, const struct kept *kept,
@@ -316,6 +350,7 @@ enum ks_err ks_fl_keep(const struct ks_fl_files *files, const struct kept *kept,
              (unsigned long long)place.round, (unsigned long long)files->limits.rounds_kept);
     KS_TRY(files->limits.rounds_kept == 0 ? KS_OK : sync_file(files, blob));
     KS_TRY(ks_fl_move(files, blob, target));
+    KS_TRY(replace(files, &place, owner, target));
 out:
     return err;
 }
@@ -401,7 +436,7 @@ enum ks_err ks_fl_files_kept(const struct ks_fl_files *files, const uint8_t sess
     struct ks_json_writer writer = ks_json_writer_of(out);
 
     ks_copy(counting.place.session, session, sizeof counting.place.session);
-    KS_TRY(each(files, visit_kept, &counting));
+    KS_TRY(each(files, "kept-", visit_kept, &counting));
     ks_json_put_object(&writer);
     ks_json_member_u64(&writer, "bytes", counting.bytes);
     KS_TRY(put_deleted(files, &counting.place, &writer));
@@ -531,8 +566,8 @@ enum ks_err ks_fl_sweep(struct ks_fl_files *files, bool at_start)
     sweeping->files = files;
     sweeping->at_start = at_start;
     sweeping->now_us = ks_clock_us();
-    KS_TRY(each(files, visit_list, sweeping));
-    KS_TRY(each(files, visit_file, sweeping));
+    KS_TRY(each(files, "list-", visit_list, sweeping));
+    KS_TRY(each(files, "", visit_file, sweeping));
     for (size_t i = 0; i < sweeping->over_count; i++) {
         KS_TRY(delete_round(files, &sweeping->over[i]));
     }

@@ -417,6 +417,49 @@ static bool has_state(uint64_t round)
     return err == KS_OK;
 }
 
+static void replace_update(uint8_t number, enum ks_err wanted)
+{
+    struct ks_fl_upload upload = {
+        .who = "d1", .length = TOTAL, .hash = {number}, .bytes = ks_bytes_of(bytes, PART)};
+    bool complete = false;
+    uint64_t length = 0;
+    int fd = -1;
+
+    for (upload.part = 0; wanted == KS_OK && upload.part < 3; upload.part++) {
+        upload.bytes.len = upload.part == 2 ? 5 : PART;
+        assert_int_equal(ks_fl_files_put(files, &upload, &complete), KS_OK);
+    }
+    assert_int_equal(
+        request(KS_FRAME_FL_OPEN, KS_FL_FILE_UPDATE, upload.hash, "d1", &fd, &length), wanted);
+    ks_fd_close(&fd);
+}
+
+/* Whose updates are refused one after the other takes the room of one. */
+static void test_one_update_of_a_device(void **state)
+{
+    (void)state;
+    uint64_t length = 0;
+    int fd = -1;
+
+    put_all("d2");
+    assert_int_equal(request(KS_FRAME_FL_OPEN, KS_FL_FILE_UPDATE, hash, "d2", &fd, &length),
+                     KS_OK);
+    ks_fd_close(&fd);
+    for (uint8_t i = 1; i <= 20; i++) { /* more than the folder may hold */
+        replace_update(i, KS_OK);
+        expect_kept(1, false, 2);
+        if (i % 5 == 0) { /* the lengths are added up anew */
+            close_files();
+            open_files();
+        }
+    }
+    replace_update(19, KS_ERR_NOT_FOUND);
+    assert_int_equal(request(KS_FRAME_FL_OPEN, KS_FL_FILE_UPDATE, hash, "d2", &fd, &length),
+                     KS_OK);
+    ks_fd_close(&fd);
+    expect_kept(1, false, 2);
+}
+
 static unsigned count_files(void)
 {
     char path[KS_PATH_MAX];
@@ -624,6 +667,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_models, make, unmake),
         cmocka_unit_test_setup_teardown(test_what_the_enclave_opens, make, unmake),
         cmocka_unit_test_setup_teardown(test_updates_of_ended_rounds, make, unmake),
+        cmocka_unit_test_setup_teardown(test_one_update_of_a_device, make, unmake),
         cmocka_unit_test_setup_teardown(test_asking_changes_nothing, make, unmake),
         cmocka_unit_test_setup_teardown(test_states, make, unmake),
         cmocka_unit_test_setup_teardown(test_quota, make, unmake),
