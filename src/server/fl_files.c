@@ -22,6 +22,7 @@
 #include "server/fl_inside.h"
 
 #define HASH_CHUNK 65536
+#define FULL       "the site's disk is full; again later"
 
 /* --- names -------------------------------------------------------------------------------- */
 
@@ -53,14 +54,21 @@ void ks_fl_session_name(const uint8_t session[16], const char *what, char target
     (void)snprintf(target, NAME_LEN_MAX, "%s-%s", what, hex);
 }
 
+/* What the last call has said. */
+static enum ks_err error_of(int number)
+{
+    return number == ENOENT                       ? KS_ERR_NOT_FOUND
+           : number == ENOSPC || number == EDQUOT ? KS_ERR_UNAVAILABLE
+                                                  : KS_ERR_IO;
+}
+
 enum ks_err ks_fl_open(const struct ks_fl_files *files, const char *name, int flags,
                        int *out_fd)
 {
     int fd = openat(files->dir, name, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
 
     if (fd < 0) {
-        return ks_fail(errno == ENOENT ? KS_ERR_NOT_FOUND : KS_ERR_IO, "fl/%s: %s", name,
-                       strerror(errno));
+        return ks_fail(error_of(errno), "fl/%s: %s", name, strerror(errno));
     }
     *out_fd = fd;
     return KS_OK;
@@ -101,8 +109,7 @@ out:
 enum ks_err ks_fl_move(const struct ks_fl_files *files, const char *source, const char *target)
 {
     if (renameat(files->dir, source, files->dir, target) != 0 || fsync(files->dir) != 0) {
-        return ks_fail(errno == ENOENT ? KS_ERR_NOT_FOUND : KS_ERR_IO, "fl/%s: %s", source,
-                       strerror(errno));
+        return ks_fail(error_of(errno), "fl/%s: %s", source, strerror(errno));
     }
     return KS_OK;
 }
@@ -260,13 +267,14 @@ static enum ks_err write_part(const struct ks_fl_files *files,
     int fd = -1;
 
     upload_name(wanted->who, wanted->hash, "part", name);
-    KS_TRY(ks_fl_open(files, name, O_WRONLY | O_CREAT, &fd));
+    err = ks_fl_open(files, name, O_WRONLY | O_CREAT, &fd);
+    KS_TRY(err == KS_ERR_UNAVAILABLE ? ks_fail(err, "%s", FULL) : err);
     while (len < wanted->bytes.len) {
         const ssize_t count = pwrite(fd, wanted->bytes.data + len, wanted->bytes.len - len,
                                      (off_t)(wanted->part * KS_FL_PART_LEN + len));
 
-        KS_CHECK(count > 0 || (errno != ENOSPC && errno != EDQUOT), KS_ERR_UNAVAILABLE,
-                 "the site's disk is full; again later");
+        KS_CHECK(count > 0 || error_of(errno) != KS_ERR_UNAVAILABLE, KS_ERR_UNAVAILABLE, "%s",
+                 FULL);
         KS_CHECK(count > 0 || errno == EINTR, KS_ERR_IO, "fl/%s: %s", name, strerror(errno));
         len += count > 0 ? (size_t)count : 0;
     }
@@ -563,7 +571,8 @@ enum ks_err ks_fl_files_answer(struct ks_fl_files *files, uint16_t type,
     *out_fd = -1;
     KS_TRY(read_wanted(payload, &wanted));
     if (type == KS_FRAME_FL_SYNC) {
-        return sync_file(files, &wanted);
+        KS_TRY(sync_file(files, &wanted));
+        return KS_OK;
     }
     KS_CHECK(type == KS_FRAME_FL_OPEN, KS_ERR_DENIED, "a request of type %u for a file", type);
     reads = wanted.file < KS_FL_FILE_FIRST || wanted.file == KS_FL_FILE_LIST;
@@ -580,7 +589,7 @@ enum ks_err ks_fl_files_answer(struct ks_fl_files *files, uint16_t type,
     fd = -1; /* transferred */
 out:
     ks_fd_close(&fd);
-    return err;
+    return err == KS_ERR_UNAVAILABLE ? KS_ERR_IO : err; /* then the enclave rests its round */
 }
 
 /* u16 0, and of an opened file u64 length with the descriptor. */

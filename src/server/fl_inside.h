@@ -43,6 +43,7 @@ struct ks_fl_files {
 };
 
 /* --- fl_files.c --------------------------------------------------------------------------- */
+/* KS_ERR_UNAVAILABLE where the disk is full; so does ks_fl_move. */
 KS_MUST_CHECK enum ks_err ks_fl_open(const struct ks_fl_files *files, const char *name,
                                      int flags, int *out_fd);
 KS_MUST_CHECK enum ks_err ks_fl_length(int fd, const char *name, uint64_t *out_length);

@@ -212,7 +212,7 @@ out:
 struct counting {
     const struct ks_fl_files *files;
     struct place place;
-    bool deletes;
+    uint64_t deletes; /* at most that many */
     uint64_t count;
     uint64_t bytes;
 };
@@ -225,16 +225,17 @@ static void visit_kept(void *context, const char *name, const struct stat *facts
     if (!is_of(name, "kept", &place) || !same(&place, &counting->place)) {
         return;
     }
-    if (!counting->deletes || unlinkat(counting->files->dir, name, 0) == 0) {
+    if (counting->deletes == 0 ||
+        (counting->count < counting->deletes && unlinkat(counting->files->dir, name, 0) == 0)) {
         counting->count++;
         counting->bytes += (uint64_t)facts->st_size;
     }
 }
 
-static enum ks_err write_note(const struct ks_fl_files *files, const struct counting *counted)
+static enum ks_err write_note(const struct ks_fl_files *files, const struct counting *counted,
+                              const char *name)
 {
     enum ks_err err = KS_OK;
-    char name[NAME_LEN_MAX];
     char time[KS_TIME_TEXT_LEN + 1];
     struct ks_buf note;
     struct ks_json_writer writer = ks_json_writer_of(&note);
@@ -247,10 +248,41 @@ static enum ks_err write_note(const struct ks_fl_files *files, const struct coun
     ks_json_member_u64(&writer, "files", counted->count);
     ks_json_put_end(&writer);
     KS_TRY(ks_buf_check(&note));
-    place_name(&counted->place, "gone", ".json", name);
     KS_TRY(ks_fs_replace(files->fs, name, ks_buf_view(&note)));
 out:
     ks_buf_done(&note);
+    return err;
+}
+
+/* Deletes updates of the round at PLACE, at most MAX; what went is in *OUT_GONE. */
+static enum ks_err delete_some(const struct ks_fl_files *files, const struct place *place,
+                               uint64_t max, struct counting *out_gone)
+{
+    *out_gone = (struct counting){.files = files, .place = *place, .deletes = max};
+    return each(files, "kept-", visit_kept, out_gone);
+}
+
+/* Writes down that what was COUNTED goes. Where it is written already, a crash came behind
+ * that, and it counts what there was then. A full disk has room for it once one of them went.
+ */
+static enum ks_err note_deletion(const struct ks_fl_files *files,
+                                 const struct counting *counted)
+{
+    enum ks_err err = KS_OK;
+    struct counting gone;
+    char name[NAME_LEN_MAX];
+
+    place_name(&counted->place, "gone", ".json", name);
+    if (is_there(files, name)) {
+        return KS_OK;
+    }
+    err = write_note(files, counted, name);
+    if (err != KS_OK) {
+        ks_log_failure("fl.note", err);
+        KS_TRY(delete_some(files, &counted->place, 1, &gone));
+        KS_TRY(write_note(files, counted, name));
+    }
+out:
     return err;
 }
 
@@ -259,6 +291,7 @@ static enum ks_err delete_round(const struct ks_fl_files *files, const struct pl
 {
     enum ks_err err = KS_OK;
     struct counting counting = {.files = files, .place = *place};
+    struct counting gone;
     struct ks_log_line line;
     char hex[2 * 16 + 1];
 
@@ -266,9 +299,8 @@ static enum ks_err delete_round(const struct ks_fl_files *files, const struct pl
     if (counting.count == 0) {
         return KS_OK;
     }
-    KS_TRY(write_note(files, &counting));
-    counting = (struct counting){.files = files, .place = *place, .deletes = true};
-    KS_TRY(each(files, "kept-", visit_kept, &counting));
+    KS_TRY(note_deletion(files, &counting));
+    KS_TRY(delete_some(files, place, UINT64_MAX, &gone));
     ks_hex_encode(KS_BYTES(place->session), hex);
     ks_log_begin(&line, KS_LOG_INFO, "fl.deleted");
     ks_log_text(&line, "session", hex);
@@ -560,6 +592,7 @@ enum ks_err ks_fl_sweep(struct ks_fl_files *files, bool at_start)
 {
     enum ks_err err = KS_OK;
     struct sweeping *sweeping = ks_calloc(1, sizeof *sweeping);
+    bool went = false;
 
     KS_CHECK(sweeping != NULL, KS_ERR_NOMEM, "files of rounds");
     files->sweep_us = ks_clock_monotonic_us() + SWEEP_US; /* also where this one fails */
@@ -569,10 +602,15 @@ enum ks_err ks_fl_sweep(struct ks_fl_files *files, bool at_start)
     KS_TRY(each(files, "list-", visit_list, sweeping));
     KS_TRY(each(files, "", visit_file, sweeping));
     for (size_t i = 0; i < sweeping->over_count; i++) {
-        KS_TRY(delete_round(files, &sweeping->over[i]));
+        const enum ks_err failed = delete_round(files, &sweeping->over[i]);
+
+        if (failed != KS_OK) { /* it stays until it can go; others may go now */
+            ks_log_failure("fl.sweep", failed);
+        }
+        went = went || failed == KS_OK;
     }
     files->used = sweeping->used; /* with what was deleted now, until the next look */
-    files->look_us = sweeping->over_count > 0 ? 0 : ks_clock_monotonic_us() + LOOK_US;
+    files->look_us = went ? 0 : ks_clock_monotonic_us() + LOOK_US;
 out:
     ks_free(sweeping);
     return err;

@@ -476,21 +476,29 @@ static unsigned count_files(void)
     return count;
 }
 
-/* As earlier versions did where somebody asked for what was not there. */
-static void leave_empty(const char *what, uint64_t round)
+/* Of the file WHAT-SESSION-ROUNDend. */
+static void path_of(const char *what, uint64_t round, const char *end, char target[KS_PATH_MAX])
 {
     char name[128];
     char hex[33];
     char directory[KS_PATH_MAX];
+
+    ks_hex_encode(KS_BYTES(session), hex);
+    (void)snprintf(name, sizeof name, "%s-%s-%llu%s", what, hex, (unsigned long long)round,
+                   end);
+    assert_int_equal(ks_path_join(folder, KS_FL_FILES_DIRECTORY, directory), KS_OK);
+    assert_int_equal(ks_path_join(directory, name, target), KS_OK);
+}
+
+static void leave_file(const char *what, uint64_t round, const char *text)
+{
     char path[KS_PATH_MAX];
     int fd = -1;
 
-    ks_hex_encode(KS_BYTES(session), hex);
-    (void)snprintf(name, sizeof name, "%s-%s-%llu.json", what, hex, (unsigned long long)round);
-    assert_int_equal(ks_path_join(folder, KS_FL_FILES_DIRECTORY, directory), KS_OK);
-    assert_int_equal(ks_path_join(directory, name, path), KS_OK);
+    path_of(what, round, ".json", path);
     fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
     ks_fd_close(&fd);
 }
 
@@ -510,8 +518,8 @@ static void test_asking_changes_nothing(void **state)
     assert_int_equal(ks_fl_files_list(files, session, 1000000, &out), KS_ERR_NOT_FOUND);
     assert_int_equal(count_files(), before);
 
-    leave_empty("gone", 1);
-    leave_empty("list", 1000000);
+    leave_file("gone", 1, ""); /* as earlier versions did */
+    leave_file("list", 1000000, "");
     expect_kept(1, false, 0);
     assert_int_equal(ks_fl_files_list(files, session, 1000000, &out), KS_ERR_NOT_FOUND);
     ks_buf_done(&out);
@@ -524,6 +532,68 @@ static void test_asking_changes_nothing(void **state)
     expect_kept(1, false, 1);
     assert_true(has_state(2));
     assert_int_equal(count_files(), before + 3); /* update, state, list */
+}
+
+/* ROUND has the updates of two devices, and ends. */
+static void run_round(uint64_t round)
+{
+    uint64_t length = 0;
+    int fd = -1;
+
+    put_all("d1");
+    put_all("d2");
+    for (unsigned i = 1; i <= 2; i++) {
+        assert_int_equal(request_of_round(round, KS_FRAME_FL_OPEN, KS_FL_FILE_UPDATE, hash,
+                                          i == 1 ? "d1" : "d2", &fd, &length),
+                         KS_OK);
+        ks_fd_close(&fd);
+    }
+    assert_int_equal(ks_fl_files_list_put(files, session, round, false, KS_LITERAL("{}")),
+                     KS_OK);
+}
+
+/* Where the note of what goes cannot be written, one file goes, which a full disk has to have
+ * room for it, and the rest stays until it can be; neither the other rounds nor uploads, nor a
+ * start, wait for that. */
+static void test_a_note_that_cannot_be_written(void **state)
+{
+    (void)state;
+    char path[KS_PATH_MAX];
+
+    path_of("gone", 1, ".json.new", path);
+    assert_int_equal(mkdir(path, 0700), 0);
+    for (uint64_t round = 1; round <= 3; round++) {
+        run_round(round);
+    }
+    expect_kept(1, false, 1);
+    close_files();
+    open_files();
+    expect_kept(1, false, 0);
+    run_round(4);
+    expect_kept(2, true, 0);
+    expect_kept(3, false, 2);
+    assert_int_equal(rmdir(path), 0);
+}
+
+/* A crash between the note and what it says leaves both: the note stays as it was. */
+static void test_a_note_is_written_once(void **state)
+{
+    (void)state;
+    static const char note[] =
+        "{\"bytes\":7,\"deleted_at\":\"2026-01-02T03:04:05.000000Z\",\"files\":3}";
+    char path[KS_PATH_MAX];
+    struct ks_buf out;
+
+    run_round(1);
+    run_round(2);
+    leave_file("gone", 1, note);
+    run_round(3);
+    expect_kept(1, true, 0);
+    path_of("gone", 1, ".json", path);
+    ks_buf_init(&out, 1024);
+    assert_int_equal(ks_file_read(path, 1024, &out), KS_OK);
+    assert_true(ks_bytes_is(ks_buf_view(&out), note));
+    ks_buf_done(&out);
 }
 
 /* What a round begins with stays while that round is open, or computed again; the newest stays.
@@ -669,6 +739,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_updates_of_ended_rounds, make, unmake),
         cmocka_unit_test_setup_teardown(test_one_update_of_a_device, make, unmake),
         cmocka_unit_test_setup_teardown(test_asking_changes_nothing, make, unmake),
+        cmocka_unit_test_setup_teardown(test_a_note_that_cannot_be_written, make, unmake),
+        cmocka_unit_test_setup_teardown(test_a_note_is_written_once, make, unmake),
         cmocka_unit_test_setup_teardown(test_states, make, unmake),
         cmocka_unit_test_setup_teardown(test_quota, make, unmake),
         cmocka_unit_test_setup_teardown(test_uploads_expire, make, unmake),
