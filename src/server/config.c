@@ -495,6 +495,12 @@ out:
     return err;
 }
 
+/* MiB that one upload can need: 8 bytes a number, and what is before them. */
+static unsigned largest_upload(const struct ks_config_fl *fl)
+{
+    return (unsigned)((uint64_t)fl->params * 8 >> 20) + 2;
+}
+
 static enum ks_err complete_fl(struct ks_config *config)
 {
     enum ks_err err = KS_OK;
@@ -524,6 +530,9 @@ static enum ks_err complete_fl(struct ks_config *config)
              KS_FL_ROUNDS_MAX);
     KS_CHECK(fl->disk_mib <= KS_CONFIG_FL_DISK_MIB_MAX, KS_ERR_LIMIT, "fl.disk_mib: 1 to %d",
              KS_CONFIG_FL_DISK_MIB_MAX);
+    KS_CHECK(fl->upload_mib >= largest_upload(fl) && fl->disk_mib >= largest_upload(fl),
+             KS_ERR_LIMIT, "fl.upload_mib, fl.disk_mib: at least %u with fl.params %u",
+             largest_upload(fl), fl->params);
     KS_CHECK(fl->suspicion >= 0 && fl->suspicion <= KS_FL_SUSPICION_MAX, KS_ERR_LIMIT,
              "fl.suspicion: 0 to %d", KS_FL_SUSPICION_MAX);
     KS_CHECK(fl->suspicion > 0 || fl->suspend_after == 0, KS_ERR_FORMAT,

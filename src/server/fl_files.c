@@ -227,17 +227,27 @@ static bool has_room(struct ks_fl_files *files, uint64_t length)
            length <= files->limits.in_flight_max - files->in_flight;
 }
 
+/* That has room while nothing else does. */
+static uint64_t longest(const struct ks_fl_files_limits *limits)
+{
+    uint64_t length = limits->length_max;
+
+    length = length < limits->in_flight_max ? length : limits->in_flight_max;
+    return length < limits->disk_max ? length : limits->disk_max;
+}
+
 static enum ks_err begin_upload(struct ks_fl_files *files, const struct ks_fl_upload *wanted,
                                 struct upload **out_upload)
 {
     enum ks_err err = KS_OK;
     struct upload *upload = find_upload(files, wanted->who);
+    const uint64_t length_max = longest(&files->limits);
 
+    KS_CHECK(wanted->length >= 1 && wanted->length <= length_max, KS_ERR_LIMIT,
+             "an upload has 1 to %llu bytes", (unsigned long long)length_max);
     if (upload != NULL) {
         give_up(files, upload);
     }
-    KS_CHECK(wanted->length >= 1 && wanted->length <= files->limits.length_max, KS_ERR_LIMIT,
-             "an upload has 1 to %llu bytes", (unsigned long long)files->limits.length_max);
     while (!has_room(files, wanted->length) && (upload = find_stalled(files)) != NULL) {
         give_up(files, upload);
     }

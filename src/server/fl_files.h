@@ -42,10 +42,10 @@ void ks_fl_files_close(struct ks_fl_files *files);
 
 /* Part PART, from 0, of what WHO sends: LENGTH bytes in all, called by their hash. All parts
  * have KS_FL_PART_LEN bytes but the last. *OUT_COMPLETE: it was the last one that lacked. Who
- * begins another upload gives up the one that is under way, and, beyond KS_FL_UNUSED_MAX, the
- * oldest of the complete ones that no job has named. KS_ERR_FORMAT for a part of another
- * length; KS_ERR_LIMIT; KS_ERR_UNAVAILABLE while too much is under way, or kept, or the disk is
- * full. */
+ * begins another upload, unless that is longer than ever finds room (KS_ERR_LIMIT), gives up
+ * the one that is under way, and, beyond KS_FL_UNUSED_MAX, the oldest of the complete ones that
+ * no job has named. KS_ERR_FORMAT for a part of another length; KS_ERR_UNAVAILABLE while too
+ * much is under way, or kept, or the disk is full. */
 struct ks_fl_upload {
     const char *who;
     uint8_t hash[32];

@@ -14,7 +14,8 @@
 
 #define NAME_LEN_MAX 200
 #define WHO_MAX      100
-#define PARTS_MAX    2048 /* of one upload */
+#define PARTS_MAX                                                                              \
+    2056 /* of one upload: 8 bytes a number of the largest model, and what is before them */
 #define FL_OWNER_LEN 16
 
 /* One that is under way. */
@@ -80,7 +81,8 @@ struct kept {
     const char *device;
 };
 /* What was uploaded, BLOB, is for that round from now on, unless it is so already; its name
- * goes to TARGET; what was kept of that device for that round before goes. KS_ERR_NOT_FOUND says whether it was deleted. */
+ * goes to TARGET; what was kept of that device for that round before goes. KS_ERR_NOT_FOUND
+ * says whether it was deleted. */
 KS_MUST_CHECK enum ks_err ks_fl_keep(const struct ks_fl_files *files, const struct kept *kept,
                                      const char *blob, char target[NAME_LEN_MAX]);
 

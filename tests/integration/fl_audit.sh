@@ -187,7 +187,7 @@ site_stop
 # Nothing is kept: commitments hold, and nothing can be computed again.
 # shellcheck disable=SC2034
 site_more="$fl
-  disk_mib: 1"
+  disk_mib: 2"
 site_start
 url=https://127.0.0.1:$site_port
 at_site="--operator op --url $url"
@@ -206,7 +206,7 @@ grep -q 'event=fl.deleted .*round=1 files=2' site.log || site_fail "nothing said
 # The folder is full; what nobody needed goes after a day, and there is room again.
 "$ketseal" -q learn train --schema=city-air --test-from='2024-02-10 00:00:00' --model=linear --epochs=0 --seed=2 --out=second.safetensors \
     city-1.csv >/dev/null
-dd if=/dev/zero of="state/fl/up-0000000000000000-$(printf '%064d' 0).blob" bs=1024 count=1024 status=none
+dd if=/dev/zero of="state/fl/up-0000000000000000-$(printf '%064d' 0).blob" bs=1024 count=2048 status=none
 site_stop
 site_start
 url=https://127.0.0.1:$site_port

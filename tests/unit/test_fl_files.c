@@ -19,6 +19,10 @@
 #include "crypto/digest.h"
 #include "enclave/fl_work.h"
 #include "enclave/frame.h"
+#include "fl/model.h"
+#include "fl/seal.h"
+#include "fl/update.h"
+#include "record/fl.h"
 #include "server/fl_files.h"
 
 #define PART  ((size_t)KS_FL_PART_LEN)
@@ -31,12 +35,13 @@ static char *folder;
 static uint8_t *bytes; /* TOTAL */
 static uint8_t hash[32];
 static uint64_t stalled_us = UINT64_MAX; /* none is */
+static uint64_t length_max = TOTAL;
 static struct ks_fl_files *files;
 static int enclave;
 
 static void open_files(void)
 {
-    const struct ks_fl_files_limits limits = {.length_max = TOTAL,
+    const struct ks_fl_files_limits limits = {.length_max = length_max,
                                               .in_flight_max = 2 * TOTAL,
                                               .disk_max = DISK_MAX,
                                               .unused_us = UNUSED_US,
@@ -146,7 +151,10 @@ static void test_limits(void **state)
     bool complete = false;
 
     upload.bytes = ks_bytes_of(bytes, PART);
+    assert_int_equal(put("d1", 1, &complete), KS_OK);
     assert_int_equal(ks_fl_files_put(files, &upload, &complete), KS_ERR_LIMIT);
+    expect_parts("d1", "{\"complete\":false,\"length\":2097157,\"parts\":[1],"
+                       "\"schema\":\"ketseal.fl-upload/1\"}"); /* it goes on */
     upload.length = TOTAL;
     upload.bytes.len--;
     assert_int_equal(ks_fl_files_put(files, &upload, &complete), KS_ERR_FORMAT);
@@ -155,6 +163,25 @@ static void test_limits(void **state)
     assert_int_equal(put("d3", 0, &complete), KS_ERR_UNAVAILABLE);
     put_all("d2");
     assert_int_equal(put("d3", 0, &complete), KS_OK);
+}
+
+/* The longest upload of the largest model has parts enough. One that would find no room in an
+ * empty folder either is refused for good. */
+static void test_the_largest_model(void **state)
+{
+    (void)state;
+    struct ks_fl_upload upload = {.who = "d1", .length = 2 * TOTAL + 1};
+    bool complete = false;
+
+    close_files();
+    length_max = ks_fl_update_bytes_max(KS_FL_NUMBERS_MAX) + KS_FL_SEALED_OVERHEAD +
+                 KS_FL_MODEL_HEADER_MAX;
+    open_files();
+    length_max = TOTAL;
+    upload.bytes = ks_bytes_of(bytes, PART);
+    assert_int_equal(ks_fl_files_put(files, &upload, &complete), KS_ERR_LIMIT);
+    upload.length = 2 * TOTAL;
+    assert_int_equal(ks_fl_files_put(files, &upload, &complete), KS_OK);
 }
 
 /* Who begins and does not go on makes room, the one that stands still for the longest first. */
@@ -730,6 +757,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_parts_come_in_any_order, make, unmake),
         cmocka_unit_test_setup_teardown(test_limits, make, unmake),
+        cmocka_unit_test_setup_teardown(test_the_largest_model, make, unmake),
         cmocka_unit_test_setup_teardown(test_stalled, make, unmake),
         cmocka_unit_test_setup_teardown(test_unused, make, unmake),
         cmocka_unit_test_setup_teardown(test_what_was_under_way_is_gone_after_a_restart, make,
