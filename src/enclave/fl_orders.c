@@ -162,7 +162,7 @@ out:
 
 /* --- a round begins ----------------------------------------------------------------------- */
 
-/* Whether a device that is enrolled may take part; one that is not known here may where the
+/* Whether a device that is enrolled may take part (KS_RIGHT_WORK, but for its age); one that is not known here may where the
  * root's own certificates do. */
 static bool may_work(const struct ks_monitor *monitor, struct ks_bytes id)
 {
@@ -171,13 +171,7 @@ static bool may_work(const struct ks_monitor *monitor, struct ks_bytes id)
     if (entry == NULL) {
         return monitor->admission.rules.accept_issued;
     }
-    switch (ks_device_state_at(entry, ks_clock_us() / 1000000)) {
-    case KS_DEVICE_ACTIVE:
-    case KS_DEVICE_PENDING_ROTATION:
-        return true;
-    default:
-        return false;
-    }
+    return ks_device_state_at(entry, ks_clock_us() / 1000000) == KS_DEVICE_ACTIVE;
 }
 
 /* Those that the plan names, or all that are enrolled, as far as they may work. */

@@ -14,8 +14,7 @@
 
 #define NAME_LEN_MAX 200
 #define WHO_MAX      100
-#define PARTS_MAX                                                                              \
-    2056 /* of one upload: 8 bytes a number of the largest model, and what is before them */
+#define PARTS_MAX    2056 /* of one upload: the largest model, 8 bytes a number, and a header */
 #define FL_OWNER_LEN 16
 
 /* One that is under way. */
