@@ -162,8 +162,8 @@ out:
 
 /* --- a round begins ----------------------------------------------------------------------- */
 
-/* Whether a device that is enrolled may take part (KS_RIGHT_WORK, but for its age); one that is not known here may where the
- * root's own certificates do. */
+/* Whether a device that is enrolled may take part (KS_RIGHT_WORK, but for its age); one that is
+ * not known here may where the root's own certificates do. */
 static bool may_work(const struct ks_monitor *monitor, struct ks_bytes id)
 {
     const struct ks_device_entry *entry = ks_registry_find(monitor->admission.registry, id);
@@ -413,6 +413,28 @@ enum ks_err ks_monitor_fl_join(struct ks_monitor *monitor, uint32_t id, struct k
     KS_TRY(ks_monitor_fl_answer(monitor, KS_FRAME_FL_JOIN, id, session));
 out:
     ks_fl_join_done(&join);
+    return err;
+}
+
+/* lp32 certificate -> nothing: whose job would be refused sends nothing ahead of it. How long
+ * ago it attested is asked when the job comes, since only then it is told to. */
+enum ks_err ks_monitor_fl_upload(struct ks_monitor *monitor, uint32_t id,
+                                 struct ks_bytes payload)
+{
+    enum ks_err err = KS_OK;
+    struct ks_reader reader = ks_reader_of(payload, "upload frame");
+    struct ks_monitor_device *device = NULL;
+    struct ks_bytes certificate = {0};
+    size_t begin = 0;
+
+    KS_TRY(ks_monitor_fl_here(monitor));
+    KS_TRY(ks_read_lp32(&reader, KS_MONITOR_CERTIFICATE_MAX, &certificate));
+    KS_TRY(ks_read_end(&reader));
+    err = ks_monitor_device(monitor, certificate, KS_RIGHT_WORK, &device);
+    KS_TRY(err == KS_ERR_STALE ? KS_OK : err);
+    begin = ks_answer_begin(&monitor->daemon.out, KS_FRAME_FL_UPLOAD, id);
+    ks_frame_end(&monitor->daemon.out, begin);
+out:
     return err;
 }
 

@@ -42,6 +42,7 @@ enum ks_frame_type {
     KS_FRAME_FL_OFFER = 27,    /* time passes -> rounds whose records want an intent */
     KS_FRAME_FL_RECORDED = 28, /* the record of a round is durable */
     KS_FRAME_FL_LIST = 29,     /* a round has ended -> its list */
+    KS_FRAME_FL_UPLOAD = 36,   /* a device begins to send a file ahead: may it? -> nothing */
     /* enclave -> launcher */
     KS_FRAME_KILL = 20, /* end a worker: u32 process id */
     /* launcher -> enclave, each with one descriptor attached */

@@ -57,6 +57,7 @@ static const struct request_rule request_rules[] = {
      KS_FL_DOCUMENT_MAX + KS_MONITOR_CERTIFICATE_MAX + 64},
     {KS_FRAME_FL_STATUS, ks_monitor_fl_status, KS_PHASE_READY, 256},
     {KS_FRAME_FL_JOIN, ks_monitor_fl_join, KS_PHASE_READY, SIGNED_DOCUMENT_MAX},
+    {KS_FRAME_FL_UPLOAD, ks_monitor_fl_upload, KS_PHASE_READY, KS_MONITOR_CERTIFICATE_MAX + 64},
     {KS_FRAME_FL_OFFER, ks_monitor_fl_offer, KS_PHASE_READY, 0},
     {KS_FRAME_FL_RECORDED, ks_monitor_fl_recorded, KS_PHASE_READY, 64},
     {KS_FRAME_FL_LIST, ks_monitor_fl_list, KS_PHASE_READY, 64},

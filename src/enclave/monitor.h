@@ -297,6 +297,8 @@ KS_MUST_CHECK enum ks_err ks_monitor_fl_order(struct ks_monitor *, uint32_t id,
                                               struct ks_bytes payload);
 KS_MUST_CHECK enum ks_err ks_monitor_fl_status(struct ks_monitor *, uint32_t id,
                                                struct ks_bytes payload);
+KS_MUST_CHECK enum ks_err ks_monitor_fl_upload(struct ks_monitor *, uint32_t id,
+                                               struct ks_bytes payload);
 KS_MUST_CHECK enum ks_err ks_monitor_fl_join(struct ks_monitor *, uint32_t id,
                                              struct ks_bytes payload);
 KS_MUST_CHECK enum ks_err ks_monitor_fl_offer(struct ks_monitor *, uint32_t id,

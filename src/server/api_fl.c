@@ -288,31 +288,90 @@ static void reply_busy(struct ks_http_request *request)
     ks_buf_done(&body);
 }
 
-/* PUT /v1/fl/uploads/HASH/PART?length=N */
-void ks_api_fl_upload(struct ks_site_server *server, struct ks_http_request *request,
-                      struct ks_bytes segment)
+/* What REQUEST, a part of an upload, brings. */
+static enum ks_err read_upload(struct ks_http_request *request, struct ks_fl_upload *out_upload)
 {
     enum ks_err err = KS_OK;
+    const struct ks_bytes path = ks_http_request_head(request)->path;
+    const size_t skipped = strlen("/v1/fl/uploads/"); /* by the route */
     struct ks_fl_upload upload = {.who = ks_http_request_peer_name(request),
                                   .bytes = ks_http_request_body(request)};
-    bool complete = false;
 
-    if (!is_here(server, request)) {
-        return;
-    }
-    KS_TRY(read_place(segment, upload.hash, &upload.part));
+    KS_TRY(read_place(ks_bytes_of(path.data + skipped, path.len - skipped), upload.hash,
+                      &upload.part));
     KS_TRY(ks_api_query_u64(request, "length", 0, KS_JSON_INTEGER_MAX, &upload.length));
     KS_CHECK(upload.length >= 1, KS_ERR_FORMAT,
              "query 'length': the bytes of the whole, at least 1");
-    KS_TRY(ks_fl_files_put(server->fl_files, &upload, &complete));
-    ks_reply_json(request, complete ? 201 : 200,
-                  complete ? KS_LITERAL("{\"complete\":true}")
-                           : KS_LITERAL("{\"complete\":false}"));
+    *out_upload = upload;
 out:
+    return err;
+}
+
+static void put_part(struct ks_site_server *server, struct ks_http_request *request,
+                     const struct ks_fl_upload *upload)
+{
+    bool complete = false;
+    const enum ks_err err = ks_fl_files_put(server->fl_files, upload, &complete);
+
     if (err == KS_ERR_UNAVAILABLE) {
         reply_busy(request);
     } else if (err != KS_OK) {
         ks_reply_failure(request, err);
+    } else {
+        ks_reply_json(request, complete ? 201 : 200,
+                      complete ? KS_LITERAL("{\"complete\":true}")
+                               : KS_LITERAL("{\"complete\":false}"));
+    }
+}
+
+/* The device may work: its upload begins, unless it has meanwhile. */
+static void step_upload(struct ks_site_server *server, struct ks_task *task, enum ks_err err,
+                        struct ks_reader *answer)
+{
+    struct ks_fl_upload upload;
+
+    KS_TRY(err);
+    KS_TRY(ks_read_end(answer));
+    KS_TRY(read_upload(task->request, &upload));
+    put_part(server, task->request, &upload);
+    task->request = NULL;
+    ks_task_free(server, task);
+out:
+    if (err != KS_OK) {
+        ks_task_fail(server, task, err);
+    }
+}
+
+/* lp32 certificate */
+static void ask_upload(struct ks_site_server *server, struct ks_http_request *request)
+{
+    struct ks_buf payload;
+
+    ks_buf_init(&payload, 65536);
+    ks_buf_put_lp32(&payload, ks_cert_der(ks_http_request_peer(request)));
+    ask(server, request, KS_FRAME_FL_UPLOAD, &payload, step_upload);
+    ks_buf_done(&payload);
+}
+
+/* PUT /v1/fl/uploads/HASH/PART?length=N. Operators are not in the enclave's registry. */
+void ks_api_fl_upload(struct ks_site_server *server, struct ks_http_request *request,
+                      struct ks_bytes segment)
+{
+    enum ks_err err = KS_OK;
+    struct ks_fl_upload upload;
+
+    (void)segment;
+    if (!is_here(server, request)) {
+        return;
+    }
+    err = read_upload(request, &upload);
+    if (err != KS_OK) {
+        ks_reply_failure(request, err);
+    } else if (ks_cert_role(ks_http_request_peer(request)) != KS_CERT_OPERATOR &&
+               ks_fl_files_begins(server->fl_files, &upload)) {
+        ask_upload(server, request);
+    } else {
+        put_part(server, request, &upload);
     }
 }
 

@@ -293,11 +293,30 @@ out:
     return err;
 }
 
+/* The one that WANTED is a part of; NULL. */
+static struct upload *under_way(struct ks_fl_files *files, const struct ks_fl_upload *wanted)
+{
+    struct upload *upload = find_upload(files, wanted->who);
+
+    return upload != NULL && upload->length == wanted->length &&
+                   ks_bytes_equal(KS_BYTES(upload->hash), KS_BYTES(wanted->hash))
+               ? upload
+               : NULL;
+}
+
+bool ks_fl_files_begins(struct ks_fl_files *files, const struct ks_fl_upload *upload)
+{
+    uint64_t length = 0;
+
+    return under_way(files, upload) == NULL &&
+           !is_complete(files, upload->who, upload->hash, &length);
+}
+
 enum ks_err ks_fl_files_put(struct ks_fl_files *files, const struct ks_fl_upload *wanted,
                             bool *out_complete)
 {
     enum ks_err err = KS_OK;
-    struct upload *upload = find_upload(files, wanted->who);
+    struct upload *upload = under_way(files, wanted);
     char source[NAME_LEN_MAX];
     char target[NAME_LEN_MAX];
     uint64_t length = 0;
@@ -308,8 +327,7 @@ enum ks_err ks_fl_files_put(struct ks_fl_files *files, const struct ks_fl_upload
         *out_complete = true; /* sent again */
         return KS_OK;
     }
-    if (upload == NULL || upload->length != wanted->length ||
-        !ks_bytes_equal(KS_BYTES(upload->hash), KS_BYTES(wanted->hash))) {
+    if (upload == NULL) {
         KS_TRY(begin_upload(files, wanted, &upload));
     }
     KS_CHECK(wanted->part < upload->parts, KS_ERR_FORMAT, "part %llu of %u",

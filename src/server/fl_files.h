@@ -53,6 +53,8 @@ struct ks_fl_upload {
     uint64_t part;
     struct ks_bytes bytes;
 };
+/* Whether a part of it begins an upload: neither is it under way, nor complete. */
+bool ks_fl_files_begins(struct ks_fl_files *files, const struct ks_fl_upload *upload);
 KS_MUST_CHECK enum ks_err ks_fl_files_put(struct ks_fl_files *files,
                                           const struct ks_fl_upload *upload,
                                           bool *out_complete);

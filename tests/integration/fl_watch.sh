@@ -218,9 +218,20 @@ wait "$pid_2" || rc=$?
 grep -q "device 'edge-2' is SUSPENDED: seen in the wrong place" said-edge-2 || site_fail "what it is told: $(cat said-edge-2)"
 expect "the round" "$(operator status "$session" | jq -r '[.state, .rounds[0].count] | join(" ")')" 'FINISHED 1'
 
+owner=$(printf edge-2 | openssl dgst -sha256 -r | cut -c 1-16)
+[ -z "$(find state/fl -name "*$owner*")" ] || site_fail "what it sends is taken: $(ls state/fl)"
+
 # --- an operator resumes it, and it begins anew ------------------------------------------------------------------------------------
 "$ketseal" -q device resume --operator op --url "$url" edge-4 --reason 'more data than the others' >/dev/null
-begin --device edge-4 --updates=1
+"$ketseal" -q device require-rotation --operator op --url "$url" edge-1 >/dev/null
+begin --device edge-1 --device edge-4 --updates=1
+tries=0
+until [ "$(operator status "$session" | jq '.rounds[0].invited // 0')" -ge 1 ]; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 200 ] || site_fail "no round begins: $(operator status "$session")"
+    sleep 0.05
+done
+expect "invited while edge-1 is to rotate its key" "$(operator status "$session" | jq '.rounds[0].invited')" 1
 join edge-4 city.csv || site_fail "edge-4, resumed: $(cat said-edge-4)"
 site_stop
 "$ketseal" -q ledger fsck --state state --site site.json >/dev/null

@@ -448,7 +448,7 @@ def try_rounds(device, operator, session, waits):
     need(metrics["rounds"] == {"completed": 1, "failed": 0, "open": 1} and metrics["updates"] == 1, f"the metrics: {metrics}")
 
 
-def try_learning(device, operator, bodies):
+def try_learning(device, operator, impostor, bodies):
     """What `ketseal fl` does not provoke of federated learning; it has finished one session, and made another."""
     octets = "--type=application/octet-stream"
     nobody = "0" * 32
@@ -506,6 +506,8 @@ def try_learning(device, operator, bodies):
     need(device.call("getUpload", 200, hash=known)["parts"] == [1], "the second of two")
     need(device.call("putPart", 201, octets, "--body=part-0", hash=known, part=0, query=whole)["complete"], "both")
     operator.call("getUpload", 404, hash=known)  # it is another's
+    impostor.call("putPart", 403, octets, "--body=part-0", hash=known, part=0, query=whole)
+    impostor.call("getUpload", 404, hash=known)
     for path, query in ((known, ""), (known, "?length=3"), (known, "?length=-1"), (known, "?length=1e3")):
         operator.call("putPart", 400, octets, "--body=part-0", hash=path, part=0, query=query)
     operator.call("putPart", 400, octets, "--body=part-0", hash=known, part="first", query=whole)
@@ -599,7 +601,8 @@ def main():
     try_requests(document, site)
     try_other_methods(document, site, routes)
     try_devices(site, operator, sites["UNKNOWN"], bodies)
-    try_learning(site, operator, bodies)
+    impostor = Site(document, sys.argv[3], "impostor")
+    try_learning(site, operator, impostor, bodies)
     try_others(document, sites)
     documented = {
         (name, status)
@@ -607,7 +610,7 @@ def main():
         for status in operation["responses"]
         if status != "default"
     }
-    everybody = [*sites.values(), other]
+    everybody = [*sites.values(), other, impostor]
     missing = documented.difference(traced, *(one.seen for one in everybody))
     need(not missing, f"documented, and never answered: {sorted(missing)}")
     print(

@@ -66,6 +66,8 @@ mkdir operator unknown early
 cp op/root.pem edge-1/site.json edge-1/url operator/
 cp op/operator.pem operator/device.pem && cp -p op/operator.key operator/device.key
 cp op/root.pem edge-1/site.json unknown/
+"$ketseal" -q ca issue device --ca ca --name edge-3 --out impostor --algorithm "$site_algorithm" >/dev/null # of a device that enrols
+cp edge-1/site.json edge-1/url impostor/
 printf 'https://127.0.0.1:%s\n' "$(cat state/enrolment-port)" >unknown/url
 
 # Everything that operators and enrolled devices do, refusals among it.
