@@ -6,8 +6,10 @@
  * checkpoints of rounds. ketseald can read the models alone. Nothing here is believed by the
  * enclave: it names hashes. docs/formats/fl-files.md
  *
- * Uploads and models are the site's thread's; the enclave's requests for files are answered by
- * a thread of their own, so that a slow disk keeps nobody else waiting. */
+ * Uploads, models, lists and what is kept are the site's thread's, which waits for the disk
+ * meanwhile: most for a model that is published, which is read, hashed and synced, and for
+ * whatever looks through the folder. The enclave's requests for files, which sync more, are
+ * answered by a thread of their own. */
 #ifndef KS_SERVER_FL_FILES_H
 #define KS_SERVER_FL_FILES_H
 
