@@ -18,6 +18,7 @@
 #define RETRY_S       2                     /* where the site does not say when */
 #define RETRY_MAX_S   60                    /* whatever it says */
 #define RETRIES_MAX   60
+#define AGAIN_MAX     3 /* times that what is missing behind the last part is sent */
 #define TARGET_MAX    160
 #define ANSWER_MAX    65536
 #define MODEL_LEN_MAX ((uint64_t)1 << 31)
@@ -36,9 +37,22 @@ static struct timespec pause_of(const struct ks_session *session)
                                                               : said_s};
 }
 
-/* One part; a site that has too much under way says when to come back, and is asked again then.
- */
-static enum ks_err send_part(struct ks_session *session, const struct ks_session_call *call)
+static enum ks_err read_complete(struct ks_bytes answer, bool *out_complete)
+{
+    enum ks_err err = KS_OK;
+    struct ks_json_doc *doc = NULL;
+
+    KS_TRY(ks_json_parse(answer, &answer_limits, &doc));
+    KS_TRY(ks_json_get_bool(ks_json_root(doc), "complete", out_complete));
+out:
+    ks_json_doc_free(doc);
+    return ks_fail_prefix(err, "the site's answer");
+}
+
+/* CALL puts one part; a site that has too much under way says when to come back, and is asked
+ * again then. *OUT_COMPLETE: the site lacks none. */
+static enum ks_err send_part(struct ks_session *session, const struct ks_session_call *call,
+                             bool *out_complete)
 {
     enum ks_err err = KS_OK;
     struct timespec pause;
@@ -54,6 +68,83 @@ static enum ks_err send_part(struct ks_session *session, const struct ks_session
         pause = pause_of(session);
         (void)nanosleep(&pause, NULL); /* a signal shortens one pause, which harms nothing */
     }
+    KS_TRY(err);
+    KS_TRY(read_complete(ks_buf_view(&answer), out_complete));
+out:
+    ks_buf_done(&answer);
+    return err;
+}
+
+/* What is sent, in parts. */
+struct sending {
+    struct ks_session *session;
+    struct ks_bytes bytes;
+    size_t parts;
+    char hex[2 * 32 + 1]; /* of its hash */
+    bool *has;            /* of each part: the site said that it has it */
+    bool complete;
+};
+
+/* The parts that the site has not. */
+static enum ks_err send_missing(struct sending *sending)
+{
+    enum ks_err err = KS_OK;
+    char target[TARGET_MAX];
+    struct ks_session_call call = {
+        .method = "PUT", .target = target, .content_type = "application/octet-stream"};
+
+    for (size_t part = 0; part < sending->parts && !sending->complete; part++) {
+        const size_t begin = part * PART_LEN;
+        const size_t rest = sending->bytes.len - begin;
+
+        if (!sending->has[part]) {
+            (void)snprintf(target, sizeof target, "/v1/fl/uploads/%s/%zu?length=%zu",
+                           sending->hex, part, sending->bytes.len);
+            call.body =
+                ks_bytes_of(sending->bytes.data + begin, rest < PART_LEN ? rest : PART_LEN);
+            KS_TRY(send_part(sending->session, &call, &sending->complete));
+        }
+    }
+out:
+    return err;
+}
+
+static enum ks_err read_parts(struct ks_bytes answer, struct sending *sending)
+{
+    enum ks_err err = KS_OK;
+    struct ks_json_doc *doc = NULL;
+    const struct ks_json *parts = NULL;
+    uint64_t part = 0;
+
+    KS_TRY(ks_json_parse(answer, &answer_limits, &doc));
+    KS_TRY(ks_json_get_bool(ks_json_root(doc), "complete", &sending->complete));
+    KS_TRY(ks_json_get(ks_json_root(doc), "parts", KS_JSON_ARRAY, &parts));
+    for (size_t i = 0; i < ks_json_count(parts); i++) {
+        KS_TRY(ks_json_u64(ks_json_at(parts, i), sending->parts - 1, &part));
+        sending->has[part] = true;
+    }
+out:
+    ks_json_doc_free(doc);
+    return ks_fail_prefix(err, "the site's answer");
+}
+
+/* Which parts the site has: none, where it was started again between two of them. */
+static enum ks_err ask_parts(struct sending *sending)
+{
+    enum ks_err err = KS_OK;
+    char target[TARGET_MAX];
+    struct ks_buf answer;
+    const struct ks_session_call call = {.method = "GET", .target = target};
+
+    ks_buf_init(&answer, ANSWER_MAX);
+    ks_wipe(sending->has, sending->parts * sizeof *sending->has);
+    (void)snprintf(target, sizeof target, "/v1/fl/uploads/%s", sending->hex);
+    err = ks_session_call(sending->session, &call, &answer);
+    if (err == KS_OK) {
+        KS_TRY(read_parts(ks_buf_view(&answer), sending));
+    }
+    err = err == KS_ERR_NOT_FOUND ? KS_OK : err;
+out:
     ks_buf_done(&answer);
     return err;
 }
@@ -62,24 +153,23 @@ static enum ks_err upload(struct ks_session *session, struct ks_bytes bytes,
                           uint8_t out_hash[32])
 {
     enum ks_err err = KS_OK;
-    const size_t parts = (bytes.len + PART_LEN - 1) / PART_LEN;
-    char hex[2 * 32 + 1];
-    char target[TARGET_MAX];
-    struct ks_session_call call = {
-        .method = "PUT", .target = target, .content_type = "application/octet-stream"};
+    struct sending sending = {
+        .session = session, .bytes = bytes, .parts = (bytes.len + PART_LEN - 1) / PART_LEN};
 
+    KS_CHECK(bytes.len > 0, KS_ERR_FORMAT, "nothing to send");
     ks_sha256(bytes, out_hash);
-    ks_hex_encode(ks_bytes_of(out_hash, 32), hex);
-    for (size_t part = 0; part < parts; part++) {
-        const size_t begin = part * PART_LEN;
-
-        (void)snprintf(target, sizeof target, "/v1/fl/uploads/%s/%zu?length=%zu", hex, part,
-                       bytes.len);
-        call.body = ks_bytes_of(bytes.data + begin,
-                                bytes.len - begin < PART_LEN ? bytes.len - begin : PART_LEN);
-        KS_TRY(send_part(session, &call));
+    ks_hex_encode(ks_bytes_of(out_hash, 32), sending.hex);
+    sending.has = ks_calloc(sending.parts + 1, sizeof *sending.has);
+    KS_CHECK(sending.has != NULL, KS_ERR_NOMEM, "an upload of %zu bytes", bytes.len);
+    KS_TRY(send_missing(&sending));
+    for (unsigned again = 0; again < AGAIN_MAX && !sending.complete; again++) {
+        KS_TRY(ask_parts(&sending));
+        KS_TRY(send_missing(&sending));
     }
+    KS_CHECK(sending.complete, KS_ERR_UNAVAILABLE,
+             "the site does not keep all that it is sent; again later");
 out:
+    ks_free(sending.has);
     return err;
 }
 
