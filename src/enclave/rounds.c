@@ -329,15 +329,10 @@ out:
     return err;
 }
 
-/* The last moment at which what is staged can still count. */
+/* While something is staged time stands still before the deadline. */
 static uint64_t held(const struct ks_rounds_session *session, uint64_t now_us)
 {
-    struct ks_fl_round_status status;
-
-    ks_fl_round_status(session->round, &status);
-    return session->staged > 0 && status.wake_us != 0 && now_us >= status.wake_us
-               ? status.wake_us - 1
-               : now_us;
+    return session->staged > 0 ? ks_rounds_in_time(session, now_us) : now_us;
 }
 
 enum ks_err ks_rounds_event(struct ks_rounds *rounds, struct ks_rounds_session *session,

@@ -35,6 +35,10 @@ struct ks_operator_seen *ks_rounds_operator(struct ks_rounds *rounds, const uint
 struct ks_delivery *ks_rounds_find_delivery(const struct ks_rounds_session *session,
                                             struct ks_bytes device);
 
+/* AT_US, or the last moment before the deadline of the open round: at which what is staged can
+ * still count. */
+uint64_t ks_rounds_in_time(const struct ks_rounds_session *session, uint64_t at_us);
+
 /* DEVICE, when it joined, said that it has SAMPLES. Only where SESSION selects by them, and
  * while there is room: what is forgotten counts as never said. */
 KS_MUST_CHECK enum ks_err ks_rounds_know(const struct ks_rounds *rounds,

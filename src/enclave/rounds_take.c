@@ -553,7 +553,15 @@ out:
     return err;
 }
 
-/* The deliveries that are staged count. */
+uint64_t ks_rounds_in_time(const struct ks_rounds_session *session, uint64_t at_us)
+{
+    struct ks_fl_round_status status;
+
+    ks_fl_round_status(session->round, &status);
+    return status.wake_us != 0 && at_us >= status.wake_us ? status.wake_us - 1 : at_us;
+}
+
+/* The deliveries that are staged count: each was staged in time, or behind one that was. */
 static enum ks_err take_commit(struct ks_rounds_session *session, unsigned file, uint64_t len,
                                const uint8_t hash[32], uint64_t at_us)
 {
@@ -562,7 +570,7 @@ static enum ks_err take_commit(struct ks_rounds_session *session, unsigned file,
     for (size_t i = 0; i < session->staged; i++) {
         const struct ks_delivery *delivery = &session->deliveries[session->delivered + i];
         struct ks_fl_event event = {.kind = KS_FL_EVENT_UPDATE,
-                                    .now_us = delivery->at_us,
+                                    .now_us = ks_rounds_in_time(session, delivery->at_us),
                                     .client = ks_bytes_text(delivery->device),
                                     .samples = delivery->samples};
 

@@ -497,6 +497,29 @@ static void test_time_stands_still(void **state)
     assert_int_equal(ks_rounds_summary(site->session, 1)->count, 1);
 }
 
+/* Behind an update that is staged another one can be added after the deadline: it counts with
+ * that one, also after a restart. */
+static void test_added_after_the_deadline(void **state)
+{
+    struct site *site = *state;
+
+    assert_int_equal(order(site, KS_FL_VERB_CREATE, S(0)), KS_OK);
+    assert_int_equal(order(site, KS_FL_VERB_START, S(1)), KS_OK);
+    begin(site, S(2));
+    all_join(site, S(3));
+    stage(site, 0, S(602));
+    stage(site, 1, S(700));
+    commit(site, 1, S(701));
+    assert_int_equal(site->session->delivered, 2);
+    assert_int_equal(phase(site), KS_FL_TRAINING);
+    restart(site);
+    assert_int_equal(event(site, KS_FL_EVENT_TICK, NULL, S(702)), KS_FL_ANSWER_OK);
+    assert_int_equal(phase(site), KS_FL_AGGREGATING);
+    restart(site);
+    assert_int_equal(event(site, KS_FL_EVENT_AGGREGATED, NULL, S(703)), KS_FL_ANSWER_OK);
+    assert_int_equal(ks_rounds_summary(site->session, 1)->count, 2);
+}
+
 /* --- rules without a checkpoint ----------------------------------------------------------- */
 
 /* What was sent survives a crash, and that is all there is to go on from. */
@@ -776,6 +799,7 @@ int main(void)
         TEST(test_staged_is_forgotten),
         TEST(test_refused_updates),
         TEST(test_time_stands_still),
+        TEST(test_added_after_the_deadline),
         TEST(test_without_checkpoints),
         TEST(test_round_ends_meanwhile),
         TEST(test_scores),
