@@ -440,7 +440,8 @@ out:
     return err;
 }
 
-/* A read brings one descriptor at most, which is of the one frame that ends it. */
+/* A read brings one descriptor at most, which is of the one frame that ends it: of the only
+ * answer in it that has one. */
 enum ks_err ks_monitor_fl_files(struct ks_monitor *monitor)
 {
     enum ks_err err = KS_OK;
@@ -457,7 +458,7 @@ enum ks_err ks_monitor_fl_files(struct ks_monitor *monitor)
     KS_TRY(ks_channel_next(&monitor->files, &frame, &found));
     while (found) {
         struct ks_fl_slot *slot = slot_of(monitor, frame.id);
-        const bool carries = frame.type == (KS_FRAME_FL_OPEN | KS_FRAME_ANSWER);
+        const bool carries = ks_answer_is_well(&frame, KS_FRAME_FL_OPEN);
 
         if (ks_monitor_fl_audit_asked(monitor, frame.id)) {
             ks_monitor_fl_audit_file(monitor, &frame, carries ? fd : -1);

@@ -253,6 +253,12 @@ out:
     return err;
 }
 
+bool ks_answer_is_well(const struct ks_frame *frame, uint16_t request_type)
+{
+    return frame->type == (request_type | KS_FRAME_ANSWER) && frame->payload.len >= 2 &&
+           frame->payload.data[0] == 0 && frame->payload.data[1] == 0; /* u16 KS_OK */
+}
+
 enum ks_err ks_answer_open(const struct ks_frame *frame, struct ks_reader *out_reader)
 {
     enum ks_err err = KS_OK;

@@ -135,6 +135,9 @@ KS_MUST_CHECK enum ks_err ks_channel_receive(struct ks_channel *channel,
 KS_MUST_CHECK enum ks_err ks_channel_send_fd(struct ks_channel *channel, uint16_t type,
                                              uint32_t id, struct ks_bytes payload, int fd);
 
+/* Whether FRAME answers a request of that type, well: such an answer alone can have a
+ * descriptor, and the kernel joins an error before it with it in one read. */
+bool ks_answer_is_well(const struct ks_frame *frame, uint16_t request_type);
 /* Opens an answer's payload: KS_OK with the reader past the code, or the error that the peer
  * sent, with its detail stored. */
 KS_MUST_CHECK enum ks_err ks_answer_open(const struct ks_frame *frame,

@@ -394,6 +394,38 @@ static void test_descriptor_behind_a_plain_frame(void **state)
     pair_close(&pair);
 }
 
+/* An error and, behind it, an answer with a descriptor come in one read: it is the latter's. */
+static void test_descriptor_behind_an_error(void **state)
+{
+    static const uint8_t well[] = {0, 0, 9};
+    struct pair pair;
+    struct ks_frame frame;
+    bool found = false;
+    int fd = -1;
+
+    (void)state;
+    pair_open(&pair);
+    ks_answer_error(&pair.near.out, KS_FRAME_FL_OPEN, 0,
+                    ks_fail(KS_ERR_NOT_FOUND, "nobody sent it"));
+    ks_frame_end(&pair.near.out, ks_answer_begin(&pair.near.out, KS_FRAME_FL_SYNC, 1));
+    ks_frame_end(&pair.near.out,
+                 ks_frame_begin(&pair.near.out, KS_FRAME_FL_OPEN | KS_FRAME_ANSWER, 2));
+    assert_int_equal(ks_channel_flush(&pair.near), KS_OK);
+    assert_int_equal(ks_channel_send_fd(&pair.near, KS_FRAME_FL_OPEN | KS_FRAME_ANSWER, 3,
+                                        KS_BYTES(well), STDIN_FILENO),
+                     KS_OK);
+    assert_int_equal(ks_channel_fill(&pair.far, &fd), KS_OK);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_int_equal(ks_channel_next(&pair.far, &frame, &found), KS_OK);
+        assert_true(found);
+        assert_int_equal(frame.id, i);
+        assert_int_equal(ks_answer_is_well(&frame, KS_FRAME_FL_OPEN), i == 3);
+    }
+    pair_close(&pair);
+}
+
 static void send_descriptors(int socket_fd, const int *fds, size_t count)
 {
     union {
@@ -536,6 +568,7 @@ int main(void)
         cmocka_unit_test(test_no_frame_over_the_limit_is_written),
         cmocka_unit_test(test_descriptor),
         cmocka_unit_test(test_descriptor_behind_a_plain_frame),
+        cmocka_unit_test(test_descriptor_behind_an_error),
         cmocka_unit_test(test_unwanted_descriptors),
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_bad_answers),
