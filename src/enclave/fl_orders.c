@@ -445,6 +445,23 @@ static bool says_nothing(const struct ks_job_update *update)
            update->length == ks_fl_update_bytes(4) + KS_FL_SEALED_OVERHEAD;
 }
 
+enum ks_fl_answer ks_monitor_fl_judge(const struct ks_rounds_session *session,
+                                      const struct ks_monitor_job *job, uint64_t now_us)
+{
+    const struct ks_job_update *update = &job->body.job.update;
+    struct ks_delivery offered = {.at_us = now_us,
+                                  .length = update->length,
+                                  .samples = (uint32_t)update->samples,
+                                  .loss = update->loss};
+
+    if (ks_fl_encoding_of(update->encoding, &offered.encoding) != KS_OK) {
+        return KS_FL_ANSWER_OTHER_UPDATE; /* than any that can count */
+    }
+    (void)snprintf(offered.device, sizeof offered.device, "%s", job->device);
+    ks_copy(offered.sealed, update->sealed, sizeof offered.sealed);
+    return ks_rounds_check(session, &offered);
+}
+
 enum ks_err ks_monitor_fl_admit(struct ks_monitor *monitor, const struct ks_monitor_job *job)
 {
     enum ks_err err = KS_OK;
@@ -463,8 +480,7 @@ enum ks_err ks_monitor_fl_admit(struct ks_monitor *monitor, const struct ks_moni
     KS_CHECK(update->length <=
                  ks_fl_update_bytes_max((size_t)plan->params) + KS_FL_SEALED_OVERHEAD,
              KS_ERR_LIMIT, "the update is longer than the model allows");
-    KS_TRY(refusal(ks_rounds_check(session, ks_bytes_text(job->device), update->sealed,
-                                   (uint32_t)update->samples, ks_clock_us())));
+    KS_TRY(refusal(ks_monitor_fl_judge(session, job, ks_clock_us())));
 out:
     return err;
 }

@@ -701,8 +701,7 @@ static enum ks_err judge(struct ks_monitor *monitor, struct ks_fl_slot *slot,
         return KS_OK;
     }
     if (slot->session->round != NULL && slot->session->last == update->round) {
-        answer = ks_rounds_check(slot->session, ks_bytes_text(job->device), update->sealed,
-                                 (uint32_t)update->samples, job->started_us);
+        answer = ks_monitor_fl_judge(slot->session, job, job->started_us);
     }
     if (answer == KS_FL_ANSWER_AGAIN && slot->session->staged == 0) {
         return record_again(monitor, slot, job);

@@ -317,6 +317,9 @@ KS_MUST_CHECK enum ks_err ks_monitor_fl_session(struct ks_monitor *monitor,
 /* KS_OK when JOB, of an update, may run: its round takes it, or it counts already. */
 KS_MUST_CHECK enum ks_err ks_monitor_fl_admit(struct ks_monitor *monitor,
                                               const struct ks_monitor_job *job);
+/* What the open round of SESSION, which JOB's update is for, says to it at NOW_US. */
+enum ks_fl_answer ks_monitor_fl_judge(const struct ks_rounds_session *session,
+                                      const struct ks_monitor_job *job, uint64_t now_us);
 /* Begins the next round of each session that waits for one; lets time end phases. */
 KS_MUST_CHECK enum ks_err ks_monitor_fl_time(struct ks_monitor *monitor);
 

@@ -388,20 +388,24 @@ out:
     return err;
 }
 
-enum ks_fl_answer ks_rounds_check(const struct ks_rounds_session *session,
-                                  struct ks_bytes device, const uint8_t sealed[32],
-                                  uint32_t samples, uint64_t now_us)
+static bool is_same(const struct ks_delivery *a, const struct ks_delivery *b)
 {
+    return ks_bytes_equal(KS_BYTES(a->sealed), KS_BYTES(b->sealed)) && a->length == b->length &&
+           a->samples == b->samples && a->encoding == b->encoding && a->loss == b->loss;
+}
+
+enum ks_fl_answer ks_rounds_check(const struct ks_rounds_session *session,
+                                  const struct ks_delivery *offered)
+{
+    const struct ks_bytes device = ks_bytes_text(offered->device);
     const struct ks_delivery *delivery = ks_rounds_find_delivery(session, device);
     const struct ks_fl_event event = {.kind = KS_FL_EVENT_UPDATE,
-                                      .now_us = held(session, now_us),
+                                      .now_us = held(session, offered->at_us),
                                       .client = device,
-                                      .samples = samples};
+                                      .samples = offered->samples};
 
     if (delivery != NULL) {
-        return ks_bytes_equal(KS_BYTES(delivery->sealed), ks_bytes_of(sealed, 32))
-                   ? KS_FL_ANSWER_AGAIN
-                   : KS_FL_ANSWER_OTHER_UPDATE;
+        return is_same(delivery, offered) ? KS_FL_ANSWER_AGAIN : KS_FL_ANSWER_OTHER_UPDATE;
     }
     if (session->delivered + session->staged >= session->order.plan.wanted) {
         return KS_FL_ANSWER_LATE;
@@ -417,8 +421,7 @@ enum ks_err ks_rounds_stage(struct ks_rounds *rounds, struct ks_rounds_session *
     enum ks_fl_answer answer = KS_FL_ANSWER_LATE;
 
     if (session->round != NULL) {
-        answer = ks_rounds_check(session, ks_bytes_text(delivery->device), delivery->sealed,
-                                 delivery->samples, delivery->at_us);
+        answer = ks_rounds_check(session, delivery);
     }
     KS_CHECK(answer == KS_FL_ANSWER_OK, KS_ERR_CONFLICT, "%s", ks_fl_answer_words(answer));
     KS_TRY(ks_rounds_apply(rounds, &record));

@@ -209,11 +209,11 @@ KS_MUST_CHECK enum ks_err ks_rounds_complete(struct ks_rounds *rounds,
                                              const uint8_t model[32], const uint8_t state[32],
                                              uint64_t now_us);
 
-/* What the open round would answer to an update of DEVICE, whose sealed bytes have the hash
- * SEALED: AGAIN for one that counts already; staged ones are as delivered. */
+/* What the open round would answer to OFFERED at its at_us: AGAIN for one that counts already,
+ * with the same sealed bytes, length, samples, encoding and loss, since another record for it
+ * says these; staged ones are as delivered. The rest of OFFERED is not looked at. */
 enum ks_fl_answer ks_rounds_check(const struct ks_rounds_session *session,
-                                  struct ks_bytes device, const uint8_t sealed[32],
-                                  uint32_t samples, uint64_t now_us);
+                                  const struct ks_delivery *offered);
 /* KS_ERR_CONFLICT unless that answer is OK, at its at_us: then nothing has changed. */
 KS_MUST_CHECK enum ks_err ks_rounds_stage(struct ks_rounds *rounds,
                                           struct ks_rounds_session *session,

@@ -164,9 +164,7 @@ static enum ks_err stage(struct site *site, struct ks_rounds_session *session)
     const size_t device = (size_t)crash_random_below(&site->random, SCENE_DEVICES);
     const struct ks_delivery delivery =
         rounds_scene_delivery(device, session->last, site->now_us);
-    const enum ks_fl_answer answer =
-        ks_rounds_check(session, ks_bytes_text(delivery.device), delivery.sealed,
-                        delivery.samples, site->now_us);
+    const enum ks_fl_answer answer = ks_rounds_check(session, &delivery);
 
     if (answer != KS_FL_ANSWER_OK) {
         if ((site->added >> device & 1) == 0 && answer == KS_FL_ANSWER_AGAIN) {

@@ -20,7 +20,6 @@
  *   --scale=X          how large the numbers are (default: 0.001)
  *   --seed=N           which they are
  *   --age=SECONDS      how old its answer says it is (join, leave)
- *   --repeat=N         contributes so many times
  *   --spoil=WHAT       see below
  *
  * Exit status as ketseal's; what goes wrong is on standard error. */
@@ -88,7 +87,6 @@ struct options {
     uint64_t samples;
     uint64_t seed;
     uint64_t age_s;
-    uint64_t repeat;
     double scale;
     double loss;
     enum spoil spoil;
@@ -139,8 +137,6 @@ static enum ks_err read_option(const char *argument, struct options *options)
         KS_TRY(ks_text_u64(ks_bytes_text(value), KS_JSON_INTEGER_MAX, &options->seed));
     } else if ((value = value_of(argument, "--age=")) != NULL) {
         KS_TRY(ks_text_u64(ks_bytes_text(value), 1000000000, &options->age_s));
-    } else if ((value = value_of(argument, "--repeat=")) != NULL) {
-        KS_TRY(ks_text_u64(ks_bytes_text(value), 1000, &options->repeat));
     } else if ((value = value_of(argument, "--scale=")) != NULL) {
         KS_TRY(ks_text_double(ks_bytes_text(value), &options->scale));
     } else if ((value = value_of(argument, "--loss=")) != NULL) {
@@ -395,10 +391,7 @@ static enum ks_err send_update(struct device *device)
     ks_buf_init(&job, KS_JOB_BYTES_MAX);
     ks_buf_init(&bundle, BUNDLE_MAX);
     KS_TRY(prepare(device, &job));
-    for (uint64_t i = 0; i < device->options.repeat; i++) {
-        ks_buf_clear(&bundle);
-        KS_TRY(ks_client_send_job(device->client, "/qjob", ks_buf_view(&job), &bundle));
-    }
+    KS_TRY(ks_client_send_job(device->client, "/qjob", ks_buf_view(&job), &bundle));
     ks_buf_put_u8(&bundle, '\n');
     KS_TRY(ks_buf_check(&bundle));
     KS_TRY(ks_fd_write(1, ks_buf_view(&bundle), "standard output"));
@@ -497,7 +490,7 @@ int main(int argc, char **argv)
 {
     enum ks_err err = KS_OK;
     struct device device = {
-        .options = {.device = ".", .samples = 10, .scale = 0.001, .loss = 1, .repeat = 1}};
+        .options = {.device = ".", .samples = 10, .scale = 0.001, .loss = 1}};
 
     for (int i = 1; i < argc; i++) {
         KS_TRY(read_option(argv[i], &device.options));

@@ -149,7 +149,20 @@ grep -q '^503' answer || site_fail "the room for uploads is not at its end: $(ca
 act edge-1 part --seed=3 # gives up its own
 
 # --- twice, and another one -------------------------------------------------------------------------------------------
-act edge-1 send --repeat=2 >bundles || site_fail "the same job twice"
+act edge-1 upload >job.json
+again() { # JQ: the job, with that changed
+    jq -c "$1" job.json >again.json
+    "$site_client" --device=edge-1 --sign --job=again.json POST /qjob >answer || site_fail "no answer: the job with $1"
+}
+for _ in 1 2; do
+    again .
+    grep -q '^200 ' answer || site_fail "the same job twice: $(head -c 1000 answer)"
+done
+for change in '.samples += 1' '.length += 1' '.loss += 1'; do # the same bytes, and another word about them
+    again "$change"
+    { grep -q '^409 ' answer && grep -q 'another update of this client counts already' answer; } || site_fail "$change: $(head -c 1000 answer)"
+    site_refusals=$((site_refusals + 1))
+done
 refused 5 'another update of this client counts already' edge-1 send --seed=7
 [ "$(state '.rounds[0].count')" = 1 ] || site_fail "$(state '.rounds[0].count') updates count"
 

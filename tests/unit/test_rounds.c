@@ -176,8 +176,7 @@ static void all_join(struct site *site, uint64_t now_us)
 
 static enum ks_fl_answer check(const struct site *site, const struct ks_delivery *delivery)
 {
-    return ks_rounds_check(site->session, ks_bytes_text(delivery->device), delivery->sealed,
-                           delivery->samples, delivery->at_us);
+    return ks_rounds_check(site->session, delivery);
 }
 
 static void stage(struct site *site, size_t device, uint64_t now_us)
@@ -439,6 +438,26 @@ static void test_staged_is_forgotten(void **state)
     assert_non_null(ks_rounds_delivery(site->session, KS_LITERAL("edge_2")));
 }
 
+/* The same bytes again count as they did: with anything else said of them they are another
+ * update, since the record that they got would say what did not count. */
+static void check_again(const struct site *site, size_t device, uint64_t now_us)
+{
+    const struct ks_delivery delivered =
+        rounds_scene_delivery(device, site->session->last, now_us);
+
+    assert_int_equal(check(site, &delivered), KS_FL_ANSWER_AGAIN);
+    for (unsigned i = 0; i < 5; i++) {
+        struct ks_delivery other = delivered;
+
+        other.sealed[31] ^= i == 0;
+        other.samples += i == 1;
+        other.length += i == 2;
+        other.encoding = i == 3 ? KS_FL_F16 : other.encoding;
+        other.loss += i == 4 ? 0.5 : 0;
+        assert_int_equal(check(site, &other), KS_FL_ANSWER_OTHER_UPDATE);
+    }
+}
+
 static void test_refused_updates(void **state)
 {
     struct site *site = *state;
@@ -461,15 +480,15 @@ static void test_refused_updates(void **state)
     assert_int_equal(check(site, &delivery), KS_FL_ANSWER_HAS_LEFT);
     stage(site, 0, S(5));
     delivery = rounds_scene_delivery(0, 1, S(5));
-    delivery.sealed[0] ^= 1;
-    assert_int_equal(check(site, &delivery), KS_FL_ANSWER_OTHER_UPDATE);
+    check_again(site, 0, S(5));
     assert_int_equal(event(site, KS_FL_EVENT_LEAVE, "edge_0", S(5)), KS_FL_ANSWER_LATE);
     commit(site, 1, S(5));
-    assert_int_equal(check(site, &delivery), KS_FL_ANSWER_OTHER_UPDATE);
+    check_again(site, 0, S(5));
     assert_int_equal(ks_rounds_again(site->rounds, site->session, KS_LITERAL("edge_0"), record,
                                      delivery.job),
                      KS_OK);
     restart(site);
+    check_again(site, 0, S(6));
     assert_memory_equal(ks_rounds_delivery(site->session, KS_LITERAL("edge_0"))->record, record,
                         32);
     delivery = rounds_scene_delivery(1, 1, S(604)); /* the time is over at 603 */
