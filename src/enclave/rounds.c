@@ -219,7 +219,8 @@ static enum ks_err create(struct ks_rounds *rounds, const struct ks_rounds_order
 
     ks_buf_init(&file, KS_ROUNDS_ORDER_FILE_MAX);
     KS_CHECK(rounds->session_count < KS_ROUNDS_SESSIONS_MAX, KS_ERR_LIMIT,
-             "over %d sessions of federated learning", KS_ROUNDS_SESSIONS_MAX);
+             "this site has had %d sessions of federated learning, and takes no more",
+             KS_ROUNDS_SESSIONS_MAX);
     ks_copy(record.session, said->session, sizeof record.session);
     ks_copy(record.hash[0], order->key_hash, sizeof record.hash[0]);
     ks_buf_put_lp32(&file, order->certificate);
@@ -289,6 +290,8 @@ enum ks_err ks_rounds_order(struct ks_rounds *rounds, const struct ks_rounds_ord
     KS_TRY(ks_fl_order_read(order->document, order->key, &said));
     KS_CHECK(seen == NULL || said.created_us > seen->created_us, KS_ERR_DENIED,
              "an order of this operator was carried out that is as new as this one, or newer");
+    KS_CHECK(seen != NULL || rounds->operator_count < KS_ROUNDS_OPERATORS_MAX, KS_ERR_LIMIT,
+             "orders of more than %d operators", KS_ROUNDS_OPERATORS_MAX);
     if (said.verb == KS_FL_VERB_CREATE) {
         KS_CHECK(ks_rounds_find(rounds, said.session) == NULL, KS_ERR_CONFLICT,
                  "there is such a session already");

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 
 /* rounds_state.h: what rounds.c (the file, and what changes it) and rounds_take.c (what a
- * record does) share; within these two alone. */
+ * record does) share; within these, and their tests, alone. */
 #ifndef KS_ENCLAVE_ROUNDS_STATE_H
 #define KS_ENCLAVE_ROUNDS_STATE_H
 
@@ -23,7 +23,8 @@ struct ks_rounds {
     const struct ks_fs *fs;
     struct ks_chain *chain;
     uint8_t root[32]; /* of the secrets of rounds */
-    struct ks_operator_seen operators[KS_ROUNDS_OPERATORS_MAX];
+    /* One more than orders are taken of: there are files with an order of that one. */
+    struct ks_operator_seen operators[KS_ROUNDS_OPERATORS_MAX + 1];
     size_t operator_count;
     struct ks_rounds_session *sessions[KS_ROUNDS_SESSIONS_MAX];
     size_t session_count;

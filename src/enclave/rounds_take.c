@@ -155,7 +155,7 @@ static enum ks_err see_operator(struct ks_rounds *rounds, const uint8_t key[32],
     struct ks_operator_seen *seen = ks_rounds_operator(rounds, key);
 
     if (seen == NULL) {
-        KS_CHECK(rounds->operator_count < KS_ROUNDS_OPERATORS_MAX, KS_ERR_LIMIT,
+        KS_CHECK(rounds->operator_count <= KS_ROUNDS_OPERATORS_MAX, KS_ERR_LIMIT,
                  "orders of more than %d operators", KS_ROUNDS_OPERATORS_MAX);
         seen = &rounds->operators[rounds->operator_count++];
         ks_copy(seen->key, key, sizeof seen->key);

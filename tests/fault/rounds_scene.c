@@ -27,7 +27,7 @@ void rounds_scene_make(struct rounds_scene *scene)
                                       .not_after_s = SCENE_NOW_US / 1000000 + 1000000,
                                       .serial = serial};
 
-    *scene = (struct rounds_scene){.ordered_us = SCENE_NOW_US};
+    *scene = (struct rounds_scene){.ordered_us = SCENE_NOW_US, .operator_key = 7};
     OK(ks_sign_key_from_seed(KS_SIG_MLDSA65, KS_BYTES(seed), &scene->key));
     OK(ks_sign_key_verify_key(scene->key, &scene->public_key));
     OK(ks_cert_issue_root(scene->key, &spec, &scene->cert));
@@ -74,7 +74,7 @@ enum ks_err rounds_scene_order(struct rounds_scene *scene, struct ks_rounds *rou
 {
     struct ks_rounds_order order = {.certificate = ks_cert_der(scene->cert),
                                     .key = scene->public_key,
-                                    .key_hash = {7},
+                                    .key_hash = {scene->operator_key},
                                     .now_us = now_us};
     enum ks_fl_verb said = KS_FL_VERBS;
     enum ks_err err = KS_OK;

@@ -19,6 +19,7 @@ struct rounds_scene {
     struct ks_fl_candidate candidates[SCENE_DEVICES];
     struct ks_fl_order order; /* with the plan; the session is number 1 */
     uint64_t ordered_us;      /* of the last order */
+    uint8_t operator_key;     /* first byte of the hash of the key that it is told to be of */
 };
 void rounds_scene_make(struct rounds_scene *scene);
 void rounds_scene_free(struct rounds_scene *scene);

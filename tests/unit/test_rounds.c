@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "enclave/rounds_state.h"
 #include "fault/crash_fs.h"
 #include "fault/rounds_scene.h"
 #include "record/fl_updates.h"
@@ -711,6 +712,41 @@ static void test_orders(void **state)
     assert_int_equal(order(site, KS_FL_VERB_START, S(1003)), KS_ERR_CONFLICT);
 }
 
+/* One operator too many is refused before anything is written; a site that has the order of one
+ * starts. */
+static void test_operators(void **state)
+{
+    struct site *site = *state;
+    struct ks_round_record record;
+
+    assert_int_equal(order(site, KS_FL_VERB_CREATE, S(0)), KS_OK);
+    assert_int_equal(order(site, KS_FL_VERB_START, S(1)), KS_OK);
+    begin(site, S(2));
+    for (uint8_t i = 1; i < KS_ROUNDS_OPERATORS_MAX; i++) {
+        site->scene.operator_key = 100 + i;
+        assert_int_equal(
+            order(site, i % 2 == 1 ? KS_FL_VERB_PAUSE : KS_FL_VERB_RESUME, S(3)), KS_OK);
+    }
+    site->scene.operator_key = 200;
+    expect_failure(order(site, KS_FL_VERB_RESUME, S(3)), KS_ERR_LIMIT,
+                   "orders of more than 64 operators");
+    restart(site);
+    site->scene.operator_key = 7;
+    assert_int_equal(order(site, KS_FL_VERB_RESUME, S(3)), KS_OK);
+    record = ks_rounds_record_of(KS_ROUND_RECORD_ORDER, site->session);
+    record.code = KS_FL_VERB_PAUSE;
+    record.at_us = S(3);
+    record.other = site->scene.ordered_us;
+    record.hash[0][0] = 200;
+    assert_int_equal(ks_rounds_apply(site->rounds, &record), KS_OK);
+    restart(site);
+    site->scene.operator_key = 200;
+    assert_int_equal(order(site, KS_FL_VERB_RESUME, S(3)), KS_OK);
+    site->scene.operator_key = 201;
+    assert_int_equal(order(site, KS_FL_VERB_PAUSE, S(3)), KS_ERR_LIMIT);
+    restart(site);
+}
+
 static void test_failed_round(void **state)
 {
     struct site *site = *state;
@@ -824,6 +860,7 @@ int main(void)
         TEST(test_scores),
         TEST(test_changed_scores),
         TEST(test_orders),
+        TEST(test_operators),
         TEST(test_failed_round),
         TEST(test_changed_files),
         TEST(test_older_chain),
