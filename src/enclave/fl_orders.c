@@ -386,6 +386,22 @@ static enum ks_err check_round(const struct ks_rounds_session *session, uint64_t
     return KS_OK;
 }
 
+/* Whether DEVICE's update is with SESSION's worker, which would have it in its sum though the
+ * device had left. */
+static bool is_added_now(const struct ks_monitor *monitor,
+                         const struct ks_rounds_session *session, struct ks_bytes device)
+{
+    for (size_t i = 0; i < KS_ROUNDS_SESSIONS_MAX; i++) {
+        const struct ks_fl_slot *slot = &monitor->slots[i];
+
+        if (slot->session == session && slot->job != NULL &&
+            ks_bytes_is(device, slot->job->device)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* lp32 certificate, 32 channel, lp32 answer -> lp32 session */
 enum ks_err ks_monitor_fl_join(struct ks_monitor *monitor, uint32_t id, struct ks_bytes payload)
 {
@@ -405,6 +421,8 @@ enum ks_err ks_monitor_fl_join(struct ks_monitor *monitor, uint32_t id, struct k
     KS_TRY(check_join(monitor, &join, device, document.channel));
     KS_TRY(ks_monitor_fl_session(monitor, join.session, &session));
     KS_TRY(check_round(session, join.round));
+    KS_CHECK(!join.leaves || !is_added_now(monitor, session, join.device), KS_ERR_UNAVAILABLE,
+             "an update of this device is being added; again in a moment");
     event.kind = join.leaves ? KS_FL_EVENT_LEAVE : KS_FL_EVENT_JOIN;
     event.client = join.device;
     event.samples = (uint32_t)join.samples;

@@ -47,7 +47,15 @@ static void fail_jobs(struct ks_monitor *monitor, const struct ks_fl_slot *slot,
     }
 }
 
-/* The worker is ended; what it had added and was in no checkpoint does not count. */
+/* Whether the round that SLOT's worker has was ended meanwhile, by an operator's word. */
+static bool is_over(const struct ks_fl_slot *slot)
+{
+    return slot->session->round == NULL || slot->session->last != slot->replay.subject.round;
+}
+
+/* The worker is ended; what it had added and was in no checkpoint does not count. CAUSE is that
+ * of the job that it was at, if it was at one: to the others nothing is wrong, unless the round
+ * is over. */
 static enum ks_err lose_worker(struct ks_monitor *monitor, struct ks_fl_slot *slot,
                                enum ks_err cause)
 {
@@ -62,6 +70,10 @@ static enum ks_err lose_worker(struct ks_monitor *monitor, struct ks_fl_slot *sl
     if (slot->job != NULL) {
         ks_monitor_job_fail(monitor, slot->job, cause);
         slot->job = NULL;
+        cause = is_over(slot) ? cause
+                              : ks_fail(KS_ERR_UNAVAILABLE,
+                                        "the worker of the round ended with another update; "
+                                        "again");
     }
     fail_jobs(monitor, slot, KS_MJOB_ADDED, cause);
     if (slot->session->round != NULL) {
@@ -128,12 +140,6 @@ static enum ks_err step_failed(struct ks_monitor *monitor, struct ks_fl_slot *sl
     }
     fail_jobs(monitor, slot, KS_MJOB_QUEUED, cause);
     return lose_worker(monitor, slot, cause);
-}
-
-/* Whether the round that SLOT's worker has was ended meanwhile, by an operator's word. */
-static bool is_over(const struct ks_fl_slot *slot)
-{
-    return slot->session->round == NULL || slot->session->last != slot->replay.subject.round;
 }
 
 /* The update of SLOT's job is refused; the worker goes on. */

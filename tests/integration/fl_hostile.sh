@@ -208,6 +208,30 @@ until_state '.rounds[0].phase' TRAINING
 act edge-3 send >/dev/null
 until_state .state FINISHED
 
+# While its update is with the worker a device cannot leave: the sum would have it, and those of others be lost with it.
+workers() { # SIGNAL: to all workers of rounds
+    # shellcheck disable=SC2046 # one for each
+    kill "-$1" $(site_processes | sed -n 's/ ketseal-worker-fl$//p')
+}
+begin --device edge-1 --device edge-2 --updates=2 --updates-min=2 --train=60
+joined edge-1 edge-2
+until_state '.rounds[0].phase' TRAINING
+act edge-2 send >/dev/null
+workers STOP
+act edge-1 send >/dev/null 2>sent &
+sender=$!
+tries=0
+until [ "$(find state/fl -name "*-$session-1-*" | grep -c .)" -eq 2 ]; do # ketseald was asked for both
+    tries=$((tries + 1))
+    [ "$tries" -lt 200 ] || site_fail "nobody asks for the update: $(ls state/fl)"
+    sleep 0.1
+done
+refused 4 'an update of this device is being added; again in a moment' edge-1 leave
+workers CONT
+wait "$sender" || site_fail "an update that was being added: $(cat sent)"
+until_state .state FINISHED
+[ "$(state '.rounds[0] | [.phase, .count] | join(" ")')" = 'COMPLETED 2' ] || site_fail "leaving while it is added: $(state .rounds)"
+
 # --- models that are none -----------------------------------------------------------------------------------------------------
 head -c 400 first.safetensors >cut.safetensors
 { cat first.safetensors; printf 'x'; } >long.safetensors
