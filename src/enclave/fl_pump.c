@@ -94,7 +94,7 @@ static bool aggregates(const struct ks_fl_slot *slot)
     return status.phase == KS_FL_AGGREGATING;
 }
 
-/* What was asked for at the end of a round failed: it is over. */
+/* What was asked for at the end of a round failed, or what counts is gone: it is over. */
 static enum ks_err give_up(struct ks_monitor *monitor, struct ks_fl_slot *slot,
                            enum ks_err cause)
 {
@@ -439,8 +439,10 @@ static enum ks_err take_answer(struct ks_monitor *monitor, struct ks_fl_slot *sl
     KS_TRY(ks_read_end(&reader));
     KS_CHECK(fd >= 0, KS_ERR_FORMAT, "ketseald's files: an answer without a descriptor");
     err = opened(monitor, slot, length, fd);
-    if (err != KS_OK && err != KS_ERR_NOMEM) { /* the worker: its death, or what it is sent */
-        err = lose_worker(monitor, slot, err);
+    if (err == KS_ERR_FORMAT && slot->state == KS_SLOT_OPEN_AGAIN) {
+        err = give_up(monitor, slot, err); /* an update that counts is no update any more */
+    } else if (err != KS_OK && err != KS_ERR_NOMEM) {
+        err = lose_worker(monitor, slot, err); /* its death, or what it is sent */
     }
 out:
     return err;

@@ -327,7 +327,10 @@ static enum ks_fl_answer judge_result(const struct ks_fl_round *round, enum ks_f
         ks_bytes_equal(KS_BYTES(round->result), KS_BYTES(event->update))) {
         return KS_FL_ANSWER_AGAIN;
     }
-    return phase == KS_FL_AGGREGATING ? KS_FL_ANSWER_OK : KS_FL_ANSWER_NOT_NOW;
+    return phase == KS_FL_AGGREGATING ||
+                   (event->kind == KS_FL_EVENT_BROKEN && phase == KS_FL_TRAINING)
+               ? KS_FL_ANSWER_OK
+               : KS_FL_ANSWER_NOT_NOW;
 }
 
 /* What EVENT is answered in PHASE, which is the round's once its time is looked at. */

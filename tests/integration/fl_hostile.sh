@@ -232,6 +232,19 @@ wait "$sender" || site_fail "an update that was being added: $(cat sent)"
 until_state .state FINISHED
 [ "$(state '.rounds[0] | [.phase, .count] | join(" ")')" = 'COMPLETED 2' ] || site_fail "leaving while it is added: $(state .rounds)"
 
+# An update that counts and is gone, was cut or changed ends its round, as soon as it is needed again, and not another one.
+for change in 'rm' 'truncate --size=100' 'truncate --size=2000'; do
+    begin --rule=median --device edge-1 --device edge-2 --updates=2 --train=60
+    joined edge-1 edge-2
+    until_state '.rounds[0].phase' TRAINING
+    act edge-1 send >/dev/null
+    $change state/fl/*-"$session"-1-*
+    workers KILL
+    refused 5 'too late' edge-2 send
+    until_state .state FAILED
+    [ "$(state '.rounds[0].failure')" = 'the aggregate could not be made' ] || site_fail "$change: $(state .rounds)"
+done
+
 # --- models that are none -----------------------------------------------------------------------------------------------------
 head -c 400 first.safetensors >cut.safetensors
 { cat first.safetensors; printf 'x'; } >long.safetensors

@@ -217,6 +217,25 @@ static void clients_that_leave_decide_too(void **state)
     ks_fl_round_free(round);
 }
 
+/* What counts may be lost while others still train. */
+static void rounds_break_from_the_training_on(void **state)
+{
+    struct ks_fl_round *round = begin(&base, 6);
+
+    (void)state;
+    expect_answer(apply(round, KS_FL_EVENT_BROKEN, 1, 0), NOT_NOW);
+    expect_phase(round, PREPARING);
+    join_all(round, 6, 2);
+    expect_answer(apply(round, KS_FL_EVENT_UPDATE, 3, 0), OK);
+    expect_answer(apply(round, KS_FL_EVENT_PAUSE, 4, 0), OK);
+    expect_answer(apply(round, KS_FL_EVENT_BROKEN, 5, 0), OK);
+    expect_phase(round, FAILED);
+    assert_int_equal(status_of(round).failure, KS_FL_FAILURE_AGGREGATION);
+    assert_false(status_of(round).paused);
+    expect_answer(apply(round, KS_FL_EVENT_BROKEN, 6, 0), NOT_NOW);
+    ks_fl_round_free(round);
+}
+
 static void pauses_stop_the_clock(void **state)
 {
     struct ks_fl_round *round = begin(&base, 6);
@@ -739,6 +758,7 @@ int main(void)
         cmocka_unit_test(deadlines_end_phases),
         cmocka_unit_test(clocks_that_are_off_do_no_harm),
         cmocka_unit_test(clients_that_leave_decide_too),
+        cmocka_unit_test(rounds_break_from_the_training_on),
         cmocka_unit_test(pauses_stop_the_clock),
         cmocka_unit_test(bad_updates_are_answered),
         cmocka_unit_test(training_stops_when_nothing_is_gained),
