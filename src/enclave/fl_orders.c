@@ -499,6 +499,7 @@ enum ks_err ks_monitor_fl_admit(struct ks_monitor *monitor, const struct ks_moni
                  ks_fl_update_bytes_max((size_t)plan->params) + KS_FL_SEALED_OVERHEAD,
              KS_ERR_LIMIT, "the update is longer than the model allows");
     KS_TRY(refusal(ks_monitor_fl_judge(session, job, ks_clock_us())));
+    KS_TRY(ks_rounds_room(monitor->state.rounds));
 out:
     return err;
 }

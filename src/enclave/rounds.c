@@ -6,7 +6,8 @@
 #include "crypto/digest.h"
 #include "enclave/rounds_state.h"
 
-#define SLACK 4096 /* records beyond what is live before the file is rewritten */
+#define SLACK   4096  /* records beyond what is live before the file is rewritten */
+#define RESERVE 16384 /* for jobs that are admitted, and for rounds to end by */
 
 /* --- the file ------------------------------------------------------------------------------
  */
@@ -105,6 +106,14 @@ static size_t live(const struct ks_rounds *rounds)
                  session->log.len / KS_ROUND_RECORD_LEN;
     }
     return count;
+}
+
+enum ks_err ks_rounds_room(const struct ks_rounds *rounds)
+{
+    return live(rounds) + SLACK + RESERVE < KS_ROUNDS_RECORDS_MAX
+               ? KS_OK
+               : ks_fail(KS_ERR_UNAVAILABLE, "the chain of rounds is full until a round ends; "
+                                             "again later");
 }
 
 enum ks_err ks_rounds_apply(struct ks_rounds *rounds, const struct ks_round_record *record)
@@ -359,6 +368,7 @@ enum ks_err ks_rounds_event(struct ks_rounds *rounds, struct ks_rounds_session *
          (status.wake_us == 0 || held_event.now_us < status.wake_us))) {
         return KS_OK; /* nothing changes */
     }
+    KS_TRY(event->kind == KS_FL_EVENT_JOIN ? ks_rounds_room(rounds) : KS_OK);
     record.code = (uint8_t)event->kind;
     record.at_us = held_event.now_us;
     record.samples = event->samples;

@@ -194,8 +194,13 @@ void ks_rounds_weigh(const struct ks_rounds_session *session,
 /* Why SESSION ended; "none" while it has not. */
 const char *ks_rounds_reason(const struct ks_rounds_session *session);
 
+/* Before something is begun that ends in further records: KS_ERR_UNAVAILABLE while the file has
+ * room for no more than what is under way, and for rounds to end. */
+KS_MUST_CHECK enum ks_err ks_rounds_room(const struct ks_rounds *rounds);
+
 /* EVENT (no UPDATE, no AGGREGATED) happens to the open round, which may end by it. *OUT_ANSWER
  * is the round's. While updates are staged its time stands still, and who has one cannot leave.
+ * A JOIN needs room, as above.
  */
 KS_MUST_CHECK enum ks_err ks_rounds_event(struct ks_rounds *rounds,
                                           struct ks_rounds_session *session,

@@ -42,6 +42,27 @@ void ks_round_record_put(const struct ks_round_record *record, struct ks_buf *ou
     put_text(out, record->reason, KS_ROUNDS_REASON_MAX);
 }
 
+void ks_round_record_remove(struct ks_buf *log, enum ks_round_record_kind kind,
+                            const char *device)
+{
+    const size_t name = 3 + KS_SESSION_LEN + 3 * 8; /* behind the fields before it */
+    const size_t len = strlen(device) + (strlen(device) < KS_FL_CLIENT_NAME_MAX ? 1 : 0);
+    size_t at = 0;
+
+    while (at < log->len && (log->data[at + 1] != (uint8_t)kind ||
+                             !ks_bytes_equal(ks_bytes_of(log->data + at + name, len),
+                                             ks_bytes_of(device, len)))) {
+        at += KS_ROUND_RECORD_LEN;
+    }
+    if (at == log->len) {
+        return;
+    }
+    for (; at + KS_ROUND_RECORD_LEN < log->len; at += KS_ROUND_RECORD_LEN) {
+        ks_copy(log->data + at, log->data + at + KS_ROUND_RECORD_LEN, KS_ROUND_RECORD_LEN);
+    }
+    log->len = at;
+}
+
 /* A name, or nothing; zeros behind it. */
 static enum ks_err read_text(struct ks_reader *reader, char *target, size_t len)
 {

@@ -54,6 +54,9 @@ struct ks_round_record {
     char reason[KS_ROUNDS_REASON_MAX + 1];
 };
 void ks_round_record_put(const struct ks_round_record *record, struct ks_buf *out);
+/* Removes from LOG, records one after the other, the first one of KIND about DEVICE. */
+void ks_round_record_remove(struct ks_buf *log, enum ks_round_record_kind kind,
+                            const char *device);
 /* KS_ERR_FORMAT for what no version has written. */
 KS_MUST_CHECK enum ks_err ks_round_record_read(struct ks_bytes bytes,
                                                struct ks_round_record *out_record);

@@ -690,6 +690,20 @@ static void take_recorded(struct ks_rounds_session *session, uint64_t number)
     }
 }
 
+/* RECORD is kept for the next rewriting: of a device's further records the last one alone, or
+ * it could fill the file. */
+static enum ks_err keep_record(struct ks_rounds_session *session,
+                               const struct ks_round_record *record)
+{
+    struct ks_buf *log = &session->log;
+
+    if (record->kind == KS_ROUND_RECORD_AGAIN) {
+        ks_round_record_remove(log, record->kind, record->device);
+    }
+    ks_round_record_put(record, log);
+    return ks_buf_check(log);
+}
+
 static enum ks_err take_of_session(struct ks_rounds *rounds, struct ks_rounds_session *session,
                                    const struct ks_round_record *record)
 {
@@ -733,8 +747,7 @@ static enum ks_err take_of_session(struct ks_rounds *rounds, struct ks_rounds_se
     }
     KS_TRY(ks_rounds_list_save(rounds, session));
     if (session->round != NULL) { /* else it has ended, and is a summary */
-        ks_round_record_put(record, &session->log);
-        KS_TRY(ks_buf_check(&session->log));
+        KS_TRY(keep_record(session, record));
     }
 out:
     return err;

@@ -95,7 +95,7 @@ struct ks_fl_participant {
     X(RESUME)                                                                                  \
     X(STOP)                                                                                    \
     X(AGGREGATED) /* update: the new model's hash; metric */                                   \
-    X(BROKEN) /* no aggregate can be made: while training, of what counts already */
+    X(BROKEN)     /* no aggregate can be made: while training, of what counts already */
 enum ks_fl_event_kind {
 #define KS_FL_EVENT_ENUM(name) KS_FL_EVENT_##name,
     KS_FL_EVENT_LIST(KS_FL_EVENT_ENUM)

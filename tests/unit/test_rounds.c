@@ -540,6 +540,73 @@ static void test_added_after_the_deadline(void **state)
     assert_int_equal(ks_rounds_summary(site->session, 1)->count, 2);
 }
 
+/* Of a device's further records the last one is kept. */
+static void test_again_and_again(void **state)
+{
+    struct site *site = *state;
+    size_t before = 0;
+
+    assert_int_equal(order(site, KS_FL_VERB_CREATE, S(0)), KS_OK);
+    assert_int_equal(order(site, KS_FL_VERB_START, S(1)), KS_OK);
+    begin(site, S(2));
+    all_join(site, S(3));
+    stage(site, 0, S(4));
+    stage(site, 1, S(4));
+    commit(site, 1, S(5));
+    before = site->session->log.len;
+    for (unsigned i = 0; i < 1000; i++) {
+        const uint8_t record[32] = {(uint8_t)i, (uint8_t)(i >> 8), 1};
+        const char *device = rounds_scene_device(i % 2);
+        char job[KS_UUID_TEXT_LEN + 1];
+
+        ks_uuid_text(record, job);
+        assert_int_equal(
+            ks_rounds_again(site->rounds, site->session, ks_bytes_text(device), record, job),
+            KS_OK);
+    }
+    assert_int_equal(site->session->log.len, before + (size_t)2 * KS_ROUND_RECORD_LEN);
+    restart(site);
+    assert_int_equal(site->session->log.len, before + (size_t)2 * KS_ROUND_RECORD_LEN);
+    for (unsigned i = 0; i < 2; i++) {
+        const uint8_t record[32] = {(uint8_t)(998 + i), (uint8_t)((998 + i) >> 8), 1};
+
+        assert_memory_equal(site->session->deliveries[i].record, record, 32);
+    }
+}
+
+/* What would fill the file is refused while there is still room for the round to end. */
+static void test_full(void **state)
+{
+    struct site *site = *state;
+    struct ks_round_record tick;
+    struct ks_fl_event join = {.kind = KS_FL_EVENT_JOIN,
+                               .now_us = S(3),
+                               .client = KS_LITERAL("edge_1"),
+                               .samples = 100};
+    enum ks_fl_answer answer = KS_FL_ANSWER_NOT_NOW;
+    size_t count = 0;
+
+    assert_int_equal(order(site, KS_FL_VERB_CREATE, S(0)), KS_OK);
+    assert_int_equal(order(site, KS_FL_VERB_START, S(1)), KS_OK);
+    begin(site, S(2));
+    assert_int_equal(event(site, KS_FL_EVENT_JOIN, "edge_0", S(3)), KS_FL_ANSWER_OK);
+    tick = ks_rounds_record_of(KS_ROUND_RECORD_EVENT, site->session);
+    tick.code = KS_FL_EVENT_TICK;
+    tick.at_us = S(3);
+    for (; ks_rounds_room(site->rounds) == KS_OK; count++) {
+        assert_int_equal(ks_rounds_apply(site->rounds, &tick), KS_OK);
+    }
+    assert_true(count > KS_ROUNDS_RECORDS_MAX - 32768);
+    expect_failure(ks_rounds_event(site->rounds, site->session, &join, &answer),
+                   KS_ERR_UNAVAILABLE, "full until a round ends");
+    for (size_t i = 0; i < 16384; i++) { /* what is under way */
+        assert_int_equal(ks_rounds_apply(site->rounds, &tick), KS_OK);
+    }
+    assert_int_equal(order(site, KS_FL_VERB_STOP, S(4)), KS_OK);
+    assert_int_equal(ks_rounds_room(site->rounds), KS_OK);
+    restart(site);
+}
+
 /* --- rules without a checkpoint ----------------------------------------------------------- */
 
 /* What was sent survives a crash, and that is all there is to go on from. */
@@ -724,8 +791,8 @@ static void test_operators(void **state)
     begin(site, S(2));
     for (uint8_t i = 1; i < KS_ROUNDS_OPERATORS_MAX; i++) {
         site->scene.operator_key = 100 + i;
-        assert_int_equal(
-            order(site, i % 2 == 1 ? KS_FL_VERB_PAUSE : KS_FL_VERB_RESUME, S(3)), KS_OK);
+        assert_int_equal(order(site, i % 2 == 1 ? KS_FL_VERB_PAUSE : KS_FL_VERB_RESUME, S(3)),
+                         KS_OK);
     }
     site->scene.operator_key = 200;
     expect_failure(order(site, KS_FL_VERB_RESUME, S(3)), KS_ERR_LIMIT,
@@ -855,6 +922,8 @@ int main(void)
         TEST(test_refused_updates),
         TEST(test_time_stands_still),
         TEST(test_added_after_the_deadline),
+        TEST(test_again_and_again),
+        TEST(test_full),
         TEST(test_without_checkpoints),
         TEST(test_round_ends_meanwhile),
         TEST(test_scores),
