@@ -661,8 +661,12 @@ out:
     return err;
 }
 
-/* A "no" of the site's is no failure here: it is what the next request is answered with. */
-static enum ks_err attest(struct ks_client *client)
+bool ks_client_attests(const struct ks_client *client)
+{
+    return client->machine[0] != '\0';
+}
+
+enum ks_err ks_client_attest(struct ks_client *client)
 {
     enum ks_err err = KS_OK;
     struct ks_buf verdict;
@@ -683,8 +687,8 @@ static enum ks_err send_signed(struct ks_client *client, const struct signed_req
     bool sent = false;
     enum ks_err err = send_with_key(client, request, out, &sent);
 
-    if (err == KS_ERR_STALE && client->machine[0] != '\0') {
-        KS_TRY(attest(client));
+    if (err == KS_ERR_STALE && ks_client_attests(client)) {
+        KS_TRY(ks_client_attest(client));
         err = send_with_key(client, request, out, &sent);
     }
     if (err == KS_ERR_DENIED && sent) {

@@ -349,6 +349,23 @@ out:
     return err;
 }
 
+/* Over as many connections as it takes. */
+static enum ks_err join_on_channel(struct ks_client *client, struct ks_fl_join *join,
+                                   struct ks_buf *out)
+{
+    enum ks_err err = KS_OK;
+
+    for (unsigned attempt = 0; attempt < KS_SESSION_ATTEMPTS_MAX; attempt++) {
+        KS_TRY(ks_client_connect(client));
+        err = join_once(client, join, out);
+        if (!ks_session_moved(ks_client_session(client))) {
+            break;
+        }
+    }
+out:
+    return err;
+}
+
 enum ks_err ks_client_fl_join(struct ks_client *client,
                               const struct ks_fl_descriptor *descriptor, uint64_t samples,
                               bool leaves, struct ks_buf *out)
@@ -361,12 +378,10 @@ enum ks_err ks_client_fl_join(struct ks_client *client,
                               .leaves = leaves};
 
     ks_copy(join.session, descriptor->session, sizeof join.session);
-    for (unsigned attempt = 0; attempt < KS_SESSION_ATTEMPTS_MAX; attempt++) {
-        KS_TRY(ks_client_connect(client));
-        err = join_once(client, &join, out);
-        if (!ks_session_moved(ks_client_session(client))) {
-            break;
-        }
+    err = join_on_channel(client, &join, out);
+    if (err == KS_ERR_STALE && ks_client_attests(client)) {
+        KS_TRY(ks_client_attest(client));
+        err = join_on_channel(client, &join, out);
     }
 out:
     return err;

@@ -15,7 +15,12 @@ trace=$site_build/tests/integration/ketseal_trace
 
 site_reference reference.yaml ketseal "$(site_digest "$trace")"
 site_more="$site_enrolment_lines
-  attest_every_s: 2"
+  attest_every_s: 2
+fl:
+  workers: 1
+  memory_mib: 512
+  params: 100000"
+ln -s "$site_build/src/enclave/ketseal-worker-fl" libexec/
 site_start
 site_certify
 ketseal=$trace # the one program of this device
@@ -53,6 +58,20 @@ done
 id=$("$ketseal" --json job submit --device edge-1 --template ghz --qubits 3 --shots 10 --seed 4 | jq -r .id)
 sleep 2.2
 "$ketseal" job wait --device edge-1 --policy certified.policy --out waited.bundle "$id" >/dev/null 2>&1 || site_fail "reading is refused"
+
+# Late in a session of federated learning, whose first request is another one. The folder of the bundles is made.
+"$ketseal" learn generate --site=1 --hours=1500 --out=city.csv >/dev/null
+"$ketseal" -q learn train --schema=city-air --test-from='2024-02-20 00:00:00' --model=linear --epochs=0 --out=first.safetensors city.csv >/dev/null
+url=https://127.0.0.1:$site_port
+session=$("$ketseal" --json fl create --operator op --url "$url" --device edge-1 --updates=1 --prepare=60 --train=60 --optimiser=adam --rate=0.001 \
+    first.safetensors | jq -r .session)
+"$ketseal" fl start --operator op --url "$url" "$session" >/dev/null
+sleep 2.2
+: >calls
+KETSEAL_TRACE=$site_work/calls "$ketseal" fl join --device edge-1 --schema=city-air --test-from='2024-02-20 00:00:00' --seconds=30 \
+    --out=edge-1/updates "$session" city.csv >/dev/null 2>said || site_fail "a device that is late cannot join: $(cat said)"
+[ "$(calls 'POST /v1/device/evidence')" -ge 1 ] || site_fail "it joined without a young attestation"
+[ -s "edge-1/updates/$session-1.json" ] || site_fail "no bundle"
 
 # --- late, and another machine by now --------------------------------------------------------------------------------
 site_stop
