@@ -28,12 +28,14 @@
 #define POLL_MS     500
 #define THREADS_MAX 64
 #define EPOCHS_MAX  10000
+#define TRIES_MAX   60 /* of one answer, or one update, that the site cannot take now */
 
 /* The session as the site says it is. */
 struct view {
     bool over;
     uint64_t round; /* that is open; 0: none */
-    bool training;
+    bool paused;
+    bool training; /* and not paused */
 };
 
 struct join {
@@ -98,7 +100,8 @@ static enum ks_err read_round(const struct ks_json *round, struct view *view)
     if (!ks_bytes_is(phase, ks_fl_phase_word(KS_FL_COMPLETED)) &&
         !ks_bytes_is(phase, ks_fl_phase_word(KS_FL_FAILED))) {
         view->round = number;
-        view->training = ks_bytes_is(phase, ks_fl_phase_word(KS_FL_TRAINING));
+        KS_TRY(ks_json_get_bool(round, "paused", &view->paused));
+        view->training = !view->paused && ks_bytes_is(phase, ks_fl_phase_word(KS_FL_TRAINING));
     }
 out:
     return err;
@@ -228,15 +231,17 @@ static uint64_t weight_of(const struct join *join, const struct ks_fl_descriptor
                                                        : descriptor->samples_max;
 }
 
-/* Until the round takes updates; *OUT_OPEN false: it has ended without us. */
-static enum ks_err await_training(const struct join *join, uint64_t round, bool *out_open)
+/* Until the round is paused no more, and where TRAINING takes updates; *OUT_OPEN false: it has
+ * ended without us. */
+static enum ks_err await_round(const struct join *join, uint64_t round, bool training,
+                               bool *out_open)
 {
     enum ks_err err = KS_OK;
     struct view view = {0};
 
     *out_open = false;
     KS_TRY(look(join, &view));
-    while (view.round == round && !view.training) {
+    while (view.round == round && (training ? !view.training : view.paused)) {
         pause_ms(POLL_MS);
         KS_TRY(look(join, &view));
     }
@@ -373,34 +378,81 @@ out:
     return err;
 }
 
+/* Joins; what cannot be had now, above all in a pause that has just begun, is asked for again
+ * while the round is open. */
+static enum ks_err join_round(const struct join *join, const struct work *work, bool *out_open)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_fl_descriptor *descriptor = &work->descriptor;
+    struct ks_buf answer;
+
+    ks_buf_init(&answer, STATUS_MAX);
+    for (unsigned tries = 0; tries < TRIES_MAX; tries++) {
+        KS_TRY(await_round(join, descriptor->round, false, out_open));
+        if (!*out_open) {
+            break;
+        }
+        ks_buf_clear(&answer);
+        err = ks_client_fl_join(join->client, descriptor, weight_of(join, descriptor), false,
+                                &answer);
+        if (err != KS_ERR_UNAVAILABLE) {
+            break;
+        }
+        pause_ms(POLL_MS);
+    }
+out:
+    ks_buf_done(&answer);
+    return err;
+}
+
+/* Sends the update in the same way: what was trained is not to be lost. */
+static enum ks_err send_round(struct join *join, const struct work *work, bool *out_open)
+{
+    enum ks_err err = KS_OK;
+
+    for (unsigned tries = 0; tries < TRIES_MAX; tries++) {
+        KS_TRY(await_round(join, work->descriptor.round, true, out_open));
+        if (!*out_open) {
+            break;
+        }
+        KS_TRY(open_residual(join, &work->descriptor));
+        err = contribute(join, work);
+        if (err != KS_ERR_UNAVAILABLE) {
+            break;
+        }
+        pause_ms(POLL_MS);
+    }
+out:
+    return err;
+}
+
 static enum ks_err take_part(struct join *join, uint64_t round)
 {
     enum ks_err err = KS_OK;
     struct work work = {.model = NULL};
-    struct ks_buf answer;
     bool open = false;
 
-    ks_buf_init(&answer, STATUS_MAX);
     KS_TRY(ks_client_fl_descriptor(join->client, join->session, &work.descriptor));
+    KS_CHECK(work.descriptor.round >= round, KS_ERR_VERIFY,
+             "the site sent the descriptor of round %llu",
+             (unsigned long long)work.descriptor.round);
     if (work.descriptor.round == round &&
         ks_client_fl_invited(join->client, &work.descriptor)) {
-        KS_TRY(ks_client_fl_join(join->client, &work.descriptor,
-                                 weight_of(join, &work.descriptor), false, &answer));
+        KS_TRY(join_round(join, &work, &open));
+    }
+    if (open) {
         KS_TRY(fetch_parent(join, &work));
         KS_TRY(make_trainer(join, &work));
         KS_TRY(train(join, &work));
-        KS_TRY(open_residual(join, &work.descriptor));
-        KS_TRY(await_training(join, round, &open));
-        KS_TRY(open ? contribute(join, &work) : KS_OK);
-        join->taken += open ? 1 : 0;
-        if (open) {
-            keep_residual(join, round);
-        }
+        KS_TRY(send_round(join, &work, &open));
     }
-    join->done = work.descriptor.round;
+    if (open) {
+        join->taken++;
+        keep_residual(join, round);
+    }
+    join->done = round; /* the descriptor may be the next one's already */
 out:
     work_done(&work);
-    ks_buf_done(&answer);
     return ks_fail_prefix(err, "round %llu", (unsigned long long)round);
 }
 
@@ -412,7 +464,10 @@ static enum ks_err take_rounds(struct join *join, uint64_t rounds, uint64_t seco
 
     KS_TRY(look(join, &view));
     while (!view.over && (rounds == 0 || join->taken < rounds)) {
-        if (view.round > join->done) {
+        if (view.paused) {
+            since_us = ks_clock_monotonic_us();
+            pause_ms(POLL_MS);
+        } else if (view.round > join->done) {
             err = take_part(join, view.round);
             if (err == KS_ERR_CONFLICT) { /* too late, or it has an update of ours already */
                 ks_cli_progress(join->cli, "%s", ks_err_detail());
@@ -466,6 +521,7 @@ enum ks_err ks_command_fl_join(struct ks_cli *cli)
     uint64_t threads = 0;
 
     KS_TRY(ks_joining_read(cli, &join.who));
+    KS_TRY(ks_dir_make(ks_cli_text(cli, "out"), 0755));
     KS_TRY(ks_cli_number(cli, "rounds", KS_FL_ROUNDS_MAX, &rounds));
     KS_TRY(ks_cli_number(cli, "seconds", KS_FL_SECONDS_MAX, &seconds));
     KS_TRY(ks_cli_number(cli, "seed", KS_JSON_INTEGER_MAX, &join.seed));

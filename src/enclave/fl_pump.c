@@ -714,8 +714,8 @@ static enum ks_err judge(struct ks_monitor *monitor, struct ks_fl_slot *slot,
     if (answer == KS_FL_ANSWER_AGAIN && slot->session->staged == 0) {
         return record_again(monitor, slot, job);
     }
-    if (answer == KS_FL_ANSWER_AGAIN) {
-        return KS_OK; /* once its checkpoint counts */
+    if (answer == KS_FL_ANSWER_AGAIN || answer == KS_FL_ANSWER_PAUSED) {
+        return KS_OK; /* once its checkpoint counts; once the round goes on */
     }
     if (answer != KS_FL_ANSWER_OK) {
         ks_monitor_job_fail(monitor, job,

@@ -436,6 +436,8 @@ enum ks_err ks_rounds_stage(struct ks_rounds *rounds, struct ks_rounds_session *
     if (session->round != NULL) {
         answer = ks_rounds_check(session, delivery);
     }
+    KS_CHECK(answer != KS_FL_ANSWER_PAUSED, KS_ERR_UNAVAILABLE, "%s",
+             ks_fl_answer_words(answer));
     KS_CHECK(answer == KS_FL_ANSWER_OK, KS_ERR_CONFLICT, "%s", ks_fl_answer_words(answer));
     KS_TRY(ks_rounds_apply(rounds, &record));
 out:

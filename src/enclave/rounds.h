@@ -219,7 +219,8 @@ KS_MUST_CHECK enum ks_err ks_rounds_complete(struct ks_rounds *rounds,
  * says these; staged ones are as delivered. The rest of OFFERED is not looked at. */
 enum ks_fl_answer ks_rounds_check(const struct ks_rounds_session *session,
                                   const struct ks_delivery *offered);
-/* KS_ERR_CONFLICT unless that answer is OK, at its at_us: then nothing has changed. */
+/* KS_ERR_CONFLICT unless that answer is OK, at its at_us, and KS_ERR_UNAVAILABLE in a pause:
+ * then nothing has changed. */
 KS_MUST_CHECK enum ks_err ks_rounds_stage(struct ks_rounds *rounds,
                                           struct ks_rounds_session *session,
                                           const struct ks_delivery *delivery);

@@ -176,6 +176,51 @@ sleep 2
 operator status "$other" >seen
 [ "$(jq -r '.state, .rounds[0].failure' seen | tr '\n' ' ')" = 'FAILED too few clients joined ' ] || site_fail "nobody: $(cat seen)"
 
+# A pause ends no device: not before it has joined, and not with an update that is trained.
+until_phase() { # SESSION PHASE: of the last round
+    tries=0
+    until [ "$(operator status "$1" | jq -r '.rounds[-1].phase')" = "$2" ]; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 200 ] || site_fail "not $2: $(operator status "$1")"
+        sleep 0.05
+    done
+}
+other=$(operator create --updates=1 --device edge-2 --prepare=60 --train=60 --epochs=3000 --optimiser=adam --rate=0.001 \
+    first.safetensors | jq -r .session)
+operator start "$other" >/dev/null
+until_phase "$other" PREPARING
+operator pause "$other" >/dev/null
+joins 2 "$other" &
+pid_1=$!
+sleep 1
+operator resume "$other" >/dev/null
+until_phase "$other" TRAINING
+operator pause "$other" >/dev/null
+sleep 3
+kill -0 "$pid_1" || site_fail "a pause ended a device"
+operator resume "$other" >/dev/null
+wait "$pid_1" || site_fail "a pause ended a device: $(cat said)"
+[ "$(operator status "$other" | jq -r .state)" = FINISHED ] || site_fail "after a pause: $(operator status "$other")"
+
+# Who has seen the first round, held back by whoever reads its exchanges, and finds the second one open, takes part in that.
+other=$(operator create --rounds=2 --updates=1 --invite=2 --device edge-1 --device edge-2 --prepare=3 --train=60 --optimiser=adam --rate=0.001 \
+    first.safetensors | jq -r .session)
+operator start "$other" >/dev/null
+until_phase "$other" PREPARING
+mkfifo exchanges
+KETSEAL_TRACE=$site_work/exchanges "$site_build/tests/integration/ketseal_trace" -q fl join --device edge-1 --schema=city-air \
+    --test-from='2024-02-20 00:00:00' --seconds=30 --out=edge-1 "$other" city-1.csv >/dev/null 2>said-1 &
+pid_1=$!
+cat exchanges >/dev/null
+joins 2 "$other"
+until_phase "$other" PREPARING
+cat <>exchanges >/dev/null &
+pid_2=$!
+wait "$pid_1" || site_fail "a round that came early: $(cat said-1)"
+kill "$pid_2"
+[ "$(operator status "$other" | jq -r '.state, .rounds[1].count' | tr '\n' ' ')" = 'FINISHED 1 ' ] ||
+    site_fail "a round is missed: $(operator status "$other")"
+
 tries=0
 until [ "$(operator records "$session" | jq '[.jobs[] | select(.state == "done")] | length')" -ge 3 ]; do
     tries=$((tries + 1))
@@ -201,7 +246,7 @@ for bundle in edge-1/*-[0-9]*.json edge-2/*-[0-9]*.json rounds/*.json; do
     "$site_build/src/cli/ketseal-verify" lab.policy "$bundle" >answer || site_fail "$bundle: $(cat answer)"
     verified=$((verified + 1))
 done
-[ "$verified" -eq 10 ] || site_fail "$verified records, not 10"
+[ "$verified" -eq 13 ] || site_fail "$verified records, not 13"
 if [ -n "$keep" ]; then
     cp lab.policy "$keep/"
     cp "edge-1/$session-2.json" "$keep/update.bundle"

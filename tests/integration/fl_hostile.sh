@@ -186,6 +186,32 @@ operator resume "$session" >/dev/null
 act edge-1 send >/dev/null
 until_state .state FINISHED
 
+# One that comes while updates are under way: what is being added is asked for again, what waits goes on waiting.
+begin --device edge-1 --device edge-2 --device edge-3 --updates=3 --train=60
+joined edge-1 edge-2 edge-3
+until_state '.rounds[0].phase' TRAINING
+act edge-3 send >/dev/null # so that a worker is at work
+workers=$(site_processes | grep ' ketseal-worker-fl$' | cut -d' ' -f1)
+# shellcheck disable=SC2086 # one for a round, one for audits
+kill -STOP $workers
+act edge-1 send >/dev/null 2>said-1 &
+pid_1=$!
+sleep 0.5
+act edge-2 send >/dev/null 2>said-2 &
+pid_2=$!
+sleep 0.5
+operator pause "$session" >/dev/null
+# shellcheck disable=SC2086
+kill -CONT $workers
+rc=0
+wait "$pid_1" || rc=$?
+{ [ "$rc" -eq 4 ] && grep -q 'this round is paused' said-1; } || site_fail "status $rc, in a pause: $(cat said-1)"
+kill -0 "$pid_2" 2>/dev/null || site_fail "an update that waits does not outlast a pause: $(cat said-2)"
+operator resume "$session" >/dev/null
+wait "$pid_2" || site_fail "after a pause: $(cat said-2)"
+act edge-1 send >/dev/null
+until_state .state FINISHED
+
 # --- who joins and stays silent, who leaves, and when all are gone ------------------------------------------------------------
 begin --device edge-1 --device edge-2 --device edge-3 --updates=3 --updates-min=2 --train=8
 joined edge-1 edge-2 edge-3

@@ -654,6 +654,11 @@ static void test_round_ends_meanwhile(void **state)
     assert_int_equal(event(site, KS_FL_EVENT_AGGREGATED, NULL, S(606)), KS_FL_ANSWER_OK);
     begin(site, S(607));
     all_join(site, S(608));
+    delivery = rounds_scene_delivery(1, 1, S(609));
+    assert_int_equal(order(site, KS_FL_VERB_PAUSE, S(608)), KS_OK);
+    assert_int_equal(ks_rounds_stage(site->rounds, site->session, &delivery),
+                     KS_ERR_UNAVAILABLE);
+    assert_int_equal(order(site, KS_FL_VERB_RESUME, S(609)), KS_OK);
     stage(site, 1, S(609));
     assert_int_equal(order(site, KS_FL_VERB_STOP, S(610)), KS_OK);
     delivery = rounds_scene_delivery(2, 2, S(611));
