@@ -144,7 +144,8 @@ class Service:
         return self.well
 
     def may_start(self):
-        return all(self.site.services[name].is_well() for name in self.spec.get("depends_on", {}))
+        needed = [(self.site.services[name], how["condition"]) for name, how in self.spec.get("depends_on", {}).items()]
+        return all(service.first() is not None if how == "service_started" else service.is_well() for service, how in needed)
 
     def stop(self):
         if self.process is None:

@@ -46,8 +46,16 @@ def compose_takes(file):
     return subprocess.run(["docker-compose", "-f", file, "config", "--quiet"], capture_output=True, check=False).returncode == 0
 
 
+def started_with(services, name):
+    """What `docker compose run NAME` starts."""
+    needed = set(services[name].get("depends_on", {}))
+    return needed.union(*(started_with(services, other) for other in needed))
+
+
 def check_compose(source):
     need("docker-compose")
+    services = yaml.safe_load((source / COMPOSE[1]).read_text())["services"]
+    check(started_with(services, "operator") == {"chain", "site", "kme-a", "kme-b"}, "the operator's part is started without what it needs")
     for name in COMPOSE:
         check(compose_takes(source / name), f"{name}: not of the schema")
         with tempfile.TemporaryDirectory() as folder:
