@@ -37,6 +37,7 @@ struct command {
     struct ks_flsim *sim;
     struct ks_flsim_checked checked;
     struct ks_flsim_site sites[KS_LEARN_SITES_MAX];
+    uint64_t tune; /* epochs */
     uint64_t start_us;
 };
 
@@ -89,6 +90,7 @@ static enum ks_err prepare(struct command *command)
     KS_TRY(ks_cli_number(cli, "threads", THREADS_MAX, &threads));
     KS_CHECK(threads >= 1, KS_ERR_USAGE, "--threads: at least 1");
     KS_TRY(ks_cli_number(cli, "memory", MEMORY_MAX, &memory));
+    KS_TRY(ks_cli_number(cli, "tune", TUNE_MAX, &command->tune));
     KS_TRY(ks_cli_number(cli, "samples-max", KS_FL_WEIGHT_MAX, &samples_max));
     KS_CHECK(samples_max >= 1, KS_ERR_USAGE, "--samples-max: at least 1");
     if (command->out != NULL) {
@@ -297,11 +299,11 @@ static enum ks_err compare_sites(struct command *command)
     enum ks_err err = KS_OK;
     const struct ks_cli *cli = command->cli;
     const bool local = ks_cli_switch(cli, "local");
-    struct ks_flsim_comparison comparison = {.model = ks_flsim_model(command->sim),
-                                             .rounds =
-                                                 local ? ks_flsim_rounds(command->sim) : 0};
+    const struct ks_flsim_comparison comparison = {
+        .model = ks_flsim_model(command->sim),
+        .tune = command->tune,
+        .rounds = local ? ks_flsim_rounds(command->sim) : 0};
 
-    KS_TRY(ks_cli_number(cli, "tune", TUNE_MAX, &comparison.tune));
     for (size_t i = 0; i < command->learn.data.sites; i++) {
         KS_TRY(ks_flsim_learn_site(&command->learn, i, &comparison, &command->sites[i]));
         if (!cli->json) {

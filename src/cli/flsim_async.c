@@ -11,6 +11,8 @@
 #include "crypto/digest.h"
 
 #define FLIGHT_LEN (4 + 8 + 8)
+#define REFUSED_MAX                                                                            \
+    10 /* times as many in a row as there are clients: no other one would count */
 
 /* --- who is on the way -------------------------------------------------------------------- */
 
@@ -134,6 +136,18 @@ out:
     return err;
 }
 
+/* One more was refused, as its stored detail says: where each is, no version would ever end. */
+static enum ks_err note_refused(struct ks_flsim *sim)
+{
+    char detail[KS_ERR_DETAIL_MAX];
+
+    (void)snprintf(detail, sizeof detail, "%s", ks_err_detail());
+    return ++sim->refused_in_row <= REFUSED_MAX * sim->plan->count
+               ? KS_OK
+               : ks_fail(KS_ERR_LIMIT, "%llu updates in a row were refused: %s",
+                         (unsigned long long)sim->refused_in_row, detail);
+}
+
 static enum ks_err land(struct ks_flsim *sim, const struct ks_flsim_flight *flight)
 {
     enum ks_err err = KS_OK;
@@ -153,7 +167,9 @@ static enum ks_err land(struct ks_flsim *sim, const struct ks_flsim_flight *flig
     about.weight = ks_fl_staleness_weight(params->by, (uint32_t)staleness);
     KS_TRY(take_version(sim, flight->version, &about));
     KS_TRY(ks_flsim_turn(sim, &about, &counts));
+    KS_TRY(counts ? KS_OK : note_refused(sim));
     if (counts) {
+        sim->refused_in_row = 0;
         newest = &sim->state.members[sim->state.members_count - 1];
         ks_fl_client_id(sim->plan->clients[flight->client].name, id);
         KS_TRY(ks_fl_buffer_accept(sim->buffer, id, newest->update, flight->version, &member,

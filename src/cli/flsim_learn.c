@@ -381,7 +381,8 @@ out:
     return err;
 }
 
-static enum ks_err make_synthetic(struct ks_flsim_learn *learn, size_t count)
+static enum ks_err make_synthetic(struct ks_flsim_learn *learn, size_t count,
+                                  uint32_t samples_max)
 {
     enum ks_err err = KS_OK;
     uint64_t params = 0;
@@ -394,7 +395,7 @@ static enum ks_err make_synthetic(struct ks_flsim_learn *learn, size_t count)
     KS_TRY(make_room(learn, count));
     for (size_t i = 0; i < count; i++) {
         number_client(learn, i + 1, count);
-        add_client(learn, &none, 1 + i % 1000, UINT32_MAX);
+        add_client(learn, &none, 1 + i % 1000, samples_max);
     }
 out:
     return err;
@@ -402,16 +403,47 @@ out:
 
 /* --- data --------------------------------------------------------------------------------- */
 
-static void hash_data(struct ks_flsim_learn *learn)
+/* How many floats SET's series are. */
+static size_t numbers_of(const struct ks_samples *set)
 {
-    const struct ks_samples *train = &learn->data.train;
+    size_t numbers = 0;
+
+    for (size_t i = 0; set->starts != NULL && i < set->count; i++) {
+        const size_t end = set->starts[i] + set->size;
+
+        numbers = numbers < end ? end : numbers;
+    }
+    return numbers;
+}
+
+/* All that SET consists of, and how it is laid out. */
+static void hash_set(const struct ks_samples *set, uint8_t hash[KS_SHA256_LEN])
+{
+    const size_t count = set->count;
+    const uint64_t sizes[] = {count, set->size, set->classes, numbers_of(set)};
+    const float scale[] = {set->centre, set->spread};
     const struct ks_bytes parts[] = {
-        ks_bytes_of(train->pixels, train->pixels != NULL ? train->count * train->size : 0),
-        ks_bytes_of(train->labels, train->labels != NULL ? train->count : 0),
-        ks_bytes_of(train->targets, train->targets != NULL ? train->count * sizeof(float) : 0),
+        ks_bytes_of(sizes, sizeof sizes),
+        ks_bytes_of(scale, sizeof scale),
+        ks_bytes_of(set->pixels, set->pixels != NULL ? count * set->size : 0),
+        ks_bytes_of(set->values, numbers_of(set) * sizeof(float)),
+        ks_bytes_of(set->starts, set->starts != NULL ? count * sizeof(uint32_t) : 0),
+        ks_bytes_of(set->labels, set->labels != NULL ? count : 0),
+        ks_bytes_of(set->targets, set->targets != NULL ? count * sizeof(float) : 0),
     };
 
-    ks_sha256_parts(parts, sizeof parts / sizeof parts[0], learn->data_hash);
+    ks_sha256_parts(parts, sizeof parts / sizeof parts[0], hash);
+}
+
+static void hash_data(struct ks_flsim_learn *learn)
+{
+    uint8_t train[KS_SHA256_LEN];
+    uint8_t test[KS_SHA256_LEN];
+    const struct ks_bytes parts[] = {KS_BYTES(train), KS_BYTES(test)};
+
+    hash_set(&learn->data.train, train);
+    hash_set(&learn->data.test, test);
+    ks_sha256_parts(parts, 2, learn->data_hash);
 }
 
 static enum ks_err flip_labels(struct ks_flsim_learn *learn)
@@ -557,7 +589,7 @@ enum ks_err ks_flsim_learn_init(struct ks_flsim_learn *learn, struct ks_cli *cli
     if (cli->operand_count == 0) {
         KS_CHECK(ks_cli_text(cli, "params") != NULL, KS_ERR_USAGE,
                  "data to train on, or --params for numbers of nobody");
-        KS_TRY(make_synthetic(learn, (size_t)clients));
+        KS_TRY(make_synthetic(learn, (size_t)clients, samples_max));
     } else {
         KS_TRY(take_data(learn, (size_t)clients, samples_max));
     }

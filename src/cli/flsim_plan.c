@@ -199,7 +199,8 @@ static bool decides(const char *name)
     return true;
 }
 
-/* What decides the session: the flags as they were given, or their defaults, and the data. */
+/* What decides the session: the flags as they were given, or their defaults, the data, and the
+ * first model. */
 static enum ks_err put_text(const struct ks_cli *cli, const struct ks_flsim_learn *learn,
                             struct ks_bytes first, struct ks_buf *text)
 {
@@ -216,10 +217,8 @@ static enum ks_err put_text(const struct ks_cli *cli, const struct ks_flsim_lear
     qsort((void *)flags, count, sizeof flags[0], by_name);
     ks_json_put_object(&writer);
     ks_json_member_hex(&writer, "data", KS_BYTES(learn->data_hash));
-    if (ks_cli_text(cli, "from") != NULL) { /* else it follows from the flags */
-        ks_sha256(first, hash);
-        ks_json_member_hex(&writer, "first", KS_BYTES(hash));
-    }
+    ks_sha256(first, hash); /* its description may come from a file, and its numbers */
+    ks_json_member_hex(&writer, "first", KS_BYTES(hash));
     ks_json_put_key(&writer, "flags");
     ks_json_put_object(&writer);
     for (size_t i = 0; i < count; i++) {

@@ -39,7 +39,8 @@ struct ks_flsim {
     struct ks_fl_buffer *buffer;
     struct ks_flsim_flight *flights; /* room for all that train at one time */
     size_t flights_count;
-    uint64_t sent; /* clients that began, ever */
+    uint64_t sent;           /* clients that began, ever */
+    uint64_t refused_in_row; /* updates since one counted, in this process */
     double clock;
     float *version;  /* an older model */
     uint32_t *order; /* clients, as they come */

@@ -55,6 +55,10 @@ make_sites() {
     fails 2 "--async: goes with the rule mean alone"
     ks fl simulate "${small[@]}" --async=5 --staleness=none
     fails 2 "--staleness: constant, root or inverse, not 'none'"
+    ks fl simulate "${small[@]}" --samples-max=3 --rounds=1 --tune=10001
+    fails 2 "--tune: '10001' is no number from 0 to 10000"
+    ks fl simulate "${small[@]}" --samples-max=3 --rounds=1
+    [ "$status" -eq 0 ]
     ks fl simulate "${small[@]}" --threads=0
     fails 2 "--threads: at least 1"
     holds
@@ -97,10 +101,42 @@ make_sites() {
     [ "$status" -eq 0 ] && [ "$(grep -c '^site-[123]: federated ' <<<"$output")" -eq 3 ]
     [ "$(wc -l <out/sites.csv)" -eq 4 ]
     [[ $stderr == *"3 clients, "*"isolation: none"* ]]
+    # What diverges ends, also where no round does.
+    ks -q fl simulate --schema=city-air --test-from='2024-01-20 00:00:00' --model=linear --rate=500 --async=2 --concurrent=3 --no-figure sites
+    fails 3 "round 1: 31 updates in a row were refused: step 5: the loss is no number any more; a smaller rate may help"
     mkdir none
     ks fl simulate --schema=city-air none
     fails 6 "none: no tables (.csv, .csv.gz)"
     cp sites/site-1.csv 'sites/a b.csv'
     ks fl simulate --schema=city-air --test-from='2024-01-20 00:00:00' sites
     fails 2 "'sites/a b.csv': a site's file is named by letters, digits, '-' and '_'"
+}
+
+@test "fl simulate: a state is of its tables and its model" {
+    make_sites
+    model() { # KIND of what is behind the first layer
+        printf 'name: small\nloss: squared\nlayers:\n  - {kind: dense, units: 4}\n  - {kind: %s}\n  - {kind: dense}\n' "$1" >model.yaml
+    }
+    goes() {
+        ks fl simulate --schema=city-air --test-from='2024-01-20 00:00:00' --model=./model.yaml --optimiser=adam --rate=0.01 \
+            --fraction=1 --rounds=1 --no-figure --state=state sites
+    }
+    model relu
+    goes
+    [ "$status" -eq 0 ]
+    model tanh
+    goes
+    fails 5 "state folder: the state is of another simulation: other flags, or other data"
+    model relu
+    # A reading that is an input alone, of training and of test.
+    cp sites/site-2.csv kept
+    for day in 2024-01-05 2024-01-24; do
+        awk -F, -v OFS=, -v hour="${day}T12:00:00Z" '$1 == hour { $7 += 1 } { print }' kept >sites/site-2.csv
+        ! cmp -s kept sites/site-2.csv
+        goes
+        fails 5 "state folder: the state is of another simulation: other flags, or other data"
+    done
+    cp kept sites/site-2.csv
+    goes
+    [ "$status" -eq 0 ]
 }
