@@ -67,6 +67,8 @@ struct ks_cli {
 /* The value of flag NAME of the command, its default, or NULL. */
 const char *ks_cli_text(const struct ks_cli *cli, const char *name);
 bool ks_cli_switch(const struct ks_cli *cli, const char *name);
+/* Whether the file of --config says flag NAME: then an operand for the same wins. */
+bool ks_cli_from_file(const struct ks_cli *cli, const char *name);
 /* KS_ERR_USAGE naming the flag when it is no number of at most MAX. */
 KS_MUST_CHECK enum ks_err ks_cli_number(const struct ks_cli *cli, const char *name,
                                         uint64_t max, uint64_t *out_value);

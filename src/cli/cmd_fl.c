@@ -323,9 +323,10 @@ enum ks_err ks_command_fl_create(struct ks_cli *cli)
 
     ks_buf_init(&file, KS_TENSORS_BYTES_MAX);
     ks_buf_init(&answer, STATUS_MAX);
-    KS_CHECK((first != NULL) != (cli->operand_count > 0), KS_ERR_USAGE,
-             first == NULL ? "missing operand: MODEL" : "--first: there is an operand already");
-    first = first == NULL ? cli->operands[0] : first;
+    KS_CHECK(first != NULL || cli->operand_count > 0, KS_ERR_USAGE, "missing operand: MODEL");
+    KS_CHECK(first == NULL || cli->operand_count == 0 || ks_cli_from_file(cli, "first"),
+             KS_ERR_USAGE, "--first: there is an operand already");
+    first = cli->operand_count > 0 ? cli->operands[0] : first;
     KS_TRY(ks_file_read(first, KS_TENSORS_BYTES_MAX, &file));
     KS_TRY(ks_fail_prefix(ks_fl_model_read(ks_buf_view(&file), KS_FL_NUMBERS_MAX, &model), "%s",
                           first));

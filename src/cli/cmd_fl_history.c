@@ -174,6 +174,8 @@ enum ks_err ks_command_fl_history(struct ks_cli *cli)
     struct ks_buf text;
 
     ks_buf_init(&text, OUTPUT_MAX);
+    KS_CHECK(!cli->json || csv == NULL || strcmp(csv, "-") != 0, KS_ERR_USAGE,
+             "--csv, --json: only one of them to standard output");
     if (ks_cli_text(cli, "out") != NULL && !ks_cli_switch(cli, "no-figure")) {
         KS_TRY(ks_fail_prefix(ks_figure_check(), "--no-figure writes the tables alone"));
     }

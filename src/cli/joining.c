@@ -29,12 +29,14 @@ static bool is_folder(const char *path)
     return stat(path, &found) == 0 && S_ISDIR(found.st_mode);
 }
 
-/* The operands behind the first SKIPPED, or what --data says, as operands of their own. */
+/* The operands behind the first SKIPPED, or what --data says, as operands of their own: what a
+ * file of settings says gives way to operands. */
 static enum ks_err take_data(const struct ks_cli *cli, unsigned skipped, struct ks_cli *data)
 {
     enum ks_err err = KS_OK;
     const char *const *given = NULL;
-    const unsigned count = ks_cli_many(cli, "data", &given);
+    const bool gives_way = cli->operand_count > skipped && ks_cli_from_file(cli, "data");
+    const unsigned count = gives_way ? 0 : ks_cli_many(cli, "data", &given);
 
     KS_CHECK(count == 0 || cli->operand_count == skipped, KS_ERR_USAGE,
              "'%s': --data says already what to train on", cli->operands[skipped]);
@@ -53,8 +55,11 @@ enum ks_err ks_joining_read(struct ks_cli *cli, struct ks_joining *out_joining)
     enum ks_err err = KS_OK;
     struct ks_joining joining = {.session = ks_cli_text(cli, "session"),
                                  .device_id = ks_cli_text(cli, "device-id")};
-    const bool first = joining.session == NULL && cli->operand_count > 0;
     uint8_t session[KS_SESSION_LEN];
+    const bool first =
+        cli->operand_count > 0 &&
+        (joining.session == NULL || (ks_cli_from_file(cli, "session") &&
+                                     ks_learning_session(cli->operands[0], session) == KS_OK));
 
     joining.session = first ? cli->operands[0] : joining.session;
     KS_TRY(joining.session == NULL ? KS_OK : ks_learning_session(joining.session, session));

@@ -47,6 +47,11 @@ bool ks_cli_switch(const struct ks_cli *cli, const char *name)
     return cli->counts[known_flag(cli, name)] > 0;
 }
 
+bool ks_cli_from_file(const struct ks_cli *cli, const char *name)
+{
+    return cli->lines[known_flag(cli, name)] != 0;
+}
+
 enum ks_err ks_cli_number(const struct ks_cli *cli, const char *name, uint64_t max,
                           uint64_t *out_value)
 {

@@ -25,6 +25,8 @@ make_model() {
     fails 2 "--watch: missing operand: SESSION"
     ks fl history --url=https://127.0.0.1:1
     fails 2 "missing operand: SESSION"
+    ks --json fl history --url=https://127.0.0.1:1 --csv=- "$session"
+    [ "$status" -eq 2 ] && [[ $stderr == *"--csv, --json: only one of them to standard output"* ]]
     ks fl record --url=https://127.0.0.1:1 --out=m x
     fails 2 "'x' is no job id"
     ks fl join x data
@@ -116,6 +118,8 @@ PY
     refuses 6 "there/nobody/operator.key"
     ks fl create --config=there/global.yaml --rounds=3 --operator=somebody
     refuses 6 "'somebody/operator.key'"
+    ks fl create --config=there/global.yaml --rounds=3 nowhere.safetensors
+    refuses 6 "'nowhere.safetensors'"
     printf 'rate: fast\nurl: x\n' >global.yaml
     ks fl create --config=global.yaml m.safetensors
     refuses 3 "global.yaml:1: rate: "
@@ -140,6 +144,14 @@ PY
     fails 2 "'x' is no session: 32 hexadecimal digits"
     ks fl join --config=device.yaml --session="$session" --threads=0
     fails 2 "--threads: at least 1"
+    # Operands win: a session, data.
+    ks fl join --config=device.yaml --threads=0 "$session"
+    fails 2 "--threads: at least 1"
+    printf 'data: [there]\nsession: %s\nschema: city-air\n' "$session" >device.yaml
+    ks fl join --config=device.yaml nowhere.csv
+    refuses 6 "'nowhere.csv'"
+    ks fl join --config=device.yaml 0123456789abcdef0123456789abcdee nowhere.csv
+    refuses 6 "'nowhere.csv'"
 }
 
 @test "fl: the examples are read as they stand" {
