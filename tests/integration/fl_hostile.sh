@@ -10,6 +10,7 @@ set -eu
 # shellcheck source-path=SCRIPTDIR source=site.sh
 . "$(dirname "$0")/site.sh"
 command -v jq >/dev/null || site_skip "jq is absent"
+[ -x "${KS_OPENSSL:-}" ] || site_skip "KS_OPENSSL names no openssl"
 site_begin "$1"
 ln -s "$site_build/src/enclave/ketseal-worker-fl" libexec/
 fl=$site_build/tests/integration/fl_client
@@ -118,28 +119,46 @@ asked() { # STATUS TEXT ARGUMENT of site_client …
     site_refusals=$((site_refusals + 1))
 }
 printf '{"job":%s}' "$(cat job.json)" >body.json
-asked 403 '' --type=application/json --body=body.json
-asked 403 '' --sign --job=job.json --spoil=signature
-asked 403 '' --sign --job=job.json --spoil=submission
-asked 403 '' --sign --job=job.json --as=edge-2
-asked 403 '' --sign --job=job.json --age=259200
-asked 403 '' --sign --job=job.json --spoil=channel
+asked 403 'the request is not signed' --type=application/json --body=body.json
+asked 403 'request signature: not made with this key over this request' --sign --job=job.json --spoil=signature
+asked 403 "the submission's signature" --sign --job=job.json --spoil=submission
+asked 403 'the submission names another device than the certificate' --sign --job=job.json --as=edge-2
+asked 403 "the submission's time is 259[0-9]* s from the site's" --sign --job=job.json --age=259200
+asked 403 'the request was signed for another connection' --sign --job=job.json --spoil=channel
+# None of it was the job's fault: signed as it should be it counts, and once.
+honest() {
+    "$site_client" --device=edge-1 --sign --job=job.json POST /qjob >answer || site_fail "no answer to an honest job"
+    { grep -q '^200 ' answer && grep -q '"ketseal.bundle/' answer; } || site_fail "an honest job: $(head -c 1000 answer)"
+}
+honest
+honest
 
 # --- who stalls -------------------------------------------------------------------------------------------------------
 # Connections that are held open, without a request and within one.
-openssl=${KS_OPENSSL:-openssl}
+trap '' PIPE # of one that is gone: the write fails, and the test with it
 stall() { # FIFO: a connection that is sent what is written there, and held open until it is closed
     mkfifo "$1"
-    "$openssl" s_client -quiet -connect "127.0.0.1:$site_port" -CAfile edge-1/root.pem -cert edge-1/device.pem \
-        -key edge-1/device.key <"$1" >/dev/null 2>&1 &
+    LD_LIBRARY_PATH=$(dirname "$KS_OPENSSL")/../lib "$KS_OPENSSL" s_client -ign_eof -connect "127.0.0.1:$site_port" \
+        -groups X25519MLKEM768 -CAfile edge-1/root.pem -cert edge-1/device.pem -key edge-1/device.key <"$1" >"$1.said" 2>&1 &
+}
+stands() { # FIFO: its handshake is over
+    tries=0
+    until grep -qs 'Verif.*OK' "$1.said"; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 100 ] || site_fail "no connection that stalls: $(cat "$1.said")"
+        sleep 0.1
+    done
 }
 stall fifo-1
 exec 5>fifo-1
+stands fifo-1
 stall fifo-2
 exec 6>fifo-2
+stands fifo-2
 printf 'PUT /v1/fl/uploads/' >&6
 stall fifo-3
 exec 7>fifo-3
+stands fifo-3
 printf 'PUT /v1/fl/uploads/%064d/0?length=1000 HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\nabc' 1 >&7
 # Uploads that are begun and left: while they hold all the room others are told when to come back, and come back.
 act edge-1 part --seed=1
@@ -149,19 +168,9 @@ grep -q '^503' answer || site_fail "the room for uploads is not at its end: $(ca
 act edge-1 part --seed=3 # gives up its own
 
 # --- twice, and another one -------------------------------------------------------------------------------------------
-act edge-1 upload >job.json
-again() { # JQ: the job, with that changed
-    jq -c "$1" job.json >again.json
-    "$site_client" --device=edge-1 --sign --job=again.json POST /qjob >answer || site_fail "no answer: the job with $1"
-}
-for _ in 1 2; do
-    again .
-    grep -q '^200 ' answer || site_fail "the same job twice: $(head -c 1000 answer)"
-done
 for change in '.samples += 1' '.length += 1' '.loss += 1'; do # the same bytes, and another word about them
-    again "$change"
-    { grep -q '^409 ' answer && grep -q 'another update of this client counts already' answer; } || site_fail "$change: $(head -c 1000 answer)"
-    site_refusals=$((site_refusals + 1))
+    jq -c "$change" job.json >again.json
+    asked 409 'another update of this client counts already' --sign --job=again.json
 done
 refused 5 'another update of this client counts already' edge-1 send --seed=7
 [ "$(state '.rounds[0].count')" = 1 ] || site_fail "$(state '.rounds[0].count') updates count"
@@ -170,17 +179,17 @@ refused 5 'another update of this client counts already' edge-1 send --seed=7
 operator pause "$session" >/dev/null
 refused 4 'this round is paused' edge-2 send
 operator resume "$session" >/dev/null
-act edge-2 send >/dev/null
+act edge-2 send --repeat=2 >/dev/null || site_fail "the same job twice"
 act edge-3 send >/dev/null
 until_state .state FINISHED
 [ "$(state '.rounds[0] | [.phase, .count, .samples] | join(" ")')" = 'COMPLETED 3 30' ] || site_fail "the round: $(state .rounds)"
 refused 5 'round 1 is not open' edge-2 send --seed=8
 
-begin --device edge-1 --updates=1 --train=3
+begin --device edge-1 --updates=1 --train=10
 joined edge-1
 until_state '.rounds[0].phase' TRAINING
 operator pause "$session" >/dev/null
-sleep 4
+sleep 11
 [ "$(state '.rounds[0].phase')" = TRAINING ] || site_fail "a deadline came in a pause: $(state .rounds)"
 operator resume "$session" >/dev/null
 act edge-1 send >/dev/null
