@@ -90,7 +90,8 @@ unmount_all() {
         umount -l "$site_work/state/$directory" 2>/dev/null || true
     done
 }
-trap 'site_status=$?; unmount_all; (exit "$site_status"); site_cleanup' EXIT
+# shellcheck disable=SC2034 # of site.sh
+site_at_end=unmount_all
 for kib in 0 40 300; do
     try store "$kib"
 done
