@@ -6,7 +6,7 @@
 # again and the session goes on; in the end every round has counted each device once, all records verify, and the model is
 # the one that the same session comes to where nobody is killed.
 #
-#   fl_kill.sh BUILD [KILLS] [SEED, or nothing] [FLAG …]     flags of `fl create`, such as --server=fedadam
+#   fl_kill.sh BUILD [KILLS] [SEED, or nothing] [FLAG …]     4 kills or more; flags of `fl create`, such as --server=fedadam
 set -eu
 # shellcheck source-path=SCRIPTDIR source=site.sh
 . "$(dirname "$0")/site.sh"
@@ -40,14 +40,24 @@ operator() { # VERB …
     "$ketseal" --json fl "$verb" --operator op --url "https://127.0.0.1:$site_port" "$@"
 }
 
-# A device that comes back until the session is over.
+# A device that comes back until the session is over, or the test.
 device() { # NUMBER
     until "$ketseal" fl join --device "edge-$1" --schema=city-air --test-from='2024-02-20 00:00:00' --seconds=20 \
         --out="edge-$1" "$session" "city-$1.csv" >>"joined-$1" 2>>"said-$1"; do
-        [ ! -e enough ] || return 0
+        if [ -e enough ] || [ ! -e "$site_work" ]; then
+            return 0
+        fi
         sleep 0.1
     done
 }
+pid_1=
+pid_2=
+end_devices() {
+    # shellcheck disable=SC2086 # none, one or two
+    kill $pid_1 $pid_2 2>/dev/null || true
+}
+# shellcheck disable=SC2034 # of site.sh
+site_at_end=end_devices
 
 site_start
 for site in 1 2; do
@@ -72,28 +82,40 @@ pid_1=$!
 device 2 &
 pid_2=$!
 killed=
-for number in $(seq "$kills"); do
+number=0
+misses=0
+while [ "$number" -lt "$kills" ]; do
     case $((number % 4)) in
-    0) name='ketseal-launch' ;;
-    1) name='ketseal-enclave' ;;
-    2) name=ketseald ;;
-    3) name='ketseal-worker-fl' ;;
+    0) name='ketseal-enclave' ;;
+    1) name=ketseald ;;
+    2) name='ketseal-worker-fl' ;;
+    3) name='ketseal-launch' ;;
     esac
-    draw 1500
-    sleep "$(printf '0.%03d' $((drawn % 1000)))"
+    draw 1000
+    sleep "$(printf '0.%03d' "$drawn")"
     victim=$(site_processes | grep " $name\$" | head -n 1 | cut -d' ' -f1)
-    [ -n "$victim" ] || continue
-    kill -KILL "$victim" 2>/dev/null || continue
+    if [ -z "$victim" ] || ! kill -KILL "$victim" 2>/dev/null; then
+        misses=$((misses + 1))
+        [ "$misses" -lt 100 ] || site_fail "no $name to kill: $(site_processes)"
+        continue
+    fi
+    number=$((number + 1))
     killed="$killed $name"
     if [ "$name" != ketseal-worker-fl ]; then
         site_wait
         site_start
     fi
 done
+for name in ketseal-enclave ketseald ketseal-worker-fl ketseal-launch; do
+    case "$killed " in
+    *" $name "*) ;;
+    *) site_fail "$name was not killed, but$killed" ;;
+    esac
+done
 tries=0
 until [ "$(operator status "$session" | jq -r .state)" != RUNNING ]; do
     tries=$((tries + 1))
-    [ "$tries" -lt 600 ] || { : >enough; site_fail "the session does not end: $(operator status "$session"), $(tail -n 3 said-1 said-2)"; }
+    [ "$tries" -lt 600 ] || site_fail "the session does not end: $(operator status "$session"), $(tail -n 3 said-1 said-2)"
     sleep 0.2
 done
 : >enough
