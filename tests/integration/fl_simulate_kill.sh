@@ -21,6 +21,11 @@ command -v jq >/dev/null || { echo "SKIPPED: jq is absent" >&2; exit 77; }
 echo "fl_simulate_kill: seed $seed"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+fail() {
+    echo "fl_simulate_kill: FAILED: $*" >&2
+    exit 1
+}
 random=$seed
 
 # The next number below $1, in $drawn.
@@ -42,25 +47,33 @@ check() { # NAME FLAG…
     set -- $size --no-figure "$@"
     "$ketseal" -q fl simulate --out="$work/$name-whole" "$@" >/dev/null
     killed=0
+    resumed=0 # of them: something was kept, and not all
+    pause=$pause_ms
     rm -rf "$work/state"
     while [ "$killed" -lt "$kills" ]; do
         "$ketseal" -q fl simulate --state="$work/state" --out="$work/$name" "$@" >/dev/null 2>"$work/said" &
         pid=$!
-        draw "$pause_ms"
+        draw "$pause"
         sleep "$((drawn / 1000)).$(printf %03d $((drawn % 1000)))"
-        if kill -9 "$pid" 2>/dev/null; then
-            killed=$((killed + 1))
-        fi
-        wait "$pid" 2>/dev/null || true
+        kill -9 "$pid" 2>/dev/null || true
+        status=0
+        wait "$pid" 2>/dev/null || status=$?
         [ ! -s "$work/$name/model.safetensors" ] || break # it was too fast for us: that ended it
+        [ "$status" -eq 137 ] || fail "$name: status $status: $(cat "$work/said")"
+        killed=$((killed + 1))
+        [ ! -s "$work/state/state" ] || resumed=$((resumed + 1))
+        [ "$resumed" -gt 0 ] || pause=$((pause < 20000 ? pause + pause / 2 : pause)) # a slow machine
     done
+    [ "$resumed" -gt 0 ] || fail "$name: $killed kills, none where there was something to go on with"
     "$ketseal" -q fl simulate --state="$work/state" --out="$work/$name" "$@" >/dev/null
     "$ketseal" record verify "$work/$name/records.jsonl" >/dev/null
     counted "$work/$name-whole/records.jsonl" >"$work/whole"
     counted "$work/$name/records.jsonl" >"$work/killed"
+    updates=$(grep -c client_ "$work/killed" || true)
+    [ "$updates" -gt 0 ] || fail "$name: no update counted: $(cat "$work/killed")"
     cmp "$work/whole" "$work/killed"
     cmp "$work/$name-whole/model.safetensors" "$work/$name/model.safetensors"
-    echo "$name: killed $killed times, $(grep -c client_ "$work/killed" || true) updates as without"
+    echo "$name: killed $killed times, went on $resumed times, $updates updates as without"
 }
 
 ketseal=$1
