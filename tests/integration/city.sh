@@ -10,6 +10,7 @@ set -eu
 build=$(cd "$1" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/ketseal-test.XXXXXX")
 trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
 fail() {
     echo "city: FAILED: $*" >&2
     exit 1

@@ -15,6 +15,7 @@ fi
 command -v jq >/dev/null || { echo "SKIPPED: jq is absent" >&2; exit 77; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
 
 at_least() { # WHAT GOT LEAST
     echo "$1: $2"

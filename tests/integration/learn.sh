@@ -14,6 +14,7 @@ if [ ! -d "$data/mnist" ] || [ ! -d "$data/sensors" ]; then
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
 
 at_least() { # WHAT GOT LEAST
     echo "$1: $2"
