@@ -125,9 +125,11 @@ audit 1 'audit: ' --offline changed --round=3
 cp kept/audit-2.json changed/audit-3.json
 audit 1 'the audit is of another round' --offline changed --round=3
 
-# One byte of what was kept.
+# One bit of what was kept.
 set -- "state/fl/kept-$session-3-"*
-printf 'X' | dd of="$1" bs=1 seek=1500 conv=notrunc status=none
+byte=$(od -An -tu1 -j1500 -N1 "$1")
+# shellcheck disable=SC2059 # an octal escape
+printf "\\$(printf %03o $((byte ^ 1)))" | dd of="$1" bs=1 seek=1500 conv=notrunc status=none
 # shellcheck disable=SC2086
 audit 4 "could not tell: the update of 'edge-[12]': sealed update: its hash is another" $at_site --round=3
 # shellcheck disable=SC2086
