@@ -54,6 +54,9 @@ static const int compute_calls[] = {
 };
 static const int worker_calls[] = {SYS_set_robust_list, SYS_rseq, SYS_recvmsg, SYS_sendto,
                                    SYS_getrusage};
+static const int worker_fl_calls[] = {SYS_set_robust_list, SYS_rseq,    SYS_recvmsg,
+                                      SYS_sendto,          SYS_pread64, SYS_pwrite64,
+                                      SYS_ftruncate,       SYS_close};
 static const int enclave_calls[] = {
     SYS_openat,  SYS_close,           SYS_lseek,     SYS_fstat,    SYS_newfstatat, SYS_pread64,
     SYS_fsync,   SYS_pwrite64,        SYS_ftruncate, SYS_fchmod,   SYS_fdatasync,  SYS_fcntl,
@@ -165,6 +168,11 @@ static enum ks_err close_worker(void)
     return ks_sandbox_worker(ADDRESS_SPACE, 1);
 }
 
+static enum ks_err close_worker_fl(void)
+{
+    return ks_sandbox_worker_fl(ADDRESS_SPACE);
+}
+
 static enum ks_err close_adapter(void)
 {
     return ks_sandbox_adapter(1);
@@ -234,6 +242,16 @@ static void test_worker(void **state)
     try_all(&profile);
 }
 
+static void test_worker_fl(void **state)
+{
+    const struct profile profile = {"worker_fl", worker_fl_calls,
+                                    sizeof worker_fl_calls / sizeof worker_fl_calls[0],
+                                    close_worker_fl};
+
+    (void)state;
+    try_all(&profile);
+}
+
 static void test_enclave(void **state)
 {
     const struct profile profile = {"enclave", enclave_calls,
@@ -267,8 +285,9 @@ static void test_interpreter(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_worker), cmocka_unit_test(test_adapter),
-        cmocka_unit_test(test_interpreter), cmocka_unit_test(test_enclave)};
+        cmocka_unit_test(test_worker), cmocka_unit_test(test_worker_fl),
+        cmocka_unit_test(test_adapter), cmocka_unit_test(test_interpreter),
+        cmocka_unit_test(test_enclave)};
 
     if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 1) {
         (void)fprintf(stderr, "SKIPPED: this kernel has no Landlock (%s)\n", strerror(errno));
