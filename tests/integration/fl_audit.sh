@@ -10,7 +10,9 @@
 set -eu
 # shellcheck source-path=SCRIPTDIR source=site.sh
 . "$(dirname "$0")/site.sh"
-command -v jq >/dev/null || site_skip "jq is absent"
+for tool in jq openssl; do
+    command -v "$tool" >/dev/null || site_skip "$tool is absent"
+done
 site_begin "$1"
 ln -s "$site_build/src/enclave/ketseal-worker-fl" libexec/
 fl='fl:
@@ -20,6 +22,12 @@ fl='fl:
 # shellcheck disable=SC2034 # of site.sh
 site_more="$fl
   keep_rounds: 2"
+openssl ecparam -name prime256v1 -genkey -noout -out authority.pem 2>/dev/null
+openssl pkey -in authority.pem -pubout -outform DER -out authority.der 2>/dev/null
+# shellcheck disable=SC2034
+site_enclave='
+  update_authority: authority.der
+  update_authorisation: update.word'
 site_device edge-1
 site_device edge-2
 "$ketseal" -q ca issue operator --ca ca --name op-1 --out op >/dev/null
@@ -56,7 +64,7 @@ audit() { # CODE WORDS FLAG…: fl audit ends with CODE and says WORDS
     code=$1 words=$2
     shift 2
     status=0
-    "$ketseal" fl audit --policy lab.policy "$session" "$@" >audited 2>&1 || status=$?
+    "$ketseal" fl audit --policy "${policy:-lab.policy}" "$session" "$@" >audited 2>&1 || status=$?
     [ "$status" -eq "$code" ] || site_fail "fl audit $*: ended with $status, not $code: $(cat audited)"
     grep -q "$words" audited || site_fail "fl audit $*: does not say '$words': $(cat audited)"
 }
@@ -184,6 +192,36 @@ done
 # shellcheck disable=SC2086
 audit 0 'pass *replay' $at_site
 [ "$(operator records "$session" | jq '.jobs | length')" = 1 ] || site_fail "another record: $(operator records "$session")"
+site_stop
+
+# A round comes to another model now: the worker that made it is another one, which makes the first number of each model
+# one ulp larger, and agrees with itself. Records are by the policy that names the worker.
+restart() { # WORKER: by the word of the update authority
+    ln -sf "$1" libexec/ketseal-worker-fl
+    launch="$site_build/src/server/ketseal-launch --libexec=$site_work/libexec"
+    $launch --update-message=message ketseal.yaml >/dev/null
+    openssl dgst -sha256 -sign authority.pem -out signature message
+    $launch --update-signature=signature ketseal.yaml >/dev/null
+    rm lab.policy edge-1/site.json edge-2/site.json
+    site_start
+    url=https://127.0.0.1:$site_port
+    at_site="--operator op --url $url"
+}
+restart "$site_build/tests/lab/lying_worker_fl"
+rounds 1
+# shellcheck disable=SC2086
+audit 0 'pass *replay' $at_site
+site_stop
+cp lab.policy lied.policy
+restart "$site_build/src/enclave/ketseal-worker-fl"
+policy=lied.policy
+# shellcheck disable=SC2086
+audit 1 'fail *replay: the round comes to another model now' $at_site --out=lied
+audit 1 'fail *replay: the round comes to another model now' --offline lied
+[ "$(grep -c '^  pass' audited)" -eq 4 ] || site_fail "but for the replay not all passed: $(cat audited)"
+[ "$(jq -r '.body | [.same_model, .same_scores, .same_state] | join(" ")' lied/audit-1.json)" = 'fail pass pass' ] ||
+    site_fail "the audit of a lie: $(cat lied/audit-1.json)"
+policy=
 site_stop
 
 # Nothing is kept: commitments hold, and nothing can be computed again.
