@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 
 /* The arithmetic of layers: gradients in double against finite differences, for each layer and
- * for whole models; threads and single precision against that. */
+ * for whole models; threads and single precision, whose layers with AVX are other source,
+ * against that. */
 #include "unit/expect.h"
 
 #include <math.h>
@@ -12,7 +13,7 @@
 #define OK(call)    assert_int_equal((call), KS_OK)
 #define STEP        1e-5 /* of the finite differences */
 #define STEP_SMALL  1e-7 /* where the larger one goes over the kink of a ReLU or a pool */
-#define TOLERANCE   1e-7 /* relative, of a gradient in double */
+#define TOLERANCE   1e-7 /* of a gradient in double: relative, absolute below 1 */
 #define BATCH       5
 #define CHECKED_MAX 80 /* parameters of a model that are looked at */
 
