@@ -379,7 +379,8 @@ better() { # than: A B
     awk -v a="$(loss "$1" $air_schema)" -v b="$(loss "$2" $air_schema)" 'BEGIN { exit !(a < b) }'
 }
 better first-$air_schema.safetensors by-mean.safetensors || fail "a poisoner did no harm to the mean"
-better by-median.safetensors first-$air_schema.safetensors || fail "the median did not stand a poisoner"
+awk -v a="$(loss by-median.safetensors $air_schema)" -v b="$(loss air.safetensors $air_schema)" 'BEGIN { exit !(a <= 1.2 * b) }' ||
+    fail "the median did not stand a poisoner"
 [ -z "$(sed -n 's/.*event=fl.alert device=node-\([1-4]\) .*/\1/p' site.log)" ] || fail "an honest node is suspected"
 
 # --- what is left -------------------------------------------------------------------------------------------
