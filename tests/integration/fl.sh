@@ -164,7 +164,7 @@ joins() { # DEVICE SESSION
     "$ketseal" -q fl join --device "edge-$1" --schema=city-air --test-from='2024-02-20 00:00:00' --seconds=30 --out="edge-$1" \
         --rounds=1 "$2" "city-$1.csv" >/dev/null 2>said || site_fail "edge-$1: $(cat said)"
 }
-other=$(operator create --updates=2 --updates-min=1 --device edge-1 --device edge-2 --prepare=2 --train=60 --optimiser=adam --rate=0.001 \
+other=$(operator create --updates=2 --updates-min=1 --device edge-1 --device edge-2 --prepare=10 --train=60 --optimiser=adam --rate=0.001 \
     first.safetensors | jq -r .session)
 operator start "$other" >/dev/null
 joins 2 "$other"
@@ -172,8 +172,12 @@ operator status "$other" >seen
 [ "$(jq -r '.state, .rounds[0].count' seen | tr '\n' ' ')" = 'FINISHED 1 ' ] || site_fail "one of two: $(cat seen)"
 other=$(operator create --updates=2 --device edge-1 --device edge-2 --prepare=1 first.safetensors | jq -r .session)
 operator start "$other" >/dev/null
-sleep 2
-operator status "$other" >seen
+tries=0
+until operator status "$other" >seen && [ "$(jq -r .state seen)" != RUNNING ]; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 100 ] || site_fail "nobody, and no end: $(cat seen)"
+    sleep 0.1
+done
 [ "$(jq -r '.state, .rounds[0].failure' seen | tr '\n' ' ')" = 'FAILED too few clients joined ' ] || site_fail "nobody: $(cat seen)"
 
 # A pause ends no device: not before it has joined, and not with an update that is trained.
