@@ -93,8 +93,9 @@ while [ "$number" -lt "$kills" ]; do
     esac
     draw 1000
     sleep "$(printf '0.%03d' "$drawn")"
-    victim=$(site_processes | grep " $name\$" | head -n 1 | cut -d' ' -f1)
-    if [ -z "$victim" ] || ! kill -KILL "$victim" 2>/dev/null; then
+    victims=$(site_processes | grep " $name\$" | cut -d' ' -f1)
+    # shellcheck disable=SC2086 # of workers that of rounds, and that of audits
+    if [ -z "$victims" ] || ! kill -KILL $victims 2>/dev/null; then
         misses=$((misses + 1))
         [ "$misses" -lt 100 ] || site_fail "no $name to kill: $(site_processes)"
         continue

@@ -134,8 +134,8 @@ for flags in 'krum 1 0 0 0' 'median 1 2 3 0'; do
         3) name=ketseald ;;
         *) continue ;;
         esac
-        victim=$(site_processes | grep " $name\$" | head -n 1 | cut -d' ' -f1)
-        kill -KILL "$victim"
+        # shellcheck disable=SC2046 # of workers that of rounds, and that of audits
+        kill -KILL $(site_processes | grep " $name\$" | cut -d' ' -f1)
         if [ "$name" != ketseal-worker-fl ]; then
             site_wait
             site_start
@@ -145,6 +145,48 @@ for flags in 'krum 1 0 0 0' 'median 1 2 3 0'; do
     ends "$1 through crashes"
     sessions="$sessions $session"
 done
+
+# An update that counts and is lost: three would do, and two are no three. The round fails, and its record says so.
+# shellcheck disable=SC2046,SC2086 # a flag for each
+session=$(operator create --updates=6 --updates-min=2 $(printf -- '--device %s ' $devices) --prepare=60 --train=60 --rule=median \
+    first.safetensors | jq -r .session)
+operator start "$session" >/dev/null
+lose() { # ROUNDS DEVICE …: they join, or contribute
+    rounds=$1
+    shift
+    for device in "$@"; do
+        "$direct" contribute "$device" "$url" "$session" "$rounds" "${device#edge-}" 1 lost.json 2>said || site_fail "$device: $(cat said)"
+    done
+}
+# shellcheck disable=SC2086
+lose 0 $devices
+lose 1 edge-1 edge-2 edge-3
+[ "$(operator status "$session" | jq -r '.rounds[0] | [.phase, .count] | join(" ")')" = 'TRAINING 3' ] ||
+    site_fail "not three count: $(operator status "$session")"
+ls "state/fl/kept-$session-1-"* >kept
+[ "$(wc -l <kept)" -eq 3 ] || site_fail "not three are kept: $(ls state/fl)"
+rm "$(head -n 1 kept)"
+# shellcheck disable=SC2046 # that of rounds, and that of audits
+kill -KILL $(site_processes | grep ' ketseal-worker-fl$' | cut -d' ' -f1)
+for device in edge-4 edge-5 edge-6; do
+    "$site_build/tests/integration/fl_client" --device="$device" --session="$session" leave
+done
+tries=0
+until operator status "$session" >seen && [ "$(jq -r .state seen)" != RUNNING ]; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 100 ] || site_fail "a lost update: it does not end: $(cat seen)"
+    sleep 0.1
+done
+tries=0
+until job=$(operator records "$session" | jq -r '.jobs[] | select(.state == "done") | .id') && [ -n "$job" ]; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 100 ] || site_fail "a lost update: no record: $(operator records "$session")"
+    sleep 0.1
+done
+operator record "$job" --out=lost.json
+[ "$(jq -r '.rounds[0] | [.phase, .failure] | join(" ")' seen)" = 'FAILED the aggregate could not be made' ] || site_fail "a lost update: $(cat seen)"
+[ "$(jq -r .record.core.execution.result_summary.outcome lost.json)" = 'the aggregate could not be made' ] ||
+    site_fail "the record of a lost update: $(jq -c .record.core.execution.result_summary lost.json)"
 
 # What no site has, and what does not hold or does not fit.
 site_refused 4 "no site has the rule 'fltrust'" create --rule=fltrust
