@@ -232,7 +232,9 @@ enum ks_err ks_channel_send_fd(struct ks_channel *channel, uint16_t type, uint32
     size_t begin = 0;
     ssize_t count = 0;
 
-    KS_ASSERT(channel->out.len == 0);
+    if (channel->out.len > 0) { /* it stays as it is: frames of ours, cut anywhere */
+        return ks_fail(KS_ERR_IO, "write to %s: it does not read", channel->peer);
+    }
     begin = ks_frame_begin(&channel->out, type, id);
     ks_buf_put(&channel->out, payload);
     ks_frame_end(&channel->out, begin);

@@ -130,8 +130,8 @@ KS_MUST_CHECK enum ks_err ks_channel_fill(struct ks_channel *channel, int *out_f
  * with it is lost. */
 KS_MUST_CHECK enum ks_err ks_channel_receive(struct ks_channel *channel,
                                              struct ks_frame *out_frame);
-/* Sends one small frame with descriptor FD attached (SCM_RIGHTS), past the buffer, which must
- * be empty. */
+/* Sends one small frame with descriptor FD attached (SCM_RIGHTS), past the buffer. KS_ERR_IO
+ * while that is not empty: the peer leaves unread what was sent before. */
 KS_MUST_CHECK enum ks_err ks_channel_send_fd(struct ks_channel *channel, uint16_t type,
                                              uint32_t id, struct ks_bytes payload, int fd);
 

@@ -259,6 +259,24 @@ static void test_descriptor_to_a_closed_peer(void **state)
     pair_close(&pair);
 }
 
+/* What waits for a peer that does not read stays whole, and no descriptor overtakes it. */
+static void test_descriptor_behind_what_waits(void **state)
+{
+    struct pair pair;
+
+    (void)state;
+    pair_open(&pair);
+    put_frame(&pair.near.out, 1, 1, KS_LITERAL("waits"));
+    for (int i = 0; i < 2; i++) {
+        const size_t len = pair.near.out.len;
+
+        expect_failure(ks_channel_send_fd(&pair.near, 1, 2, KS_LITERAL("x"), STDIN_FILENO),
+                       KS_ERR_IO, "it does not read");
+        assert_int_equal(pair.near.out.len, len);
+    }
+    pair_close(&pair);
+}
+
 static void success_as_error(void *argument)
 {
     struct ks_buf out;
@@ -564,6 +582,7 @@ int main(void)
         cmocka_unit_test(test_closed_peer),
         cmocka_unit_test(test_closed_peer_that_read_nothing),
         cmocka_unit_test(test_descriptor_to_a_closed_peer),
+        cmocka_unit_test(test_descriptor_behind_what_waits),
         cmocka_unit_test(test_success_is_no_error),
         cmocka_unit_test(test_no_frame_over_the_limit_is_written),
         cmocka_unit_test(test_descriptor),
