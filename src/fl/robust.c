@@ -79,6 +79,8 @@ static enum ks_err check_robust(const struct ks_fl_robust *robust, size_t rows, 
              "a clipping radius below 0");
     KS_CHECK(robust->smoothing >= 0 && isfinite(robust->smoothing), KS_ERR_USAGE,
              "a smoothing below 0");
+    KS_CHECK(robust->smoothing == 0 || isfinite(KS_FL_ROWS_MAX / robust->smoothing),
+             KS_ERR_USAGE, "a smoothing of %g: too small to divide by", robust->smoothing);
     KS_CHECK(robust->iterations <= KS_FL_ITERATIONS_MAX, KS_ERR_LIMIT,
              "%u iterations, at most %d", robust->iterations, KS_FL_ITERATIONS_MAX);
     KS_CHECK(params >= 1 && params <= KS_FL_PARAMS_MAX, KS_ERR_LIMIT,

@@ -577,6 +577,8 @@ static void needs_are_stated_before(void **state)
         {{.rule = KS_FL_MEAN}, 1, KS_FL_PARAMS_MAX + 1, KS_ERR_LIMIT},
         {{.rule = KS_FL_RULES}, 1, 1, KS_ERR_USAGE},
         {{.rule = KS_FL_RFA, .smoothing = -1}, 1, 1, KS_ERR_USAGE},
+        {{.rule = KS_FL_RFA, .smoothing = 0x1p-1074}, 1, 1, KS_ERR_USAGE},
+        {{.rule = KS_FL_RFA, .smoothing = 0x1p-1022}, 1, 1, KS_ERR_USAGE},
         {{.rule = KS_FL_CENTERED_CLIP, .radius = -1}, 1, 1, KS_ERR_USAGE},
         {{.rule = KS_FL_RFA, .iterations = KS_FL_ITERATIONS_MAX + 1}, 1, 1, KS_ERR_LIMIT},
     };
