@@ -519,6 +519,7 @@ enum ks_err ks_fl_round_adopt(struct ks_fl_round *round,
 
         if (member != NULL && participant->standing == KS_FL_JOINED) {
             set_standing(round, participant, KS_FL_DELIVERED);
+            participant->samples = member->weight;
             ks_copy(participant->update, member->update, sizeof participant->update);
         } else if (member == NULL && participant->standing == KS_FL_DELIVERED) {
             set_standing(round, participant, KS_FL_JOINED);

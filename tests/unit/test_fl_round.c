@@ -618,11 +618,13 @@ static void restart(struct site *site)
 /* False: it crashed before it answered. */
 static bool receive(struct site *site, size_t client)
 {
-    const struct ks_fl_event event = event_of(KS_FL_EVENT_UPDATE, 5, client);
-    const enum ks_fl_answer answer = ks_fl_round_check(site->round, &event);
-    struct ks_fl_member member = {.weight = 10};
+    struct ks_fl_event event = event_of(KS_FL_EVENT_UPDATE, 5, client);
+    struct ks_fl_member member = {.weight = 20 + (uint32_t)client}; /* it had said 10 */
+    enum ks_fl_answer answer = KS_FL_ANSWER_OK;
     float values[5];
 
+    event.samples = member.weight;
+    answer = ks_fl_round_check(site->round, &event);
     if (answer == KS_FL_ANSWER_AGAIN) {
         return true;
     }
@@ -648,7 +650,8 @@ static bool receive(struct site *site, size_t client)
     return !crashes_now(site);
 }
 
-static struct ks_buf sum_of_a_round(unsigned first_crash, unsigned second_crash)
+/* The bytes of the sum, and behind them those of the round. */
+static struct ks_buf end_of_a_round(unsigned first_crash, unsigned second_crash)
 {
     struct ks_fl_accumulator_params params = {
         .params = 5, .width = 64, .fraction_bits = 24, .members_max = 8};
@@ -670,6 +673,7 @@ static struct ks_buf sum_of_a_round(unsigned first_crash, unsigned second_crash)
     expect_phase(site.round, AGGREGATING);
     assert_int_equal(status_of(site.round).delivered, 4);
     store_sum(&site);
+    ks_fl_round_write(site.round, &site.sum_bytes);
     ks_fl_accumulator_free(site.sum);
     ks_fl_round_free(site.round);
     ks_buf_done(&site.round_bytes);
@@ -678,12 +682,12 @@ static struct ks_buf sum_of_a_round(unsigned first_crash, unsigned second_crash)
 
 static void crashes_between_writes_count_every_update_once(void **state)
 {
-    struct ks_buf want = sum_of_a_round(0, 0);
+    struct ks_buf want = end_of_a_round(0, 0);
 
     (void)state;
     for (unsigned first = 1; first <= 16; first++) {
         for (unsigned second = 0; second <= 16; second++) {
-            struct ks_buf got = sum_of_a_round(first, second);
+            struct ks_buf got = end_of_a_round(first, second);
 
             assert_true(ks_bytes_equal(ks_buf_view(&got), ks_buf_view(&want)));
             ks_buf_done(&got);
