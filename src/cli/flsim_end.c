@@ -75,16 +75,27 @@ static enum ks_err train_root(struct ks_flsim *sim)
     return sim->spec.hooks->root(sim->spec.hooks->context, &turn);
 }
 
-/* Each member's score is its row's, or that of its bucket. */
+static size_t row_of(const struct ks_flsim *sim, size_t member)
+{
+    return sim->buckets == NULL ? member : ks_fl_buckets_of(sim->buckets, member);
+}
+
+/* Each member's score is its row's, or that of its bucket with an equal part of its share. */
 static void share_scores(struct ks_flsim *sim, const struct ks_fl_score *scores,
                          const size_t *which, size_t count)
 {
-    for (size_t i = 0; i < sim->state.members_count; i++) {
-        const size_t row = sim->buckets == NULL ? i : ks_fl_buckets_of(sim->buckets, i);
+    const size_t members = sim->state.members_count;
 
-        for (size_t k = 0; k < count; k++) {
-            if (which[k] == row) {
+    for (size_t k = 0; k < count; k++) {
+        unsigned occupants = 0;
+
+        for (size_t i = 0; i < members; i++) {
+            occupants += row_of(sim, i) == which[k];
+        }
+        for (size_t i = 0; i < members; i++) {
+            if (row_of(sim, i) == which[k]) {
                 sim->scores[i] = scores[k];
+                sim->scores[i].share /= occupants;
             }
         }
     }
