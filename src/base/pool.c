@@ -98,8 +98,12 @@ static enum ks_err start_workers(struct ks_pool *pool)
 {
     sigset_t all;
     sigset_t before;
+    pthread_attr_t attributes;
     int rc = 0;
 
+    /* With these arguments neither can fail on Linux. */
+    KS_ASSERT(pthread_attr_init(&attributes) == 0);
+    KS_ASSERT(pthread_attr_setstacksize(&attributes, KS_POOL_STACK_BYTES) == 0);
     /* Signals are for the main thread: workers inherit this mask and never take one. */
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -107,10 +111,11 @@ static enum ks_err start_workers(struct ks_pool *pool)
         struct worker *worker = &pool->workers[i];
 
         *worker = (struct worker){.pool = pool, .index = i};
-        rc = pthread_create(&worker->thread, NULL, worker_main, worker);
+        rc = pthread_create(&worker->thread, &attributes, worker_main, worker);
         pool->started += rc == 0;
     }
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    (void)pthread_attr_destroy(&attributes);
     if (rc != 0) {
         return ks_fail(KS_ERR_IO, "start thread %u of %u: %s", pool->started + 1, pool->threads,
                        strerror(rc));

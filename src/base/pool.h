@@ -11,6 +11,7 @@
 #include "base/mem.h"
 
 #define KS_POOL_THREADS_MAX 256
+#define KS_POOL_STACK_BYTES ((size_t)1 << 20) /* of each thread but the caller */
 
 struct ks_pool;
 

@@ -14,10 +14,6 @@
 #include "enclave/fl_work.h"
 #include "enclave/monitor.h"
 #include "fl/gather.h"
-#include "fl/model.h"
-#include "fl/state.h"
-
-#define WORKER_BYTES ((uint64_t)64 << 20) /* of a worker's address space: program, stacks */
 
 _Static_assert(KS_FL_NUMBERS_MAX == KS_FL_PARAMS_MAX, "a model that an order can name");
 _Static_assert(KS_UPDATE_SAMPLES_MAX == KS_FL_WEIGHT_MAX, "samples that a sum can weigh");
@@ -45,31 +41,20 @@ enum ks_err ks_monitor_fl_session(struct ks_monitor *monitor, const uint8_t id[K
 /* --- orders ------------------------------------------------------------------------------- */
 
 /* Whether the rule holds with as few updates as a round may end with, and its worker has the
- * memory for as many as may come. */
-static enum ks_err check_memory(const struct ks_monitor *monitor, const struct ks_fl_plan *plan)
+ * memory for as many as may come. What is gathered goes to OUT_PARAMS. */
+static enum ks_err check_memory(const struct ks_monitor *monitor, const struct ks_fl_plan *plan,
+                                struct ks_fl_gather_params *out_params)
 {
     enum ks_err err = KS_OK;
-    struct ks_fl_gather_params params = {.params = 0};
-    const uint64_t model = KS_FL_MODEL_HEADER_MAX + 8 + sizeof(float) * plan->params;
-    const uint64_t update = ks_bytes_is(plan->local.encoding, "topk")
-                                ? ks_fl_update_bytes_max((size_t)plan->params)
-                                : model;
-    /* the parent and what becomes of it, as files and as numbers; an update sealed and open */
-    uint64_t beside = WORKER_BYTES + 4 * model + 2 * update;
     struct ks_fl_server_params server;
     uint64_t bytes = 0;
 
     KS_TRY(ks_fl_plan_server(plan, &server));
-    if (ks_fl_plan_remembers(plan)) { /* its memory, what it becomes, sealed and open */
-        beside += 4 * ks_fl_state_bytes((size_t)plan->params, ks_fl_plan_keeps_aggregate(plan),
-                                        server.rule);
-    }
-    KS_TRY(ks_fl_gather_of(plan, (uint32_t)plan->invited, &params));
-    KS_TRY(ks_fl_gather_needs(&params, (size_t)plan->updates_min, &bytes));
-    KS_CHECK(bytes <= monitor->fl.memory_max && beside <= monitor->fl.memory_max - bytes,
-             KS_ERR_LIMIT,
+    KS_TRY(ks_fl_gather_of(plan, (uint32_t)plan->invited, out_params));
+    KS_TRY(ks_fl_plan_needs(plan, out_params, &bytes));
+    KS_CHECK(bytes <= monitor->fl.memory_max, KS_ERR_LIMIT,
              "its worker needs %llu MiB for %llu updates; this site gives it %llu",
-             (unsigned long long)((bytes + beside) >> 20) + 1, (unsigned long long)plan->wanted,
+             (unsigned long long)(bytes >> 20) + 1, (unsigned long long)plan->wanted,
              (unsigned long long)(monitor->fl.memory_max >> 20));
 out:
     return err;
@@ -80,11 +65,12 @@ static enum ks_err check_plan(const struct ks_monitor *monitor, const struct ks_
 {
     enum ks_err err = KS_OK;
     enum ks_fl_encoding encoding = KS_FL_F32;
+    struct ks_fl_gather_params params = {.params = 0};
 
     KS_CHECK(plan->params <= monitor->fl.params_max, KS_ERR_LIMIT,
              "the model has %llu numbers, this site takes %u", (unsigned long long)plan->params,
              monitor->fl.params_max);
-    KS_TRY(ks_fail_prefix(check_memory(monitor, plan), "rule"));
+    KS_TRY(ks_fail_prefix(check_memory(monitor, plan, &params), "rule"));
     KS_TRY(ks_fail_prefix(ks_fl_encoding_of(plan->local.encoding, &encoding), "'encoding'"));
     KS_CHECK(encoding == KS_FL_TOPK ? plan->local.keep >= 1 && plan->local.keep <= plan->params
                                     : plan->local.keep == 0,
@@ -495,8 +481,7 @@ enum ks_err ks_monitor_fl_admit(struct ks_monitor *monitor, const struct ks_moni
              KS_ERR_CONFLICT, "the update is for another parent model than the round's");
     KS_CHECK(ks_bytes_equal(update->encoding, plan->local.encoding) || says_nothing(update),
              KS_ERR_CONFLICT, "the update is encoded otherwise than the round says");
-    KS_CHECK(update->length <=
-                 ks_fl_update_bytes_max((size_t)plan->params) + KS_FL_SEALED_OVERHEAD,
+    KS_CHECK(update->length <= ks_fl_plan_update_max(plan) + KS_FL_SEALED_OVERHEAD,
              KS_ERR_LIMIT, "the update is longer than the model allows");
     KS_TRY(refusal(ks_monitor_fl_judge(session, job, ks_clock_us())));
     KS_TRY(ks_rounds_room(monitor->state.rounds));

@@ -3,7 +3,10 @@
 
 #include "enclave/fl_plan.h"
 
-#include "fl/robust.h"
+#include "fl/model.h"
+#include "fl/state.h"
+
+#define WORKER_BYTES ((uint64_t)64 << 20) /* of a worker's address space: program, stack */
 
 static enum ks_err find_server(struct ks_bytes word, enum ks_fl_server_rule *out_rule)
 {
@@ -64,4 +67,50 @@ bool ks_fl_plan_remembers(const struct ks_fl_plan *plan)
 {
     return ks_fl_plan_keeps_aggregate(plan) ||
            !ks_bytes_is(plan->rule.server, ks_fl_server_word(KS_FL_FEDAVG));
+}
+
+/* --- what it takes ------------------------------------------------------------------------ */
+
+static uint64_t model_max(const struct ks_fl_plan *plan)
+{
+    return KS_FL_MODEL_HEADER_MAX + 8 + sizeof(float) * plan->params;
+}
+
+static uint64_t state_bytes(const struct ks_fl_plan *plan,
+                            const struct ks_fl_server_params *server)
+{
+    return ks_fl_plan_remembers(plan)
+               ? ks_fl_state_bytes((size_t)plan->params, ks_fl_plan_keeps_aggregate(plan),
+                                   server->rule)
+               : 0;
+}
+
+uint64_t ks_fl_plan_update_max(const struct ks_fl_plan *plan)
+{
+    return ks_bytes_is(plan->local.encoding, ks_fl_encoding_word(KS_FL_TOPK))
+               ? ks_fl_update_bytes_max((size_t)plan->params)
+               : model_max(plan); /* of each number 4 bytes at most */
+}
+
+enum ks_err ks_fl_plan_needs(const struct ks_fl_plan *plan,
+                             const struct ks_fl_gather_params *gather, uint64_t *out_bytes)
+{
+    enum ks_err err = KS_OK;
+    struct ks_fl_server_params server;
+    uint64_t bytes = 0;
+    uint64_t state = 0;
+    uint64_t checkpoint = 0;
+    uint64_t end = 0;
+
+    KS_TRY(ks_fl_plan_server(plan, &server));
+    KS_TRY(ks_fl_gather_needs(gather, (size_t)plan->updates_min, &bytes));
+    state = state_bytes(plan, &server);
+    /* Always there: the parent, as a file and as numbers; its memory; an update, sealed and
+     * open. A worker that goes on from a checkpoint has no update yet, but a second sum. */
+    bytes += WORKER_BYTES + 2 * model_max(plan) + state + 2 * ks_fl_plan_update_max(plan);
+    checkpoint = 2 * ks_fl_gather_checkpoint_max(gather); /* sealed and open */
+    end = 2 * model_max(plan) + 3 * state; /* what comes of both; the memory sealed and open */
+    *out_bytes = bytes + (checkpoint > end ? checkpoint : end);
+out:
+    return err;
 }

@@ -5,6 +5,7 @@
 #ifndef KS_ENCLAVE_FL_PLAN_H
 #define KS_ENCLAVE_FL_PLAN_H
 
+#include "fl/gather.h"
 #include "fl/rules.h"
 #include "record/fl.h"
 
@@ -16,5 +17,13 @@ KS_MUST_CHECK enum ks_err ks_fl_plan_server(const struct ks_fl_plan *plan,
  * anything at all is remembered from one round to the next. */
 bool ks_fl_plan_keeps_aggregate(const struct ks_fl_plan *plan);
 bool ks_fl_plan_remembers(const struct ks_fl_plan *plan);
+
+/* Bytes of an update at most, before it is sealed. */
+uint64_t ks_fl_plan_update_max(const struct ks_fl_plan *plan);
+/* What the worker of a round that gathers GATHER takes of its address space at most, besides
+ * its threads' stacks. As ks_fl_plan_server, ks_fl_gather_needs. */
+KS_MUST_CHECK enum ks_err ks_fl_plan_needs(const struct ks_fl_plan *plan,
+                                           const struct ks_fl_gather_params *gather,
+                                           uint64_t *out_bytes);
 
 #endif

@@ -5,7 +5,9 @@
  * per update a key that opens nothing else; it opens no file, sees no long-lived key, and ends
  * with its round. Everything that it reads is bound by a hash that the enclave names.
  *
- *   ketseal-worker-fl THREADS ADDRESS_SPACE_BYTES      (started by ketseal-launch alone) */
+ *   ketseal-worker-fl THREADS ADDRESS_SPACE_BYTES      (started by ketseal-launch alone)
+ *
+ * The stacks of its threads come on top of that address space. */
 
 #include <errno.h>
 #include <math.h>
@@ -582,6 +584,7 @@ int main(int argc, char **argv)
     KS_TRY(ks_process_harden());
     KS_TRY(ks_pool_new((unsigned)threads, &round.pool));
     KS_TRY(try_sealing());
+    memory_max += (threads - 1) * KS_POOL_STACK_BYTES; /* there already, and no round's */
     KS_TRY(ks_sandbox_worker_fl(memory_max));
     KS_TRY(serve(&round));
 out:

@@ -107,8 +107,9 @@ void ks_fl_accumulator_write(const struct ks_fl_accumulator *accumulator, struct
  * when the hash is not that of the bytes. */
 KS_MUST_CHECK enum ks_err ks_fl_accumulator_read(struct ks_bytes bytes, size_t members_max,
                                                  struct ks_fl_accumulator **out_accumulator);
-/* Bytes of a checkpoint as it stands. */
+/* Bytes of a checkpoint as it stands; with as many members as it may have. */
 uint64_t ks_fl_accumulator_bytes_written(const struct ks_fl_accumulator *accumulator);
+uint64_t ks_fl_accumulator_written_max(const struct ks_fl_accumulator_params *params);
 
 /* --- the kernels, for tests and benches --------------------------------------------------- */
 

@@ -10,11 +10,20 @@
 #define HEAD_LEN   (sizeof MAGIC - 1 + KS_FL_HASH_LEN + 4 + 1 + 1 + 8 + 4)
 #define MEMBER_LEN (2 * KS_FL_HASH_LEN + 4)
 
+static uint64_t bytes_of(const struct ks_fl_accumulator_params *params, size_t members)
+{
+    return HEAD_LEN + (uint64_t)members * MEMBER_LEN +
+           (uint64_t)params->params * (unsigned)params->width / 8 + KS_FL_HASH_LEN;
+}
+
 uint64_t ks_fl_accumulator_bytes_written(const struct ks_fl_accumulator *accumulator)
 {
-    return HEAD_LEN + (uint64_t)accumulator->count * MEMBER_LEN +
-           (uint64_t)accumulator->params.params * (unsigned)accumulator->params.width / 8 +
-           KS_FL_HASH_LEN;
+    return bytes_of(&accumulator->params, accumulator->count);
+}
+
+uint64_t ks_fl_accumulator_written_max(const struct ks_fl_accumulator_params *params)
+{
+    return bytes_of(params, params->members_max);
 }
 
 static void put_head(const struct ks_fl_accumulator *accumulator, struct ks_buf *out)

@@ -50,6 +50,13 @@ static struct ks_fl_accumulator_params sum_of(const struct ks_fl_gather_params *
     return sum;
 }
 
+uint64_t ks_fl_gather_checkpoint_max(const struct ks_fl_gather_params *params)
+{
+    const struct ks_fl_accumulator_params sum = sum_of(params);
+
+    return ks_fl_gather_sums(params) ? ks_fl_accumulator_written_max(&sum) : 0;
+}
+
 /* Whoever knows the round knows who is dealt where; its parent model is what nobody knew before
  * the round. */
 static struct ks_fl_buckets_params buckets_of(const struct ks_fl_gather_params *params)

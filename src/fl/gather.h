@@ -26,6 +26,8 @@ struct ks_fl_gather_params {
 
 /* Whether one sum serves, so that there are checkpoints. */
 bool ks_fl_gather_sums(const struct ks_fl_gather_params *params);
+/* Bytes of the largest checkpoint; 0 where there is none. */
+uint64_t ks_fl_gather_checkpoint_max(const struct ks_fl_gather_params *params);
 /* What is wrong with PARAMS where a round may end with MEMBERS_MIN updates, as
  * ks_fl_robust_needs says it; else the bytes that all of it takes, the aggregate among them. */
 KS_MUST_CHECK enum ks_err ks_fl_gather_needs(const struct ks_fl_gather_params *params,

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 
 /* What the words of a plan mean at a site: each server rule with its figures, and those that
- * are refused. */
+ * are refused; what a plan takes. */
 #include "unit/expect.h"
 
 #include "enclave/fl_plan.h"
@@ -84,11 +84,65 @@ static void test_aggregate(void **state)
     }
 }
 
+static struct ks_fl_plan plan_of(uint64_t params, const char *server, const char *encoding)
+{
+    return (struct ks_fl_plan){.params = params,
+                               .wanted = 100,
+                               .updates_min = 10,
+                               .samples_max = 1000,
+                               .local = {.encoding = ks_bytes_text(encoding), .keep = 1},
+                               .rule = {.aggregate = KS_LITERAL("mean"),
+                                        .server = ks_bytes_text(server),
+                                        .rate = 1,
+                                        .tau = strcmp(server, "fedadam") == 0 ? 0.001 : 0}};
+}
+
+static struct ks_fl_gather_params gather_of(const struct ks_fl_plan *plan, enum ks_fl_rule rule)
+{
+    return (struct ks_fl_gather_params){.params = (size_t)plan->params,
+                                        .members_max = (size_t)plan->wanted,
+                                        .clients = (size_t)plan->wanted,
+                                        .robust = {.rule = rule}};
+}
+
+/* A worker that writes or reads a checkpoint has the sum three times: 8 bytes of each number.
+ * At once with that the parent and an update are there twice, and what is remembered. */
+static void test_memory(void **state)
+{
+    static const struct {
+        const char *server;
+        const char *encoding;
+        enum ks_fl_rule rule;
+        uint64_t least; /* bytes for each number */
+    } needs[] = {
+        {"fedavg", "f32", KS_FL_MEAN, 8 + 8 + 3 * 8},
+        {"fedavg", "topk", KS_FL_MEAN, 8 + 16 + 3 * 8},
+        {"fedavgm", "f32", KS_FL_MEAN, 8 + 8 + 8 + 8 + 4 * 8}, /* the end takes more */
+        {"fedadam", "f32", KS_FL_MEAN, 8 + 8 + 8 + 8 + 4 * 12},
+        {"fedavg", "f32", KS_FL_MEDIAN, 8 + 8 + 8 + 100 * 4},
+    };
+    const uint64_t params = 10000000;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++) {
+        const struct ks_fl_plan plan = plan_of(params, needs[i].server, needs[i].encoding);
+        const struct ks_fl_gather_params gather = gather_of(&plan, needs[i].rule);
+        const uint64_t most = (needs[i].least + 9) * params + (80 << 20);
+        uint64_t bytes = 0;
+
+        assert_int_equal(ks_fl_plan_needs(&plan, &gather, &bytes), KS_OK);
+        if (bytes < needs[i].least * params + (64 << 20) || bytes > most) {
+            fail_msg("case %zu: %llu bytes", i, (unsigned long long)bytes);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_server),
         cmocka_unit_test(test_aggregate),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
