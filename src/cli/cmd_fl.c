@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "cli/learning.h"
 #include "client/fl.h"
+#include "fl/gather.h"
 #include "fl/model.h"
 #include "fl/rules.h"
 #include "learn/model.h"
@@ -274,6 +275,24 @@ out:
     return err;
 }
 
+/* Once updates and rule are known. */
+static enum ks_err read_samples(const struct ks_cli *cli, struct ks_fl_plan *plan)
+{
+    enum ks_err err = KS_OK;
+    struct ks_fl_gather_params gather = {.members_max = (size_t)plan->wanted,
+                                         .bucket = (unsigned)plan->rule.bucket};
+
+    KS_TRY(ks_cli_number(cli, "samples-max", KS_UPDATE_SAMPLES_MAX, &plan->samples_max));
+    if (plan->samples_max == 0) {
+        plan->samples_max =
+            ks_fl_rule_of(plan->rule.aggregate, &gather.robust.rule) == KS_OK
+                ? ks_fl_gather_weight_max(&gather)
+                : KS_UPDATE_SAMPLES_MAX; /* the site says that it has no such rule */
+    }
+out:
+    return err;
+}
+
 /* NAME, or OTHER where it was not given. */
 static enum ks_err read_count(const struct ks_cli *cli, const char *name, uint64_t other,
                               uint64_t *out_value)
@@ -300,10 +319,10 @@ static enum ks_err read_plan(const struct ks_cli *cli, const struct ks_fl_model 
     KS_TRY(read_count(cli, "updates-min", plan->wanted, &plan->updates_min));
     KS_TRY(ks_cli_number(cli, "prepare", KS_FL_SECONDS_MAX, &plan->prepare_s));
     KS_TRY(ks_cli_number(cli, "train", KS_FL_SECONDS_MAX, &plan->train_s));
-    KS_TRY(ks_cli_number(cli, "samples-max", KS_UPDATE_SAMPLES_MAX, &plan->samples_max));
     KS_TRY(read_selection(cli, plan));
     KS_TRY(read_local(cli, plan));
     KS_TRY(read_rule(cli, &plan->rule));
+    KS_TRY(read_samples(cli, plan));
     KS_TRY(read_server(cli, plan));
 out:
     return err;

@@ -78,6 +78,16 @@ out:
     return err;
 }
 
+/* What a client may claim is known once the plan is. */
+static void cap_samples(struct command *command)
+{
+    for (size_t i = 0; i < command->learn.count; i++) {
+        uint32_t *samples = &command->learn.clients[i].samples;
+
+        *samples = *samples < command->plan.samples_max ? *samples : command->plan.samples_max;
+    }
+}
+
 static enum ks_err prepare(struct command *command)
 {
     enum ks_err err = KS_OK;
@@ -92,17 +102,17 @@ static enum ks_err prepare(struct command *command)
     KS_TRY(ks_cli_number(cli, "memory", MEMORY_MAX, &memory));
     KS_TRY(ks_cli_number(cli, "tune", TUNE_MAX, &command->tune));
     KS_TRY(ks_cli_number(cli, "samples-max", KS_FL_WEIGHT_MAX, &samples_max));
-    KS_CHECK(samples_max >= 1, KS_ERR_USAGE, "--samples-max: at least 1");
     if (command->out != NULL) {
         KS_TRY(ks_cli_switch(cli, "no-figure") ? KS_OK : ks_figure_check());
         KS_TRY(ks_dir_make(command->out, 0755));
     }
     KS_TRY(ks_pool_new((unsigned)threads, &command->pool));
     KS_TRY(ks_flsim_learn_init(&command->learn, command->cli, command->pool,
-                               (uint32_t)samples_max));
+                               samples_max == 0 ? KS_FL_WEIGHT_MAX : (uint32_t)samples_max));
     KS_TRY(ks_flsim_learn_first(&command->learn, &command->first));
     KS_TRY(ks_flsim_plan(cli, &command->learn, ks_buf_view(&command->first), &command->text,
                          &command->plan));
+    cap_samples(command);
     KS_TRY(open_state(command));
     command->hooks = ks_flsim_learn_hooks(&command->learn);
     spec.fs = command->fs;

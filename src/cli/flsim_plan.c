@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "crypto/digest.h"
+#include "fl/gather.h"
 
 /* --- flags -------------------------------------------------------------------------------- */
 
@@ -41,8 +42,6 @@ static enum ks_err read_rounds(const struct ks_cli *cli, struct ks_flsim_plan *p
     plan->updates_min = (uint32_t)least;
     KS_TRY(ks_cli_number(cli, "rounds", KS_FLSIM_ROUNDS_MAX, &plan->rounds));
     KS_CHECK(plan->rounds >= 1, KS_ERR_USAGE, "--rounds: at least 1");
-    KS_TRY(ks_cli_number(cli, "samples-max", KS_FL_WEIGHT_MAX, &number));
-    plan->samples_max = (uint32_t)number;
     KS_TRY(ks_cli_number(cli, "patience", UINT32_MAX, &number));
     plan->patience = (uint32_t)number;
     KS_TRY(ks_cli_number(cli, "commit-every", UINT32_MAX, &number));
@@ -175,6 +174,24 @@ out:
     return err;
 }
 
+/* Once updates and rule are known. With --async samples weigh nothing. */
+static enum ks_err read_samples(const struct ks_cli *cli, struct ks_flsim_plan *plan)
+{
+    enum ks_err err = KS_OK;
+    const struct ks_fl_gather_params gather = {
+        .members_max = plan->wanted, .robust = plan->robust, .bucket = plan->bucket};
+    const uint32_t most =
+        plan->buffer.size > 0 ? KS_FL_WEIGHT_MAX : ks_fl_gather_weight_max(&gather);
+    uint64_t number = 0;
+
+    KS_TRY(ks_cli_number(cli, "samples-max", KS_FL_WEIGHT_MAX, &number));
+    KS_CHECK(number <= most, KS_ERR_USAGE,
+             "--samples-max: at most %u, or a few clients fill a sum", most);
+    plan->samples_max = number == 0 ? most : (uint32_t)number;
+out:
+    return err;
+}
+
 /* --- the text ----------------------------------------------------------------------------- */
 
 static int by_name(const void *left, const void *right)
@@ -247,6 +264,7 @@ enum ks_err ks_flsim_plan(const struct ks_cli *cli, const struct ks_flsim_learn 
     KS_TRY(read_async(cli, &plan));
     KS_TRY(read_rule(cli, learn, &plan));
     KS_TRY(read_server(cli, learn, &plan));
+    KS_TRY(read_samples(cli, &plan));
     KS_TRY(put_text(cli, learn, first, text));
     plan.text = ks_buf_view(text);
     *out_plan = plan;

@@ -71,6 +71,7 @@ static enum ks_err check_plan(const struct ks_monitor *monitor, const struct ks_
              "the model has %llu numbers, this site takes %u", (unsigned long long)plan->params,
              monitor->fl.params_max);
     KS_TRY(ks_fail_prefix(check_memory(monitor, plan, &params), "rule"));
+    KS_TRY(ks_fl_plan_fits(plan, &params));
     KS_TRY(ks_fail_prefix(ks_fl_encoding_of(plan->local.encoding, &encoding), "'encoding'"));
     KS_CHECK(encoding == KS_FL_TOPK ? plan->local.keep >= 1 && plan->local.keep <= plan->params
                                     : plan->local.keep == 0,

@@ -3,8 +3,12 @@
 
 #include "enclave/fl_plan.h"
 
+#include "base/tensors.h"
+#include "crypto/aead.h"
 #include "fl/model.h"
 #include "fl/state.h"
+
+_Static_assert(KS_TENSORS_BYTES_MAX == KS_AEAD_LEN_MAX, "one limit in what is said");
 
 #define WORKER_BYTES ((uint64_t)64 << 20) /* of a worker's address space: program, stack */
 
@@ -111,6 +115,32 @@ enum ks_err ks_fl_plan_needs(const struct ks_fl_plan *plan,
     checkpoint = 2 * ks_fl_gather_checkpoint_max(gather); /* sealed and open */
     end = 2 * model_max(plan) + 3 * state; /* what comes of both; the memory sealed and open */
     *out_bytes = bytes + (checkpoint > end ? checkpoint : end);
+out:
+    return err;
+}
+
+enum ks_err ks_fl_plan_fits(const struct ks_fl_plan *plan,
+                            const struct ks_fl_gather_params *gather)
+{
+    enum ks_err err = KS_OK;
+    const bool topk = ks_bytes_is(plan->local.encoding, ks_fl_encoding_word(KS_FL_TOPK));
+    const struct ks_fl_encode encode = {.encoding = topk ? KS_FL_TOPK : KS_FL_F32,
+                                        .keep = (size_t)plan->local.keep};
+    struct ks_fl_server_params server;
+
+    KS_TRY(ks_fl_plan_server(plan, &server));
+    KS_CHECK(plan->samples_max <= ks_fl_gather_weight_max(gather), KS_ERR_LIMIT,
+             "'samples_max': at most %u, or a few devices fill a sum and shut out the others",
+             ks_fl_gather_weight_max(gather));
+    KS_CHECK(model_max(plan) <= KS_TENSORS_BYTES_MAX &&
+                 state_bytes(plan, &server) <= KS_AEAD_LEN_MAX &&
+                 ks_fl_gather_checkpoint_max(gather) <= KS_AEAD_LEN_MAX &&
+                 ks_fl_update_bytes(ks_fl_encoded_bytes_max(&encode, (size_t)plan->params)) <=
+                     KS_AEAD_LEN_MAX,
+             KS_ERR_LIMIT,
+             "of %llu numbers its model, an update, a sum or what its rules remember is over "
+             "%zu bytes",
+             (unsigned long long)plan->params, KS_AEAD_LEN_MAX);
 out:
     return err;
 }

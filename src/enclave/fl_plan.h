@@ -25,5 +25,9 @@ uint64_t ks_fl_plan_update_max(const struct ks_fl_plan *plan);
 KS_MUST_CHECK enum ks_err ks_fl_plan_needs(const struct ks_fl_plan *plan,
                                            const struct ks_fl_gather_params *gather,
                                            uint64_t *out_bytes);
+/* KS_ERR_LIMIT where what a device may weigh is so much that a few shut out the others, or a
+ * file of the session could not be read or sealed. As ks_fl_plan_server. */
+KS_MUST_CHECK enum ks_err ks_fl_plan_fits(const struct ks_fl_plan *plan,
+                                          const struct ks_fl_gather_params *gather);
 
 #endif

@@ -57,6 +57,15 @@ uint64_t ks_fl_gather_checkpoint_max(const struct ks_fl_gather_params *params)
     return ks_fl_gather_sums(params) ? ks_fl_accumulator_written_max(&sum) : 0;
 }
 
+uint32_t ks_fl_gather_weight_max(const struct ks_fl_gather_params *params)
+{
+    const uint64_t together = has_buckets(params)         ? params->bucket
+                              : ks_fl_gather_sums(params) ? params->members_max
+                                                          : 1;
+
+    return together <= 2 ? KS_FL_WEIGHT_MAX : (uint32_t)(KS_FL_WEIGHT_SUM_MAX / together);
+}
+
 /* Whoever knows the round knows who is dealt where; its parent model is what nobody knew before
  * the round. */
 static struct ks_fl_buckets_params buckets_of(const struct ks_fl_gather_params *params)

@@ -28,6 +28,9 @@ struct ks_fl_gather_params {
 bool ks_fl_gather_sums(const struct ks_fl_gather_params *params);
 /* Bytes of the largest checkpoint; 0 where there is none. */
 uint64_t ks_fl_gather_checkpoint_max(const struct ks_fl_gather_params *params);
+/* What a member may weigh at most, so that none of those whose weights are summed, all or a
+ * bucket's, leaves too little for the others: KS_FL_WEIGHT_MAX or less. */
+uint32_t ks_fl_gather_weight_max(const struct ks_fl_gather_params *params);
 /* What is wrong with PARAMS where a round may end with MEMBERS_MIN updates, as
  * ks_fl_robust_needs says it; else the bytes that all of it takes, the aggregate among them. */
 KS_MUST_CHECK enum ks_err ks_fl_gather_needs(const struct ks_fl_gather_params *params,

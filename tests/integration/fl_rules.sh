@@ -196,6 +196,7 @@ site_refused 3 'bulyan holds against 1 attackers with 7 updates or more; there a
 "$ketseal" -q learn train --schema=city-air --test-from='2024-02-20 00:00:00' --model=gru --epochs=0 --out=first.safetensors city.csv >/dev/null
 site_refused 3 'its worker needs 92 MiB for 1000 updates; this site gives it 80' operator create --rule=median --updates=1000 --updates-min=10 \
     first.safetensors
+site_refused 3 "'samples_max': at most 4294967," operator create --rule=mean --updates=1000 --updates-min=10 --samples-max=4294968 first.safetensors
 operator create --rule=mean --updates=1000 --updates-min=10 first.safetensors >/dev/null
 site_stop
 verified=0

@@ -320,6 +320,41 @@ static void test_needs(void **state)
     assert_int_equal(ks_fl_gather_needs(&params, 89, &bytes), KS_OK);
 }
 
+/* As many as there may be, each as heavy as may be, and none is refused: of all rules, in one
+ * sum, in buckets, or one by one. */
+static void weights_leave_room(void **state)
+{
+    static const struct {
+        enum ks_fl_rule rule;
+        unsigned bucket;
+        uint32_t most;
+    } cases[] = {{KS_FL_MEAN, 0, KS_FL_WEIGHT_SUM_MAX / CLIENTS},
+                 {KS_FL_MEAN, 3, KS_FL_WEIGHT_SUM_MAX / 3},
+                 {KS_FL_MEAN, 2, KS_FL_WEIGHT_MAX},
+                 {KS_FL_MEDIAN, 0, KS_FL_WEIGHT_MAX},
+                 {KS_FL_MEDIAN, 4, KS_FL_WEIGHT_SUM_MAX / 4}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct ks_fl_gather_params params = params_of(cases[i].rule, cases[i].bucket);
+        struct ks_fl_gather *gather = NULL;
+        float values[PARAMS];
+        double norm = 0;
+
+        assert_int_equal(ks_fl_gather_weight_max(&params), cases[i].most);
+        assert_int_equal(ks_fl_gather_new(&params, &gather), KS_OK);
+        for (size_t client = 0; client < CLIENTS; client++) {
+            struct ks_fl_member member = member_of(client);
+
+            member.weight = cases[i].most;
+            values_of(client, values);
+            assert_int_equal(ks_fl_gather_add(gather, &member, client, values, NULL, &norm),
+                             KS_OK);
+        }
+        ks_fl_gather_free(gather);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +366,7 @@ int main(void)
         cmocka_unit_test(test_center),
         cmocka_unit_test(test_resume),
         cmocka_unit_test(test_needs),
+        cmocka_unit_test(weights_leave_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

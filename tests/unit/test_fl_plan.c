@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 
 /* What the words of a plan mean at a site: each server rule with its figures, and those that
- * are refused; what a plan takes. */
+ * are refused; what a plan takes, and where it is too much. */
 #include "unit/expect.h"
 
 #include "enclave/fl_plan.h"
@@ -137,12 +137,50 @@ static void test_memory(void **state)
     }
 }
 
+static void test_limits(void **state)
+{
+    static const struct {
+        const char *server;
+        const char *encoding;
+        enum ks_fl_rule rule;
+        uint64_t params;
+        uint64_t samples_max;
+        const char *refused; /* NULL: it is not */
+    } limits[] = {
+        {"fedavg", "f32", KS_FL_MEAN, 7, 42949672, NULL},
+        {"fedavg", "f32", KS_FL_MEAN, 7, 42949673, "'samples_max': at most 42949672"},
+        {"fedavg", "f32", KS_FL_MEDIAN, 7, 2147483647, NULL},
+        {"fedavg", "f32", KS_FL_MEAN, 134216800, 1, NULL},
+        {"fedavg", "f32", KS_FL_MEAN, 134217728, 1, "of 134217728 numbers"},
+        {"fedavg", "f32", KS_FL_MEDIAN, 268173309, 1, NULL},
+        {"fedavg", "f32", KS_FL_MEDIAN, 268435456, 1, "of 268435456 numbers"},
+        {"fedadam", "f32", KS_FL_MEAN, 89478000, 1, NULL},
+        {"fedadam", "f32", KS_FL_MEAN, 89478500, 1, "of 89478500 numbers"},
+        {"fedavg", "topk", KS_FL_MEDIAN, 200000000, 1, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        struct ks_fl_plan plan =
+            plan_of(limits[i].params, limits[i].server, limits[i].encoding);
+        const struct ks_fl_gather_params gather = gather_of(&plan, limits[i].rule);
+
+        plan.samples_max = limits[i].samples_max;
+        if (limits[i].refused == NULL) {
+            assert_int_equal(ks_fl_plan_fits(&plan, &gather), KS_OK);
+        } else {
+            expect_failure(ks_fl_plan_fits(&plan, &gather), KS_ERR_LIMIT, limits[i].refused);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_server),
         cmocka_unit_test(test_aggregate),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
