@@ -31,6 +31,8 @@ make_sites() {
     fails 2 "--updates-min, --updates, --invite: from 1 on, none above the next"
     ks fl simulate "${small[@]}" --rounds=0
     fails 2 "--rounds: at least 1"
+    ks fl simulate "${small[@]}" --samples-max=429496730
+    fails 2 "--samples-max: at most 429496729, or a few clients fill a sum"
     ks fl simulate "${small[@]}" --dropout=1
     fails 2 "a dropout from 0 to below 1"
     ks fl simulate "${small[@]}" --attack=alie
@@ -92,6 +94,12 @@ make_sites() {
     [ "$status" -eq 1 ] && [ "$(jq -c '[.verified, .record_schema]' <<<"$output")" = '[false,"ketseal.fl-simulated/1"]' ]
     ks verify out/records.jsonl
     [ "$status" -ne 0 ]
+}
+
+@test "fl simulate: members of a bucket share its part" {
+    ks fl simulate "${small[@]}" --updates=9 --rule=rfa --bucket=2 --out=dealt
+    [ "$status" -eq 0 ]
+    tail -n +2 dealt/clients.csv | awk -F, '{ sum += $11 } END { exit !(NR == 9 && sum > 0.999999 && sum < 1.000001) }'
 }
 
 @test "fl simulate: sites of sensors" {

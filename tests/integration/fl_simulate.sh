@@ -46,10 +46,6 @@ at_least "a fifth lies, trimmed mean" "$accuracy" 0.5
 awk -v with="$accuracy" -v without="$lied" 'BEGIN { exit !(with > without + 0.1) }' ||
     { echo "the mean stands a fifth of liars: $lied, trimmed mean $accuracy"; exit 1; }
 
-"$ketseal" -q fl simulate --params=50 --clients=9 --fraction=1 --rounds=1 --rule=rfa --bucket=2 --no-figure --out="$work/dealt" >/dev/null
-tail -n +2 "$work/dealt/clients.csv" | awk -F, '{ sum += $11 } END { exit !(NR == 9 && sum > 0.999999 && sum < 1.000001) }' ||
-    { echo "shares of buckets do not add up to 1"; exit 1; }
-
 "$ketseal" --json fl simulate --fraction=1 --schema=beijing --model=linear --optimiser=adam --rate=0.001 --batch=64 --rounds=2 \
     --local "$data/sensors/beijing-Dongsi.csv.gz" "$data/sensors/beijing-Gucheng.csv.gz" >"$work/sites.jsonl"
 jq -s 'last | [.sites[] | .error_persistence / .error] | min' "$work/sites.jsonl" >"$work/least"
