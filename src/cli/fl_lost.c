@@ -37,7 +37,9 @@ out:
     return ks_fail_prefix(err, "the site's answer");
 }
 
-/* The bundle of our update to ROUND goes to PATH, if there is one. */
+/* The bundle of our update to ROUND goes to PATH, if there is one. A site that was ended when
+ * the update counted, but before its record was made, has none: the round's end is not undone
+ * for that, and other rounds are open. */
 static enum ks_err fetch(const struct ks_cli *cli, struct ks_client *client,
                          const char *session, uint64_t round, const char *path)
 {
@@ -59,7 +61,14 @@ static enum ks_err fetch(const struct ks_cli *cli, struct ks_client *client,
     KS_TRY(err);
     KS_TRY(find_job(&list, ks_client_device(client), job));
     if (job[0] != '\0') {
-        KS_TRY(ks_client_bundle(client, job, &bundle));
+        err = ks_client_bundle(client, job, &bundle);
+        if (err == KS_ERR_UNAVAILABLE) {
+            ks_cli_progress(cli, "round %llu: our update counts, and has no record: %s",
+                            (unsigned long long)round, ks_err_detail());
+            err = KS_OK;
+            goto out;
+        }
+        KS_TRY(err);
         KS_TRY(ks_cli_bundle_check(cli, &bundle));
         KS_TRY(ks_cli_output(path, NULL, ks_buf_view(&bundle)));
         ks_cli_progress(cli, "round %llu: its bundle was not here, and is kept in %s",

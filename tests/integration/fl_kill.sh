@@ -123,7 +123,7 @@ done
 wait "$pid_1" "$pid_2"
 
 operator status "$session" >seen
-[ "$(jq -r .state seen)" = FINISHED ] || site_fail "the session: $(cat seen)"
+[ "$(jq -r .state seen)" = FINISHED ] || site_fail "the session: $(cat seen), $(tail -n 5 said-1 said-2)"
 jq -e --argjson rounds "$rounds" '(.rounds | length) == $rounds and all(.rounds[]; .count == 2 and .phase == "COMPLETED") and
     ([.rounds[].samples] | unique | length) == 1' seen >/dev/null || site_fail "the rounds: $(cat seen)"
 [ "$(jq -r .model seen)" = "$want" ] || site_fail "another model than of an undisturbed session, $want: $(cat seen)"
