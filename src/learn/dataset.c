@@ -35,12 +35,11 @@ void ks_samples_get(const struct ks_samples *samples, size_t index, float *targe
     }
 }
 
-/* How many floats the samples lie in. */
-static size_t extent(const struct ks_samples *samples)
+size_t ks_samples_numbers(const struct ks_samples *samples)
 {
     size_t end = 0;
 
-    for (size_t i = 0; i < samples->count; i++) {
+    for (size_t i = 0; samples->starts != NULL && i < samples->count; i++) {
         const size_t one = samples->starts[i] + samples->size;
 
         end = one > end ? one : end;
@@ -51,8 +50,8 @@ static size_t extent(const struct ks_samples *samples)
 enum ks_err ks_samples_append(struct ks_samples *samples, const struct ks_samples *more)
 {
     enum ks_err err = KS_OK;
-    const size_t used = extent(samples);
-    const size_t added = extent(more);
+    const size_t used = ks_samples_numbers(samples);
+    const size_t added = ks_samples_numbers(more);
     const size_t count = samples->count + more->count;
     float *values = NULL;
     uint32_t *starts = NULL;

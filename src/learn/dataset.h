@@ -34,6 +34,8 @@ struct ks_samples {
     float *targets;
 };
 void ks_samples_done(struct ks_samples *samples); /* NULL and {0} are fine */
+/* How many floats VALUES is; 0 of images. */
+size_t ks_samples_numbers(const struct ks_samples *samples);
 /* Puts sample INDEX (asserted < count) into TARGET, SIZE floats. */
 void ks_samples_get(const struct ks_samples *samples, size_t index, float *target);
 
