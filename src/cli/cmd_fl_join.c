@@ -426,13 +426,21 @@ out:
     return err;
 }
 
+/* The site may have lost ROUND since it said that it is open: we look again. */
 static enum ks_err take_part(struct join *join, uint64_t round)
 {
     enum ks_err err = KS_OK;
     struct work work = {.model = NULL};
     bool open = false;
 
-    KS_TRY(ks_client_fl_descriptor(join->client, join->session, &work.descriptor));
+    err = ks_client_fl_descriptor(join->client, join->session, &work.descriptor);
+    if (err == KS_ERR_NOT_FOUND) {
+        ks_cli_progress(join->cli, "%s", ks_err_detail());
+        pause_ms(POLL_MS);
+        err = KS_OK;
+        goto out;
+    }
+    KS_TRY(err);
     KS_CHECK(work.descriptor.round >= round, KS_ERR_VERIFY,
              "the site sent the descriptor of round %llu",
              (unsigned long long)work.descriptor.round);

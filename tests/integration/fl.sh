@@ -225,6 +225,29 @@ kill "$pid_2"
 [ "$(operator status "$other" | jq -r '.state, .rounds[1].count' | tr '\n' ' ')" = 'FINISHED 1 ' ] ||
     site_fail "a round is missed: $(operator status "$other")"
 
+# A round that ends, and a site that starts again twice, between what a device reads of the round and its descriptor, which is
+# gone then: the device looks again. It is held where it has seen that no round is open, and where it has seen the first one.
+other=$(operator create --rounds=1 --updates=2 --device edge-1 --device edge-2 --prepare=5 first.safetensors | jq -r .session)
+KETSEAL_TRACE=$site_work/exchanges "$site_build/tests/integration/ketseal_trace" -q fl join --device edge-1 --schema=city-air \
+    --test-from='2024-02-20 00:00:00' --seconds=30 --out=edge-1 "$other" city-1.csv >joined-1 2>said-1 &
+pid_1=$!
+cat exchanges exchanges >/dev/null
+sleep 2
+operator start "$other" >/dev/null
+until_phase "$other" PREPARING
+cat exchanges >/dev/null
+until_phase "$other" FAILED
+site_stop
+site_start
+site_stop
+site_start
+cat <>exchanges >passed &
+pid_2=$!
+wait "$pid_1" || site_fail "a start of the site ended a device: $(cat said-1)"
+kill "$pid_2"
+grep -q "descriptor.*!NOT_FOUND" passed || site_fail "the device has not asked for the descriptor of a round that is gone: $(cat passed)"
+[ "$(operator status "$other" | jq -r .state)" = FAILED ] || site_fail "a round that nobody joined: $(operator status "$other")"
+
 tries=0
 until [ "$(operator records "$session" | jq '[.jobs[] | select(.state == "done")] | length')" -ge 3 ]; do
     tries=$((tries + 1))
