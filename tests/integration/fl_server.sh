@@ -175,6 +175,18 @@ for device in edge-1 edge-2 edge-3; do
 done
 [ "$known" -ge 2 ] || site_fail "one device alone was ever chosen: $(cat weights)"
 
+# More rounds than a page of any list has: all of them are there, once.
+begin --rounds=210 --updates=1 --device edge-1
+joins 1
+tries=0
+until operator records "$session" >seen && [ "$(jq '[.jobs[] | select(.state == "done")] | length' seen)" -ge 210 ]; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 300 ] || site_fail "210 rounds, records: $(cat seen)"
+    sleep 0.1
+done
+[ "$(jq '[.jobs[].id] | unique | length' seen)" -eq 210 ] || site_fail "210 rounds, other records: $(cat seen)"
+[ "$(operator history "$session" | jq -c '[.items[].round] == [range(1; 211)]')" = true ] || site_fail "210 rounds, a history of others"
+
 # What does not fit, or is not here, is refused by name.
 refused() { # STATUS TEXT FLAG …
     status=$1
