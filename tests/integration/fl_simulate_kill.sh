@@ -8,14 +8,13 @@
 #   fl_simulate_kill.sh KETSEAL [KILLS] [SEED] [large]
 #
 # large: instead one round of 10,000 clients and 1,000,000 parameters, by a sum; some ten minutes for 100 kills.
+# The kills are spread over the time that the undisturbed session takes, so that most of them find it at work.
 set -eu
 kills=${2:-8}
 seed=${3:-$(date +%s)}
 size='--clients=300 --params=20000 --rounds=3 --fraction=0.3 --dropout=0.1 --commit-every=7'
-pause_ms=60
 if [ "${4:-}" = large ]; then
     size='--clients=10000 --params=1000000 --rounds=1 --fraction=1 --commit-every=50'
-    pause_ms=5000
 fi
 command -v jq >/dev/null || { echo "SKIPPED: jq is absent" >&2; exit 77; }
 echo "fl_simulate_kill: seed $seed"
@@ -45,10 +44,11 @@ check() { # NAME FLAG…
     shift
     # shellcheck disable=SC2086 # several flags
     set -- $size --no-figure "$@"
+    since_ms=$(date +%s%3N)
     "$ketseal" -q fl simulate --out="$work/$name-whole" "$@" >/dev/null
+    pause=$(((($(date +%s%3N) - since_ms) * 3 / 2 + kills) / kills))
     killed=0
     resumed=0 # of them: something was kept, and not all
-    pause=$pause_ms
     rm -rf "$work/state"
     while [ "$killed" -lt "$kills" ]; do
         "$ketseal" -q fl simulate --state="$work/state" --out="$work/$name" "$@" >/dev/null 2>"$work/said" &
@@ -73,7 +73,7 @@ check() { # NAME FLAG…
     [ "$updates" -gt 0 ] || fail "$name: no update counted: $(cat "$work/killed")"
     cmp "$work/whole" "$work/killed"
     cmp "$work/$name-whole/model.safetensors" "$work/$name/model.safetensors"
-    echo "$name: killed $killed times, went on $resumed times, $updates updates as without"
+    echo "$name: killed $killed times of $kills, went on $resumed times, $updates updates as without"
 }
 
 ketseal=$1
