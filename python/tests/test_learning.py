@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: The ketseal authors
 # SPDX-License-Identifier: Apache-2.0
-"""Records of federated learning, as tests/vectors/bundle/6 has them; no site is asked."""
+"""Records of federated learning, as tests/vectors/bundle has them: of a mean, and of a robust rule and a server that
+remembers; no site is asked."""
 
 import hashlib
 import json
@@ -10,9 +11,9 @@ import pytest
 import ketseal
 
 
-@pytest.fixture(scope="module")
-def vectors(source):
-    return source / "tests/vectors/bundle/6"
+@pytest.fixture(scope="module", params=["6", "6-robust"])
+def vectors(source, request):
+    return source / "tests/vectors/bundle" / request.param
 
 
 @pytest.fixture(scope="module")

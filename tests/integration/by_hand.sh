@@ -65,7 +65,7 @@ if by_hand "$dir/other.policy" "$bundle"; then
     exit 1
 fi
 # Of each version, and of each kind of record: twenty positions over the whole file, and the newline at its end.
-for bundle in "$root"/tests/vectors/bundle/[1-5]/{bell,native}.bundle "$root"/tests/vectors/bundle/6/*.bundle; do
+for bundle in "$root"/tests/vectors/bundle/[1-5]/{bell,native}.bundle "$root"/tests/vectors/bundle/6*/*.bundle; do
     [ -e "$bundle" ] || continue # native is of version 5, bell of the others
     policy=$(dirname "$bundle")/lab.policy
     size=$(stat -c %s "$bundle")

@@ -5,6 +5,9 @@
 # What goes from one round of a session to the next: the memory of the server's rules, what devices said they have, whether
 # there was a gain; and how updates travel. Each on a site, with devices that train.
 #
+# KETSEAL_FL_KEEP=DIRECTORY keeps a bundle of each kind there, of a robust rule and a server's that remembers, and the policy:
+# so tests/vectors/bundle/6-robust was made.
+#
 #   fl_server.sh BUILD
 set -eu
 # shellcheck source-path=SCRIPTDIR source=site.sh
@@ -12,6 +15,7 @@ set -eu
 command -v jq >/dev/null || site_skip "jq is absent"
 command -v python3 >/dev/null || site_skip "python3 is absent"
 tests=$(cd "$(dirname "$0")" && pwd)
+keep=${KETSEAL_FL_KEEP:+$(cd "$KETSEAL_FL_KEEP" && pwd)}
 site_begin "$1"
 ln -s "$site_build/src/enclave/ketseal-worker-fl" libexec/
 # shellcheck disable=SC2034 # of site.sh
@@ -92,6 +96,7 @@ begin --rounds=3 --updates=2 --device edge-1 --device edge-2 --rule=centered-cli
 run_both
 ended FINISHED 'all rounds are completed' 3
 audit "$session"
+session_clip=$session
 
 # How updates travel: topk of all numbers is as good as all numbers; of few it is short; nothing is nothing.
 begin --rounds=2 --updates=2 --device edge-1 --device edge-2
@@ -207,9 +212,12 @@ refused 2 'is for sessions with --patience' --gain-min=0.1
 refused 2 'random or weighted' --select=all
 
 # Records of rounds: each with the state that it left, and they verify.
-mkdir rounds
+mkdir rounds clipped
 for job in $(operator records "$session_fedadam" | jq -r '.jobs[] | select(.state == "done") | .id'); do
     operator record "$job" --out="rounds/$job.json"
+done
+for job in $(operator records "$session_clip" | jq -r '.jobs[].id'); do
+    operator record "$job" --out="clipped/$job.json"
 done
 # Each round comes to the same model and the same state again, from the state of the one before.
 # shellcheck disable=SC2154
@@ -219,7 +227,7 @@ for audited in "$session_fedadam" "$session_fedavgm"; do
 done
 site_stop
 # Outside, a state is sealed: its name is the hash of what it says, not of its bytes.
-for bundle in rounds/*.json edge-1/"$session_fedadam"-*.json; do
+for bundle in rounds/*.json clipped/*.json edge-1/"$session_fedadam"-*.json edge-1/"$session_clip"-*.json; do
     "$site_build/src/cli/ketseal-verify" lab.policy "$bundle" >answer || site_fail "$bundle: $(cat answer)"
 done
 for state in $(jq -r '.record.core.execution.result_summary.state' rounds/*.json); do
@@ -228,4 +236,9 @@ for state in $(jq -r '.record.core.execution.result_summary.state' rounds/*.json
     [ "$(site_digest "$1")" != "$state" ] || site_fail "a state in the clear"
 done
 [ "$(jq -r '.record.core.execution.result_summary.state' rounds/*.json | sort -u | wc -l)" -eq 3 ] || site_fail "the states of three rounds"
+if [ -n "$keep" ]; then
+    cp lab.policy "$keep/"
+    cp "edge-1/$session_clip-2.json" "$keep/update.bundle"
+    cp "$(grep -l '"round":2,' clipped/*.json | head -n 1)" "$keep/round.bundle"
+fi
 echo "fl_server: bytes of sealed updates of $params numbers: $(tr '\n' ' ' <lengths)(f16, q8, topk of 10, nothing)"
