@@ -12,6 +12,7 @@
 #include "base/tensors.h"
 #include "base/text.h"
 #include "cli/learning.h"
+#include "cli/pages.h"
 #include "client/fl.h"
 #include "fl/gather.h"
 #include "fl/model.h"
@@ -21,7 +22,6 @@
 
 #define STATUS_MAX (8 * 1024 * 1024)
 #define TARGET_MAX 192
-#define LIST_MAX   ((size_t)256 << 20)
 #define PAGE_JOBS  200
 
 static const struct ks_json_limits status_limits = {.len_max = STATUS_MAX,
@@ -467,67 +467,19 @@ out:
     return err;
 }
 
-/* A page, shown or added to WRITER; NEXT becomes what the one behind it begins after, or "". */
-static enum ks_err take_records(const struct ks_cli *cli, struct ks_bytes page,
-                                struct ks_json_writer *writer, char next[KS_UUID_TEXT_LEN + 1])
-{
-    enum ks_err err = KS_OK;
-    struct ks_json_doc *doc = NULL;
-    const struct ks_json *jobs = NULL;
-    struct ks_bytes id = {0};
-
-    KS_TRY(ks_json_parse(page, &status_limits, &doc));
-    KS_TRY(ks_json_get(ks_json_root(doc), "jobs", KS_JSON_ARRAY, &jobs));
-    for (size_t i = 0; i < ks_json_count(jobs); i++) {
-        if (cli->json) {
-            ks_json_put_value(writer, ks_json_at(jobs, i));
-        } else {
-            KS_TRY(print_record(ks_json_at(jobs, i)));
-        }
-    }
-    if (ks_json_find(ks_json_root(doc), "next") != NULL) {
-        KS_TRY(ks_json_get_string(ks_json_root(doc), "next", &id));
-        KS_CHECK(ks_text_is_uuid(id) && !ks_bytes_is(id, next), KS_ERR_FORMAT,
-                 "'next' does not go on");
-    }
-    ks_copy(next, id.data, id.len);
-    next[id.len] = '\0';
-out:
-    ks_json_doc_free(doc);
-    return ks_fail_prefix(err, "the site's records");
-}
-
 enum ks_err ks_command_fl_records(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
     struct ks_operator *op = NULL;
-    struct ks_buf page;
-    struct ks_buf all;
-    struct ks_json_writer writer = ks_json_writer_of(&all);
-    char next[KS_UUID_TEXT_LEN + 1] = "";
-    char target[TARGET_MAX];
+    char path[TARGET_MAX];
+    const struct ks_pages pages = {.path = path, .limit = PAGE_JOBS, .items = "jobs"};
+    const struct ks_pages_shown shown = {.print = print_record, .schema = "ketseal.job-list/1"};
 
-    ks_buf_init(&page, STATUS_MAX);
-    ks_buf_init(&all, LIST_MAX);
     KS_TRY(ks_learning_open(cli, &op));
-    ks_json_put_object(&writer);
-    ks_json_put_key(&writer, "jobs");
-    ks_json_put_array(&writer);
-    do {
-        ks_buf_clear(&page);
-        (void)snprintf(target, sizeof target, "/v1/fl/sessions/%s/records?limit=%d%s%s",
-                       cli->operands[0], PAGE_JOBS, next[0] == '\0' ? "" : "&after=", next);
-        KS_TRY(ks_operator_get(op, target, &page));
-        KS_TRY(take_records(cli, ks_buf_view(&page), &writer, next));
-    } while (next[0] != '\0');
-    ks_json_put_end(&writer);
-    ks_json_member_text(&writer, "schema", "ketseal.job-list/1");
-    ks_json_put_end(&writer);
-    KS_TRY(cli->json ? ks_cli_print_json(&all) : KS_OK);
+    (void)snprintf(path, sizeof path, "/v1/fl/sessions/%s/records", cli->operands[0]);
+    KS_TRY(ks_pages_print(cli, op, &pages, &shown));
 out:
     ks_operator_close(op);
-    ks_buf_done(&page);
-    ks_buf_done(&all);
     return err;
 }
 

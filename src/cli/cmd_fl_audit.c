@@ -15,6 +15,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "cli/pages.h"
 #include "cli/verdict.h"
 #include "client/fl.h"
 #include "record/fl_audit.h"
@@ -24,7 +25,6 @@
 #define TARGET_MAX 160
 #define ANSWER_MAX (8 * 1024 * 1024)
 #define ROUNDS_MAX 1024 /* of one audit */
-#define PAGES_MAX  4096 /* of a site's list of records */
 
 /* By name, as JSON has them. */
 #define CHECKS(X)                                                                              \
@@ -199,42 +199,17 @@ static enum ks_err fetch_round(struct audit *audit, struct ks_bytes job)
     return ks_fail_prefix(add_round(audit, &bytes), "the site's record of a round");
 }
 
-/* One page of the session's records; *OUT_AFTER is where the next begins, or empty. */
-static enum ks_err fetch_page(struct audit *audit, char after[KS_UUID_TEXT_LEN + 1])
+static enum ks_err take_record(const struct ks_json *job, void *context)
 {
-    static const struct ks_json_limits limits = {.len_max = ANSWER_MAX, .nodes_max = 65536};
     enum ks_err err = KS_OK;
-    struct ks_json_doc *doc = NULL;
-    const struct ks_json *jobs = NULL;
-    struct ks_bytes next = {0};
-    char target[TARGET_MAX];
-    struct ks_buf answer;
+    struct ks_bytes id = {0};
+    struct ks_bytes state = {0};
 
-    ks_buf_init(&answer, ANSWER_MAX);
-    (void)snprintf(target, sizeof target, "/v1/fl/sessions/%s/records%s%s", audit->session_text,
-                   after[0] == '\0' ? "" : "?after=", after);
-    KS_TRY(ks_operator_get(audit->op, target, &answer));
-    KS_TRY(ks_json_parse(ks_buf_view(&answer), &limits, &doc));
-    KS_TRY(ks_json_get(ks_json_root(doc), "jobs", KS_JSON_ARRAY, &jobs));
-    for (size_t i = 0; i < ks_json_count(jobs); i++) {
-        struct ks_bytes id = {0};
-        struct ks_bytes state = {0};
-
-        KS_TRY(ks_json_get_string(ks_json_at(jobs, i), "id", &id));
-        KS_TRY(ks_json_get_string(ks_json_at(jobs, i), "state", &state));
-        KS_CHECK(ks_text_is_uuid(id), KS_ERR_FORMAT, "the site's answer: a job without an id");
-        KS_TRY(ks_bytes_is(state, "done") ? fetch_round(audit, id) : KS_OK);
-    }
-    after[0] = '\0';
-    if (ks_json_find(ks_json_root(doc), "next") != NULL) {
-        KS_TRY(ks_json_get_string(ks_json_root(doc), "next", &next));
-        KS_CHECK(ks_text_is_uuid(next), KS_ERR_FORMAT, "the site's answer: 'next'");
-        (void)snprintf(after, KS_UUID_TEXT_LEN + 1, "%.*s", (int)next.len,
-                       (const char *)next.data);
-    }
+    KS_TRY(ks_json_get_string(job, "id", &id));
+    KS_TRY(ks_json_get_string(job, "state", &state));
+    KS_CHECK(ks_text_is_uuid(id), KS_ERR_FORMAT, "the site's answer: a job without an id");
+    KS_TRY(ks_bytes_is(state, "done") ? fetch_round(context, id) : KS_OK);
 out:
-    ks_json_doc_free(doc);
-    ks_buf_done(&answer);
     return err;
 }
 
@@ -272,14 +247,11 @@ out:
 static enum ks_err fetch_rounds(struct audit *audit)
 {
     enum ks_err err = KS_OK;
-    char after[KS_UUID_TEXT_LEN + 1] = "";
-    unsigned pages = 0;
+    char path[TARGET_MAX];
+    const struct ks_pages pages = {.path = path, .items = "jobs"};
 
-    do {
-        KS_CHECK(pages++ < PAGES_MAX, KS_ERR_LIMIT, "the site's records: over %d pages",
-                 PAGES_MAX);
-        KS_TRY(fetch_page(audit, after));
-    } while (after[0] != '\0');
+    (void)snprintf(path, sizeof path, "/v1/fl/sessions/%s/records", audit->session_text);
+    KS_TRY(ks_pages_each(audit->op, &pages, take_record, audit));
     KS_TRY(fetch_ended(audit));
 out:
     return err;

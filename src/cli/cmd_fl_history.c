@@ -11,6 +11,7 @@
 #include "cli/figure.h"
 #include "cli/history.h"
 #include "cli/learning.h"
+#include "cli/pages.h"
 #include "record/fl.h"
 
 #define TARGET_MAX   192
@@ -229,73 +230,24 @@ out:
     return err;
 }
 
-/* A page, shown or added to WRITER; NEXT becomes what the one behind it begins after, or "". */
-static enum ks_err take_devices(const struct ks_cli *cli, struct ks_bytes page,
-                                struct ks_json_writer *writer, char next[KS_DEVICE_ID_MAX + 1])
-{
-    static const struct ks_json_limits limits = {.len_max = PAGE_MAX, .nodes_max = 65536};
-    enum ks_err err = KS_OK;
-    struct ks_json_doc *doc = NULL;
-    const struct ks_json *devices = NULL;
-    struct ks_bytes name = {0};
-
-    KS_TRY(ks_json_parse(page, &limits, &doc));
-    KS_TRY(ks_json_get(ks_json_root(doc), "devices", KS_JSON_ARRAY, &devices));
-    for (size_t i = 0; i < ks_json_count(devices); i++) {
-        if (cli->json) {
-            ks_json_put_value(writer, ks_json_at(devices, i));
-        } else {
-            KS_TRY(print_device(ks_json_at(devices, i)));
-        }
-    }
-    if (ks_json_find(ks_json_root(doc), "next") != NULL) {
-        KS_TRY(ks_json_get_string(ks_json_root(doc), "next", &name));
-        KS_CHECK(ks_text_is_name(name, KS_DEVICE_ID_MAX) &&
-                     ks_bytes_compare(name, ks_bytes_text(next)) > 0,
-                 KS_ERR_FORMAT, "'next' does not go on");
-    }
-    ks_copy(next, name.data, name.len);
-    next[name.len] = '\0';
-out:
-    ks_json_doc_free(doc);
-    return ks_fail_prefix(err, "the site's devices");
-}
-
 enum ks_err ks_command_fl_devices(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
     struct ks_operator *op = NULL;
-    struct ks_buf page;
-    struct ks_buf all;
-    struct ks_json_writer writer = ks_json_writer_of(&all);
-    char next[KS_DEVICE_ID_MAX + 1] = "";
-    char target[TARGET_MAX + KS_DEVICE_ID_MAX];
+    char path[TARGET_MAX];
+    char head[96];
+    const struct ks_pages pages = {.path = path, .limit = PAGE_DEVICES, .items = "devices"};
+    const struct ks_pages_shown shown = {.print = print_device,
+                                         .head = head,
+                                         .schema = "ketseal.fl-devices/1",
+                                         .session = cli->operands[0]};
 
-    ks_buf_init(&page, PAGE_MAX);
-    ks_buf_init(&all, OUTPUT_MAX);
     KS_TRY(ks_learning_open(cli, &op));
-    ks_json_put_object(&writer);
-    ks_json_put_key(&writer, "devices");
-    ks_json_put_array(&writer);
-    do { /* ends: names grow */
-        ks_buf_clear(&page);
-        (void)snprintf(target, sizeof target, "/v1/fl/sessions/%s/devices?limit=%d%s%s",
-                       cli->operands[0], PAGE_DEVICES, next[0] == '\0' ? "" : "&after=", next);
-        KS_TRY(ks_operator_get(op, target, &page));
-        if (next[0] == '\0' && !cli->json) {
-            ks_cli_print("%-24s %-10s %7s %7s %7s %12s\n", "device", "standing", "invited",
-                         "last", "updates", "loss");
-        }
-        KS_TRY(take_devices(cli, ks_buf_view(&page), &writer, next));
-    } while (next[0] != '\0');
-    ks_json_put_end(&writer);
-    ks_json_member_text(&writer, "schema", "ketseal.fl-devices/1");
-    ks_json_member_text(&writer, "session", cli->operands[0]);
-    ks_json_put_end(&writer);
-    KS_TRY(cli->json ? ks_cli_print_json(&all) : KS_OK);
+    (void)snprintf(path, sizeof path, "/v1/fl/sessions/%s/devices", cli->operands[0]);
+    (void)snprintf(head, sizeof head, "%-24s %-10s %7s %7s %7s %12s", "device", "standing",
+                   "invited", "last", "updates", "loss");
+    KS_TRY(ks_pages_print(cli, op, &pages, &shown));
 out:
     ks_operator_close(op);
-    ks_buf_done(&page);
-    ks_buf_done(&all);
     return err;
 }

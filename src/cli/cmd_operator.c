@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "cli/ca.h"
 #include "cli/device.h"
+#include "cli/pages.h"
 #include "client/operator.h"
 #include "crypto/keyfile.h"
 
@@ -112,8 +113,6 @@ out:
     return err;
 }
 
-#define LIST_BYTES_MAX (32 * 1024 * 1024) /* 16,384 devices, with the longest reasons */
-
 static const struct ks_json_limits list_limits = {.len_max = 1024 * 1024, .nodes_max = 4096};
 
 static enum ks_err print_answer(const struct ks_cli *cli, struct ks_buf *answer)
@@ -131,84 +130,18 @@ out:
     return err;
 }
 
-/* Prints DEVICE, or adds it to the array that WRITER is in. */
-static enum ks_err take_device(const struct ks_json *device, struct ks_json_writer *writer)
-{
-    enum ks_err err = KS_OK;
-    struct ks_buf canonical;
-
-    ks_buf_init(&canonical, list_limits.len_max);
-    if (writer == NULL) {
-        KS_TRY(print_device(device));
-    } else {
-        ks_json_canonical(device, &canonical);
-        KS_TRY(ks_buf_check(&canonical));
-        ks_json_put_canonical(writer, ks_buf_view(&canonical));
-    }
-out:
-    ks_buf_done(&canonical);
-    return err;
-}
-
-/* One page; NEXT is where the next begins, empty after the last. */
-static enum ks_err take_page(struct ks_operator *op, struct ks_json_writer *writer,
-                             char next[KS_CERT_SUBJECT_MAX + 1])
-{
-    enum ks_err err = KS_OK;
-    char target[KS_CERT_SUBJECT_MAX + 64];
-    struct ks_json_doc *doc = NULL;
-    const struct ks_json *devices = NULL;
-    struct ks_bytes after = {0};
-    struct ks_buf answer;
-
-    ks_buf_init(&answer, list_limits.len_max);
-    (void)snprintf(target, sizeof target, "/v1/devices%s%s",
-                   next[0] == '\0' ? "" : "?after=", next);
-    KS_TRY(ks_operator_get(op, target, &answer));
-    KS_TRY(ks_json_parse(ks_buf_view(&answer), &list_limits, &doc));
-    KS_TRY(ks_json_get(ks_json_root(doc), "devices", KS_JSON_ARRAY, &devices));
-    for (size_t i = 0; i < ks_json_count(devices); i++) {
-        KS_TRY(take_device(ks_json_at(devices, i), writer));
-    }
-    next[0] = '\0';
-    if (ks_json_find(ks_json_root(doc), "next") != NULL) {
-        KS_TRY(ks_json_get_string(ks_json_root(doc), "next", &after));
-        KS_CHECK(ks_text_is_name(after, KS_CERT_SUBJECT_MAX), KS_ERR_FORMAT, "'next'");
-        ks_copy(next, after.data, after.len);
-        next[after.len] = '\0';
-    }
-out:
-    ks_json_doc_free(doc);
-    ks_buf_done(&answer);
-    return err;
-}
-
-/* All pages: the result of --json is one object, however many there were. */
 enum ks_err ks_command_device_list(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
     struct ks_operator *op = NULL;
-    char next[KS_CERT_SUBJECT_MAX + 1] = "";
-    struct ks_buf out;
-    struct ks_json_writer writer = ks_json_writer_of(&out);
+    const struct ks_pages pages = {.path = "/v1/devices", .items = "devices"};
+    const struct ks_pages_shown shown = {.print = print_device,
+                                         .schema = "ketseal.device-list/1"};
 
-    ks_buf_init(&out, LIST_BYTES_MAX);
     KS_TRY(open_operator(cli, &op));
-    ks_json_put_object(&writer);
-    ks_json_put_key(&writer, "devices");
-    ks_json_put_array(&writer);
-    do {
-        KS_TRY(take_page(op, cli->json ? &writer : NULL, next));
-    } while (next[0] != '\0');
-    ks_json_put_end(&writer);
-    ks_json_member_text(&writer, "schema", "ketseal.device-list/1");
-    ks_json_put_end(&writer);
-    if (cli->json) {
-        KS_TRY(ks_cli_print_json(&out));
-    }
+    KS_TRY(ks_pages_print(cli, op, &pages, &shown));
 out:
     ks_operator_close(op);
-    ks_buf_done(&out);
     return err;
 }
 
