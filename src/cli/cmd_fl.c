@@ -23,6 +23,7 @@
 #define STATUS_MAX (8 * 1024 * 1024)
 #define TARGET_MAX 192
 #define PAGE_JOBS  200
+#define PAGES_MAX  (KS_FL_ROUNDS_MAX / PAGE_JOBS + 1)
 
 static const struct ks_json_limits status_limits = {.len_max = STATUS_MAX,
                                                     .nodes_max = 1024 * 1024};
@@ -472,7 +473,8 @@ enum ks_err ks_command_fl_records(struct ks_cli *cli)
     enum ks_err err = KS_OK;
     struct ks_operator *op = NULL;
     char path[TARGET_MAX];
-    const struct ks_pages pages = {.path = path, .limit = PAGE_JOBS, .items = "jobs"};
+    const struct ks_pages pages = {
+        .path = path, .limit = PAGE_JOBS, .most = PAGES_MAX, .items = "jobs"};
     const struct ks_pages_shown shown = {.print = print_record, .schema = "ketseal.job-list/1"};
 
     KS_TRY(ks_learning_open(cli, &op));

@@ -25,6 +25,7 @@
 #define TARGET_MAX 160
 #define ANSWER_MAX (8 * 1024 * 1024)
 #define ROUNDS_MAX 1024 /* of one audit */
+#define PAGES_MAX  4096 /* of a site's list of records */
 
 /* By name, as JSON has them. */
 #define CHECKS(X)                                                                              \
@@ -248,7 +249,7 @@ static enum ks_err fetch_rounds(struct audit *audit)
 {
     enum ks_err err = KS_OK;
     char path[TARGET_MAX];
-    const struct ks_pages pages = {.path = path, .items = "jobs"};
+    const struct ks_pages pages = {.path = path, .most = PAGES_MAX, .items = "jobs"};
 
     (void)snprintf(path, sizeof path, "/v1/fl/sessions/%s/records", audit->session_text);
     KS_TRY(ks_pages_each(audit->op, &pages, take_record, audit));

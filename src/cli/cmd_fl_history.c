@@ -17,7 +17,6 @@
 #define TARGET_MAX   192
 #define OUTPUT_MAX   ((size_t)256 << 20)
 #define LIST_MAX     ((size_t)40 << 20) /* bytes of what a site says of one round's updates */
-#define PAGE_MAX     (4 * 1024 * 1024)
 #define PAGE_DEVICES 1000
 
 /* --- each device's loss ------------------------------------------------------------------- */
@@ -236,7 +235,11 @@ enum ks_err ks_command_fl_devices(struct ks_cli *cli)
     struct ks_operator *op = NULL;
     char path[TARGET_MAX];
     char head[96];
-    const struct ks_pages pages = {.path = path, .limit = PAGE_DEVICES, .items = "devices"};
+    const struct ks_pages pages = {.path = path,
+                                   .limit = PAGE_DEVICES,
+                                   .most = KS_FL_DEVICES_MAX,
+                                   .items = "devices",
+                                   .named = true};
     const struct ks_pages_shown shown = {.print = print_device,
                                          .head = head,
                                          .schema = "ketseal.fl-devices/1",

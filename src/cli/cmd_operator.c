@@ -113,6 +113,8 @@ out:
     return err;
 }
 
+#define DEVICES_MAX 16384 /* of a site; a page has one at least */
+
 static const struct ks_json_limits list_limits = {.len_max = 1024 * 1024, .nodes_max = 4096};
 
 static enum ks_err print_answer(const struct ks_cli *cli, struct ks_buf *answer)
@@ -134,7 +136,8 @@ enum ks_err ks_command_device_list(struct ks_cli *cli)
 {
     enum ks_err err = KS_OK;
     struct ks_operator *op = NULL;
-    const struct ks_pages pages = {.path = "/v1/devices", .items = "devices"};
+    const struct ks_pages pages = {
+        .path = "/v1/devices", .most = DEVICES_MAX, .items = "devices", .named = true};
     const struct ks_pages_shown shown = {.print = print_device,
                                          .schema = "ketseal.device-list/1"};
 

@@ -407,13 +407,14 @@ out:
 static void hash_set(const struct ks_samples *set, uint8_t hash[KS_SHA256_LEN])
 {
     const size_t count = set->count;
-    const uint64_t sizes[] = {count, set->size, set->classes, ks_samples_numbers(set)};
+    const size_t numbers = ks_samples_numbers(set);
+    const uint64_t sizes[] = {count, set->size, set->classes, numbers};
     const float scale[] = {set->centre, set->spread};
     const struct ks_bytes parts[] = {
         ks_bytes_of(sizes, sizeof sizes),
         ks_bytes_of(scale, sizeof scale),
         ks_bytes_of(set->pixels, set->pixels != NULL ? count * set->size : 0),
-        ks_bytes_of(set->values, ks_samples_numbers(set) * sizeof(float)),
+        ks_bytes_of(set->values, numbers * sizeof(float)),
         ks_bytes_of(set->starts, set->starts != NULL ? count * sizeof(uint32_t) : 0),
         ks_bytes_of(set->labels, set->labels != NULL ? count : 0),
         ks_bytes_of(set->targets, set->targets != NULL ? count * sizeof(float) : 0),

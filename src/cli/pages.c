@@ -8,20 +8,25 @@
 #include "base/text.h"
 #include "record/job.h"
 
-#define PAGE_BYTES_MAX ((size_t)8 << 20)
+#define PAGE_BYTES_MAX ((size_t)1 << 20)
 #define ALL_BYTES_MAX  ((size_t)256 << 20)
-#define PAGES_MAX      65536
 #define TARGET_MAX     512
 #define LIST           "the site's list"
 #define NEXT_MAX       KS_DEVICE_ID_MAX /* a device's name; a job's id is shorter */
+
+static bool goes_on(const struct ks_pages *pages, struct ks_bytes after, const char *next)
+{
+    return pages->named ? ks_text_is_name(after, NEXT_MAX) &&
+                              ks_bytes_compare(after, ks_bytes_text(next)) > 0
+                        : ks_text_is_uuid(after) && !ks_bytes_is(after, next);
+}
 
 /* The page behind NEXT, or the first one; NEXT becomes what the one behind it begins after, or
  * "". */
 static enum ks_err take_page(struct ks_operator *op, const struct ks_pages *pages,
                              ks_pages_visit visit, void *context, char next[NEXT_MAX + 1])
 {
-    static const struct ks_json_limits limits = {.len_max = PAGE_BYTES_MAX,
-                                                 .nodes_max = 1024 * 1024};
+    static const struct ks_json_limits limits = {.len_max = PAGE_BYTES_MAX, .nodes_max = 65536};
     enum ks_err err = KS_OK;
     struct ks_json_doc *doc = NULL;
     const struct ks_json *items = NULL;
@@ -47,8 +52,7 @@ static enum ks_err take_page(struct ks_operator *op, const struct ks_pages *page
     }
     if (ks_json_find(ks_json_root(doc), "next") != NULL) {
         KS_TRY(ks_fail_prefix(ks_json_get_string(ks_json_root(doc), "next", &after), LIST));
-        KS_CHECK(ks_text_is_name(after, NEXT_MAX) && !ks_bytes_is(after, next), KS_ERR_FORMAT,
-                 LIST ": 'next' does not go on");
+        KS_CHECK(goes_on(pages, after, next), KS_ERR_FORMAT, LIST ": 'next' does not go on");
     }
     ks_copy(next, after.data, after.len);
     next[after.len] = '\0';
@@ -66,7 +70,7 @@ enum ks_err ks_pages_each(struct ks_operator *op, const struct ks_pages *pages,
     unsigned count = 0;
 
     do {
-        KS_CHECK(count < PAGES_MAX, KS_ERR_FORMAT, LIST " does not end");
+        KS_CHECK(count < pages->most, KS_ERR_LIMIT, LIST " has over %u pages", pages->most);
         KS_TRY(take_page(op, pages, visit, context, next));
         count++;
     } while (next[0] != '\0');

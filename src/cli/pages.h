@@ -12,7 +12,9 @@
 struct ks_pages {
     const char *path;  /* without a query */
     unsigned limit;    /* items of a page; 0: what the site gives */
+    unsigned most;     /* pages; KS_ERR_LIMIT where there are more */
     const char *items; /* the member that has them */
+    bool named;        /* pages go on behind names, which grow; else behind ids of jobs */
 };
 
 /* ITEM is the callee's until it returns. */

@@ -206,15 +206,20 @@ operator resume "$other" >/dev/null
 wait "$pid_1" || site_fail "a pause ended a device: $(cat said)"
 [ "$(operator status "$other" | jq -r .state)" = FINISHED ] || site_fail "after a pause: $(operator status "$other")"
 
+# edge-1 takes part, held back after each exchange until somebody reads it.
+held() { # SESSION
+    KETSEAL_TRACE=$site_work/exchanges "$site_build/tests/integration/ketseal_trace" -q fl join --device edge-1 --schema=city-air \
+        --test-from='2024-02-20 00:00:00' --seconds=30 --out=edge-1 "$1" city-1.csv >joined-1 2>said-1 &
+    pid_1=$!
+}
+
 # Who has seen the first round, held back by whoever reads its exchanges, and finds the second one open, takes part in that.
 other=$(operator create --rounds=2 --updates=1 --invite=2 --device edge-1 --device edge-2 --prepare=3 --train=60 --optimiser=adam --rate=0.001 \
     first.safetensors | jq -r .session)
 operator start "$other" >/dev/null
 until_phase "$other" PREPARING
 mkfifo exchanges
-KETSEAL_TRACE=$site_work/exchanges "$site_build/tests/integration/ketseal_trace" -q fl join --device edge-1 --schema=city-air \
-    --test-from='2024-02-20 00:00:00' --seconds=30 --out=edge-1 "$other" city-1.csv >/dev/null 2>said-1 &
-pid_1=$!
+held "$other"
 cat exchanges >/dev/null
 joins 2 "$other"
 until_phase "$other" PREPARING
@@ -228,9 +233,7 @@ kill "$pid_2"
 # A round that ends, and a site that starts again twice, between what a device reads of the round and its descriptor, which is
 # gone then: the device looks again. It is held where it has seen that no round is open, and where it has seen the first one.
 other=$(operator create --rounds=1 --updates=2 --device edge-1 --device edge-2 --prepare=5 first.safetensors | jq -r .session)
-KETSEAL_TRACE=$site_work/exchanges "$site_build/tests/integration/ketseal_trace" -q fl join --device edge-1 --schema=city-air \
-    --test-from='2024-02-20 00:00:00' --seconds=30 --out=edge-1 "$other" city-1.csv >joined-1 2>said-1 &
-pid_1=$!
+held "$other"
 cat exchanges exchanges >/dev/null
 sleep 2
 operator start "$other" >/dev/null

@@ -77,13 +77,16 @@ done
 
 # Rounds that go on from what the one before has left come to the same again, also from the last aggregate, also with an
 # update that says nothing in a round of f32.
-audit() { # SESSION
+until_records() { # SESSION COUNT: of its rounds; what there are, in the file recorded
     tries=0
-    until [ "$(operator records "$1" | jq '[.jobs[] | select(.state == "done")] | length')" -ge 3 ]; do
+    until operator records "$1" >recorded && [ "$(jq '[.jobs[] | select(.state == "done")] | length' recorded)" -ge "$2" ]; do
         tries=$((tries + 1))
-        [ "$tries" -lt 100 ] || site_fail "rounds have no record: $(operator records "$1")"
+        [ "$tries" -lt 100 ] || site_fail "of $2 rounds some have no record: $(cat recorded)"
         sleep 0.1
     done
+}
+audit() { # SESSION
+    until_records "$1" 3
     for round in 1 2 3; do
         "$ketseal" fl audit --policy lab.policy --operator op --url "$url" --round="$round" "$1" >audited 2>&1 ||
             site_fail "round $round, audited: $(cat audited)"
@@ -183,13 +186,8 @@ done
 # More rounds than a page of any list has: all of them are there, once.
 begin --rounds=210 --updates=1 --device edge-1
 joins 1
-tries=0
-until operator records "$session" >seen && [ "$(jq '[.jobs[] | select(.state == "done")] | length' seen)" -ge 210 ]; do
-    tries=$((tries + 1))
-    [ "$tries" -lt 300 ] || site_fail "210 rounds, records: $(cat seen)"
-    sleep 0.1
-done
-[ "$(jq '[.jobs[].id] | unique | length' seen)" -eq 210 ] || site_fail "210 rounds, other records: $(cat seen)"
+until_records "$session" 210
+[ "$(jq '[.jobs[].id] | unique | length' recorded)" -eq 210 ] || site_fail "210 rounds, other records: $(cat recorded)"
 [ "$(operator history "$session" | jq -c '[.items[].round] == [range(1; 211)]')" = true ] || site_fail "210 rounds, a history of others"
 
 # What does not fit, or is not here, is refused by name.
@@ -212,13 +210,14 @@ refused 2 'is for sessions with --patience' --gain-min=0.1
 refused 2 'random or weighted' --select=all
 
 # Records of rounds: each with the state that it left, and they verify.
-mkdir rounds clipped
-for job in $(operator records "$session_fedadam" | jq -r '.jobs[] | select(.state == "done") | .id'); do
-    operator record "$job" --out="rounds/$job.json"
-done
-for job in $(operator records "$session_clip" | jq -r '.jobs[].id'); do
-    operator record "$job" --out="clipped/$job.json"
-done
+keep_rounds() { # SESSION FOLDER
+    mkdir "$2"
+    for job in $(operator records "$1" | jq -r '.jobs[] | select(.state == "done") | .id'); do
+        operator record "$job" --out="$2/$job.json"
+    done
+}
+keep_rounds "$session_fedadam" rounds
+keep_rounds "$session_clip" clipped
 # Each round comes to the same model and the same state again, from the state of the one before.
 # shellcheck disable=SC2154
 for audited in "$session_fedadam" "$session_fedavgm"; do

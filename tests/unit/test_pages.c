@@ -10,6 +10,9 @@
 
 #define ASKED_MAX 4096
 #define FIFTY     "01234567890123456789012345678901234567890123456789"
+#define PAGES_MAX 1000
+#define JOB       "90000000-0000-4000-8000-000000000000"
+#define OTHER     "10000000-0000-4000-8000-000000000000"
 #define LONG      FIFTY FIFTY "0" /* one more than a device's name */
 
 static const char *const *pages; /* that the site gives; the last one again and again */
@@ -59,10 +62,15 @@ out:
 static const struct ks_pages_shown shown = {
     .print = print_item, .head = "name", .schema = "ketseal.test/1", .session = "s"};
 
-static enum ks_err show(bool json, unsigned limit, const char *const *list, size_t count)
+static enum ks_err show_of(bool named, bool json, unsigned limit, const char *const *list,
+                           size_t count)
 {
     const struct ks_cli cli = {.json = json};
-    const struct ks_pages asked_for = {.path = "/v1/things", .limit = limit, .items = "items"};
+    const struct ks_pages asked_for = {.path = "/v1/things",
+                                       .limit = limit,
+                                       .most = PAGES_MAX,
+                                       .items = "items",
+                                       .named = named};
 
     pages = list;
     page_count = count;
@@ -72,9 +80,14 @@ static enum ks_err show(bool json, unsigned limit, const char *const *list, size
     return ks_pages_print(&cli, NULL, &asked_for, &shown);
 }
 
+static enum ks_err show(bool json, unsigned limit, const char *const *list, size_t count)
+{
+    return show_of(true, json, limit, list, count);
+}
+
 static const char *const three[] = {
     "{\"next\":\"b\",\"items\":[{\"name\":\"a\"},{\"name\":\"b\"}]}",
-    "{\"next\":\"0-c_9\",\"items\":[{\"name\":\"c\"}]}", "{\"items\":[{\"name\":\"d\"}]}"};
+    "{\"next\":\"c-9_0\",\"items\":[{\"name\":\"c\"}]}", "{\"items\":[{\"name\":\"d\"}]}"};
 static const char *const none[] = {"{\"items\":[]}"};
 
 static void test_all_pages(void **state)
@@ -83,13 +96,13 @@ static void test_all_pages(void **state)
     assert_int_equal(show(false, 2, three, 3), KS_OK);
     expect_text(ks_buf_view(&printed), "name\na\nb\nc\nd\n");
     expect_text(ks_buf_view(&targets), "/v1/things?limit=2\n/v1/things?limit=2&after=b\n"
-                                       "/v1/things?limit=2&after=0-c_9\n");
+                                       "/v1/things?limit=2&after=c-9_0\n");
     assert_int_equal(show(true, 0, three, 3), KS_OK);
     expect_text(ks_buf_view(&printed),
                 "{\"items\":[{\"name\":\"a\"},{\"name\":\"b\"},{\"name\":\"c\"},"
                 "{\"name\":\"d\"}],\"schema\":\"ketseal.test/1\",\"session\":\"s\"}");
     expect_text(ks_buf_view(&targets),
-                "/v1/things\n/v1/things?after=b\n/v1/things?after=0-c_9\n");
+                "/v1/things\n/v1/things?after=b\n/v1/things?after=c-9_0\n");
 }
 
 /* A page behind the longest name that a device can have. */
@@ -131,6 +144,7 @@ static const struct {
      "\"items\":[]}",
      "'next' does not go on"},
     {"{\"next\":\"a\",\"items\":[]}", "'next' does not go on"}, /* after itself */
+    {"{\"next\":\"" JOB "\",\"items\":[]}", "'next' does not go on"},
 };
 
 static void test_refused(void **state)
@@ -141,18 +155,23 @@ static void test_refused(void **state)
     }
 }
 
-/* Two pages that follow one another for ever. */
+/* Names have to grow; ids of jobs have no order, and what goes on behind them has a limit. */
 static void test_no_end(void **state)
 {
-    static const char *list[200000];
+    static const char *list[2 * PAGES_MAX];
+    static const char *const back[] = {"{\"next\":\"b\",\"items\":[]}",
+                                       "{\"next\":\"a\",\"items\":[]}"};
 
     (void)state;
+    expect_failure(show(false, 0, back, 2), KS_ERR_FORMAT, "'next' does not go on");
+    expect_failure(show_of(false, false, 0, back, 2), KS_ERR_FORMAT, "'next' does not go on");
     for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
-        list[i] =
-            i % 2 == 0 ? "{\"next\":\"a\",\"items\":[]}" : "{\"next\":\"b\",\"items\":[]}";
+        list[i] = i % 2 == 0 ? "{\"next\":\"" JOB "\",\"items\":[]}"
+                             : "{\"next\":\"" OTHER "\",\"items\":[]}";
     }
-    expect_failure(show(false, 0, list, sizeof list / sizeof list[0]), KS_ERR_FORMAT,
-                   "does not end");
+    expect_failure(show_of(false, false, 0, list, sizeof list / sizeof list[0]), KS_ERR_LIMIT,
+                   "over 1000 pages");
+    assert_int_equal(asked, PAGES_MAX);
 }
 
 static int set_up(void **state)
